@@ -1,0 +1,1 @@
+"""Ground floor: the records and the protocol that every room shares."""

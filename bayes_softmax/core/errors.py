@@ -1,0 +1,17 @@
+"""Warnings and errors of the package.
+
+Bad input raises the built-in ``ValueError`` or ``TypeError``.  What is named here are the conditions of a
+model that a caller may want to catch by name.
+"""
+
+
+class ImproperPosteriorError(ValueError):
+    """The posterior cannot be normalised, so there is nothing to sample; the message says why."""
+
+
+class NotConvergedWarning(UserWarning):
+    """An optimiser stopped without a certificate of the optimum; the message says what to do."""
+
+
+class UnusedClassWarning(UserWarning):
+    """A declared class has no observation: only the prior speaks about it."""

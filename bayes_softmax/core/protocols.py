@@ -1,0 +1,53 @@
+"""The one interface between densities and inference."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from bayes_softmax.core.records import FloatArray, LaplaceApproximation, NativeDensity
+
+
+class LogDensity(Protocol):
+    """An unnormalised log density on ``R^dimension``: all that an inference algorithm may know.
+
+    Anything that offers these operations (in memory, in chunks, distributed) is fitted by the same code.
+    ``hessian`` and ``metric`` are of minus the log density; ``metric`` is always positive semi-definite and
+    equals ``hessian`` wherever the density is log-concave.
+    """
+
+    @property
+    def dimension(self) -> int:
+        """Number of free coordinates ``d``."""
+        ...
+
+    @property
+    def total_weight(self) -> float:
+        """Number of observed units; turns sums into per-unit numbers."""
+        ...
+
+    def value(self, theta: FloatArray) -> float:
+        """Log density at ``theta`` (d,), up to a constant."""
+        ...
+
+    def value_gradient(self, theta: FloatArray) -> tuple[float, FloatArray]:
+        """Log density and its gradient (d,)."""
+        ...
+
+    def values(self, thetas: FloatArray) -> FloatArray:
+        """Log density at many points (S, d) in one pass over the data."""
+        ...
+
+    def hessian(self, theta: FloatArray) -> FloatArray:
+        """Second derivative (d, d) of minus the log density."""
+        ...
+
+    def metric(self, theta: FloatArray) -> FloatArray:
+        """Positive semi-definite stand-in (d, d) for the Hessian."""
+        ...
+
+    def hessian_vector(self, theta: FloatArray) -> Callable[[FloatArray], FloatArray]:
+        """Product of ``metric(theta)`` with a vector, as a function; the set-up is paid once."""
+        ...
+
+    def native(self, whitening: LaplaceApproximation) -> NativeDensity | None:
+        """C callbacks for the density of ``z`` with ``theta = mode + L^-T z``, or None if there are none."""
+        ...

@@ -1,0 +1,84 @@
+"""Records that cross the borders between rooms: NamedTuples of arrays and numbers, no behaviour.
+
+All densities are *sums* over observations, never means, and all values are of the log density (larger is
+better); ``precision`` and Hessians are of *minus* the log density (positive definite at a mode).
+"""
+
+from collections.abc import Callable
+from enum import Enum
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+
+class Status(Enum):
+    """How an optimisation ended; the value is the sentence a person reads."""
+
+    CONVERGED = "converged: the gradient and the Newton step vanish at a finite point"
+    MAX_ITERATIONS = "stopped at the iteration limit before the gradient vanished"
+    NO_PROGRESS = "stopped: no step along the search direction raised the log density"
+    UNBOUNDED = "not certified: the log density keeps rising towards infinity (separated classes?)"
+    SINGULAR = "not certified: the Hessian is singular (collinear features?)"
+
+
+class Mode(NamedTuple):
+    """Where an optimiser stopped, with the certificate that tells how good that point is.
+
+    ``gradient_norm`` is the largest absolute entry of the gradient divided by the total weight of the
+    data: on the standardised features of the engine it has no unit.  ``newton_decrement`` is
+    ``sqrt(g' H^-1 g)``; half its square estimates what is missing in the log density (Boyd and
+    Vandenberghe, *Convex Optimization*, 2004, section 9.5.1).  ``newton_step`` is the largest absolute
+    entry of ``H^-1 g``: it stays near 1 where the optimum lies at infinity, however small the gradient.
+    """
+
+    theta: FloatArray
+    value: float
+    gradient_norm: float
+    newton_decrement: float
+    newton_step: float
+    n_iterations: int
+    status: Status
+    history: FloatArray
+
+    @property
+    def converged(self) -> bool:
+        """Whether the certificate holds."""
+        return self.status is Status.CONVERGED
+
+
+class LaplaceApproximation(NamedTuple):
+    """Normal approximation ``N(mode, H^-1)`` of a density; ``factor`` is the lower Cholesky factor of ``H``."""
+
+    mode: FloatArray
+    factor: FloatArray
+    value: float
+
+
+class NativeDensity(NamedTuple):
+    """A density as C callbacks on whitened coordinates, for samplers that run without Python's lock.
+
+    ``logp_address`` has the signature ``int64 (uint64 d, double* x, double* gradient, double* logp, void* user)``,
+    ``expand_address`` ``int64 (uint64 d, uint64 n, double* x, double* out, void* user)``.  ``keep_alive`` owns
+    every array the callbacks read through ``user_address``.
+    """
+
+    logp_address: int
+    expand_address: int
+    user_address: int
+    keep_alive: Any
+
+
+class Draws(NamedTuple):
+    """What a sampler returns: points (chain, draw, dimension) and per-draw statistics (chain, draw)."""
+
+    points: FloatArray
+    stats: dict[str, NDArray[Any]]
+    tune: int
+    notes: tuple[str, ...] = ()
+
+
+Whiten = Callable[[FloatArray], FloatArray]

@@ -1,0 +1,77 @@
+"""The certificate every solver ends with: is this point the optimum, and how far from it can it be?"""
+
+import numpy as np
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
+
+from bayes_softmax.core.protocols import LogDensity
+from bayes_softmax.core.records import FloatArray, Mode, Status
+
+GRADIENT_TOLERANCE = 1e-8  # per unit of data, standardised features
+STEP_TOLERANCE = 1e-5  # logits per sd of a feature; near 1 when the optimum is at infinity
+# A pivot this much smaller than its diagonal is rounding: the direction is not determined by the data.
+PIVOT_TOLERANCE = 1e-11
+
+
+def newton_step(H: FloatArray, gradient: FloatArray) -> FloatArray | None:
+    """Solve ``H step = gradient`` after scaling ``H`` to a unit diagonal; None if ``H`` is not positive definite."""
+    diagonal = np.diag(H)
+    if not np.isfinite(H).all() or (diagonal <= 0).any():
+        return None
+    scale = 1.0 / np.sqrt(diagonal)
+    try:
+        factor = cho_factor(H * scale * scale[:, None], lower=True, check_finite=False)
+    except LinAlgError:
+        return None
+    if np.diag(factor[0]).min() ** 2 < PIVOT_TOLERANCE:
+        return None
+    step: FloatArray = scale * cho_solve(factor, scale * gradient, check_finite=False)
+    return step
+
+
+def certify(
+    density: LogDensity,
+    theta: FloatArray,
+    n_iterations: int,
+    history: list[float],
+    *,
+    stopped: Status = Status.MAX_ITERATIONS,
+) -> Mode:
+    """Measure gradient, Newton decrement and Newton step at ``theta``, and say in words what they prove.
+
+    Parameters
+    ----------
+    density
+        What was maximised.
+    theta
+        (d,) where the solver stopped.
+    n_iterations
+        Iterations it took.
+    history
+        Log density at each iterate.
+    stopped
+        Why the solver stopped, should the point turn out not to be the optimum.
+
+    Returns
+    -------
+    Mode
+        ``status`` is ``CONVERGED`` only if the Hessian is positive definite, the gradient is at most 1e-8 per unit
+        of data, and the Newton step is at most 1e-5 relative to the coefficients.  A small gradient alone proves
+        nothing: on separated data it vanishes on the way to infinity while the Newton step stays near 1.
+    """
+    value, gradient = density.value_gradient(theta)
+    gradient_norm = float(np.abs(gradient).max(initial=0.0)) / density.total_weight
+    step = newton_step(density.hessian(theta), gradient)
+    if step is None:
+        decrement, length = np.nan, np.nan
+        status = Status.SINGULAR if gradient_norm <= GRADIENT_TOLERANCE else stopped
+    else:
+        decrement = float(np.sqrt(max(gradient @ step, 0.0)))
+        length = float(np.abs(step).max(initial=0.0))
+        small_step = length <= STEP_TOLERANCE * (1.0 + np.abs(theta).max(initial=0.0))
+        if gradient_norm <= GRADIENT_TOLERANCE:
+            status = Status.CONVERGED if small_step else Status.UNBOUNDED
+        else:
+            status = stopped
+    return Mode(
+        theta, value, gradient_norm, decrement, length, n_iterations, status, np.array([*history, value])
+    )

@@ -1,0 +1,66 @@
+"""Solvers that use gradients only: SciPy's L-BFGS, and plain gradient descent for teaching."""
+
+import numpy as np
+from scipy.optimize import minimize
+
+from bayes_softmax.core.protocols import LogDensity
+from bayes_softmax.core.records import FloatArray, Mode, Status
+from bayes_softmax.inference.certificate import GRADIENT_TOLERANCE, certify
+
+
+def lbfgs(density: LogDensity, start: FloatArray, max_iterations: int = 10_000) -> Mode:
+    """Maximise by L-BFGS-B (SciPy), per unit of data so that its tolerances mean the same for every N."""
+    history: list[float] = []
+    n = density.total_weight
+
+    def objective(theta: FloatArray) -> tuple[float, FloatArray]:
+        value, gradient = density.value_gradient(theta)
+        return -value / n, -gradient / n
+
+    result = minimize(
+        objective,
+        start,
+        jac=True,
+        method="L-BFGS-B",
+        callback=lambda theta: history.append(density.value(theta)),
+        options={"maxiter": max_iterations, "maxfun": 2 * max_iterations, "ftol": 0.0, "gtol": 1e-10, "maxcor": 30},
+    )
+    stopped = Status.MAX_ITERATIONS if result.status == 1 else Status.NO_PROGRESS
+    return certify(density, np.asarray(result.x), int(result.nit), history[:-1], stopped=stopped)
+
+
+def gradient_descent(
+    density: LogDensity,
+    start: FloatArray,
+    max_iterations: int = 20_000,
+    learning_rate: float | None = None,
+) -> Mode:
+    r"""Plain gradient steps on the mean negative log density: :math:`\theta \leftarrow \theta - \epsilon \nabla`.
+
+    Parameters
+    ----------
+    density, start, max_iterations
+        What to maximise, from where, and how long.
+    learning_rate
+        The :math:`\epsilon` of each step on the mean cross-entropy (plus prior).  Default: one over the largest
+        eigenvalue of the Hessian at the start, times 1/2 for the curvature met on the way.
+
+    Returns
+    -------
+    Mode
+        ``history`` holds the log density at each iterate.
+    """
+    if learning_rate is None:
+        learning_rate = 0.5 * density.total_weight / float(np.linalg.eigvalsh(density.metric(start))[-1])
+    elif not 0 < learning_rate < np.inf:
+        raise ValueError(f"learning_rate={learning_rate!r} must be positive and finite")
+    theta, history = start, []
+    for iteration in range(max_iterations):
+        value, gradient = density.value_gradient(theta)
+        if not np.isfinite(value):
+            break
+        if np.abs(gradient).max(initial=0.0) <= 0.1 * GRADIENT_TOLERANCE * density.total_weight:
+            return certify(density, theta, iteration, history)
+        history.append(value)
+        theta = theta + (learning_rate / density.total_weight) * gradient
+    return certify(density, theta, max_iterations, history)

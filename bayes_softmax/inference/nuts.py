@@ -1,0 +1,165 @@
+"""NUTS on the whitened density, by nutpie.
+
+With ``theta = mode + L^-T z`` the density of ``z`` is near a standard normal, so the trajectories are short and
+200 tuning steps suffice.  Hoffman and Gelman, *JMLR* 15 (2014); Neal, *Handbook of MCMC* (2011), section 4.1 on
+linear transformations.
+
+nutpie takes C callbacks only through an interface that is not public (hence its pinned minor version); densities
+without callbacks go through ``nutpie.compiled_pyfunc.from_pyfunc``, which holds Python's lock.
+"""
+
+import warnings
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from bayes_softmax.core.protocols import LogDensity
+from bayes_softmax.core.records import Draws, FloatArray, LaplaceApproximation, NativeDensity
+from bayes_softmax.inference.laplace import unwhiten
+
+DEFAULT_TUNE = 200  # whitened: only the step size and a nearly unit diagonal are left to learn
+KEPT_STATS = ("diverging", "n_steps", "depth", "energy", "logp", "step_size", "mean_tree_accept", "maxdepth_reached")
+
+
+def whitened_nuts(
+    density: LogDensity,
+    laplace: LaplaceApproximation,
+    *,
+    draws: int,
+    tune: int | None,
+    chains: int,
+    cores: int | None,
+    seed: int,
+    target_accept: float | None,
+    progressbar: bool,
+    native: bool = True,
+) -> Draws:
+    """Sample ``chains`` chains of ``draws`` draws after ``tune`` tuning steps each.
+
+    Parameters
+    ----------
+    density, laplace
+        The log density and the normal approximation it is whitened by.
+    draws, tune, chains, cores
+        As in ``pm.sample``; ``tune=None`` is 200.
+    seed
+        Same seed, same draws, whatever ``cores`` is.
+    target_accept
+        nutpie's step-size target, default 0.8.
+    progressbar
+        Show nutpie's progress bar.
+    native
+        False forces the slower public interface of nutpie.
+
+    Returns
+    -------
+    Draws
+        After Ctrl-C: the draws that all chains have finished, with a note.
+    """
+    import nutpie
+
+    tune = DEFAULT_TUNE if tune is None else tune
+    callbacks = density.native(laplace) if native else None
+    model = _callback_model(density, callbacks) if callbacks else _python_model(density, laplace)
+    options: dict[str, Any] = {} if target_accept is None else {"target_accept": target_accept}
+    # Chains run in parallel, so BLAS must not; one thread also fixes the order of its sums.
+    with threadpool_limits(limits=1, user_api="blas"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        tree = nutpie.sample(
+            model,
+            draws=draws,
+            tune=tune,
+            chains=chains,
+            cores=cores,
+            seed=seed,
+            progress_bar=progressbar,
+            save_warmup=False,
+            **options,
+        )
+    return _collect(tree, laplace, draws=draws, tune=tune)
+
+
+def _collect(tree: Any, laplace: LaplaceApproximation, *, draws: int, tune: int) -> Draws:
+    """Whitened draws of nutpie's result, brought back to free coordinates."""
+    z = np.asarray(tree["posterior"]["z"].values, dtype=np.float64)
+    finished = int(np.isfinite(z).all(axis=(0, 2)).sum())
+    notes: tuple[str, ...] = ()
+    if finished < draws:
+        if finished == 0:
+            raise KeyboardInterrupt("sampling was interrupted before every chain had a draw after tuning")
+        notes = (f"interrupted: {finished} of {draws} draws per chain were finished",)
+        warnings.warn(notes[0], stacklevel=4)
+    z = z[:, :finished]
+    theta = unwhiten(laplace, z.reshape(-1, z.shape[2])).reshape(z.shape)
+    stats = tree["sample_stats"]
+    kept = {name: np.asarray(stats[name].values)[:, :finished] for name in KEPT_STATS if name in stats}
+    return Draws(theta, kept, tune, notes)
+
+
+def _callback_model(density: LogDensity, callbacks: NativeDensity) -> Any:
+    """The density as a nutpie model that calls C functions and never takes Python's lock."""
+    from nutpie import _lib
+    from nutpie.sample import CompiledModel
+
+    d = density.dimension
+    coords = {"coordinate": [str(i) for i in range(d)]}
+
+    class WhitenedModel(CompiledModel):  # type: ignore[misc]
+        """nutpie's own interface for a model: it is subclassed because that is how nutpie takes one."""
+
+        @property
+        def n_dim(self) -> int:
+            return d
+
+        @property
+        def shapes(self) -> dict[str, tuple[int, ...]]:
+            return {"z": (d,)}
+
+        @property
+        def coords(self) -> dict[str, list[str]]:
+            return coords
+
+        def _make_sampler(self, settings: Any, init_mean: Any, cores: int, *rest: Any) -> Any:
+            return _lib.PySampler.from_pymc(settings, cores, self._make_model(init_mean), *rest)
+
+        def _make_model(self, init_mean: Any) -> Any:
+            address = callbacks.user_address
+            sizes = {"coordinate": d}
+            variables = _lib.PyVariable.new_variables(["z"], ["float64"], [(d,)], sizes, {"z": ("coordinate",)})
+            logp = _lib.LogpFunc(callbacks.logp_address, address, callbacks)
+            expand = _lib.ExpandFunc(d, d, callbacks.expand_address, address, callbacks)
+            return _lib.PyMcModel(logp, expand, variables, d, sizes, coords, lambda s: _start(s, d), None)
+
+    return WhitenedModel(dims={"z": ("coordinate",)})
+
+
+def _python_model(density: LogDensity, laplace: LaplaceApproximation) -> Any:
+    """The density through nutpie's public interface for Python functions."""
+    from nutpie.compiled_pyfunc import from_pyfunc
+    from scipy.linalg import solve_triangular
+
+    d = density.dimension
+
+    def logp(z: FloatArray) -> tuple[float, FloatArray]:
+        value, gradient = density.value_gradient(unwhiten(laplace, z[None])[0])
+        if not np.isfinite(value):
+            return -np.inf, np.zeros(d)
+        return value, solve_triangular(laplace.factor, gradient, lower=True)
+
+    return from_pyfunc(
+        ndim=d,
+        make_logp_fn=lambda: logp,
+        make_expand_fn=lambda _seed1, _seed2, _chain: lambda z: {"z": z},
+        expanded_dtypes=[np.dtype("float64")],
+        expanded_shapes=[(d,)],
+        expanded_names=["z"],
+        coords={"coordinate": [str(i) for i in range(d)]},
+        dims={"z": ("coordinate",)},
+        make_initial_point_fn=lambda s: _start(s, d),
+    )
+
+
+def _start(seed: int, d: int) -> FloatArray:
+    """A starting point drawn from the normal approximation, twice as wide so that R-hat can see a stuck chain."""
+    return 2.0 * np.random.default_rng(seed).normal(size=d)

@@ -1,0 +1,1 @@
+"""What comes back: labelled estimates and posteriors, their tables, predictions and pictures."""

@@ -1,0 +1,102 @@
+"""How far a set of draws can be trusted: R-hat, effective sample size, divergences, in numbers and in words."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayes_softmax.core.records import FloatArray
+
+RHAT_LIMIT = 1.01  # Vehtari et al., Bayesian Analysis 16 (2021)
+ESS_PER_CHAIN = 100
+
+
+@dataclass(frozen=True)
+class Diagnostics:
+    """Worst values over all coefficients.
+
+    Attributes
+    ----------
+    max_rhat, min_ess_bulk, min_ess_tail
+        Rank-normalised split R-hat and effective sample sizes, as in ArviZ.
+    n_divergences
+        Divergent transitions after tuning.
+    steps_per_draw
+        Mean number of leapfrog steps, NaN for samplers without them.
+    n_chains, n_draws, tune
+        Size of the run.
+    """
+
+    max_rhat: float
+    min_ess_bulk: float
+    min_ess_tail: float
+    n_divergences: int
+    steps_per_draw: float
+    n_chains: int
+    n_draws: int
+    tune: int
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What is wrong, in sentences; empty if nothing is."""
+        found = []
+        if self.n_divergences:
+            found.append(f"{self.n_divergences} divergences: raise target_accept towards 0.99")
+        if not self.max_rhat <= RHAT_LIMIT:
+            found.append(f"R-hat reaches {self.max_rhat:.3f} (limit {RHAT_LIMIT}): run longer chains")
+        if not min(self.min_ess_bulk, self.min_ess_tail) >= ESS_PER_CHAIN * self.n_chains:
+            least = min(self.min_ess_bulk, self.min_ess_tail)
+            found.append(f"effective sample size falls to {least:.0f}: draw more")
+        return tuple(found)
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.problems
+
+    def __str__(self) -> str:
+        """Return one line."""
+        verdict = "; ".join(self.problems) if self.problems else "all diagnostics good"
+        return (
+            f"R-hat at most {self.max_rhat:.4f}, ESS at least {self.min_ess_bulk:.0f} (bulk) and "
+            f"{self.min_ess_tail:.0f} (tail) of {self.n_chains * self.n_draws}, "
+            f"{self.n_divergences} divergences: {verdict}"
+        )
+
+
+def convergence_table(draws: FloatArray) -> pd.DataFrame:
+    """ESS (bulk, tail), R-hat and MCSE of each quantity in draws (chain, draw, m).
+
+    Quantities that never vary (the fixed class of reference coding) get NaN without a warning.
+    """
+    from arviz_base import rcParams
+    from arviz_stats.base import array_stats
+
+    flat = draws.reshape(*draws.shape[:2], -1)
+    varies = np.ptp(flat, axis=(0, 1)) > 0
+    table = pd.DataFrame(np.nan, index=range(flat.shape[2]), columns=["ess_bulk", "ess_tail", "r_hat", "mcse_mean"])
+    if varies.any() and flat.shape[1] >= 4:
+        x: Any = flat[:, :, varies]
+        axes = {"chain_axis": 0, "draw_axis": 1}
+        table.loc[varies, "ess_bulk"] = array_stats.ess(x, method="bulk", **axes)
+        table.loc[varies, "ess_tail"] = array_stats.ess(x, method="tail", prob=rcParams["stats.ci_prob"], **axes)
+        table.loc[varies, "r_hat"] = array_stats.rhat(x, method="rank", **axes)
+        table.loc[varies, "mcse_mean"] = array_stats.mcse(x, method="mean", **axes)
+    return table
+
+
+def diagnose(draws: FloatArray, stats: dict[str, Any], tune: int) -> Diagnostics:
+    """Diagnostics of draws (chain, draw, m) and per-draw statistics (chain, draw)."""
+    table = convergence_table(draws)
+    steps = stats.get("n_steps")
+    return Diagnostics(
+        max_rhat=float(table["r_hat"].max()),
+        min_ess_bulk=float(table["ess_bulk"].min()),
+        min_ess_tail=float(table["ess_tail"].min()),
+        n_divergences=int(np.sum(stats.get("diverging", 0))),
+        steps_per_draw=float(np.mean(steps)) if steps is not None else float("nan"),
+        n_chains=draws.shape[0],
+        n_draws=draws.shape[1],
+        tune=tune,
+    )

@@ -1,0 +1,209 @@
+"""Point estimates: maximum likelihood and maximum a posteriori, with their certificate and uncertainty."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from bayes_softmax.core.records import FloatArray
+from bayes_softmax.results.contrasts import View, build_view
+from bayes_softmax.results.intervals import normal_quantile, resolve_interval
+from bayes_softmax.results.prediction import (
+    Coefficients,
+    delta_intervals,
+    encode_rows,
+    interval_frame,
+    label_series,
+    mean_probabilities,
+    probability_frame,
+)
+from bayes_softmax.spec.design import Label
+from bayes_softmax.spec.schema import Schema
+
+INTERCEPT = "intercept"
+TITLES = {"mle": "Maximum-likelihood estimate", "map": "Maximum a posteriori (MAP) estimate"}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PointEstimate:
+    """A maximum-likelihood or MAP estimate of a softmax regression.
+
+    Made by ``SoftmaxRegression.mle()`` and ``.map()``.
+
+    Attributes
+    ----------
+    kind
+        ``"mle"`` or ``"map"``.
+    intercept
+        (category,) logits at x = 0; zeros for a model without an intercept.
+    weights
+        (feature, category) change of the logit per unit of the feature.
+    log_likelihood
+        At the estimate, without multinomial coefficients.
+    log_prior
+        Log prior density at the estimate; 0 for flat priors.
+    converged, status
+        Whether the certificate holds, and what it says in words.
+    gradient_norm
+        Largest absolute gradient entry per unit of data, on standardised features (no unit).
+    newton_decrement
+        ``sqrt(g' H^-1 g)``; half its square estimates what is missing in the log density.
+    n_iterations
+        Iterations of the solver.
+    history
+        Minus the log density per unit of data at each iterate (for the MLE: the cross-entropy).
+    schema
+        Names and encodings.
+    notes
+        What a reader should know: classes without data, rows dropped.
+    """
+
+    kind: str
+    intercept: xr.DataArray
+    weights: xr.DataArray
+    log_likelihood: float
+    log_prior: float
+    total_weight: float
+    n_obs: int
+    converged: bool
+    status: str
+    gradient_norm: float
+    newton_decrement: float
+    n_iterations: int
+    history: FloatArray
+    schema: Schema
+    covariance_of: Callable[[], FloatArray]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def log_posterior(self) -> float:
+        """Log-likelihood plus log prior."""
+        return self.log_likelihood + self.log_prior
+
+    @property
+    def cross_entropy(self) -> float:
+        """Minus the log-likelihood per unit of data."""
+        return -self.log_likelihood / self.total_weight
+
+    @cached_property
+    def raw_covariance(self) -> FloatArray:
+        """Covariance (q, K, q, K) of the raw coefficients, intercept first; NaN without a certified optimum."""
+        q, K = 1 + self.weights.sizes["feature"], self.weights.sizes["category"]
+        return self.covariance_of().reshape(q, K, q, K)
+
+    @property
+    def covariance(self) -> pd.DataFrame:
+        """Covariance of all coefficients, rows and columns ``(feature, category)``; computed when first read."""
+        features = [INTERCEPT, *self.schema.feature_names]
+        index = pd.MultiIndex.from_product([features, list(self.schema.classes)], names=["feature", "category"])
+        flat = self.raw_covariance.reshape(len(index), len(index))
+        return pd.DataFrame(flat, index=index, columns=index)
+
+    @property
+    def std_error(self) -> xr.Dataset:
+        """Standard errors of ``intercept`` and ``weights``, from the inverse Hessian at the estimate."""
+        q, K = self.raw_covariance.shape[:2]
+        variance = np.einsum("ikik->ik", self.raw_covariance)
+        error = np.sqrt(np.maximum(variance, 0.0)).reshape(q, K)
+        return xr.Dataset(
+            {"intercept": self.intercept.copy(data=error[0]), "weights": self.weights.copy(data=error[1:])}
+        )
+
+    def contrasts(self, view: View) -> tuple[FloatArray, FloatArray]:
+        """Estimates and standard errors (q, m) of contrasts of the class columns, intercept first."""
+        estimate = np.vstack([self.intercept.values, self.weights.values]) @ view.matrix
+        variance = np.einsum("km,ikil,lm->im", view.matrix, self.raw_covariance, view.matrix, optimize=True)
+        return estimate, np.sqrt(np.maximum(variance, 0.0))
+
+    def summary(
+        self, vs: Label | Sequence[Label] | None = None, ci_prob: float | None = None, ci_kind: str | None = None
+    ) -> pd.DataFrame:
+        """Table of coefficients: estimate, standard error and Wald interval.
+
+        Parameters
+        ----------
+        vs
+            What each class is contrasted with: a class, a pair ``("a", "b")``, or ``"average"``.  Default: the
+            average of all classes, or the first class under reference coding.  Never refits.
+        ci_prob, ci_kind
+            Probability of the interval (default ArviZ's); a normal interval is both kinds at once.
+
+        Returns
+        -------
+        DataFrame
+            Rows ``(feature, contrast)``, in logits per unit of the feature.
+
+        Examples
+        --------
+        >>> import bayes_softmax as bs
+        >>> model = bs.SoftmaxRegression([[0.0], [1.0], [2.0], [3.0]], ["a", "b", "a", "b"])
+        >>> model.mle().summary(vs="a", ci_prob=0.9).columns.tolist()
+        ['estimate', 'std_error', 'wald90_lb', 'wald90_ub']
+        """
+        interval = resolve_interval(ci_prob, ci_kind)
+        view = build_view(self.schema, vs)
+        estimate, error = self.contrasts(view)
+        half = normal_quantile(interval) * error
+        low, high = interval.columns("wald")
+        first = 0 if self.schema.has_intercept else 1
+        features = [INTERCEPT, *self.schema.feature_names][first:]
+        index = pd.MultiIndex.from_product([features, view.names], names=["feature", "contrast"])
+        columns = {"estimate": estimate, "std_error": error, low: estimate - half, high: estimate + half}
+        return pd.DataFrame({name: values[first:].ravel() for name, values in columns.items()}, index=index)
+
+    @property
+    def coefficients(self) -> Coefficients:
+        """The estimate as one draw."""
+        return Coefficients(self.intercept.values[None], self.weights.values[None])
+
+    def predict_proba(self, data: Any, ci_prob: float | None = None, *, offset: Any = None) -> pd.DataFrame:
+        """Class probabilities of new data.
+
+        Parameters
+        ----------
+        data
+            Data frame with the model's columns, or array (N, p).
+        ci_prob
+            If given, a delta-method interval of this probability stands beside each estimate.
+        offset
+            (N, K), if the model has an offset that is not a column of the data.
+
+        Returns
+        -------
+        DataFrame
+            Rows as in ``data``; columns are the classes, or ``(class, statistic)`` with intervals.
+        """
+        rows = encode_rows(self.schema, data, offset)
+        if ci_prob is None:
+            return probability_frame(self.schema, rows, mean_probabilities(self.coefficients, rows))
+        interval = resolve_interval(ci_prob, "eti")
+        values = delta_intervals(self.coefficients, self.raw_covariance, rows, interval)
+        return interval_frame(self.schema, rows, values, "estimate", interval.columns("wald"))
+
+    def predict(self, data: Any, *, offset: Any = None) -> pd.Series:
+        """Most probable class of each row of ``data``."""
+        rows = encode_rows(self.schema, data, offset)
+        return label_series(self.schema, rows, mean_probabilities(self.coefficients, rows))
+
+    def save(self, path: Any) -> None:
+        """Write the estimate to one netCDF file; :func:`bayes_softmax.load` reads it back."""
+        from bayes_softmax.results.storage import save_estimate
+
+        save_estimate(self, path)
+
+    def __repr__(self) -> str:
+        """Return a few lines that say what was estimated and how good the optimum is."""
+        notes = "".join(f"\n  note: {note}" for note in self.notes)
+        prior = "" if self.kind == "mle" else f", log posterior {self.log_posterior:.4f}"
+        return (
+            f"{TITLES[self.kind]}: {len(self.schema.classes)} classes, {len(self.schema.feature_names)} features, "
+            f"{self.n_obs} rows\n"
+            f"  log-likelihood {self.log_likelihood:.4f}, cross-entropy {self.cross_entropy:.6f}{prior}\n"
+            f"  {self.status}\n"
+            f"  {self.n_iterations} iterations, gradient {self.gradient_norm:.1e} per unit of data, "
+            f"Newton decrement {self.newton_decrement:.1e}{notes}"
+        )

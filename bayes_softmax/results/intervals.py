@@ -1,0 +1,57 @@
+"""Intervals and their names, with ArviZ's defaults: ``eti89_lb`` is the lower end of an 89 % equal-tailed interval."""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import ndtri
+
+from bayes_softmax.core.records import FloatArray
+
+KINDS = ("eti", "hdi")
+
+
+class Interval(NamedTuple):
+    """Probability and kind of an interval."""
+
+    prob: float
+    kind: str
+
+    def columns(self, kind: str | None = None) -> tuple[str, str]:
+        """Names of the two columns."""
+        percent = f"{100 * self.prob:.6g}".replace(".", "_")
+        return f"{kind or self.kind}{percent}_lb", f"{kind or self.kind}{percent}_ub"
+
+
+def resolve_interval(ci_prob: float | None, ci_kind: str | None) -> Interval:
+    """Arguments checked; None takes ArviZ's setting (``stats.ci_prob``, ``stats.ci_kind``)."""
+    if ci_prob is None or ci_kind is None:
+        from arviz_base import rcParams
+
+        ci_prob = rcParams["stats.ci_prob"] if ci_prob is None else ci_prob
+        ci_kind = rcParams["stats.ci_kind"] if ci_kind is None else ci_kind
+    if isinstance(ci_prob, bool) or not isinstance(ci_prob, int | float) or not 0 < ci_prob < 1:
+        raise ValueError(f"ci_prob={ci_prob!r} must be a number between 0 and 1, for example 0.9")
+    if ci_kind not in KINDS:
+        raise ValueError(f"ci_kind={ci_kind!r} is not known; use one of {', '.join(map(repr, KINDS))}")
+    return Interval(float(ci_prob), str(ci_kind))
+
+
+def draws_interval(draws: FloatArray, interval: Interval) -> tuple[FloatArray, FloatArray]:
+    """Lower and upper end over the first axis of draws (S, ...)."""
+    if interval.kind == "eti":
+        tail = 0.5 * (1.0 - interval.prob)
+        low, high = np.quantile(draws, [tail, 1.0 - tail], axis=0)
+        return low, high
+    ordered = np.sort(draws, axis=0)
+    inside = max(int(np.floor(interval.prob * len(draws))), 1)
+    widths = ordered[inside:] - ordered[: len(draws) - inside]
+    start = np.argmin(widths, axis=0)[None]
+    return (
+        np.take_along_axis(ordered, start, axis=0)[0],
+        np.take_along_axis(ordered, start + inside, axis=0)[0],
+    )
+
+
+def normal_quantile(interval: Interval) -> float:
+    """Half-width of a normal interval in standard errors."""
+    return float(ndtri(0.5 + 0.5 * interval.prob))

@@ -1,0 +1,144 @@
+"""Pictures of coefficients: one panel a feature, one row a class, one mark a fit."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from bayes_softmax.core.records import FloatArray
+from bayes_softmax.results.compare import Fit, check_comparable
+from bayes_softmax.results.contrasts import AVERAGE, build_view
+from bayes_softmax.results.estimate import INTERCEPT, PointEstimate
+from bayes_softmax.results.intervals import Interval, draws_interval, normal_quantile, resolve_interval
+from bayes_softmax.spec.design import Label
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+COLOURS = ("#4477AA", "#EE6677", "#228833", "#CCBB44", "#66CCEE", "#AA3377")  # Tol's bright: safe for colour-blind
+MARKERS = "osD^vP"
+PANEL_WIDTH, ROW_HEIGHT = 3.3, 0.34
+
+
+class _Marks(NamedTuple):
+    """Centres and ends of a fit's coefficients, each (q, m)."""
+
+    centre: FloatArray
+    low: FloatArray
+    high: FloatArray
+    label: str
+
+
+def forest(
+    fit: Fit,
+    *,
+    vs: Label | None = None,
+    ci_prob: float | None = None,
+    ci_kind: str | None = None,
+    features: Sequence[str] | None = None,
+) -> "Figure":
+    """Coefficients of one fit with their intervals: a panel for each feature, a row for each class.
+
+    Parameters
+    ----------
+    fit
+        Point estimate or posterior.
+    vs
+        What each class is contrasted with; default the average of all classes.
+    ci_prob, ci_kind
+        Probability and kind of the intervals; defaults are ArviZ's.
+    features
+        Which features to show (``"intercept"`` among them); default: all features without the intercept.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Show it, or save it with ``figure.savefig(path)``.
+    """
+    name = "posterior" if not isinstance(fit, PointEstimate) else fit.kind
+    return _draw({name: fit}, vs, resolve_interval(ci_prob, ci_kind), features)
+
+
+def compare(
+    *,
+    vs: Label | None = None,
+    ci_prob: float | None = None,
+    ci_kind: str | None = None,
+    features: Sequence[str] | None = None,
+    **fits: Fit,
+) -> "Figure":
+    """Coefficients of several fits side by side, in common coordinates; arguments as in :func:`forest`.
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> matplotlib.use("Agg")
+    >>> import bayes_softmax as bs
+    >>> model = bs.SoftmaxRegression([[0.0], [1.0], [2.0], [3.0]], ["a", "b", "a", "b"])
+    >>> figure = bs.plots.compare(mle=model.mle(), map=model.map())
+    """
+    check_comparable(fits)
+    return _draw(fits, vs, resolve_interval(ci_prob, ci_kind), features)
+
+
+def _draw(
+    fits: dict[str, Fit], vs: Label | None, interval: Interval, features: Sequence[str] | None
+) -> "Figure":
+    import matplotlib.pyplot as plt
+
+    first = next(iter(fits.values()))
+    view = build_view(first.schema, AVERAGE if vs is None else vs)
+    names = [INTERCEPT, *first.schema.feature_names]
+    shown = list(features) if features is not None else (names[1:] or names)
+    for feature in shown:
+        if feature not in names:
+            raise ValueError(f"features: {feature!r} is not one of {', '.join(map(repr, names))}")
+    marks = {name: _marks(fit, vs, interval) for name, fit in fits.items()}
+    columns = min(len(shown), 3)
+    rows = -(-len(shown) // columns)
+    height = 1.1 + ROW_HEIGHT * len(view.names) * max(len(fits), 1.6)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(PANEL_WIDTH * columns + 1.2, height * rows + 0.4), squeeze=False, sharey=True,
+        layout="constrained",
+    )  # fmt: skip
+    for panel, feature in zip(axes.flat, shown, strict=False):
+        _panel(panel, feature, names.index(feature), marks, view.names)
+    for panel in axes.flat[len(shown) :]:
+        panel.set_visible(False)
+    handles, labels = axes.flat[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+    plt.close(figure)  # a notebook shows the returned figure once; pyplot must not show it again
+    return figure
+
+
+def _marks(fit: Fit, vs: Label | None, interval: Interval) -> _Marks:
+    """Centre and interval of every coefficient, and what they are called in the legend."""
+    view = build_view(fit.schema, AVERAGE if vs is None else vs)
+    percent = f"{100 * interval.prob:g} %"
+    if isinstance(fit, PointEstimate):
+        estimate, error = fit.contrasts(view)
+        half = normal_quantile(interval) * error
+        return _Marks(estimate, estimate - half, estimate + half, f"estimate, {percent} Wald interval")
+    draws = fit.contrast_draws(view)
+    flat = draws.reshape(-1, *draws.shape[2:])
+    low, high = draws_interval(flat, interval)
+    return _Marks(flat.mean(axis=0), low, high, f"mean, {percent} {interval.kind.upper()}")
+
+
+def _panel(panel: Any, feature: str, row: int, marks: dict[str, _Marks], contrasts: Sequence[str]) -> None:
+    """One feature: every fit's mark for every contrast, the first at the top."""
+    positions = np.arange(len(contrasts))[::-1]
+    spread = np.linspace(0.24, -0.24, len(marks)) if len(marks) > 1 else np.zeros(1)
+    panel.axvline(0.0, color="0.75", linewidth=1, zorder=0)
+    for i, (name, mark) in enumerate(marks.items()):
+        colour, marker = COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]
+        y = positions + spread[i]
+        panel.hlines(y, mark.low[row], mark.high[row], color=colour, linewidth=1.6)
+        panel.plot(mark.centre[row], y, marker, color=colour, markersize=5, label=f"{name} ({mark.label})")
+    panel.set_yticks(positions, contrasts)
+    panel.set_ylim(-0.6, len(contrasts) - 0.4)
+    panel.set_title(feature, fontsize="medium")
+    unit = "logit at x = 0" if feature == INTERCEPT else "logit per unit"
+    panel.set_xlabel(unit, fontsize="small")
+    panel.spines[["top", "right"]].set_visible(False)
+    panel.tick_params(labelsize="small")

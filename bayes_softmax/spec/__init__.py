@@ -1,0 +1,1 @@
+"""What is modelled: data, coding, priors, and the same model written for PyMC."""

@@ -1,0 +1,188 @@
+r"""Codings (identification) and the coordinates of the model.
+
+Softmax does not change when a constant is added to all logits, so ``K`` columns of weights are one too many.
+Free coordinates :math:`\Gamma` are mapped to ``K`` columns by a contrast matrix, :math:`W = \Gamma C'`:
+
+=============  ==================  =============================================
+coding         C                   free columns
+=============  ==================  =============================================
+``zero-sum``   (K, K-1), C'C = I   ``K - 1``: rows of W sum to zero
+``reference``  (K, K-1), [0; I]    ``K - 1``: the first class is fixed at zero
+``full``       (K, K), I           ``K``: needs a proper prior
+=============  ==================  =============================================
+
+Three coordinate systems are used, all linked by constant linear maps:
+
+* *free*: ``theta`` (d,) = intercept ``(k_b,)``, then weights ``(k_w, p)`` row by row, on standardised features;
+* *engine*: ``V`` (K, q), class-major, on standardised features, column 0 the intercept at the feature means;
+* *raw*: ``intercept`` (K,) at x = 0 and ``weights`` (p, K) per unit of the features as given.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from bayes_softmax.core.records import FloatArray
+
+CODINGS = ("zero-sum", "reference", "full")
+
+
+def zero_sum_contrast(n_classes: int) -> FloatArray:
+    """Orthonormal basis (K, K-1) of the vectors that sum to zero (normalised Helmert contrasts).
+
+    Examples
+    --------
+    >>> C = zero_sum_contrast(3)
+    >>> bool(abs(C.T @ C - np.eye(2)).max() < 1e-15 and abs(C.sum(0)).max() < 1e-15)
+    True
+    """
+    contrast = np.zeros((n_classes, n_classes - 1))
+    for j in range(1, n_classes):
+        contrast[:j, j - 1] = -1.0
+        contrast[j, j - 1] = j
+        contrast[:, j - 1] /= np.sqrt(j * (j + 1.0))
+    return contrast
+
+
+def contrast_matrix(coding: str, n_classes: int) -> FloatArray:
+    """Matrix ``C`` (K, k) of a coding, ``W = Gamma C'``."""
+    builders = {
+        "zero-sum": zero_sum_contrast,
+        "reference": lambda n: np.eye(n)[:, 1:],
+        "full": lambda n: np.eye(n),
+    }
+    if coding not in builders:
+        raise ValueError(f"coding={coding!r} is not known; use one of {', '.join(map(repr, CODINGS))}")
+    return np.ascontiguousarray(builders[coding](n_classes))
+
+
+@dataclass(frozen=True)
+class Coordinates:
+    """The linear maps between free, engine and raw coordinates.
+
+    Parameters
+    ----------
+    intercept_contrast
+        (K, k_b); k_b = 0 for a model without an intercept.
+    weights_contrast
+        (K, k_w).
+    centre, scale
+        (p,) mean (zero where nothing is centred) and standard deviation of the features.
+    """
+
+    intercept_contrast: FloatArray
+    weights_contrast: FloatArray
+    centre: FloatArray
+    scale: FloatArray
+
+    @property
+    def n_classes(self) -> int:
+        """K."""
+        return self.weights_contrast.shape[0]
+
+    @property
+    def n_features(self) -> int:
+        """p, without the intercept."""
+        return self.scale.shape[0]
+
+    @property
+    def n_free_intercept(self) -> int:
+        """k_b."""
+        return self.intercept_contrast.shape[1]
+
+    @property
+    def has_intercept(self) -> bool:
+        """Whether the first engine column is an intercept."""
+        return self.n_free_intercept > 0
+
+    @property
+    def n_columns(self) -> int:
+        """q = p + 1 with an intercept, p without."""
+        return self.n_features + int(self.has_intercept)
+
+    @property
+    def dimension(self) -> int:
+        """Number of free coordinates d."""
+        return self.n_free_intercept + self.weights_contrast.shape[1] * self.n_features
+
+    def to_engine(self, thetas: FloatArray) -> FloatArray:
+        """Engine coefficients (S, K, q) of free vectors (S, d)."""
+        n_draws, k_b = thetas.shape[0], self.n_free_intercept
+        free_weights = thetas[:, k_b:].reshape(n_draws, -1, self.n_features)
+        weights = np.matmul(self.weights_contrast, free_weights)
+        if not self.has_intercept:
+            return weights
+        intercept = thetas[:, :k_b] @ self.intercept_contrast.T
+        return np.concatenate([intercept[:, :, None], weights], axis=2)
+
+    def pull_back(self, gradient: FloatArray) -> FloatArray:
+        """Free gradient (d, ...) of a gradient (K, q, ...) in engine coefficients."""
+        weights = np.tensordot(self.weights_contrast.T, gradient[:, int(self.has_intercept) :], axes=1)
+        flat = weights.reshape(-1, *gradient.shape[2:])
+        if not self.has_intercept:
+            return flat
+        return np.concatenate([np.tensordot(self.intercept_contrast.T, gradient[:, 0], axes=1), flat])
+
+    def pull_back_matrix(self, hessian: FloatArray) -> FloatArray:
+        """Free Hessian (d, d) of a symmetric Hessian (K, q, K, q) in engine coefficients."""
+        half = self.pull_back(hessian)
+        full = self.pull_back(np.moveaxis(half, 0, -1))
+        return 0.5 * (full + full.T)
+
+    def to_raw(self, thetas: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Raw intercept (S, K) and weights (S, p, K) of free vectors (S, d)."""
+        engine = self.to_engine(thetas)
+        weights = engine[:, :, int(self.has_intercept) :] / self.scale
+        if not self.has_intercept:
+            return np.zeros(weights.shape[:2]), np.ascontiguousarray(weights.transpose(0, 2, 1))
+        intercept = engine[:, :, 0] - weights @ self.centre
+        return intercept @ self._intercept_projection, np.ascontiguousarray(weights.transpose(0, 2, 1))
+
+    @cached_property
+    def _intercept_projection(self) -> FloatArray:
+        """Brings the raw intercept back into its coding's columns.
+
+        It is the identity on them except where the weights have ``K`` free columns and the intercept ``K-1``:
+        there the shift ``-m'W`` has a common part that softmax ignores.
+        """
+        return self.intercept_contrast @ np.linalg.pinv(self.intercept_contrast)
+
+    def from_raw(self, intercept: FloatArray, weights: FloatArray) -> FloatArray:
+        """Free vector (d,) of a raw intercept (K,) and weights (p, K) that lie in the coding."""
+        engine_weights = (weights * self.scale[:, None]).T
+        theta = (np.linalg.pinv(self.weights_contrast) @ engine_weights).ravel()
+        if not self.has_intercept:
+            return theta
+        centred = intercept + self.centre @ weights
+        return np.concatenate([np.linalg.pinv(self.intercept_contrast) @ centred, theta])
+
+    @cached_property
+    def raw_map(self) -> FloatArray:
+        """Matrix ``R`` ((p + 1) K, d): raw coefficients ``[intercept; weights]`` row by row as ``R theta``."""
+        intercept, weights = self.to_raw(np.eye(self.dimension))
+        stacked = np.concatenate([intercept[:, None, :], weights], axis=1)
+        return stacked.reshape(self.dimension, -1).T.copy()
+
+
+def build_coordinates(
+    coding: str,
+    n_classes: int,
+    centre: FloatArray,
+    scale: FloatArray,
+    *,
+    has_intercept: bool,
+    flat_intercept: bool,
+) -> Coordinates:
+    """Coordinates of a model; a flat intercept stays zero-sum under full coding, where it is not identified."""
+    weights_contrast = contrast_matrix(coding, n_classes)
+    intercept_coding = "zero-sum" if coding == "full" and flat_intercept else coding
+    intercept_contrast = contrast_matrix(intercept_coding, n_classes)
+    if not has_intercept:
+        intercept_contrast = np.zeros((n_classes, 0))
+    return Coordinates(intercept_contrast, weights_contrast, centre, scale)
+
+
+def to_zero_sum(coefficients: FloatArray) -> FloatArray:
+    """Coefficients (..., K) of any coding, brought to rows that sum to zero: what fits are compared in."""
+    return coefficients - coefficients.mean(axis=-1, keepdims=True)

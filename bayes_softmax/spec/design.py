@@ -1,0 +1,171 @@
+"""The data of a model, checked once and never mutated: features, responses, weights, offset, coordinates."""
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from bayes_softmax.core.records import FloatArray, IntArray
+
+Label = Hashable
+
+
+@dataclass(frozen=True)
+class Response:
+    """Responses of N rows over K classes.
+
+    Attributes
+    ----------
+    name
+        What the response is called (``"y"`` for arrays).
+    classes
+        The K labels in order, of the user's own type.
+    codes
+        (N,) class of each row, or None when the response is counts.
+    counts
+        (N, K) counts, or None when the response is labels.
+    unused
+        Declared classes without an observation.
+    """
+
+    name: str
+    classes: tuple[Label, ...]
+    codes: IntArray | None
+    counts: FloatArray | None
+    unused: tuple[Label, ...]
+
+    @property
+    def n_classes(self) -> int:
+        """K."""
+        return len(self.classes)
+
+
+class Standardisation(NamedTuple):
+    """Weighted mean (zero where nothing is centred) and standard deviation (ddof 0) of the features."""
+
+    centre: FloatArray
+    scale: FloatArray
+
+
+@dataclass(frozen=True)
+class Design:
+    """Everything the density needs to know about the data.
+
+    Attributes
+    ----------
+    X
+        (N, p) features as given, float64, C-contiguous.
+    response
+        The observed classes.
+    weights
+        (N,) frequency weights, or None for ones.
+    offset
+        (N, K) added to the logits, or None.
+    feature_names
+        p names.
+    has_intercept
+        Whether the model has an intercept.
+    standardisation
+        Centre and scale of the internal features.
+    index
+        (N,) row labels of the data.
+    n_dropped
+        Rows with missing values dropped on request.
+    """
+
+    X: FloatArray
+    response: Response
+    weights: FloatArray | None
+    offset: FloatArray | None
+    feature_names: tuple[str, ...]
+    has_intercept: bool
+    standardisation: Standardisation
+    index: Any
+    n_dropped: int = 0
+
+    @property
+    def n_obs(self) -> int:
+        """Rows of the data, N."""
+        return self.X.shape[0]
+
+    @property
+    def n_features(self) -> int:
+        """Features without the intercept, p."""
+        return self.X.shape[1]
+
+    @property
+    def n_classes(self) -> int:
+        """Classes, K."""
+        return self.response.n_classes
+
+    @cached_property
+    def totals(self) -> FloatArray:
+        """(N,) units per row: weight, or weight times count total."""
+        weights = np.ones(self.n_obs) if self.weights is None else self.weights
+        counts = self.response.counts
+        return weights if counts is None else weights * counts.sum(axis=1)
+
+    @property
+    def total_weight(self) -> float:
+        """Observed units in all."""
+        return float(self.totals.sum())
+
+    def class_counts(self) -> FloatArray:
+        """(K,) observed units of each class."""
+        return self.response_times(np.ones((self.n_obs, 1)))[:, 0]
+
+    def dense_counts(self) -> FloatArray:
+        """(N, K) weighted counts; for labels, the weight in the observed class."""
+        if self.response.counts is not None:
+            counts = self.response.counts
+            return counts if self.weights is None else counts * self.weights[:, None]
+        dense = np.zeros((self.n_obs, self.n_classes))
+        dense[np.arange(self.n_obs), self.response.codes] = self.totals
+        return dense
+
+    def response_times(self, A: FloatArray) -> FloatArray:
+        """``Y'A`` (K, m) for the weighted responses Y (N, K), without building Y for labels."""
+        if self.response.codes is None:
+            return self.dense_counts().T @ A
+        scaled = A if self.weights is None else A * self.weights[:, None]
+        out = np.zeros((self.n_classes, A.shape[1]))
+        order = np.argsort(self.response.codes, kind="stable")
+        bounds = np.searchsorted(self.response.codes[order], np.arange(self.n_classes + 1))
+        for k in range(self.n_classes):
+            out[k] = scaled[order[bounds[k] : bounds[k + 1]]].sum(axis=0)
+        return out
+
+    def standardised(self) -> FloatArray:
+        """(N, q) internal features, with a first column of ones if there is an intercept."""
+        first = int(self.has_intercept)
+        Z = np.ones((self.n_obs, self.n_features + first))
+        np.subtract(self.X, self.standardisation.centre, out=Z[:, first:])
+        Z[:, first:] /= self.standardisation.scale
+        return Z
+
+
+def standardise(
+    X: FloatArray, weights: FloatArray | None, feature_names: Sequence[str], *, has_intercept: bool
+) -> Standardisation:
+    """Weighted mean and sd of each feature; a column that does not vary is an error (it *is* an intercept).
+
+    Without an intercept nothing is centred, and a constant column is allowed: its size is its scale.
+    """
+    mean = np.average(X, axis=0, weights=weights) if X.size else np.zeros(X.shape[1])
+    centred = X - mean
+    sd = np.sqrt(np.average(centred**2, axis=0, weights=weights)) if X.size else np.ones(X.shape[1])
+    constant = np.ptp(X, axis=0) == 0 if X.size else np.zeros(X.shape[1], dtype=bool)
+    # Rounding in the mean leaves an sd of about eps |mean| in a column that carries no information.
+    constant |= sd <= 4 * np.finfo(float).eps * np.abs(mean)
+    if has_intercept:
+        for j in np.flatnonzero(constant):
+            raise ValueError(
+                f"X: column {feature_names[j]!r} is constant (every value is {X[0, j]:g}), which is what the "
+                "intercept already is; remove the column, or pass constant='drop'"
+            )
+        return Standardisation(mean, sd)
+    for j in np.flatnonzero(constant & (mean == 0)):
+        raise ValueError(f"X: column {feature_names[j]!r} is zero in every row; remove it, or pass constant='drop'")
+    return Standardisation(np.zeros_like(mean), np.where(constant, np.abs(mean), sd))

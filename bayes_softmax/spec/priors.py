@@ -1,0 +1,189 @@
+r"""Prior families and how they are resolved to one row per coefficient.
+
+A prior on the weights of a feature acts on that feature's free coordinates :math:`g` (k,), *raw*: per unit of
+the feature as given.  Under zero-sum coding it is spherical in ``g`` and so exchangeable over the classes;
+under reference and full coding it is element-wise.
+
+===================  ===========================================  ====================================
+family               log density of g, up to a constant           spherical form
+===================  ===========================================  ====================================
+``Normal(s)``        ``-|g|^2 / (2 s^2)``                         the same
+``StudentT(nu, s)``  ``-(nu + 1)/2 sum log(1 + g_c^2/(nu s^2))``  ``-(nu + k)/2 log(1 + |g|^2/(nu s^2))``
+``Flat()``           ``0`` (improper)                             the same
+===================  ===========================================  ====================================
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Real
+
+import numpy as np
+
+from bayes_softmax.core.records import FloatArray
+
+DEFAULT_INTERCEPT_SCALE = 1.5
+DEFAULT_TOTAL_SCALE = 2.0
+BINARY_SD_FLOOR = 0.5
+
+
+@dataclass(frozen=True)
+class Normal:
+    """Normal prior with mean 0 and standard deviation ``scale`` (ridge, L2).
+
+    Examples
+    --------
+    >>> Normal(2.5)
+    Normal(scale=2.5)
+    """
+
+    scale: float
+
+    def __post_init__(self) -> None:
+        _check_positive("Normal", "scale", self.scale)
+
+
+@dataclass(frozen=True)
+class StudentT:
+    """Student-t prior with ``df`` degrees of freedom, centre 0 and the given ``scale``.
+
+    Examples
+    --------
+    >>> StudentT(df=4, scale=2.5)
+    StudentT(df=4, scale=2.5)
+    """
+
+    df: float
+    scale: float
+
+    def __post_init__(self) -> None:
+        _check_positive("StudentT", "df", self.df)
+        _check_positive("StudentT", "scale", self.scale)
+
+
+@dataclass(frozen=True)
+class Flat:
+    """Improper constant prior: the MAP estimate is the maximum-likelihood estimate."""
+
+
+Prior = Normal | StudentT | Flat
+PriorArgument = Prior | Mapping[str, Prior] | None
+
+
+def _check_positive(family: str, name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{family}: {name}={value!r} must be a positive number")
+    if not 0 < float(value) < np.inf:
+        raise ValueError(f"{family}: {name}={value!r} must be positive and finite")
+
+
+@dataclass(frozen=True)
+class PriorTable:
+    """Priors of a model, resolved: one family per feature, one for the intercept.
+
+    ``intercept`` is None for a model without one; ``intercept_at`` says where it is measured, ``"zero"``
+    (x = 0) or ``"means"`` (of the features).  ``spherical`` is True under zero-sum coding.
+    """
+
+    weights: tuple[Prior, ...]
+    intercept: Prior | None
+    intercept_at: str
+    spherical: bool
+    autoscaled: tuple[bool, ...]
+
+    @property
+    def flat_features(self) -> tuple[bool, ...]:
+        """Which features have an improper prior."""
+        return tuple(isinstance(prior, Flat) for prior in self.weights)
+
+    @property
+    def flat_intercept(self) -> bool:
+        """Whether there is an intercept with an improper prior."""
+        return isinstance(self.intercept, Flat)
+
+    @property
+    def is_proper(self) -> bool:
+        """Whether every prior integrates to one."""
+        return not (self.flat_intercept or any(self.flat_features))
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether no prior says anything: the posterior mode is the maximum-likelihood estimate."""
+        return all(self.flat_features) and (self.intercept is None or self.flat_intercept)
+
+
+def flat_table(table: PriorTable) -> PriorTable:
+    """The same model with every prior flat."""
+    flat = tuple(Flat() for _ in table.weights)
+    intercept = None if table.intercept is None else Flat()
+    return PriorTable(flat, intercept, "means", table.spherical, (False,) * len(flat))
+
+
+def autoscaled_prior(X: FloatArray, scale: FloatArray) -> tuple[Normal, ...]:
+    r"""Default prior of the weights: the logits vary with sd about 2 over the data, whatever ``p`` and the units.
+
+    .. math:: W_j \sim \mathrm{Normal}\Bigl(0,\; \frac{2.0}{\sqrt p\; \mathrm{sd}_j}\Bigr)
+
+    ``sd_j`` is the standard deviation of the feature; for a column with two values it is at least half their
+    distance, so a rare dummy is not given a huge scale.  With the intercept's ``Normal(1.5)`` at the feature
+    means, the prior sd of a logit is about ``sqrt(1.5^2 + 2.0^2) = 2.5``.
+    """
+    shared = DEFAULT_TOTAL_SCALE / np.sqrt(max(X.shape[1], 1))
+    sd = scale.copy()
+    for j, column in enumerate(X.T):
+        low, high = column.min(), column.max()
+        if bool(((column == low) | (column == high)).all()):
+            sd[j] = max(sd[j], BINARY_SD_FLOOR * float(high - low))
+    return tuple(Normal(float(shared / s)) for s in sd)
+
+
+def resolve_priors(
+    prior: PriorArgument,
+    intercept_prior: Prior | None,
+    *,
+    coding: str,
+    X: FloatArray,
+    scale: FloatArray,
+    feature_names: Sequence[str],
+    has_intercept: bool,
+) -> PriorTable:
+    """Turn the ``prior`` and ``intercept_prior`` arguments into one family per feature."""
+    chosen = _per_feature(prior, feature_names)
+    defaults = autoscaled_prior(X, scale)
+    weights = tuple(c if c is not None else d for c, d in zip(chosen, defaults, strict=True))
+    if intercept_prior is not None and not isinstance(intercept_prior, Prior):
+        raise TypeError(f"intercept_prior={intercept_prior!r} must be Normal, StudentT, Flat or None")
+    if not has_intercept and intercept_prior is not None:
+        raise ValueError("intercept_prior was given, but the model has no intercept")
+    intercept: Prior | None = intercept_prior if intercept_prior is not None else Normal(DEFAULT_INTERCEPT_SCALE)
+    at = "means" if intercept_prior is None else "zero"
+    table = PriorTable(
+        weights,
+        intercept if has_intercept else None,
+        at,
+        coding == "zero-sum",
+        tuple(c is None for c in chosen),
+    )
+    if coding == "full" and any(table.flat_features):
+        named = [n for n, flat in zip(feature_names, table.flat_features, strict=True) if flat]
+        raise ValueError(
+            f"coding='full' needs a proper prior, but the prior of {', '.join(map(repr, named))} is Flat(): "
+            "with K free columns the weights are not identified; use coding='zero-sum' or 'reference'"
+        )
+    return table
+
+
+def _per_feature(prior: PriorArgument, feature_names: Sequence[str]) -> list[Prior | None]:
+    """One prior, or None for the default, for each feature; a mapping must name existing features."""
+    if prior is None or isinstance(prior, Prior):
+        return [prior] * len(feature_names)
+    if not isinstance(prior, Mapping):
+        raise TypeError(f"prior={prior!r} must be Normal, StudentT, Flat, a mapping from feature to prior, or None")
+    unknown = [name for name in prior if name not in feature_names]
+    if unknown:
+        raise ValueError(
+            f"prior names unknown feature {unknown[0]!r}; the features are {', '.join(map(repr, feature_names))}"
+        )
+    for name, family in prior.items():
+        if not isinstance(family, Prior):
+            raise TypeError(f"prior[{name!r}]={family!r} must be Normal, StudentT or Flat")
+    return [prior.get(name) for name in feature_names]
