@@ -2,47 +2,72 @@
 
 >>> import bayes_softmax as bs
 >>> penguins = bs.datasets.load_penguins()
->>> model = bs.SoftmaxRegression.from_formula("species ~ bill_depth_mm + body_mass_g", penguins, missing="drop")
+>>> model = bs.SoftmaxRegression.from_formula("species ~ bill_length_mm + sex", penguins, missing="drop")
 >>> round(model.mle().cross_entropy, 4)
-0.3777
+0.4004
 """
 
-from bayes_softmax import datasets
-from bayes_softmax.core.errors import ImproperPosteriorError, NotConvergedWarning, UnusedClassWarning
-from bayes_softmax.density.textbook import (
-    cross_entropy,
-    cross_entropy_gradient,
-    log_likelihood,
-    log_softmax,
-    softmax,
-)
-from bayes_softmax.model import SoftmaxRegression
-from bayes_softmax.results import plots
-from bayes_softmax.results.compare import compare
-from bayes_softmax.results.estimate import PointEstimate
-from bayes_softmax.results.posterior import Posterior
-from bayes_softmax.results.storage import load
-from bayes_softmax.spec.priors import Flat, Normal, StudentT
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bayes_softmax import datasets as datasets
+    from bayes_softmax.core.errors import ImproperPosteriorError as ImproperPosteriorError
+    from bayes_softmax.core.errors import NotConvergedWarning as NotConvergedWarning
+    from bayes_softmax.core.errors import UnusedClassWarning as UnusedClassWarning
+    from bayes_softmax.density.textbook import cross_entropy as cross_entropy
+    from bayes_softmax.density.textbook import cross_entropy_gradient as cross_entropy_gradient
+    from bayes_softmax.density.textbook import log_likelihood as log_likelihood
+    from bayes_softmax.density.textbook import log_softmax as log_softmax
+    from bayes_softmax.density.textbook import softmax as softmax
+    from bayes_softmax.model import SoftmaxRegression as SoftmaxRegression
+    from bayes_softmax.results import plots as plots
+    from bayes_softmax.results.compare import compare as compare
+    from bayes_softmax.results.estimate import PointEstimate as PointEstimate
+    from bayes_softmax.results.posterior import Posterior as Posterior
+    from bayes_softmax.results.storage import load as load
+    from bayes_softmax.spec.priors import Flat as Flat
+    from bayes_softmax.spec.priors import Normal as Normal
+    from bayes_softmax.spec.priors import StudentT as StudentT
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "Flat",
-    "ImproperPosteriorError",
-    "Normal",
-    "NotConvergedWarning",
-    "PointEstimate",
-    "Posterior",
-    "SoftmaxRegression",
-    "StudentT",
-    "UnusedClassWarning",
-    "compare",
-    "cross_entropy",
-    "cross_entropy_gradient",
-    "datasets",
-    "load",
-    "log_likelihood",
-    "log_softmax",
-    "plots",
-    "softmax",
-]
+# Names load when they are first used: `import bayes_softmax` costs milliseconds (PEP 562).
+_HOME = {
+    "ImproperPosteriorError": "core.errors",
+    "NotConvergedWarning": "core.errors",
+    "UnusedClassWarning": "core.errors",
+    "SoftmaxRegression": "model",
+    "PointEstimate": "results.estimate",
+    "Posterior": "results.posterior",
+    "Flat": "spec.priors",
+    "Normal": "spec.priors",
+    "StudentT": "spec.priors",
+    "compare": "results.compare",
+    "load": "results.storage",
+    "cross_entropy": "density.textbook",
+    "cross_entropy_gradient": "density.textbook",
+    "log_likelihood": "density.textbook",
+    "log_softmax": "density.textbook",
+    "softmax": "density.textbook",
+}
+_MODULES = {"datasets": "datasets", "plots": "results.plots"}
+
+__all__ = [*_HOME, *_MODULES]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its room on first use."""
+    if name in _MODULES:
+        value: Any = importlib.import_module(f"bayes_softmax.{_MODULES[name]}")
+    elif name in _HOME:
+        value = getattr(importlib.import_module(f"bayes_softmax.{_HOME[name]}"), name)
+    else:
+        raise AttributeError(f"module 'bayes_softmax' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """Public names, for completion."""
+    return sorted([*__all__, "__version__"])

@@ -85,7 +85,7 @@ def _pointer(typing_context, address):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(**_options)
-def _exp(x: float) -> float:
+def _exp(x):  # type: ignore[no-untyped-def]
     """exp(x) for x <= 0: Cody-Waite reduction and a degree-12 Taylor polynomial, relative error below 4e-16."""
     x = _UNDERFLOW if x < _UNDERFLOW else x  # written so that NaN passes through
     shifted = x * _LOG2E + _ROUND

@@ -93,7 +93,7 @@ class PriorCurvature:
         columns = vectors.reshape(len(vectors), -1)
         out = np.zeros_like(columns)
         k_b, p = self._coordinates.n_free_intercept, self._coordinates.n_features
-        weights = out[k_b:].reshape(-1, p, columns.shape[1])
+        weights = out[k_b:].reshape(self._coordinates.weights_contrast.shape[1], p, columns.shape[1])
         for r, u in enumerate(self._split(columns)):
             image = self._diagonal[r][:, None] * u - np.outer(self._rank_one[r], self._rank_one[r] @ u)
             if r == 0 and self._coordinates.has_intercept:
@@ -107,7 +107,7 @@ class PriorCurvature:
     def _split(self, columns: FloatArray) -> list[FloatArray]:
         """The coordinates the priors act on, row by row: (k,) or (k, m) each."""
         k_b, p = self._coordinates.n_free_intercept, self._coordinates.n_features
-        weights = columns[k_b:].reshape(-1, p, *columns.shape[1:])
+        weights = columns[k_b:].reshape(self._coordinates.weights_contrast.shape[1], p, *columns.shape[1:])
         features = [weights[:, j] for j in range(p)]
         if not self._coordinates.has_intercept:
             return features
@@ -130,6 +130,6 @@ def _row_curvature(
         r = g**2 * inverse
         metric = (df + 1) / (df + r) * inverse
         return (metric if convex else metric * (df - r) / (df + r)), none
-    k, r = len(g), float(g @ g) * inverse
-    metric = np.full_like(g, (df + k) / (df + r) * inverse)
-    return metric, (none if convex else g * (math.sqrt(2 * (df + k)) / (df + r) * inverse))
+    k, squared = len(g), float(g @ g) * inverse
+    metric = np.full_like(g, (df + k) / (df + squared) * inverse)
+    return metric, (none if convex else g * (math.sqrt(2 * (df + k)) / (df + squared) * inverse))

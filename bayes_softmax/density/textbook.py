@@ -82,7 +82,7 @@ def _as_counts(y: ArrayLike, shape: tuple[int, ...], weights: ArrayLike | None) 
         bad = np.flatnonzero((labels < 0) | (labels >= n_classes))
         if bad.size:
             raise ValueError(f"y[{bad[0]}]={labels[bad[0]]} is outside 0..{n_classes - 1}")
-        counts = np.eye(n_classes)[labels]
+        counts: FloatArray = np.eye(n_classes)[labels]
     else:
         counts = labels.astype(np.float64)
         if counts.shape != (n_obs, n_classes):
@@ -92,7 +92,8 @@ def _as_counts(y: ArrayLike, shape: tuple[int, ...], weights: ArrayLike | None) 
     row_weights = np.asarray(weights, dtype=np.float64)
     if row_weights.shape != (n_obs,):
         raise ValueError(f"weights has shape {row_weights.shape}, expected ({n_obs},)")
-    return counts * row_weights[:, None]
+    weighted: FloatArray = counts * row_weights[:, None]
+    return weighted
 
 
 def log_likelihood(logits: ArrayLike, y: ArrayLike, weights: ArrayLike | None = None) -> float:
@@ -137,9 +138,7 @@ def cross_entropy(logits: ArrayLike, y: ArrayLike, weights: ArrayLike | None = N
     return -log_likelihood(logits, counts) / float(counts.sum())
 
 
-def cross_entropy_gradient(
-    X: ArrayLike, W: ArrayLike, y: ArrayLike, weights: ArrayLike | None = None
-) -> FloatArray:
+def cross_entropy_gradient(X: ArrayLike, W: ArrayLike, y: ArrayLike, weights: ArrayLike | None = None) -> FloatArray:
     r"""Gradient of the cross-entropy of the logits ``X @ W`` in ``W``: :math:`X'(\mathrm{softmax}(XW) - Y)/N`.
 
     Parameters

@@ -1,4 +1,4 @@
-"""The certificate every solver ends with: is this point the optimum, and how far from it can it be?"""
+"""The certificate every solver ends with: whether this is the optimum, and how far from it it can be."""
 
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
@@ -65,13 +65,11 @@ def certify(
         decrement, length = np.nan, np.nan
         status = Status.SINGULAR if gradient_norm <= GRADIENT_TOLERANCE else stopped
     else:
-        decrement = float(np.sqrt(max(gradient @ step, 0.0)))
+        decrement = float(np.sqrt(max(float(gradient @ step), 0.0)))
         length = float(np.abs(step).max(initial=0.0))
         small_step = length <= STEP_TOLERANCE * (1.0 + np.abs(theta).max(initial=0.0))
         if gradient_norm <= GRADIENT_TOLERANCE:
             status = Status.CONVERGED if small_step else Status.UNBOUNDED
         else:
             status = stopped
-    return Mode(
-        theta, value, gradient_norm, decrement, length, n_iterations, status, np.array([*history, value])
-    )
+    return Mode(theta, value, gradient_norm, decrement, length, n_iterations, status, np.array([*history, value]))

@@ -23,7 +23,13 @@ def lbfgs(density: LogDensity, start: FloatArray, max_iterations: int = 10_000) 
         jac=True,
         method="L-BFGS-B",
         callback=lambda theta: history.append(density.value(theta)),
-        options={"maxiter": max_iterations, "maxfun": 2 * max_iterations, "ftol": 0.0, "gtol": 1e-10, "maxcor": 30},
+        options={
+            "maxiter": max_iterations,
+            "maxfun": 2 * max_iterations,
+            "ftol": 0.0,
+            "gtol": 1e-10,
+            "maxcor": 30,
+        },
     )
     stopped = Status.MAX_ITERATIONS if result.status == 1 else Status.NO_PROGRESS
     return certify(density, np.asarray(result.x), int(result.nit), history[:-1], stopped=stopped)
@@ -54,7 +60,8 @@ def gradient_descent(
         learning_rate = 0.5 * density.total_weight / float(np.linalg.eigvalsh(density.metric(start))[-1])
     elif not 0 < learning_rate < np.inf:
         raise ValueError(f"learning_rate={learning_rate!r} must be positive and finite")
-    theta, history = start, []
+    theta = start
+    history: list[float] = []
     for iteration in range(max_iterations):
         value, gradient = density.value_gradient(theta)
         if not np.isfinite(value):

@@ -19,7 +19,16 @@ from bayes_softmax.core.records import Draws, FloatArray, LaplaceApproximation, 
 from bayes_softmax.inference.laplace import unwhiten
 
 DEFAULT_TUNE = 200  # whitened: only the step size and a nearly unit diagonal are left to learn
-KEPT_STATS = ("diverging", "n_steps", "depth", "energy", "logp", "step_size", "mean_tree_accept", "maxdepth_reached")
+KEPT_STATS = (
+    "diverging",
+    "n_steps",
+    "depth",
+    "energy",
+    "logp",
+    "step_size",
+    "mean_tree_accept",
+    "maxdepth_reached",
+)
 
 
 def whitened_nuts(
@@ -105,7 +114,7 @@ def _callback_model(density: LogDensity, callbacks: NativeDensity) -> Any:
     d = density.dimension
     coords = {"coordinate": [str(i) for i in range(d)]}
 
-    class WhitenedModel(CompiledModel):  # type: ignore[misc]
+    class WhitenedModel(CompiledModel):
         """nutpie's own interface for a model: it is subclassed because that is how nutpie takes one."""
 
         @property

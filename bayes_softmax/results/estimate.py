@@ -120,7 +120,10 @@ class PointEstimate:
         return estimate, np.sqrt(np.maximum(variance, 0.0))
 
     def summary(
-        self, vs: Label | Sequence[Label] | None = None, ci_prob: float | None = None, ci_kind: str | None = None
+        self,
+        vs: Label | Sequence[Label] | None = None,
+        ci_prob: float | None = None,
+        ci_kind: str | None = None,
     ) -> pd.DataFrame:
         """Table of coefficients: estimate, standard error and Wald interval.
 

@@ -15,7 +15,14 @@ from bayes_softmax.spec.design import Label
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-COLOURS = ("#4477AA", "#EE6677", "#228833", "#CCBB44", "#66CCEE", "#AA3377")  # Tol's bright: safe for colour-blind
+COLOURS = (
+    "#4477AA",
+    "#EE6677",
+    "#228833",
+    "#CCBB44",
+    "#66CCEE",
+    "#AA3377",
+)  # Tol's bright: safe for colour-blind
 MARKERS = "osD^vP"
 PANEL_WIDTH, ROW_HEIGHT = 3.3, 0.34
 
@@ -81,9 +88,7 @@ def compare(
     return _draw(fits, vs, resolve_interval(ci_prob, ci_kind), features)
 
 
-def _draw(
-    fits: dict[str, Fit], vs: Label | None, interval: Interval, features: Sequence[str] | None
-) -> "Figure":
+def _draw(fits: dict[str, Fit], vs: Label | None, interval: Interval, features: Sequence[str] | None) -> "Figure":
     import matplotlib.pyplot as plt
 
     first = next(iter(fits.values()))

@@ -87,7 +87,10 @@ class Posterior:
         return contrasts
 
     def summary(
-        self, vs: Label | Sequence[Label] | None = None, ci_prob: float | None = None, ci_kind: str | None = None
+        self,
+        vs: Label | Sequence[Label] | None = None,
+        ci_prob: float | None = None,
+        ci_kind: str | None = None,
     ) -> pd.DataFrame:
         """Table of coefficients: mean, sd, interval, effective sample sizes and R-hat.
 
@@ -182,7 +185,12 @@ def observation_coordinate(index: Any) -> Any:
 
 
 def build_idata(
-    intercept: FloatArray, weights: FloatArray, stats: Mapping[str, Any], design: Design, schema: Schema, engine: str
+    intercept: FloatArray,
+    weights: FloatArray,
+    stats: Mapping[str, Any],
+    design: Design,
+    schema: Schema,
+    engine: str,
 ) -> xr.DataTree:
     """Labelled tree of draws: intercept (chain, draw, K), weights (chain, draw, p, K), statistics (chain, draw)."""
     chains, draws = weights.shape[:2]

@@ -96,14 +96,10 @@ def probability_frame(schema: Schema, rows: Rows, probabilities: FloatArray) -> 
     return pd.DataFrame(probabilities, index=rows.index, columns=columns)
 
 
-def interval_frame(
-    schema: Schema, rows: Rows, values: FloatArray, center: str, ends: tuple[str, str]
-) -> pd.DataFrame:
+def interval_frame(schema: Schema, rows: Rows, values: FloatArray, center: str, ends: tuple[str, str]) -> pd.DataFrame:
     """(3, N, K) estimates and ends as columns ``(class, statistic)``."""
     stats = (center, *ends)
-    columns = pd.MultiIndex.from_product(
-        [list(schema.classes), stats], names=[schema.response_name, "statistic"]
-    )
+    columns = pd.MultiIndex.from_product([list(schema.classes), stats], names=[schema.response_name, "statistic"])
     flat = values.transpose(1, 2, 0).reshape(values.shape[1], -1)
     return pd.DataFrame(flat, index=rows.index, columns=columns)
 

@@ -96,7 +96,13 @@ def _write(groups: dict[str, xr.Dataset], path: Any, kind: str, schema: Schema, 
         raise ValueError(f"path={str(path)!r} must end in '.nc' (netCDF)")
     if not target.parent.is_dir():
         raise FileNotFoundError(f"there is no folder {str(target.parent)!r} to save in")
-    header = {"format": FORMAT, "format_version": FORMAT_VERSION, "kind": kind, "schema": schema.to_json(), **extra}
+    header = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "kind": kind,
+        "schema": schema.to_json(),
+        **extra,
+    }
     tree = xr.DataTree.from_dict({"/": xr.Dataset(attrs=header), **groups})
     handle, aside = tempfile.mkstemp(suffix=".nc", dir=target.parent)
     os.close(handle)
@@ -129,8 +135,13 @@ def _read_estimate(data: xr.Dataset, kind: str, schema: Schema) -> PointEstimate
         schema=schema,
         covariance_of=lambda: covariance,
         notes=tuple(str(note) for note in np.atleast_1d(data.attrs["notes"]) if note),
-        **{name: float(data.attrs[name]) for name in SCALARS},
-        **{name: int(data.attrs[name]) for name in COUNTS},  # type: ignore[arg-type]
+        log_likelihood=float(data.attrs["log_likelihood"]),
+        log_prior=float(data.attrs["log_prior"]),
+        total_weight=float(data.attrs["total_weight"]),
+        gradient_norm=float(data.attrs["gradient_norm"]),
+        newton_decrement=float(data.attrs["newton_decrement"]),
+        n_obs=int(data.attrs["n_obs"]),
+        n_iterations=int(data.attrs["n_iterations"]),
     )
 
 

@@ -72,7 +72,13 @@ def from_arrays(
 
 
 def _assemble(
-    X: FloatArray, index: Any, response: Response, encoder: Encoder, data: Any, options: Options, n_dropped: int
+    X: FloatArray,
+    index: Any,
+    response: Response,
+    encoder: Encoder,
+    data: Any,
+    options: Options,
+    n_dropped: int,
 ) -> tuple[Design, Schema]:
     """Check weights and offset, standardise, and put design and schema together."""
     if len(X) == 0:
@@ -88,7 +94,7 @@ def _assemble(
     offset = None if options.offset is None else read_offset(options.offset, data, len(X), response.classes)
     design = Design(X, response, weights, offset, names, encoder.has_intercept, standardisation, index, n_dropped)
     if design.total_weight <= 0:
-        raise ValueError("weights: their sum is zero; at least one observation needs a positive weight")
+        raise ValueError("y: all counts are zero; at least one observation is needed")
     schema = Schema(
         response.classes,
         response.name,
@@ -126,9 +132,7 @@ def _check_choice(name: str, value: str) -> None:
         raise ValueError(f"{name}={value!r} is not known; use 'error' or 'drop'")
 
 
-def _without_missing(
-    frame: pd.DataFrame, columns: list[str], options: Options
-) -> tuple[pd.DataFrame, int, Options]:
+def _without_missing(frame: pd.DataFrame, columns: list[str], options: Options) -> tuple[pd.DataFrame, int, Options]:
     """Drop rows with missing values on request; arrays that run along the rows are cut with them."""
     _check_choice("missing", options.missing)
     if options.missing == "error":
@@ -218,7 +222,7 @@ def _read_weights(weights: Any, data: Any, n_obs: int, index: Any) -> FloatArray
     column = to_pandas_series(weights) if is_series(weights) else pd.Series(np.asarray(weights).ravel())
     if not (pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column)):
         raise TypeError(f"weights has dtype {column.dtype}; expected numbers")
-    values = column.to_numpy(dtype=np.float64, na_value=np.nan)
+    values: FloatArray = np.asarray(column.to_numpy(dtype=np.float64, na_value=np.nan))
     if values.shape != (n_obs,):
         raise ValueError(f"weights has shape {np.shape(weights)}; expected ({n_obs},)")
     bad = np.flatnonzero(~(np.isfinite(values) & (values >= 0)))
@@ -226,6 +230,8 @@ def _read_weights(weights: Any, data: Any, n_obs: int, index: Any) -> FloatArray
         raise ValueError(
             f"weights is {values[bad[0]]} in {describe_rows(index, bad)}; weights must be finite and not negative"
         )
+    if values.sum() <= 0:
+        raise ValueError("weights: their sum is zero; at least one observation needs a positive weight")
     return values
 
 

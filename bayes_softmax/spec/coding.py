@@ -18,6 +18,7 @@ Three coordinate systems are used, all linked by constant linear maps:
 * *raw*: ``intercept`` (K,) at x = 0 and ``weights`` (p, K) per unit of the features as given.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -47,7 +48,7 @@ def zero_sum_contrast(n_classes: int) -> FloatArray:
 
 def contrast_matrix(coding: str, n_classes: int) -> FloatArray:
     """Matrix ``C`` (K, k) of a coding, ``W = Gamma C'``."""
-    builders = {
+    builders: dict[str, Callable[[int], FloatArray]] = {
         "zero-sum": zero_sum_contrast,
         "reference": lambda n: np.eye(n)[:, 1:],
         "full": lambda n: np.eye(n),
@@ -79,17 +80,17 @@ class Coordinates:
     @property
     def n_classes(self) -> int:
         """K."""
-        return self.weights_contrast.shape[0]
+        return int(self.weights_contrast.shape[0])
 
     @property
     def n_features(self) -> int:
         """p, without the intercept."""
-        return self.scale.shape[0]
+        return int(self.scale.shape[0])
 
     @property
     def n_free_intercept(self) -> int:
         """k_b."""
-        return self.intercept_contrast.shape[1]
+        return int(self.intercept_contrast.shape[1])
 
     @property
     def has_intercept(self) -> bool:
@@ -104,13 +105,13 @@ class Coordinates:
     @property
     def dimension(self) -> int:
         """Number of free coordinates d."""
-        return self.n_free_intercept + self.weights_contrast.shape[1] * self.n_features
+        return self.n_free_intercept + int(self.weights_contrast.shape[1]) * self.n_features
 
     def to_engine(self, thetas: FloatArray) -> FloatArray:
         """Engine coefficients (S, K, q) of free vectors (S, d)."""
         n_draws, k_b = thetas.shape[0], self.n_free_intercept
-        free_weights = thetas[:, k_b:].reshape(n_draws, -1, self.n_features)
-        weights = np.matmul(self.weights_contrast, free_weights)
+        free_weights = thetas[:, k_b:].reshape(n_draws, self.weights_contrast.shape[1], self.n_features)
+        weights: FloatArray = np.matmul(self.weights_contrast, free_weights)
         if not self.has_intercept:
             return weights
         intercept = thetas[:, :k_b] @ self.intercept_contrast.T
@@ -119,7 +120,7 @@ class Coordinates:
     def pull_back(self, gradient: FloatArray) -> FloatArray:
         """Free gradient (d, ...) of a gradient (K, q, ...) in engine coefficients."""
         weights = np.tensordot(self.weights_contrast.T, gradient[:, int(self.has_intercept) :], axes=1)
-        flat = weights.reshape(-1, *gradient.shape[2:])
+        flat = weights.reshape(self.dimension - self.n_free_intercept, *gradient.shape[2:])
         if not self.has_intercept:
             return flat
         return np.concatenate([np.tensordot(self.intercept_contrast.T, gradient[:, 0], axes=1), flat])

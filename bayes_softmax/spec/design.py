@@ -88,12 +88,12 @@ class Design:
     @property
     def n_obs(self) -> int:
         """Rows of the data, N."""
-        return self.X.shape[0]
+        return int(self.X.shape[0])
 
     @property
     def n_features(self) -> int:
         """Features without the intercept, p."""
-        return self.X.shape[1]
+        return int(self.X.shape[1])
 
     @property
     def n_classes(self) -> int:
@@ -160,12 +160,12 @@ def standardise(
     # Rounding in the mean leaves an sd of about eps |mean| in a column that carries no information.
     constant |= sd <= 4 * np.finfo(float).eps * np.abs(mean)
     if has_intercept:
-        for j in np.flatnonzero(constant):
+        for j in np.flatnonzero(constant).tolist():
             raise ValueError(
                 f"X: column {feature_names[j]!r} is constant (every value is {X[0, j]:g}), which is what the "
                 "intercept already is; remove the column, or pass constant='drop'"
             )
         return Standardisation(mean, sd)
-    for j in np.flatnonzero(constant & (mean == 0)):
+    for j in np.flatnonzero(constant & (mean == 0)).tolist():
         raise ValueError(f"X: column {feature_names[j]!r} is zero in every row; remove it, or pass constant='drop'")
     return Standardisation(np.zeros_like(mean), np.where(constant, np.abs(mean), sd))

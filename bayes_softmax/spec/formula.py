@@ -24,9 +24,7 @@ from bayes_softmax.spec.frames import (
     to_pandas,
 )
 
-FUNCTIONS = frozenset(
-    "log log10 log2 exp exp10 exp2 bs cc cr cs center poly scale standardize C I".split()
-)
+FUNCTIONS = frozenset("log log10 log2 exp exp10 exp2 bs cc cr cs center poly scale standardize C I".split())
 NUMPY_FUNCTIONS = frozenset("log log1p log2 log10 exp expm1 sqrt cbrt square abs sin cos tan tanh power".split())
 CONTRASTS = frozenset("treatment SAS sum helmert diff poly simple".split())
 _NODES = (ast.Expression, ast.Call, ast.Name, ast.Load, ast.Attribute, ast.Constant, ast.BinOp, ast.UnaryOp)
@@ -35,9 +33,10 @@ _NODES += (ast.operator, ast.unaryop, ast.keyword, ast.List, ast.Tuple, ast.Comp
 
 @dataclass(frozen=True)
 class Variable:
-    """A column a formula reads: ``kind`` is ``"numeric"``, ``"boolean"`` or ``"categorical"`` (with its levels).
+    """A column a formula reads: ``kind`` is ``"numeric"``, ``"boolean"`` or ``"categorical"``.
 
-    ``low`` and ``high`` are the range seen in the data, for numeric columns.
+    ``levels`` are those of a categorical, or the distinct numbers of a column inside ``C()``; ``low`` and ``high``
+    are the range of a numeric column.
     """
 
     kind: str
@@ -82,11 +81,12 @@ class FormulaEncoder:
         """formulaic's model specification, rebuilt from a frame that shows every level."""
         n = 4 * max([len(v.levels) for v in self.variables.values()] + [8])
         columns = {
-            name: np.resize(np.array(v.levels, dtype=object), n) if v.kind == "categorical" else np.linspace(v.low, v.high, n)
+            name: np.resize(np.array(v.levels, dtype=object), n) if v.levels else np.linspace(v.low, v.high, n)
             for name, v in self.variables.items()
         }
-        frame = self._typed(pd.DataFrame(columns, index=range(n)))
-        matrix = _formulaic(self.formula).get_model_matrix(frame, context={}, na_action="raise", output="pandas")
+        frame = self._typed(pd.DataFrame(columns, index=range(n)).infer_objects())
+        with np.errstate(all="ignore"):
+            matrix = _formulaic(self.formula).get_model_matrix(frame, context={}, na_action="ignore", output="pandas")
         return matrix.model_spec.update(transform_state=dict(self.state))
 
     @property
@@ -128,32 +128,53 @@ class FormulaEncoder:
             column = frame[name]
             if variable.kind == "categorical":
                 columns[name] = _as_levels(column, name, variable.levels)
-            else:
-                columns[name] = pd.Series(numeric_values(column, name), index=frame.index)
+                continue
+            columns[name] = pd.Series(numeric_values(column, name), index=frame.index)
+            if variable.levels:
+                _check_levels(columns[name], name, variable.levels)
         return pd.DataFrame(columns, index=frame.index)
 
 
 def fit_encoder(formula: str, data: pd.DataFrame) -> FormulaEncoder:
     """Read the columns a formula needs, check them, and learn levels and transform states from the data."""
-    parsed = _formulaic(formula)
-    names = sorted(str(v) for v in parsed.required_variables)
+    names = required_columns(formula)
     require_columns(data, names)
     raise_if_missing(data, names)
-    variables = {name: _read_variable(data[name], name) for name in names}
+    coded = _coded_columns(formula)
+    variables = {name: _read_variable(data[name], name, coded=name in coded) for name in names}
     encoder = FormulaEncoder(formula, variables, {})
     if not names:
         return encoder
     with np.errstate(all="ignore"):
-        matrix = parsed.get_model_matrix(encoder._typed(data), context={}, na_action="ignore", output="pandas")
+        matrix = _formulaic(formula).get_model_matrix(
+            encoder._typed(data), context={}, na_action="ignore", output="pandas"
+        )
     return FormulaEncoder(formula, variables, dict(matrix.model_spec.transform_state))
 
 
 def required_columns(formula: str) -> tuple[str, ...]:
-    """Columns the right-hand side of a formula reads."""
-    return tuple(sorted(str(v) for v in _formulaic(formula).required_variables))
+    """Columns the right-hand side of a formula reads.
+
+    Read off the expressions here, because formulaic 1.2 overlooks columns inside ``scale``, ``poly`` and the like.
+    """
+    columns: set[str] = set()
+    for term in _formulaic(formula):
+        for factor in term.factors:
+            if factor.eval_method.value == "lookup":
+                columns.add(str(factor.expr).strip("`"))
+            elif factor.eval_method.value == "python":
+                columns |= _expression_columns(factor.expr)
+    return tuple(sorted(columns))
 
 
-def _read_variable(column: pd.Series, name: str) -> Variable:
+def _coded_columns(formula: str) -> set[str]:
+    """Columns inside ``C()``, where numbers are names of levels."""
+    factors = {factor for term in _formulaic(formula) for factor in term.factors}
+    inside = [f.expr for f in factors if f.eval_method.value == "python" and f.expr.startswith("C(")]
+    return set().union(*(_expression_columns(expression) for expression in inside))
+
+
+def _read_variable(column: pd.Series, name: str, *, coded: bool) -> Variable:
     if isinstance(column.dtype, pd.CategoricalDtype):
         used = set(column.unique())
         return Variable("categorical", tuple(level for level in column.cat.categories if level in used))
@@ -161,7 +182,8 @@ def _read_variable(column: pd.Series, name: str) -> Variable:
         return Variable("boolean")
     if pd.api.types.is_numeric_dtype(column):
         values = numeric_values(column, name)
-        return Variable("numeric", (), float(values.min()), float(values.max()))
+        levels = tuple(np.unique(values).tolist()) if coded else ()
+        return Variable("numeric", levels, float(values.min()), float(values.max()))
     if pd.api.types.is_string_dtype(column) or pd.api.types.is_object_dtype(column):
         kinds = sorted({type(v).__name__ for v in column.tolist()})
         if kinds != ["str"]:
@@ -178,13 +200,18 @@ def _read_variable(column: pd.Series, name: str) -> Variable:
 def _as_levels(column: pd.Series, name: str, levels: tuple[Any, ...]) -> pd.Series:
     """A categorical with the fitted levels; anything else in the column is an error."""
     values = column.astype(object)
+    _check_levels(values, name, levels)
+    return pd.Series(pd.Categorical(values, categories=list(levels)), index=column.index)
+
+
+def _check_levels(values: pd.Series, name: str, levels: tuple[Any, ...]) -> None:
+    """Raise if a level was not seen when the model was made, naming its rows."""
     unseen = np.flatnonzero(~values.isin(levels).to_numpy())
     if unseen.size:
         raise ValueError(
-            f"data: column {name!r} has level {values.iloc[unseen[0]]!r} in {describe_rows(column.index, unseen)}, "
+            f"data: column {name!r} has level {values.iloc[unseen[0]]!r} in {describe_rows(values.index, unseen)}, "
             f"which the model was not fitted with (levels: {', '.join(map(repr, levels))})"
         )
-    return pd.Series(pd.Categorical(values, categories=list(levels)), index=column.index)
 
 
 def _formulaic(formula: str) -> Any:
@@ -203,10 +230,30 @@ def _formulaic(formula: str) -> Any:
     return parsed
 
 
+def _parse(expression: str) -> tuple[ast.Expression, dict[str, str]]:
+    """Syntax tree of an expression, with names in backticks replaced by placeholders (returned with their names)."""
+    quoted: dict[str, str] = {}
+
+    def placeholder(match: re.Match[str]) -> str:
+        return quoted.setdefault(match.group(1), f"quoted_{len(quoted)}")
+
+    plain = re.sub(r"`([^`]*)`", placeholder, expression.strip("{}"))
+    return ast.parse(plain, mode="eval"), {alias: name for name, alias in quoted.items()}
+
+
+def _expression_columns(expression: str) -> set[str]:
+    """Names an expression reads, without the functions it calls."""
+    tree, quoted = _parse(expression)
+    functions = {node.func for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    owners = {node.value for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    names = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and n not in functions and n not in owners}
+    return {quoted.get(name, name) for name in names}
+
+
 def _check_expression(expression: str, formula: str) -> None:
     """Raise if an expression does more than arithmetic and the functions of the white list."""
     try:
-        tree = ast.parse(re.sub(r"`[^`]*`", "column", expression.strip("{}")), mode="eval")
+        tree, _ = _parse(expression)
     except SyntaxError as error:
         raise ValueError(f"formula: {expression!r} in {formula!r} is not an expression") from error
     for node in ast.walk(tree):

@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import narwhals as nw
 import numpy as np
 import pandas as pd
 
@@ -16,8 +17,6 @@ def is_frame(data: object) -> bool:
         return True
     if isinstance(data, np.ndarray | list | tuple):
         return False
-    import narwhals as nw
-
     return isinstance(nw.from_native(data, eager_only=True, pass_through=True), nw.DataFrame)
 
 
@@ -27,8 +26,6 @@ def is_series(data: object) -> bool:
         return True
     if isinstance(data, np.ndarray | list | tuple | str) or data is None:
         return False
-    import narwhals as nw
-
     return isinstance(nw.from_native(data, series_only=True, pass_through=True), nw.Series)
 
 
@@ -36,9 +33,11 @@ def to_pandas(data: Any) -> pd.DataFrame:
     """A pandas frame of ``data``, sharing memory where it can; never mutated afterwards."""
     if isinstance(data, pd.DataFrame):
         return data
-    import narwhals as nw
-
-    return nw.from_native(data, eager_only=True).to_pandas()
+    frame = nw.from_native(data, eager_only=True)
+    # The categories of a polars Categorical stand in no meaningful order (an Enum's do): read them as strings.
+    unordered = [name for name, dtype in frame.schema.items() if dtype == nw.Categorical]
+    plain: pd.DataFrame = frame.with_columns(nw.col(name).cast(nw.String) for name in unordered).to_pandas()
+    return plain
 
 
 def to_pandas_series(data: Any) -> pd.Series:
@@ -47,9 +46,8 @@ def to_pandas_series(data: Any) -> pd.Series:
         return data
     if isinstance(data, pd.Categorical | pd.Index):
         return pd.Series(data)
-    import narwhals as nw
-
-    return nw.from_native(data, series_only=True).to_pandas()
+    series = nw.from_native(data, series_only=True)
+    return to_pandas(series.to_frame().to_native()).iloc[:, 0]
 
 
 def require_columns(frame: pd.DataFrame, names: Iterable[str], argument: str = "data") -> None:

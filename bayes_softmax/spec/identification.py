@@ -109,8 +109,18 @@ def check_separation(design: Design, free: FloatArray | None = None) -> Separati
     moved = np.column_stack([np.zeros(len(columns)), solution.x.reshape(K - 1, len(columns)).T])
     direction = nothing
     direction[columns] = moved
-    kind = "complete" if (values > MARGIN_TOLERANCE).all() else "quasi-complete"
+    kind = "complete" if _is_complete(margins) else "quasi-complete"
     return Separation(kind, _moving_features(design, direction), _separated_pairs(design, Z @ direction), direction)
+
+
+def _is_complete(margins: Any) -> bool:
+    """Whether one direction makes every margin positive: maximise the smallest one."""
+    m, n = margins.shape
+    smallest = np.zeros(n + 1)
+    smallest[n] = -1.0
+    A = sparse.hstack([-margins, np.ones((m, 1))]).tocsr()
+    solution = linprog(smallest, A_ub=A, b_ub=np.zeros(m), bounds=[(-1, 1)] * n + [(None, 1)], method="highs")
+    return solution.x is not None and bool(solution.x[n] > MARGIN_TOLERANCE)
 
 
 def _observed_pairs(design: Design, Z: FloatArray) -> FloatArray:
@@ -122,7 +132,7 @@ def _observed_pairs(design: Design, Z: FloatArray) -> FloatArray:
 def _margin_matrix(pairs: FloatArray, n_classes: int) -> Any:
     """Sparse matrix taking ``vec(D)`` (K-1 blocks of q) to the margins of all pairs against all other classes."""
     codes, Z = pairs[:, 0].astype(int), pairs[:, 1:]
-    m, q = Z.shape
+    q = Z.shape[1]
     blocks = []
     for other in range(n_classes):
         rows = np.flatnonzero(codes != other)

@@ -84,7 +84,13 @@ def _intercept(priors: PriorTable, coordinates: Coordinates, weights: Any) -> An
     assert priors.intercept is not None
     shifted = priors.intercept_at == "means" and weights is not None and bool(coordinates.centre.any())
     name = "intercept_at_means" if shifted else "intercept"
-    block = _Block(name, (), "intercept_coordinate", coordinates.intercept_contrast, priors.spherical or priors.flat_intercept)
+    block = _Block(
+        name,
+        (),
+        "intercept_coordinate",
+        coordinates.intercept_contrast,
+        priors.spherical or priors.flat_intercept,
+    )
     intercept = _rows([priors.intercept], block)
     if not shifted:
         return intercept

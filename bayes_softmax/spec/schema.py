@@ -92,7 +92,9 @@ class Schema:
                 raise ValueError("offset was given, but the model was fitted without one")
             return None
         if offset is None and not (self.offset_columns and is_frame(data)):
-            raise ValueError(f"the model was fitted with an offset; pass offset with shape ({n_obs}, {len(self.classes)})")
+            raise ValueError(
+                f"the model was fitted with an offset; pass offset with shape ({n_obs}, {len(self.classes)})"
+            )
         return read_offset(self.offset_columns if offset is None else offset, data, n_obs, self.classes)
 
     def class_position(self, label: Label, argument: str = "vs") -> int:
@@ -169,8 +171,9 @@ def read_offset(offset: Any, data: Any, n_obs: int, classes: Sequence[Label]) ->
         if len(offset) != K:
             raise ValueError(f"offset names {len(offset)} columns; it needs one for each of the {K} classes")
         frame = to_pandas(data)
-        require_columns(frame, offset)
-        return np.column_stack([numeric_values(frame[name], name) for name in offset])
+        names = [str(name) for name in offset]
+        require_columns(frame, names)
+        return np.column_stack([numeric_values(frame[name], name) for name in names])
     array = np.asarray(to_pandas(offset) if is_frame(offset) else offset, dtype=np.float64)
     if array.shape != (n_obs, K):
         raise ValueError(

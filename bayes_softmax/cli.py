@@ -1,0 +1,213 @@
+"""Command line: ``bayes-softmax demo``, ``fit`` and ``predict``."""
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.console import Console
+
+
+DEMO_FORMULA = "species ~ bill_length_mm + flipper_length_mm"
+DEMO_OUT = Path("out") / "penguins"
+
+
+class Stages:
+    """Shows what is being done and remembers how long each stage took."""
+
+    def __init__(self, console: "Console") -> None:
+        self.console = console
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Show a spinner while the stage runs, then its time."""
+        start = time.perf_counter()
+        with self.console.status(f"{name} ..."):
+            yield
+        self.seconds[name] = time.perf_counter() - start
+        self.console.print(f"[green]✓[/green] {name} [dim]{self.seconds[name]:.2f} s[/dim]")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        status: int = options.run(options)
+    except (ValueError, TypeError, OSError) as error:
+        print(f"bayes-softmax: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("bayes-softmax: interrupted", file=sys.stderr)
+        return 130
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="bayes-softmax", description="Bayesian softmax regression.")
+    commands = parser.add_subparsers(required=True, metavar="command")
+    demo = commands.add_parser("demo", help="fit the Palmer penguins and show MLE, MAP and posterior side by side")
+    demo.add_argument("--out", type=Path, default=DEMO_OUT, help=f"folder for the results (default {DEMO_OUT})")
+    demo.set_defaults(run=_demo)
+    fit = commands.add_parser("fit", help="sample the posterior of a formula over a CSV file")
+    fit.add_argument("data", type=Path, help="CSV file")
+    fit.add_argument("--formula", required=True, help='for example "species ~ bill_length_mm + sex"')
+    fit.add_argument("--out", type=Path, required=True, help="folder for posterior.nc and summary.csv")
+    fit.add_argument("--drop-missing", action="store_true", help="leave out rows with missing values")
+    fit.set_defaults(run=_fit)
+    for command in (demo, fit):
+        command.add_argument("--draws", type=int, default=1000, help="draws per chain (default 1000)")
+        command.add_argument("--chains", type=int, default=4, help="chains (default 4)")
+        command.add_argument("--seed", type=int, default=1, help="random seed (default 1)")
+        command.add_argument("--quiet", action="store_true", help="show results only, no progress")
+    predict = commands.add_parser("predict", help="class probabilities for new data, as CSV on standard output")
+    predict.add_argument("fit", type=Path, help="folder written by fit, or a saved .nc file")
+    predict.add_argument("data", type=Path, help="CSV file")
+    predict.set_defaults(run=_predict)
+    return parser
+
+
+def _console(quiet: bool) -> "Console":
+    from rich.console import Console
+
+    # A pipe or log has no width of its own; tables must not be cut to 80 columns there.
+    return Console(quiet=quiet, highlight=False, width=None if sys.stdout.isatty() else 130)
+
+
+def _demo(options: argparse.Namespace) -> int:
+    stages = Stages(_console(options.quiet))
+    with stages.stage("import the package"):
+        import bayes_softmax as bs
+
+        front_door = bs.SoftmaxRegression
+    with stages.stage("read the penguins"):
+        model = front_door.from_formula(DEMO_FORMULA, bs.datasets.load_penguins(), missing="drop")
+    stages.console.print(f"\n[bold]{DEMO_FORMULA}[/bold]\n{model}\n", markup=True)
+    with stages.stage("maximum likelihood (MLE)"):
+        mle = model.mle()
+    with stages.stage("maximum a posteriori (MAP)"):
+        map_ = model.map()
+    with stages.stage("import the sampler"):
+        import nutpie  # noqa: F401
+    with stages.stage(f"sample {options.chains} x {options.draws} draws"):
+        posterior = model.sample(
+            draws=options.draws, chains=options.chains, random_seed=options.seed, progressbar=False
+        )
+    with stages.stage("diagnose"):
+        table = bs.compare(mle=mle, map=map_, posterior=posterior)
+        report = f"{mle}\n{map_}\n{posterior}"
+    with stages.stage("save, and draw the pictures"):
+        written = _write_results(options.out, posterior, table)
+        bs.plots.compare(mle=mle, map=map_, posterior=posterior).savefig(options.out / "compare.png", dpi=150)
+        bs.plots.forest(posterior, vs="Adelie").savefig(options.out / "forest.png", dpi=150)
+    results = _console(quiet=False)
+    results.print(f"\n{report}\n", markup=False)
+    _print_comparison(results, table)
+    results.print(_note_on_separation(), markup=False)
+    files = [*written, options.out / "compare.png", options.out / "forest.png"]
+    results.print("\nwritten: " + ", ".join(map(str, files)), markup=False)
+    results.print(f"in all {sum(stages.seconds.values()):.1f} s", markup=False)
+    return 0
+
+
+def _note_on_separation() -> str:
+    """What happens with the other measurements, from the linear program itself."""
+    import bayes_softmax as bs
+
+    formula = "species ~ bill_length_mm + bill_depth_mm + flipper_length_mm + body_mass_g"
+    model = bs.SoftmaxRegression.from_formula(formula, bs.datasets.load_penguins(), missing="drop")
+    found = model.check_separation()
+    return (
+        f"\nWith all four measurements the MLE does not exist ({found.kind} separation: the species are told apart "
+        "without error); MAP and posterior do."
+    )
+
+
+def _print_comparison(console: "Console", table: "pd.DataFrame") -> None:
+    """The comparison as a table: one row per coefficient."""
+    from rich.table import Table
+
+    low, high = (name for name in table.columns if name.endswith(("_lb", "_ub")))
+    percent = low.removeprefix("posterior_eti").removesuffix("_lb")
+    shown = Table(title="Coefficients in logits per unit of the feature, against the average of the classes")
+    for name in ("feature", "contrast"):
+        shown.add_column(name)
+    for name in ("MLE (se)", "MAP (se)", "posterior mean", "sd", f"{percent} % interval"):
+        shown.add_column(name, justify="right")
+    previous = None
+    for row in table.to_dict("records"):
+        if previous not in (None, row["feature"]):
+            shown.add_section()
+        feature = str(row["feature"]) if row["feature"] != previous else ""
+        previous = row["feature"]
+        shown.add_row(
+            feature,
+            str(row["contrast"]),
+            f"{row['mle']:.3f} ({row['mle_se']:.3f})",
+            f"{row['map']:.3f} ({row['map_se']:.3f})",
+            f"{row['posterior_mean']:.3f}",
+            f"{row['posterior_sd']:.3f}",
+            f"[{row[low]:.3f}, {row[high]:.3f}]".replace("[", r"\["),
+        )
+    console.print(shown)
+
+
+def _write_results(out: Path, posterior: Any, table: "pd.DataFrame") -> list[Path]:
+    """``posterior.nc`` and ``summary.csv`` in a folder, over what a run before has left."""
+    out.mkdir(parents=True, exist_ok=True)
+    posterior.save(out / "posterior.nc")
+    table.to_csv(out / "summary.csv", index=False)
+    return [out / "posterior.nc", out / "summary.csv"]
+
+
+def _fit(options: argparse.Namespace) -> int:
+    from bayes_softmax.model import SoftmaxRegression
+
+    stages = Stages(_console(options.quiet))
+    missing = "drop" if options.drop_missing else "error"
+    with stages.stage(f"read {options.data}"):
+        model: SoftmaxRegression = SoftmaxRegression.from_formula(
+            options.formula, _read_csv(options.data), missing=missing
+        )
+    stages.console.print(repr(model), markup=False)
+    posterior = model.sample(
+        draws=options.draws, chains=options.chains, random_seed=options.seed, progressbar=not options.quiet
+    )
+    written = _write_results(options.out, posterior, posterior.summary().reset_index())
+    import pandas as pd
+
+    results = _console(quiet=False)
+    results.print(repr(posterior), markup=False)
+    with pd.option_context("display.width", 130, "display.max_rows", None, "display.max_columns", None):
+        results.print(posterior.summary().to_string(float_format=lambda x: f"{x:.4g}"), markup=False)
+    results.print("written: " + ", ".join(map(str, written)), markup=False)
+    return 0
+
+
+def _predict(options: argparse.Namespace) -> int:
+    from bayes_softmax.results.storage import load
+
+    path = options.fit / "posterior.nc" if options.fit.is_dir() else options.fit
+    fitted = load(path)
+    data = _read_csv(options.data)
+    probabilities = fitted.predict_proba(data)
+    probabilities.insert(0, "predicted", fitted.predict(data))
+    probabilities.to_csv(sys.stdout, index_label="row")
+    return 0
+
+
+def _read_csv(path: Path) -> "pd.DataFrame":
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {str(path)!r}")
+    import pandas as pd
+
+    return pd.read_csv(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

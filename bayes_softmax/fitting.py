@@ -1,0 +1,257 @@
+"""Fitting a specification: densities, estimates and draws, made into labelled results."""
+
+import time
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from bayes_softmax.core.errors import ImproperPosteriorError, NotConvergedWarning
+from bayes_softmax.core.records import FloatArray, Mode
+from bayes_softmax.results.estimate import PointEstimate
+from bayes_softmax.results.posterior import Posterior, build_idata
+from bayes_softmax.results.storage import label_coefficients
+from bayes_softmax.spec.coding import Coordinates, build_coordinates
+from bayes_softmax.spec.design import Design, Label
+from bayes_softmax.spec.identification import explain
+from bayes_softmax.spec.priors import PriorTable, flat_table
+from bayes_softmax.spec.schema import Schema
+
+if TYPE_CHECKING:
+    from bayes_softmax.density.posterior import SoftmaxPosterior
+
+SOLVERS = ("newton", "newton-cg", "lbfgs", "gradient-descent")
+
+
+class Specification(NamedTuple):
+    """What is modelled: data, names, priors."""
+
+    design: Design
+    schema: Schema
+    priors: PriorTable
+
+
+class SolverOptions(NamedTuple):
+    """How to optimise; None takes the solver's default."""
+
+    solver: str = "newton"
+    max_iterations: int | None = None
+    learning_rate: float | None = None
+
+
+class SamplerSettings(NamedTuple):
+    """How to sample; None takes the engine's default."""
+
+    draws: int
+    tune: int | None
+    chains: int
+    cores: int | None
+    seed: int
+    target_accept: float | None
+    progressbar: bool
+
+
+def coordinates_of(spec: Specification) -> Coordinates:
+    """Linear maps between free, engine and raw coordinates."""
+    return build_coordinates(
+        spec.schema.coding,
+        spec.design.n_classes,
+        *spec.design.standardisation,
+        has_intercept=spec.design.has_intercept,
+        flat_intercept=spec.priors.flat_intercept,
+    )
+
+
+def density_of(spec: Specification) -> "SoftmaxPosterior":
+    """The compiled log posterior."""
+    from bayes_softmax.density.posterior import build_posterior
+
+    return build_posterior(spec.design, coordinates_of(spec), spec.priors)
+
+
+def without_priors(spec: Specification) -> Specification:
+    """The same data under flat priors; full coding, not identified then, becomes zero-sum."""
+    coding = "zero-sum" if spec.schema.coding == "full" else spec.schema.coding
+    return spec._replace(priors=flat_table(spec.priors), schema=replace(spec.schema, coding=coding))
+
+
+def point_estimate(spec: Specification, kind: str, options: SolverOptions) -> PointEstimate:
+    """Maximise the log posterior of ``spec`` and label the result; warns where no optimum is certified."""
+    density = density_of(spec)
+    mode = solve(density, options)
+    status = mode.status.value
+    if not mode.converged:
+        status += f"; {why_uncertified(spec)}"
+        warnings.warn(f"{kind}(solver={options.solver!r}) {status}", NotConvergedWarning, stacklevel=3)
+    intercept, weights = density.coordinates.to_raw(mode.theta[None])
+    labelled = label_coefficients(intercept[0], weights[0], spec.schema)
+    log_prior = density.log_prior(mode.theta)
+    return PointEstimate(
+        kind=kind,
+        intercept=labelled[0],
+        weights=labelled[1],
+        log_likelihood=mode.value - log_prior,
+        log_prior=log_prior,
+        total_weight=spec.design.total_weight,
+        n_obs=spec.design.n_obs,
+        converged=mode.converged,
+        status=status,
+        gradient_norm=mode.gradient_norm,
+        newton_decrement=mode.newton_decrement,
+        n_iterations=mode.n_iterations,
+        history=-mode.history / spec.design.total_weight,
+        schema=spec.schema,
+        covariance_of=lambda: _raw_covariance(density, mode),
+        notes=notes_of(spec),
+    )
+
+
+def sample_nuts(spec: Specification, settings: SamplerSettings) -> Posterior:
+    """NUTS on the density whitened by its Laplace approximation."""
+    from bayes_softmax.inference.laplace import laplace_approximation
+    from bayes_softmax.inference.nuts import whitened_nuts
+
+    start = time.perf_counter()
+    density = density_of(spec)
+    ready = time.perf_counter()
+    mode = solve(density, SolverOptions())
+    refuse_improper(spec, mode)
+    laplace = laplace_approximation(density, mode)
+    found = time.perf_counter()
+    drawn = whitened_nuts(density, laplace, **settings._asdict())
+    done = time.perf_counter()
+    shape = drawn.points.shape[:2]
+    raw = density.coordinates.to_raw(drawn.points.reshape(-1, density.dimension))
+    intercept, weights = (a.reshape(*shape, *a.shape[1:]) for a in raw)
+    engine = "nuts (whitened by the Laplace approximation, nutpie)"
+    timings = {"compile": ready - start, "mode": found - ready, "sampling": done - found}
+    idata = build_idata(intercept, weights, drawn.stats, spec.design, spec.schema, engine)
+    return Posterior(idata, spec.schema, engine, drawn.tune, notes_of(spec) + drawn.notes, timings)
+
+
+def sample_pymc(spec: Specification, pymc_model: Any, settings: SamplerSettings) -> Posterior:
+    """``pm.sample`` on the PyMC model, labelled like every other posterior."""
+    import pymc as pm
+
+    if not spec.priors.is_proper:
+        refuse_improper(spec, solve(density_of(spec), SolverOptions()))
+    options = {k: v for k, v in settings._asdict().items() if v is not None and k not in ("seed", "tune")}
+    tune = 1000 if settings.tune is None else settings.tune
+    start = time.perf_counter()
+    with pymc_model:
+        tree = pm.sample(tune=tune, random_seed=settings.seed, compute_convergence_checks=False, **options)
+    posterior = tree["posterior"]
+    shape = (posterior.sizes["chain"], posterior.sizes["draw"])
+    K, p = spec.design.n_classes, spec.design.n_features
+    intercept = posterior["intercept"].values if spec.schema.has_intercept else np.zeros((*shape, K))
+    weights = posterior["weights"].values if p else np.zeros((*shape, 0, K))
+    stats = {str(k): v.values for k, v in tree["sample_stats"].data_vars.items() if v.dims == ("chain", "draw")}
+    engine = "pymc (pm.sample on the pm.Model)"
+    idata = build_idata(intercept, weights, stats, spec.design, spec.schema, engine)
+    timings = {"sampling": time.perf_counter() - start}
+    return Posterior(idata, spec.schema, engine, tune, notes_of(spec), timings)
+
+
+def why_uncertified(spec: Specification) -> str:
+    """In words, why there is no certified optimum under these priors."""
+    intercept = [spec.priors.flat_intercept] if spec.design.has_intercept else []
+    return explain(spec.design, np.array(intercept + list(spec.priors.flat_features), dtype=bool))
+
+
+def refuse_improper(spec: Specification, mode: Mode) -> None:
+    """Raise if the posterior cannot be normalised.
+
+    A finite stationary point with a positive definite Hessian proves that it can: the log-likelihood is concave.
+    """
+    if mode.converged:
+        return
+    if spec.priors.is_proper:
+        warnings.warn(f"the mode: {mode.status.value}", NotConvergedWarning, stacklevel=4)
+        return
+    raise ImproperPosteriorError(
+        f"the posterior is improper, there is nothing to sample: {why_uncertified(spec)}. "
+        "Give the coefficients a proper prior (prior=None is the autoscaled default)"
+    )
+
+
+def notes_of(spec: Specification) -> tuple[str, ...]:
+    """What a reader of a result should know about the data."""
+    notes = []
+    if spec.schema.unused_classes:
+        notes.append(f"{named(spec.schema.unused_classes)} has no observation: only the prior speaks about it")
+    if spec.design.n_dropped:
+        notes.append(f"{spec.design.n_dropped} rows with missing values were dropped")
+    dropped = [n for n in spec.schema.encoder.feature_names if n not in spec.schema.feature_names]
+    if dropped:
+        notes.append(f"columns that do not vary were dropped: {', '.join(map(repr, dropped))}")
+    return tuple(notes)
+
+
+def named(labels: Sequence[Label]) -> str:
+    """``class 'a'`` or ``classes 'a', 'b'``."""
+    return f"class{'es' if len(labels) > 1 else ''} {', '.join(map(repr, labels))}"
+
+
+def solve(density: "SoftmaxPosterior", options: SolverOptions) -> Mode:
+    """Run a solver by name, with BLAS on one thread so that results repeat to the last bit."""
+    from threadpoolctl import threadpool_limits
+
+    from bayes_softmax.inference import first_order, newton
+
+    solvers: dict[str, Any] = {
+        "newton": newton.newton,
+        "newton-cg": newton.newton_cg,
+        "lbfgs": first_order.lbfgs,
+        "gradient-descent": first_order.gradient_descent,
+    }
+    solver, max_iterations, learning_rate = options
+    if solver not in solvers:
+        raise ValueError(f"solver={solver!r} is not known; use one of {', '.join(map(repr, SOLVERS))}")
+    given: dict[str, Any] = {}
+    if max_iterations is not None:
+        check_counts(max_iterations=max_iterations)
+        given["max_iterations"] = max_iterations
+    if learning_rate is not None:
+        if solver != "gradient-descent":
+            raise ValueError(f"learning_rate is for solver='gradient-descent', not {solver!r}")
+        given["learning_rate"] = learning_rate
+    with threadpool_limits(limits=1, user_api="blas"):
+        mode: Mode = solvers[solver](density, np.zeros(density.dimension), **given)
+    return mode
+
+
+def _raw_covariance(density: "SoftmaxPosterior", mode: Mode) -> FloatArray:
+    """Covariance of the raw coefficients; NaN where the optimum is not certified."""
+    from bayes_softmax.inference.laplace import covariance, laplace_approximation
+
+    raw_map = density.coordinates.raw_map
+    if not mode.converged:
+        return np.full((raw_map.shape[0],) * 2, np.nan)
+    result: FloatArray = raw_map @ covariance(laplace_approximation(density, mode)) @ raw_map.T
+    return result
+
+
+def check_counts(**counts: int | None) -> None:
+    """Raise unless every argument is None or a whole number of at least one (zero for ``tune``)."""
+    for name, value in counts.items():
+        if value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, int | np.integer):
+            raise TypeError(f"{name}={value!r} must be a whole number")
+        if value < (0 if name == "tune" else 1):
+            raise ValueError(f"{name}={value!r} must be at least {0 if name == 'tune' else 1}")
+
+
+def integer_seed(random_seed: int | np.random.Generator | None) -> int:
+    """One integer for samplers that take no Generator."""
+    if isinstance(random_seed, np.random.Generator):
+        return int(random_seed.integers(2**31))
+    if random_seed is None:
+        return int(np.random.default_rng().integers(2**31))
+    if isinstance(random_seed, bool) or not isinstance(random_seed, int | np.integer):
+        raise TypeError(f"random_seed={random_seed!r} must be a whole number, a numpy Generator or None")
+    if random_seed < 0:
+        raise ValueError(f"random_seed={random_seed!r} must not be negative")
+    return int(random_seed)

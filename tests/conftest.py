@@ -1,0 +1,33 @@
+"""Shared data sets: small, seeded, with classes that overlap unless the name says otherwise."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import bayes_softmax as bs
+
+
+def simulate(n_obs: int, n_features: int, n_classes: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Features (N, p) and codes (N,) drawn from a softmax regression with moderate weights."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n_obs, n_features))
+    logits = X @ rng.normal(size=(n_features, n_classes)) * 0.7 + rng.normal(size=n_classes) * 0.3
+    return X, (logits + rng.gumbel(size=logits.shape)).argmax(axis=1)
+
+
+@pytest.fixture(scope="session")
+def penguins() -> pd.DataFrame:
+    """The complete rows of the Palmer penguins, numbered anew."""
+    return bs.datasets.load_penguins().dropna().reset_index(drop=True)
+
+
+@pytest.fixture(scope="session")
+def overlapping(penguins: pd.DataFrame) -> bs.SoftmaxRegression:
+    """A penguins model whose maximum-likelihood estimate exists."""
+    return bs.SoftmaxRegression.from_formula("species ~ bill_length_mm + sex", penguins)
+
+
+@pytest.fixture(scope="session")
+def posterior(overlapping: bs.SoftmaxRegression) -> bs.Posterior:
+    """Draws from that model."""
+    return overlapping.sample(draws=500, chains=4, random_seed=1, progressbar=False)

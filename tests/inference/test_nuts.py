@@ -1,0 +1,96 @@
+"""Whitened NUTS: both of nutpie's interfaces, reproducibility, NaN, Ctrl-C."""
+
+import _thread
+import ctypes
+import threading
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+import bayes_softmax as bs
+from bayes_softmax.core.records import Draws
+from bayes_softmax.inference.laplace import laplace_approximation, unwhiten
+from bayes_softmax.inference.newton import newton
+from bayes_softmax.inference.nuts import whitened_nuts
+from tests.conftest import simulate
+from tests.inference.gaussian import Gaussian
+
+SETTINGS = {
+    "draws": 500, "tune": None, "chains": 4, "cores": 2, "seed": 3, "target_accept": None, "progressbar": False,
+}  # fmt: skip
+
+
+def sample(density: object, **changes: object) -> Draws:
+    laplace = laplace_approximation(density, newton(density, np.zeros(density.dimension)))  # type: ignore[attr-defined,arg-type]
+    return whitened_nuts(density, laplace, **(SETTINGS | changes))  # type: ignore[arg-type]
+
+
+def softmax_density() -> object:
+    X, y = simulate(120, 2, 3)
+    model = bs.SoftmaxRegression(X, y)
+    return model.log_density
+
+
+def test_moments_of_a_gaussian_through_the_public_interface() -> None:
+    """4 x 500 draws with ESS above 1000: means within 5 standard errors, a false alarm below 1e-5."""
+    target = Gaussian.random(3)
+    drawn = sample(target)
+    flat = drawn.points.reshape(-1, 3)
+    sd = np.sqrt(np.diag(np.linalg.inv(target.precision)))
+    assert np.abs((flat.mean(axis=0) - target.mean) / sd).max() < 5 / np.sqrt(1000)
+    assert_allclose(flat.std(axis=0), sd, rtol=0.12)
+
+
+def test_callbacks_equal_the_public_interface_in_distribution() -> None:
+    """Both interfaces sample one density: means within 5 combined standard errors (ESS above 1000 each)."""
+    density = softmax_density()
+    a, b = (sample(density, native=native).points.reshape(-1, density.dimension) for native in (True, False))
+    assert np.abs((a.mean(axis=0) - b.mean(axis=0)) / a.std(axis=0)).max() < 5 * np.sqrt(2 / 1000)
+    assert_allclose(a.std(axis=0), b.std(axis=0), rtol=0.15)
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_same_seed_same_draws_whatever_the_cores(native: bool) -> None:
+    density = softmax_density()
+    changes = {"draws": 50, "tune": 50, "native": native}
+    one, two = (sample(density, cores=cores, **changes).points for cores in (1, 2))
+    assert_array_equal(one, two)
+    assert (sample(density, cores=2, seed=4, **changes).points != one).any()
+
+
+def test_callback_reports_nan_and_never_a_stale_value() -> None:
+    density = softmax_density()
+    laplace = laplace_approximation(density, newton(density, np.zeros(density.dimension)))  # type: ignore[arg-type,attr-defined]
+    native = density.native(laplace)  # type: ignore[attr-defined]
+    d = density.dimension  # type: ignore[attr-defined]
+    double = ctypes.POINTER(ctypes.c_double)
+    call = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_uint64, double, double, double, ctypes.c_void_p)(
+        native.logp_address
+    )
+    z, gradient, value = np.full(d, 0.1), np.empty(d), np.array([123.0])
+
+    def evaluate() -> int:
+        return int(call(d, *(a.ctypes.data_as(double) for a in (z, gradient, value)), native.user_address))
+
+    assert evaluate() == 0
+    expected = density.value_gradient(unwhiten(laplace, z[None])[0])  # type: ignore[attr-defined]
+    constant = density.offset_term + density.log_prior_constant  # type: ignore[attr-defined]
+    assert_allclose(value[0] + constant, expected[0], rtol=1e-13)
+    for bad in (np.nan, np.inf, -np.inf):
+        z[0] = bad
+        assert evaluate() != 0
+        assert not np.isfinite(value[0])
+
+
+def test_ctrl_c_returns_the_draws_finished_by_then() -> None:
+    X, y = simulate(3000, 6, 4)
+    model = bs.SoftmaxRegression(X, y)
+    model.sample(draws=5, tune=50, progressbar=False, random_seed=1)  # compile first
+    timer = threading.Timer(2.0, _thread.interrupt_main)
+    timer.start()
+    with pytest.warns(UserWarning, match="interrupted: .* draws per chain were finished"):
+        post = model.sample(draws=200_000, chains=2, cores=2, random_seed=1, progressbar=False)
+    assert 0 < post.draws.shape[1] < 200_000
+    assert np.isfinite(post.draws).all()
+    assert "interrupted" in post.notes[-1]

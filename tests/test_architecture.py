@@ -1,0 +1,87 @@
+"""What importing costs, what the package must not need, and that the documentation's examples run."""
+
+import doctest
+import importlib
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import bayes_softmax as bs
+
+HEAVY = (
+    "pymc",
+    "pytensor",
+    "nutpie",
+    "arviz",
+    "arviz_base",
+    "arviz_stats",
+    "numba",
+    "matplotlib",
+    "sklearn",
+    "dask",
+)
+ROOT = Path(bs.__file__).parent
+
+
+def loaded_after(code: str, tmp_path: Path) -> set[str]:
+    """Heavy modules in a fresh process after running ``code``."""
+    report = f"\nimport sys; print('LOADED', *[m for m in {HEAVY!r} if m in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code + report],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.splitlines()[-1].split()[1:])
+
+
+def test_import_is_light(tmp_path: Path) -> None:
+    assert loaded_after("import bayes_softmax", tmp_path) == set()
+
+
+def test_every_public_name_is_light(tmp_path: Path) -> None:
+    code = "import bayes_softmax as bs\nfor name in bs.__all__: getattr(bs, name)"
+    assert loaded_after(code, tmp_path) == set()
+
+
+def test_a_loaded_fit_predicts_without_the_heavy_libraries(
+    tmp_path: Path, overlapping: bs.SoftmaxRegression, posterior: bs.Posterior
+) -> None:
+    posterior.save(tmp_path / "posterior.nc")
+    overlapping.map().save(tmp_path / "map.nc")
+    code = (
+        "import bayes_softmax as bs\n"
+        "new = bs.datasets.load_penguins().dropna()\n"
+        "for name in ('posterior.nc', 'map.nc'):\n"
+        "    fit = bs.load(name)\n"
+        "    fit.predict(new), fit.predict_proba(new)\n"
+    )
+    # xarray itself imports Dask, where there is one, to open a file.
+    assert loaded_after(code, tmp_path) <= {"dask"}
+
+
+def test_unknown_attribute_and_completion() -> None:
+    assert set(bs.__all__) <= set(dir(bs))
+    with pytest.raises(AttributeError, match="no attribute 'Softmax'"):
+        bs.Softmax  # noqa: B018
+
+
+def modules() -> list[str]:
+    return [m.name for m in pkgutil.walk_packages([str(ROOT)], "bayes_softmax.") if not m.name.endswith("__main__")]
+
+
+@pytest.mark.parametrize("name", ["bayes_softmax", *modules()])
+def test_docstring_examples_run(name: str) -> None:
+    result = doctest.testmod(importlib.import_module(name), optionflags=doctest.NORMALIZE_WHITESPACE)
+    assert result.failed == 0
+
+
+def test_files_and_public_names_stay_small() -> None:
+    long = {p.name: n for p in ROOT.rglob("*.py") if (n := len(p.read_text().splitlines())) > 430}
+    assert not long
+    assert len(bs.__all__) <= 22
