@@ -150,8 +150,8 @@ class SoftmaxRegression:
         unused = self.schema.unused_classes
         if unused and classes is None:
             warnings.warn(
-                f"{self.schema.response_name}: {fitting.named(unused)} has no observation and is kept as a class because "
-                "it is a declared category; only the prior speaks about it (pass classes=[...] to choose)",
+                f"{self.schema.response_name}: {fitting.named(unused)} has no observation and is kept as a class "
+                "because it is a declared category; only the prior speaks about it (pass classes=[...] to choose)",
                 UnusedClassWarning,
                 stacklevel=3,
             )

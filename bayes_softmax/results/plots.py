@@ -25,6 +25,7 @@ COLOURS = (
 )  # Tol's bright: safe for colour-blind
 MARKERS = "osD^vP"
 PANEL_WIDTH, ROW_HEIGHT = 3.3, 0.34
+LEGEND_INCH = 0.085  # width of a letter
 
 
 class _Marks(NamedTuple):
@@ -111,7 +112,9 @@ def _draw(fits: dict[str, Fit], vs: Label | None, interval: Interval, features: 
     for panel in axes.flat[len(shown) :]:
         panel.set_visible(False)
     handles, labels = axes.flat[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+    widest = LEGEND_INCH * max(map(len, labels)) + 0.6
+    ncols = max(1, min(len(labels), int(figure.get_figwidth() // widest)))
+    figure.legend(handles, labels, loc="outside lower center", ncols=ncols, frameon=False)
     plt.close(figure)  # a notebook shows the returned figure once; pyplot must not show it again
     return figure
 
