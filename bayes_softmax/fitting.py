@@ -1,15 +1,17 @@
 """Fitting a specification: densities, estimates and draws, made into labelled results."""
 
+import os
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from bayes_softmax.core.errors import ImproperPosteriorError, NotConvergedWarning
-from bayes_softmax.core.records import FloatArray, Mode
+from bayes_softmax.core.errors import ImproperPosteriorError, NotConvergedWarning, NotReliableWarning
+from bayes_softmax.core.records import Draws, FloatArray, LaplaceApproximation, Mode
 from bayes_softmax.results.estimate import PointEstimate
 from bayes_softmax.results.posterior import Posterior, build_idata
 from bayes_softmax.results.storage import label_coefficients
@@ -22,6 +24,12 @@ from bayes_softmax.spec.schema import Schema
 if TYPE_CHECKING:
     from bayes_softmax.density.posterior import SoftmaxPosterior
 
+ENGINE_TITLES = {
+    "nuts": "nuts (whitened by the Laplace approximation, nutpie)",
+    "independence": "independence (Metropolis-Hastings with Laplace proposals)",
+    "pymc": "pymc (pm.sample on the pm.Model)",
+    "laplace": "laplace (importance resampling of the Laplace approximation)",
+}
 SOLVERS = ("newton", "newton-cg", "lbfgs", "gradient-descent")
 
 
@@ -108,10 +116,17 @@ def point_estimate(spec: Specification, kind: str, options: SolverOptions) -> Po
     )
 
 
-def sample_nuts(spec: Specification, settings: SamplerSettings) -> Posterior:
-    """NUTS on the density whitened by its Laplace approximation."""
+class Prepared(NamedTuple):
+    """A density with its Laplace approximation, and the seconds they took."""
+
+    density: "SoftmaxPosterior"
+    laplace: LaplaceApproximation
+    timings: dict[str, float]
+
+
+def prepare(spec: Specification) -> Prepared:
+    """Find the mode and the normal approximation there; refuses improper posteriors."""
     from bayes_softmax.inference.laplace import laplace_approximation
-    from bayes_softmax.inference.nuts import whitened_nuts
 
     start = time.perf_counter()
     density = density_of(spec)
@@ -119,16 +134,94 @@ def sample_nuts(spec: Specification, settings: SamplerSettings) -> Posterior:
     mode = solve(density, SolverOptions())
     refuse_improper(spec, mode)
     laplace = laplace_approximation(density, mode)
-    found = time.perf_counter()
-    drawn = whitened_nuts(density, laplace, **settings._asdict())
-    done = time.perf_counter()
+    return Prepared(density, laplace, {"compile": ready - start, "mode": time.perf_counter() - ready})
+
+
+def sample(spec: Specification, settings: SamplerSettings, engine: str) -> Posterior:
+    """Draw by NUTS or by the independence sampler; ``"auto"`` decides by a pilot."""
+    from bayes_softmax.inference.independence import choose, independence_chains
+    from bayes_softmax.inference.nuts import whitened_nuts
+
+    prepared = prepare(spec)
+    density, laplace, timings = prepared
+    cores = settings.cores or os.cpu_count() or 1
+    start = time.perf_counter()
+    thin, reason = 1, "asked for"
+    if engine == "auto":
+        rng = np.random.default_rng(settings.seed)
+        with blas_on_one_thread():
+            suitable, thin, reason = choose(density, laplace, rng, cores)
+        engine = "independence" if suitable else "nuts"
+        timings["pilot"] = time.perf_counter() - start
+    start = time.perf_counter()
+    if engine == "independence":
+        options = {k: getattr(settings, k) for k in ("draws", "tune", "chains", "seed")}
+        with progress_bar(settings.progressbar) as progress:
+            drawn = independence_chains(density, laplace, cores=cores, thin=thin, progress=progress, **options)
+    else:
+        drawn = whitened_nuts(density, laplace, **settings._asdict())
+    timings["sampling"] = time.perf_counter() - start
+    return _labelled(spec, density, drawn, f"{ENGINE_TITLES[engine]}; {reason}", timings)
+
+
+def _labelled(
+    spec: Specification, density: "SoftmaxPosterior", drawn: Draws, engine: str, timings: dict[str, float]
+) -> Posterior:
+    """Free draws as a posterior of raw coefficients."""
     shape = drawn.points.shape[:2]
     raw = density.coordinates.to_raw(drawn.points.reshape(-1, density.dimension))
     intercept, weights = (a.reshape(*shape, *a.shape[1:]) for a in raw)
-    engine = "nuts (whitened by the Laplace approximation, nutpie)"
-    timings = {"compile": ready - start, "mode": found - ready, "sampling": done - found}
     idata = build_idata(intercept, weights, drawn.stats, spec.design, spec.schema, engine)
     return Posterior(idata, spec.schema, engine, drawn.tune, notes_of(spec) + drawn.notes, timings)
+
+
+def sample_laplace(spec: Specification, draws: int, seed: int, progressbar: bool) -> Posterior:
+    """Equal-weight draws from the Laplace approximation, corrected and judged by importance weights."""
+    from bayes_softmax.inference.importance import RELIABLE_K, importance_sample, propose
+
+    density, laplace, timings = prepare(spec)
+    start = time.perf_counter()
+    rng = np.random.default_rng(seed)
+    with progress_bar(progressbar) as progress:
+        proposals = propose(density, laplace, draws, rng, cores=os.cpu_count() or 1, progress=progress)
+    if proposals.finished < 25:  # too few for a tail to be fitted
+        raise KeyboardInterrupt("interrupted before enough draws were weighed")
+    found = importance_sample(proposals, proposals.finished, rng)
+    timings["sampling"] = time.perf_counter() - start
+    notes: tuple[str, ...] = ()
+    if proposals.finished < draws:
+        notes = (f"interrupted: {proposals.finished} of {draws} draws were finished",)
+        warnings.warn(notes[0], stacklevel=3)
+    drawn = Draws(found.points[None], {}, 0, notes)
+    posterior = _labelled(spec, density, drawn, ENGINE_TITLES["laplace"], timings)
+    if found.pareto_k > RELIABLE_K:
+        warnings.warn(
+            f"laplace() is not reliable here: Pareto k is {found.pareto_k:.2f}, above {RELIABLE_K}; "
+            "run model.sample() instead",
+            NotReliableWarning,
+            stacklevel=3,
+        )
+    return replace(posterior, pareto_k=found.pareto_k, ess=found.ess, log_evidence=found.log_evidence)
+
+
+@contextmanager
+def progress_bar(show: bool) -> Iterator[Callable[[int, int], None] | None]:
+    """A progress bar in terminal or notebook, or None when it is not wanted."""
+    if not show:
+        yield None
+        return
+    from rich.progress import Progress
+
+    with Progress() as bar:
+        task = bar.add_task("evaluating proposals", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def blas_on_one_thread() -> Any:
+    """Context in which BLAS uses one thread, so that results repeat to the last bit."""
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(limits=1, user_api="blas")
 
 
 def sample_pymc(spec: Specification, pymc_model: Any, settings: SamplerSettings) -> Posterior:
@@ -148,7 +241,7 @@ def sample_pymc(spec: Specification, pymc_model: Any, settings: SamplerSettings)
     intercept = posterior["intercept"].values if spec.schema.has_intercept else np.zeros((*shape, K))
     weights = posterior["weights"].values if p else np.zeros((*shape, 0, K))
     stats = {str(k): v.values for k, v in tree["sample_stats"].data_vars.items() if v.dims == ("chain", "draw")}
-    engine = "pymc (pm.sample on the pm.Model)"
+    engine = ENGINE_TITLES["pymc"]
     idata = build_idata(intercept, weights, stats, spec.design, spec.schema, engine)
     timings = {"sampling": time.perf_counter() - start}
     return Posterior(idata, spec.schema, engine, tune, notes_of(spec), timings)
@@ -180,7 +273,7 @@ def notes_of(spec: Specification) -> tuple[str, ...]:
     """What a reader of a result should know about the data."""
     notes = []
     if spec.schema.unused_classes:
-        notes.append(f"{named(spec.schema.unused_classes)} has no observation: only the prior speaks about it")
+        notes.append(f"no observation of {named(spec.schema.unused_classes)}: only the prior speaks about it")
     if spec.design.n_dropped:
         notes.append(f"{spec.design.n_dropped} rows with missing values were dropped")
     dropped = [n for n in spec.schema.encoder.feature_names if n not in spec.schema.feature_names]
@@ -196,8 +289,6 @@ def named(labels: Sequence[Label]) -> str:
 
 def solve(density: "SoftmaxPosterior", options: SolverOptions) -> Mode:
     """Run a solver by name, with BLAS on one thread so that results repeat to the last bit."""
-    from threadpoolctl import threadpool_limits
-
     from bayes_softmax.inference import first_order, newton
 
     solvers: dict[str, Any] = {
@@ -217,7 +308,7 @@ def solve(density: "SoftmaxPosterior", options: SolverOptions) -> Mode:
         if solver != "gradient-descent":
             raise ValueError(f"learning_rate is for solver='gradient-descent', not {solver!r}")
         given["learning_rate"] = learning_rate
-    with threadpool_limits(limits=1, user_api="blas"):
+    with blas_on_one_thread():
         mode: Mode = solvers[solver](density, np.zeros(density.dimension), **given)
     return mode
 

@@ -22,7 +22,7 @@ from bayes_softmax.spec.schema import Schema
 if TYPE_CHECKING:
     from bayes_softmax.density.posterior import SoftmaxPosterior
 
-ENGINES = ("auto", "nuts", "pymc")
+ENGINES = ("auto", "nuts", "independence", "pymc")
 
 
 class SoftmaxRegression:
@@ -148,10 +148,10 @@ class SoftmaxRegression:
     def _warn_unused(self, classes: Sequence[Label] | None) -> None:
         """Levels of a categorical that never occur become classes; say so unless the user declared them."""
         unused = self.schema.unused_classes
-        if unused and classes is None:
+        if unused and classes is None and self.design.response.codes is not None:
             warnings.warn(
-                f"{self.schema.response_name}: {fitting.named(unused)} has no observation and is kept as a class "
-                "because it is a declared category; only the prior speaks about it (pass classes=[...] to choose)",
+                f"{self.schema.response_name}: there is no observation of {fitting.named(unused)}, kept because the "
+                "categorical declares it; only the prior speaks about it (pass classes=[...] to choose)",
                 UnusedClassWarning,
                 stacklevel=3,
             )
@@ -268,14 +268,16 @@ class SoftmaxRegression:
         Parameters
         ----------
         draws, tune, chains, cores
-            As in ``pm.sample``; ``tune=None`` is 200 on the whitened density, PyMC's default for ``"pymc"``.
+            As in ``pm.sample``; ``tune=None`` is 200 for ``"nuts"``, 50 for ``"independence"``, 1000 for ``"pymc"``.
         random_seed
             Integer or NumPy Generator; the same seed gives the same draws, whatever ``cores`` is.
         target_accept
             Step-size target of NUTS; default 0.8.
         engine
-            ``"auto"`` (chooses, today always NUTS), ``"nuts"`` (NUTS whitened by the Laplace approximation,
-            through nutpie) or ``"pymc"`` (``pm.sample`` on :attr:`pymc_model`).
+            ``"nuts"`` (NUTS whitened by the Laplace approximation, through nutpie), ``"independence"``
+            (Metropolis-Hastings with proposals from that approximation: the quicker one where the posterior is near
+            a normal), ``"auto"`` (decides between these by a pilot, and says why in ``engine``), or ``"pymc"``
+            (``pm.sample`` on :attr:`pymc_model`).
         progressbar
             Show progress.
 
@@ -299,7 +301,36 @@ class SoftmaxRegression:
         settings = fitting.SamplerSettings(draws, tune, chains, cores, seed, target_accept, progressbar)
         if engine == "pymc":
             return fitting.sample_pymc(self.specification, self.pymc_model, settings)
-        return fitting.sample_nuts(self.specification, settings)
+        return fitting.sample(self.specification, settings, engine)
+
+    def laplace(
+        self, draws: int = 4000, *, random_seed: int | np.random.Generator | None = None, progressbar: bool = True
+    ) -> Posterior:
+        """Draw from the Laplace approximation, corrected by importance weights: nearly independent draws.
+
+        Each draw costs one evaluation of the log density, many at once; for tall data this is the quickest way to a
+        posterior.  The result carries its own check: ``pareto_k`` (reliable below 0.7, else a ``NotReliableWarning``
+        says so), the weight-based effective sample size ``ess``, and ``log_evidence``.
+
+        Parameters
+        ----------
+        draws
+            Number of draws, in one chain; resampled to equal weights, so copies occur.
+        random_seed
+            Integer or NumPy Generator.
+        progressbar
+            Show progress.
+
+        Raises
+        ------
+        ImproperPosteriorError
+            As :meth:`sample`.
+        """
+        fitting.check_counts(draws=draws)
+        if draws < 100:
+            raise ValueError(f"draws={draws} must be at least 100: fewer weights cannot be judged")
+        seed = fitting.integer_seed(random_seed)
+        return fitting.sample_laplace(self.specification, draws, seed, progressbar)
 
     def __repr__(self) -> str:
         """Return what is modelled, in a few lines."""

@@ -13,5 +13,9 @@ class NotConvergedWarning(UserWarning):
     """An optimiser stopped without a certificate of the optimum; the message says what to do."""
 
 
+class NotReliableWarning(UserWarning):
+    """An approximation failed its own check; the message says what to run instead."""
+
+
 class UnusedClassWarning(UserWarning):
     """A declared class has no observation: only the prior speaks about it."""

@@ -24,6 +24,11 @@ class LogDensity(Protocol):
         """Number of observed units; turns sums into per-unit numbers."""
         ...
 
+    @property
+    def work(self) -> float:
+        """Multiplications of one evaluation, for choosing an engine without timing it."""
+        ...
+
     def value(self, theta: FloatArray) -> float:
         """Log density at ``theta`` (d,), up to a constant."""
         ...

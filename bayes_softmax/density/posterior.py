@@ -38,6 +38,11 @@ class SoftmaxPosterior:
         """Number of free coordinates d."""
         return self.coordinates.dimension
 
+    @property
+    def work(self) -> float:
+        """Multiplications of one evaluation: N q K."""
+        return float(self.data.Z.size * self.data.YZ.shape[0])
+
     def value(self, theta: FloatArray) -> float:
         """Log posterior at ``theta`` (d,)."""
         return float(self.values(theta[None])[0])

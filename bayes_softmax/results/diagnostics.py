@@ -10,6 +10,7 @@ from bayes_softmax.core.records import FloatArray
 
 RHAT_LIMIT = 1.01  # Vehtari et al., Bayesian Analysis 16 (2021)
 ESS_PER_CHAIN = 100
+PARETO_K_LIMIT = 0.7  # Vehtari et al., JMLR 25 (2024)
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,9 @@ class Diagnostics:
         Mean number of leapfrog steps, NaN for samplers without them.
     n_chains, n_draws, tune
         Size of the run.
+    pareto_k
+        Tail index of the importance weights, for draws made by importance resampling; these are judged by it and
+        by their weight-based effective sample size, since R-hat has nothing to say about them.
     """
 
     max_rhat: float
@@ -36,11 +40,19 @@ class Diagnostics:
     n_chains: int
     n_draws: int
     tune: int
+    pareto_k: float | None = None
 
     @property
     def problems(self) -> tuple[str, ...]:
         """What is wrong, in sentences; empty if nothing is."""
         found = []
+        if self.pareto_k is not None:
+            if not self.pareto_k <= PARETO_K_LIMIT:
+                found.append(
+                    f"Pareto k is {self.pareto_k:.2f} (limit {PARETO_K_LIMIT}): the Laplace approximation is not "
+                    "reliable here; run model.sample()"
+                )
+            return tuple(found)
         if self.n_divergences:
             found.append(f"{self.n_divergences} divergences: raise target_accept towards 0.99")
         if not self.max_rhat <= RHAT_LIMIT:
@@ -58,6 +70,9 @@ class Diagnostics:
     def __str__(self) -> str:
         """Return one line."""
         verdict = "; ".join(self.problems) if self.problems else "all diagnostics good"
+        if self.pareto_k is not None:
+            size = f"{self.min_ess_bulk:.0f} of {self.n_draws} by the importance weights"
+            return f"Pareto k {self.pareto_k:.2f}, effective sample size {size}: {verdict}"
         return (
             f"R-hat at most {self.max_rhat:.4f}, ESS at least {self.min_ess_bulk:.0f} (bulk) and "
             f"{self.min_ess_tail:.0f} (tail) of {self.n_chains * self.n_draws}, "
@@ -84,6 +99,21 @@ def convergence_table(draws: FloatArray) -> pd.DataFrame:
         table.loc[varies, "r_hat"] = array_stats.rhat(x, method="rank", **axes)
         table.loc[varies, "mcse_mean"] = array_stats.mcse(x, method="mean", **axes)
     return table
+
+
+def weighted_table(draws: FloatArray, ess: float) -> pd.DataFrame:
+    """The same columns for equal-weight draws (chain, draw, m) of a weighted sample: its weights give the ESS."""
+    flat = draws.reshape(-1, int(np.prod(draws.shape[2:])))
+    varies = np.ptp(flat, axis=0) > 0
+    size = np.where(varies, ess, np.nan)
+    mcse = np.where(varies, flat.std(axis=0, ddof=1) / np.sqrt(ess), np.nan)
+    return pd.DataFrame({"ess_bulk": size, "ess_tail": size, "r_hat": np.nan, "mcse_mean": mcse})
+
+
+def diagnose_weighted(draws: FloatArray, ess: float, pareto_k: float) -> Diagnostics:
+    """Diagnostics of equal-weight draws (chain, draw, m) made by importance resampling."""
+    nan = float("nan")
+    return Diagnostics(nan, ess, ess, 0, nan, draws.shape[0], draws.shape[1], 0, pareto_k)
 
 
 def diagnose(draws: FloatArray, stats: dict[str, Any], tune: int) -> Diagnostics:

@@ -11,7 +11,13 @@ import xarray as xr
 
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.results.contrasts import View, build_view
-from bayes_softmax.results.diagnostics import Diagnostics, convergence_table, diagnose
+from bayes_softmax.results.diagnostics import (
+    Diagnostics,
+    convergence_table,
+    diagnose,
+    diagnose_weighted,
+    weighted_table,
+)
 from bayes_softmax.results.estimate import INTERCEPT
 from bayes_softmax.results.intervals import draws_interval, resolve_interval
 from bayes_softmax.results.prediction import (
@@ -49,6 +55,9 @@ class Posterior:
         What happened on the way that a reader should know.
     timings
         Seconds of each stage.
+    pareto_k, ess, log_evidence
+        For ``laplace()``: tail index and effective sample size of the importance weights, and the log of the
+        normalising constant; None for Markov chains.
     """
 
     idata: xr.DataTree
@@ -57,6 +66,9 @@ class Posterior:
     tune: int
     notes: tuple[str, ...] = ()
     timings: Mapping[str, float] = field(default_factory=dict)
+    pareto_k: float | None = None
+    ess: float | None = None
+    log_evidence: float | None = None
 
     @cached_property
     def draws(self) -> FloatArray:
@@ -79,6 +91,8 @@ class Posterior:
         """Worst R-hat and effective sample sizes over the coefficients, in their own coding; divergences."""
         stats = {str(name): values.values for name, values in self.idata["sample_stats"].data_vars.items()}
         first = 0 if self.schema.has_intercept else 1
+        if self.pareto_k is not None and self.ess is not None:
+            return diagnose_weighted(self.draws, self.ess, self.pareto_k)
         return diagnose(self.draws[:, :, first:], stats, self.tune)
 
     def contrast_draws(self, view: View) -> FloatArray:
@@ -117,7 +131,8 @@ class Posterior:
         features = [INTERCEPT, *self.schema.feature_names][first:]
         index = pd.MultiIndex.from_product([features, view.names], names=["feature", "contrast"])
         columns = {"mean": flat.mean(axis=0), "sd": flat.std(axis=0, ddof=1), names[0]: low, names[1]: high}
-        return pd.DataFrame(columns, index=index).join(convergence_table(draws).set_axis(index))
+        quality = convergence_table(draws) if self.ess is None else weighted_table(draws, self.ess)
+        return pd.DataFrame(columns, index=index).join(quality.set_axis(index))
 
     def predict_proba(self, data: Any, ci_prob: float | None = None, *, offset: Any = None) -> pd.DataFrame:
         """Posterior-predictive class probabilities of new data.

@@ -16,6 +16,7 @@ FORMAT = "bayes_softmax"
 FORMAT_VERSION = 1
 SCALARS = ("log_likelihood", "log_prior", "total_weight", "gradient_norm", "newton_decrement")
 COUNTS = ("n_obs", "n_iterations")
+WEIGHTED = ("pareto_k", "ess", "log_evidence")
 
 
 def save_estimate(estimate: PointEstimate, path: Any) -> None:
@@ -48,6 +49,7 @@ def save_posterior(posterior: Posterior, path: Any) -> None:
         "notes": list(posterior.notes) or [""],
         "timing_names": list(posterior.timings) or [""],
         "timing_seconds": [float(v) for v in posterior.timings.values()] or [0.0],
+        **{name: value for name in WEIGHTED if (value := getattr(posterior, name)) is not None},
     }
     _write(groups, path, "posterior", posterior.schema, extra)
 
@@ -119,7 +121,9 @@ def _read_posterior(tree: xr.DataTree, schema: Schema) -> Posterior:
     names, seconds = np.atleast_1d(attrs["timing_names"]), np.atleast_1d(attrs["timing_seconds"])
     timings = {str(n): float(s) for n, s in zip(names, seconds, strict=True) if n}
     notes = tuple(str(note) for note in np.atleast_1d(attrs["notes"]) if note)
-    return Posterior(xr.DataTree.from_dict(groups), schema, str(attrs["engine"]), int(attrs["tune"]), notes, timings)
+    weighted = {name: float(attrs[name]) for name in WEIGHTED if name in attrs}
+    tree = xr.DataTree.from_dict(groups)
+    return Posterior(tree, schema, str(attrs["engine"]), int(attrs["tune"]), notes, timings, **weighted)
 
 
 def _read_estimate(data: xr.Dataset, kind: str, schema: Schema) -> PointEstimate:

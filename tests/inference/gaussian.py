@@ -23,6 +23,10 @@ class Gaussian(NamedTuple):
     def dimension(self) -> int:
         return len(self.mean)
 
+    @property
+    def work(self) -> float:
+        return float(self.precision.size)
+
     def value(self, theta: np.ndarray) -> float:
         return float(-0.5 * (theta - self.mean) @ self.precision @ (theta - self.mean))
 

@@ -115,7 +115,7 @@ def test_declared_classes_may_be_empty_and_the_result_says_so() -> None:
     model = bs.SoftmaxRegression(X, NAMES, classes=["low", "mid", "top", "never"])
     fit = model.map()
     assert fit.converged
-    assert "class 'never' has no observation" in fit.notes[0]
+    assert "no observation of class 'never'" in fit.notes[0]
     assert fit.predict_proba(X)["never"].max() < 0.2
     with pytest.warns(bs.NotConvergedWarning, match="class 'never' was declared but never observed"):
         model.mle()
@@ -123,7 +123,7 @@ def test_declared_classes_may_be_empty_and_the_result_says_so() -> None:
 
 def test_unused_categorical_levels_are_classes_with_a_warning() -> None:
     y = pd.Series(pd.Categorical(NAMES, categories=["top", "mid", "low", "spare"]))
-    with pytest.warns(bs.UnusedClassWarning, match="class 'spare' has no observation and is kept as a class"):
+    with pytest.warns(bs.UnusedClassWarning, match="there is no observation of class 'spare', kept because"):
         model = bs.SoftmaxRegression(X, y)
     assert model.classes == ("top", "mid", "low", "spare")
 

@@ -1,0 +1,99 @@
+"""The independence sampler: Metropolis-Hastings with proposals from the Laplace mixture.
+
+Exact, like any Markov chain.  With bounded weights it is uniformly ergodic (Mengersen and Tweedie, *Annals of
+Statistics* 24, 1996), and since proposals do not depend on the state they are evaluated many at once.
+"""
+
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayes_softmax.core.protocols import LogDensity
+from bayes_softmax.core.records import Draws, LaplaceApproximation
+from bayes_softmax.inference.importance import Progress, Proposals, acceptance_rate, propose, smooth
+
+PILOT = 1024
+MAX_K = 0.5  # weights of finite variance with room to spare
+MIN_ACCEPTANCE = 0.6
+SMALL_WORK = 1e5  # below this NUTS takes about a second and its draws are worth more
+DEFAULT_TUNE = 50  # steps from a proposal to the target; at acceptance 0.6, 0.4^50 of a chain would not have moved
+
+
+class Choice(NamedTuple):
+    """Whether to sample independently, with how many proposals for each draw kept, and why."""
+
+    suitable: bool
+    thin: int
+    reason: str
+
+
+def choose(density: LogDensity, laplace: LaplaceApproximation, rng: np.random.Generator, cores: int) -> Choice:
+    """Decide between independence sampling and NUTS, by size and by a pilot of proposals.
+
+    An evaluation among many costs a fraction of a NUTS draw, so where the weights are even (k below 0.5, acceptance
+    above 0.6) the independence sampler wins, with a few proposals for each draw kept.
+    """
+    if density.work < SMALL_WORK:
+        return Choice(False, 1, "a small model")
+    pilot = propose(density, laplace, PILOT, rng, cores=cores)
+    _, k = smooth(pilot.log_weights)
+    rate = acceptance_rate(pilot.log_weights, rng)
+    found = f"a pilot of {PILOT} proposals has Pareto k {k:.2f} and acceptance {rate:.2f}"
+    if k < MAX_K and rate >= MIN_ACCEPTANCE:
+        return Choice(True, max(1, int(np.ceil(4.0 * (1.0 - rate)))), f"{found}: near enough to a normal")
+    return Choice(False, 1, f"{found}: too far from a normal for independence sampling")
+
+
+def independence_chains(
+    density: LogDensity,
+    laplace: LaplaceApproximation,
+    *,
+    draws: int,
+    tune: int | None,
+    chains: int,
+    cores: int,
+    seed: int,
+    thin: int = 1,
+    progress: Progress | None = None,
+) -> Draws:
+    """Sample ``chains`` chains of ``draws`` draws after ``tune`` steps each, keeping every ``thin``-th step.
+
+    The same seed gives the same draws, whatever ``cores`` is.  After Ctrl-C: the draws all chains have, with a note.
+    """
+    tune = DEFAULT_TUNE if tune is None else tune
+    rng = np.random.default_rng(seed)
+    length = tune + draws * thin
+    proposals = propose(density, laplace, length * chains, rng, cores=cores, progress=progress)
+    finished = (proposals.finished // chains - tune) // thin
+    if finished < 1:
+        raise KeyboardInterrupt("sampling was interrupted before every chain had a draw after tuning")
+    notes: tuple[str, ...] = ()
+    if finished < draws:
+        notes = (f"interrupted: {finished} of {draws} draws per chain were finished",)
+        warnings.warn(notes[0], stacklevel=4)
+    position, accepted = _walk(proposals, tune + finished * thin, chains, rng)
+    kept = position[tune:].T[:, thin - 1 :: thin]
+    rate = accepted[tune:].T.reshape(chains, finished, thin).mean(axis=2)
+    stats = {"acceptance_rate": rate, "log_weight": proposals.log_weights[kept]}
+    return Draws(proposals.points[kept], stats, tune, notes)
+
+
+def _walk(
+    proposals: Proposals, steps: int, chains: int, rng: np.random.Generator
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Accept or reject: index of the current point and whether it is new, each (steps, chains)."""
+    log_weights = proposals.log_weights[: steps * chains].reshape(steps, chains)
+    log_uniform = np.log(rng.random((steps, chains)))
+    candidates = np.arange(steps * chains, dtype=np.int64).reshape(steps, chains)
+    position = np.empty((steps, chains), dtype=np.int64)
+    accepted = np.zeros((steps, chains), dtype=np.bool_)
+    position[0], accepted[0] = candidates[0], True
+    current = log_weights[0].copy()
+    for step in range(1, steps):
+        # Written as a sum: where both weights are zero the step is refused, and no infinities are subtracted.
+        accepted[step] = log_uniform[step] + current < log_weights[step]
+        position[step] = np.where(accepted[step], candidates[step], position[step - 1])
+        current = np.where(accepted[step], log_weights[step], current)
+    return position, accepted
