@@ -139,7 +139,7 @@ class SoftmaxRegression:
             prior,
             intercept_prior,
             coding=self.schema.coding,
-            X=self.design.X,
+            X=self.design.X[self.design.totals > 0],
             scale=self.design.standardisation.scale,
             feature_names=self.design.feature_names,
             has_intercept=self.design.has_intercept,

@@ -43,7 +43,7 @@ def log_prior(model: SoftmaxRegression, intercept: np.ndarray, weights: np.ndarr
     if priors.intercept is not None:
         at = intercept
         if priors.intercept_at == "means" and weights.size:
-            at = intercept + np.average(model.design.X, axis=0, weights=model.design.weights) @ weights
+            at = intercept + np.average(model.design.X, axis=0, weights=model.design.totals) @ weights
         g = np.linalg.pinv(coordinates.intercept_contrast) @ at
         total += _row(priors.intercept, g, spherical=priors.spherical)
     return total

@@ -5,10 +5,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.spec.coding import CODINGS
-from bayes_softmax.spec.design import Design, Label, Response, standardise
+from bayes_softmax.spec.design import Design, Label, Response, standardise, unit_totals
 from bayes_softmax.spec.formula import FormulaEncoder, fit_encoder, required_columns, split_formula
 from bayes_softmax.spec.frames import (
     describe_rows,
@@ -87,14 +88,16 @@ def _assemble(
         raise ValueError(f"coding={options.coding!r} is not known; use one of {', '.join(map(repr, CODINGS))}")
     weights = _read_weights(options.weights, data, len(X), index)
     names = tuple(encoder.feature_names)
-    X, names = _drop_constant(X, names, options.constant, has_intercept=encoder.has_intercept)
-    standardisation = standardise(X, weights, names, has_intercept=encoder.has_intercept)
+    totals = unit_totals(response, weights, len(X))
+    used = totals > 0  # rows that hold no unit must not move centre, scale or default prior
+    if not used.any():
+        raise ValueError("y: all counts are zero; at least one observation is needed")
+    X, names = _drop_constant(X, names, used, options.constant, has_intercept=encoder.has_intercept)
+    standardisation = standardise(X[used], totals[used], names, has_intercept=encoder.has_intercept)
     if not names and not encoder.has_intercept:
         raise ValueError("the model has neither features nor an intercept: there is nothing to estimate")
     offset = None if options.offset is None else read_offset(options.offset, data, len(X), response.classes)
     design = Design(X, response, weights, offset, names, encoder.has_intercept, standardisation, index, n_dropped)
-    if design.total_weight <= 0:
-        raise ValueError("y: all counts are zero; at least one observation is needed")
     schema = Schema(
         response.classes,
         response.name,
@@ -236,15 +239,15 @@ def _read_weights(weights: Any, data: Any, n_obs: int, index: Any) -> FloatArray
 
 
 def _drop_constant(
-    X: FloatArray, names: tuple[str, ...], constant: str, *, has_intercept: bool
+    X: FloatArray, names: tuple[str, ...], used: NDArray[np.bool_], constant: str, *, has_intercept: bool
 ) -> tuple[FloatArray, tuple[str, ...]]:
     """Without the columns that do not vary, when asked to drop them (named in the model's notes)."""
     _check_choice("constant", constant)
-    if constant == "error" or not len(names):
+    if constant == "error" or not names:
         return X, names
-    varies = np.ptp(X, axis=0) > 0
+    varies = np.ptp(X[used], axis=0) > 0
     if not has_intercept:
-        varies |= X.any(axis=0)
+        varies |= X[used].any(axis=0)
     return np.ascontiguousarray(X[:, varies]), tuple(np.array(names, dtype=object)[varies])
 
 

@@ -103,9 +103,7 @@ class Design:
     @cached_property
     def totals(self) -> FloatArray:
         """(N,) units per row: weight, or weight times count total."""
-        weights = np.ones(self.n_obs) if self.weights is None else self.weights
-        counts = self.response.counts
-        return weights if counts is None else weights * counts.sum(axis=1)
+        return unit_totals(self.response, self.weights, self.n_obs)
 
     @property
     def total_weight(self) -> float:
@@ -144,6 +142,12 @@ class Design:
         np.subtract(self.X, self.standardisation.centre, out=Z[:, first:])
         Z[:, first:] /= self.standardisation.scale
         return Z
+
+
+def unit_totals(response: Response, weights: FloatArray | None, n_obs: int) -> FloatArray:
+    """(N,) units in each row: the weight of a label, the weighted total of counts."""
+    row_weights = np.ones(n_obs) if weights is None else weights
+    return row_weights if response.counts is None else row_weights * response.counts.sum(axis=1)
 
 
 def standardise(
