@@ -91,7 +91,8 @@ def point_estimate(spec: Specification, kind: str, options: SolverOptions) -> Po
     mode = solve(density, options)
     status = mode.status.value
     if not mode.converged:
-        status += f"; {why_uncertified(spec)}"
+        advice = "raise max_iterations, or use solver='newton'"
+        status += f"; {why_uncertified(spec) or advice}"
         warnings.warn(f"{kind}(solver={options.solver!r}) {status}", NotConvergedWarning, stacklevel=3)
     intercept, weights = density.coordinates.to_raw(mode.theta[None])
     labelled = label_coefficients(intercept[0], weights[0], spec.schema)
@@ -146,12 +147,12 @@ def sample(spec: Specification, settings: SamplerSettings, engine: str) -> Poste
     density, laplace, timings = prepared
     cores = settings.cores or os.cpu_count() or 1
     start = time.perf_counter()
-    thin, reason = 1, "asked for"
+    thin, reason = 1, ""
     if engine == "auto":
         rng = np.random.default_rng(settings.seed)
         with blas_on_one_thread():
             suitable, thin, reason = choose(density, laplace, rng, cores)
-        engine = "independence" if suitable else "nuts"
+        engine, reason = "independence" if suitable else "nuts", f"; {reason}"
         timings["pilot"] = time.perf_counter() - start
     start = time.perf_counter()
     if engine == "independence":
@@ -161,7 +162,7 @@ def sample(spec: Specification, settings: SamplerSettings, engine: str) -> Poste
     else:
         drawn = whitened_nuts(density, laplace, **settings._asdict())
     timings["sampling"] = time.perf_counter() - start
-    return _labelled(spec, density, drawn, f"{ENGINE_TITLES[engine]}; {reason}", timings)
+    return _labelled(spec, density, drawn, f"{ENGINE_TITLES[engine]}{reason}", timings)
 
 
 def _labelled(
@@ -247,8 +248,8 @@ def sample_pymc(spec: Specification, pymc_model: Any, settings: SamplerSettings)
     return Posterior(idata, spec.schema, engine, tune, notes_of(spec), timings)
 
 
-def why_uncertified(spec: Specification) -> str:
-    """In words, why there is no certified optimum under these priors."""
+def why_uncertified(spec: Specification) -> str | None:
+    """In words, why there is no finite optimum under these priors, if that is so."""
     intercept = [spec.priors.flat_intercept] if spec.design.has_intercept else []
     return explain(spec.design, np.array(intercept + list(spec.priors.flat_features), dtype=bool))
 
@@ -264,8 +265,9 @@ def refuse_improper(spec: Specification, mode: Mode) -> None:
         warnings.warn(f"the mode: {mode.status.value}", NotConvergedWarning, stacklevel=4)
         return
     raise ImproperPosteriorError(
-        f"the posterior is improper, there is nothing to sample: {why_uncertified(spec)}. "
-        "Give the coefficients a proper prior (prior=None is the autoscaled default)"
+        "the posterior is improper, there is nothing to sample: "
+        f"{why_uncertified(spec) or 'no finite mode could be certified'}. Give the coefficients a proper prior "
+        "(prior=None is the autoscaled default)"
     )
 
 

@@ -200,12 +200,12 @@ class SoftmaxRegression:
         if self.priors.intercept is not None:
             at = "at x = 0" if self.priors.intercept_at == "zero" else "at the feature means"
             scale = getattr(self.priors.intercept, "scale", np.inf)
-            rows.append((INTERCEPT, repr(self.priors.intercept), at, self.priors.intercept_at == "means", scale))
+            rows.append((INTERCEPT, str(self.priors.intercept), at, self.priors.intercept_at == "means", scale))
         sds = self.design.standardisation.scale
         for name, family, auto, sd in zip(
             self.feature_names, self.priors.weights, self.priors.autoscaled, sds, strict=True
         ):
-            rows.append((name, repr(family), "per unit of the feature", auto, getattr(family, "scale", np.inf) * sd))
+            rows.append((name, str(family), "per unit of the feature", auto, getattr(family, "scale", np.inf) * sd))
         table = pd.DataFrame(rows, columns=["feature", "prior", "measured", "autoscaled", "logit_sd"])
         return table.set_index("feature")
 

@@ -23,7 +23,7 @@ METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"file_extension": ".py", "mimetype": "text/x-python", "name": "python"},
 }
-NOTICE = "bayes_softmax: compiling"  # shown on the first fit on a machine, or on a slow one
+NOTICE = "bayes_softmax: compiling"  # shown on the first fit on a machine
 FAILURES = (CellExecutionError, CellTimeoutError, DeadKernelError)
 
 

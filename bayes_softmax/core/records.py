@@ -21,8 +21,8 @@ class Status(Enum):
     CONVERGED = "converged: the gradient and the Newton step vanish at a finite point"
     MAX_ITERATIONS = "stopped at the iteration limit before the gradient vanished"
     NO_PROGRESS = "stopped: no step along the search direction raised the log density"
-    UNBOUNDED = "not certified: the log density keeps rising towards infinity (separated classes?)"
-    SINGULAR = "not certified: the Hessian is singular (collinear features?)"
+    UNBOUNDED = "not certified: the log density keeps rising towards infinity"
+    SINGULAR = "not certified: the Hessian is singular"
 
 
 class Mode(NamedTuple):

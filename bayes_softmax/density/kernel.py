@@ -25,6 +25,7 @@ Fast-math flags leave out reassociation (it costs ``exp`` two digits) and the no
 
 import functools
 import math
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numba as nb
@@ -349,6 +350,14 @@ def whitened_gradient(data, mode, M, z, out):  # type: ignore[no-untyped-def]
         for j in range(i, M.shape[0]):
             out[j] += M[i, j] * gradient[i]
     return value
+
+
+def is_compiled() -> bool:
+    """Whether this process or a run before it on this machine has compiled the kernel."""
+    if log_posterior_gradient.signatures:
+        return True
+    folder = Path(log_posterior_gradient._cache.cache_path)
+    return any(folder.glob("kernel.log_posterior_gradient*.nbi"))
 
 
 N_ARRAYS = 12  # mode, M, then the fields of KernelData

@@ -1,9 +1,7 @@
 """The log posterior of a model: likelihood kernel x coding x prior, as a ``LogDensity``."""
 
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +14,7 @@ from bayes_softmax.spec.coding import Coordinates
 from bayes_softmax.spec.design import Design
 from bayes_softmax.spec.priors import PriorTable
 
-COMPILE_NOTICE_AFTER = 2.0  # seconds of silence before a person is told what is going on
+COMPILE_NOTICE = "bayes_softmax: compiling the likelihood for this machine (once; later runs load it from disk)"
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,8 +88,7 @@ class SoftmaxPosterior:
         inverse = solve_triangular(whitening.factor, np.eye(self.dimension), lower=True, trans="T")
         M, mode = np.ascontiguousarray(inverse), _contiguous(whitening.mode)
         pointers = kernel.pack_pointers(self.data, mode, M)
-        with _compile_notice():
-            logp, expand = kernel.native_addresses()
+        logp, expand = kernel.native_addresses()
         return NativeDensity(logp, expand, int(pointers.ctypes.data), (self.data, mode, M, pointers))
 
     def _expected_counts(self, theta: FloatArray) -> FloatArray:
@@ -134,22 +131,10 @@ def build_posterior(design: Design, coordinates: Coordinates, priors: PriorTable
     )
     constant = log_prior_constant(priors, coordinates)
     posterior = SoftmaxPosterior(data, coordinates, design.total_weight, offset_term, constant)
-    with _compile_notice():
-        posterior.value_gradient(np.zeros(posterior.dimension))
+    if not kernel.is_compiled():
+        print(COMPILE_NOTICE, file=sys.stderr, flush=True)
+    posterior.value_gradient(np.zeros(posterior.dimension))
     return posterior
-
-
-@contextmanager
-def _compile_notice() -> Iterator[None]:
-    """Say what takes so long when the first call on a machine compiles."""
-    message = "bayes_softmax: compiling the likelihood for this machine (once; later runs load it from disk)"
-    timer = threading.Timer(COMPILE_NOTICE_AFTER, print, args=(message,), kwargs={"file": sys.stderr, "flush": True})
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
 
 
 def _contiguous(a: FloatArray) -> FloatArray:

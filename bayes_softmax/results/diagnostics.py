@@ -22,7 +22,7 @@ class Diagnostics:
     max_rhat, min_ess_bulk, min_ess_tail
         Rank-normalised split R-hat and effective sample sizes, as in ArviZ.
     n_divergences
-        Divergent transitions after tuning.
+        Divergent transitions after tuning; None for samplers without them.
     steps_per_draw
         Mean number of leapfrog steps, NaN for samplers without them.
     n_chains, n_draws, tune
@@ -35,7 +35,7 @@ class Diagnostics:
     max_rhat: float
     min_ess_bulk: float
     min_ess_tail: float
-    n_divergences: int
+    n_divergences: int | None
     steps_per_draw: float
     n_chains: int
     n_draws: int
@@ -73,10 +73,10 @@ class Diagnostics:
         if self.pareto_k is not None:
             size = f"{self.min_ess_bulk:.0f} of {self.n_draws} by the importance weights"
             return f"Pareto k {self.pareto_k:.2f}, effective sample size {size}: {verdict}"
+        divergences = "" if self.n_divergences is None else f", {self.n_divergences} divergences"
         return (
             f"R-hat at most {self.max_rhat:.4f}, ESS at least {self.min_ess_bulk:.0f} (bulk) and "
-            f"{self.min_ess_tail:.0f} (tail) of {self.n_chains * self.n_draws}, "
-            f"{self.n_divergences} divergences: {verdict}"
+            f"{self.min_ess_tail:.0f} (tail) of {self.n_chains * self.n_draws}{divergences}: {verdict}"
         )
 
 
@@ -94,8 +94,9 @@ def convergence_table(draws: FloatArray) -> pd.DataFrame:
     if varies.any() and flat.shape[1] >= 4:
         x: Any = flat[:, :, varies]
         axes = {"chain_axis": 0, "draw_axis": 1}
-        table.loc[varies, "ess_bulk"] = array_stats.ess(x, method="bulk", **axes)
-        table.loc[varies, "ess_tail"] = array_stats.ess(x, method="tail", prob=rcParams["stats.ci_prob"], **axes)
+        table.loc[varies, "ess_bulk"] = np.round(array_stats.ess(x, method="bulk", **axes))
+        tail = array_stats.ess(x, method="tail", prob=rcParams["stats.ci_prob"], **axes)
+        table.loc[varies, "ess_tail"] = np.round(tail)
         table.loc[varies, "r_hat"] = array_stats.rhat(x, method="rank", **axes)
         table.loc[varies, "mcse_mean"] = array_stats.mcse(x, method="mean", **axes)
     return table
@@ -105,7 +106,7 @@ def weighted_table(draws: FloatArray, ess: float) -> pd.DataFrame:
     """The same columns for equal-weight draws (chain, draw, m) of a weighted sample: its weights give the ESS."""
     flat = draws.reshape(-1, int(np.prod(draws.shape[2:])))
     varies = np.ptp(flat, axis=0) > 0
-    size = np.where(varies, ess, np.nan)
+    size = np.where(varies, np.round(ess), np.nan)
     mcse = np.where(varies, flat.std(axis=0, ddof=1) / np.sqrt(ess), np.nan)
     return pd.DataFrame({"ess_bulk": size, "ess_tail": size, "r_hat": np.nan, "mcse_mean": mcse})
 
@@ -113,7 +114,7 @@ def weighted_table(draws: FloatArray, ess: float) -> pd.DataFrame:
 def diagnose_weighted(draws: FloatArray, ess: float, pareto_k: float) -> Diagnostics:
     """Diagnostics of equal-weight draws (chain, draw, m) made by importance resampling."""
     nan = float("nan")
-    return Diagnostics(nan, ess, ess, 0, nan, draws.shape[0], draws.shape[1], 0, pareto_k)
+    return Diagnostics(nan, ess, ess, None, nan, draws.shape[0], draws.shape[1], 0, pareto_k)
 
 
 def diagnose(draws: FloatArray, stats: dict[str, Any], tune: int) -> Diagnostics:
@@ -124,7 +125,7 @@ def diagnose(draws: FloatArray, stats: dict[str, Any], tune: int) -> Diagnostics
         max_rhat=float(table["r_hat"].max()),
         min_ess_bulk=float(table["ess_bulk"].min()),
         min_ess_tail=float(table["ess_tail"].min()),
-        n_divergences=int(np.sum(stats.get("diverging", 0))),
+        n_divergences=int(np.sum(stats["diverging"])) if "diverging" in stats else None,
         steps_per_draw=float(np.mean(steps)) if steps is not None else float("nan"),
         n_chains=draws.shape[0],
         n_draws=draws.shape[1],

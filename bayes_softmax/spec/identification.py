@@ -59,6 +59,9 @@ class Separation:
             if all(label in pair for pair in self.pairs):
                 others = [b if a == label else a for a, b in self.pairs]
                 return f"class {label!r} is told apart from {', '.join(map(repr, others))}"
+        labels = {label for pair in self.pairs for label in pair}
+        if len(self.pairs) == len(labels) * (len(labels) - 1) // 2:
+            return f"the classes {', '.join(sorted(map(repr, labels)))} are all told apart"
         return "told apart are " + ", ".join(f"{a!r} and {b!r}" for a, b in self.pairs)
 
 
@@ -163,8 +166,8 @@ def _separated_pairs(design: Design, logits: FloatArray) -> tuple[tuple[Label, L
     return tuple((labels[k], labels[l]) for k in range(len(labels)) for l in range(k + 1, len(labels)) if gains[k, l])
 
 
-def explain(design: Design, free: FloatArray | None = None) -> str:
-    """In words, why there is no finite optimum where only the coefficients ``free`` lack a proper prior."""
+def explain(design: Design, free: FloatArray | None = None) -> str | None:
+    """In words, why there is no finite optimum where only the coefficients ``free`` lack a proper prior, if so."""
     if design.response.unused:
         named = ", ".join(map(repr, design.response.unused))
         empty = f"class {named} was declared but never observed, so its logits can fall without end"
@@ -174,4 +177,4 @@ def explain(design: Design, free: FloatArray | None = None) -> str:
     if collinear:
         return f"the columns {', '.join(map(repr, collinear))} are linear combinations of the others (collinear)"
     separation = check_separation(design, free)
-    return repr(separation) if separation.separated else "the optimum could not be certified"
+    return repr(separation) if separation.separated else None

@@ -41,6 +41,10 @@ class Normal:
     def __post_init__(self) -> None:
         _check_positive("Normal", "scale", self.scale)
 
+    def __str__(self) -> str:
+        """Return a short form for tables."""
+        return f"Normal({self.scale:.4g})"
+
 
 @dataclass(frozen=True)
 class StudentT:
@@ -58,6 +62,10 @@ class StudentT:
     def __post_init__(self) -> None:
         _check_positive("StudentT", "df", self.df)
         _check_positive("StudentT", "scale", self.scale)
+
+    def __str__(self) -> str:
+        """Return a short form for tables."""
+        return f"StudentT({self.df:g}, {self.scale:.4g})"
 
 
 @dataclass(frozen=True)

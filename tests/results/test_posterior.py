@@ -27,8 +27,10 @@ def test_arviz_labels_the_rows_of_its_summary_rightly(posterior: bs.Posterior) -
     for (feature, contrast), row in ours.iterrows():
         label = contrast.removesuffix(" vs average")
         name = f"intercept[{label}]" if feature == "intercept" else f"weights[{feature}, {label}]"
-        columns = ["mean", "sd", "eti89_lb", "eti89_ub", "ess_bulk", "ess_tail", "mcse_mean"]
+        columns = ["mean", "sd", "eti89_lb", "eti89_ub", "mcse_mean"]
         assert_allclose(theirs.loc[name, columns].astype(float), row[columns].astype(float), rtol=1e-6)
+        sizes = ["ess_bulk", "ess_tail"]
+        assert_allclose(theirs.loc[name, sizes].astype(float), row[sizes].astype(float), atol=0.51)
         # Ranks of values equal to a rounding may swap.
         assert_allclose(float(theirs.loc[name, "r_hat"]), row["r_hat"], rtol=1e-4)
 
