@@ -1,0 +1,64 @@
+"""Prior families and the autoscaled default."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+import bayes_softmax as bs
+from tests.conftest import simulate
+
+
+@pytest.mark.parametrize("n_classes", [2, 3, 10, 50])
+@pytest.mark.parametrize("n_features", [2, 20, 200])
+def test_default_prior_rarely_saturates(n_classes: int, n_features: int) -> None:
+    """Share of prior-predictive rows with a class above 0.99: under 20 % (seed 0; 200 draws x 100 rows)."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(100, n_features)) * 10.0 ** rng.uniform(-3, 3, size=n_features) + 5
+    model = bs.SoftmaxRegression(X, np.arange(100) % n_classes)
+    c, scales = model.coordinates, np.array([p.scale for p in model.priors.weights])
+    k = n_classes - 1
+    gammas = rng.normal(size=(200, k, n_features)) * scales * c.scale
+    thetas = np.concatenate([1.5 * rng.normal(size=(200, k)), gammas.reshape(200, -1)], axis=1)
+    logits = np.einsum("nj,skj->snk", model.design.standardised(), c.to_engine(thetas))
+    assert (bs.softmax(logits).max(axis=2) > 0.99).mean() < 0.20
+
+
+def test_default_scale_follows_the_units_and_floors_rare_binaries() -> None:
+    X, y = simulate(200, 1, 3)
+    rare = np.zeros(200)
+    rare[:3] = 1.0
+    model = bs.SoftmaxRegression(np.column_stack([X[:, 0] * 1000, rare]), y)
+    wide, binary = model.priors.weights
+    assert_allclose(wide.scale, 2 / np.sqrt(2) / (X[:, 0].std() * 1000))
+    assert_allclose(binary.scale, 2 / np.sqrt(2) / 0.5)
+
+
+def test_default_map_does_not_depend_on_units_or_labels() -> None:
+    X, y = simulate(100, 3, 3)
+    a = bs.SoftmaxRegression(X, y).map().predict_proba(X)
+    b = (
+        bs.SoftmaxRegression(X * [1e-6, 1.0, 1e6] + [3, -100, 1e5], y)
+        .map()
+        .predict_proba(X * [1e-6, 1.0, 1e6] + [3, -100, 1e5])
+    )
+    assert_allclose(a, b, rtol=1e-6)
+
+
+def test_mapping_leaves_other_features_at_the_default() -> None:
+    X, y = simulate(100, 2, 3)
+    model = bs.SoftmaxRegression(X, y, prior={"x1": bs.StudentT(4, 0.5)})
+    assert model.priors.weights[1] == bs.StudentT(4, 0.5)
+    assert model.priors.autoscaled == (True, False)
+    assert list(model.describe_prior()["autoscaled"]) == [True, True, False]
+    assert model.describe_prior().loc["x1", "prior"] == "StudentT(4, 0.5)"
+
+
+def test_intercept_prior_is_at_zero_or_at_the_means() -> None:
+    """Far from x = 0, a tight prior on the raw intercept binds; at the means it does not."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 1)) + 50
+    y = X[:, 0] + 0.5 * rng.normal(size=200) > 50
+    at_means = bs.SoftmaxRegression(X, y).map()
+    at_zero = bs.SoftmaxRegression(X, y, intercept_prior=bs.Normal(1.5)).map()
+    assert abs(at_means.intercept).max() > 5
+    assert abs(at_zero.intercept).max() < 5

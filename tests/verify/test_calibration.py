@@ -1,0 +1,82 @@
+"""Simulation-based calibration: if the sampler is right, the rank of the true value among the draws is uniform.
+
+Talts, Betancourt, Simpson, Vehtari and Gelman (2018), arXiv:1804.06788.  600 data sets of N = 30, p = 2, K = 3 are
+drawn from the prior and the model, and 99 nearly independent draws of each posterior rank every free coordinate, the
+log-likelihood and the log prior.  The ranks fall into 20 bins; each quantity is tested by a chi-squared statistic at
+level 0.001 / (number of quantities), so a right sampler fails with probability at most 0.001.  Seed 2024.
+"""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import bayes_softmax as bs
+from tests import oracle
+
+SIMULATIONS, KEPT, BINS, ERROR_RATE = 600, 99, 20, 1e-3
+PRIORS = {
+    "normal": (bs.Normal(1.0), bs.Normal(1.0)),
+    "student": (bs.StudentT(5, 0.7), bs.Normal(1.0)),
+}
+
+pytestmark = pytest.mark.verify
+
+
+def draw_prior(prior: object, k: int, rng: np.random.Generator) -> np.ndarray:
+    """Spherical draw of ``k`` free coordinates."""
+    g = prior.scale * rng.normal(size=k)  # type: ignore[attr-defined]
+    return g / np.sqrt(rng.chisquare(prior.df) / prior.df) if isinstance(prior, bs.StudentT) else g
+
+
+def p_values(name: str, engine: str, *, prior_factor: float = 1.0, drop_last: bool = False) -> np.ndarray:
+    """One p-value per ranked quantity; the fit may be given a planted bug."""
+    prior, intercept_prior = PRIORS[name]
+    rng = np.random.default_rng(2024)
+    ranks = []
+    for _ in range(SIMULATIONS):
+        X = rng.normal(size=(30, 2))
+        blueprint = bs.SoftmaxRegression(X, np.arange(30) % 3, prior=prior, intercept_prior=intercept_prior)
+        C = blueprint.coordinates.weights_contrast
+        W = np.array([C @ draw_prior(prior, 2, rng) for _ in range(2)])
+        b = C @ draw_prior(intercept_prior, 2, rng)
+        y = (b + X @ W + rng.gumbel(size=(30, 3))).argmax(axis=1)
+        fitted = bs.Normal(prior.scale * prior_factor) if prior_factor != 1 else prior
+        rows = slice(0, 29 if drop_last else 30)
+        model = bs.SoftmaxRegression(X[rows], y[rows], classes=[0, 1, 2], prior=fitted, intercept_prior=intercept_prior)
+        post = model.sample(
+            draws=5 * KEPT, chains=1, tune=150, cores=1, engine=engine, random_seed=rng, progressbar=False
+        )
+        truth = bs.SoftmaxRegression(X, y, classes=[0, 1, 2], prior=prior, intercept_prior=intercept_prior)
+        ranks.append(rank(truth, b, W, post))
+    counts = np.array([np.bincount(column * BINS // (KEPT + 1), minlength=BINS) for column in np.array(ranks).T])
+    return stats.chisquare(counts, axis=1).pvalue
+
+
+def rank(truth: bs.SoftmaxRegression, b: np.ndarray, W: np.ndarray, post: bs.Posterior) -> list[int]:
+    """How many of the kept draws lie below the true value, for every quantity."""
+    intercepts, weights = (a[4::5] for a in post.coefficients)
+    C = truth.coordinates.weights_contrast
+
+    def quantities(intercept: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        free = np.concatenate([intercept @ C, (weight @ C).ravel()])
+        scores = [oracle.log_likelihood(truth, intercept, weight), oracle.log_prior(truth, intercept, weight)]
+        return np.concatenate([free, scores])
+
+    true = quantities(b, W)
+    drawn = np.array([quantities(i, w) for i, w in zip(intercepts, weights, strict=True)])
+    return list((drawn < true).sum(axis=0))
+
+
+@pytest.mark.parametrize("engine", ["nuts", "independence"])
+@pytest.mark.parametrize("name", PRIORS)
+def test_ranks_are_uniform(name: str, engine: str) -> None:
+    found = p_values(name, engine)
+    assert found.min() > ERROR_RATE / len(found)
+
+
+@pytest.mark.parametrize(
+    "bug", [{"prior_factor": 1.2}, {"drop_last": True}], ids=["prior sd x 1.2", "last row dropped"]
+)
+def test_a_planted_bug_is_found(bug: dict) -> None:
+    found = p_values("normal", "nuts", **bug)
+    assert found.min() < ERROR_RATE / len(found)
