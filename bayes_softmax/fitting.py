@@ -12,6 +12,7 @@ import numpy as np
 
 from bayes_softmax.core.errors import ImproperPosteriorError, NotConvergedWarning, NotReliableWarning
 from bayes_softmax.core.records import Draws, FloatArray, LaplaceApproximation, Mode
+from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.results.estimate import PointEstimate
 from bayes_softmax.results.posterior import Posterior, build_idata
 from bayes_softmax.results.storage import label_coefficients
@@ -216,13 +217,6 @@ def progress_bar(show: bool) -> Iterator[Callable[[int, int], None] | None]:
     with Progress() as bar:
         task = bar.add_task("evaluating proposals", total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-def blas_on_one_thread() -> Any:
-    """Context in which BLAS uses one thread, so that results repeat to the last bit."""
-    from threadpoolctl import threadpool_limits
-
-    return threadpool_limits(limits=1, user_api="blas")
 
 
 def sample_pymc(spec: Specification, pymc_model: Any, settings: SamplerSettings) -> Posterior:

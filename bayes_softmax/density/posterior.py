@@ -103,7 +103,7 @@ class SoftmaxPosterior:
         H = np.zeros((K, q, K, q))
         curvature.class_hessian(self.data.Z, self.data.totals, self._expected_counts(theta), H)
         prior = PriorCurvature(self._prior_rows, self.coordinates, theta, convex=convex)
-        return self.coordinates.pull_back_matrix(H) + prior @ np.eye(self.dimension)
+        return self.coordinates.pull_back_matrix(H) + prior.matrix()
 
     @property
     def _prior_rows(self) -> PriorRows:

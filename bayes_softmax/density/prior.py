@@ -18,6 +18,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.density import kernel
@@ -77,43 +78,57 @@ def _log_normaliser(family: Prior, k: int, *, spherical: bool) -> float:
 
 
 class PriorCurvature:
-    """Curvature of minus the log prior at a point, as a linear map on vectors (d,) or matrices (d, m)."""
+    """Curvature of minus the log prior at a point: ``diag(a) - sum_r b_r b_r'``, seen through the intercept's centring.
+
+    Row ``r`` of ``diagonal`` and ``rank_one`` belongs to a coefficient row; a raw intercept's prior acts on
+    ``intercept - centre' weights``, so it couples the intercept with the weights of the same free column.
+    """
 
     def __init__(self, rows: PriorRows, coordinates: Coordinates, theta: FloatArray, *, convex: bool) -> None:
-        self._rows, self._coordinates = rows, coordinates
-        self._diagonal: list[FloatArray] = []
-        self._rank_one: list[FloatArray] = []
-        for g, family, scale, df in zip(self._split(theta), rows.family, rows.scale, rows.df, strict=True):
-            diagonal, rank_one = _row_curvature(g, int(family), float(scale), float(df), convex=convex)
-            self._diagonal.append(diagonal)
-            self._rank_one.append(rank_one)
+        self._centre = rows.centre
+        self._k_b, self._p = coordinates.n_free_intercept, coordinates.n_features
+        self._positions = self._row_positions(coordinates.weights_contrast.shape[1])
+        self._coupled = bool(rows.centre.any())
+        self._diagonal, self._rank_one = np.zeros_like(theta), np.zeros_like(theta)
+        g = self._centred(theta)
+        for r, position in enumerate(self._positions):
+            family, scale, df = int(rows.family[r]), float(rows.scale[r]), float(rows.df[r])
+            self._diagonal[position], self._rank_one[position] = _row_curvature(
+                g[position], family, scale, df, convex=convex
+            )
 
-    def __matmul__(self, vectors: FloatArray) -> FloatArray:
-        """Product with ``vectors`` (d,) or (d, m)."""
-        columns = vectors.reshape(len(vectors), -1)
-        out = np.zeros_like(columns)
-        k_b, p = self._coordinates.n_free_intercept, self._coordinates.n_features
-        weights = out[k_b:].reshape(self._coordinates.weights_contrast.shape[1], p, columns.shape[1])
-        for r, u in enumerate(self._split(columns)):
-            image = self._diagonal[r][:, None] * u - np.outer(self._rank_one[r], self._rank_one[r] @ u)
-            if r == 0 and self._coordinates.has_intercept:
-                out[:k_b] += image
-                if self._rows.centre.any():
-                    weights -= self._rows.centre[None, :, None] * image[:, None, :]
-            else:
-                weights[:, r - int(self._coordinates.has_intercept)] += image
-        return out.reshape(vectors.shape)
+    def __matmul__(self, vector: FloatArray) -> FloatArray:
+        """Product with a vector (d,)."""
+        u = self._centred(vector)
+        image = self._diagonal * u
+        if self._rank_one.any():
+            for position in self._positions:
+                b = self._rank_one[position]
+                image[position] -= b * (b @ u[position])
+        if self._coupled:
+            weights = image[self._k_b :].reshape(-1, self._p)
+            weights -= np.outer(image[: self._k_b], self._centre)
+        return image
 
-    def _split(self, columns: FloatArray) -> list[FloatArray]:
-        """The coordinates the priors act on, row by row: (k,) or (k, m) each."""
-        k_b, p = self._coordinates.n_free_intercept, self._coordinates.n_features
-        weights = columns[k_b:].reshape(self._coordinates.weights_contrast.shape[1], p, *columns.shape[1:])
-        features = [weights[:, j] for j in range(p)]
-        if not self._coordinates.has_intercept:
-            return features
-        if not self._rows.centre.any():
-            return [columns[:k_b], *features]
-        return [columns[:k_b] - np.tensordot(weights, self._rows.centre, axes=(1, 0)), *features]
+    def matrix(self) -> FloatArray:
+        """The curvature as a matrix (d, d)."""
+        if self._coupled or self._rank_one.any():
+            return np.stack([self @ unit for unit in np.eye(len(self._diagonal))])
+        return np.diag(self._diagonal)
+
+    def _row_positions(self, k_w: int) -> list[NDArray[np.int64]]:
+        """Where the coordinates of each coefficient row stand in the free vector."""
+        weights = self._k_b + np.arange(k_w * self._p).reshape(k_w, self._p)
+        intercept = [np.arange(self._k_b)] if self._k_b else []
+        return intercept + list(weights.T)
+
+    def _centred(self, vector: FloatArray) -> FloatArray:
+        """The vector whose intercept is the one its prior is about."""
+        if not self._coupled:
+            return vector
+        out = vector.copy()
+        out[: self._k_b] -= vector[self._k_b :].reshape(-1, self._p) @ self._centre
+        return out
 
 
 def _row_curvature(

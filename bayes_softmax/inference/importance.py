@@ -13,10 +13,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import solve_triangular
 from scipy.special import gammaln, logsumexp
-from threadpoolctl import threadpool_limits
 
 from bayes_softmax.core.protocols import LogDensity
 from bayes_softmax.core.records import FloatArray, LaplaceApproximation
+from bayes_softmax.core.threads import blas_on_one_thread
 
 T_SHARE = 0.1
 T_DF = 5.0
@@ -85,7 +85,7 @@ def propose(
     points = np.ascontiguousarray(laplace.mode + solved)
     starts = range(0, n, CHUNK)
     values, finished = np.empty(n), 0
-    with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(max(cores, 1)) as pool:
+    with blas_on_one_thread(), ThreadPoolExecutor(max(cores, 1)) as pool:
         tasks = [pool.submit(density.values, points[start : start + CHUNK]) for start in starts]
         try:
             for start, task in zip(starts, tasks, strict=True):

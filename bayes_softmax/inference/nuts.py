@@ -12,10 +12,10 @@ import warnings
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from bayes_softmax.core.protocols import LogDensity
 from bayes_softmax.core.records import Draws, FloatArray, LaplaceApproximation, NativeDensity
+from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.inference.laplace import unwhiten
 
 DEFAULT_TUNE = 200  # whitened: only the step size and a nearly unit diagonal are left to learn
@@ -73,7 +73,7 @@ def whitened_nuts(
     model = _callback_model(density, callbacks) if callbacks else _python_model(density, laplace)
     options: dict[str, Any] = {} if target_accept is None else {"target_accept": target_accept}
     # Chains run in parallel, so BLAS must not; one thread also fixes the order of its sums.
-    with threadpool_limits(limits=1, user_api="blas"), warnings.catch_warnings():
+    with blas_on_one_thread(), warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         tree = nutpie.sample(
             model,

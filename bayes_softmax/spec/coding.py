@@ -119,11 +119,13 @@ class Coordinates:
 
     def pull_back(self, gradient: FloatArray) -> FloatArray:
         """Free gradient (d, ...) of a gradient (K, q, ...) in engine coefficients."""
-        weights = np.tensordot(self.weights_contrast.T, gradient[:, int(self.has_intercept) :], axes=1)
-        flat = weights.reshape(self.dimension - self.n_free_intercept, *gradient.shape[2:])
+        K, q, *rest = gradient.shape
+        weights = (self.weights_contrast.T @ gradient.reshape(K, -1)).reshape(-1, q, *rest)
+        flat = weights[:, int(self.has_intercept) :].reshape(self.dimension - self.n_free_intercept, *rest)
         if not self.has_intercept:
             return flat
-        return np.concatenate([np.tensordot(self.intercept_contrast.T, gradient[:, 0], axes=1), flat])
+        intercept = (self.intercept_contrast.T @ gradient[:, 0].reshape(K, -1)).reshape(-1, *rest)
+        return np.concatenate([intercept, flat])
 
     def pull_back_matrix(self, hessian: FloatArray) -> FloatArray:
         """Free Hessian (d, d) of a symmetric Hessian (K, q, K, q) in engine coefficients."""
