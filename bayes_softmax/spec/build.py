@@ -1,6 +1,7 @@
 """From what the user hands over to a checked :class:`Design` and the :class:`Schema` that reads new data."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,7 +21,7 @@ from bayes_softmax.spec.frames import (
     to_pandas,
     to_pandas_series,
 )
-from bayes_softmax.spec.labels import parse_counts, parse_labels, parse_response
+from bayes_softmax.spec.labels import as_series, count_columns, parse_labels, parse_response
 from bayes_softmax.spec.schema import ArrayEncoder, Encoder, Schema, read_offset
 
 
@@ -41,15 +42,23 @@ def from_formula(formula: str, data: Any, options: Options) -> tuple[Design, Sch
         raise TypeError(f"data must be a pandas or polars DataFrame, got {type(data).__name__}")
     responses, right = split_formula(formula)
     frame = to_pandas(data)
-    columns = [*responses, *required_columns(right), *_named_columns(options)]
+    if len(frame) == 0:
+        raise ValueError("data has no rows")
+    for other, argument in ((options.weights, "weights"), (options.offset, "offset")):
+        _check_aligned(frame, other, argument, "data")
+    features = required_columns(right)
+    for name in responses:
+        if name in features:
+            raise ValueError(f"formula: {name!r} is the response and cannot explain itself")
+    columns = [*responses, *features, *_named_columns(options)]
     require_columns(frame, columns)
     frame, n_dropped, options = _without_missing(frame, columns, options)
+    if len(frame) == 0:
+        raise ValueError(f"data has no rows left ({n_dropped} dropped for missing values)")
     if len(responses) == 1:
         response = parse_labels(frame[responses[0]], options.classes, responses[0])
     else:
-        counts = frame[list(responses)].to_numpy(dtype=np.float64, na_value=np.nan)
-        classes = responses if options.classes is None else tuple(options.classes)
-        response = parse_counts(counts, classes, "counts", frame.index)
+        response = count_columns(frame[list(responses)], options.classes, "counts")
     encoder = fit_encoder(right, frame)
     X, index = encoder.encode(frame)
     return _assemble(X, index, response, encoder, frame, options, n_dropped)
@@ -58,13 +67,20 @@ def from_formula(formula: str, data: Any, options: Options) -> tuple[Design, Sch
 def from_arrays(
     X: Any, y: Any, feature_names: Sequence[str] | None, intercept: bool, options: Options
 ) -> tuple[Design, Schema]:
-    """Design of arrays, or of a data frame ``X`` with ``y`` aligned to it."""
-    names = _feature_names(X, feature_names)
+    """Design of arrays, or of a data frame ``X`` with ``y`` aligned to it.
+
+    Columns of ``X`` that ``weights`` or ``offset`` name are not features.
+    """
     for other, argument in ((y, "y"), (options.weights, "weights"), (options.offset, "offset")):
         _check_aligned(X, other, argument)
     X, y, n_dropped, options = _drop_missing_arrays(X, y, options)
+    features = X
+    if is_frame(X) and _named_columns(options):
+        require_columns(to_pandas(X), _named_columns(options), "X")
+        features = to_pandas(X).drop(columns=_named_columns(options))
+    names = _feature_names(features, feature_names)
     encoder = ArrayEncoder(names, intercept)
-    matrix, index = encoder.encode(_renamed(X, names))
+    matrix, index = encoder.encode(_renamed(features, names))
     response = parse_response(y, options.classes)
     n_labels = len(response.codes) if response.codes is not None else len(response.counts)  # type: ignore[arg-type]
     if n_labels != len(matrix):
@@ -98,6 +114,9 @@ def _assemble(
         raise ValueError("the model has neither features nor an intercept: there is nothing to estimate")
     offset = None if options.offset is None else read_offset(options.offset, data, len(X), response.classes)
     design = Design(X, response, weights, offset, names, encoder.has_intercept, standardisation, index, n_dropped)
+    counts = design.class_counts()  # an observation of weight zero is none
+    response = replace(response, unused=tuple(c for c, n in zip(response.classes, counts, strict=True) if n == 0))
+    design = replace(design, response=response)
     schema = Schema(
         response.classes,
         response.name,
@@ -149,12 +168,18 @@ def _drop_missing_arrays(X: Any, y: Any, options: Options) -> tuple[Any, Any, in
     if options.missing == "error":
         return X, y, 0, options
     X_frame = to_pandas(X) if is_frame(X) else pd.DataFrame(np.asarray(X))
-    y_frame = to_pandas(y) if is_frame(y) else pd.DataFrame(to_pandas_series(y) if is_series(y) else np.asarray(y))
+    two_dimensional = is_frame(y) or np.ndim(y) == 2
+    y_frame = (
+        pd.DataFrame(to_pandas(y) if is_frame(y) else np.asarray(y)) if two_dimensional else as_series(y).to_frame()
+    )
     if len(X_frame) != len(y_frame):
         raise ValueError(f"X has {len(X_frame)} rows, but y has {len(y_frame)}")
     keep = ~(X_frame.isna().any(axis=1).to_numpy() | y_frame.isna().any(axis=1).to_numpy())
     kept_X = X_frame[keep] if is_frame(X) else X_frame.to_numpy()[keep]
-    kept_y = y_frame[keep] if y_frame.shape[1] > 1 else y_frame.iloc[:, 0][keep]
+    if not two_dimensional:
+        named = as_series(y).name
+        return kept_X, y_frame.iloc[:, 0][keep].rename(named), int((~keep).sum()), _cut(options, keep)
+    kept_y = y_frame[keep] if is_frame(y) else y_frame.to_numpy()[keep]
     return kept_X, kept_y, int((~keep).sum()), _cut(options, keep)
 
 
@@ -162,9 +187,14 @@ def _cut(options: Options, keep: Any) -> Options:
     """Weights and offset of the kept rows, where they are given by value."""
     weights, offset = options.weights, options.offset
     if weights is not None and not isinstance(weights, str):
-        weights = (to_pandas_series(weights).to_numpy() if is_series(weights) else np.asarray(weights))[keep]
+        weights = to_pandas_series(weights).to_numpy() if is_series(weights) else np.asarray(weights)
+        if weights.shape != (len(keep),):
+            raise ValueError(f"weights has shape {weights.shape}; expected ({len(keep)},)")
+        weights = weights[keep]
     if offset is not None and not _named_columns(options._replace(weights=None)):
-        offset = np.asarray(to_pandas(offset) if is_frame(offset) else offset)[keep]
+        if len(offset) != len(keep):
+            raise ValueError(f"offset has {len(offset)} rows; expected {len(keep)}")
+        offset = to_pandas(offset)[keep] if is_frame(offset) else np.asarray(offset)[keep]
     return options._replace(weights=weights, offset=offset)
 
 
@@ -174,7 +204,7 @@ def _feature_names(X: Any, feature_names: Sequence[str] | None) -> tuple[str, ..
         own = tuple(str(c) for c in to_pandas(X).columns)
         if feature_names is not None and len(feature_names) != len(own):
             raise ValueError(f"feature_names has {len(feature_names)} names, but X has {len(own)} columns")
-        names = own if feature_names is None else tuple(feature_names)
+        names = own if feature_names is None else tuple(map(str, feature_names))
     else:
         shape = np.shape(X)
         if len(shape) != 2:
@@ -197,18 +227,19 @@ def _renamed(X: Any, names: tuple[str, ...]) -> Any:
     return frame.set_axis(list(names), axis=1)
 
 
-def _check_aligned(X: Any, other: Any, argument: str) -> None:
+def _check_aligned(X: Any, other: Any, argument: str, owner: str = "X") -> None:
     """A pandas index on both sides must be the same, in the same order: nothing is aligned silently."""
     if not isinstance(X, pd.DataFrame) or not isinstance(other, pd.DataFrame | pd.Series):
         return
     if len(X) != len(other):
-        raise ValueError(f"X has {len(X)} rows, but {argument} has {len(other)}")
-    different = np.flatnonzero(np.asarray(X.index != other.index))
+        raise ValueError(f"{owner} has {len(X)} rows, but {argument} has {len(other)}")
+    different = np.flatnonzero(~(X.index == other.index) & ~(X.index.isna() & other.index.isna()))
     if different.size:
         i = int(different[0])
         raise ValueError(
-            f"{argument} is not aligned with X: row {i} is {other.index[i]!r} in {argument} and {X.index[i]!r} in X; "
-            f"align it first ({argument}.loc[X.index]), or pass {argument}.to_numpy() if the order is right"
+            f"{argument} is not aligned with {owner}: row {i} is {other.index[i]!r} in {argument} and {X.index[i]!r} "
+            f"in {owner}; align it first ({argument}.loc[{owner}.index]), or pass {argument}.to_numpy() if the order "
+            "is right"
         )
 
 
@@ -222,10 +253,10 @@ def _read_weights(weights: Any, data: Any, n_obs: int, index: Any) -> FloatArray
         frame = to_pandas(data)
         require_columns(frame, [weights])
         weights = frame[weights]
-    column = to_pandas_series(weights) if is_series(weights) else pd.Series(np.asarray(weights).ravel())
+    column = to_pandas_series(weights) if is_series(weights) else pd.Series(np.atleast_1d(np.asarray(weights)).tolist())
     if not (pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column)):
         raise TypeError(f"weights has dtype {column.dtype}; expected numbers")
-    values: FloatArray = np.asarray(column.to_numpy(dtype=np.float64, na_value=np.nan))
+    values: FloatArray = np.array(column.to_numpy(dtype=np.float64, na_value=np.nan))
     if values.shape != (n_obs,):
         raise ValueError(f"weights has shape {np.shape(weights)}; expected ({n_obs},)")
     bad = np.flatnonzero(~(np.isfinite(values) & (values >= 0)))

@@ -18,6 +18,7 @@ from bayes_softmax.core.records import FloatArray
 from bayes_softmax.spec.frames import (
     check_finite,
     describe_rows,
+    is_frame,
     numeric_values,
     raise_if_missing,
     require_columns,
@@ -109,14 +110,19 @@ class FormulaEncoder:
         TypeError
             A column of another kind than when the model was made.
         """
+        if not is_frame(data):
+            raise TypeError(
+                f"data must be a data frame with the columns {', '.join(map(repr, self.variables))}, "
+                f"got {type(data).__name__}"
+            )
         frame = to_pandas(data)
         require_columns(frame, self.variables)
-        raise_if_missing(frame, self.variables)
+        raise_if_missing(frame, self.variables, advice="fill it, or leave out such rows")
         typed = self._typed(frame)
         if not self.variables:
             return np.ones((len(frame), 0)), frame.index
         with np.errstate(all="ignore"):
-            matrix = self._spec.get_model_matrix(typed, context={}, na_action="ignore")
+            matrix = _evaluate(self._spec, typed, self.formula)
         X = np.ascontiguousarray(matrix[list(self.feature_names)].to_numpy(dtype=np.float64))
         check_finite(X, self.feature_names, frame.index, "formula")
         return X, frame.index
@@ -139,17 +145,33 @@ def fit_encoder(formula: str, data: pd.DataFrame) -> FormulaEncoder:
     """Read the columns a formula needs, check them, and learn levels and transform states from the data."""
     names = required_columns(formula)
     require_columns(data, names)
-    raise_if_missing(data, names)
+    raise_if_missing(data, names, advice="fill it, or pass missing='drop' to leave out such rows")
+    for name in names:
+        if name.lower() == "intercept":
+            raise ValueError(f"data: column {name!r} has the name of the intercept; rename it")
     coded = _coded_columns(formula)
     variables = {name: _read_variable(data[name], name, coded=name in coded) for name in names}
     encoder = FormulaEncoder(formula, variables, {})
     if not names:
         return encoder
     with np.errstate(all="ignore"):
-        matrix = _formulaic(formula).get_model_matrix(
-            encoder._typed(data), context={}, na_action="ignore", output="pandas"
-        )
+        matrix = _evaluate(_formulaic(formula), encoder._typed(data), formula)
     return FormulaEncoder(formula, variables, dict(matrix.model_spec.transform_state))
+
+
+def _evaluate(spec: Any, frame: pd.DataFrame, formula: str) -> Any:
+    """formulaic's model matrix; what it cannot evaluate is a ValueError that names the formula."""
+    from formulaic.errors import FormulaicError
+
+    try:
+        return spec.get_model_matrix(frame, context={}, na_action="ignore", output="pandas")
+    except FormulaicError as error:
+        raise ValueError(f"formula: {formula!r} cannot be evaluated: {_plain_text(error)}") from error
+
+
+def _plain_text(error: Exception) -> str:
+    """First line of a message, without terminal colours."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip().splitlines()[0]
 
 
 def required_columns(formula: str) -> tuple[str, ...]:
@@ -170,14 +192,19 @@ def required_columns(formula: str) -> tuple[str, ...]:
 def _coded_columns(formula: str) -> set[str]:
     """Columns inside ``C()``, where numbers are names of levels."""
     factors = {factor for term in _formulaic(formula) for factor in term.factors}
-    inside = [f.expr for f in factors if f.eval_method.value == "python" and f.expr.startswith("C(")]
-    return set().union(*(_expression_columns(expression) for expression in inside))
+    inside: set[str] = set()
+    for factor in factors:
+        if factor.eval_method.value == "python" and factor.expr.startswith("C("):
+            inside |= _expression_columns(factor.expr)
+    return inside
 
 
 def _read_variable(column: pd.Series, name: str, *, coded: bool) -> Variable:
     if isinstance(column.dtype, pd.CategoricalDtype):
         used = set(column.unique())
-        return Variable("categorical", tuple(level for level in column.cat.categories if level in used))
+        levels = [level for level in column.cat.categories.tolist() if level in used]
+        plain = all(isinstance(level, str | int | float | bool) for level in levels)
+        return Variable("categorical", tuple(levels if plain else map(str, levels)))  # pd.cut makes intervals
     if pd.api.types.is_bool_dtype(column):
         return Variable("boolean")
     if pd.api.types.is_numeric_dtype(column):
@@ -200,6 +227,8 @@ def _read_variable(column: pd.Series, name: str, *, coded: bool) -> Variable:
 def _as_levels(column: pd.Series, name: str, levels: tuple[Any, ...]) -> pd.Series:
     """A categorical with the fitted levels; anything else in the column is an error."""
     values = column.astype(object)
+    if all(isinstance(level, str) for level in levels):
+        values = values.map(lambda value: str(value) if isinstance(value, pd.Interval | pd.Timestamp) else value)
     _check_levels(values, name, levels)
     return pd.Series(pd.Categorical(values, categories=list(levels)), index=column.index)
 
@@ -216,13 +245,17 @@ def _check_levels(values: pd.Series, name: str, levels: tuple[Any, ...]) -> None
 
 def _formulaic(formula: str) -> Any:
     """Parse a right-hand side and check every expression in it against the white list."""
-    from formulaic import Formula
+    from formulaic import Formula, SimpleFormula
     from formulaic.errors import FormulaicError
 
+    if re.search(r"(^|[\s+*:~-])\.($|[\s+*:-])", formula):
+        raise ValueError(f"formula: '.' in {formula!r} is not supported; name the columns")
     try:
         parsed = Formula(formula)
-    except FormulaicError as error:
-        raise ValueError(f"formula: {formula!r} cannot be read: {error}") from error
+    except (FormulaicError, SyntaxError) as error:
+        raise ValueError(f"formula: {formula!r} cannot be read: {_plain_text(error)}") from error
+    if not isinstance(parsed, SimpleFormula):
+        raise ValueError(f"formula: {formula!r} has several parts ('|' or '~'); give one right-hand side")
     for term in parsed:
         for factor in term.factors:
             if factor.eval_method.value == "python":
@@ -262,10 +295,23 @@ def _check_expression(expression: str, formula: str) -> None:
             raise ValueError(f"formula: {expression!r} in {formula!r} uses {type(node).__name__}, which is not allowed")
         if isinstance(called, ast.Name) and called.id not in FUNCTIONS:
             raise ValueError(f"formula: function {called.id!r} is not known; {_allowed()}")
+        if isinstance(called, ast.Name) and called.id == "C":
+            _check_coding_call(node, expression)
         if isinstance(node, ast.Attribute):
             owner = node.value.id if isinstance(node.value, ast.Name) else ""
             if node.attr not in {"np": NUMPY_FUNCTIONS, "contr": CONTRASTS}.get(owner, frozenset()):
                 raise ValueError(f"formula: {ast.unparse(node)!r} is not known; {_allowed()}")
+
+
+def _check_coding_call(node: ast.AST, expression: str) -> None:
+    """``C()`` takes a column and perhaps a contrast; given levels, it would merge the others into the baseline."""
+    assert isinstance(node, ast.Call)
+    named = bool(node.args) and isinstance(node.args[0], ast.Name)
+    if not named or len(node.args) > 2 or any(k.arg != "contrasts" for k in node.keywords):
+        raise ValueError(
+            f"formula: {expression!r}: C() takes the name of a column, and perhaps a contrast such as contr.sum; "
+            "make other categories as a column of the data first"
+        )
 
 
 def _allowed() -> str:

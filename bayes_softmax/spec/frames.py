@@ -17,6 +17,8 @@ def is_frame(data: object) -> bool:
         return True
     if isinstance(data, np.ndarray | list | tuple):
         return False
+    if isinstance(data, pd.Series | dict | str) or data is None:
+        return False
     return isinstance(nw.from_native(data, eager_only=True, pass_through=True), nw.DataFrame)
 
 
@@ -78,14 +80,13 @@ def missing_rows(frame: pd.DataFrame, names: Iterable[str]) -> np.ndarray[Any, n
     return missing
 
 
-def raise_if_missing(frame: pd.DataFrame, names: Iterable[str], argument: str = "data") -> None:
-    """Raise if a value is missing, naming column and rows."""
+def raise_if_missing(frame: pd.DataFrame, names: Iterable[str], *, advice: str, argument: str = "data") -> None:
+    """Raise if a value is missing, naming column and rows, with advice what to do."""
     for name in names:
         where = np.flatnonzero(frame[name].isna().to_numpy(dtype=bool))
         if where.size:
             raise ValueError(
-                f"{argument}: column {name!r} has a missing value in {describe_rows(frame.index, where)}; "
-                "fill it, or pass missing='drop' to leave out such rows"
+                f"{argument}: column {name!r} has a missing value in {describe_rows(frame.index, where)}; {advice}"
             )
 
 

@@ -25,21 +25,53 @@ def parse_response(y: Any, classes: Sequence[Label] | None, name: str | None = N
         Missing labels, labels outside ``classes``, fewer than two classes, negative or non-finite counts.
     """
     if is_frame(y):
-        frame = to_pandas(y)
-        names = tuple(frame.columns) if classes is None else tuple(classes)
-        return parse_counts(frame.to_numpy(dtype=np.float64, na_value=np.nan), names, name or "y", frame.index)
+        return count_columns(to_pandas(y), classes, name or "y")
     if is_series(y):
         series = to_pandas_series(y)
         return parse_labels(series, classes, name or str(series.name if series.name is not None else "y"))
     array = np.asarray(y)
     if array.ndim == 2:
+        _refuse_one_column(array.shape[1], name or "y")
         default = tuple(range(array.shape[1]))
         if array.dtype.kind not in "biuf":
             raise TypeError(f"y has two dimensions and dtype {array.dtype}; one-hot rows or counts must be numbers")
-        return parse_counts(array.astype(np.float64), default if classes is None else tuple(classes), name or "y")
+        return parse_counts(array.astype(np.float64), default if classes is None else _ordered(classes), name or "y")
     if array.ndim != 1:
         raise ValueError(f"y has {array.ndim} dimensions; give (N,) labels, or (N, K) one-hot rows or counts")
-    return parse_labels(pd.Series(y if isinstance(y, list) else array), classes, name or "y")
+    return parse_labels(as_series(y), classes, name or "y")
+
+
+def as_series(y: Any) -> pd.Series:
+    """Labels as a series in which a missing label among strings is still missing, not the string ``'nan'``."""
+    if is_series(y):
+        return to_pandas_series(y)
+    return pd.Series(y) if isinstance(y, np.ndarray) else pd.Series(list(y), dtype=object)
+
+
+def count_columns(frame: pd.DataFrame, classes: Sequence[Label] | None, name: str) -> Response:
+    """Columns of counts, named by class; ``classes`` may give another order of the same names."""
+    _refuse_one_column(frame.shape[1], name)
+    columns = list(frame.columns)
+    order = columns if classes is None else list(_ordered(classes))
+    if set(order) != set(columns) or len(order) != len(columns):
+        raise ValueError(f"classes={order!r} must name the columns of counts, which are {columns!r}")
+    for column in order:
+        if not (pd.api.types.is_numeric_dtype(frame[column]) or pd.api.types.is_bool_dtype(frame[column])):
+            raise TypeError(f"{name}: column {column!r} has dtype {frame[column].dtype}; counts must be numbers")
+    counts = frame[order].to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
+    return parse_counts(counts, tuple(order), name, frame.index)
+
+
+def _refuse_one_column(n_columns: int, name: str) -> None:
+    if n_columns == 1:
+        raise ValueError(f"{name} has one column in two dimensions; give labels in one: y['name'] or y.ravel()")
+
+
+def _ordered(classes: Any) -> tuple[Label, ...]:
+    """Declared classes as plain Python labels; a set has no order and is refused."""
+    if isinstance(classes, str | set | frozenset):
+        raise TypeError(f"classes={classes!r} must be a sequence of labels: their order is part of the model")
+    return tuple(label.item() if isinstance(label, np.generic) else label for label in classes)
 
 
 def parse_labels(series: pd.Series, classes: Sequence[Label] | None, name: str) -> Response:
@@ -50,7 +82,7 @@ def parse_labels(series: pd.Series, classes: Sequence[Label] | None, name: str) 
             f"{name}: the label is missing in {describe_rows(series.index, missing)}; "
             "fill it, or pass missing='drop' to leave out such rows"
         )
-    declared = tuple(classes) if classes is not None else None
+    declared = _ordered(classes) if classes is not None else None
     if isinstance(series.dtype, pd.CategoricalDtype):
         levels = _plain(np.asarray(series.cat.categories), name)
         values = levels[series.cat.codes.to_numpy()]
@@ -80,12 +112,13 @@ def parse_counts(counts: FloatArray, classes: tuple[Label, ...], name: str, inde
                 "counts must be finite and not negative"
             )
     unused = tuple(c for c, total in zip(classes, counts.sum(axis=0), strict=True) if total == 0)
-    return Response(name, classes, None, np.ascontiguousarray(counts), unused)
+    return Response(name, classes, None, np.array(counts, order="C"), unused)
 
 
 def _plain(values: LabelArray, name: str) -> LabelArray:
     """Labels as an array of one plain type: strings, integers or booleans."""
     if values.dtype.kind in "OUST":
+        values = np.array([v.item() if isinstance(v, np.generic) else v for v in values.tolist()], dtype=object)
         kinds = {type(v) for v in values.tolist()}
         if kinds <= {str}:
             return values.astype(object)
@@ -108,6 +141,9 @@ def _check_classes(classes: tuple[Label, ...], name: str) -> None:
     if len(set(classes)) != len(classes):
         repeated = next(c for c in classes if classes.count(c) > 1)
         raise ValueError(f"classes names {repeated!r} twice; each class must be named once")
+    odd = [c for c in classes if not isinstance(c, str | int)]
+    if odd:
+        raise TypeError(f"{name}: class {odd[0]!r} is a {type(odd[0]).__name__}; class labels must be str, int or bool")
     if len(classes) < 2:
         found = f"only {classes[0]!r}" if classes else "none"
         raise ValueError(

@@ -28,6 +28,7 @@ class ArrayEncoder:
             frame = to_pandas(data)
             frame = frame.rename(columns=str)
             require_columns(frame, self.feature_names, "X")
+            frame = frame[list(self.feature_names)]
             columns = [numeric_values(frame[name], name, "X") for name in self.feature_names]
             X = np.column_stack(columns) if columns else np.ones((len(frame), 0))
             return np.ascontiguousarray(X), frame.index
@@ -174,7 +175,12 @@ def read_offset(offset: Any, data: Any, n_obs: int, classes: Sequence[Label]) ->
         names = [str(name) for name in offset]
         require_columns(frame, names)
         return np.column_stack([numeric_values(frame[name], name) for name in names])
-    array = np.asarray(to_pandas(offset) if is_frame(offset) else offset, dtype=np.float64)
+    if is_frame(offset):
+        frame = to_pandas(offset)
+        if set(frame.columns) != set(classes):
+            raise ValueError(f"offset has columns {list(frame.columns)!r}; name them by class: {list(classes)!r}")
+        offset = frame[list(classes)]
+    array = np.array(offset, dtype=np.float64)  # a copy: the caller's array may change later
     if array.shape != (n_obs, K):
         raise ValueError(
             f"offset has shape {array.shape}; expected (N, K) = ({n_obs}, {K}): "
