@@ -168,6 +168,8 @@ def _write_results(out: Path, posterior: Any, table: "pd.DataFrame") -> list[Pat
 def _fit(options: argparse.Namespace) -> int:
     from bayes_softmax.model import SoftmaxRegression
 
+    if options.out.is_file():
+        raise ValueError(f"--out {str(options.out)!r} is a file; name a folder")
     stages = Stages(_console(options.quiet))
     missing = "drop" if options.drop_missing else "error"
     with stages.stage(f"read {options.data}"):
@@ -196,7 +198,8 @@ def _predict(options: argparse.Namespace) -> int:
     fitted = load(path)
     data = _read_csv(options.data)
     probabilities = fitted.predict_proba(data)
-    probabilities.insert(0, "predicted", fitted.predict(data))
+    taken = "predicted" in fitted.schema.classes
+    probabilities.insert(0, "predicted class" if taken else "predicted", fitted.predict(data))
     probabilities.to_csv(sys.stdout, index_label="row")
     return 0
 

@@ -18,8 +18,9 @@ from bayes_softmax.results.posterior import Posterior, build_idata
 from bayes_softmax.results.storage import label_coefficients
 from bayes_softmax.spec.coding import Coordinates, build_coordinates
 from bayes_softmax.spec.design import Design, Label
-from bayes_softmax.spec.identification import explain
+from bayes_softmax.spec.identification import check_separation, explain
 from bayes_softmax.spec.priors import PriorTable, flat_table
+from bayes_softmax.spec.pymc_model import build_pymc_model, free_variables
 from bayes_softmax.spec.schema import Schema
 
 if TYPE_CHECKING:
@@ -93,6 +94,8 @@ def point_estimate(spec: Specification, kind: str, options: SolverOptions) -> Po
     status = mode.status.value
     if not mode.converged:
         advice = "raise max_iterations, or use solver='newton'"
+        if not np.isfinite(mode.value):
+            advice = "the steps diverged: lower learning_rate"
         status += f"; {why_uncertified(spec) or advice}"
         warnings.warn(f"{kind}(solver={options.solver!r}) {status}", NotConvergedWarning, stacklevel=3)
     intercept, weights = density.coordinates.to_raw(mode.theta[None])
@@ -173,8 +176,21 @@ def _labelled(
     shape = drawn.points.shape[:2]
     raw = density.coordinates.to_raw(drawn.points.reshape(-1, density.dimension))
     intercept, weights = (a.reshape(*shape, *a.shape[1:]) for a in raw)
-    idata = build_idata(intercept, weights, drawn.stats, spec.design, spec.schema, engine)
-    return Posterior(idata, spec.schema, engine, drawn.tune, notes_of(spec) + drawn.notes, timings)
+    return _posterior(spec, intercept, weights, drawn._replace(notes=notes_of(spec) + drawn.notes), engine, timings)
+
+
+def _posterior(
+    spec: Specification,
+    intercept: FloatArray,
+    weights: FloatArray,
+    drawn: Draws,
+    engine: str,
+    timings: dict[str, float],
+) -> Posterior:
+    """Raw draws, intercept (chain, draw, K) and weights (chain, draw, p, K), as a posterior."""
+    free = free_variables(spec.priors, coordinates_of(spec), intercept, weights)
+    idata = build_idata(intercept, weights, free, drawn.stats, spec.design, spec.schema, engine)
+    return Posterior(idata, spec.schema, engine, drawn.tune, drawn.notes, timings)
 
 
 def sample_laplace(spec: Specification, draws: int, seed: int, progressbar: bool) -> Posterior:
@@ -203,7 +219,12 @@ def sample_laplace(spec: Specification, draws: int, seed: int, progressbar: bool
             NotReliableWarning,
             stacklevel=3,
         )
-    return replace(posterior, pareto_k=found.pareto_k, ess=found.ess, log_evidence=found.log_evidence)
+    return replace(
+        posterior,
+        pareto_k=found.pareto_k,
+        ess=found.ess,
+        log_evidence=found.log_evidence + density.coordinates.log_jacobian,
+    )
 
 
 @contextmanager
@@ -219,8 +240,8 @@ def progress_bar(show: bool) -> Iterator[Callable[[int, int], None] | None]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def sample_pymc(spec: Specification, pymc_model: Any, settings: SamplerSettings) -> Posterior:
-    """``pm.sample`` on the PyMC model, labelled like every other posterior."""
+def sample_pymc(spec: Specification, settings: SamplerSettings) -> Posterior:
+    """``pm.sample`` on a new copy of the PyMC model, labelled like every other posterior."""
     import pymc as pm
 
     if not spec.priors.is_proper:
@@ -228,7 +249,7 @@ def sample_pymc(spec: Specification, pymc_model: Any, settings: SamplerSettings)
     options = {k: v for k, v in settings._asdict().items() if v is not None and k not in ("seed", "tune")}
     tune = 1000 if settings.tune is None else settings.tune
     start = time.perf_counter()
-    with pymc_model:
+    with build_pymc_model(spec.design, coordinates_of(spec), spec.priors, spec.schema):
         tree = pm.sample(tune=tune, random_seed=settings.seed, compute_convergence_checks=False, **options)
     posterior = tree["posterior"]
     shape = (posterior.sizes["chain"], posterior.sizes["draw"])
@@ -236,10 +257,8 @@ def sample_pymc(spec: Specification, pymc_model: Any, settings: SamplerSettings)
     intercept = posterior["intercept"].values if spec.schema.has_intercept else np.zeros((*shape, K))
     weights = posterior["weights"].values if p else np.zeros((*shape, 0, K))
     stats = {str(k): v.values for k, v in tree["sample_stats"].data_vars.items() if v.dims == ("chain", "draw")}
-    engine = ENGINE_TITLES["pymc"]
-    idata = build_idata(intercept, weights, stats, spec.design, spec.schema, engine)
-    timings = {"sampling": time.perf_counter() - start}
-    return Posterior(idata, spec.schema, engine, tune, notes_of(spec), timings)
+    drawn = Draws(np.empty(0), stats, tune, notes_of(spec))
+    return _posterior(spec, intercept, weights, drawn, ENGINE_TITLES["pymc"], {"sampling": time.perf_counter() - start})
 
 
 def why_uncertified(spec: Specification) -> str | None:
@@ -251,13 +270,22 @@ def why_uncertified(spec: Specification) -> str | None:
 def refuse_improper(spec: Specification, mode: Mode) -> None:
     """Raise if the posterior cannot be normalised.
 
-    A finite stationary point with a positive definite Hessian proves that it can: the log-likelihood is concave.
+    For a log-concave density a finite stationary point with a positive definite Hessian proves that it can.
     """
-    if mode.converged:
-        return
     if spec.priors.is_proper:
-        warnings.warn(f"the mode: {mode.status.value}", NotConvergedWarning, stacklevel=4)
+        if not mode.converged:
+            warnings.warn(f"the mode: {mode.status.value}", NotConvergedWarning, stacklevel=4)
         return
+    if mode.converged and not spec.priors.has_heavy_tails:
+        return
+    if mode.converged:  # polynomial tails beside flat directions: finite mode, perhaps infinite mass
+        separation = check_separation(spec.design)
+        if not separation.separated:
+            return
+        raise ImproperPosteriorError(
+            f"the posterior may be improper: {separation!r}, and Student-t tails are too heavy to make up for the flat "
+            "prior; use Normal priors, or none that is flat"
+        )
     raise ImproperPosteriorError(
         "the posterior is improper, there is nothing to sample: "
         f"{why_uncertified(spec) or 'no finite mode could be certified'}. Give the coefficients a proper prior "
@@ -321,14 +349,14 @@ def _raw_covariance(density: "SoftmaxPosterior", mode: Mode) -> FloatArray:
 
 
 def check_counts(**counts: int | None) -> None:
-    """Raise unless every argument is None or a whole number of at least one (zero for ``tune``)."""
+    """Raise unless every argument is None or a whole number of at least one."""
     for name, value in counts.items():
         if value is None:
             continue
         if isinstance(value, bool) or not isinstance(value, int | np.integer):
             raise TypeError(f"{name}={value!r} must be a whole number")
-        if value < (0 if name == "tune" else 1):
-            raise ValueError(f"{name}={value!r} must be at least {0 if name == 'tune' else 1}")
+        if value < 1:
+            raise ValueError(f"{name}={value!r} must be at least 1")
 
 
 def integer_seed(random_seed: int | np.random.Generator | None) -> int:
@@ -341,4 +369,6 @@ def integer_seed(random_seed: int | np.random.Generator | None) -> int:
         raise TypeError(f"random_seed={random_seed!r} must be a whole number, a numpy Generator or None")
     if random_seed < 0:
         raise ValueError(f"random_seed={random_seed!r} must not be negative")
+    if random_seed >= 2**64:
+        raise ValueError(f"random_seed={random_seed!r} must be below 2**64")
     return int(random_seed)

@@ -297,10 +297,12 @@ class SoftmaxRegression:
             raise ValueError(f"engine={engine!r} is not known; use one of {', '.join(map(repr, ENGINES))}")
         if target_accept is not None and not 0 < target_accept < 1:
             raise ValueError(f"target_accept={target_accept!r} must be between 0 and 1")
+        if target_accept is not None and engine == "independence":
+            raise ValueError("target_accept is for NUTS; engine='independence' has no step size")
         seed = fitting.integer_seed(random_seed)
         settings = fitting.SamplerSettings(draws, tune, chains, cores, seed, target_accept, progressbar)
         if engine == "pymc":
-            return fitting.sample_pymc(self.specification, self.pymc_model, settings)
+            return fitting.sample_pymc(self.specification, settings)
         return fitting.sample(self.specification, settings, engine)
 
     def laplace(

@@ -9,7 +9,7 @@ from bayes_softmax.core.records import FloatArray, Mode, Status
 GRADIENT_TOLERANCE = 1e-8  # per unit of data, standardised features
 STEP_TOLERANCE = 1e-5  # logits per sd of a feature; near 1 when the optimum is at infinity
 # A pivot this much smaller than its diagonal is rounding: the direction is not determined by the data.
-PIVOT_TOLERANCE = 1e-11
+PIVOT_TOLERANCE = 1e-14
 
 
 def newton_step(H: FloatArray, gradient: FloatArray) -> FloatArray | None:

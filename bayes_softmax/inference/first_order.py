@@ -64,8 +64,8 @@ def gradient_descent(
     history: list[float] = []
     for iteration in range(max_iterations):
         value, gradient = density.value_gradient(theta)
-        if not np.isfinite(value):
-            break
+        if not np.isfinite(value) or np.abs(theta).max(initial=0.0) > 1e100:
+            return certify(density, np.full_like(theta, np.nan), iteration, history)
         if np.abs(gradient).max(initial=0.0) <= 0.1 * GRADIENT_TOLERANCE * density.total_weight:
             return certify(density, theta, iteration, history)
         history.append(value)

@@ -15,7 +15,7 @@ from bayes_softmax.inference.certificate import certify, newton_step
 ARMIJO = 1e-4
 VALUE_ROUNDING = 1e-13  # relative noise of a sum of N terms, below which a decrease means nothing
 TARGET = 1e-13  # relative gradient at which further steps only move rounding errors
-DIVERGED = 1e4  # logits per sd of a feature: no data set says that; the optimum is at infinity
+RIDGE = 1e-10  # of the Hessian's diagonal, where it is singular: moves along the directions the data determine
 
 Direction = Callable[[FloatArray, FloatArray], FloatArray | None]
 
@@ -23,12 +23,20 @@ Direction = Callable[[FloatArray, FloatArray], FloatArray | None]
 def newton(density: LogDensity, start: FloatArray, max_iterations: int = 100) -> Mode:
     """Maximise by Newton steps from a Cholesky factor of the Hessian.
 
-    Where the Hessian is not positive definite (a Student-t prior far from its centre) the metric is used.
+    Where the Hessian is not positive definite (a Student-t prior far from its centre) the metric is used, and where
+    that is singular (collinear features) a ridge on it: the probabilities still converge, and the certificate
+    says that the coefficients are not determined.
     """
 
     def direction(theta: FloatArray, gradient: FloatArray) -> FloatArray | None:
-        step = newton_step(density.hessian(theta), gradient)
-        return step if step is not None else newton_step(density.metric(theta), gradient)
+        H = density.hessian(theta)
+        step = newton_step(H, gradient)
+        if step is None:
+            metric = density.metric(theta)
+            step = newton_step(metric, gradient)
+            if step is None:
+                step = newton_step(metric + np.diag(RIDGE * np.diag(metric)), gradient)
+        return step
 
     return _ascend(density, start, direction, max_iterations)
 
@@ -60,7 +68,7 @@ def _ascend(density: LogDensity, start: FloatArray, direction: Direction, max_it
         stalled = stalled + 1 if norm >= 0.5 * best_norm else 0
         best_norm = min(best_norm, norm)
         at_floor = norm <= 1e-10 and stalled >= 2
-        if norm <= TARGET or at_floor or np.abs(theta).max(initial=0.0) > DIVERGED:
+        if norm <= TARGET or at_floor:
             return certify(density, theta, iteration, history, stopped=Status.UNBOUNDED)
         history.append(value)
         step = direction(theta, gradient)

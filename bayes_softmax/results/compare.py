@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from bayes_softmax.results.contrasts import AVERAGE, build_view
+from bayes_softmax.results.contrasts import Average, build_view
 from bayes_softmax.results.estimate import PointEstimate
 from bayes_softmax.results.posterior import Posterior
 from bayes_softmax.spec.design import Label
@@ -53,7 +53,7 @@ def compare(
     check_comparable(fits)
     tables = []
     for name, fit in fits.items():
-        view = AVERAGE if vs is None else vs
+        view = Average.OF_ALL if vs is None else vs
         table = fit.summary(vs=view, ci_prob=ci_prob, ci_kind=ci_kind)
         if isinstance(fit, PointEstimate):
             table = table[["estimate", "std_error"]].set_axis([name, f"{name}_se"], axis=1)
@@ -77,4 +77,4 @@ def check_comparable(fits: dict[str, Fit]) -> None:
             raise ValueError(
                 f"{name} has features {fit.schema.feature_names}, but {first_name} has {first.schema.feature_names}"
             )
-        build_view(fit.schema, AVERAGE)
+        build_view(fit.schema, Average.OF_ALL)

@@ -1,6 +1,7 @@
 """Contrasts: views of the K columns of coefficients that never need a refit."""
 
 from collections.abc import Sequence
+from enum import Enum
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +13,12 @@ from bayes_softmax.spec.schema import Schema
 AVERAGE = "average"
 
 
+class Average(Enum):
+    """The average of all classes, whatever the classes are called."""
+
+    OF_ALL = "average"
+
+
 class View(NamedTuple):
     """Contrasts of the class columns: ``matrix`` (K, m) and a name and a class for each of the m columns."""
 
@@ -20,23 +27,23 @@ class View(NamedTuple):
     classes: tuple[Label, ...]
 
 
-def build_view(schema: Schema, vs: Label | Sequence[Label] | None) -> View:
+def build_view(schema: Schema, vs: Label | Sequence[Label] | Average | None) -> View:
     """Contrasts against ``vs``: a class, a pair ``(a, b)``, ``"average"``, or None for the coding's own view.
 
     The own view is "against the first class" under reference coding, else "against the average of all classes",
     in which the coefficients of a feature sum to zero over the classes.
     """
-    if vs is None:
-        vs = schema.classes[0] if schema.coding == "reference" else AVERAGE
     K = len(schema.classes)
-    if isinstance(vs, tuple) and vs not in schema.classes:
-        if len(vs) != 2:
-            raise ValueError(f"vs={vs!r} must be a class, a pair of classes, or {AVERAGE!r}")
-        a, b = (schema.class_position(label) for label in vs)
-        return View((np.eye(K)[a] - np.eye(K)[b])[:, None], (f"{vs[0]} vs {vs[1]}",), (vs[0],))
-    if vs == AVERAGE and AVERAGE not in schema.classes:
+    if vs is None:
+        vs = schema.classes[0] if schema.coding == "reference" else Average.OF_ALL
+    if vs is Average.OF_ALL or (vs == AVERAGE and AVERAGE not in schema.classes):
         names = tuple(f"{label} vs {AVERAGE}" for label in schema.classes)
         return View(np.eye(K) - 1.0 / K, names, schema.classes)
+    if isinstance(vs, tuple | list):
+        if len(vs) != 2 or vs[0] == vs[1]:
+            raise ValueError(f"vs={vs!r} must be a class, a pair of two classes, or {AVERAGE!r}")
+        a, b = (schema.class_position(label) for label in vs)
+        return View((np.eye(K)[a] - np.eye(K)[b])[:, None], (f"{vs[0]} vs {vs[1]}",), (vs[0],))
     base = schema.class_position(vs)
     others = [k for k in range(K) if k != base]
     matrix = np.eye(K)[:, others] - np.eye(K)[:, [base]]

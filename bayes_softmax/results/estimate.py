@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -197,6 +197,12 @@ class PointEstimate:
         from bayes_softmax.results.storage import save_estimate
 
         save_estimate(self, path)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle: the covariance itself in place of the function that computes it."""
+        q, K = self.raw_covariance.shape[:2]
+        state = {k: v for k, v in self.__dict__.items() if k != "raw_covariance"}
+        return {**state, "covariance_of": partial(np.copy, self.raw_covariance.reshape(q * K, q * K))}
 
     def __repr__(self) -> str:
         """Return a few lines that say what was estimated and how good the optimum is."""

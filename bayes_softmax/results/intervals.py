@@ -43,7 +43,7 @@ def draws_interval(draws: FloatArray, interval: Interval) -> tuple[FloatArray, F
         low, high = np.quantile(draws, [tail, 1.0 - tail], axis=0)
         return low, high
     ordered = np.sort(draws, axis=0)
-    inside = max(int(np.floor(interval.prob * len(draws))), 1)
+    inside = min(max(int(np.floor(interval.prob * len(draws))), 1), len(draws) - 1)
     widths = ordered[inside:] - ordered[: len(draws) - inside]
     start = np.argmin(widths, axis=0)[None]
     return (

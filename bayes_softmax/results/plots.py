@@ -7,7 +7,7 @@ import numpy as np
 
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.results.compare import Fit, check_comparable
-from bayes_softmax.results.contrasts import AVERAGE, build_view
+from bayes_softmax.results.contrasts import Average, build_view
 from bayes_softmax.results.estimate import INTERCEPT, PointEstimate
 from bayes_softmax.results.intervals import Interval, draws_interval, normal_quantile, resolve_interval
 from bayes_softmax.spec.design import Label
@@ -93,9 +93,11 @@ def _draw(fits: dict[str, Fit], vs: Label | None, interval: Interval, features: 
     import matplotlib.pyplot as plt
 
     first = next(iter(fits.values()))
-    view = build_view(first.schema, AVERAGE if vs is None else vs)
+    view = build_view(first.schema, Average.OF_ALL if vs is None else vs)
     names = [INTERCEPT, *first.schema.feature_names]
     shown = list(features) if features is not None else (names[1:] or names)
+    if not shown:
+        raise ValueError("features is empty; name at least one")
     for feature in shown:
         if feature not in names:
             raise ValueError(f"features: {feature!r} is not one of {', '.join(map(repr, names))}")
@@ -121,7 +123,7 @@ def _draw(fits: dict[str, Fit], vs: Label | None, interval: Interval, features: 
 
 def _marks(fit: Fit, vs: Label | None, interval: Interval) -> _Marks:
     """Centre and interval of every coefficient, and what they are called in the legend."""
-    view = build_view(fit.schema, AVERAGE if vs is None else vs)
+    view = build_view(fit.schema, Average.OF_ALL if vs is None else vs)
     percent = f"{100 * interval.prob:g} %"
     if isinstance(fit, PointEstimate):
         estimate, error = fit.contrasts(view)

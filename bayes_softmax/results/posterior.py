@@ -166,10 +166,12 @@ class Posterior:
     def predict_draws(self, data: Any, *, offset: Any = None) -> xr.DataArray:
         """Class probabilities of every draw (chain, draw, obs, category): N x K x draws numbers."""
         rows = encode_rows(self.schema, data, offset)
-        blocks = [probabilities for _, probabilities in probability_blocks(self.coefficients, rows)]
         shape = (*self.draws.shape[:2], len(rows.X), len(self.schema.classes))
+        values = np.empty((shape[0] * shape[1], *shape[2:]))
+        for block, probabilities in probability_blocks(self.coefficients, rows):
+            values[:, block] = probabilities
         return xr.DataArray(
-            np.concatenate(blocks, axis=1).reshape(shape),
+            values.reshape(shape),
             dims=("chain", "draw", "obs", "category"),
             coords={"obs": observation_coordinate(rows.index), "category": self.schema.category_coordinate},
             name="probability",
@@ -202,12 +204,16 @@ def observation_coordinate(index: Any) -> Any:
 def build_idata(
     intercept: FloatArray,
     weights: FloatArray,
+    free: Mapping[str, FloatArray],
     stats: Mapping[str, Any],
     design: Design,
     schema: Schema,
     engine: str,
 ) -> xr.DataTree:
-    """Labelled tree of draws: intercept (chain, draw, K), weights (chain, draw, p, K), statistics (chain, draw)."""
+    """Labelled tree of draws: intercept (chain, draw, K), weights (chain, draw, p, K), statistics (chain, draw).
+
+    ``free`` are the PyMC model's other random variables, so that PyMC's functions can use the tree.
+    """
     chains, draws = weights.shape[:2]
     coords = {
         "chain": np.arange(chains),
@@ -220,6 +226,12 @@ def build_idata(
     variables: dict[str, Any] = {"weights": (("chain", "draw", "feature", "category"), weights)}
     if schema.has_intercept:
         variables["intercept"] = (("chain", "draw", "category"), intercept)
+    for name, values in free.items():
+        # Dimensions of their own keep ArviZ's order rule; those of the intercept are the categories.
+        dims = [f"{name}_dim_{i}" for i in range(values.ndim - 2)]
+        if name == "intercept_at_means":
+            dims = ["category"]
+        variables[name] = (("chain", "draw", *dims), values)
     attrs = {"inference_library": "bayes_softmax", "engine": engine, "sample_dims": ["chain", "draw"]}
     sampled = {k: coords[k] for k in ("chain", "draw")}
     groups = {

@@ -100,7 +100,7 @@ def interval_frame(schema: Schema, rows: Rows, values: FloatArray, center: str, 
     """(3, N, K) estimates and ends as columns ``(class, statistic)``."""
     stats = (center, *ends)
     columns = pd.MultiIndex.from_product([list(schema.classes), stats], names=[schema.response_name, "statistic"])
-    flat = values.transpose(1, 2, 0).reshape(values.shape[1], -1)
+    flat = values.transpose(1, 2, 0).reshape(values.shape[1], len(columns))
     return pd.DataFrame(flat, index=rows.index, columns=columns)
 
 

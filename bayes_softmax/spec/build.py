@@ -178,7 +178,12 @@ def _drop_missing_arrays(X: Any, y: Any, options: Options) -> tuple[Any, Any, in
     kept_X = X_frame[keep] if is_frame(X) else X_frame.to_numpy()[keep]
     if not two_dimensional:
         named = as_series(y).name
-        return kept_X, y_frame.iloc[:, 0][keep].rename(named), int((~keep).sum()), _cut(options, keep)
+        return (
+            kept_X,
+            y_frame.iloc[:, 0][keep].rename(str(named) if named is not None else None),
+            int((~keep).sum()),
+            _cut(options, keep),
+        )
     kept_y = y_frame[keep] if is_frame(y) else y_frame.to_numpy()[keep]
     return kept_X, kept_y, int((~keep).sum()), _cut(options, keep)
 
@@ -233,7 +238,9 @@ def _check_aligned(X: Any, other: Any, argument: str, owner: str = "X") -> None:
         return
     if len(X) != len(other):
         raise ValueError(f"{owner} has {len(X)} rows, but {argument} has {len(other)}")
-    different = np.flatnonzero(~(X.index == other.index) & ~(X.index.isna() & other.index.isna()))
+    different = np.flatnonzero(
+        np.asarray(X.index != other.index) & ~(np.asarray(X.index.isna()) & np.asarray(other.index.isna()))
+    )
     if different.size:
         i = int(different[0])
         raise ValueError(

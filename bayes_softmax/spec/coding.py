@@ -160,6 +160,11 @@ class Coordinates:
         centred = intercept + self.centre @ weights
         return np.concatenate([np.linalg.pinv(self.intercept_contrast) @ centred, theta])
 
+    @property
+    def log_jacobian(self) -> float:
+        """Log determinant of the map from free to raw free coordinates: a density's log integral changes by it."""
+        return -int(self.weights_contrast.shape[1]) * float(np.log(self.scale).sum())
+
     @cached_property
     def raw_map(self) -> FloatArray:
         """Matrix ``R`` ((p + 1) K, d): raw coefficients ``[intercept; weights]`` row by row as ``R theta``."""

@@ -202,9 +202,9 @@ def _coded_columns(formula: str) -> set[str]:
 def _read_variable(column: pd.Series, name: str, *, coded: bool) -> Variable:
     if isinstance(column.dtype, pd.CategoricalDtype):
         used = set(column.unique())
-        levels = [level for level in column.cat.categories.tolist() if level in used]
-        plain = all(isinstance(level, str | int | float | bool) for level in levels)
-        return Variable("categorical", tuple(levels if plain else map(str, levels)))  # pd.cut makes intervals
+        found = tuple(level for level in column.cat.categories.tolist() if level in used)
+        plain = all(isinstance(level, str | int | float | bool) for level in found)
+        return Variable("categorical", found if plain else tuple(map(str, found)))  # pd.cut makes intervals
     if pd.api.types.is_bool_dtype(column):
         return Variable("boolean")
     if pd.api.types.is_numeric_dtype(column):

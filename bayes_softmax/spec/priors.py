@@ -114,6 +114,11 @@ class PriorTable:
         return not (self.flat_intercept or any(self.flat_features))
 
     @property
+    def has_heavy_tails(self) -> bool:
+        """Whether a prior is not log-concave."""
+        return any(isinstance(prior, StudentT) for prior in (*self.weights, self.intercept))
+
+    @property
     def is_flat(self) -> bool:
         """Whether no prior says anything: the posterior mode is the maximum-likelihood estimate."""
         return all(self.flat_features) and (self.intercept is None or self.flat_intercept)

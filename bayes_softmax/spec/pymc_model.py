@@ -16,14 +16,91 @@ from bayes_softmax.spec.priors import Flat, Normal, Prior, PriorTable, StudentT
 from bayes_softmax.spec.schema import Schema
 
 
-class _Block(NamedTuple):
-    """Coefficient rows of one prior family: their name, dimensions, contrast (K, k) and whether spherical."""
+class Block(NamedTuple):
+    """Coefficient rows of one prior family.
+
+    ``members`` are feature positions, empty for the intercept; ``contrast`` is (K, k).
+    """
 
     name: str
     dims: tuple[str, ...]
     free_dim: str
     contrast: FloatArray
     spherical: bool
+    families: tuple[Prior, ...]
+    members: tuple[int, ...]
+
+    @property
+    def sigma(self) -> Any:
+        """Scales, (rows, 1) or a number for the intercept."""
+        scales = np.array([1.0 if isinstance(f, Flat) else f.scale for f in self.families])
+        return scales[:, None] if self.dims else scales[0]
+
+    @property
+    def is_labelled(self) -> bool:
+        """Whether the random variable has all K categories, so that it is the coefficients themselves."""
+        K, k = self.contrast.shape
+        return k == K or (self.spherical and isinstance(self.families[0], Normal))
+
+    @property
+    def is_scaled(self) -> bool:
+        """Whether the random variable is the coefficients over their scale (a multivariate t)."""
+        return self.spherical and isinstance(self.families[0], StudentT)
+
+
+def weights_blocks(priors: PriorTable, coordinates: Coordinates) -> list[Block]:
+    """One block named ``weights``, or one per prior family."""
+    groups: dict[tuple[Any, ...], list[int]] = {}
+    for j, family in enumerate(priors.weights):
+        groups.setdefault((type(family), getattr(family, "df", None)), []).append(j)
+    blocks = []
+    for (family, df), members in groups.items():
+        name, dim = "weights", "feature"
+        if len(groups) > 1:
+            suffix = family.__name__.lower() + ("" if df is None else f"_df{df:g}".replace(".", "_"))
+            name, dim = f"weights_{suffix}", f"feature_{suffix}"
+        families = tuple(priors.weights[j] for j in members)
+        contrast = coordinates.weights_contrast
+        blocks.append(Block(name, (dim,), "weights_coordinate", contrast, priors.spherical, families, tuple(members)))
+    return blocks
+
+
+def intercept_block(priors: PriorTable, coordinates: Coordinates) -> Block | None:
+    """The intercept at x = 0, or ``intercept_at_means`` where its prior is there."""
+    if priors.intercept is None:
+        return None
+    shifted = priors.intercept_at == "means" and bool(coordinates.centre.any())
+    name = "intercept_at_means" if shifted else "intercept"
+    spherical = priors.spherical or priors.flat_intercept
+    contrast = coordinates.intercept_contrast
+    return Block(name, (), "intercept_coordinate", contrast, spherical, (priors.intercept,), ())
+
+
+def free_variables(
+    priors: PriorTable, coordinates: Coordinates, intercept: FloatArray, weights: FloatArray
+) -> dict[str, FloatArray]:
+    """Values of the model's random variables, other than ``intercept`` and ``weights``, for draws of these.
+
+    ``pm.sample_posterior_predictive`` draws from the *prior* what it does not find in a posterior, so posteriors
+    carry them.  ``intercept`` is (..., K) and ``weights`` (..., p, K).
+    """
+    values = {}
+    for block in weights_blocks(priors, coordinates):
+        values.update(_free_values(block, weights[..., list(block.members), :]))
+    block_or_none = intercept_block(priors, coordinates)
+    if block_or_none is not None:
+        at_zero = block_or_none.name == "intercept"
+        at = intercept if at_zero else intercept + np.einsum("p,...pk->...k", coordinates.centre, weights)
+        values.update(_free_values(block_or_none, at))
+    return {name: value for name, value in values.items() if name not in ("intercept", "weights")}
+
+
+def _free_values(block: Block, rows: FloatArray) -> dict[str, FloatArray]:
+    """A block's random variable, for coefficients (..., K)."""
+    if block.is_labelled:
+        return {block.name: rows}
+    gamma = rows @ np.linalg.pinv(block.contrast).T
+    return {f"{block.name}_free": gamma / block.sigma if block.is_scaled else gamma}
 
 
 def build_pymc_model(design: Design, coordinates: Coordinates, priors: PriorTable, schema: Schema) -> Any:
@@ -45,8 +122,9 @@ def build_pymc_model(design: Design, coordinates: Coordinates, priors: PriorTabl
         if design.n_features:
             weights = _weights(priors, coordinates, schema)
             logits = X @ weights
-        if priors.intercept is not None:
-            logits = logits + _intercept(priors, coordinates, weights)
+        block = intercept_block(priors, coordinates)
+        if block is not None:
+            logits = logits + _intercept(block, coordinates, weights)
         if design.offset is not None:
             logits = logits + pm.Data("offset", design.offset, dims=("obs", "category"))
         _likelihood(design, logits)
@@ -58,63 +136,45 @@ def _weights(priors: PriorTable, coordinates: Coordinates, schema: Schema) -> An
     import pymc as pm
     import pytensor.tensor as pt
 
-    contrast = coordinates.weights_contrast
-    groups: dict[tuple[Any, ...], list[int]] = {}
-    for j, family in enumerate(priors.weights):
-        groups.setdefault((type(family), getattr(family, "df", None)), []).append(j)
-    if len(groups) == 1:
-        block = _Block("weights", ("feature",), "weights_coordinate", contrast, priors.spherical)
-        return _rows(list(priors.weights), block)
-    parts, order = [], []
-    for (family, df), members in groups.items():
-        suffix = family.__name__.lower() + ("" if df is None else f"_df{df:g}".replace(".", "_"))
-        dim = f"feature_{suffix}"
-        pm.modelcontext(None).add_coord(dim, [schema.feature_names[j] for j in members])
-        block = _Block(f"weights_{suffix}", (dim,), "weights_coordinate", contrast, priors.spherical)
-        parts.append(_rows([priors.weights[j] for j in members], block))
-        order.extend(members)
+    blocks = weights_blocks(priors, coordinates)
+    if len(blocks) == 1:
+        return _rows(blocks[0])
+    parts: list[Any] = []
+    order: list[int] = []
+    for block in blocks:
+        pm.modelcontext(None).add_coord(block.dims[0], [schema.feature_names[j] for j in block.members])
+        parts.append(_rows(block))
+        order.extend(block.members)
     stacked = pt.concatenate(parts, axis=0)[np.argsort(order)]
     return pm.Deterministic("weights", stacked, dims=("feature", "category"))
 
 
-def _intercept(priors: PriorTable, coordinates: Coordinates, weights: Any) -> Any:
+def _intercept(block: Block, coordinates: Coordinates, weights: Any) -> Any:
     """``intercept`` (category,) at x = 0, from a prior there or at the feature means."""
     import pymc as pm
 
-    assert priors.intercept is not None
-    shifted = priors.intercept_at == "means" and weights is not None and bool(coordinates.centre.any())
-    name = "intercept_at_means" if shifted else "intercept"
-    block = _Block(
-        name,
-        (),
-        "intercept_coordinate",
-        coordinates.intercept_contrast,
-        priors.spherical or priors.flat_intercept,
-    )
-    intercept = _rows([priors.intercept], block)
-    if not shifted:
+    intercept = _rows(block)
+    if block.name == "intercept":
         return intercept
     return pm.Deterministic("intercept", intercept - coordinates.centre @ weights, dims="category")
 
 
-def _rows(families: list[Prior], block: _Block) -> Any:
+def _rows(block: Block) -> Any:
     """Coefficients (rows, K), or (K,) for a block without a row dimension, of one prior family."""
     import pymc as pm
 
-    first = families[0]
-    sigma = np.array([1.0 if isinstance(f, Flat) else f.scale for f in families])
-    sigma = sigma[:, None] if block.dims else sigma[0]
-    K, k = block.contrast.shape
+    first = block.families[0]
     labelled, free = (*block.dims, "category"), (*block.dims, block.free_dim)
     if isinstance(first, Normal) and block.spherical:
-        return pm.ZeroSumNormal(block.name, sigma=sigma, dims=labelled)
-    if k == K:
-        return _elementwise(first, block.name, sigma, labelled)
-    name = f"{block.name}_free"
+        return pm.ZeroSumNormal(block.name, sigma=block.sigma, dims=labelled)
+    if block.is_labelled:
+        return _elementwise(first, block.name, block.sigma, labelled)
+    name, k = f"{block.name}_free", block.contrast.shape[1]
     if isinstance(first, StudentT) and block.spherical:
-        gamma = sigma * pm.MvStudentT(name, nu=first.df, mu=np.zeros(k), scale=np.eye(k), dims=free)
+        unit = pm.MvStudentT(name, nu=first.df, mu=np.zeros(k), scale=np.eye(k), dims=free)
+        gamma = block.sigma * unit
     else:
-        gamma = _elementwise(first, name, sigma, free)
+        gamma = _elementwise(first, name, block.sigma, free)
     return pm.Deterministic(block.name, gamma @ block.contrast.T, dims=labelled)
 
 

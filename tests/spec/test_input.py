@@ -306,7 +306,7 @@ def test_improper_posteriors_are_refused_with_the_reason(
 SAMPLE_CASES = [
     ({"draws": 0}, ValueError, "draws=0 must be at least 1"),
     ({"draws": 1.5}, TypeError, "draws=1.5 must be a whole number"),
-    ({"tune": -1}, ValueError, "tune=-1 must be at least 0"),
+    ({"tune": -1}, ValueError, "tune=-1 must be at least 1"),
     ({"engine": "stan"}, ValueError, "engine='stan' is not known; use one of 'auto'"),
     ({"target_accept": 1.0}, ValueError, "target_accept=1.0 must be between 0 and 1"),
     ({"random_seed": "a"}, TypeError, "random_seed='a' must be"),

@@ -2,8 +2,9 @@
 
 Talts, Betancourt, Simpson, Vehtari and Gelman (2018), arXiv:1804.06788.  600 data sets of N = 30, p = 2, K = 3 are
 drawn from the prior and the model, and 99 nearly independent draws of each posterior rank every free coordinate, the
-log-likelihood and the log prior.  The ranks fall into 20 bins; each quantity is tested by a chi-squared statistic at
-level 0.001 / (number of quantities), so a right sampler fails with probability at most 0.001.  Seed 2024.
+log-likelihood and the log prior.  Each quantity is tested three times, by a chi-squared statistic over 20 bins, by
+the mean rank (a shift) and by the mean squared deviation from the middle (a wrong spread), each at level
+0.001 / (3 x number of quantities), so a right sampler fails with probability at most 0.001.  Seed 2024.
 """
 
 import numpy as np
@@ -47,8 +48,17 @@ def p_values(name: str, engine: str, *, prior_factor: float = 1.0, drop_last: bo
         )
         truth = bs.SoftmaxRegression(X, y, classes=[0, 1, 2], prior=prior, intercept_prior=intercept_prior)
         ranks.append(rank(truth, b, W, post))
-    counts = np.array([np.bincount(column * BINS // (KEPT + 1), minlength=BINS) for column in np.array(ranks).T])
-    return stats.chisquare(counts, axis=1).pvalue
+    return uniformity(np.array(ranks))
+
+
+def uniformity(ranks: np.ndarray) -> np.ndarray:
+    """Three p-values for each column of ranks (simulations, m) in 0..KEPT."""
+    counts = np.array([np.bincount(column * BINS // (KEPT + 1), minlength=BINS) for column in ranks.T])
+    u = (ranks + 0.5) / (KEPT + 1) - 0.5
+    shift = u.mean(axis=0) * np.sqrt(12 * len(u))
+    spread = ((u**2).mean(axis=0) - 1 / 12) / np.sqrt((1 / 80 - 1 / 144) / len(u))
+    normal = 2 * stats.norm.sf(np.abs([shift, spread]))
+    return np.concatenate([stats.chisquare(counts, axis=1).pvalue, *normal])
 
 
 def rank(truth: bs.SoftmaxRegression, b: np.ndarray, W: np.ndarray, post: bs.Posterior) -> list[int]:
