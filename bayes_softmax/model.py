@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import pandas as pd
 
-from bayes_softmax import fitting
+from bayes_softmax import fitting, sampling
 from bayes_softmax.core.errors import UnusedClassWarning
 from bayes_softmax.results.estimate import INTERCEPT, PointEstimate
 from bayes_softmax.results.posterior import Posterior
@@ -300,10 +300,10 @@ class SoftmaxRegression:
         if target_accept is not None and engine == "independence":
             raise ValueError("target_accept is for NUTS; engine='independence' has no step size")
         seed = fitting.integer_seed(random_seed)
-        settings = fitting.SamplerSettings(draws, tune, chains, cores, seed, target_accept, progressbar)
+        settings = sampling.SamplerSettings(draws, tune, chains, cores, seed, target_accept, progressbar)
         if engine == "pymc":
-            return fitting.sample_pymc(self.specification, settings)
-        return fitting.sample(self.specification, settings, engine)
+            return sampling.sample_pymc(self.specification, settings)
+        return sampling.sample(self.specification, settings, engine)
 
     def laplace(
         self, draws: int = 4000, *, random_seed: int | np.random.Generator | None = None, progressbar: bool = True
@@ -332,7 +332,7 @@ class SoftmaxRegression:
         if draws < 100:
             raise ValueError(f"draws={draws} must be at least 100: fewer weights cannot be judged")
         seed = fitting.integer_seed(random_seed)
-        return fitting.sample_laplace(self.specification, draws, seed, progressbar)
+        return sampling.sample_laplace(self.specification, draws, seed, progressbar)
 
     def __repr__(self) -> str:
         """Return what is modelled, in a few lines."""

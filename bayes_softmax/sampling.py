@@ -1,0 +1,188 @@
+"""Sampling a specification: NUTS, independence chains, Laplace with importance weights, PyMC; labelled results."""
+
+import os
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from bayes_softmax.core.errors import NotReliableWarning
+from bayes_softmax.core.records import Draws, FloatArray, LaplaceApproximation
+from bayes_softmax.core.threads import blas_on_one_thread
+from bayes_softmax.fitting import (
+    SolverOptions,
+    Specification,
+    coordinates_of,
+    density_of,
+    notes_of,
+    refuse_improper,
+    solve,
+)
+from bayes_softmax.results.posterior import Posterior, build_idata
+from bayes_softmax.spec.pymc_model import build_pymc_model, free_variables
+
+if TYPE_CHECKING:
+    from bayes_softmax.density.posterior import SoftmaxPosterior
+
+ENGINE_TITLES = {
+    "nuts": "nuts (whitened by the Laplace approximation, nutpie)",
+    "independence": "independence (Metropolis-Hastings with Laplace proposals)",
+    "pymc": "pymc (pm.sample on the pm.Model)",
+    "laplace": "laplace (importance resampling of the Laplace approximation)",
+}
+
+
+class SamplerSettings(NamedTuple):
+    """How to sample; None takes the engine's default."""
+
+    draws: int
+    tune: int | None
+    chains: int
+    cores: int | None
+    seed: int
+    target_accept: float | None
+    progressbar: bool
+
+
+class Prepared(NamedTuple):
+    """A density with its Laplace approximation, and the seconds they took."""
+
+    density: "SoftmaxPosterior"
+    laplace: LaplaceApproximation
+    timings: dict[str, float]
+
+
+def prepare(spec: Specification) -> Prepared:
+    """Find the mode and the normal approximation there; refuses improper posteriors."""
+    from bayes_softmax.inference.laplace import laplace_approximation
+
+    start = time.perf_counter()
+    density = density_of(spec)
+    ready = time.perf_counter()
+    mode = solve(density, SolverOptions())
+    refuse_improper(spec, mode)
+    laplace = laplace_approximation(density, mode)
+    return Prepared(density, laplace, {"compile": ready - start, "mode": time.perf_counter() - ready})
+
+
+def sample(spec: Specification, settings: SamplerSettings, engine: str) -> Posterior:
+    """Draw by NUTS or by the independence sampler; ``"auto"`` decides by a pilot."""
+    from bayes_softmax.inference.independence import choose, independence_chains
+    from bayes_softmax.inference.nuts import whitened_nuts
+
+    prepared = prepare(spec)
+    density, laplace, timings = prepared
+    cores = settings.cores or os.cpu_count() or 1
+    start = time.perf_counter()
+    thin, reason = 1, ""
+    if engine == "auto":
+        rng = np.random.default_rng(settings.seed)
+        with blas_on_one_thread():
+            suitable, thin, reason = choose(density, laplace, rng, cores)
+        engine, reason = "independence" if suitable else "nuts", f"; {reason}"
+        timings["pilot"] = time.perf_counter() - start
+    start = time.perf_counter()
+    if engine == "independence":
+        options = {k: getattr(settings, k) for k in ("draws", "tune", "chains", "seed")}
+        with progress_bar(settings.progressbar) as progress:
+            drawn = independence_chains(density, laplace, cores=cores, thin=thin, progress=progress, **options)
+    else:
+        drawn = whitened_nuts(density, laplace, **settings._asdict())
+    timings["sampling"] = time.perf_counter() - start
+    return _labelled(spec, density, drawn, f"{ENGINE_TITLES[engine]}{reason}", timings)
+
+
+def _labelled(
+    spec: Specification, density: "SoftmaxPosterior", drawn: Draws, engine: str, timings: dict[str, float]
+) -> Posterior:
+    """Free draws as a posterior of raw coefficients."""
+    shape = drawn.points.shape[:2]
+    raw = density.coordinates.to_raw(drawn.points.reshape(-1, density.dimension))
+    intercept, weights = (a.reshape(*shape, *a.shape[1:]) for a in raw)
+    return _posterior(spec, intercept, weights, drawn._replace(notes=notes_of(spec) + drawn.notes), engine, timings)
+
+
+def _posterior(
+    spec: Specification,
+    intercept: FloatArray,
+    weights: FloatArray,
+    drawn: Draws,
+    engine: str,
+    timings: dict[str, float],
+) -> Posterior:
+    """Raw draws, intercept (chain, draw, K) and weights (chain, draw, p, K), as a posterior."""
+    free = free_variables(spec.priors, coordinates_of(spec), intercept, weights)
+    idata = build_idata(intercept, weights, free, drawn.stats, spec.design, spec.schema, engine)
+    return Posterior(idata, spec.schema, engine, drawn.tune, drawn.notes, timings)
+
+
+def sample_laplace(spec: Specification, draws: int, seed: int, progressbar: bool) -> Posterior:
+    """Equal-weight draws from the Laplace approximation, corrected and judged by importance weights."""
+    from bayes_softmax.inference.importance import RELIABLE_K, importance_sample, propose
+
+    density, laplace, timings = prepare(spec)
+    start = time.perf_counter()
+    rng = np.random.default_rng(seed)
+    with progress_bar(progressbar) as progress:
+        proposals = propose(density, laplace, draws, rng, cores=os.cpu_count() or 1, progress=progress)
+    if proposals.finished < 25:  # too few for a tail to be fitted
+        raise KeyboardInterrupt("interrupted before enough draws were weighed")
+    found = importance_sample(proposals, proposals.finished, rng)
+    timings["sampling"] = time.perf_counter() - start
+    notes: tuple[str, ...] = ()
+    if proposals.finished < draws:
+        notes = (f"interrupted: {proposals.finished} of {draws} draws were finished",)
+        warnings.warn(notes[0], stacklevel=3)
+    drawn = Draws(found.points[None], {}, 0, notes)
+    posterior = _labelled(spec, density, drawn, ENGINE_TITLES["laplace"], timings)
+    if found.pareto_k > RELIABLE_K:
+        warnings.warn(
+            f"laplace() is not reliable here: Pareto k is {found.pareto_k:.2f}, above {RELIABLE_K}; "
+            "run model.sample() instead",
+            NotReliableWarning,
+            stacklevel=3,
+        )
+    return replace(
+        posterior,
+        pareto_k=found.pareto_k,
+        ess=found.ess,
+        log_evidence=found.log_evidence + density.coordinates.log_jacobian,
+    )
+
+
+@contextmanager
+def progress_bar(show: bool) -> Iterator[Callable[[int, int], None] | None]:
+    """A progress bar in terminal or notebook, or None when it is not wanted."""
+    if not show:
+        yield None
+        return
+    from rich.progress import Progress
+
+    with Progress() as bar:
+        task = bar.add_task("evaluating proposals", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def sample_pymc(spec: Specification, settings: SamplerSettings) -> Posterior:
+    """``pm.sample`` on a new copy of the PyMC model, labelled like every other posterior."""
+    import pymc as pm
+
+    if not spec.priors.is_proper:
+        refuse_improper(spec, solve(density_of(spec), SolverOptions()))
+    options = {k: v for k, v in settings._asdict().items() if v is not None and k not in ("seed", "tune")}
+    tune = 1000 if settings.tune is None else settings.tune
+    start = time.perf_counter()
+    with build_pymc_model(spec.design, coordinates_of(spec), spec.priors, spec.schema):
+        tree = pm.sample(tune=tune, random_seed=settings.seed, compute_convergence_checks=False, **options)
+    posterior = tree["posterior"]
+    shape = (posterior.sizes["chain"], posterior.sizes["draw"])
+    K, p = spec.design.n_classes, spec.design.n_features
+    intercept = posterior["intercept"].values if spec.schema.has_intercept else np.zeros((*shape, K))
+    weights = posterior["weights"].values if p else np.zeros((*shape, 0, K))
+    stats = {str(k): v.values for k, v in tree["sample_stats"].data_vars.items() if v.dims == ("chain", "draw")}
+    drawn = Draws(np.empty(0), stats, tune, notes_of(spec))
+    return _posterior(spec, intercept, weights, drawn, ENGINE_TITLES["pymc"], {"sampling": time.perf_counter() - start})
