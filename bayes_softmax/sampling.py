@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from bayes_softmax.core.errors import NotReliableWarning
-from bayes_softmax.core.records import Draws, FloatArray, LaplaceApproximation
+from bayes_softmax.core.records import RELIABLE_PARETO_K, Draws, FloatArray, LaplaceApproximation
 from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.fitting import (
     SolverOptions,
@@ -122,7 +122,7 @@ def _posterior(
 
 def sample_laplace(spec: Specification, draws: int, seed: int, progressbar: bool) -> Posterior:
     """Equal-weight draws from the Laplace approximation, corrected and judged by importance weights."""
-    from bayes_softmax.inference.importance import RELIABLE_K, importance_sample, propose
+    from bayes_softmax.inference.importance import importance_sample, propose
 
     density, laplace, timings = prepare(spec)
     start = time.perf_counter()
@@ -139,9 +139,9 @@ def sample_laplace(spec: Specification, draws: int, seed: int, progressbar: bool
         warnings.warn(notes[0], stacklevel=3)
     drawn = Draws(found.points[None], {}, 0, notes)
     posterior = _labelled(spec, density, drawn, ENGINE_TITLES["laplace"], timings)
-    if found.pareto_k > RELIABLE_K:
+    if found.pareto_k > RELIABLE_PARETO_K:
         warnings.warn(
-            f"laplace() is not reliable here: Pareto k is {found.pareto_k:.2f}, above {RELIABLE_K}; "
+            f"laplace() is not reliable here: Pareto k is {found.pareto_k:.2f}, above {RELIABLE_PARETO_K}; "
             "run model.sample() instead",
             NotReliableWarning,
             stacklevel=3,

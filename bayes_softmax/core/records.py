@@ -4,7 +4,6 @@ All densities are *sums* over observations, never means, and all values are of t
 better); ``precision`` and Hessians are of *minus* the log density (positive definite at a mode).
 """
 
-from collections.abc import Callable
 from enum import Enum
 from typing import Any, NamedTuple
 
@@ -13,6 +12,8 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+
+RELIABLE_PARETO_K = 0.7  # importance weights with a heavier tail cannot be trusted (Vehtari et al., JMLR 25, 2024)
 
 
 class Status(Enum):
@@ -79,6 +80,3 @@ class Draws(NamedTuple):
     stats: dict[str, NDArray[Any]]
     tune: int
     notes: tuple[str, ...] = ()
-
-
-Whiten = Callable[[FloatArray], FloatArray]

@@ -20,7 +20,6 @@ from bayes_softmax.core.threads import blas_on_one_thread
 
 T_SHARE = 0.1
 T_DF = 5.0
-RELIABLE_K = 0.7  # above this the smoothed weights cannot be trusted (Vehtari et al. 2024)
 CHUNK = 128  # points per task: fixed, so that sums do not depend on the number of threads
 
 Progress = Callable[[int, int], None]

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from bayes_softmax.results.contrasts import Average, build_view
+from bayes_softmax.results.contrasts import Average
 from bayes_softmax.results.estimate import PointEstimate
 from bayes_softmax.results.posterior import Posterior
 from bayes_softmax.spec.design import Label
@@ -77,4 +77,3 @@ def check_comparable(fits: dict[str, Fit]) -> None:
             raise ValueError(
                 f"{name} has features {fit.schema.feature_names}, but {first_name} has {first.schema.feature_names}"
             )
-        build_view(fit.schema, Average.OF_ALL)

@@ -6,11 +6,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayes_softmax.core.records import FloatArray
+from bayes_softmax.core.records import RELIABLE_PARETO_K, FloatArray
 
 RHAT_LIMIT = 1.01  # Vehtari et al., Bayesian Analysis 16 (2021)
 ESS_PER_CHAIN = 100
-PARETO_K_LIMIT = 0.7  # Vehtari et al., JMLR 25 (2024)
 
 
 @dataclass(frozen=True)
@@ -47,9 +46,9 @@ class Diagnostics:
         """What is wrong, in sentences; empty if nothing is."""
         found = []
         if self.pareto_k is not None:
-            if not self.pareto_k <= PARETO_K_LIMIT:
+            if not self.pareto_k <= RELIABLE_PARETO_K:
                 found.append(
-                    f"Pareto k is {self.pareto_k:.2f} (limit {PARETO_K_LIMIT}): the Laplace approximation is not "
+                    f"Pareto k is {self.pareto_k:.2f} (limit {RELIABLE_PARETO_K}): the Laplace approximation is not "
                     "reliable here; run model.sample()"
                 )
             return tuple(found)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.spec.coding import CODINGS
 from bayes_softmax.spec.design import Design, Label, Response, standardise, unit_totals
-from bayes_softmax.spec.formula import FormulaEncoder, fit_encoder, required_columns, split_formula
+from bayes_softmax.spec.formula import fit_encoder, required_columns, split_formula
 from bayes_softmax.spec.frames import (
     describe_rows,
     is_frame,
@@ -287,6 +287,3 @@ def _drop_constant(
     if not has_intercept:
         varies |= X[used].any(axis=0)
     return np.ascontiguousarray(X[:, varies]), tuple(np.array(names, dtype=object)[varies])
-
-
-__all__ = ["FormulaEncoder", "Options", "from_arrays", "from_formula"]

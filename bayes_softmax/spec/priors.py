@@ -118,11 +118,6 @@ class PriorTable:
         """Whether a prior is not log-concave."""
         return any(isinstance(prior, StudentT) for prior in (*self.weights, self.intercept))
 
-    @property
-    def is_flat(self) -> bool:
-        """Whether no prior says anything: the posterior mode is the maximum-likelihood estimate."""
-        return all(self.flat_features) and (self.intercept is None or self.flat_intercept)
-
 
 def flat_table(table: PriorTable) -> PriorTable:
     """The same model with every prior flat."""
