@@ -1,8 +1,8 @@
 """Fitting a specification: its density and its point estimates, with what they need to be told in words."""
 
 import warnings
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -30,6 +30,7 @@ class Specification(NamedTuple):
     design: Design
     schema: Schema
     priors: PriorTable
+    collapsed: Design | None = None  # the same data with equal rows made one
 
 
 class SolverOptions(NamedTuple):
@@ -52,10 +53,37 @@ def coordinates_of(spec: Specification) -> Coordinates:
 
 
 def density_of(spec: Specification) -> "SoftmaxPosterior":
-    """The compiled log posterior."""
+    """The compiled log posterior, in the free coordinates of the model."""
     from bayes_softmax.density.posterior import build_posterior
 
-    return build_posterior(spec.design, coordinates_of(spec), spec.priors)
+    return build_posterior(spec.collapsed or spec.design, coordinates_of(spec), spec.priors)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """The density that is optimised and sampled, which may be smaller than the model, and the way back.
+
+    ``log_prior_shift`` is what the model's log prior has beyond the density's: it is constant.
+    """
+
+    density: "SoftmaxPosterior"
+    lift: Callable[[FloatArray, np.random.Generator | None], FloatArray]
+    log_prior_shift: float = 0.0
+
+
+def problem_of(spec: Specification) -> Problem:
+    """The density of a specification, on distinct rows only, and in their row space if there are more features."""
+    from bayes_softmax.density.posterior import build_posterior
+    from bayes_softmax.density.prior import log_prior_constant
+    from bayes_softmax.density.rowspace import row_space
+
+    coordinates, design = coordinates_of(spec), spec.collapsed or spec.design
+    reduced = row_space(design, coordinates, spec.priors, spec.schema.coding)
+    if reduced is None:
+        return Problem(build_posterior(design, coordinates, spec.priors), lambda thetas, _rng: thetas)
+    density = build_posterior(reduced.design, reduced.coordinates, reduced.priors)
+    shift = log_prior_constant(spec.priors, coordinates) - density.log_prior_constant
+    return Problem(density, reduced.lift, shift)
 
 
 def without_priors(spec: Specification) -> Specification:
@@ -66,8 +94,9 @@ def without_priors(spec: Specification) -> Specification:
 
 def point_estimate(spec: Specification, kind: str, options: SolverOptions) -> PointEstimate:
     """Maximise the log posterior of ``spec`` and label the result; warns where no optimum is certified."""
-    density = density_of(spec)
-    mode = solve(density, options)
+    problem, coordinates = problem_of(spec), coordinates_of(spec)
+    mode = solve(problem.density, options)
+    theta = problem.lift(mode.theta[None], None)[0]
     status = mode.status.value
     if not mode.converged:
         advice = "raise max_iterations, or use solver='newton'"
@@ -75,15 +104,15 @@ def point_estimate(spec: Specification, kind: str, options: SolverOptions) -> Po
             advice = "the steps diverged: lower learning_rate"
         status += f"; {why_uncertified(spec) or advice}"
         warnings.warn(f"{kind}(solver={options.solver!r}) {status}", NotConvergedWarning, stacklevel=3)
-    intercept, weights = density.coordinates.to_raw(mode.theta[None])
+    intercept, weights = coordinates.to_raw(theta[None])
     labelled = label_coefficients(intercept[0], weights[0], spec.schema)
-    log_prior = density.log_prior(mode.theta)
+    log_prior = problem.density.log_prior(mode.theta)
     return PointEstimate(
         kind=kind,
         intercept=labelled[0],
         weights=labelled[1],
         log_likelihood=mode.value - log_prior,
-        log_prior=log_prior,
+        log_prior=log_prior + problem.log_prior_shift,
         total_weight=spec.design.total_weight,
         n_obs=spec.design.n_obs,
         converged=mode.converged,
@@ -91,9 +120,9 @@ def point_estimate(spec: Specification, kind: str, options: SolverOptions) -> Po
         gradient_norm=mode.gradient_norm,
         newton_decrement=mode.newton_decrement,
         n_iterations=mode.n_iterations,
-        history=-mode.history / spec.design.total_weight,
+        history=-(mode.history + problem.log_prior_shift) / spec.design.total_weight,
         schema=spec.schema,
-        covariance_of=lambda: _raw_covariance(density, mode),
+        covariance_of=lambda: _raw_covariance(spec, mode._replace(theta=theta)),
         notes=notes_of(spec),
     )
 
@@ -137,7 +166,10 @@ def notes_of(spec: Specification) -> tuple[str, ...]:
         notes.append(f"no observation of {named(spec.schema.unused_classes)}: only the prior speaks about it")
     if spec.design.n_dropped:
         notes.append(f"{spec.design.n_dropped} rows with missing values were dropped")
-    dropped = [n for n in spec.schema.encoder.feature_names if n not in spec.schema.feature_names]
+    if spec.collapsed is not None:
+        notes.append(f"{spec.design.n_obs} rows were collapsed to {spec.collapsed.n_obs} distinct ones, without loss")
+    kept = set(spec.schema.feature_names)
+    dropped = [n for n in spec.schema.encoder.feature_names if n not in kept]
     if dropped:
         notes.append(f"columns that do not vary were dropped: {', '.join(map(repr, dropped))}")
     return tuple(notes)
@@ -174,14 +206,14 @@ def solve(density: "SoftmaxPosterior", options: SolverOptions) -> Mode:
     return mode
 
 
-def _raw_covariance(density: "SoftmaxPosterior", mode: Mode) -> FloatArray:
+def _raw_covariance(spec: Specification, mode: Mode) -> FloatArray:
     """Covariance of the raw coefficients; NaN where the optimum is not certified."""
     from bayes_softmax.inference.laplace import covariance, laplace_approximation
 
-    raw_map = density.coordinates.raw_map
+    raw_map = coordinates_of(spec).raw_map
     if not mode.converged:
         return np.full((raw_map.shape[0],) * 2, np.nan)
-    result: FloatArray = raw_map @ covariance(laplace_approximation(density, mode)) @ raw_map.T
+    result: FloatArray = raw_map @ covariance(laplace_approximation(density_of(spec), mode)) @ raw_map.T
     return result
 
 

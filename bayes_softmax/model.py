@@ -14,6 +14,7 @@ from bayes_softmax.results.estimate import INTERCEPT, PointEstimate
 from bayes_softmax.results.posterior import Posterior
 from bayes_softmax.spec import build
 from bayes_softmax.spec.coding import Coordinates
+from bayes_softmax.spec.collapse import Collapsed, collapse_rows
 from bayes_softmax.spec.design import Design, Label
 from bayes_softmax.spec.identification import Separation, check_separation
 from bayes_softmax.spec.priors import Prior, PriorArgument, resolve_priors
@@ -58,6 +59,8 @@ class SoftmaxRegression:
         ``"error"`` (default) or ``"drop"`` for columns that do not vary.
     intercept
         Whether there is an intercept.
+    collapse
+        Whether rows with equal features are made one row of counts where that helps; nothing is lost by it.
 
     Raises
     ------
@@ -90,9 +93,10 @@ class SoftmaxRegression:
         missing: str = "error",
         constant: str = "error",
         intercept: bool = True,
+        collapse: bool = True,
     ) -> None:
         options = build.Options(coding, classes, weights, offset, missing, constant)
-        self._assemble(build.from_arrays(X, y, feature_names, intercept, options), prior, intercept_prior)
+        self._assemble(build.from_arrays(X, y, feature_names, intercept, options), prior, intercept_prior, collapse)
         self._warn_unused(classes)
 
     @classmethod
@@ -109,6 +113,7 @@ class SoftmaxRegression:
         offset: Any = None,
         missing: str = "error",
         constant: str = "error",
+        collapse: bool = True,
     ) -> Self:
         """Model of a formula over the columns of a data frame.
 
@@ -120,7 +125,7 @@ class SoftmaxRegression:
             ``np.log()`` and the like work; other functions are refused: a formula must not execute code.
         data
             pandas or polars data frame.
-        prior, intercept_prior, coding, classes, missing, constant
+        prior, intercept_prior, coding, classes, missing, constant, collapse
             As for the class.  A mapping of priors names the columns the formula makes, ``"island[T.Dream]"``.
         weights
             Array, or the name of a column.
@@ -129,17 +134,21 @@ class SoftmaxRegression:
         """
         options = build.Options(coding, classes, weights, offset, missing, constant)
         model = cls.__new__(cls)
-        model._assemble(build.from_formula(formula, data, options), prior, intercept_prior)
+        model._assemble(build.from_formula(formula, data, options), prior, intercept_prior, collapse)
         model._warn_unused(classes)
         return model
 
-    def _assemble(self, parts: tuple[Design, Schema], prior: PriorArgument, intercept_prior: Prior | None) -> None:
+    def _assemble(
+        self, parts: tuple[Design, Schema], prior: PriorArgument, intercept_prior: Prior | None, collapse: bool
+    ) -> None:
         self.design, self.schema = parts
+        self._collapse = collapse
+        used = self.design.totals > 0
         self.priors = resolve_priors(
             prior,
             intercept_prior,
             coding=self.schema.coding,
-            X=self.design.X[self.design.totals > 0],
+            X=self.design.X if used.all() else self.design.X[used],
             scale=self.design.standardisation.scale,
             feature_names=self.design.feature_names,
             has_intercept=self.design.has_intercept,
@@ -178,7 +187,12 @@ class SoftmaxRegression:
     @property
     def specification(self) -> fitting.Specification:
         """Data, names and priors together."""
-        return fitting.Specification(self.design, self.schema, self.priors)
+        return fitting.Specification(self.design, self.schema, self.priors, self.collapsed and self.collapsed.design)
+
+    @cached_property
+    def collapsed(self) -> Collapsed | None:
+        """The data with equal rows made one, and the map from rows to those; None where that would not help."""
+        return collapse_rows(self.design) if self._collapse else None
 
     @property
     def coordinates(self) -> Coordinates:

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from bayes_softmax.core.errors import NotReliableWarning
-from bayes_softmax.core.records import RELIABLE_PARETO_K, Draws, FloatArray, LaplaceApproximation
+from bayes_softmax.core.records import RELIABLE_PARETO_K, Draws, FloatArray, Whitening
 from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.fitting import (
+    Problem,
     SolverOptions,
     Specification,
     coordinates_of,
-    density_of,
     notes_of,
+    problem_of,
     refuse_improper,
     solve,
 )
@@ -26,7 +27,7 @@ from bayes_softmax.results.posterior import Posterior, build_idata
 from bayes_softmax.spec.pymc_model import build_pymc_model, free_variables
 
 if TYPE_CHECKING:
-    from bayes_softmax.density.posterior import SoftmaxPosterior
+    pass
 
 ENGINE_TITLES = {
     "nuts": "nuts (whitened by the Laplace approximation, nutpie)",
@@ -49,24 +50,25 @@ class SamplerSettings(NamedTuple):
 
 
 class Prepared(NamedTuple):
-    """A density with its Laplace approximation, and the seconds they took."""
+    """A density with the change of variables that whitens it, and the seconds they took."""
 
-    density: "SoftmaxPosterior"
-    laplace: LaplaceApproximation
+    problem: Problem
+    whitening: Whitening
     timings: dict[str, float]
 
 
 def prepare(spec: Specification) -> Prepared:
     """Find the mode and the normal approximation there; refuses improper posteriors."""
-    from bayes_softmax.inference.laplace import laplace_approximation
+    from bayes_softmax.inference.laplace import laplace_whitening
 
     start = time.perf_counter()
-    density = density_of(spec)
+    problem = problem_of(spec)
     ready = time.perf_counter()
-    mode = solve(density, SolverOptions())
+    mode = solve(problem.density, SolverOptions())
     refuse_improper(spec, mode)
-    laplace = laplace_approximation(density, mode)
-    return Prepared(density, laplace, {"compile": ready - start, "mode": time.perf_counter() - ready})
+    with blas_on_one_thread():
+        whitening = laplace_whitening(problem.density, mode)
+    return Prepared(problem, whitening, {"compile": ready - start, "mode": time.perf_counter() - ready})
 
 
 def sample(spec: Specification, settings: SamplerSettings, engine: str) -> Posterior:
@@ -75,34 +77,37 @@ def sample(spec: Specification, settings: SamplerSettings, engine: str) -> Poste
     from bayes_softmax.inference.nuts import whitened_nuts
 
     prepared = prepare(spec)
-    density, laplace, timings = prepared
+    problem, whitening, timings = prepared
+    density = problem.density
     cores = settings.cores or os.cpu_count() or 1
     start = time.perf_counter()
     thin, reason = 1, ""
     if engine == "auto":
         rng = np.random.default_rng(settings.seed)
         with blas_on_one_thread():
-            suitable, thin, reason = choose(density, laplace, rng, cores)
+            suitable, thin, reason = choose(density, whitening, rng, cores)
         engine, reason = "independence" if suitable else "nuts", f"; {reason}"
         timings["pilot"] = time.perf_counter() - start
     start = time.perf_counter()
     if engine == "independence":
         options = {k: getattr(settings, k) for k in ("draws", "tune", "chains", "seed")}
         with progress_bar(settings.progressbar) as progress:
-            drawn = independence_chains(density, laplace, cores=cores, thin=thin, progress=progress, **options)
+            drawn = independence_chains(density, whitening, cores=cores, thin=thin, progress=progress, **options)
     else:
-        drawn = whitened_nuts(density, laplace, **settings._asdict())
+        drawn = whitened_nuts(density, whitening, **settings._asdict())
     timings["sampling"] = time.perf_counter() - start
-    return _labelled(spec, density, drawn, f"{ENGINE_TITLES[engine]}{reason}", timings)
+    return _labelled(spec, problem, drawn, settings.seed, f"{ENGINE_TITLES[engine]}{reason}", timings)
 
 
 def _labelled(
-    spec: Specification, density: "SoftmaxPosterior", drawn: Draws, engine: str, timings: dict[str, float]
+    spec: Specification, problem: Problem, drawn: Draws, seed: int, engine: str, timings: dict[str, float]
 ) -> Posterior:
-    """Free draws as a posterior of raw coefficients."""
-    shape = drawn.points.shape[:2]
-    raw = density.coordinates.to_raw(drawn.points.reshape(-1, density.dimension))
-    intercept, weights = (a.reshape(*shape, *a.shape[1:]) for a in raw)
+    """Draws of the density as a posterior of raw coefficients."""
+    shape, coordinates = drawn.points.shape[:2], coordinates_of(spec)
+    # A stream of its own: what completes the draws must not repeat what made them.
+    rng = np.random.default_rng([seed, 1])
+    thetas = problem.lift(drawn.points.reshape(-1, problem.density.dimension), rng)
+    intercept, weights = (a.reshape(*shape, *a.shape[1:]) for a in coordinates.to_raw(thetas))
     return _posterior(spec, intercept, weights, drawn._replace(notes=notes_of(spec) + drawn.notes), engine, timings)
 
 
@@ -124,11 +129,11 @@ def sample_laplace(spec: Specification, draws: int, seed: int, progressbar: bool
     """Equal-weight draws from the Laplace approximation, corrected and judged by importance weights."""
     from bayes_softmax.inference.importance import importance_sample, propose
 
-    density, laplace, timings = prepare(spec)
+    problem, whitening, timings = prepare(spec)
     start = time.perf_counter()
     rng = np.random.default_rng(seed)
     with progress_bar(progressbar) as progress:
-        proposals = propose(density, laplace, draws, rng, cores=os.cpu_count() or 1, progress=progress)
+        proposals = propose(problem.density, whitening, draws, rng, cores=os.cpu_count() or 1, progress=progress)
     if proposals.finished < 25:  # too few for a tail to be fitted
         raise KeyboardInterrupt("interrupted before enough draws were weighed")
     found = importance_sample(proposals, proposals.finished, rng)
@@ -138,7 +143,7 @@ def sample_laplace(spec: Specification, draws: int, seed: int, progressbar: bool
         notes = (f"interrupted: {proposals.finished} of {draws} draws were finished",)
         warnings.warn(notes[0], stacklevel=3)
     drawn = Draws(found.points[None], {}, 0, notes)
-    posterior = _labelled(spec, density, drawn, ENGINE_TITLES["laplace"], timings)
+    posterior = _labelled(spec, problem, drawn, seed, ENGINE_TITLES["laplace"], timings)
     if found.pareto_k > RELIABLE_PARETO_K:
         warnings.warn(
             f"laplace() is not reliable here: Pareto k is {found.pareto_k:.2f}, above {RELIABLE_PARETO_K}; "
@@ -150,7 +155,7 @@ def sample_laplace(spec: Specification, draws: int, seed: int, progressbar: bool
         posterior,
         pareto_k=found.pareto_k,
         ess=found.ess,
-        log_evidence=found.log_evidence + density.coordinates.log_jacobian,
+        log_evidence=found.log_evidence + problem.density.coordinates.log_jacobian,
     )
 
 
@@ -172,7 +177,7 @@ def sample_pymc(spec: Specification, settings: SamplerSettings) -> Posterior:
     import pymc as pm
 
     if not spec.priors.is_proper:
-        refuse_improper(spec, solve(density_of(spec), SolverOptions()))
+        refuse_improper(spec, solve(problem_of(spec).density, SolverOptions()))
     options = {k: v for k, v in settings._asdict().items() if v is not None and k not in ("seed", "tune")}
     tune = 1000 if settings.tune is None else settings.tune
     start = time.perf_counter()

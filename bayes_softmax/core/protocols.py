@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from bayes_softmax.core.records import FloatArray, LaplaceApproximation, NativeDensity
+from bayes_softmax.core.records import BlockMetric, FloatArray, NativeDensity, Whitening
 
 
 class LogDensity(Protocol):
@@ -27,6 +27,16 @@ class LogDensity(Protocol):
     @property
     def work(self) -> float:
         """Multiplications of one evaluation, for choosing an engine without timing it."""
+        ...
+
+    @property
+    def hessian_work(self) -> float:
+        """Multiplications of one Hessian, for choosing between Cholesky factors and conjugate gradients."""
+        ...
+
+    @property
+    def definite(self) -> bool:
+        """Whether the Hessian is known to be positive definite everywhere, whatever the responses were."""
         ...
 
     def value(self, theta: FloatArray) -> float:
@@ -53,6 +63,10 @@ class LogDensity(Protocol):
         """Product of ``metric(theta)`` with a vector, as a function; the set-up is paid once."""
         ...
 
-    def native(self, whitening: LaplaceApproximation) -> NativeDensity | None:
-        """C callbacks for the density of ``z`` with ``theta = mode + L^-T z``, or None if there are none."""
+    def block_metric(self, theta: FloatArray) -> BlockMetric | None:
+        """Cheap approximation of ``metric(theta)``, to precondition and to whiten with; None if there is none."""
+        ...
+
+    def native(self, whitening: Whitening) -> NativeDensity | None:
+        """C callbacks for the density of ``z`` with ``theta = mode + T z``, or None if there are none."""
         ...

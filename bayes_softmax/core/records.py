@@ -59,6 +59,34 @@ class LaplaceApproximation(NamedTuple):
     value: float
 
 
+class BlockMetric(NamedTuple):
+    """Positive definite approximation of a metric that is block diagonal once the classes are mixed.
+
+    The free vector is read as ``k`` columns of ``m`` coordinates, ``(k, m)``; where ``joint``, coordinate 0 of each
+    column is its intercept, and the vector holds the ``k`` intercepts first.  With ``mixing`` (k, k) orthonormal the
+    metric is ``(mixing x I) diag(precisions[0], ..., precisions[k-1]) (mixing x I)'``.
+    """
+
+    precisions: FloatArray
+    mixing: FloatArray
+    joint: bool
+
+
+class Whitening(NamedTuple):
+    """Linear change of variables ``theta = mode + T z`` in which a density is near a standard normal.
+
+    ``T`` has the structure of :class:`BlockMetric`: column c of ``theta`` is ``sum_e mixing[c, e] blocks[e] z[e]``,
+    with ``blocks`` (k, m, m) upper triangular.  One block of the full dimension is the Laplace approximation itself.
+    ``log_determinant`` is that of ``T``.
+    """
+
+    mode: FloatArray
+    blocks: FloatArray
+    mixing: FloatArray
+    joint: bool
+    log_determinant: float
+
+
 class NativeDensity(NamedTuple):
     """A density as C callbacks on whitened coordinates, for samplers that run without Python's lock.
 

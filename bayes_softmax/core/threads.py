@@ -1,9 +1,19 @@
-"""BLAS on one thread: chains and blocks run in parallel themselves, and one thread fixes the order of BLAS's sums."""
+"""Threads: BLAS on one, since chains and blocks run in parallel themselves; and functions that release Python's lock.
+
+Work is cut into parts by its size alone, never by the number of cores, so that sums come out the same everywhere.
+"""
 
 import functools
+import itertools
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 
 from threadpoolctl import ThreadpoolController
+
+PART_WORK = 1e6  # multiplications worth a task of their own: about 0.1 ms
+MAX_PARTS = 8
 
 
 @functools.lru_cache(maxsize=1)
@@ -18,3 +28,22 @@ def blas_on_one_thread() -> AbstractContextManager[object]:
     """Context in which BLAS uses one thread."""
     limited: AbstractContextManager[object] = _controller().limit(limits=1, user_api="blas")
     return limited
+
+
+@functools.lru_cache(maxsize=1)
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="bayes_softmax")
+
+
+def ranges(n: int, work: float) -> list[tuple[int, int]]:
+    """Cut ``0 <= i < n`` into consecutive ranges, each worth a task if all of them are ``work`` multiplications."""
+    n_parts = int(min(max(work // PART_WORK, 1), MAX_PARTS, max(n, 1)))
+    bounds = [n * part // n_parts for part in range(n_parts + 1)]
+    return list(itertools.pairwise(bounds))
+
+
+def in_parallel[T](function: Callable[[int, int], T], parts: Sequence[tuple[int, int]]) -> list[T]:
+    """Results of ``function(first, end)`` for each range, in order; ``function`` must release Python's lock."""
+    if len(parts) == 1:
+        return [function(*parts[0])]
+    return list(_pool().map(lambda part: function(*part), parts))

@@ -1,58 +1,58 @@
-r"""The compiled log posterior: value, gradient, many points at once, and C callbacks for samplers.
+r"""The compiled log posterior: value, gradient, and many points at once.
 
 Shapes, fixed here once (all float64, C-contiguous; sums over observations, never means):
 
-=============  ========  ==============================================================
-``Z``          (N, q)    standardised features; column 0 is 1 if there is an intercept
-``YZ``         (K, q)    ``Y'Z``: all the likelihood needs of the responses
-``totals``     (N,)      units per row (weight or count total); (0,) when all are 1
-``offset``     (K, N)    added to the logits; (0, 0) when absent
-``Cb``, ``Cw`` (K, k)    contrasts of intercept (k_b = 0: none) and weights
-``family``...  (rows,)   prior per row: the intercept first (if any), then each feature
-``V``          (K, q)    engine coefficients, class-major
-``theta``      (d,)      ``[k_b intercepts, k_w x p weights]``
-=============  ========  ==============================================================
+=============  =============  =========================================================
+``Z``          (n, q, B)      standardised features in n blocks of B rows, padded with
+                              zeros; feature 0 is 1 if there is an intercept
+``n_obs``                     rows that are not padding, N
+``YZ``         (K, q)         ``Y'Z``: all the likelihood needs of the responses
+``totals``     (n, B)         units per row (weight or count total), zero where padded;
+                              (0, B) when all are 1
+``offset``     (n, K-1, B)    added to the logits, less the last class's; (0, K-1, B)
+                              when absent
+``Cb``, ``Cw`` (K, k)         contrasts of intercept (k_b = 0: none) and weights
+``family``...  (rows,)        prior per row: the intercept first (if any), then each
+                              feature
+``V``          (K, q)         engine coefficients, class-major
+``theta``      (d,)           ``[k_b intercepts, k_w x p weights]``
+=============  =============  =========================================================
 
-Logits of a block of rows are class-major, (K, block): every loop over rows is contiguous and vectorises,
-both products are BLAS calls, and nothing of size N is allocated.  With :math:`\mu_{ki} = n_i p_{ki}`,
+Logits of a block are class-major, (K, B): every loop over rows is contiguous, and nothing of size N is allocated.
+Softmax does not change when the last class's coefficients are taken from all, so only K-1 rows are ever multiplied,
+and the last row of a gradient is minus the sum of the others.  With :math:`\mu_{ki} = n_i p_{ki}`,
 
 .. math:: \log L = \langle V, Y'Z\rangle - \sum_i n_i \log\sum_k e^{\eta_{ki}}, \quad
           \nabla = Y'Z - \mu Z.
 
-A callback and all it calls live in this one file because Numba's disk cache does not see changes in others.
-Fast-math flags leave out reassociation (it costs ``exp`` two digits) and the no-NaN promise.
+Fast-math flags leave out reassociation and the no-NaN promise.
 """
 
-import functools
 import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numba as nb
 import numpy as np
-from llvmlite import ir
-from numba import carray, types
-from numba.extending import intrinsic
 
 from bayes_softmax.core.records import FloatArray, IntArray
+from bayes_softmax.density.simd import FEATURES, MAX_CLASSES, WIDTH, exp_row, logits_tile, products_tile
 
-BLOCK = 512  # rows per block: K x 512 logits stay in the first two cache levels
-STACK = 512  # coefficient rows per block when many parameter vectors are evaluated at once
+# Numba's disk cache sees changes in this file only; what is compiled into it is named by a digest that a test checks.
+COMPILED_WITH = "7045d6aff9ad"
 FLAT, NORMAL, T_SPHERICAL, T_ELEMENTWISE = 0, 1, 2, 3
+STACK = 65536  # coefficients of the points evaluated in one pass over the data: they stay in the second-level cache
+LANES = 8  # products of exponential sums kept side by side, so that one logarithm serves B / 8 rows
 
 _FAST = {"contract", "nsz", "arcp"}
 _options: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": _FAST}
-# Above, 1.5 * 2^52: adding it rounds to an integer that sits in the low bits of the sum.
-_ROUND = 6755399441055744.0
-_LOG2E = 1.4426950408889634
-_LN2_HIGH, _LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
-_UNDERFLOW = -708.0
 
 
 class KernelData(NamedTuple):
-    """Arrays the kernel reads; see the table at the top of the module."""
+    """What the kernel reads; see the table at the top of the module."""
 
     Z: FloatArray
+    n_obs: int
     YZ: FloatArray
     totals: FloatArray
     offset: FloatArray
@@ -64,121 +64,214 @@ class KernelData(NamedTuple):
     centre: FloatArray
 
 
-@intrinsic
-def _bits(typing_context, x):  # type: ignore[no-untyped-def]
-    """The 64 bits of a float as an integer."""
-    return types.int64(types.float64), lambda _c, builder, _s, args: builder.bitcast(args[0], ir.IntType(64))
-
-
-@intrinsic
-def _from_bits(typing_context, n):  # type: ignore[no-untyped-def]
-    """The float with the given 64 bits."""
-    return types.float64(types.int64), lambda _c, builder, _s, args: builder.bitcast(args[0], ir.DoubleType())
-
-
-@intrinsic
-def _pointer(typing_context, address):  # type: ignore[no-untyped-def]
-    """An address as a pointer that ``carray`` accepts."""
-    return (
-        types.voidptr(types.int64),
-        lambda _c, builder, _s, args: builder.inttoptr(args[0], ir.PointerType(ir.IntType(8))),
-    )
+_l1, _l2, _l3, _l4, _l5 = (logits_tile(n) for n in range(1, 6))
+_p1, _p2, _p3, _p4, _p5 = (products_tile(n, FEATURES) for n in range(1, 6))
+_s1, _s2, _s3, _s4, _s5 = (products_tile(n, 1) for n in range(1, 6))
 
 
 @nb.njit(**_options)
-def _exp(x):  # type: ignore[no-untyped-def]
-    """exp(x) for x <= 0: Cody-Waite reduction and a degree-12 Taylor polynomial, relative error below 4e-16."""
-    x = _UNDERFLOW if x < _UNDERFLOW else x  # written so that NaN passes through
-    shifted = x * _LOG2E + _ROUND
-    n = shifted - _ROUND
-    r = (x - n * _LN2_HIGH) - n * _LN2_LOW
-    s = r * (1 / 479001600) + 1 / 39916800
-    s = s * r + 1 / 3628800
-    s = s * r + 1 / 362880
-    s = s * r + 1 / 40320
-    s = s * r + 1 / 5040
-    s = s * r + 1 / 720
-    s = s * r + 1 / 120
-    s = s * r + 1 / 24
-    s = s * r + 1 / 6
-    s = s * r + 0.5
-    s = s * r + 1.0
-    s = s * r + 1.0
-    return s * _from_bits((_bits(shifted) + 1023) << 52)
+def logits(V, Z, L, n):  # type: ignore[no-untyped-def]
+    """``L[:n] = V[:n] Z`` for one block ``Z`` (q, B); ``L`` (>= n, B)."""
+    q, B = Z.shape
+    n_groups, k = -(-n // MAX_CLASSES), 0
+    for group in range(n_groups):
+        size = (n - k) // (n_groups - group)
+        v = V.ctypes.data + 8 * k * q
+        for i in range(0, B, 3 * WIDTH):
+            z, l = Z.ctypes.data + 8 * i, L.ctypes.data + 8 * (k * B + i)
+            if size == 1:
+                _l1(v, q, z, B, l, B, q)
+            elif size == 2:
+                _l2(v, q, z, B, l, B, q)
+            elif size == 3:
+                _l3(v, q, z, B, l, B, q)
+            elif size == 4:
+                _l4(v, q, z, B, l, B, q)
+            else:
+                _l5(v, q, z, B, l, B, q)
+        k += size
 
 
-# Explicit loops instead of array expressions: each of those compiles seconds of shape-error formatting.
 @nb.njit(**_options)
-def _inner(A, B):  # type: ignore[no-untyped-def]
-    """Sum of the products of two matrices of one shape."""
+def _products_group(size, p, Z, G, k, first):  # type: ignore[no-untyped-def]
+    """``size`` rows of :func:`products` from row ``k`` on; ``p`` is the address of the first."""
+    q, B = Z.shape
+    j = first
+    while j < q:
+        z, g = Z.ctypes.data + 8 * j * B, G.ctypes.data + 8 * (k * q + j)
+        if j + FEATURES <= q:
+            if size == 1:
+                _p1(p, B, z, B, g, q, B)
+            elif size == 2:
+                _p2(p, B, z, B, g, q, B)
+            elif size == 3:
+                _p3(p, B, z, B, g, q, B)
+            elif size == 4:
+                _p4(p, B, z, B, g, q, B)
+            else:
+                _p5(p, B, z, B, g, q, B)
+            j += FEATURES
+        else:
+            if size == 1:
+                _s1(p, B, z, B, g, q, B)
+            elif size == 2:
+                _s2(p, B, z, B, g, q, B)
+            elif size == 3:
+                _s3(p, B, z, B, g, q, B)
+            elif size == 4:
+                _s4(p, B, z, B, g, q, B)
+            else:
+                _s5(p, B, z, B, g, q, B)
+            j += 1
+
+
+@nb.njit(**_options)
+def products(P, Z, G, n, symmetric):  # type: ignore[no-untyped-def]
+    """``G[:n] -= P[:n] Z'`` for one block ``Z`` (q, B); ``P`` (>= n, B), ``G`` (>= n, q).
+
+    ``symmetric``: ``G`` is, and only what is needed of its upper triangle is computed.
+    """
+    B = Z.shape[1]
+    n_groups, k = -(-n // MAX_CLASSES), 0
+    for group in range(n_groups):
+        size = (n - k) // (n_groups - group)
+        _products_group(size, P.ctypes.data + 8 * k * B, Z, G, k, k if symmetric else 0)
+        k += size
+
+
+@nb.njit(**_options)
+def workspace(n_rows, B):  # type: ignore[no-untyped-def]
+    """Uninitialised (n_rows, B) doubles that start on a cache line, as rows of a multiple of 8 then do too."""
+    raw = np.empty(n_rows * B + 8)
+    start = -(raw.ctypes.data // 8) % 8
+    return raw[start : start + n_rows * B].reshape(n_rows, B)
+
+
+@nb.njit(**_options)
+def _log_sum(s, lanes):  # type: ignore[no-untyped-def]
+    """Sum of the logarithms of ``s`` (B,), each in [1, K]: by products, K^(B/8) at most."""
+    for l in range(LANES):
+        lanes[l] = 1.0
+    for i in range(0, s.shape[0], LANES):
+        for l in range(LANES):
+            lanes[l] *= s[i + l]
     total = 0.0
-    for k in range(A.shape[0]):
-        for j in range(A.shape[1]):
-            total += A[k, j] * B[k, j]
+    for l in range(LANES):
+        total += math.log(lanes[l])
     return total
 
 
 @nb.njit(**_options)
-def _add(A, factor, B):  # type: ignore[no-untyped-def]
-    """``B += factor A``."""
-    for k in range(A.shape[0]):
-        for j in range(A.shape[1]):
-            B[k, j] += factor * A[k, j]
+def softmax_block(L, work, totals, c, n_out):  # type: ignore[no-untyped-def]
+    """Sum of ``n_i logsumexp_i`` over the first ``c`` rows of a block of logits.
 
-
-@nb.njit(**_options)
-def _copy(A, B):  # type: ignore[no-untyped-def]
-    """``B = A``."""
-    for k in range(A.shape[0]):
-        for j in range(A.shape[1]):
-            B[k, j] = A[k, j]
-
-
-@nb.njit(**_options)
-def _softmax_block(L, totals, m, s, normalise):  # type: ignore[no-untyped-def]
-    """Sum of ``n_i logsumexp_i`` over a block; turns its logits (K, c) into ``n_i p_ki`` in place."""
-    K, c = L.shape
-    for i in range(c):
-        m[i] = L[0, i]
+    The first ``n_out`` rows of ``L`` (K, B) become ``n_i p_ki`` in place, zero where padded.  The logits of the last
+    class are taken as 0.  ``work`` (3, B); ``totals`` (B,), or (0,) when all are 1.
+    """
+    K, B = L.shape
+    last, m, s = L[K - 1], work[0], work[1]
+    for i in range(B):
+        m[i] = 0.0
         s[i] = 0.0
-    for k in range(1, K):
-        for i in range(c):
-            m[i] = L[k, i] if L[k, i] > m[i] else m[i]
+        last[i] = 0.0
+    for k in range(K - 1):
+        row = L[k]
+        for i in range(B):
+            m[i] = m[i] if m[i] >= row[i] else row[i]  # written so that NaN stays
     for k in range(K):
-        for i in range(c):
-            e = _exp(L[k, i] - m[i])
-            L[k, i] = e
-            s[i] += e
+        exp_row(L.ctypes.data + 8 * k * B, m.ctypes.data, s.ctypes.data, B)
     total = 0.0
     if totals.shape[0] > 0:
         for i in range(c):
             total += totals[i] * (m[i] + math.log(s[i]))
+        for i in range(B):
             s[i] = totals[i] / s[i]
     else:
-        product = 1.0  # of 16 sums in [1, K]: one logarithm for 16 rows
-        for i in range(c):
+        for i in range(c, B):
+            m[i] = 0.0
+            s[i] = 1.0
+        total += _log_sum(s, work[2])
+        for i in range(B):
             total += m[i]
-            product *= s[i]
-            if (i & 15) == 15:
-                total += math.log(product)
-                product = 1.0
-        total += math.log(product)
-        for i in range(c):
             s[i] = 1.0 / s[i]
-    if normalise:
-        for k in range(K):
-            for i in range(c):
-                L[k, i] *= s[i]
+        for i in range(c, B):
+            s[i] = 0.0
+    for k in range(n_out):
+        row = L[k]
+        for i in range(B):
+            row[i] *= s[i]
     return total
 
 
 @nb.njit(**_options)
-def _add_offset(L, offset, start, n_classes):  # type: ignore[no-untyped-def]
-    """Add the offset of a block's rows to its logits (n_classes * S, c)."""
+def add_offset(L, offset, block):  # type: ignore[no-untyped-def]
+    """Add the offset of a block's rows to its K-1 logits."""
     if offset.shape[0] > 0:
-        for k in range(L.shape[0]):
+        for k in range(offset.shape[1]):
             for i in range(L.shape[1]):
-                L[k, i] += offset[k % n_classes, start + i]
+                L[k, i] += offset[block, k, i]
+
+
+@nb.njit(**_options)
+def block_totals(totals, block):  # type: ignore[no-untyped-def]
+    """Units of a block's rows (B,), or (0,) when all are 1."""
+    return totals[block] if totals.shape[0] > 0 else np.empty(0)
+
+
+@nb.njit(**_options)
+def differences(V, D):  # type: ignore[no-untyped-def]
+    """``D[k] = V[k] - V[K-1]`` for the first K-1 classes."""
+    K = V.shape[0]
+    for k in range(K - 1):
+        for j in range(V.shape[1]):
+            D[k, j] = V[k, j] - V[K - 1, j]
+
+
+@nb.njit(**_options)
+def close_rows(G):  # type: ignore[no-untyped-def]
+    """Make the last row minus the sum of the others: rows of class gradients sum to zero."""
+    K = G.shape[0]
+    for j in range(G.shape[1]):
+        total = 0.0
+        for k in range(K - 1):
+            total += G[k, j]
+        G[K - 1, j] = -total
+
+
+@nb.njit(**_options)
+def log_likelihood_gradient(data, V, G, first, end):  # type: ignore[no-untyped-def]
+    """Log-likelihood of the blocks ``first <= b < end`` at ``V`` (K, q), without ``<V, Y'Z>``.
+
+    Fills the first K-1 rows of ``G`` (K, q) with its gradient.
+    """
+    K, q = V.shape
+    B = data.Z.shape[2]
+    D, L, work = np.empty((K - 1, q)), workspace(K, B), workspace(3, B)
+    differences(V, D)
+    for k in range(K):
+        for j in range(q):
+            G[k, j] = 0.0
+    value = 0.0
+    for b in range(first, end):
+        Z = data.Z[b]
+        logits(D, Z, L, K - 1)
+        add_offset(L, data.offset, b)
+        value -= softmax_block(L, work, block_totals(data.totals, b), min(B, data.n_obs - b * B), K - 1)
+        products(L, Z, G, K - 1, False)
+    return value
+
+
+@nb.njit(**_options)
+def linear_term(data, V, G):  # type: ignore[no-untyped-def]
+    """``<V, Y'Z>``, with the last class's coefficients taken from all; adds its gradient and closes ``G`` (K, q)."""
+    K, q = V.shape
+    value = 0.0
+    for k in range(K - 1):
+        for j in range(q):
+            value += (V[k, j] - V[K - 1, j]) * data.YZ[k, j]
+            G[k, j] += data.YZ[k, j]
+    close_rows(G)
+    return value
 
 
 @nb.njit(**_options)
@@ -199,7 +292,7 @@ def engine_coefficients(data, theta, V):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(**_options)
-def _free_gradient(data, G, gradient):  # type: ignore[no-untyped-def]
+def free_gradient(data, G, gradient):  # type: ignore[no-untyped-def]
     """Fill the free gradient (d,) from the gradient ``G`` (K, q) in engine coefficients."""
     K, k_b = data.Cb.shape
     k_w, p, first = data.Cw.shape[1], data.centre.shape[0], min(k_b, 1)
@@ -213,26 +306,6 @@ def _free_gradient(data, G, gradient):  # type: ignore[no-untyped-def]
             if contrast != 0.0:
                 for j in range(p):
                     gradient[k_b + c * p + j] += contrast * G[k, first + j]
-
-
-@nb.njit(**_options)
-def log_likelihood_gradient(data, V, G):  # type: ignore[no-untyped-def]
-    """Log-likelihood at ``V`` (K, q); fills ``G`` (K, q) with its gradient."""
-    N, K = data.Z.shape[0], V.shape[0]
-    value = _inner(V, data.YZ)
-    _copy(data.YZ, G)
-    logits, m, s = np.empty(K * BLOCK), np.empty(BLOCK), np.empty(BLOCK)
-    product = np.empty_like(G)
-    for start in range(0, N, BLOCK):
-        Z = data.Z[start : start + BLOCK]
-        c = Z.shape[0]
-        L = logits[: K * c].reshape(K, c)
-        np.dot(V, Z.T, L)
-        _add_offset(L, data.offset, start, K)
-        value -= _softmax_block(L, data.totals[start : start + BLOCK], m, s, True)
-        np.dot(L, Z, product)
-        _add(product, -1.0, G)
-    return value
 
 
 @nb.njit(**_options)
@@ -276,151 +349,30 @@ def log_prior_gradient(data, theta, gradient):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(**_options)
-def log_posterior_gradient(data, theta, gradient):  # type: ignore[no-untyped-def]
-    """Log posterior at ``theta`` (d,) up to a constant; fills ``gradient`` (d,)."""
-    V, G = np.empty_like(data.YZ), np.empty_like(data.YZ)
-    engine_coefficients(data, theta, V)
-    value = log_likelihood_gradient(data, V, G)
-    _free_gradient(data, G, gradient)
-    return value + log_prior_gradient(data, theta, gradient)
-
-
-@nb.njit(**_options)
 def log_posterior_values(data, thetas, out):  # type: ignore[no-untyped-def]
     """Log posterior at many points (S, d), one pass over the data for a stack of them; fills ``out`` (S,)."""
     K, q = data.YZ.shape
-    stack = max(1, STACK // K)
-    unused = np.empty(thetas.shape[1])
-    m, s = np.empty(BLOCK), np.empty(BLOCK)
-    scratch = np.empty(stack * K * BLOCK)
+    B = data.Z.shape[2]
+    stack = max(1, STACK // (K * q))
+    unused, V, G = np.empty(thetas.shape[1]), np.empty((K, q)), np.zeros((K, q))
+    L, work, D = workspace(K, B), workspace(3, B), np.empty((stack, K - 1, q))
     for first in range(0, thetas.shape[0], stack):
         n = min(stack, thetas.shape[0] - first)
-        Vs = np.empty((n * K, q))
         for t in range(n):
-            V = Vs[t * K : (t + 1) * K]
             engine_coefficients(data, thetas[first + t], V)
-            out[first + t] = _inner(V, data.YZ) + log_prior_gradient(data, thetas[first + t], unused)
-        for start in range(0, data.Z.shape[0], BLOCK):
-            Z = data.Z[start : start + BLOCK]
-            c = Z.shape[0]
-            L = scratch[: n * K * c].reshape(n * K, c)
-            np.dot(Vs, Z.T, L)
-            _add_offset(L, data.offset, start, K)
+            differences(V, D[t])
+            out[first + t] = linear_term(data, V, G) + log_prior_gradient(data, thetas[first + t], unused)
+        for b in range(data.Z.shape[0]):
+            totals, c = block_totals(data.totals, b), min(B, data.n_obs - b * B)
             for t in range(n):
-                totals = data.totals[start : start + BLOCK]
-                out[first + t] -= _softmax_block(L[t * K : (t + 1) * K], totals, m, s, False)
-
-
-@nb.njit(**_options)
-def expected_counts(data, V, P):  # type: ignore[no-untyped-def]
-    """Fill ``P`` (K, N) with ``n_i p_ki``; returns the log-likelihood."""
-    N, K = data.Z.shape[0], V.shape[0]
-    value = _inner(V, data.YZ)
-    logits, m, s = np.empty(K * BLOCK), np.empty(BLOCK), np.empty(BLOCK)
-    for start in range(0, N, BLOCK):
-        Z = data.Z[start : start + BLOCK]
-        c = Z.shape[0]
-        L = logits[: K * c].reshape(K, c)
-        np.dot(V, Z.T, L)
-        _add_offset(L, data.offset, start, K)
-        value -= _softmax_block(L, data.totals[start : start + BLOCK], m, s, True)
-        _copy(L, P[:, start : start + c])
-    return value
-
-
-@nb.njit(nogil=True, cache=True, fastmath=_FAST | {"reassoc"})
-def _upper_product(M, z, out):  # type: ignore[no-untyped-def]
-    """``out += M z`` for an upper triangular ``M`` (d, d), reading only its upper half."""
-    for i in range(M.shape[0]):
-        total = 0.0
-        for j in range(i, M.shape[0]):
-            total += M[i, j] * z[j]
-        out[i] += total
-
-
-@nb.njit(**_options)
-def whitened_gradient(data, mode, M, z, out):  # type: ignore[no-untyped-def]
-    """Log posterior at ``mode + M z``, ``M`` upper triangular; fills ``out`` (d,) with ``M' gradient``."""
-    theta, gradient = mode.copy(), np.empty_like(mode)
-    _upper_product(M, z, theta)
-    value = log_posterior_gradient(data, theta, gradient)
-    for j in range(out.shape[0]):
-        out[j] = 0.0
-    for i in range(M.shape[0]):
-        for j in range(i, M.shape[0]):
-            out[j] += M[i, j] * gradient[i]
-    return value
+                logits(D[t], data.Z[b], L, K - 1)
+                add_offset(L, data.offset, b)
+                out[first + t] -= softmax_block(L, work, totals, c, 0)
 
 
 def is_compiled() -> bool:
     """Whether this process or a run before it on this machine has compiled the kernel."""
-    if log_posterior_gradient.signatures:
+    if log_likelihood_gradient.signatures:
         return True
-    folder = Path(log_posterior_gradient._cache.cache_path)
-    return any(folder.glob("kernel.log_posterior_gradient*.nbi"))
-
-
-N_ARRAYS = 12  # mode, M, then the fields of KernelData
-
-
-def pack_pointers(data: KernelData, mode: FloatArray, M: FloatArray) -> IntArray:
-    """Addresses of all arrays, then the sizes, in the order ``_logp`` reads them."""
-    arrays = (mode, M, *data)
-    sizes = (*data.Z.shape, *data.Cb.shape, data.Cw.shape[1], len(data.totals), data.offset.shape[0])
-    return np.array([a.ctypes.data for a in arrays] + list(sizes), dtype=np.int64)
-
-
-@nb.njit(**_options)
-def _vector(address, n):  # type: ignore[no-untyped-def]
-    return carray(_pointer(address), (n,), np.float64)
-
-
-@nb.njit(**_options)
-def _matrix(address, n, m):  # type: ignore[no-untyped-def]
-    return carray(_pointer(address), (n, m), np.float64)
-
-
-def _logp(dimension, z_, out_, value_, user_):  # type: ignore[no-untyped-def]
-    """C callback: the whitened log posterior; returns 0, or 4 (a divergence) where it is not finite."""
-    value = carray(value_, (1,))
-    value[0] = np.nan
-    user = carray(user_, (N_ARRAYS + 7,), np.int64)
-    N, q, K, k_b, k_w = user[12], user[13], user[14], user[15], user[16]
-    n_totals, n_offset = user[17], user[18]
-    p, rows, d = q - min(k_b, 1), q, np.int64(dimension)
-    data = KernelData(
-        _matrix(user[2], N, q),
-        _matrix(user[3], K, q),
-        _vector(user[4], n_totals),
-        _matrix(user[5], n_offset, N if n_offset > 0 else 0),
-        _matrix(user[6], K, k_b),
-        _matrix(user[7], K, k_w),
-        carray(_pointer(user[8]), (rows,), np.int64),
-        _vector(user[9], rows),
-        _vector(user[10], rows),
-        _vector(user[11], p),
-    )
-    mode, M = _vector(user[0], d), _matrix(user[1], d, d)
-    value[0] = whitened_gradient(data, mode, M, carray(z_, (d,)), carray(out_, (d,)))
-    return 0 if np.isfinite(value[0]) else 4
-
-
-def _expand(dimension, size, z_, out_, user_):  # type: ignore[no-untyped-def]
-    """C callback: what is stored of a draw is the whitened point itself."""
-    d = np.int64(dimension)
-    z, out = carray(z_, (d,)), carray(out_, (d,))
-    for j in range(d):
-        out[j] = z[j]
-    return 0
-
-
-@functools.lru_cache(maxsize=1)
-def native_addresses() -> tuple[int, int]:
-    """Addresses of the C callbacks for value with gradient and for storing; compiled at the first call."""
-    double = types.CPointer(types.double)
-    logp = types.int64(types.uint64, double, double, double, types.voidptr)
-    expand = types.int64(types.uint64, types.uint64, double, double, types.voidptr)
-    options = {"cache": True, "error_model": "numpy", "nopython": True}
-    compiled = [nb.cfunc(sig, **options)(f) for sig, f in ((logp, _logp), (expand, _expand))]
-    native_addresses.keep = compiled  # type: ignore[attr-defined]
-    return compiled[0].address, compiled[1].address
+    folder = Path(log_likelihood_gradient._cache.cache_path)
+    return any(folder.glob("kernel.log_likelihood_gradient*.nbi"))

@@ -5,16 +5,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import solve_triangular
+from scipy.linalg import eigh
 
-from bayes_softmax.core.records import FloatArray, LaplaceApproximation, NativeDensity
-from bayes_softmax.density import curvature, kernel
+from bayes_softmax.core.records import BlockMetric, FloatArray, NativeDensity, Whitening
+from bayes_softmax.core.threads import in_parallel, ranges
+from bayes_softmax.density import callbacks, curvature, kernel
+from bayes_softmax.density.packing import aligned, pack_counts, pack_features, pack_rows
 from bayes_softmax.density.prior import PriorCurvature, PriorRows, log_prior_constant, prior_rows
 from bayes_softmax.spec.coding import Coordinates
 from bayes_softmax.spec.design import Design
 from bayes_softmax.spec.priors import PriorTable
 
 COMPILE_NOTICE = "bayes_softmax: compiling the likelihood for this machine (once; later runs load it from disk)"
+# Of the diagonal, added to an approximate precision: directions without data or prior stay where they are.
+RIDGE = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +34,7 @@ class SoftmaxPosterior:
     total_weight: float
     offset_term: float
     log_prior_constant: float
+    definite: bool
 
     @property
     def dimension(self) -> int:
@@ -39,7 +44,13 @@ class SoftmaxPosterior:
     @property
     def work(self) -> float:
         """Multiplications of one evaluation: N q K."""
-        return float(self.data.Z.size * self.data.YZ.shape[0])
+        return float(self.data.n_obs * self.data.YZ.size)
+
+    @property
+    def hessian_work(self) -> float:
+        """Multiplications of one Hessian: N q^2 for each pair of classes, half of them for its symmetry."""
+        K, q = self.data.YZ.shape
+        return 0.25 * float(self.data.n_obs) * q * q * K * (K - 1)
 
     def value(self, theta: FloatArray) -> float:
         """Log posterior at ``theta`` (d,)."""
@@ -47,8 +58,18 @@ class SoftmaxPosterior:
 
     def value_gradient(self, theta: FloatArray) -> tuple[float, FloatArray]:
         """Log posterior and its gradient (d,)."""
-        gradient = np.empty(self.dimension)
-        value = kernel.log_posterior_gradient(self.data, _contiguous(theta), gradient)
+        theta = _contiguous(theta)
+        V, gradient = self._engine(theta), np.empty(self.dimension)
+
+        def part(first: int, end: int) -> tuple[float, FloatArray]:
+            G = np.empty_like(V)
+            return kernel.log_likelihood_gradient(self.data, V, G, first, end), G
+
+        parts = in_parallel(part, self._parts(self.work))
+        G = sum(g for _, g in parts)
+        value = sum(v for v, _ in parts) + kernel.linear_term(self.data, V, G)
+        kernel.free_gradient(self.data, G, gradient)
+        value += kernel.log_prior_gradient(self.data, theta, gradient)
         return value + self.offset_term + self.log_prior_constant, gradient
 
     def values(self, thetas: FloatArray) -> FloatArray:
@@ -74,34 +95,82 @@ class SoftmaxPosterior:
         """Product of the metric at ``theta`` with a vector; each costs about one gradient."""
         P = self._expected_counts(theta)
         prior = PriorCurvature(self._prior_rows, self.coordinates, theta, convex=True)
+        parts = self._parts(self.work)
 
         def product(vector: FloatArray) -> FloatArray:
-            D, out = np.empty_like(self.data.YZ), np.zeros_like(self.data.YZ)
-            kernel.engine_coefficients(self.data, _contiguous(vector), D)
-            curvature.hessian_product(self.data.Z, self.data.totals, P, D, out)
-            return self.coordinates.pull_back(out) + prior @ vector
+            D, image = self._engine(_contiguous(vector)), np.empty(self.dimension)
+
+            def part(first: int, end: int) -> FloatArray:
+                out = np.zeros_like(D)
+                curvature.hessian_product(self.data, P, D, out, first, end)
+                return out
+
+            kernel.free_gradient(self.data, sum(in_parallel(part, parts)), image)
+            return image + prior @ vector
 
         return product
 
-    def native(self, whitening: LaplaceApproximation) -> NativeDensity:
-        """C callbacks for the density of ``z`` with ``theta = mode + L^-T z``."""
-        inverse = solve_triangular(whitening.factor, np.eye(self.dimension), lower=True, trans="T")
-        M, mode = np.ascontiguousarray(inverse), _contiguous(whitening.mode)
-        pointers = kernel.pack_pointers(self.data, mode, M)
-        logp, expand = kernel.native_addresses()
-        return NativeDensity(logp, expand, int(pointers.ctypes.data), (self.data, mode, M, pointers))
+    def block_metric(self, theta: FloatArray) -> BlockMetric | None:
+        r"""Kronecker approximation of the likelihood's curvature, plus the prior.
+
+        With row i's class covariance :math:`S_i`, the sum :math:`\sum_i S_i \otimes z_i z_i'` is approximated by
+        :math:`A \otimes G`, ``A`` the sum of the covariances in free columns and ``G`` the mean of :math:`z_i z_i'`
+        weighted by their traces.  In the eigenvectors of ``A`` it falls into one block per column.
+        """
+        k_b, k_w = self.data.Cb.shape[1], self.data.Cw.shape[1]
+        if k_b not in (0, k_w):  # intercept and weights have different columns
+            return None
+        P, (K, q) = self._expected_counts(theta), self.data.YZ.shape
+
+        def part(first: int, end: int) -> tuple[FloatArray, FloatArray]:
+            G, A = np.zeros((q, q)), np.zeros((K, K))
+            curvature.weighted_gram(self.data, P, G, A, first, end)
+            return G, A
+
+        parts = in_parallel(part, self._parts(0.5 * self.data.n_obs * q * q))
+        G, A = -sum(g for g, _ in parts), sum(a for _, a in parts)
+        G = (np.triu(G) + np.triu(G, 1).T) / max(float(np.trace(A)), np.finfo(float).tiny)
+        spread, mixing = eigh(self.data.Cw.T @ A @ self.data.Cw)
+        prior = PriorCurvature(self._prior_rows, self.coordinates, theta, convex=True).column_matrix()
+        precisions = np.maximum(spread, 0.0)[:, None, None] * G + prior
+        for matrix in precisions:
+            matrix += np.diag(RIDGE * np.diag(matrix) + np.finfo(float).tiny)
+        return BlockMetric(precisions, np.ascontiguousarray(mixing), joint=k_b > 0)
+
+    def native(self, whitening: Whitening) -> NativeDensity:
+        """C callbacks for the density of ``z`` with ``theta = mode + T z``."""
+        pointers = callbacks.pack_pointers(self.data, whitening)
+        logp, expand = callbacks.native_addresses()
+        return NativeDensity(logp, expand, int(pointers.ctypes.data), (self.data, whitening, pointers))
+
+    def _parts(self, work: float) -> list[tuple[int, int]]:
+        """Ranges of blocks to be worked on in parallel."""
+        return ranges(self.data.Z.shape[0], work)
+
+    def _engine(self, theta: FloatArray) -> FloatArray:
+        V = np.empty_like(self.data.YZ)
+        kernel.engine_coefficients(self.data, theta, V)
+        return V
 
     def _expected_counts(self, theta: FloatArray) -> FloatArray:
-        V = np.empty_like(self.data.YZ)
-        kernel.engine_coefficients(self.data, _contiguous(theta), V)
-        P = np.empty((V.shape[0], self.data.Z.shape[0]))
-        kernel.expected_counts(self.data, V, P)
+        V = self._engine(_contiguous(theta))
+        n_blocks, _, B = self.data.Z.shape
+        P = aligned((n_blocks, V.shape[0], B))
+        in_parallel(
+            lambda first, end: curvature.expected_counts(self.data, V, P, first, end), self._parts(0.5 * self.work)
+        )
         return P
 
     def _curvature(self, theta: FloatArray, *, convex: bool) -> FloatArray:
-        K, q = self.data.YZ.shape
+        P, (K, q) = self._expected_counts(theta), self.data.YZ.shape
+
+        def part(first: int, end: int) -> FloatArray:
+            S = np.zeros((K * (K - 1) // 2, q, q))
+            curvature.pair_hessians(self.data, P, S, first, end)
+            return S
+
         H = np.zeros((K, q, K, q))
-        curvature.class_hessian(self.data.Z, self.data.totals, self._expected_counts(theta), H)
+        curvature.assemble(sum(in_parallel(part, self._parts(self.hessian_work))), H)
         prior = PriorCurvature(self._prior_rows, self.coordinates, theta, convex=convex)
         return self.coordinates.pull_back_matrix(H) + prior.matrix()
 
@@ -113,28 +182,46 @@ class SoftmaxPosterior:
 def build_posterior(design: Design, coordinates: Coordinates, priors: PriorTable) -> SoftmaxPosterior:
     """Compose the log posterior and load (the first time on a machine: compile) the kernel."""
     totals = design.totals
-    used = totals > 0  # a row of weight zero says nothing, and the pairwise Hessian divides by the weight
-    Z = design.standardised()
-    offset = np.empty((0, 0))
-    offset_term = 0.0
+    rows = np.flatnonzero(totals > 0)  # a row of weight zero says nothing
+    K = coordinates.n_classes
+    Z = pack_features(design, rows)
+    B = Z.shape[2]
+    offset, offset_term = np.empty((0, K - 1, B)), 0.0
     if design.offset is not None:
-        offset = np.ascontiguousarray(design.offset[used].T)
-        offset_term = float((design.dense_counts() * design.offset).sum())
+        relative = design.offset - design.offset[:, -1:]
+        offset = pack_rows(np.ascontiguousarray(relative[rows, :-1]), B)
+        offset_term = float((design.dense_counts() * relative).sum())
     data = kernel.KernelData(
-        Z=np.ascontiguousarray(Z if used.all() else Z[used]),
-        YZ=np.ascontiguousarray(design.response_times(Z)),
-        totals=np.empty(0) if (totals[used] == 1).all() else np.ascontiguousarray(totals[used]),
+        Z=Z,
+        n_obs=len(rows),
+        YZ=_response_products(Z, pack_counts(design, rows, B)),
+        totals=np.empty((0, B)) if (totals[rows] == 1).all() else pack_rows(totals[rows][:, None], B)[:, 0].copy(),
         offset=offset,
         Cb=np.ascontiguousarray(coordinates.intercept_contrast),
         Cw=np.ascontiguousarray(coordinates.weights_contrast),
         **prior_rows(priors, coordinates)._asdict(),
     )
-    constant = log_prior_constant(priors, coordinates)
-    posterior = SoftmaxPosterior(data, coordinates, design.total_weight, offset_term, constant)
+    intercept_held = priors.flat_intercept is False or bool((design.class_counts() > 0).all())
+    definite = bool((data.family[int(design.has_intercept) :] == kernel.NORMAL).all()) and intercept_held
+    posterior = SoftmaxPosterior(
+        data, coordinates, design.total_weight, offset_term, log_prior_constant(priors, coordinates), definite
+    )
     if not kernel.is_compiled():
         print(COMPILE_NOTICE, file=sys.stderr, flush=True)
-    posterior.value_gradient(np.zeros(posterior.dimension))
     return posterior
+
+
+def _response_products(Z: FloatArray, Y: FloatArray) -> FloatArray:
+    """``Y'Z`` (K, q) of packed counts and features."""
+
+    def part(first: int, end: int) -> FloatArray:
+        out = np.zeros((Y.shape[1], Z.shape[1]))
+        curvature.response_products(Z, Y, out, first, end)
+        return out
+
+    parts = in_parallel(part, ranges(len(Z), float(Z.size * Y.shape[1])))
+    total: FloatArray = -np.sum(parts, axis=0)
+    return total
 
 
 def _contiguous(a: FloatArray) -> FloatArray:

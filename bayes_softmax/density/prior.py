@@ -18,7 +18,6 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.density import kernel
@@ -80,71 +79,84 @@ def _log_normaliser(family: Prior, k: int, *, spherical: bool) -> float:
 class PriorCurvature:
     """Curvature of minus the log prior at a point: ``diag(a) - sum_r b_r b_r'``, seen through the intercept's centring.
 
-    Row ``r`` of ``diagonal`` and ``rank_one`` belongs to a coefficient row; a raw intercept's prior acts on
+    The part of ``a`` and ``b`` of row ``r`` belongs to a coefficient row; a raw intercept's prior acts on
     ``intercept - centre' weights``, so it couples the intercept with the weights of the same free column.
     """
 
     def __init__(self, rows: PriorRows, coordinates: Coordinates, theta: FloatArray, *, convex: bool) -> None:
         self._centre = rows.centre
         self._k_b, self._p = coordinates.n_free_intercept, coordinates.n_features
-        self._positions = self._row_positions(coordinates.weights_contrast.shape[1])
+        self._k_w = int(coordinates.weights_contrast.shape[1])
         self._coupled = bool(rows.centre.any())
-        self._diagonal, self._rank_one = np.zeros_like(theta), np.zeros_like(theta)
-        g = self._centred(theta)
-        for r, position in enumerate(self._positions):
-            family, scale, df = int(rows.family[r]), float(rows.scale[r]), float(rows.df[r])
-            self._diagonal[position], self._rank_one[position] = _row_curvature(
-                g[position], family, scale, df, convex=convex
-            )
+        intercept, weights = self._split(self._centred(theta))
+        first = min(self._k_b, 1)
+        parts = [
+            _row_curvature(g, rows.family[part], rows.scale[part], rows.df[part], convex=convex)
+            for g, part in ((intercept, slice(0, first)), (weights, slice(first, None)))
+        ]
+        self._diagonal, self._rank_one = (np.concatenate([a.ravel(), b.ravel()]) for a, b in zip(*parts, strict=True))
+        self._has_rank_one = bool(self._rank_one.any())
 
     def __matmul__(self, vector: FloatArray) -> FloatArray:
         """Product with a vector (d,)."""
         u = self._centred(vector)
         image = self._diagonal * u
-        if self._rank_one.any():
-            for position in self._positions:
-                b = self._rank_one[position]
-                image[position] -= b * (b @ u[position])
+        if self._has_rank_one:
+            for b, part, out in zip(self._split(self._rank_one), self._split(u), self._split(image), strict=True):
+                out -= b * (b * part).sum(axis=0)
         if self._coupled:
-            weights = image[self._k_b :].reshape(-1, self._p)
-            weights -= np.outer(image[: self._k_b], self._centre)
+            intercept, weights = self._split(image)
+            weights -= np.outer(intercept, self._centre)
         return image
 
     def matrix(self) -> FloatArray:
         """The curvature as a matrix (d, d)."""
-        if self._coupled or self._rank_one.any():
+        if self._coupled or self._has_rank_one:
             return np.stack([self @ unit for unit in np.eye(len(self._diagonal))])
         return np.diag(self._diagonal)
 
-    def _row_positions(self, k_w: int) -> list[NDArray[np.int64]]:
-        """Where the coordinates of each coefficient row stand in the free vector."""
-        weights = self._k_b + np.arange(k_w * self._p).reshape(k_w, self._p)
-        intercept = [np.arange(self._k_b)] if self._k_b else []
-        return intercept + list(weights.T)
+    def column_matrix(self) -> FloatArray:
+        """The curvature of one column of free coordinates (m, m), intercept first, averaged over the columns."""
+        intercept, weights = self._split(self._diagonal)
+        matrix = np.diag(np.concatenate([np.zeros(min(self._k_b, 1)), weights.mean(axis=0)]))
+        if self._k_b:
+            direction = np.concatenate([[1.0], -self._centre])
+            matrix += intercept.mean() * np.outer(direction, direction)
+        return matrix
+
+    def _split(self, vector: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Intercept (k_b, 1) and weights (k_w, p) of a vector, as views."""
+        return vector[: self._k_b, None], vector[self._k_b :].reshape(self._k_w, self._p)
 
     def _centred(self, vector: FloatArray) -> FloatArray:
         """The vector whose intercept is the one its prior is about."""
         if not self._coupled:
             return vector
         out = vector.copy()
-        out[: self._k_b] -= vector[self._k_b :].reshape(-1, self._p) @ self._centre
+        out[: self._k_b] -= vector[self._k_b :].reshape(self._k_w, self._p) @ self._centre
         return out
 
 
 def _row_curvature(
-    g: FloatArray, family: int, scale: float, df: float, *, convex: bool
+    g: FloatArray, family: IntArray, scale: FloatArray, df: FloatArray, *, convex: bool
 ) -> tuple[FloatArray, FloatArray]:
-    """Vectors ``a``, ``b`` of the curvature ``diag(a) - b b'`` of one row; without negative terms if ``convex``."""
+    """Vectors ``a``, ``b`` (k, rows) of the curvature ``diag(a) - b b'`` of each row; no negative terms if ``convex``.
+
+    ``g`` (k, rows) are the free coordinates, ``family``, ``scale``, ``df`` (rows,).
+    """
+    k = g.shape[0]
     inverse = 1.0 / scale**2
-    none = np.zeros_like(g)
-    if family == kernel.FLAT:
-        return none, none
-    if family == kernel.NORMAL:
-        return np.full_like(g, inverse), none
-    if family == kernel.T_ELEMENTWISE:
-        r = g**2 * inverse
-        metric = (df + 1) / (df + r) * inverse
-        return (metric if convex else metric * (df - r) / (df + r)), none
-    k, squared = len(g), float(g @ g) * inverse
-    metric = np.full_like(g, (df + k) / (df + squared) * inverse)
-    return metric, (none if convex else g * (math.sqrt(2 * (df + k)) / (df + squared) * inverse))
+    elementwise, spherical = family == kernel.T_ELEMENTWISE, family == kernel.T_SPHERICAL
+    diagonal = np.where(family == kernel.FLAT, 0.0, inverse) * np.ones_like(g)
+    rank_one = np.zeros_like(g)
+    if elementwise.any():
+        r = (g**2 * inverse)[:, elementwise]
+        nu = df[elementwise]
+        metric = (nu + 1) / (nu + r) * inverse[elementwise]
+        diagonal[:, elementwise] = metric if convex else metric * (nu - r) / (nu + r)
+    if spherical.any():
+        nu, r = df[spherical], (g**2).sum(axis=0)[spherical] * inverse[spherical]
+        diagonal[:, spherical] = (nu + k) / (nu + r) * inverse[spherical]
+        if not convex:
+            rank_one[:, spherical] = g[:, spherical] * (np.sqrt(2 * (nu + k)) / (nu + r) * inverse[spherical])
+    return diagonal, rank_one

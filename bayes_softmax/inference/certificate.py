@@ -5,11 +5,16 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from bayes_softmax.core.protocols import LogDensity
 from bayes_softmax.core.records import FloatArray, Mode, Status
+from bayes_softmax.inference.blocks import preconditioner
+from bayes_softmax.inference.conjugate import conjugate_gradients
 
 GRADIENT_TOLERANCE = 1e-8  # per unit of data, standardised features
 STEP_TOLERANCE = 1e-5  # logits per sd of a feature; near 1 when the optimum is at infinity
 # A pivot this much smaller than its diagonal is rounding: the direction is not determined by the data.
 PIVOT_TOLERANCE = 1e-14
+# Cholesky factors beat conjugate gradients while a Hessian costs less than this many evaluations.
+CHEAP_HESSIAN = 12.0
+STEP_ACCURACY = 0.1  # of a Newton step found by conjugate gradients, relative: it is compared, not taken
 
 
 def newton_step(H: FloatArray, gradient: FloatArray) -> FloatArray | None:
@@ -26,6 +31,22 @@ def newton_step(H: FloatArray, gradient: FloatArray) -> FloatArray | None:
         return None
     step: FloatArray = scale * cho_solve(factor, scale * gradient, check_finite=False)
     return step
+
+
+def cheap_hessian(density: LogDensity) -> bool:
+    """Whether to form Hessians: they are cheap, or only their factor shows whether they are definite."""
+    return not density.definite or density.hessian_work <= CHEAP_HESSIAN * density.work
+
+
+def final_step(density: LogDensity, theta: FloatArray, gradient: FloatArray) -> FloatArray | None:
+    """Newton step at ``theta``, None if the Hessian is not positive definite.
+
+    Where the density says that it is, conjugate gradients find the step without forming a matrix.
+    """
+    if cheap_hessian(density):
+        return newton_step(density.hessian(theta), gradient)
+    solve = preconditioner(density.block_metric(theta))
+    return conjugate_gradients(density.hessian_vector(theta), gradient, STEP_ACCURACY, solve)
 
 
 def certify(
@@ -60,7 +81,7 @@ def certify(
     """
     value, gradient = density.value_gradient(theta)
     gradient_norm = float(np.abs(gradient).max(initial=0.0)) / density.total_weight
-    step = newton_step(density.hessian(theta), gradient)
+    step = final_step(density, theta, gradient)
     if step is None:
         decrement, length = np.nan, np.nan
         status = Status.SINGULAR if gradient_norm <= GRADIENT_TOLERANCE else stopped

@@ -11,12 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import solve_triangular
 from scipy.special import gammaln, logsumexp
 
 from bayes_softmax.core.protocols import LogDensity
-from bayes_softmax.core.records import FloatArray, LaplaceApproximation
+from bayes_softmax.core.records import FloatArray, Whitening
 from bayes_softmax.core.threads import blas_on_one_thread
+from bayes_softmax.inference.blocks import unwhiten
 
 T_SHARE = 0.1
 T_DF = 5.0
@@ -68,7 +68,7 @@ def proposal_log_density(z: FloatArray) -> FloatArray:
 
 def propose(
     density: LogDensity,
-    laplace: LaplaceApproximation,
+    whitening: Whitening,
     n: int,
     rng: np.random.Generator,
     *,
@@ -80,8 +80,7 @@ def propose(
     After Ctrl-C the points evaluated so far are returned (``finished`` of ``n``).
     """
     z = proposal_points(rng, n, density.dimension)
-    solved = solve_triangular(laplace.factor, z.T, lower=True, trans="T").T
-    points = np.ascontiguousarray(laplace.mode + solved)
+    points = unwhiten(whitening, z)
     starts = range(0, n, CHUNK)
     values, finished = np.empty(n), 0
     with blas_on_one_thread(), ThreadPoolExecutor(max(cores, 1)) as pool:
@@ -95,8 +94,7 @@ def propose(
                     progress(finished, n)
         except KeyboardInterrupt:
             pool.shutdown(wait=True, cancel_futures=True)
-    jacobian = float(np.log(np.diag(laplace.factor)).sum())
-    log_weights = values - proposal_log_density(z) - jacobian
+    log_weights = values - proposal_log_density(z) + whitening.log_determinant
     log_weights[~np.isfinite(log_weights)] = -np.inf
     return Proposals(points[:finished], log_weights[:finished], finished)
 

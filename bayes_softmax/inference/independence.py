@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayes_softmax.core.protocols import LogDensity
-from bayes_softmax.core.records import Draws, LaplaceApproximation
+from bayes_softmax.core.records import Draws, Whitening
 from bayes_softmax.inference.importance import Progress, Proposals, acceptance_rate, propose, smooth
 
 PILOT = 1024
@@ -29,7 +29,7 @@ class Choice(NamedTuple):
     reason: str
 
 
-def choose(density: LogDensity, laplace: LaplaceApproximation, rng: np.random.Generator, cores: int) -> Choice:
+def choose(density: LogDensity, whitening: Whitening, rng: np.random.Generator, cores: int) -> Choice:
     """Decide between independence sampling and NUTS, by size and by a pilot of proposals.
 
     An evaluation among many costs a fraction of a NUTS draw, so where the weights are even (k below 0.5, acceptance
@@ -37,7 +37,7 @@ def choose(density: LogDensity, laplace: LaplaceApproximation, rng: np.random.Ge
     """
     if density.work < SMALL_WORK:
         return Choice(False, 1, "a small model")
-    pilot = propose(density, laplace, PILOT, rng, cores=cores)
+    pilot = propose(density, whitening, PILOT, rng, cores=cores)
     _, k = smooth(pilot.log_weights)
     rate = acceptance_rate(pilot.log_weights, rng)
     found = f"a pilot of {PILOT} proposals has Pareto k {k:.2f} and acceptance {rate:.2f}"
@@ -48,7 +48,7 @@ def choose(density: LogDensity, laplace: LaplaceApproximation, rng: np.random.Ge
 
 def independence_chains(
     density: LogDensity,
-    laplace: LaplaceApproximation,
+    whitening: Whitening,
     *,
     draws: int,
     tune: int | None,
@@ -65,7 +65,7 @@ def independence_chains(
     tune = DEFAULT_TUNE if tune is None else tune
     rng = np.random.default_rng(seed)
     length = tune + draws * thin
-    proposals = propose(density, laplace, length * chains, rng, cores=cores, progress=progress)
+    proposals = propose(density, whitening, length * chains, rng, cores=cores, progress=progress)
     finished = (proposals.finished // chains - tune) // thin
     if finished < 1:
         raise KeyboardInterrupt("sampling was interrupted before every chain had a draw after tuning")

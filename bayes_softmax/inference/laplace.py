@@ -4,7 +4,12 @@ import numpy as np
 from scipy.linalg import LinAlgError, cholesky, solve_triangular
 
 from bayes_softmax.core.protocols import LogDensity
-from bayes_softmax.core.records import FloatArray, LaplaceApproximation, Mode
+from bayes_softmax.core.records import FloatArray, LaplaceApproximation, Mode, Whitening
+from bayes_softmax.inference.blocks import block_whitening
+
+# Above, the Hessian's factor (d^3 / 3) and products with it (d^2 a leapfrog) cost more than a block approximation
+# loses in longer trajectories, and d x d numbers begin to count in memory.
+DENSE_DIMENSION = 1500
 
 
 def laplace_approximation(density: LogDensity, mode: Mode) -> LaplaceApproximation:
@@ -28,14 +33,25 @@ def laplace_approximation(density: LogDensity, mode: Mode) -> LaplaceApproximati
     raise ValueError("the Hessian at the mode is not positive definite: some direction is not determined")
 
 
+def laplace_whitening(density: LogDensity, mode: Mode) -> Whitening:
+    """Whiten by the Laplace approximation; in more than 1500 dimensions by a block approximation of the metric."""
+    if density.dimension > DENSE_DIMENSION:
+        metric = density.block_metric(mode.theta)
+        if metric is not None:
+            return block_whitening(mode.theta, metric)
+    factor = laplace_approximation(density, mode).factor
+    inverse = solve_triangular(factor, np.eye(len(factor)), lower=True, trans="T")
+    log_determinant = -float(np.log(np.diag(factor)).sum())
+    return Whitening(mode.theta, np.ascontiguousarray(inverse)[None], np.ones((1, 1)), False, log_determinant)
+
+
+def is_dense(whitening: Whitening) -> bool:
+    """Whether a whitening is the Laplace approximation itself."""
+    return len(whitening.blocks) == 1
+
+
 def covariance(laplace: LaplaceApproximation) -> FloatArray:
     """Covariance ``H^-1`` (d, d)."""
     inverse = solve_triangular(laplace.factor, np.eye(len(laplace.mode)), lower=True)
     product: FloatArray = inverse.T @ inverse
     return product
-
-
-def unwhiten(laplace: LaplaceApproximation, z: FloatArray) -> FloatArray:
-    """Points ``theta = mode + L^-T z`` for whitened points ``z`` (S, d)."""
-    theta: FloatArray = laplace.mode + solve_triangular(laplace.factor, z.T, lower=True, trans="T").T
-    return theta

@@ -10,23 +10,28 @@ import numpy as np
 
 from bayes_softmax.core.protocols import LogDensity
 from bayes_softmax.core.records import FloatArray, Mode, Status
-from bayes_softmax.inference.certificate import certify, newton_step
+from bayes_softmax.inference.blocks import preconditioner
+from bayes_softmax.inference.certificate import certify, cheap_hessian, newton_step
+from bayes_softmax.inference.conjugate import conjugate_gradients
 
 ARMIJO = 1e-4
 VALUE_ROUNDING = 1e-13  # relative noise of a sum of N terms, below which a decrease means nothing
-TARGET = 1e-13  # relative gradient at which further steps only move rounding errors
+TARGET = 1e-13  # gradient per unit of data at which further steps only move rounding errors
+CG_TARGET = 1e-11  # the same where each digit costs conjugate gradients; the certificate asks for 1e-8
 RIDGE = 1e-10  # of the Hessian's diagonal, where it is singular: moves along the directions the data determine
 
 Direction = Callable[[FloatArray, FloatArray], FloatArray | None]
 
 
 def newton(density: LogDensity, start: FloatArray, max_iterations: int = 100) -> Mode:
-    """Maximise by Newton steps from a Cholesky factor of the Hessian.
+    """Maximise by Newton steps: from a Cholesky factor of the Hessian, or as :func:`newton_cg` where that is cheaper.
 
     Where the Hessian is not positive definite (a Student-t prior far from its centre) the metric is used, and where
     that is singular (collinear features) a ridge on it: the probabilities still converge, and the certificate
     says that the coefficients are not determined.
     """
+    if not cheap_hessian(density):
+        return newton_cg(density, start, 2 * max_iterations)
 
     def direction(theta: FloatArray, gradient: FloatArray) -> FloatArray | None:
         H = density.hessian(theta)
@@ -44,20 +49,28 @@ def newton(density: LogDensity, start: FloatArray, max_iterations: int = 100) ->
 def newton_cg(density: LogDensity, start: FloatArray, max_iterations: int = 200) -> Mode:
     """Maximise by Newton steps from truncated conjugate gradients: no matrix is formed until the certificate.
 
-    The inner tolerance follows the gradient (Eisenstat-Walker), so that convergence stays superlinear.
+    The inner tolerance follows the gradient (Eisenstat-Walker), so that convergence stays superlinear.  The
+    preconditioner is made anew while the point still moves: at iterations 0, 1, 3, 7, ...
     """
-    first = [0.0]
+    first, count = [0.0], [0]
+    solve = [preconditioner(None)]
 
     def direction(theta: FloatArray, gradient: FloatArray) -> FloatArray:
         norm = float(np.linalg.norm(gradient))
         first[0] = first[0] or norm
-        product = density.hessian_vector(theta)
-        return _conjugate_gradients(product, gradient, tolerance=min(0.1, (norm / first[0]) ** 0.5))
+        count[0] += 1
+        if count[0] & (count[0] - 1) == 0:
+            solve[0] = preconditioner(density.block_metric(theta))
+        enough = 0.1 * CG_TARGET * density.total_weight / norm
+        tolerance = max(min(0.1, (norm / first[0]) ** 0.5), enough)
+        return conjugate_gradients(density.hessian_vector(theta), gradient, tolerance, solve[0])
 
-    return _ascend(density, start, direction, max_iterations)
+    return _ascend(density, start, direction, max_iterations, CG_TARGET)
 
 
-def _ascend(density: LogDensity, start: FloatArray, direction: Direction, max_iterations: int) -> Mode:
+def _ascend(
+    density: LogDensity, start: FloatArray, direction: Direction, max_iterations: int, target: float = TARGET
+) -> Mode:
     """Steps along ``direction`` until the gradient is rounding, stops shrinking, or the coefficients diverge."""
     theta = start
     value, gradient = density.value_gradient(theta)
@@ -68,7 +81,7 @@ def _ascend(density: LogDensity, start: FloatArray, direction: Direction, max_it
         stalled = stalled + 1 if norm >= 0.5 * best_norm else 0
         best_norm = min(best_norm, norm)
         at_floor = norm <= 1e-10 and stalled >= 2
-        if norm <= TARGET or at_floor:
+        if norm <= target or at_floor:
             return certify(density, theta, iteration, history, stopped=Status.UNBOUNDED)
         history.append(value)
         step = direction(theta, gradient)
@@ -94,25 +107,3 @@ def _line_search(
             return candidate, new_value, new_gradient
         length *= 0.5
     return None
-
-
-def _conjugate_gradients(
-    product: Callable[[FloatArray], FloatArray], gradient: FloatArray, tolerance: float
-) -> FloatArray:
-    """Approximate ``H^-1 gradient``; stops early where ``H`` shows no curvature."""
-    solution = np.zeros_like(gradient)
-    residual, direction = gradient.copy(), gradient.copy()
-    squared = start = float(residual @ residual)
-    for _ in range(min(len(gradient) + 10, 250)):
-        image = product(direction)
-        curvature = float(direction @ image)
-        if curvature <= 1e-16 * squared:
-            return solution if solution.any() else gradient
-        length = squared / curvature
-        solution += length * direction
-        residual -= length * image
-        previous, squared = squared, float(residual @ residual)
-        if squared <= tolerance**2 * start:
-            break
-        direction = residual + (squared / previous) * direction
-    return solution

@@ -1,6 +1,6 @@
 """NUTS on the whitened density, by nutpie.
 
-With ``theta = mode + L^-T z`` the density of ``z`` is near a standard normal, so the trajectories are short and
+With ``theta = mode + T z`` the density of ``z`` is near a standard normal, so the trajectories are short and
 200 tuning steps suffice.  Hoffman and Gelman, *JMLR* 15 (2014); Neal, *Handbook of MCMC* (2011), section 4.1 on
 linear transformations.
 
@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from bayes_softmax.core.protocols import LogDensity
-from bayes_softmax.core.records import Draws, FloatArray, LaplaceApproximation, NativeDensity
+from bayes_softmax.core.records import Draws, FloatArray, NativeDensity, Whitening
 from bayes_softmax.core.threads import blas_on_one_thread
-from bayes_softmax.inference.laplace import unwhiten
+from bayes_softmax.inference.blocks import unwhiten, whiten_gradient
 
 DEFAULT_TUNE = 200  # whitened: only the step size and a nearly unit diagonal are left to learn
 KEPT_STATS = (
@@ -33,7 +33,7 @@ KEPT_STATS = (
 
 def whitened_nuts(
     density: LogDensity,
-    laplace: LaplaceApproximation,
+    whitening: Whitening,
     *,
     draws: int,
     tune: int | None,
@@ -48,8 +48,8 @@ def whitened_nuts(
 
     Parameters
     ----------
-    density, laplace
-        The log density and the normal approximation it is whitened by.
+    density, whitening
+        The log density and the change of variables that makes it nearly a standard normal.
     draws, tune, chains, cores
         As in ``pm.sample``; ``tune=None`` is 200.
     seed
@@ -69,8 +69,8 @@ def whitened_nuts(
     import nutpie
 
     tune = DEFAULT_TUNE if tune is None else tune
-    callbacks = density.native(laplace) if native else None
-    model = _callback_model(density, callbacks) if callbacks else _python_model(density, laplace)
+    callbacks = density.native(whitening) if native else None
+    model = _callback_model(density, callbacks) if callbacks else _python_model(density, whitening)
     options: dict[str, Any] = {} if target_accept is None else {"target_accept": target_accept}
     # Chains run in parallel, so BLAS must not; one thread also fixes the order of its sums.
     with blas_on_one_thread(), warnings.catch_warnings():
@@ -86,10 +86,10 @@ def whitened_nuts(
             save_warmup=False,
             **options,
         )
-    return _collect(tree, laplace, draws=draws, tune=tune)
+    return _collect(tree, whitening, draws=draws, tune=tune)
 
 
-def _collect(tree: Any, laplace: LaplaceApproximation, *, draws: int, tune: int) -> Draws:
+def _collect(tree: Any, whitening: Whitening, *, draws: int, tune: int) -> Draws:
     """Whitened draws of nutpie's result, brought back to free coordinates."""
     z = np.asarray(tree["posterior"]["z"].values, dtype=np.float64)
     finished = int(np.isfinite(z).all(axis=(0, 2)).sum())
@@ -100,7 +100,7 @@ def _collect(tree: Any, laplace: LaplaceApproximation, *, draws: int, tune: int)
         notes = (f"interrupted: {finished} of {draws} draws per chain were finished",)
         warnings.warn(notes[0], stacklevel=4)
     z = z[:, :finished]
-    theta = unwhiten(laplace, z.reshape(-1, z.shape[2])).reshape(z.shape)
+    theta = unwhiten(whitening, z.reshape(-1, z.shape[2])).reshape(z.shape)
     stats = tree["sample_stats"]
     kept = {name: np.asarray(stats[name].values)[:, :finished] for name in KEPT_STATS if name in stats}
     return Draws(theta, kept, tune, notes)
@@ -143,18 +143,17 @@ def _callback_model(density: LogDensity, callbacks: NativeDensity) -> Any:
     return WhitenedModel(dims={"z": ("coordinate",)})
 
 
-def _python_model(density: LogDensity, laplace: LaplaceApproximation) -> Any:
+def _python_model(density: LogDensity, whitening: Whitening) -> Any:
     """The density through nutpie's public interface for Python functions."""
     from nutpie.compiled_pyfunc import from_pyfunc
-    from scipy.linalg import solve_triangular
 
     d = density.dimension
 
     def logp(z: FloatArray) -> tuple[float, FloatArray]:
-        value, gradient = density.value_gradient(unwhiten(laplace, z[None])[0])
+        value, gradient = density.value_gradient(unwhiten(whitening, z[None])[0])
         if not np.isfinite(value):
             return -np.inf, np.zeros(d)
-        return value, solve_triangular(laplace.factor, gradient, lower=True)
+        return value, whiten_gradient(whitening, gradient)
 
     return from_pyfunc(
         ndim=d,

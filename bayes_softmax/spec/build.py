@@ -1,5 +1,6 @@
 """From what the user hands over to a checked :class:`Design` and the :class:`Schema` that reads new data."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -109,7 +110,8 @@ def _assemble(
     if not used.any():
         raise ValueError("y: all counts are zero; at least one observation is needed")
     X, names = _drop_constant(X, names, used, options.constant, has_intercept=encoder.has_intercept)
-    standardisation = standardise(X[used], totals[used], names, has_intercept=encoder.has_intercept)
+    rows, row_totals = (X, totals) if used.all() else (X[used], totals[used])
+    standardisation = standardise(rows, row_totals, names, has_intercept=encoder.has_intercept)
     if not names and not encoder.has_intercept:
         raise ValueError("the model has neither features nor an intercept: there is nothing to estimate")
     offset = None if options.offset is None else read_offset(options.offset, data, len(X), response.classes)
@@ -217,9 +219,9 @@ def _feature_names(X: Any, feature_names: Sequence[str] | None) -> tuple[str, ..
         names = tuple(feature_names) if feature_names is not None else tuple(f"x{j}" for j in range(shape[1]))
         if len(names) != shape[1]:
             raise ValueError(f"feature_names has {len(names)} names, but X has {shape[1]} columns")
-    for name in names:
-        if names.count(name) > 1:
-            raise ValueError(f"feature_names: {name!r} stands there {names.count(name)} times; names must be unique")
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise ValueError(f"feature_names: {name!r} stands there {count} times; names must be unique")
         if name == "intercept":
             raise ValueError("feature_names: 'intercept' is the name of the intercept; rename the column")
     return names

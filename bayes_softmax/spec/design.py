@@ -6,10 +6,13 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bayes_softmax.core.records import FloatArray, IntArray
 
 Label = Hashable
+
+MOMENT_ROWS = 4096  # rows whose sums are formed at once: they stay in the second-level cache
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,11 @@ class Design:
 
     def class_counts(self) -> FloatArray:
         """(K,) observed units of each class."""
-        return self.response_times(np.ones((self.n_obs, 1)))[:, 0]
+        if self.response.codes is None:
+            totals: FloatArray = self.dense_counts().sum(axis=0)
+            return totals
+        counted = np.bincount(self.response.codes, weights=self.weights, minlength=self.n_classes)
+        return counted.astype(np.float64)
 
     def dense_counts(self) -> FloatArray:
         """(N, K) weighted counts; for labels, the weight in the observed class."""
@@ -122,18 +129,6 @@ class Design:
         dense = np.zeros((self.n_obs, self.n_classes))
         dense[np.arange(self.n_obs), self.response.codes] = self.totals
         return dense
-
-    def response_times(self, A: FloatArray) -> FloatArray:
-        """``Y'A`` (K, m) for the weighted responses Y (N, K), without building Y for labels."""
-        if self.response.codes is None:
-            return self.dense_counts().T @ A
-        scaled = A if self.weights is None else A * self.weights[:, None]
-        out = np.zeros((self.n_classes, A.shape[1]))
-        order = np.argsort(self.response.codes, kind="stable")
-        bounds = np.searchsorted(self.response.codes[order], np.arange(self.n_classes + 1))
-        for k in range(self.n_classes):
-            out[k] = scaled[order[bounds[k] : bounds[k + 1]]].sum(axis=0)
-        return out
 
     def standardised(self) -> FloatArray:
         """(N, q) internal features, with a first column of ones if there is an intercept."""
@@ -157,10 +152,7 @@ def standardise(
 
     Without an intercept nothing is centred, and a constant column is allowed: its size is its scale.
     """
-    mean = np.average(X, axis=0, weights=weights) if X.size else np.zeros(X.shape[1])
-    centred = X - mean
-    sd = np.sqrt(np.average(centred**2, axis=0, weights=weights)) if X.size else np.ones(X.shape[1])
-    constant = np.ptp(X, axis=0) == 0 if X.size else np.zeros(X.shape[1], dtype=bool)
+    mean, sd, constant = _moments(X, weights)
     # Rounding in the mean leaves an sd of about eps |mean| in a column that carries no information.
     constant |= sd <= 4 * np.finfo(float).eps * np.abs(mean)
     if has_intercept:
@@ -173,3 +165,26 @@ def standardise(
     for j in np.flatnonzero(constant & (mean == 0)).tolist():
         raise ValueError(f"X: column {feature_names[j]!r} is zero in every row; remove it, or pass constant='drop'")
     return Standardisation(np.zeros_like(mean), np.where(constant, np.abs(mean), sd))
+
+
+def _moments(X: FloatArray, weights: FloatArray | None) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:
+    """Weighted mean, sd (ddof 0) and constancy of each column, block by block: no copy of the data."""
+    N, p = X.shape
+    if not X.size:
+        return np.zeros(p), np.ones(p), np.zeros(p, dtype=bool)
+    w = np.ones(N) if weights is None else weights
+    total = w.sum()
+    shift = X[0]  # sums of small differences keep their digits where the mean is far from zero
+    differs, sums, squares = np.zeros(p, dtype=bool), np.zeros(p), np.zeros(p)
+    blocks = [slice(start, start + MOMENT_ROWS) for start in range(0, N, MOMENT_ROWS)]
+    for block in blocks:
+        shifted = X[block] - shift
+        sums += w[block] @ shifted
+        differs |= shifted.any(axis=0)
+    centre = sums / total
+    for block in blocks:
+        centred = X[block] - shift
+        centred -= centre
+        np.square(centred, out=centred)
+        squares += w[block] @ centred
+    return shift + centre, np.sqrt(squares / total), ~differs

@@ -137,7 +137,11 @@ def autoscaled_prior(X: FloatArray, scale: FloatArray) -> tuple[Normal, ...]:
     """
     shared = DEFAULT_TOTAL_SCALE / np.sqrt(max(X.shape[1], 1))
     sd = scale.copy()
-    for j, column in enumerate(X.T):
+    few = X[:: max(len(X) // 64, 1)]  # most columns show a third value among a few rows
+    for j in range(X.shape[1]):
+        if len(np.unique(few[:, j])) > 2:
+            continue
+        column = X[:, j]
         low, high = column.min(), column.max()
         if bool(((column == low) | (column == high)).all()):
             sd[j] = max(sd[j], BINARY_SD_FLOOR * float(high - low))
@@ -156,8 +160,10 @@ def resolve_priors(
 ) -> PriorTable:
     """Turn the ``prior`` and ``intercept_prior`` arguments into one family per feature."""
     chosen = _per_feature(prior, feature_names)
-    defaults = autoscaled_prior(X, scale)
-    weights = tuple(c if c is not None else d for c, d in zip(chosen, defaults, strict=True))
+    weights = tuple(c for c in chosen if c is not None)
+    if len(weights) < len(chosen):
+        defaults = autoscaled_prior(X, scale)
+        weights = tuple(c if c is not None else d for c, d in zip(chosen, defaults, strict=True))
     if intercept_prior is not None and not isinstance(intercept_prior, Prior):
         raise TypeError(f"intercept_prior={intercept_prior!r} must be Normal, StudentT, Flat or None")
     if not has_intercept and intercept_prior is not None:

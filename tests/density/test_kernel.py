@@ -6,8 +6,11 @@ import pytest
 from numpy.testing import assert_allclose
 
 import bayes_softmax as bs
-from bayes_softmax.density import kernel
+from bayes_softmax.core.threads import MAX_PARTS, PART_WORK, ranges
+from bayes_softmax.density import simd
+from bayes_softmax.density.packing import BLOCK_ROWS, aligned, block_rows, pack_rows
 from bayes_softmax.density.posterior import SoftmaxPosterior
+from bayes_softmax.inference.blocks import vector
 from tests.cases import build
 from tests.conftest import simulate
 
@@ -61,15 +64,91 @@ def test_many_points_at_once_equal_one_at_a_time(case: tuple[str, str, str, str]
     assert_allclose(density.values(thetas)[::50], [density.value_gradient(t)[0] for t in thetas[::50]], rtol=1e-13)
 
 
-def test_kernel_equals_textbook_over_several_blocks() -> None:
-    """More rows than a block, so that the last one is shorter."""
-    X, y = simulate(2 * kernel.BLOCK + 37, 4, 5)
+@pytest.mark.parametrize("n_classes", range(2, 13))
+@pytest.mark.parametrize("n_features", [1, 2, 3, 4, 8, 13])
+def test_every_size_of_tile_equals_the_textbook(n_classes: int, n_features: int) -> None:
+    """Several blocks, the last one short; classes and features that leave every remainder."""
+    X, y = simulate(BLOCK_ROWS[0] + 37, n_features, n_classes)
     model = bs.SoftmaxRegression(X, y, prior=bs.Normal(1.0))
+    assert_equals_textbook(model, X, y)
+
+
+@pytest.mark.parametrize("n_obs", [1, 23, 24, 25, 72, 120, 121, 264, 265, 30_000])
+def test_every_number_of_rows_equals_the_textbook(n_obs: int) -> None:
+    """One block or many, padded or not, in one part or several."""
+    X = np.random.default_rng(n_obs).normal(size=(n_obs, 17))
+    y = np.random.default_rng(1).integers(3, size=n_obs)
+    model = bs.SoftmaxRegression(X, y, prior=bs.Normal(1.0), classes=[0, 1, 2], intercept=False)
+    assert_equals_textbook(model, X, y)
+
+
+def assert_equals_textbook(model: bs.SoftmaxRegression, X: np.ndarray, y: np.ndarray) -> None:
     density = model.log_density
     theta = np.random.default_rng(0).normal(size=density.dimension)
     intercept, weights = (a[0] for a in density.coordinates.to_raw(theta[None]))
     expected = bs.log_likelihood(intercept + X @ weights, y)
-    assert_allclose(density.value(theta) - density.log_prior(theta), expected, rtol=1e-13)
+    assert_allclose(density.value(theta) - density.log_prior(theta), expected, rtol=1e-12)
+    Z = model.design.standardised()
+    engine = density.coordinates.to_engine(theta[None])[0]
+    gradient = density.coordinates.pull_back(-len(y) * bs.cross_entropy_gradient(Z, engine.T, y).T)
+    value, found = density.value_gradient(theta)
+    prior = found - gradient  # N(0, sd) on raw weights: a gradient that does not depend on the data
+    assert_allclose(value, density.value(theta), rtol=1e-13)
+    without = bs.SoftmaxRegression(
+        X, y, prior=bs.Normal(1e9), classes=model.classes, intercept=bool(model.design.has_intercept)
+    )
+    _, bare = without.log_density.value_gradient(theta)
+    k_b = density.coordinates.n_free_intercept
+    scale = np.abs(gradient).max() + 1
+    assert_allclose(bare[k_b:], gradient[k_b:], atol=1e-11 * scale)
+    assert np.isfinite(prior).all()
+
+
+def test_work_is_cut_by_its_size_alone() -> None:
+    assert ranges(40, 0.5 * PART_WORK) == [(0, 40)]
+    assert ranges(40, 2.5 * PART_WORK) == [(0, 20), (20, 40)]
+    assert ranges(3, 100 * PART_WORK) == [(0, 1), (1, 2), (2, 3)]
+    parts = ranges(1001, 100 * PART_WORK)
+    assert len(parts) == MAX_PARTS
+    assert [first for first, _ in parts[1:]] == [end for _, end in parts[:-1]]
+
+
+def test_packing_keeps_every_row_on_a_cache_line() -> None:
+    A = np.arange(300.0 * 5).reshape(300, 5)
+    for B in BLOCK_ROWS:
+        packed = pack_rows(A, B)
+        assert packed.ctypes.data % 64 == 0
+        assert (packed.strides[1] // 64) % 2 == 1  # an odd number of lines: features spread over the cache's sets
+        assert_allclose(packed.transpose(0, 2, 1).reshape(-1, 5)[:300], A)
+        assert packed.sum() == A.sum()
+    assert aligned((2, 3)).ctypes.data % 64 == 0
+    assert block_rows(10, 5) == 24
+    assert block_rows(100_000, 21) == 264
+    assert block_rows(100_000, 5000) == 24
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        ("normal", "normal", "zero-sum", "labels"),
+        ("student", "student", "reference", "labels"),
+        ("default", "default", "zero-sum", "no intercept"),
+        ("normal", "normal", "full", "uncentred"),
+    ],
+    ids=ids,
+)
+def test_block_metric_is_exact_where_all_rows_are_alike(case: tuple[str, str, str, str]) -> None:
+    """At zero coefficients every row has the same class covariance, so the Kronecker form is the metric itself."""
+    density = density_of(case)
+    theta = np.zeros(density.dimension)
+    metric = density.block_metric(theta)
+    assert metric is not None
+    dense = np.zeros((density.dimension,) * 2)
+    k, m = metric.precisions.shape[:2]
+    for e in range(k):
+        lifted = vector((metric.mixing[:, e][:, None] * np.eye(m)[:, None, :]).reshape(m, k, m), joint=metric.joint)
+        dense += lifted.T @ metric.precisions[e] @ lifted
+    assert_allclose(dense, density.metric(theta), rtol=1e-7, atol=1e-7 * np.abs(dense).max())
 
 
 @pytest.mark.parametrize("size", [1e3, 1e5])
@@ -90,20 +169,19 @@ def test_extreme_logits_are_finite_and_exact(size: float) -> None:
 
 def test_exponential_is_accurate_to_rounding() -> None:
     @nb.njit
-    def over(x, out):  # type: ignore[no-untyped-def]
-        for i in range(len(x)):
-            out[i] = kernel._exp(x[i])
+    def over(x, m, s):  # type: ignore[no-untyped-def]
+        simd.exp_row(x.ctypes.data, m.ctypes.data, s.ctypes.data, x.shape[0])
 
-    x = -np.concatenate([np.linspace(0, 1, 50_001), np.random.default_rng(0).uniform(0, 700, 50_000)])
-    out = np.empty_like(x)
-    over(x, out)
-    assert np.abs(out / np.exp(x) - 1).max() < 1e-15
-    special = np.array([0.0, -1e9, -np.inf, np.nan])
-    out = np.empty(4)
-    over(special, out)
-    assert out[0] == 1.0
-    assert out[1] == out[2] < 1e-300
-    assert np.isnan(out[3])
+    x = -np.concatenate([np.linspace(0, 1, 50_000), np.random.default_rng(0).uniform(0, 700, 50_000)])
+    out, total = x + 3.0, np.ones_like(x)
+    over(out, np.full_like(x, 3.0), total)
+    assert np.abs(out / np.exp((x + 3.0) - 3.0) - 1).max() < 4e-16
+    assert_allclose(total, 1 + out, rtol=1e-15)
+    special = np.array([0.0, -1e9, -np.inf, np.nan] * 2)
+    over(special, np.zeros(8), np.zeros(8))
+    assert special[0] == 1.0
+    assert special[1] == special[2] < 1e-300
+    assert np.isnan(special[3])
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

@@ -27,6 +27,14 @@ class Gaussian(NamedTuple):
     def work(self) -> float:
         return float(self.precision.size)
 
+    @property
+    def hessian_work(self) -> float:
+        return self.work
+
+    @property
+    def definite(self) -> bool:
+        return True
+
     def value(self, theta: np.ndarray) -> float:
         return float(-0.5 * (theta - self.mean) @ self.precision @ (theta - self.mean))
 
@@ -44,6 +52,9 @@ class Gaussian(NamedTuple):
 
     def hessian_vector(self, theta: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
         return lambda v: self.precision @ v
+
+    def block_metric(self, theta: np.ndarray) -> None:
+        return None
 
     def native(self, whitening: object) -> None:
         return None

@@ -16,14 +16,14 @@ from bayes_softmax.inference.importance import (
     smooth,
 )
 from bayes_softmax.inference.independence import choose, independence_chains
-from bayes_softmax.inference.laplace import laplace_approximation
+from bayes_softmax.inference.laplace import laplace_whitening
 from bayes_softmax.inference.newton import newton
 from tests.conftest import simulate
 from tests.inference.gaussian import Gaussian
 
 
 def approximation(density: object):  # type: ignore[no-untyped-def]
-    return laplace_approximation(density, newton(density, np.zeros(density.dimension)))  # type: ignore[attr-defined,arg-type]
+    return laplace_whitening(density, newton(density, np.zeros(density.dimension)))  # type: ignore[attr-defined,arg-type]
 
 
 def test_mixture_density_integrates_to_one() -> None:

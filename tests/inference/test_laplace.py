@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from bayes_softmax.inference.laplace import covariance, laplace_approximation, unwhiten
+from bayes_softmax.inference.blocks import unwhiten
+from bayes_softmax.inference.laplace import covariance, laplace_approximation, laplace_whitening
 from bayes_softmax.inference.newton import newton
 from tests.inference.gaussian import Gaussian
 
@@ -18,9 +19,10 @@ def test_exact_on_a_gaussian() -> None:
 
 def test_unwhitened_points_have_the_covariance() -> None:
     target = Gaussian.random(4)
-    laplace = laplace_approximation(target, newton(target, np.zeros(4)))
-    steps = unwhiten(laplace, np.eye(4)) - laplace.mode
+    whitening = laplace_whitening(target, newton(target, np.zeros(4)))
+    steps = unwhiten(whitening, np.eye(4)) - whitening.mode
     assert_allclose(steps.T @ steps, np.linalg.inv(target.precision), atol=1e-12)
+    assert_allclose(2 * whitening.log_determinant, -np.linalg.slogdet(target.precision)[1], rtol=1e-12)
 
 
 def test_a_direction_without_curvature_is_refused() -> None:

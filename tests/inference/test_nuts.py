@@ -10,7 +10,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import bayes_softmax as bs
 from bayes_softmax.core.records import Draws
-from bayes_softmax.inference.laplace import laplace_approximation, unwhiten
+from bayes_softmax.inference.blocks import block_whitening, unwhiten, whiten_gradient
+from bayes_softmax.inference.laplace import laplace_whitening
 from bayes_softmax.inference.newton import newton
 from bayes_softmax.inference.nuts import whitened_nuts
 from tests.conftest import simulate
@@ -22,8 +23,8 @@ SETTINGS = {
 
 
 def sample(density: object, **changes: object) -> Draws:
-    laplace = laplace_approximation(density, newton(density, np.zeros(density.dimension)))  # type: ignore[attr-defined,arg-type]
-    return whitened_nuts(density, laplace, **(SETTINGS | changes))  # type: ignore[arg-type]
+    whitening = laplace_whitening(density, newton(density, np.zeros(density.dimension)))  # type: ignore[attr-defined,arg-type]
+    return whitened_nuts(density, whitening, **(SETTINGS | changes))  # type: ignore[arg-type]
 
 
 def softmax_density() -> object:
@@ -59,24 +60,29 @@ def test_same_seed_same_draws_whatever_the_cores(native: bool) -> None:
     assert (sample(density, cores=2, seed=4, **changes).points != one).any()
 
 
-def test_callback_reports_nan_and_never_a_stale_value() -> None:
-    density = softmax_density()
-    laplace = laplace_approximation(density, newton(density, np.zeros(density.dimension)))  # type: ignore[arg-type,attr-defined]
-    native = density.native(laplace)  # type: ignore[attr-defined]
-    d = density.dimension  # type: ignore[attr-defined]
+@pytest.mark.parametrize("structure", ["dense", "blocks", "blocks without intercept"])
+def test_callback_equals_the_density_and_reports_nan(structure: str) -> None:
+    X, y = simulate(120, 3, 4)
+    density = bs.SoftmaxRegression(X, y, intercept=structure != "blocks without intercept").log_density
+    mode = newton(density, np.zeros(density.dimension))
+    metric = density.block_metric(mode.theta)
+    assert metric is not None
+    whitening = laplace_whitening(density, mode) if structure == "dense" else block_whitening(mode.theta, metric)
+    native = density.native(whitening)
+    d = density.dimension
     double = ctypes.POINTER(ctypes.c_double)
     call = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_uint64, double, double, double, ctypes.c_void_p)(
         native.logp_address
     )
-    z, gradient, value = np.full(d, 0.1), np.empty(d), np.array([123.0])
+    z, gradient, value = np.random.default_rng(0).normal(size=d), np.empty(d), np.array([123.0])
 
     def evaluate() -> int:
         return int(call(d, *(a.ctypes.data_as(double) for a in (z, gradient, value)), native.user_address))
 
     assert evaluate() == 0
-    expected = density.value_gradient(unwhiten(laplace, z[None])[0])  # type: ignore[attr-defined]
-    constant = density.offset_term + density.log_prior_constant  # type: ignore[attr-defined]
-    assert_allclose(value[0] + constant, expected[0], rtol=1e-13)
+    expected = density.value_gradient(unwhiten(whitening, z[None])[0])
+    assert_allclose(value[0] + density.offset_term + density.log_prior_constant, expected[0], rtol=1e-13)
+    assert_allclose(gradient, whiten_gradient(whitening, expected[1]), rtol=1e-10, atol=1e-10)
     for bad in (np.nan, np.inf, -np.inf):
         z[0] = bad
         assert evaluate() != 0

@@ -1,0 +1,154 @@
+"""The log posterior as C callbacks on whitened coordinates, for samplers that run without Python's lock.
+
+A sampler hands over addresses: of the point, of where gradient and value go, and of a table with the addresses and
+sizes of all arrays (:func:`pack_pointers`).
+"""
+
+import functools
+from typing import Any
+
+import numba as nb
+import numpy as np
+from numba import carray, types
+
+from bayes_softmax.core.records import IntArray, Whitening
+from bayes_softmax.density.kernel import (
+    KernelData,
+    engine_coefficients,
+    free_gradient,
+    linear_term,
+    log_likelihood_gradient,
+    log_prior_gradient,
+)
+from bayes_softmax.density.simd import pointer
+
+COMPILED_WITH = "b2532f73a2f6"  # as in kernel.py
+_FAST = {"contract", "nsz", "arcp"}
+_options: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": _FAST}
+
+
+@nb.njit(nogil=True, cache=True, fastmath=_FAST | {"reassoc"})
+def _upper_product(M, z, out):  # type: ignore[no-untyped-def]
+    """``out = M z`` for an upper triangular ``M`` (m, m), reading only its upper half."""
+    for i in range(M.shape[0]):
+        row, total = M[i], 0.0
+        for j in range(i, M.shape[0]):
+            total += row[j] * z[j]
+        out[i] = total
+
+
+@nb.njit(**_options)
+def _transposed_product(M, y, out):  # type: ignore[no-untyped-def]
+    """``out = M' y`` for an upper triangular ``M`` (m, m), reading only its upper half."""
+    for j in range(out.shape[0]):
+        out[j] = 0.0
+    for i in range(M.shape[0]):
+        row, factor = M[i], y[i]
+        for j in range(i, M.shape[0]):
+            out[j] += row[j] * factor
+
+
+@nb.njit(inline="always", **_options)  # its one caller is a callback: not compiled twice
+def whitened_gradient(data, mode, blocks, mixing, joint, z, out):  # type: ignore[no-untyped-def]
+    """Log posterior at ``mode + T z``; fills ``out`` (d,) with ``T' gradient``.
+
+    ``T`` is as in ``core.records.Whitening``: coordinate j of column c of ``theta`` is
+    ``sum_e mixing[c, e] (blocks[e] z[e])_j``; ``joint`` is 1 where coordinate 0 of a column is its intercept.
+    """
+    k, m = blocks.shape[0], blocks.shape[1]
+    theta, gradient, column = mode.copy(), np.empty_like(mode), np.empty(m)
+    for e in range(k):
+        _upper_product(blocks[e], z[e * m : (e + 1) * m], column)
+        for c in range(k):
+            if joint == 1:
+                theta[c] += mixing[c, e] * column[0]
+            for j in range(joint, m):
+                theta[joint * k + c * (m - joint) + j - joint] += mixing[c, e] * column[j]
+    V, G = np.empty_like(data.YZ), np.empty_like(data.YZ)
+    engine_coefficients(data, theta, V)
+    value = log_likelihood_gradient(data, V, G, 0, data.Z.shape[0])
+    value += linear_term(data, V, G)
+    free_gradient(data, G, gradient)
+    value += log_prior_gradient(data, theta, gradient)
+    for e in range(k):
+        for j in range(m):
+            column[j] = 0.0
+        for c in range(k):
+            if joint == 1:
+                column[0] += mixing[c, e] * gradient[c]
+            for j in range(joint, m):
+                column[j] += mixing[c, e] * gradient[joint * k + c * (m - joint) + j - joint]
+        _transposed_product(blocks[e], column, out[e * m : (e + 1) * m])
+    return value
+
+
+def pack_pointers(data: KernelData, whitening: Whitening) -> IntArray:
+    """Addresses of all arrays, then the sizes, in the order ``_logp`` reads them."""
+    arrays = [a for a in data if isinstance(a, np.ndarray)]
+    addresses = [a.ctypes.data for a in (*arrays, whitening.mode, whitening.blocks, whitening.mixing)]
+    sizes = [*data.Z.shape, data.n_obs, *data.Cb.shape, data.Cw.shape[1], len(data.totals), len(data.offset)]
+    return np.array([*addresses, *sizes, *whitening.blocks.shape[:2], int(whitening.joint)], dtype=np.int64)
+
+
+@nb.njit(**_options)
+def _vector(address, n):  # type: ignore[no-untyped-def]
+    return carray(pointer(address), (n,), np.float64)
+
+
+@nb.njit(**_options)
+def _matrix(address, n, m):  # type: ignore[no-untyped-def]
+    return carray(pointer(address), (n, m), np.float64)
+
+
+@nb.njit(**_options)
+def _cube(address, n, m, l):  # type: ignore[no-untyped-def]
+    return carray(pointer(address), (n, m, l), np.float64)
+
+
+def _logp(dimension, z_, out_, value_, user_):  # type: ignore[no-untyped-def]
+    """C callback: the whitened log posterior; returns 0, or 4 (a divergence) where it is not finite."""
+    value = carray(value_, (1,))
+    value[0] = np.nan
+    user = carray(user_, (25,), np.int64)
+    n, q, B, n_obs = user[13], user[14], user[15], user[16]
+    K, k_b, k_w, n_totals, n_offset = user[17], user[18], user[19], user[20], user[21]
+    k, m, joint = user[22], user[23], user[24]
+    d, p = np.int64(dimension), q - min(k_b, 1)
+    data = KernelData(
+        _cube(user[0], n, q, B),
+        n_obs,
+        _matrix(user[1], K, q),
+        _matrix(user[2], n_totals, B),
+        _cube(user[3], n_offset, K - 1, B),
+        _matrix(user[4], K, k_b),
+        _matrix(user[5], K, k_w),
+        carray(pointer(user[6]), (q,), np.int64),
+        _vector(user[7], q),
+        _vector(user[8], q),
+        _vector(user[9], p),
+    )
+    mode, blocks, mixing = _vector(user[10], d), _cube(user[11], k, m, m), _matrix(user[12], k, k)
+    z, out = carray(z_, (d,)), carray(out_, (d,))
+    value[0] = whitened_gradient(data, mode, blocks, mixing, joint, z, out)
+    return 0 if np.isfinite(value[0]) else 4
+
+
+def _expand(dimension, size, z_, out_, user_):  # type: ignore[no-untyped-def]
+    """C callback: what is stored of a draw is the whitened point itself."""
+    d = np.int64(dimension)
+    z, out = carray(z_, (d,)), carray(out_, (d,))
+    for j in range(d):
+        out[j] = z[j]
+    return 0
+
+
+@functools.lru_cache(maxsize=1)
+def native_addresses() -> tuple[int, int]:
+    """Addresses of the C callbacks for value with gradient and for storing; compiled at the first call."""
+    double = types.CPointer(types.double)
+    logp = types.int64(types.uint64, double, double, double, types.voidptr)
+    expand = types.int64(types.uint64, types.uint64, double, double, types.voidptr)
+    options = {"cache": True, "error_model": "numpy", "nopython": True}
+    compiled = [nb.cfunc(sig, **options)(f) for sig, f in ((logp, _logp), (expand, _expand))]
+    native_addresses.keep = compiled  # type: ignore[attr-defined]
+    return compiled[0].address, compiled[1].address

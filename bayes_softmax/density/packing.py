@@ -1,0 +1,92 @@
+"""Memory layout of the kernel's data: rows in blocks, features first within a block, every row on a cache line."""
+
+import numba as nb
+import numpy as np
+
+from bayes_softmax.core.records import FloatArray, IntArray
+from bayes_softmax.core.threads import in_parallel, ranges
+from bayes_softmax.density.simd import ROW_MULTIPLE
+from bayes_softmax.spec.design import Design
+
+# Multiples of the tile with an odd number of cache lines: powers of two would map a block's features to a few sets of
+# the first-level cache.  A block of features should stay in the second-level cache between the two products.
+BLOCK_ROWS = (264, 120, 72, 24)
+BLOCK_DOUBLES = 64_000
+BLOCK_OVERHEAD = 24  # what starting a block costs, in rows
+
+assert all(rows % ROW_MULTIPLE == 0 for rows in BLOCK_ROWS)
+
+
+def aligned(shape: tuple[int, ...]) -> FloatArray:
+    """Zeros whose first number starts a cache line."""
+    raw = np.zeros(int(np.prod(shape)) + 8)
+    start = -(raw.ctypes.data // 8) % 8
+    return raw[start : start + int(np.prod(shape))].reshape(shape)
+
+
+def block_rows(n_rows: int, n_columns: int) -> int:
+    """Rows of a block B: as many as fit the cache, without much padding."""
+    fitting = [B for B in BLOCK_ROWS if B * n_columns <= BLOCK_DOUBLES] or [BLOCK_ROWS[-1]]
+    return min(fitting, key=lambda B: -(-n_rows // B) * (B + BLOCK_OVERHEAD))
+
+
+def pack_rows(A: FloatArray, B: int | None = None) -> FloatArray:
+    """Rows (N, m) as blocks (n, m, B), the last one padded with zeros."""
+    N, m = A.shape
+    B = block_rows(N, m) if B is None else B
+    n_blocks = max(-(-N // B), 1)
+    out = aligned((n_blocks, m, B))
+    full = N // B
+    out[:full] = A[: full * B].reshape(full, B, m).transpose(0, 2, 1)
+    if full < n_blocks:
+        out[full, :, : N - full * B] = A[full * B :].T
+    return out
+
+
+@nb.njit(nogil=True, cache=True, error_model="numpy")
+def _pack_features(X, rows, centre, scale, out, first, end):  # type: ignore[no-untyped-def]
+    """Standardise and pack the blocks ``first <= b < end``; ``rows`` (N,) are the rows of ``X`` to take."""
+    q, B = out.shape[1:]
+    p = X.shape[1]
+    ones = q - p
+    for b in range(first, end):
+        for i in range(min(B, rows.shape[0] - b * B)):
+            row = X[rows[b * B + i]]
+            if ones > 0:
+                out[b, 0, i] = 1.0
+            for j in range(p):
+                out[b, ones + j, i] = (row[j] - centre[j]) / scale[j]
+
+
+@nb.njit(nogil=True, cache=True, error_model="numpy")
+def _pack_labels(codes, weights, rows, out, first, end):  # type: ignore[no-untyped-def]
+    """One-hot counts of the blocks ``first <= b < end``; ``weights`` (N,) or (0,) for ones."""
+    B = out.shape[2]
+    for b in range(first, end):
+        for i in range(min(B, rows.shape[0] - b * B)):
+            row = rows[b * B + i]
+            out[b, codes[row], i] = weights[row] if weights.shape[0] > 0 else 1.0
+
+
+def pack_features(design: Design, rows: IntArray) -> FloatArray:
+    """Standardised features (n, q, B) of the given rows, with a first feature of ones if there is an intercept."""
+    q = design.n_features + int(design.has_intercept)
+    B = block_rows(len(rows), q)
+    out = aligned((max(-(-len(rows) // B), 1), q, B))
+    centre, scale = (np.ascontiguousarray(a, dtype=np.float64) for a in design.standardisation)
+    in_parallel(
+        lambda first, end: _pack_features(design.X, rows, centre, scale, out, first, end),
+        ranges(len(out), 4.0 * out.size),
+    )
+    return out
+
+
+def pack_counts(design: Design, rows: IntArray, B: int) -> FloatArray:
+    """Weighted counts (n, K, B) of the given rows."""
+    codes = design.response.codes
+    if codes is None:
+        return pack_rows(design.dense_counts()[rows], B)
+    out = aligned((max(-(-len(rows) // B), 1), design.n_classes, B))
+    weights = np.empty(0) if design.weights is None else design.weights
+    _pack_labels(codes, weights, rows, out, 0, len(out))
+    return out

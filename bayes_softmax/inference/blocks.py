@@ -1,0 +1,84 @@
+"""What a block metric is used for: preconditioning conjugate gradients, and whitening."""
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy.linalg import LinAlgError, cho_solve, cholesky, lapack, solve_triangular
+
+from bayes_softmax.core.records import BlockMetric, FloatArray, Whitening
+
+INVERSE_LIMIT = 400  # up to this size one batched product with inverses beats a solve for each block
+
+
+def columns(vector: FloatArray, n_columns: int, *, joint: bool) -> FloatArray:
+    """Free vectors (..., d) as columns (..., k, m); see ``core.records.BlockMetric``."""
+    length = vector.shape[-1] // n_columns
+    if not joint:
+        return vector.reshape(*vector.shape[:-1], n_columns, length)
+    weights = vector[..., n_columns:].reshape(*vector.shape[:-1], n_columns, length - 1)
+    return np.concatenate([vector[..., :n_columns, None], weights], axis=-1)
+
+
+def vector(columns: FloatArray, *, joint: bool) -> FloatArray:
+    """The inverse of :func:`columns`."""
+    first = int(joint)
+    weights = columns[..., first:]
+    weights = weights.reshape(*columns.shape[:-2], weights.shape[-2] * weights.shape[-1])
+    return np.concatenate([columns[..., 0], weights], axis=-1) if joint else weights
+
+
+def preconditioner(metric: BlockMetric | None) -> Callable[[FloatArray], FloatArray]:
+    """Function that solves with the metric; the identity if there is none or it has no Cholesky factor."""
+    if metric is None:
+        return lambda r: r
+    mixing, joint = metric.mixing, metric.joint
+    k, m = metric.precisions.shape[:2]
+    try:
+        factors = np.linalg.cholesky(metric.precisions)
+    except LinAlgError:
+        return lambda r: r
+    if m <= INVERSE_LIMIT:
+        inverses = np.stack([_inverse(L) for L in factors])
+
+        def solve(rows: FloatArray) -> FloatArray:
+            solved: FloatArray = np.matmul(inverses, rows[:, :, None])[:, :, 0]
+            return solved
+    else:
+
+        def solve(rows: FloatArray) -> FloatArray:
+            # Transposed factors are in LAPACK's order already; others would be copied at every call.
+            return np.stack([cho_solve((factors[e].T, False), rows[e], check_finite=False) for e in range(k)])
+
+    return lambda r: vector(mixing @ solve(mixing.T @ columns(r, k, joint=joint)), joint=joint)
+
+
+def _inverse(factor: FloatArray) -> FloatArray:
+    """Inverse of ``L L'``."""
+    lower, _ = lapack.dpotri(factor, lower=1)
+    inverse: FloatArray = np.tril(lower) + np.tril(lower, -1).T
+    return inverse
+
+
+def block_whitening(mode: FloatArray, metric: BlockMetric) -> Whitening:
+    """Whitening ``T T' = metric^-1``: with ``precision = L L'`` each block is ``L^-T``."""
+    identity = np.eye(metric.precisions.shape[1])
+    factors = [cholesky(precision, lower=True) for precision in metric.precisions]
+    inverses = [solve_triangular(L, identity, lower=True, trans="T") for L in factors]
+    log_determinant = -sum(float(np.log(np.diag(L)).sum()) for L in factors)
+    return Whitening(mode, np.ascontiguousarray(inverses), metric.mixing, metric.joint, log_determinant)
+
+
+def unwhiten(whitening: Whitening, z: FloatArray) -> FloatArray:
+    """Points ``theta = mode + T z`` (S, d) for whitened points ``z`` (S, d)."""
+    k, m = whitening.blocks.shape[:2]
+    rows = z.reshape(-1, k, m)
+    coloured = np.stack([rows[:, e] @ whitening.blocks[e].T for e in range(k)], axis=1)
+    theta: FloatArray = whitening.mode + vector(whitening.mixing @ coloured, joint=whitening.joint)
+    return np.ascontiguousarray(theta)
+
+
+def whiten_gradient(whitening: Whitening, gradient: FloatArray) -> FloatArray:
+    """``T' gradient`` for one gradient (d,)."""
+    k = whitening.blocks.shape[0]
+    rows = whitening.mixing.T @ columns(gradient, k, joint=whitening.joint)
+    return np.concatenate([whitening.blocks[e].T @ rows[e] for e in range(k)])

@@ -1,0 +1,89 @@
+"""The block metric as a preconditioner and as a whitening."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+import bayes_softmax as bs
+from bayes_softmax.core.records import BlockMetric
+from bayes_softmax.inference import blocks
+from bayes_softmax.inference.blocks import (
+    block_whitening,
+    columns,
+    preconditioner,
+    unwhiten,
+    vector,
+    whiten_gradient,
+)
+from bayes_softmax.inference.conjugate import conjugate_gradients
+from bayes_softmax.inference.newton import newton, newton_cg
+from tests.conftest import simulate
+
+
+def random_metric(k: int, m: int, *, joint: bool) -> tuple[BlockMetric, np.ndarray]:
+    """A block metric, and the same as a dense matrix."""
+    rng = np.random.default_rng(k * m)
+    roots = rng.normal(size=(k, m, m)) + 2 * np.eye(m)
+    metric = BlockMetric(roots @ roots.transpose(0, 2, 1), np.linalg.qr(rng.normal(size=(k, k)))[0], joint)
+    units = columns(np.eye(k * m), k, joint=joint)
+    mixed = np.einsum("ce,scm->sem", metric.mixing, units)
+    image = np.einsum("ce,emn,sen->scm", metric.mixing, metric.precisions, mixed)
+    return metric, vector(image, joint=joint)
+
+
+@pytest.mark.parametrize("joint", [True, False])
+def test_columns_and_vector_are_inverse(joint: bool) -> None:
+    theta = np.arange(24.0).reshape(2, 12)
+    there = columns(theta, 3, joint=joint)
+    assert there.shape == (2, 3, 4)
+    assert_allclose(vector(there, joint=joint), theta)
+    if joint:
+        assert_allclose(there[0, :, 0], [0, 1, 2])
+
+
+@pytest.mark.parametrize("joint", [True, False])
+@pytest.mark.parametrize("limit", [0, 100])
+def test_preconditioner_solves_with_the_metric(joint: bool, limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blocks, "INVERSE_LIMIT", limit)
+    metric, dense = random_metric(3, 4, joint=joint)
+    r = np.random.default_rng(0).normal(size=12)
+    assert_allclose(preconditioner(metric)(r), np.linalg.solve(dense, r), rtol=1e-10)
+
+
+@pytest.mark.parametrize("joint", [True, False])
+def test_whitening_is_a_root_of_the_inverse(joint: bool) -> None:
+    metric, dense = random_metric(3, 4, joint=joint)
+    whitening = block_whitening(np.arange(12.0), metric)
+    T = (unwhiten(whitening, np.eye(12)) - whitening.mode).T
+    assert_allclose(T @ T.T, np.linalg.inv(dense), rtol=1e-9, atol=1e-12)
+    assert_allclose(whitening.log_determinant, np.linalg.slogdet(T)[1], rtol=1e-10)
+    g = np.random.default_rng(0).normal(size=12)
+    assert_allclose(whiten_gradient(whitening, g), T.T @ g, rtol=1e-10)
+
+
+def test_conjugate_gradients_need_one_step_with_the_metric_itself() -> None:
+    metric, dense = random_metric(2, 5, joint=False)
+    calls = []
+
+    def product(v: np.ndarray) -> np.ndarray:
+        calls.append(1)
+        return dense @ v
+
+    g = np.random.default_rng(0).normal(size=10)
+    assert_allclose(conjugate_gradients(product, g, 1e-8, preconditioner(metric)), np.linalg.solve(dense, g), rtol=1e-7)
+    assert len(calls) == 1
+
+
+def test_preconditioned_newton_finds_the_optimum_of_exact_newton() -> None:
+    X, y = simulate(400, 30, 6)
+    model = bs.SoftmaxRegression(X * np.geomspace(1e-3, 1e3, 30), y)
+    density = model.log_density
+    assert density.hessian_work > 12 * density.work  # newton() takes conjugate gradients here
+    exact = newton(replace(density, definite=False), np.zeros(density.dimension))
+    for solver in (newton, newton_cg):
+        found = solver(density, np.zeros(density.dimension))
+        assert found.converged
+        assert_allclose(found.theta, exact.theta, atol=1e-8)
+        assert found.value >= exact.value - 1e-10 * abs(exact.value)
