@@ -28,7 +28,7 @@ help:
 	@echo "make notebooks   execute the notebooks again and save them"
 	@echo "make setup       only install into .venv"
 	@echo "make lock        resolve requirements.lock again (LOCK_ARGS=--upgrade for newer versions)"
-	@echo "make clean       remove caches and out/; make distclean: .venv and .uv too"
+	@echo "make clean       remove caches and out/; make distclean: .venv, .uv and .bench too"
 
 demo: $(INSTALLED)
 	@$(VENV)/bin/bayes-softmax demo
@@ -53,7 +53,7 @@ format: $(INSTALLED)
 verify: $(INSTALLED)
 	@$(PY) -m pytest -m verify $(PYTEST_ARGS)
 
-bench: $(INSTALLED)
+bench: $(INSTALLED) .bench/peers/.installed .bench/stan/.installed
 	@$(PY) -m tests.benchmarks $(BENCH_ARGS)
 
 notebooks: $(INSTALLED)
@@ -73,7 +73,7 @@ clean:
 	@find . -path ./$(VENV) -prune -o -path ./.uv -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean
-	@rm -rf $(VENV) .uv
+	@rm -rf $(VENV) .uv .bench
 
 # The package itself is editable, so this runs again only when what it depends on has changed.
 $(INSTALLED): requirements.lock pyproject.toml $(VENV)/pyvenv.cfg | $(UV)
@@ -100,6 +100,26 @@ $(VENV)/pyvenv.cfg: .python-version | $(UV)
 	    $(UV) venv --quiet --managed-python --python "$$wanted" $(VENV); } || { \
 	    echo "error: this needs Python 3.12, 3.13 or 3.14; install one and run make again" >&2; exit 1; }
 	@touch $@
+
+# Environments of the peers in `make bench`. One that cannot be made is left out, with the reason in its log: the
+# tables then say so, and the next `make bench` tries again.
+.bench/peers/.installed: requirements.lock pyproject.toml $(VENV)/pyvenv.cfg | $(UV)
+	@echo "installing Bambi and NumPyro into .bench/peers ..."; mkdir -p .bench; \
+	{ $(UV) venv --quiet --clear --python $(PY) .bench/peers && \
+	$(UV) pip install --quiet --python .bench/peers/bin/python --constraint requirements.lock \
+	    --requirements pyproject.toml --extra peers && touch $@; } >.bench/peers.log 2>&1 || \
+	{ rm -rf .bench/peers; echo "not installed, see .bench/peers.log"; }
+
+# pystan needs Python 3.12, which uv does not find behind a pyenv shim whose version is not installed.
+.bench/stan/.installed: | $(UV)
+	@echo "installing Stan into .bench/stan ..."; mkdir -p .bench; \
+	pyenv=$${PYENV_ROOT:-$$(pyenv root 2>/dev/null || echo "$$HOME/.pyenv")}/versions; \
+	for python in python3.12 "$$pyenv"/3.12.*/bin/python 3.12; do \
+	    "$$python" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 12))' 2>/dev/null && break; \
+	done; \
+	{ $(UV) venv --quiet --clear --python "$$python" .bench/stan && \
+	$(UV) pip install --quiet --python .bench/stan/bin/python --only-binary httpstan pystan numpy setuptools && \
+	touch $@; } >.bench/stan.log 2>&1 || { rm -rf .bench/stan; echo "not installed, see .bench/stan.log"; }
 
 # The uv on PATH, else one of our own: in a virtual environment, or where `venv` is missing in a bare folder.
 $(UV):

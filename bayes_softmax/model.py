@@ -11,6 +11,7 @@ import pandas as pd
 from bayes_softmax import fitting, sampling
 from bayes_softmax.core.errors import UnusedClassWarning
 from bayes_softmax.results.estimate import INTERCEPT, PointEstimate
+from bayes_softmax.results.forecast import Forecast
 from bayes_softmax.results.posterior import Posterior
 from bayes_softmax.spec import build
 from bayes_softmax.spec.coding import Coordinates
@@ -226,6 +227,27 @@ class SoftmaxRegression:
     def check_separation(self) -> Separation:
         """Whether the classes can be told apart without error, so that the MLE is infinite (linear program)."""
         return check_separation(self.design)
+
+    def forecast(
+        self, draws: int = 1000, tune: int | None = None, chains: int = 4, *, cores: int | None = None
+    ) -> Forecast:
+        """Time and memory that ``sample()`` and ``laplace()`` will take here, from about a second of measuring.
+
+        Parameters
+        ----------
+        draws, tune, chains, cores
+            The run to forecast, as in :meth:`sample`.
+
+        Examples
+        --------
+        >>> import bayes_softmax as bs
+        >>> model = bs.SoftmaxRegression([[0.0], [1.0], [2.0]], ["a", "b", "a"])
+        >>> sorted(model.forecast().sampling_seconds)
+        ['independence', 'laplace', 'nuts']
+        """
+        fitting.check_counts(draws=draws, chains=chains, tune=tune, cores=cores)
+        settings = sampling.SamplerSettings(draws, tune, chains, cores, 0, None, False)
+        return sampling.forecast(self.specification, settings)
 
     # ------------------------------------------------------------------ point estimates
 

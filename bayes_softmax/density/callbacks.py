@@ -22,30 +22,33 @@ from bayes_softmax.density.kernel import (
 )
 from bayes_softmax.density.simd import pointer
 
-COMPILED_WITH = "b2532f73a2f6"  # as in kernel.py
+COMPILED_WITH = "b694943a2844"  # as in kernel.py
 _FAST = {"contract", "nsz", "arcp"}
 _options: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": _FAST}
 
 
+# Loops start at zero over slices: Numba cannot tell that other indices are not negative, and would not vectorise.
 @nb.njit(nogil=True, cache=True, fastmath=_FAST | {"reassoc"})
 def _upper_product(M, z, out):  # type: ignore[no-untyped-def]
     """``out = M z`` for an upper triangular ``M`` (m, m), reading only its upper half."""
-    for i in range(M.shape[0]):
-        row, total = M[i], 0.0
-        for j in range(i, M.shape[0]):
-            total += row[j] * z[j]
+    m = M.shape[0]
+    for i in range(m):
+        row, tail, total = M[i, i:], z[i:], 0.0
+        for j in range(m - i):
+            total += row[j] * tail[j]
         out[i] = total
 
 
 @nb.njit(**_options)
 def _transposed_product(M, y, out):  # type: ignore[no-untyped-def]
     """``out = M' y`` for an upper triangular ``M`` (m, m), reading only its upper half."""
-    for j in range(out.shape[0]):
+    m = M.shape[0]
+    for j in range(m):
         out[j] = 0.0
-    for i in range(M.shape[0]):
-        row, factor = M[i], y[i]
-        for j in range(i, M.shape[0]):
-            out[j] += row[j] * factor
+    for i in range(m):
+        row, tail, factor = M[i, i:], out[i:], y[i]
+        for j in range(m - i):
+            tail[j] += row[j] * factor
 
 
 @nb.njit(inline="always", **_options)  # its one caller is a callback: not compiled twice
@@ -62,8 +65,9 @@ def whitened_gradient(data, mode, blocks, mixing, joint, z, out):  # type: ignor
         for c in range(k):
             if joint == 1:
                 theta[c] += mixing[c, e] * column[0]
-            for j in range(joint, m):
-                theta[joint * k + c * (m - joint) + j - joint] += mixing[c, e] * column[j]
+            weights, tail = theta[joint * k + c * (m - joint) :], column[joint:]
+            for j in range(m - joint):
+                weights[j] += mixing[c, e] * tail[j]
     V, G = np.empty_like(data.YZ), np.empty_like(data.YZ)
     engine_coefficients(data, theta, V)
     value = log_likelihood_gradient(data, V, G, 0, data.Z.shape[0])
@@ -76,8 +80,9 @@ def whitened_gradient(data, mode, blocks, mixing, joint, z, out):  # type: ignor
         for c in range(k):
             if joint == 1:
                 column[0] += mixing[c, e] * gradient[c]
-            for j in range(joint, m):
-                column[j] += mixing[c, e] * gradient[joint * k + c * (m - joint) + j - joint]
+            weights, tail = gradient[joint * k + c * (m - joint) :], column[joint:]
+            for j in range(m - joint):
+                tail[j] += mixing[c, e] * weights[j]
         _transposed_product(blocks[e], column, out[e * m : (e + 1) * m])
     return value
 
@@ -98,6 +103,11 @@ def _vector(address, n):  # type: ignore[no-untyped-def]
 @nb.njit(**_options)
 def _matrix(address, n, m):  # type: ignore[no-untyped-def]
     return carray(pointer(address), (n, m), np.float64)
+
+
+@nb.njit(**_options)
+def _singles(address, n, m, l):  # type: ignore[no-untyped-def]
+    return carray(pointer(address), (n, m, l), np.float32)
 
 
 @nb.njit(**_options)
@@ -127,7 +137,7 @@ def _logp(dimension, z_, out_, value_, user_):  # type: ignore[no-untyped-def]
         _vector(user[8], q),
         _vector(user[9], p),
     )
-    mode, blocks, mixing = _vector(user[10], d), _cube(user[11], k, m, m), _matrix(user[12], k, k)
+    mode, blocks, mixing = _vector(user[10], d), _singles(user[11], k, m, m), _matrix(user[12], k, k)
     z, out = carray(z_, (d,)), carray(out_, (d,))
     value[0] = whitened_gradient(data, mode, blocks, mixing, joint, z, out)
     return 0 if np.isfinite(value[0]) else 4

@@ -22,7 +22,7 @@ from bayes_softmax.density.kernel import (
     workspace,
 )
 
-COMPILED_WITH = "b2532f73a2f6"  # as in kernel.py
+COMPILED_WITH = "b694943a2844"  # as in kernel.py
 _options = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": {"contract", "nsz", "arcp"}}
 
 

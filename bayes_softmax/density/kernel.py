@@ -287,8 +287,9 @@ def engine_coefficients(data, theta, V):  # type: ignore[no-untyped-def]
         for c in range(k_w):
             contrast = data.Cw[k, c]
             if contrast != 0.0:
+                row, column = V[k, first:], theta[k_b + c * p :]
                 for j in range(p):
-                    V[k, first + j] += contrast * theta[k_b + c * p + j]
+                    row[j] += contrast * column[j]
 
 
 @nb.njit(**_options)
@@ -304,8 +305,9 @@ def free_gradient(data, G, gradient):  # type: ignore[no-untyped-def]
         for c in range(k_w):
             contrast = data.Cw[k, c]
             if contrast != 0.0:
+                row, column = G[k, first:], gradient[k_b + c * p :]
                 for j in range(p):
-                    gradient[k_b + c * p + j] += contrast * G[k, first + j]
+                    column[j] += contrast * row[j]
 
 
 @nb.njit(**_options)

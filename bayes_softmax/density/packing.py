@@ -10,7 +10,7 @@ from bayes_softmax.spec.design import Design
 
 # Multiples of the tile with an odd number of cache lines: powers of two would map a block's features to a few sets of
 # the first-level cache.  A block of features should stay in the second-level cache between the two products.
-BLOCK_ROWS = (264, 120, 72, 24)
+BLOCK_ROWS = (264, 216, 168, 120, 72, 24)
 BLOCK_DOUBLES = 64_000
 BLOCK_OVERHEAD = 24  # what starting a block costs, in rows
 

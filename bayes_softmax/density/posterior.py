@@ -50,7 +50,7 @@ class SoftmaxPosterior:
     def hessian_work(self) -> float:
         """Multiplications of one Hessian: N q^2 for each pair of classes, half of them for its symmetry."""
         K, q = self.data.YZ.shape
-        return 0.25 * float(self.data.n_obs) * q * q * K * (K - 1)
+        return float(self.data.n_obs * q * q * K * (K - 1) / 4)
 
     def value(self, theta: FloatArray) -> float:
         """Log posterior at ``theta`` (d,)."""

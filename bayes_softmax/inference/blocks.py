@@ -61,18 +61,27 @@ def _inverse(factor: FloatArray) -> FloatArray:
 
 def block_whitening(mode: FloatArray, metric: BlockMetric) -> Whitening:
     """Whitening ``T T' = metric^-1``: with ``precision = L L'`` each block is ``L^-T``."""
-    identity = np.eye(metric.precisions.shape[1])
     factors = [cholesky(precision, lower=True) for precision in metric.precisions]
-    inverses = [solve_triangular(L, identity, lower=True, trans="T") for L in factors]
-    log_determinant = -sum(float(np.log(np.diag(L)).sum()) for L in factors)
-    return Whitening(mode, np.ascontiguousarray(inverses), metric.mixing, metric.joint, log_determinant)
+    return whitening_of(mode, factors, metric.mixing, joint=metric.joint)
+
+
+def whitening_of(mode: FloatArray, factors: list[FloatArray], mixing: FloatArray, *, joint: bool) -> Whitening:
+    """Whitening by the inverse transposes of lower Cholesky factors.
+
+    They are rounded to single precision: any invertible ``T`` is a valid change of variables as long as all use the
+    same one, and half the bytes are half the time where products with ``T`` wait for memory.
+    """
+    identity = np.eye(len(factors[0]))
+    inverses = np.array([solve_triangular(L, identity, lower=True, trans="T") for L in factors], np.float32, order="C")
+    diagonals = np.diagonal(inverses, axis1=1, axis2=2).astype(np.float64)
+    return Whitening(mode, inverses, mixing, joint, float(np.log(diagonals).sum()))
 
 
 def unwhiten(whitening: Whitening, z: FloatArray) -> FloatArray:
     """Points ``theta = mode + T z`` (S, d) for whitened points ``z`` (S, d)."""
     k, m = whitening.blocks.shape[:2]
     rows = z.reshape(-1, k, m)
-    coloured = np.stack([rows[:, e] @ whitening.blocks[e].T for e in range(k)], axis=1)
+    coloured = np.stack([rows[:, e] @ whitening.blocks[e].T.astype(np.float64) for e in range(k)], axis=1)
     theta: FloatArray = whitening.mode + vector(whitening.mixing @ coloured, joint=whitening.joint)
     return np.ascontiguousarray(theta)
 
@@ -81,4 +90,4 @@ def whiten_gradient(whitening: Whitening, gradient: FloatArray) -> FloatArray:
     """``T' gradient`` for one gradient (d,)."""
     k = whitening.blocks.shape[0]
     rows = whitening.mixing.T @ columns(gradient, k, joint=whitening.joint)
-    return np.concatenate([whitening.blocks[e].T @ rows[e] for e in range(k)])
+    return np.concatenate([whitening.blocks[e].T.astype(np.float64) @ rows[e] for e in range(k)])

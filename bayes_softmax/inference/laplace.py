@@ -5,7 +5,7 @@ from scipy.linalg import LinAlgError, cholesky, solve_triangular
 
 from bayes_softmax.core.protocols import LogDensity
 from bayes_softmax.core.records import FloatArray, LaplaceApproximation, Mode, Whitening
-from bayes_softmax.inference.blocks import block_whitening
+from bayes_softmax.inference.blocks import block_whitening, whitening_of
 
 # Above, the Hessian's factor (d^3 / 3) and products with it (d^2 a leapfrog) cost more than a block approximation
 # loses in longer trajectories, and d x d numbers begin to count in memory.
@@ -40,14 +40,7 @@ def laplace_whitening(density: LogDensity, mode: Mode) -> Whitening:
         if metric is not None:
             return block_whitening(mode.theta, metric)
     factor = laplace_approximation(density, mode).factor
-    inverse = solve_triangular(factor, np.eye(len(factor)), lower=True, trans="T")
-    log_determinant = -float(np.log(np.diag(factor)).sum())
-    return Whitening(mode.theta, np.ascontiguousarray(inverse)[None], np.ones((1, 1)), False, log_determinant)
-
-
-def is_dense(whitening: Whitening) -> bool:
-    """Whether a whitening is the Laplace approximation itself."""
-    return len(whitening.blocks) == 1
+    return whitening_of(mode.theta, [factor], np.ones((1, 1)), joint=False)
 
 
 def covariance(laplace: LaplaceApproximation) -> FloatArray:

@@ -12,6 +12,7 @@ import warnings
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bayes_softmax.core.protocols import LogDensity
 from bayes_softmax.core.records import Draws, FloatArray, NativeDensity, Whitening
@@ -75,7 +76,7 @@ def whitened_nuts(
     # Chains run in parallel, so BLAS must not; one thread also fixes the order of its sums.
     with blas_on_one_thread(), warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
-        tree = nutpie.sample(
+        trace = nutpie.sample(
             model,
             draws=draws,
             tune=tune,
@@ -84,26 +85,44 @@ def whitened_nuts(
             seed=seed,
             progress_bar=progressbar,
             save_warmup=False,
+            return_raw_trace=True,
             **options,
         )
-    return _collect(tree, whitening, draws=draws, tune=tune)
+    return _collect(trace, whitening, draws=draws, tune=tune)
 
 
-def _collect(tree: Any, whitening: Whitening, *, draws: int, tune: int) -> Draws:
-    """Whitened draws of nutpie's result, brought back to free coordinates."""
-    z = np.asarray(tree["posterior"]["z"].values, dtype=np.float64)
-    finished = int(np.isfinite(z).all(axis=(0, 2)).sum())
+def _collect(trace: Any, whitening: Whitening, *, draws: int, tune: int) -> Draws:
+    """Draws and statistics from nutpie's Arrow tables, one of each per chain, brought back to free coordinates.
+
+    (nutpie's own conversion to an ArviZ tree takes longer than sampling a small model.)
+    """
+    chains = [
+        _read_chain(points, stats, len(whitening.mode)) for points, stats in zip(*trace.get_arrow_trace(), strict=True)
+    ]
+    finished = min(len(z) for z, _ in chains)
     notes: tuple[str, ...] = ()
     if finished < draws:
         if finished == 0:
             raise KeyboardInterrupt("sampling was interrupted before every chain had a draw after tuning")
         notes = (f"interrupted: {finished} of {draws} draws per chain were finished",)
         warnings.warn(notes[0], stacklevel=4)
-    z = z[:, :finished]
+    z = np.stack([z[:finished] for z, _ in chains])
     theta = unwhiten(whitening, z.reshape(-1, z.shape[2])).reshape(z.shape)
-    stats = tree["sample_stats"]
-    kept = {name: np.asarray(stats[name].values)[:, :finished] for name in KEPT_STATS if name in stats}
+    kept = {name: np.stack([stats[name][:finished] for _, stats in chains]) for name in chains[0][1]}
     return Draws(theta, kept, tune, notes)
+
+
+def _read_chain(points: Any, stats: Any, dimension: int) -> tuple[FloatArray, dict[str, NDArray[Any]]]:
+    """Whitened draws (draw, d) of one chain after tuning, with their statistics."""
+    import pyarrow
+
+    def column(table: Any, name: str) -> Any:
+        return pyarrow.array(table.column(name))
+
+    sampled = ~column(stats, "tuning").to_numpy(zero_copy_only=False)
+    z = column(points, "z").flatten().to_numpy(zero_copy_only=False).reshape(-1, dimension)[sampled]
+    kept = [name for name in KEPT_STATS if name in stats.column_names]
+    return z, {name: column(stats, name).to_numpy(zero_copy_only=False)[sampled] for name in kept}
 
 
 def _callback_model(density: LogDensity, callbacks: NativeDensity) -> Any:

@@ -1,140 +1,85 @@
-"""``make bench``: us and each peer in one run, on the same data with the same priors; prints tables of ratios.
+"""``make bench``: us and each peer in one run, on the same data with the same priors; markdown tables.
 
-    python -m tests.benchmarks            everything (about 15 minutes)
-    python -m tests.benchmarks --quick    the small sets (about 4 minutes)
-    python -m tests.benchmarks map start  only these tables
+    python -m tests.benchmarks                        everything: hours, since peers run into the limit
+    python -m tests.benchmarks --quick                the small sets, in 5 minutes
+    python -m tests.benchmarks map start              only these tables
+    python -m tests.benchmarks sampling --sets iris wine --engines ours stan --limit 120
 
-BLAS runs on one thread for us (we set it so) and on all cores for scikit-learn (its default).  Times are medians.
+``make bench BENCH_ARGS="..."`` passes the same arguments, after making the peers' environments in ``.bench/``.
 """
 
 import argparse
-import subprocess
+import shlex
+import signal
 import sys
-import time
-import warnings
-from collections.abc import Callable
-from statistics import median
-from typing import Any
+from pathlib import Path
 
-import numpy as np
-
-import bayes_softmax as bs
 from tests.benchmarks.data import SETS
+from tests.benchmarks.engines import ENGINES
+from tests.benchmarks.report import Report, machine
+from tests.benchmarks.tables import estimates, gradient, memory, sampling, start
 
-QUICK = ("penguins 333x4x3", "digits 1797x61x10", "mid 10000x20x5")
-
-
-def timed(function: Callable[[], Any], repeats: int = 3) -> tuple[float, Any]:
-    """Median seconds of ``repeats`` calls, and the last result."""
-    seconds, result = [], None
-    for _ in range(repeats):
-        start = time.perf_counter()
-        result = function()
-        seconds.append(time.perf_counter() - start)
-    return median(seconds), result
+TABLES = ("start", "sampling", "map", "gradient", "memory")
+LIMIT, QUICK_LIMIT = 600.0, 30.0
+QUICK_TABLES = ("start", "sampling", "map", "gradient")
+QUICK_ENGINES = ("ours", "pymc", "stan")
+QUICK_SETS = {"sampling": ("penguins", "iris", "mid"), "map": ("penguins", "digits", "mid"), "gradient": ("mid",)}
 
 
-def bench_map(names: list[str]) -> None:
-    """MAP with ``Normal(1)`` on the features as given and a flat intercept, from arrays to coefficients.
-
-    The gap is what a solver's objective lacks to the better of the two, relative to it.
-    """
-    from sklearn.linear_model import LogisticRegression
-
-    print("\nMAP (L2, C = 1): seconds from arrays to the estimate; gap of the objective\n")
-    print("| data | ours | gap | best scikit-learn | solver | gap | ratio |\n|---|---|---|---|---|---|---|")
-    options: dict[str, Any] = {"prior": bs.Normal(1.0), "intercept_prior": bs.Flat()}
-    bs.SoftmaxRegression([[0.0], [1.0], [2.0]], [0, 1, 0], **options).map()  # load the kernel
-    for name in names:
-        X, y = SETS[name]()
-        ours, fit = timed(lambda X=X, y=y: bs.SoftmaxRegression(X, y, **options).map())
-        objective = penalised(X, y, fit.intercept.values, fit.weights.values)
-        best, solver, theirs = np.inf, "", np.inf
-        for candidate in ("lbfgs", "newton-cg", "newton-cholesky"):
-            model = LogisticRegression(C=1.0, solver=candidate, tol=1e-8, max_iter=10_000)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                seconds, fitted = timed(lambda model=model, X=X, y=y: model.fit(X, y), repeats=2)
-            if seconds < best:
-                best, solver = seconds, candidate
-                theirs = penalised(X, y, fitted.intercept_, fitted.coef_.T)
-        floor = min(objective, theirs)
-        gaps = [f"{(value - floor) / floor:.0e}" for value in (objective, theirs)]
-        print(
-            f"| {name} | {ours:.4f} | {gaps[0]} | {best:.4f} | {solver} | {gaps[1]} | {best / ours:.1f} |", flush=True
-        )
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """Options of the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("tables", nargs="*", metavar="TABLE", help=f"of {', '.join(TABLES)}; default: all")
+    parser.add_argument("--quick", action="store_true", help="small sets, few engines, a short limit")
+    parser.add_argument("--limit", type=float, metavar="S", help=f"seconds a run may take (default {LIMIT:g})")
+    parser.add_argument("--sets", nargs="+", choices=SETS, metavar="NAME", help=f"of {', '.join(SETS)}")
+    parser.add_argument("--engines", nargs="+", choices=ENGINES, metavar="NAME", help=f"of {', '.join(ENGINES)}")
+    parser.add_argument("--tune", type=int, metavar="N", help="warm-up of the peers (default: each one's own)")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write the tables to this file as well")
+    options = parser.parse_intermixed_args(arguments)
+    if unknown := [name for name in options.tables if name not in TABLES]:
+        parser.error(f"no table {', '.join(unknown)}; there are {', '.join(TABLES)}")
+    return options
 
 
-def penalised(X: np.ndarray, y: np.ndarray, intercept: np.ndarray, weights: np.ndarray) -> float:
-    """Cross-entropy sum plus half the squared weights."""
-    return -bs.log_likelihood(intercept + X @ weights, y) + 0.5 * float((weights**2).sum())
-
-
-def bench_sampling(names: list[str]) -> None:
-    """Effective draws a second of NUTS: smallest over the coefficients of min(bulk, tail), sampling time only."""
-    print("\nNUTS, 4 chains x 1000 draws: seconds after model set-up; ESS is the smallest of bulk and tail\n")
-    print("| data | ours | ESS | ESS/s | leapfrogs | raw PyMC | ESS | ESS/s | leapfrogs | ratio of ESS/s |")
-    print("|---|---|---|---|---|---|---|---|---|---|")
-    for name in names:
-        X, y = SETS[name]()
-        model = bs.SoftmaxRegression((X - X.mean(axis=0)) / X.std(axis=0), y, prior=bs.Normal(1.0))
-        model.sample(draws=10, tune=10, engine="nuts", progressbar=False)
-        rows = []
-        for engine in ("nuts", "pymc"):
-            post = model.sample(random_seed=1, engine=engine, progressbar=False)
-            d, seconds = post.diagnostics, post.timings["sampling"]
-            ess = min(d.min_ess_bulk, d.min_ess_tail)
-            rows.append((seconds, ess, ess / seconds, d.steps_per_draw))
-        cells = " | ".join(f"{s:.2f} | {e:.0f} | {r:.0f} | {n:.0f}" for s, e, r, n in rows)
-        print(f"| {name} | {cells} | {rows[0][2] / rows[1][2]:.0f} |", flush=True)
-
-
-START = {
-    "bayes_softmax": """
-import bayes_softmax as bs
-from tests.benchmarks.data import penguins
-X, y = penguins()
-bs.SoftmaxRegression((X - X.mean(0)) / X.std(0), y).sample(random_seed=1, progressbar=False)
-""",
-    "raw PyMC": """
-import pymc as pm
-from tests.benchmarks.data import penguins
-X, y = penguins()
-with pm.Model():
-    W = pm.ZeroSumNormal("weights", 1.0, shape=(4, 3))
-    b = pm.ZeroSumNormal("intercept", 1.5, shape=3)
-    pm.Categorical("y", logit_p=b + (X - X.mean(0)) / X.std(0) @ W, observed=y)
-    pm.sample(random_seed=1, progressbar=False)
-""",
-}
-
-
-def bench_start() -> None:
-    """Seconds from starting Python to the posterior of the penguins, caches warm."""
-    print("\nTime from a fresh process to the posterior of the penguins (4 x 1000 draws), caches warm\n")
-    print("| | seconds |\n|---|---|")
-    seconds = {}
-    for name, code in START.items():
-        command = [sys.executable, "-W", "ignore", "-c", code]
-        subprocess.run(command, check=True, capture_output=True)
-        seconds[name], _ = timed(lambda command=command: subprocess.run(command, check=True, capture_output=True))
-        print(f"| {name} | {seconds[name]:.1f} |")
-    print(f"\nratio {seconds['raw PyMC'] / seconds['bayes_softmax']:.1f}", flush=True)
+def flags(options: argparse.Namespace) -> str:
+    """The options that change results, as they are typed."""
+    words = ["--quick"] if options.quick else []
+    for name in ("limit", "tune"):
+        if (value := getattr(options, name)) is not None:
+            words += [f"--{name}", f"{value:g}"]
+    for name in ("sets", "engines"):
+        words += [f"--{name}", *getattr(options, name)] if getattr(options, name) else []
+    return shlex.join(words)
 
 
 def main() -> None:
-    """Run the tables asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("tables", nargs="*", choices=[[], "map", "sampling", "start"], help="default: all")
-    parser.add_argument("--quick", action="store_true", help="small data sets only")
-    options = parser.parse_args()
-    tables = options.tables or ["map", "sampling", "start"]
-    if "map" in tables:
-        bench_map([n for n in SETS if n in QUICK or not options.quick])
-    if "sampling" in tables:
-        bench_sampling([n for n in QUICK if n == QUICK[0] or not options.quick])
+    """Make the tables asked for."""
+    options = parse(sys.argv[1:])
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as after Ctrl-C, take the running worker along
+    quick = options.quick
+    tables = options.tables or (QUICK_TABLES if quick else TABLES)
+    limit = options.limit or (QUICK_LIMIT if quick else LIMIT)
+    engines = options.engines or (QUICK_ENGINES if quick else tuple(ENGINES))
+    report = Report(options.out, flags(options))
+    report.line(f"Measured on {machine()}; no run longer than {limit:g} s.")
+
+    def sets(table: str) -> list[str]:
+        return options.sets or list(QUICK_SETS[table] if quick else SETS)
+
     if "start" in tables:
-        bench_start()
+        start.table(report, limit, quick=quick)
+    if "sampling" in tables:
+        sampling.table(report, sets("sampling"), engines, limit, options.tune)
+    if "map" in tables:
+        estimates.table(report, sets("map"), limit)
+    if "gradient" in tables:
+        # The floor counts every row; where equal rows are collapsed it says nothing.
+        gradient.table(report, [name for name in sets("gradient") if name != "collapsible"], limit)
+    if "memory" in tables:
+        memory.table(report, limit)
 
 
 if __name__ == "__main__":

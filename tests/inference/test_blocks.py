@@ -57,8 +57,8 @@ def test_whitening_is_a_root_of_the_inverse(joint: bool) -> None:
     metric, dense = random_metric(3, 4, joint=joint)
     whitening = block_whitening(np.arange(12.0), metric)
     T = (unwhiten(whitening, np.eye(12)) - whitening.mode).T
-    assert_allclose(T @ T.T, np.linalg.inv(dense), rtol=1e-9, atol=1e-12)
-    assert_allclose(whitening.log_determinant, np.linalg.slogdet(T)[1], rtol=1e-10)
+    assert_allclose(T @ T.T, np.linalg.inv(dense), rtol=1e-5, atol=1e-6)  # T is rounded to single precision,
+    assert_allclose(whitening.log_determinant, np.linalg.slogdet(T)[1], rtol=1e-10)  # and exact as what it is
     g = np.random.default_rng(0).normal(size=12)
     assert_allclose(whiten_gradient(whitening, g), T.T @ g, rtol=1e-10)
 

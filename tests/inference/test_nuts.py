@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import bayes_softmax as bs
 from bayes_softmax.core.records import Draws
+from bayes_softmax.inference import laplace
 from bayes_softmax.inference.blocks import block_whitening, unwhiten, whiten_gradient
 from bayes_softmax.inference.laplace import laplace_whitening
 from bayes_softmax.inference.newton import newton
@@ -100,3 +101,27 @@ def test_ctrl_c_returns_the_draws_finished_by_then() -> None:
     assert 0 < post.draws.shape[1] < 200_000
     assert np.isfinite(post.draws).all()
     assert "interrupted" in post.notes[-1]
+
+
+def test_block_whitening_samples_the_same_posterior() -> None:
+    """Dense against block whitening on one posterior: means within 5 combined standard errors (ESS above 1000 each)."""
+    X, y = simulate(150, 4, 4)
+    density = bs.SoftmaxRegression(X, y).log_density
+    mode = newton(density, np.zeros(density.dimension))
+    metric = density.block_metric(mode.theta)
+    assert metric is not None
+    dense, blocks = (
+        whitened_nuts(density, w, **SETTINGS).points.reshape(-1, density.dimension)  # type: ignore[arg-type]
+        for w in (laplace_whitening(density, mode), block_whitening(mode.theta, metric))
+    )
+    assert np.abs((dense.mean(axis=0) - blocks.mean(axis=0)) / dense.std(axis=0)).max() < 5 * np.sqrt(2 / 1000)
+    assert_allclose(dense.std(axis=0), blocks.std(axis=0), rtol=0.15)
+
+
+def test_large_dimensions_are_whitened_by_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    X, y = simulate(150, 4, 4)
+    density = bs.SoftmaxRegression(X, y).log_density
+    mode = newton(density, np.zeros(density.dimension))
+    assert laplace_whitening(density, mode).blocks.shape == (1, 15, 15)
+    monkeypatch.setattr(laplace, "DENSE_DIMENSION", 10)
+    assert laplace_whitening(density, mode).blocks.shape == (3, 5, 5)

@@ -1,0 +1,73 @@
+"""A forecast of a run: time and memory, before it starts."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What fitting will take on this machine; made by ``SoftmaxRegression.forecast()``.
+
+    Attributes
+    ----------
+    draws, tune, chains, cores
+        The run it is for.
+    dimension
+        Free coordinates that are sampled.
+    compile_seconds
+        Spent compiling just now, or loading what was compiled before; not spent again in this process.
+    mode_seconds
+        Finding the mode and the change of variables there, part of every engine.
+    sampling_seconds
+        By engine, after the mode.
+    leapfrogs
+        Gradients a NUTS draw is assumed to need.
+    memory_bytes
+        Peak beyond the data as given.
+    """
+
+    draws: int
+    tune: int
+    chains: int
+    cores: int
+    dimension: int
+    compile_seconds: float
+    mode_seconds: float
+    sampling_seconds: dict[str, float]
+    leapfrogs: float
+    memory_bytes: float
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per engine: seconds for the mode, for sampling, and in all."""
+        rows = {
+            engine: {"mode_seconds": self.mode_seconds, "sampling_seconds": s, "total_seconds": self.mode_seconds + s}
+            for engine, s in self.sampling_seconds.items()
+        }
+        return pd.DataFrame.from_dict(rows, orient="index").rename_axis("engine")
+
+    def __repr__(self) -> str:
+        """Return the forecast in words."""
+        lines = [
+            f"Forecast for {self.chains} chains x {self.draws} draws after {self.tune} tuning steps on {self.cores} "
+            f"cores, {self.dimension} dimensions (measured now on this machine; good to a factor of about 2)",
+            f"  mode and whitening: {duration(self.mode_seconds)}",
+            f"  sample(engine='nuts'): {duration(self.sampling_seconds['nuts'])}, at {self.leapfrogs:.0f} gradients a "
+            "draw",
+            f"  sample(engine='independence'): {duration(self.sampling_seconds['independence'])}, where the posterior "
+            "is near a normal (engine='auto' finds out)",
+            f"  laplace(draws={self.chains * self.draws}): {duration(self.sampling_seconds['laplace'])}",
+            f"  memory beyond the data: {self.memory_bytes / 2**20:.0f} MiB",
+        ]
+        return "\n".join(lines)
+
+
+def duration(seconds: float) -> str:
+    """Seconds in the unit a person would use."""
+    if seconds < 0.1:
+        return f"{1e3 * seconds:.0f} ms"
+    if seconds < 100:
+        return f"{seconds:.1f} s"
+    if seconds < 6000:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
