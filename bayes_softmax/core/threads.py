@@ -32,7 +32,8 @@ def blas_on_one_thread() -> AbstractContextManager[object]:
 
 @functools.lru_cache(maxsize=1)
 def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="bayes_softmax")
+    # The caller works too.
+    return ThreadPoolExecutor(max((os.cpu_count() or 1) - 1, 1), thread_name_prefix="bayes_softmax")
 
 
 def ranges(n: int, work: float) -> list[tuple[int, int]]:
@@ -44,6 +45,5 @@ def ranges(n: int, work: float) -> list[tuple[int, int]]:
 
 def in_parallel[T](function: Callable[[int, int], T], parts: Sequence[tuple[int, int]]) -> list[T]:
     """Results of ``function(first, end)`` for each range, in order; ``function`` must release Python's lock."""
-    if len(parts) == 1:
-        return [function(*parts[0])]
-    return list(_pool().map(lambda part: function(*part), parts))
+    others = [_pool().submit(function, *part) for part in parts[1:]]
+    return [function(*parts[0]), *(other.result() for other in others)]

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.linalg import eigh
@@ -171,8 +172,20 @@ class SoftmaxPosterior:
 
         H = np.zeros((K, q, K, q))
         curvature.assemble(sum(in_parallel(part, self._parts(self.hessian_work))), H)
-        prior = PriorCurvature(self._prior_rows, self.coordinates, theta, convex=convex)
-        return self.coordinates.pull_back_matrix(H) + prior.matrix()
+        return self.coordinates.pull_back_matrix(H) + self._prior_matrix(theta, convex=convex)
+
+    def _prior_matrix(self, theta: FloatArray, *, convex: bool) -> FloatArray:
+        """Curvature (d, d) of minus the log prior."""
+        if self._quadratic_prior is not None:
+            return self._quadratic_prior
+        return PriorCurvature(self._prior_rows, self.coordinates, theta, convex=convex).matrix()
+
+    @cached_property
+    def _quadratic_prior(self) -> FloatArray | None:
+        """The prior's curvature where it is the same everywhere: Normal and flat."""
+        if not np.isin(self.data.family, (kernel.NORMAL, kernel.FLAT)).all():
+            return None
+        return PriorCurvature(self._prior_rows, self.coordinates, np.zeros(self.dimension), convex=True).matrix()
 
     @property
     def _prior_rows(self) -> PriorRows:

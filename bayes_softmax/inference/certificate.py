@@ -1,7 +1,7 @@
 """The certificate every solver ends with: whether this is the optimum, and how far from it it can be."""
 
 import numpy as np
-from scipy.linalg import LinAlgError, cho_factor, cho_solve
+from scipy.linalg import lapack
 
 from bayes_softmax.core.protocols import LogDensity
 from bayes_softmax.core.records import FloatArray, Mode, Status
@@ -23,13 +23,11 @@ def newton_step(H: FloatArray, gradient: FloatArray) -> FloatArray | None:
     if not np.isfinite(H).all() or (diagonal <= 0).any():
         return None
     scale = 1.0 / np.sqrt(diagonal)
-    try:
-        factor = cho_factor(H * scale * scale[:, None], lower=True, check_finite=False)
-    except LinAlgError:
+    factor, failed = lapack.dpotrf(H * scale * scale[:, None], lower=1)
+    if failed or factor.diagonal().min() ** 2 < PIVOT_TOLERANCE:
         return None
-    if np.diag(factor[0]).min() ** 2 < PIVOT_TOLERANCE:
-        return None
-    step: FloatArray = scale * cho_solve(factor, scale * gradient, check_finite=False)
+    solved, _ = lapack.dpotrs(factor, scale * gradient, lower=1)
+    step: FloatArray = scale * solved
     return step
 
 
