@@ -259,7 +259,8 @@ class SoftmaxRegression:
         Parameters
         ----------
         solver
-            ``"newton"`` (default), ``"newton-cg"``, ``"lbfgs"`` or ``"gradient-descent"``.
+            ``"newton"`` (default: by Cholesky factors, or by preconditioned conjugate gradients where these are
+            quicker), ``"newton-cg"`` (always the latter), ``"lbfgs"`` or ``"gradient-descent"``.
         max_iterations
             Limit on the solver's iterations.
         learning_rate
@@ -308,7 +309,7 @@ class SoftmaxRegression:
         random_seed
             Integer or NumPy Generator; the same seed gives the same draws, whatever ``cores`` is.
         target_accept
-            Step-size target of NUTS; default 0.8.
+            Step-size target of NUTS; default 0.9.
         engine
             ``"nuts"`` (NUTS whitened by the Laplace approximation, through nutpie), ``"independence"``
             (Metropolis-Hastings with proposals from that approximation: the quicker one where the posterior is near
@@ -316,6 +317,13 @@ class SoftmaxRegression:
             (``pm.sample`` on :attr:`pymc_model`).
         progressbar
             Show progress.
+
+        Notes
+        -----
+        Above 1500 free coefficients the whitening is a Kronecker approximation of the Hessian, one block for each
+        class contrast, and no matrix of all coefficients is formed.  With more features than rows and Normal priors
+        the sampler works in the row space of the features, and the rest, which the data do not touch, is drawn from
+        the prior: exact, and as small as the number of rows.  :meth:`forecast` says beforehand what a run will take.
 
         Returns
         -------
