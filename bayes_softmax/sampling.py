@@ -70,6 +70,7 @@ def prepare(spec: Specification) -> Prepared:
 
     start = time.perf_counter()
     problem = problem_of(spec)
+    problem.density.value_gradient(np.zeros(problem.density.dimension))  # compiles, or loads what was compiled
     ready = time.perf_counter()
     mode = solve(problem.density, SolverOptions())
     refuse_improper(spec, mode)

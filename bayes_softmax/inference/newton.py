@@ -31,7 +31,7 @@ def newton(density: LogDensity, start: FloatArray, max_iterations: int = 100) ->
     says that the coefficients are not determined.
     """
     if not cheap_hessian(density):
-        return newton_cg(density, start, 2 * max_iterations)
+        return newton_cg(density, start, max_iterations)
 
     def direction(theta: FloatArray, gradient: FloatArray) -> FloatArray | None:
         H = density.hessian(theta)
