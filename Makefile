@@ -78,7 +78,7 @@ distclean: clean
 # The package itself is editable, so this runs again only when what it depends on has changed.
 $(INSTALLED): requirements.lock pyproject.toml $(VENV)/pyvenv.cfg | $(UV)
 	@echo "installing $$(grep -c '^[a-z].*==' requirements.lock) pinned packages into $(VENV) ..."
-	@$(UV) pip sync --quiet --python $(PY) --require-hashes requirements.lock
+	@$(UV) pip sync --quiet --compile-bytecode --python $(PY) --require-hashes requirements.lock
 	@$(UV) pip install --quiet --python $(PY) --no-deps --no-build-isolation --editable .
 	@touch $@
 
