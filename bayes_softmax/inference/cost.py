@@ -15,7 +15,7 @@ from bayes_softmax.inference.laplace import DENSE_DIMENSION
 
 BUDGET = 0.3  # seconds for timing each kind of evaluation, after a first one
 # Typical of whitened posteriors (tests/benchmarks): trajectories of 2^n - 1 leapfrogs grow slowly with dimension.
-LEAPFROGS = ((100, 7.0), (DENSE_DIMENSION, 15.0), (np.inf, 31.0))
+LEAPFROGS = ((100, 7.0), (DENSE_DIMENSION, 15.0), (np.inf, 63.0))
 NEWTON_STEPS = 10.0
 CG_PRODUCTS = 100.0
 STACK = 16  # points timed together, as the importance sampler evaluates them
