@@ -32,6 +32,11 @@ class Specification(NamedTuple):
     priors: PriorTable
     collapsed: Design | None = None  # the same data with equal rows made one
 
+    @property
+    def distinct(self) -> Design:
+        """The data that is fitted: collapsed where that helps."""
+        return self.collapsed or self.design
+
 
 class SolverOptions(NamedTuple):
     """How to optimise; None takes the solver's default."""
@@ -56,17 +61,18 @@ def density_of(spec: Specification) -> "SoftmaxPosterior":
     """The compiled log posterior, in the free coordinates of the model."""
     from bayes_softmax.density.posterior import build_posterior
 
-    return build_posterior(spec.collapsed or spec.design, coordinates_of(spec), spec.priors)
+    return build_posterior(spec.distinct, coordinates_of(spec), spec.priors)
 
 
 @dataclass(frozen=True)
 class Problem:
     """The density that is optimised and sampled, which may be smaller than the model, and the way back.
 
-    ``log_prior_shift`` is what the model's log prior has beyond the density's: it is constant.
+    ``coordinates`` are the model's; ``log_prior_shift`` is what its log prior has beyond the density's, a constant.
     """
 
     density: "SoftmaxPosterior"
+    coordinates: Coordinates
     lift: Callable[[FloatArray, np.random.Generator | None], FloatArray]
     log_prior_shift: float = 0.0
 
@@ -77,13 +83,15 @@ def problem_of(spec: Specification) -> Problem:
     from bayes_softmax.density.prior import log_prior_constant
     from bayes_softmax.density.rowspace import row_space
 
-    coordinates, design = coordinates_of(spec), spec.collapsed or spec.design
-    reduced = row_space(design, coordinates, spec.priors, spec.schema.coding)
+    coordinates = coordinates_of(spec)
+    reduced = row_space(spec.distinct, spec.priors, spec.schema.coding)
     if reduced is None:
-        return Problem(build_posterior(design, coordinates, spec.priors), lambda thetas, _rng: thetas)
+        return Problem(
+            build_posterior(spec.distinct, coordinates, spec.priors), coordinates, lambda thetas, _rng: thetas
+        )
     density = build_posterior(reduced.design, reduced.coordinates, reduced.priors)
     shift = log_prior_constant(spec.priors, coordinates) - density.log_prior_constant
-    return Problem(density, reduced.lift, shift)
+    return Problem(density, coordinates, reduced.lift, shift)
 
 
 def without_priors(spec: Specification) -> Specification:
@@ -94,7 +102,7 @@ def without_priors(spec: Specification) -> Specification:
 
 def point_estimate(spec: Specification, kind: str, options: SolverOptions) -> PointEstimate:
     """Maximise the log posterior of ``spec`` and label the result; warns where no optimum is certified."""
-    problem, coordinates = problem_of(spec), coordinates_of(spec)
+    problem = problem_of(spec)
     mode = solve(problem.density, options)
     theta = problem.lift(mode.theta[None], None)[0]
     status = mode.status.value
@@ -104,7 +112,7 @@ def point_estimate(spec: Specification, kind: str, options: SolverOptions) -> Po
             advice = "the steps diverged: lower learning_rate"
         status += f"; {why_uncertified(spec) or advice}"
         warnings.warn(f"{kind}(solver={options.solver!r}) {status}", NotConvergedWarning, stacklevel=3)
-    intercept, weights = coordinates.to_raw(theta[None])
+    intercept, weights = problem.coordinates.to_raw(theta[None])
     labelled = label_coefficients(intercept[0], weights[0], spec.schema)
     log_prior = problem.density.log_prior(mode.theta)
     return PointEstimate(

@@ -28,9 +28,6 @@ from bayes_softmax.results.posterior import Posterior, build_idata
 from bayes_softmax.spec.pymc_model import build_pymc_model, free_variables
 
 if TYPE_CHECKING:
-    pass
-
-if TYPE_CHECKING:
     from bayes_softmax.density.posterior import SoftmaxPosterior
 
 ENGINE_TITLES = {
@@ -39,7 +36,6 @@ ENGINE_TITLES = {
     "pymc": "pymc (pm.sample on the pm.Model)",
     "laplace": "laplace (importance resampling of the Laplace approximation)",
 }
-
 
 NUTS_OVERHEAD = 0.1  # seconds that nutpie takes to start and to hand over its draws
 
@@ -68,15 +64,21 @@ def prepare(spec: Specification) -> Prepared:
     """Find the mode and the normal approximation there; refuses improper posteriors."""
     from bayes_softmax.inference.laplace import laplace_whitening
 
+    problem, seconds = load(spec)
     start = time.perf_counter()
-    problem = problem_of(spec)
-    problem.density.value_gradient(np.zeros(problem.density.dimension))  # compiles, or loads what was compiled
-    ready = time.perf_counter()
     mode = solve(problem.density, SolverOptions())
     refuse_improper(spec, mode)
     with blas_on_one_thread():
         whitening = laplace_whitening(problem.density, mode)
-    return Prepared(problem, whitening, {"compile": ready - start, "mode": time.perf_counter() - ready})
+    return Prepared(problem, whitening, {"compile": seconds, "mode": time.perf_counter() - start})
+
+
+def load(spec: Specification) -> tuple[Problem, float]:
+    """The density, compiled or loaded from disk, and the seconds that took."""
+    start = time.perf_counter()
+    problem = problem_of(spec)
+    problem.density.value_gradient(np.zeros(problem.density.dimension))
+    return problem, time.perf_counter() - start
 
 
 def forecast(spec: Specification, settings: SamplerSettings) -> Forecast:
@@ -84,10 +86,8 @@ def forecast(spec: Specification, settings: SamplerSettings) -> Forecast:
     from bayes_softmax.inference import independence, nuts
     from bayes_softmax.inference.cost import measure
 
-    start = time.perf_counter()
-    density = problem_of(spec).density
-    density.value_gradient(np.zeros(density.dimension))
-    compiled = time.perf_counter() - start
+    problem, compiled = load(spec)
+    density = problem.density
     cost = measure(density)
     chains, draws = settings.chains, settings.draws
     cores = settings.cores or os.cpu_count() or 1
@@ -146,11 +146,11 @@ def _labelled(
     spec: Specification, problem: Problem, drawn: Draws, seed: int, engine: str, timings: dict[str, float]
 ) -> Posterior:
     """Draws of the density as a posterior of raw coefficients."""
-    shape, coordinates = drawn.points.shape[:2], coordinates_of(spec)
+    shape = drawn.points.shape[:2]
     # A stream of its own: what completes the draws must not repeat what made them.
     rng = np.random.default_rng([seed, 1])
     thetas = problem.lift(drawn.points.reshape(-1, problem.density.dimension), rng)
-    intercept, weights = (a.reshape(*shape, *a.shape[1:]) for a in coordinates.to_raw(thetas))
+    intercept, weights = (a.reshape(*shape, *a.shape[1:]) for a in problem.coordinates.to_raw(thetas))
     return _posterior(spec, intercept, weights, drawn._replace(notes=notes_of(spec) + drawn.notes), engine, timings)
 
 

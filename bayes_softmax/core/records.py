@@ -76,9 +76,8 @@ class Whitening(NamedTuple):
     """Linear change of variables ``theta = mode + T z`` in which a density is near a standard normal.
 
     ``T`` has the structure of :class:`BlockMetric`: column c of ``theta`` is ``sum_e mixing[c, e] blocks[e] z[e]``,
-    with ``blocks`` (k, m, m) upper triangular, in single precision.  One block of the
-    full dimension is the Laplace approximation itself.
-    ``log_determinant`` is that of ``T``.
+    with ``blocks`` (k, m, m) upper triangular, in single precision.  One block of the full dimension is the Laplace
+    approximation itself.  ``log_determinant`` is that of ``T``.
     """
 
     mode: FloatArray

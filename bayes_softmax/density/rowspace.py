@@ -29,7 +29,7 @@ class RowSpace:
     """A model in row-space coordinates, and the way back.
 
     ``design``, ``coordinates`` and ``priors`` are of the reduced model; ``basis`` is ``R`` (p, r) and ``sd`` (p,) the
-    prior's in standardised features; ``n_columns`` is the number of free columns of the weights.
+    prior's in standardised features.
     """
 
     design: Design
@@ -51,15 +51,15 @@ class RowSpace:
         return np.concatenate([thetas[:, :k_b], v.reshape(len(thetas), -1)], axis=1)
 
 
-def row_space(design: Design, coordinates: Coordinates, priors: PriorTable, coding: str) -> RowSpace | None:
+def row_space(design: Design, priors: PriorTable, coding: str) -> RowSpace | None:
     """Reduce a model with more features than rows; None where that is impossible or pointless."""
     families = [prior for prior in priors.weights if isinstance(prior, Normal)]
     # A prior on the intercept at x = 0 ties it to all weights.
     coupled = priors.intercept is not None and priors.intercept_at == "zero" and not priors.flat_intercept
     if design.n_features <= design.n_obs or len(families) < design.n_features or coupled:
         return None
-    sd = np.array([prior.scale for prior in families]) * coordinates.scale
-    scaled = (design.X - design.standardisation.centre) * (sd / design.standardisation.scale)
+    prior_scale = np.array([prior.scale for prior in families])
+    scaled = (design.X - design.standardisation.centre) * prior_scale  # Z S: the features' own scale cancels
     values, vectors = eigh(scaled @ scaled.T)
     kept = values > RANK_TOLERANCE * values[-1]
     roots, vectors = np.sqrt(values[kept]), vectors[:, kept]
@@ -78,5 +78,5 @@ def row_space(design: Design, coordinates: Coordinates, priors: PriorTable, codi
         ),
         PriorTable((Normal(1.0),) * rank, priors.intercept, priors.intercept_at, priors.spherical, (False,) * rank),
         (scaled.T @ vectors) / roots,
-        sd,
+        prior_scale * design.standardisation.scale,
     )

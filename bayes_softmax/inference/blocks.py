@@ -81,7 +81,7 @@ def unwhiten(whitening: Whitening, z: FloatArray) -> FloatArray:
     """Points ``theta = mode + T z`` (S, d) for whitened points ``z`` (S, d)."""
     k, m = whitening.blocks.shape[:2]
     rows = z.reshape(-1, k, m)
-    coloured = np.stack([rows[:, e] @ whitening.blocks[e].T.astype(np.float64) for e in range(k)], axis=1)
+    coloured = np.stack([rows[:, e] @ whitening.blocks[e].T for e in range(k)], axis=1)
     theta: FloatArray = whitening.mode + vector(whitening.mixing @ coloured, joint=whitening.joint)
     return np.ascontiguousarray(theta)
 
@@ -90,4 +90,4 @@ def whiten_gradient(whitening: Whitening, gradient: FloatArray) -> FloatArray:
     """``T' gradient`` for one gradient (d,)."""
     k = whitening.blocks.shape[0]
     rows = whitening.mixing.T @ columns(gradient, k, joint=whitening.joint)
-    return np.concatenate([whitening.blocks[e].T.astype(np.float64) @ rows[e] for e in range(k)])
+    return np.concatenate([whitening.blocks[e].T @ rows[e] for e in range(k)])

@@ -52,18 +52,18 @@ def newton_cg(density: LogDensity, start: FloatArray, max_iterations: int = 200)
     The inner tolerance follows the gradient (Eisenstat-Walker), so that convergence stays superlinear.  The
     preconditioner is made anew while the point still moves: at iterations 0, 1, 3, 7, ...
     """
-    first, count = [0.0], [0]
-    solve = [preconditioner(None)]
+    first_norm, n_directions, solve = 0.0, 0, preconditioner(None)
 
     def direction(theta: FloatArray, gradient: FloatArray) -> FloatArray:
+        nonlocal first_norm, n_directions, solve
         norm = float(np.linalg.norm(gradient))
-        first[0] = first[0] or norm
-        count[0] += 1
-        if count[0] & (count[0] - 1) == 0:
-            solve[0] = preconditioner(density.block_metric(theta))
+        first_norm = first_norm or norm
+        n_directions += 1
+        if n_directions & (n_directions - 1) == 0:  # a power of two
+            solve = preconditioner(density.block_metric(theta))
         enough = 0.1 * CG_TARGET * density.total_weight / norm
-        tolerance = max(min(0.1, (norm / first[0]) ** 0.5), enough)
-        return conjugate_gradients(density.hessian_vector(theta), gradient, tolerance, solve[0])
+        tolerance = max(min(0.1, (norm / first_norm) ** 0.5), enough)
+        return conjugate_gradients(density.hessian_vector(theta), gradient, tolerance, solve)
 
     return _ascend(density, start, direction, max_iterations, CG_TARGET)
 

@@ -1,12 +1,13 @@
 """Equal rows collapsed without loss: rows with the same features and offset become one row of counts."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from bayes_softmax.core.records import FloatArray, IntArray
-from bayes_softmax.spec.design import Design, Response
+from bayes_softmax.spec.design import Design
 
 SAMPLE = 2048  # rows looked at before all are hashed
 SAMPLE_COLUMNS = 16
@@ -38,31 +39,21 @@ def collapse_rows(design: Design) -> Collapsed | None:
     representative[row_map[::-1]] = np.arange(design.n_obs - 1, -1, -1)
     if not _equal_to(arrays, representative[row_map]):  # two patterns with one hash: once in 10^8 data sets
         return None
-    response = Response(
-        design.response.name,
-        design.response.classes,
-        None,
-        _summed(design, row_map, n_distinct),
-        design.response.unused,
-    )
-    collapsed = Design(
-        np.ascontiguousarray(design.X[representative]),
-        response,
-        None,
-        None if design.offset is None else design.offset[representative],
-        design.feature_names,
-        design.has_intercept,
-        design.standardisation,
-        pd.RangeIndex(n_distinct),
-        design.n_dropped,
+    collapsed = replace(
+        design,
+        X=design.X[representative],
+        response=replace(design.response, codes=None, counts=_summed(design, row_map, n_distinct)),
+        weights=None,
+        offset=None if design.offset is None else design.offset[representative],
+        index=pd.RangeIndex(n_distinct),
     )
     return Collapsed(collapsed, row_map.astype(np.int64, copy=False))
 
 
 def _sample_repeats(arrays: list[FloatArray], n_obs: int) -> bool:
-    """Whether enough rows of an even sample repeat each other."""
-    rows = np.linspace(0, n_obs - 1, min(n_obs, SAMPLE)).astype(np.int64)
-    if len(rows) < n_obs:  # data in the order of their patterns, or in cycles, would mislead an even sample
+    """Whether enough rows of a sample repeat each other."""
+    rows = np.arange(n_obs)
+    if n_obs > SAMPLE:  # at random: data in the order of their patterns, or in cycles, would mislead an even sample
         rows = np.random.default_rng(0).choice(n_obs, size=SAMPLE, replace=False)
     # Rows that differ mostly do so in a few columns already.
     for columns in (slice(SAMPLE_COLUMNS), slice(None)):

@@ -47,7 +47,7 @@ def test_lifted_points_have_the_covariance_of_the_full_laplace_approximation(nam
     """Exact: the reduced covariance, lifted, plus the prior's in the complement, is the full inverse Hessian."""
     model = wide_model(**PRIORS[name])
     spec = model.specification
-    reduced = row_space(spec.design, model.coordinates, spec.priors, spec.schema.coding)
+    reduced = row_space(spec.design, spec.priors, spec.schema.coding)
     assert reduced is not None
     problem, full = problem_of(spec), model.log_density
     small = laplace_approximation(problem.density, newton(problem.density, np.zeros(problem.density.dimension)))
@@ -89,7 +89,7 @@ def test_evidence_is_that_of_the_full_model() -> None:
         np.r_[X, X[:3] + 1e-3], np.r_[y, y[:3]], weights=weights, prior=bs.Normal(0.3), intercept=False
     )
     spec = large.specification
-    assert row_space(spec.design, large.coordinates, spec.priors, "zero-sum") is None
+    assert row_space(spec.design, spec.priors, "zero-sum") is None
     a, b = (m.laplace(draws=8000, random_seed=1, progressbar=False) for m in (small, large))
     assert a.log_evidence is not None
     assert b.log_evidence is not None
