@@ -11,8 +11,10 @@ from bayes_softmax.core.errors import ImproperPosteriorError, NotConvergedWarnin
 from bayes_softmax.core.records import FloatArray, Mode
 from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.results.estimate import PointEstimate
-from bayes_softmax.results.storage import label_coefficients
+from bayes_softmax.results.labels import label_coefficients
+from bayes_softmax.results.training import training_data
 from bayes_softmax.spec.coding import Coordinates, build_coordinates
+from bayes_softmax.spec.collapse import Collapsed
 from bayes_softmax.spec.design import Design, Label
 from bayes_softmax.spec.identification import check_separation, explain
 from bayes_softmax.spec.priors import PriorTable, flat_table
@@ -30,12 +32,12 @@ class Specification(NamedTuple):
     design: Design
     schema: Schema
     priors: PriorTable
-    collapsed: Design | None = None  # the same data with equal rows made one
+    collapsed: Collapsed | None = None  # the same data with equal rows made one
 
     @property
     def distinct(self) -> Design:
         """The data that is fitted: collapsed where that helps."""
-        return self.collapsed or self.design
+        return self.design if self.collapsed is None else self.collapsed.design
 
 
 class SolverOptions(NamedTuple):
@@ -132,6 +134,7 @@ def point_estimate(spec: Specification, kind: str, options: SolverOptions) -> Po
         schema=spec.schema,
         covariance_of=lambda: _raw_covariance(spec, mode._replace(theta=theta)),
         notes=notes_of(spec),
+        training=training_data(spec.design, spec.collapsed),
     )
 
 
@@ -175,7 +178,7 @@ def notes_of(spec: Specification) -> tuple[str, ...]:
     if spec.design.n_dropped:
         notes.append(f"{spec.design.n_dropped} rows with missing values were dropped")
     if spec.collapsed is not None:
-        notes.append(f"{spec.design.n_obs} rows were collapsed to {spec.collapsed.n_obs} distinct ones, without loss")
+        notes.append(f"{spec.design.n_obs} rows were collapsed to {spec.distinct.n_obs} distinct ones, without loss")
     kept = set(spec.schema.feature_names)
     dropped = [n for n in spec.schema.encoder.feature_names if n not in kept]
     if dropped:

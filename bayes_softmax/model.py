@@ -10,8 +10,9 @@ import pandas as pd
 
 from bayes_softmax import fitting, sampling
 from bayes_softmax.core.errors import UnusedClassWarning
-from bayes_softmax.results.estimate import INTERCEPT, PointEstimate
+from bayes_softmax.results.estimate import PointEstimate
 from bayes_softmax.results.forecast import Forecast
+from bayes_softmax.results.labels import INTERCEPT
 from bayes_softmax.results.posterior import Posterior
 from bayes_softmax.spec import build
 from bayes_softmax.spec.coding import Coordinates
@@ -188,7 +189,7 @@ class SoftmaxRegression:
     @property
     def specification(self) -> fitting.Specification:
         """Data, names and priors together."""
-        return fitting.Specification(self.design, self.schema, self.priors, self.collapsed and self.collapsed.design)
+        return fitting.Specification(self.design, self.schema, self.priors, self.collapsed)
 
     @cached_property
     def collapsed(self) -> Collapsed | None:

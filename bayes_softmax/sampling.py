@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -24,7 +25,10 @@ from bayes_softmax.fitting import (
     solve,
 )
 from bayes_softmax.results.forecast import Forecast
-from bayes_softmax.results.posterior import Posterior, build_idata
+from bayes_softmax.results.posterior import Posterior
+from bayes_softmax.results.training import training_data
+from bayes_softmax.results.tree import build_idata
+from bayes_softmax.spec.log_prior import log_prior_draws
 from bayes_softmax.spec.pymc_model import build_pymc_model, free_variables
 
 if TYPE_CHECKING:
@@ -37,6 +41,7 @@ ENGINE_TITLES = {
     "laplace": "laplace (importance resampling of the Laplace approximation)",
 }
 
+REFIT_SEED = 1
 NUTS_OVERHEAD = 0.1  # seconds that nutpie takes to start and to hand over its draws
 
 
@@ -163,9 +168,27 @@ def _posterior(
     timings: dict[str, float],
 ) -> Posterior:
     """Raw draws, intercept (chain, draw, K) and weights (chain, draw, p, K), as a posterior."""
-    free = free_variables(spec.priors, coordinates_of(spec), intercept, weights)
-    idata = build_idata(intercept, weights, free, drawn.stats, spec.design, spec.schema, engine)
-    return Posterior(idata, spec.schema, engine, drawn.tune, drawn.notes, timings)
+    coordinates, shape = coordinates_of(spec), intercept.shape[:2]
+    free = free_variables(spec.priors, coordinates, intercept, weights)
+    flat = (a.reshape(-1, *a.shape[2:]) for a in (intercept, weights))
+    log_prior = log_prior_draws(spec.priors, coordinates, *flat).reshape(shape)
+    training = training_data(spec.design, spec.collapsed)
+    idata = build_idata(
+        intercept, weights, free, {**drawn.stats, "log_prior": log_prior}, training, spec.schema, engine
+    )
+    refit = partial(refit_without, spec)
+    return Posterior(idata, spec.schema, engine, drawn.tune, drawn.notes, timings, training=training, refit=refit)
+
+
+def refit_without(spec: Specification, row: int, code: int) -> Posterior:
+    """Posterior of the same model, priors included, without one unit of class ``code`` in a distinct row."""
+    design = spec.distinct
+    counts = design.dense_counts().copy()
+    counts[row, code] -= 1.0
+    response = replace(design.response, codes=None, counts=counts)
+    without = spec._replace(design=replace(design, response=response, weights=None), collapsed=None)
+    settings = SamplerSettings(1000, None, 4, None, REFIT_SEED, None, False)
+    return sample(without, settings, "auto")
 
 
 def sample_laplace(spec: Specification, draws: int, seed: int, progressbar: bool) -> Posterior:

@@ -30,10 +30,14 @@ def blas_on_one_thread() -> AbstractContextManager[object]:
     return limited
 
 
+def _n_threads() -> int:
+    return os.cpu_count() or 1
+
+
 @functools.lru_cache(maxsize=1)
 def _pool() -> ThreadPoolExecutor:
     # The caller works too.
-    return ThreadPoolExecutor(max((os.cpu_count() or 1) - 1, 1), thread_name_prefix="bayes_softmax")
+    return ThreadPoolExecutor(max(_n_threads() - 1, 1), thread_name_prefix="bayes_softmax")
 
 
 def ranges(n: int, work: float) -> list[tuple[int, int]]:
@@ -44,6 +48,23 @@ def ranges(n: int, work: float) -> list[tuple[int, int]]:
 
 
 def in_parallel[T](function: Callable[[int, int], T], parts: Sequence[tuple[int, int]]) -> list[T]:
-    """Results of ``function(first, end)`` for each range, in order; ``function`` must release Python's lock."""
-    others = [_pool().submit(function, *part) for part in parts[1:]]
-    return [function(*parts[0]), *(other.result() for other in others)]
+    """Results of ``function(first, end)`` for each range, in order; ``function`` must release Python's lock.
+
+    The caller works too, and every thread takes the next range when it is done with one.
+    """
+    results: list[T | None] = [None] * len(parts)
+    waiting = iter(range(len(parts)))  # shared: Python's lock lets one thread at a time take a number
+
+    def work() -> None:
+        for i in waiting:
+            results[i] = function(*parts[i])
+
+    others = [_pool().submit(work) for _ in range(min(_n_threads() - 1, len(parts) - 1))]
+    try:
+        work()
+    finally:
+        for _ in waiting:  # after an error or Ctrl-C nothing more is started
+            pass
+        for other in others:
+            other.result()
+    return results  # type: ignore[return-value]

@@ -130,3 +130,15 @@ def diagnose(draws: FloatArray, stats: dict[str, Any], tune: int) -> Diagnostics
         n_draws=draws.shape[1],
         tune=tune,
     )
+
+
+def relative_ess(draws: FloatArray) -> float:
+    """Effective over actual number of draws (chain, draw, ...), mean over all that varies; 1 for a single chain."""
+    from arviz_stats.base import array_stats
+
+    flat = draws.reshape(*draws.shape[:2], -1)
+    varying = flat[:, :, np.ptp(flat, axis=(0, 1)) > 0]
+    if draws.shape[0] == 1 or draws.shape[1] < 4 or varying.shape[2] == 0:
+        return 1.0  # as ArviZ has it
+    ess = array_stats.ess(varying, method="mean", chain_axis=0, draw_axis=1)
+    return float(np.mean(ess)) / float(flat.shape[0] * flat.shape[1])

@@ -10,21 +10,16 @@ import pandas as pd
 import xarray as xr
 
 from bayes_softmax.core.records import FloatArray
+from bayes_softmax.results import decisions, evaluation, prediction
+from bayes_softmax.results import effects as effects_module
 from bayes_softmax.results.contrasts import View, build_view
 from bayes_softmax.results.intervals import normal_quantile, resolve_interval
-from bayes_softmax.results.prediction import (
-    Coefficients,
-    delta_intervals,
-    encode_rows,
-    interval_frame,
-    label_series,
-    mean_probabilities,
-    probability_frame,
-)
+from bayes_softmax.results.labels import INTERCEPT
+from bayes_softmax.results.probabilities import Coefficients
+from bayes_softmax.results.training import TrainingData
 from bayes_softmax.spec.design import Label
 from bayes_softmax.spec.schema import Schema
 
-INTERCEPT = "intercept"
 TITLES = {"mle": "Maximum-likelihood estimate", "map": "Maximum a posteriori (MAP) estimate"}
 
 
@@ -60,6 +55,8 @@ class PointEstimate:
         Names and encodings.
     notes
         What a reader should know: classes without data, rows dropped.
+    training
+        The data, for scores and averages over them; None where the fit was saved without.
     """
 
     kind: str
@@ -78,6 +75,17 @@ class PointEstimate:
     schema: Schema
     covariance_of: Callable[[], FloatArray]
     notes: tuple[str, ...] = ()
+    training: TrainingData | None = None
+
+    # One function answers for every kind of fit.
+    predict_proba = prediction.predict_proba
+    predict = prediction.predict
+    uncertainty = prediction.uncertainty
+    decide = decisions.decide
+    effects = effects_module.effects
+    contrast = effects_module.contrast
+    odds_ratios = effects_module.odds_ratios
+    evaluate = evaluation.evaluate
 
     @property
     def log_posterior(self) -> float:
@@ -163,40 +171,34 @@ class PointEstimate:
         """The estimate as one draw."""
         return Coefficients(self.intercept.values[None], self.weights.values[None])
 
-    def predict_proba(self, data: Any, ci_prob: float | None = None, *, offset: Any = None) -> pd.DataFrame:
-        """Class probabilities of new data.
+    @property
+    def n_chains(self) -> int:
+        """One."""
+        return 1
+
+    @property
+    def relative_ess(self) -> float:
+        """One."""
+        return 1.0
+
+    @property
+    def delta_covariance(self) -> FloatArray:
+        """Covariance (q, K, q, K) that the uncertainty of every answer comes from."""
+        return self.raw_covariance
+
+    def save(self, path: Any, *, data: bool = True) -> None:
+        """Write the estimate to one ``.nc`` file or ``.zarr`` folder; :func:`bayes_softmax.load` reads it back.
 
         Parameters
         ----------
+        path
+            Ends in ``.nc`` or ``.zarr``; an older file there is replaced only once the new one is complete.
         data
-            Data frame with the model's columns, or array (N, p).
-        ci_prob
-            If given, a delta-method interval of this probability stands beside each estimate.
-        offset
-            (N, K), if the model has an offset that is not a column of the data.
-
-        Returns
-        -------
-        DataFrame
-            Rows as in ``data``; columns are the classes, or ``(class, statistic)`` with intervals.
+            Whether the data go in too, each distinct row once: ``evaluate()`` and ``effects()`` need them.
         """
-        rows = encode_rows(self.schema, data, offset)
-        if ci_prob is None:
-            return probability_frame(self.schema, rows, mean_probabilities(self.coefficients, rows))
-        interval = resolve_interval(ci_prob, "eti")
-        values = delta_intervals(self.coefficients, self.raw_covariance, rows, interval)
-        return interval_frame(self.schema, rows, values, "estimate", interval.columns("wald"))
-
-    def predict(self, data: Any, *, offset: Any = None) -> pd.Series:
-        """Most probable class of each row of ``data``."""
-        rows = encode_rows(self.schema, data, offset)
-        return label_series(self.schema, rows, mean_probabilities(self.coefficients, rows))
-
-    def save(self, path: Any) -> None:
-        """Write the estimate to one netCDF file; :func:`bayes_softmax.load` reads it back."""
         from bayes_softmax.results.storage import save_estimate
 
-        save_estimate(self, path)
+        save_estimate(self, path, data=data)
 
     def __getstate__(self) -> dict[str, Any]:
         """For pickle: the covariance itself in place of the function that computes it."""

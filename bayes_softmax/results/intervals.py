@@ -36,15 +36,15 @@ def resolve_interval(ci_prob: float | None, ci_kind: str | None) -> Interval:
     return Interval(float(ci_prob), str(ci_kind))
 
 
-def draws_interval(draws: FloatArray, interval: Interval) -> tuple[FloatArray, FloatArray]:
-    """Lower and upper end over the first axis of draws (S, ...)."""
+def draws_interval(draws: FloatArray, interval: Interval, axis: int = 0) -> tuple[FloatArray, FloatArray]:
+    """Lower and upper end over one axis of draws."""
     if interval.kind == "eti":
         tail = 0.5 * (1.0 - interval.prob)
-        low, high = np.quantile(draws, [tail, 1.0 - tail], axis=0)
+        low, high = np.quantile(draws, [tail, 1.0 - tail], axis=axis)
         return low, high
-    ordered = np.sort(draws, axis=0)
-    inside = min(max(int(np.floor(interval.prob * len(draws))), 1), len(draws) - 1)
-    widths = ordered[inside:] - ordered[: len(draws) - inside]
+    ordered = np.moveaxis(np.sort(draws, axis=axis), axis, 0)
+    inside = min(max(int(np.floor(interval.prob * len(ordered))), 1), len(ordered) - 1)
+    widths = ordered[inside:] - ordered[: len(ordered) - inside]
     start = np.argmin(widths, axis=0)[None]
     return (
         np.take_along_axis(ordered, start, axis=0)[0],

@@ -8,8 +8,9 @@ import numpy as np
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.results.compare import Fit, check_comparable
 from bayes_softmax.results.contrasts import Average, build_view
-from bayes_softmax.results.estimate import INTERCEPT, PointEstimate
+from bayes_softmax.results.estimate import PointEstimate
 from bayes_softmax.results.intervals import Interval, draws_interval, normal_quantile, resolve_interval
+from bayes_softmax.results.labels import INTERCEPT
 from bayes_softmax.spec.design import Label
 
 if TYPE_CHECKING:

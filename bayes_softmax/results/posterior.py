@@ -10,27 +10,25 @@ import pandas as pd
 import xarray as xr
 
 from bayes_softmax.core.records import FloatArray
+from bayes_softmax.results import decisions, evaluation, prediction, predictive, sensitivity
+from bayes_softmax.results import effects as effects_module
 from bayes_softmax.results.contrasts import View, build_view
 from bayes_softmax.results.diagnostics import (
     Diagnostics,
     convergence_table,
     diagnose,
     diagnose_weighted,
+    relative_ess,
     weighted_table,
 )
-from bayes_softmax.results.estimate import INTERCEPT
+from bayes_softmax.results.fitted import training_of
 from bayes_softmax.results.intervals import draws_interval, resolve_interval
-from bayes_softmax.results.prediction import (
-    Coefficients,
-    draw_intervals,
-    encode_rows,
-    interval_frame,
-    label_series,
-    mean_probabilities,
-    probability_blocks,
-    probability_frame,
-)
-from bayes_softmax.spec.design import Design, Label
+from bayes_softmax.results.labels import INTERCEPT, observation_coordinate
+from bayes_softmax.results.loo import Refit, leave_one_out
+from bayes_softmax.results.prediction import encode_rows
+from bayes_softmax.results.probabilities import Coefficients, announce, over_blocks
+from bayes_softmax.results.training import TrainingData
+from bayes_softmax.spec.design import Label
 from bayes_softmax.spec.schema import Schema
 
 
@@ -58,6 +56,10 @@ class Posterior:
     pareto_k, ess, log_evidence
         For ``laplace()``: tail index and effective sample size of the importance weights, and the log of the
         normalising constant; None for Markov chains.
+    training
+        The data, for scores and averages over them; None where the fit was saved without.
+    refit
+        Fits again without one unit, for exact leave-one-out; None after loading.
     """
 
     idata: xr.DataTree
@@ -69,11 +71,32 @@ class Posterior:
     pareto_k: float | None = None
     ess: float | None = None
     log_evidence: float | None = None
+    training: TrainingData | None = None
+    refit: Refit | None = None
+
+    # One function answers for every kind of fit.
+    predict_proba = prediction.predict_proba
+    predict = prediction.predict
+    uncertainty = prediction.uncertainty
+    decide = decisions.decide
+    effects = effects_module.effects
+    contrast = effects_module.contrast
+    odds_ratios = effects_module.odds_ratios
+    evaluate = evaluation.evaluate
+    posterior_predictive = predictive.posterior_predictive
+    add_log_likelihood = sensitivity.add_log_likelihood
+    add_log_prior = sensitivity.add_log_prior
+    prior_sensitivity = sensitivity.prior_sensitivity
+
+    @property
+    def group(self) -> str:
+        """Group of ``idata`` that holds the draws: ``"posterior"``, or ``"prior"`` of ``sample_prior()``."""
+        return "posterior" if "posterior" in self.idata.children else "prior"
 
     @cached_property
     def draws(self) -> FloatArray:
         """Raw coefficients (chain, draw, q, K), intercept (zero if there is none) first."""
-        posterior = self.idata["posterior"].dataset
+        posterior = self.idata[self.group].dataset
         weights = posterior["weights"].transpose("chain", "draw", "feature", "category").values
         if "intercept" not in posterior:
             return np.concatenate([np.zeros_like(weights[:, :, :1]), weights], axis=2)
@@ -85,6 +108,21 @@ class Posterior:
         """All draws in one axis: intercept (S, K), weights (S, p, K)."""
         flat = self.draws.reshape(-1, *self.draws.shape[2:])
         return Coefficients(np.ascontiguousarray(flat[:, 0]), np.ascontiguousarray(flat[:, 1:]))
+
+    @property
+    def n_chains(self) -> int:
+        """Chains of the sample."""
+        return int(self.draws.shape[0])
+
+    @property
+    def delta_covariance(self) -> None:
+        """None: the uncertainty of every answer comes from the draws."""
+        return
+
+    @cached_property
+    def relative_ess(self) -> float:
+        """Effective over actual number of draws: mean over the coefficients, or from the importance weights."""
+        return relative_ess(self.draws) if self.ess is None else self.ess / float(self.draws.shape[1])
 
     @cached_property
     def diagnostics(self) -> Diagnostics:
@@ -134,42 +172,52 @@ class Posterior:
         quality = convergence_table(draws) if self.ess is None else weighted_table(draws, self.ess)
         return pd.DataFrame(columns, index=index).join(quality.set_axis(index))
 
-    def predict_proba(self, data: Any, ci_prob: float | None = None, *, offset: Any = None) -> pd.DataFrame:
-        """Posterior-predictive class probabilities of new data.
+    def loo(self, *, unit: str = "unit", refit: bool | Refit = False) -> Any:
+        """Expected log predictive density by leave-one-out, as ArviZ's own ``ELPDDataLOO``: ``az.compare`` takes it.
+
+        Computed block by block: no array of rows x draws is kept.
 
         Parameters
         ----------
-        data
-            Data frame with the model's columns, or array (N, p).
-        ci_prob
-            If given, an equal-tailed interval of this probability stands beside each mean.
-        offset
-            (N, K), if the model has an offset that is not a column of the data.
+        unit
+            ``"unit"`` (default): one unit of the counts or whole weights is left out at a time.  ``"row"``: a row as
+            a whole, with its weight or all its counts, which is another question.
+        refit
+            True refits the model without each unit whose Pareto k is too large; a loaded fit needs
+            ``model.sample(...).refit`` of the same model instead of True.
 
         Returns
         -------
-        DataFrame
-            Rows as in ``data``; columns are the classes, or ``(class, statistic)`` with intervals.
-        """
-        rows = encode_rows(self.schema, data, offset)
-        if ci_prob is None:
-            return probability_frame(self.schema, rows, mean_probabilities(self.coefficients, rows))
-        interval = resolve_interval(ci_prob, "eti")
-        values = draw_intervals(self.coefficients, rows, interval)
-        return interval_frame(self.schema, rows, values, "mean", interval.columns())
+        ELPDDataLOO
+            With pointwise values: along ``obs`` where every row is one unit, else along ``unit``.
 
-    def predict(self, data: Any, *, offset: Any = None) -> pd.Series:
-        """Most probable class of each row of ``data``, by the mean probability."""
-        rows = encode_rows(self.schema, data, offset)
-        return label_series(self.schema, rows, mean_probabilities(self.coefficients, rows))
+        Raises
+        ------
+        ValueError
+            For weights that are not whole numbers under ``unit="unit"``.
+        """
+        training = training_of(self, "loo()")
+        function = self.refit if refit is True else (refit or None)
+        if refit is True and function is None:
+            raise ValueError(
+                "refit=True: a loaded fit cannot refit; pass refit=model.sample(...).refit of the model it came from"
+            )
+        return leave_one_out(self, training, self.relative_ess, unit, function)
 
     def predict_draws(self, data: Any, *, offset: Any = None) -> xr.DataArray:
-        """Class probabilities of every draw (chain, draw, obs, category): N x K x draws numbers."""
+        """Class probabilities of every draw (chain, draw, obs, category).
+
+        These are N x K x draws numbers: above 256 MiB a line says how many before they are made.
+        """
         rows = encode_rows(self.schema, data, offset)
         shape = (*self.draws.shape[:2], len(rows.X), len(self.schema.classes))
+        announce("predict_draws()", shape)
         values = np.empty((shape[0] * shape[1], *shape[2:]))
-        for block, probabilities in probability_blocks(self.coefficients, rows):
-            values[:, block] = probabilities
+
+        def fill(P: FloatArray, block: slice) -> None:
+            values[:, block] = P.transpose(2, 1, 0)
+
+        over_blocks(self.coefficients, rows, fill)
         return xr.DataArray(
             values.reshape(shape),
             dims=("chain", "draw", "obs", "category"),
@@ -177,85 +225,25 @@ class Posterior:
             name="probability",
         )
 
-    def save(self, path: Any) -> None:
-        """Write the draws to one netCDF file; :func:`bayes_softmax.load` reads it back."""
+    def save(self, path: Any, *, data: bool = True) -> None:
+        """Write the draws to one ``.nc`` file or ``.zarr`` folder; :func:`bayes_softmax.load` reads it back.
+
+        Parameters
+        ----------
+        path
+            Ends in ``.nc`` or ``.zarr``; an older file there is replaced only once the new one is complete.
+        data
+            Whether the data go in too, each distinct row once: ``loo()``, ``evaluate()`` and ``effects()`` need them.
+        """
         from bayes_softmax.results.storage import save_posterior
 
-        save_posterior(self, path)
+        save_posterior(self, path, data=data)
 
     def __repr__(self) -> str:
         """Return a few lines that say what was drawn, how, and how far to trust it."""
         chains, draws = self.draws.shape[:2]
         notes = "".join(f"\n  note: {note}" for note in self.notes)
         return (
-            f"Posterior: {chains} chains x {draws} draws, {len(self.schema.classes)} classes, "
+            f"{self.group.capitalize()}: {chains} chains x {draws} draws, {len(self.schema.classes)} classes, "
             f"{len(self.schema.feature_names)} features\n  engine: {self.engine}\n  {self.diagnostics}{notes}"
         )
-
-
-def observation_coordinate(index: Any) -> Any:
-    """Row labels as a coordinate: the data's own if they are plain, else 0..N-1."""
-    plain = isinstance(index, pd.Index) and not isinstance(index, pd.MultiIndex) and index.is_unique
-    if plain and (pd.api.types.is_integer_dtype(index) or pd.api.types.is_string_dtype(index)):
-        return index.to_numpy() if pd.api.types.is_integer_dtype(index) else index.to_numpy(dtype=str)
-    return np.arange(len(index))
-
-
-def build_idata(
-    intercept: FloatArray,
-    weights: FloatArray,
-    free: Mapping[str, FloatArray],
-    stats: Mapping[str, Any],
-    design: Design,
-    schema: Schema,
-    engine: str,
-) -> xr.DataTree:
-    """Labelled tree of draws: intercept (chain, draw, K), weights (chain, draw, p, K), statistics (chain, draw).
-
-    ``free`` are the PyMC model's other random variables, so that PyMC's functions can use the tree.
-    """
-    chains, draws = weights.shape[:2]
-    coords = {
-        "chain": np.arange(chains),
-        "draw": np.arange(draws),
-        "feature": np.array(schema.feature_names, dtype=str),
-        "category": schema.category_coordinate,
-    }
-    # ``weights`` stands first on purpose: az.summary (ArviZ 1.3) labels rows wrongly unless the dimensions of a
-    # data set first appear in the order in which each variable has them.
-    variables: dict[str, Any] = {"weights": (("chain", "draw", "feature", "category"), weights)}
-    if schema.has_intercept:
-        variables["intercept"] = (("chain", "draw", "category"), intercept)
-    for name, values in free.items():
-        # Dimensions of their own keep ArviZ's order rule; those of the intercept are the categories.
-        dims = [f"{name}_dim_{i}" for i in range(values.ndim - 2)]
-        if name == "intercept_at_means":
-            dims = ["category"]
-        variables[name] = (("chain", "draw", *dims), values)
-    attrs = {"inference_library": "bayes_softmax", "engine": engine, "sample_dims": ["chain", "draw"]}
-    sampled = {k: coords[k] for k in ("chain", "draw")}
-    groups = {
-        "posterior": xr.Dataset(variables, coords=coords, attrs=attrs),
-        "sample_stats": xr.Dataset({k: (("chain", "draw"), v) for k, v in stats.items()}, coords=sampled, attrs=attrs),
-        **_data_groups(design, schema),
-    }
-    return xr.DataTree.from_dict(groups)
-
-
-def _data_groups(design: Design, schema: Schema) -> dict[str, xr.Dataset]:
-    """The data as seen by the model: responses, features, weights and offset."""
-    coords = {"obs": observation_coordinate(design.index), "category": schema.category_coordinate}
-    response = design.response
-    observed: dict[str, Any] = (
-        {"y": ("obs", response.codes)} if response.codes is not None else {"y": (("obs", "category"), response.counts)}
-    )
-    constant: dict[str, Any] = {"X": (("obs", "feature"), design.X)}
-    if design.weights is not None:
-        constant["frequency_weights"] = ("obs", design.weights)
-    if design.offset is not None:
-        constant["offset"] = (("obs", "category"), design.offset)
-    features = {"feature": np.array(schema.feature_names, dtype=str)}
-    return {
-        "observed_data": xr.Dataset(observed, coords=coords, attrs={"response": schema.response_name}),
-        "constant_data": xr.Dataset(constant, coords={**coords, **features}),
-    }

@@ -1,7 +1,13 @@
-"""One file per fit: netCDF with our own JSON for names and encodings.  No pickle, nothing that executes code."""
+"""One file per fit: netCDF or zarr with our own JSON for names and encodings.  No pickle, nothing that executes code.
+
+The root holds a header in its attributes; groups hold what ``idata`` holds, so that ArviZ reads the files of
+posteriors too.  Version 2 adds the data: distinct rows once, with the columns that a formula reads.
+"""
 
 import os
+import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,17 +15,21 @@ import numpy as np
 import xarray as xr
 
 from bayes_softmax.results.estimate import PointEstimate
+from bayes_softmax.results.labels import label_coefficients
 from bayes_softmax.results.posterior import Posterior
+from bayes_softmax.results.stored_data import data_groups_of, read_training
 from bayes_softmax.spec.schema import Schema, schema_from_json
 
 FORMAT = "bayes_softmax"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+SUFFIXES = (".nc", ".zarr")
 SCALARS = ("log_likelihood", "log_prior", "total_weight", "gradient_norm", "newton_decrement")
 COUNTS = ("n_obs", "n_iterations")
 WEIGHTED = ("pareto_k", "ess", "log_evidence")
+DATA_GROUPS = ("observed_data", "constant_data", "variables")
 
 
-def save_estimate(estimate: PointEstimate, path: Any) -> None:
+def save_estimate(estimate: PointEstimate, path: Any, *, data: bool) -> None:
     """Write a point estimate with its covariance."""
     q, K = estimate.raw_covariance.shape[:2]
     arrays = xr.Dataset(
@@ -37,12 +47,15 @@ def save_estimate(estimate: PointEstimate, path: Any) -> None:
             "notes": list(estimate.notes) or [""],
         },
     )
-    _write({"estimate": arrays}, path, estimate.kind, estimate.schema, {})
+    groups = data_groups_of(estimate.training, estimate.schema) if data else {}
+    _write({"estimate": arrays, **groups}, path, estimate.kind, estimate.schema, {})
 
 
-def save_posterior(posterior: Posterior, path: Any) -> None:
+def save_posterior(posterior: Posterior, path: Any, *, data: bool) -> None:
     """Write the draws with their data and statistics."""
-    groups = {name: posterior.idata[name].to_dataset() for name in posterior.idata.children}
+    groups = {str(n): posterior.idata[n].to_dataset() for n in posterior.idata.children if n not in DATA_GROUPS}
+    if data:
+        groups |= data_groups_of(posterior.training, posterior.schema)
     extra = {
         "engine": posterior.engine,
         "tune": posterior.tune,
@@ -55,12 +68,12 @@ def save_posterior(posterior: Posterior, path: Any) -> None:
 
 
 def load(path: Any) -> PointEstimate | Posterior:
-    """Read a fit that ``save`` wrote; it predicts without PyMC, nutpie or any compilation.
+    """Read a fit that ``save`` wrote; it answers without PyMC, nutpie or any compilation.
 
     Parameters
     ----------
     path
-        File written by ``PointEstimate.save`` or ``Posterior.save``.
+        What ``PointEstimate.save`` or ``Posterior.save`` wrote: a ``.nc`` file or a ``.zarr`` folder.
 
     Raises
     ------
@@ -70,32 +83,47 @@ def load(path: Any) -> PointEstimate | Posterior:
         If the file is not one of ours, is damaged, or was written by a newer version.
     """
     source = Path(path)
-    if not source.is_file():
+    if not source.exists():
         raise FileNotFoundError(f"there is no file {str(path)!r}")
-    try:
-        with xr.open_datatree(source, engine="h5netcdf") as opened:
-            tree = opened.load()
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise ValueError(f"{str(path)!r} is not a netCDF file, or is damaged: {error}") from error
-    attrs = tree.attrs
-    if attrs.get("format") != FORMAT:
+    tree = _opened(source)
+    if tree.attrs.get("format") != FORMAT:
         raise ValueError(f"{str(path)!r} was not written by bayes_softmax")
-    if int(attrs["format_version"]) > FORMAT_VERSION:
-        raise ValueError(
-            f"{str(path)!r} has format version {attrs['format_version']}, this bayes_softmax reads up to "
-            f"{FORMAT_VERSION}: upgrade it"
-        )
-    schema = schema_from_json(attrs["schema"])
-    if attrs["kind"] == "posterior":
-        return _read_posterior(tree, schema)
-    return _read_estimate(tree["estimate"].to_dataset(), str(attrs["kind"]), schema)
+    try:
+        version = int(tree.attrs["format_version"])
+        if version <= FORMAT_VERSION:
+            return _read(tree)
+    except (KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
+        raise ValueError(f"{str(path)!r} is damaged: {type(error).__name__} {error}") from error
+    raise ValueError(
+        f"{str(path)!r} has format version {version}, this bayes_softmax reads up to {FORMAT_VERSION}: upgrade it"
+    )
 
 
-def _write(groups: dict[str, xr.Dataset], path: Any, kind: str, schema: Schema, extra: dict[str, Any]) -> None:
+def _opened(source: Path) -> xr.DataTree:
+    """The tree in memory; whatever a library says of a file that is none becomes one sentence."""
+    options: dict[str, Any] = {"engine": "zarr", "consolidated": False} if source.is_dir() else {"engine": "h5netcdf"}
+    try:
+        with xr.open_datatree(source, **options) as opened:
+            return opened.load()
+    except Exception as error:
+        kind = "zarr folder" if source.is_dir() else "netCDF file"
+        raise ValueError(f"{str(source)!r} is not a {kind}, or is damaged: {error}") from error
+
+
+def _read(tree: xr.DataTree) -> PointEstimate | Posterior:
+    schema = schema_from_json(tree.attrs["schema"])
+    groups = {str(name): tree[name].to_dataset() for name in tree.children}
+    training = read_training(groups, schema) if "observed_data" in groups else None
+    if tree.attrs["kind"] == "posterior":
+        return _read_posterior(tree.attrs, groups, schema, training)
+    return _read_estimate(groups["estimate"], str(tree.attrs["kind"]), schema, training)
+
+
+def _write(groups: Mapping[str, xr.Dataset], path: Any, kind: str, schema: Schema, extra: dict[str, Any]) -> None:
     """Write aside, then rename: a failed save leaves an old file as it was."""
     target = Path(path)
-    if target.suffix != ".nc":
-        raise ValueError(f"path={str(path)!r} must end in '.nc' (netCDF)")
+    if target.suffix not in SUFFIXES:
+        raise ValueError(f"path={str(path)!r} must end in '.nc' (netCDF) or '.zarr'")
     if not target.parent.is_dir():
         raise FileNotFoundError(f"there is no folder {str(target.parent)!r} to save in")
     header = {
@@ -106,27 +134,49 @@ def _write(groups: dict[str, xr.Dataset], path: Any, kind: str, schema: Schema, 
         **extra,
     }
     tree = xr.DataTree.from_dict({"/": xr.Dataset(attrs=header), **groups})
-    handle, aside = tempfile.mkstemp(suffix=".nc", dir=target.parent)
-    os.close(handle)
+    folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    aside = folder / target.name
     try:
-        tree.to_netcdf(aside, engine="h5netcdf")
+        if target.suffix == ".nc":
+            tree.to_netcdf(aside, engine="h5netcdf")
+        else:
+            tree.to_zarr(aside, consolidated=False)
+        if target.is_dir():  # a folder cannot be replaced by a rename: the old one steps aside first
+            target.rename(folder / "old")
         os.replace(aside, target)
     finally:
-        Path(aside).unlink(missing_ok=True)
+        old = folder / "old"
+        if old.exists() and not target.exists():
+            old.rename(target)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def _read_posterior(tree: xr.DataTree, schema: Schema) -> Posterior:
-    attrs = tree.attrs
-    groups = {name: tree[name].to_dataset() for name in tree.children}
+def _texts(values: Any) -> tuple[str, ...]:
+    return tuple(str(text) for text in np.atleast_1d(values) if text)
+
+
+def _read_posterior(
+    attrs: Mapping[Any, Any], groups: Mapping[str, xr.Dataset], schema: Schema, training: Any
+) -> Posterior:
     names, seconds = np.atleast_1d(attrs["timing_names"]), np.atleast_1d(attrs["timing_seconds"])
     timings = {str(n): float(s) for n, s in zip(names, seconds, strict=True) if n}
-    notes = tuple(str(note) for note in np.atleast_1d(attrs["notes"]) if note)
     weighted = {name: float(attrs[name]) for name in WEIGHTED if name in attrs}
-    tree = xr.DataTree.from_dict(groups)
-    return Posterior(tree, schema, str(attrs["engine"]), int(attrs["tune"]), notes, timings, **weighted)
+    tree = xr.DataTree.from_dict({name: group for name, group in groups.items() if name != "variables"})
+    posterior = Posterior(
+        tree,
+        schema,
+        str(attrs["engine"]),
+        int(attrs["tune"]),
+        _texts(attrs["notes"]),
+        timings,
+        training=training,
+        **weighted,  # type: ignore[arg-type]
+    )
+    posterior.draws  # noqa: B018 (a file without them is damaged: found out now)
+    return posterior
 
 
-def _read_estimate(data: xr.Dataset, kind: str, schema: Schema) -> PointEstimate:
+def _read_estimate(data: xr.Dataset, kind: str, schema: Schema, training: Any) -> PointEstimate:
     intercept, weights = label_coefficients(data["intercept"].values, data["weights"].values, schema)
     covariance = data["covariance"].values
     return PointEstimate(
@@ -138,22 +188,8 @@ def _read_estimate(data: xr.Dataset, kind: str, schema: Schema) -> PointEstimate
         history=data["history"].values,
         schema=schema,
         covariance_of=lambda: covariance,
-        notes=tuple(str(note) for note in np.atleast_1d(data.attrs["notes"]) if note),
-        log_likelihood=float(data.attrs["log_likelihood"]),
-        log_prior=float(data.attrs["log_prior"]),
-        total_weight=float(data.attrs["total_weight"]),
-        gradient_norm=float(data.attrs["gradient_norm"]),
-        newton_decrement=float(data.attrs["newton_decrement"]),
-        n_obs=int(data.attrs["n_obs"]),
-        n_iterations=int(data.attrs["n_iterations"]),
-    )
-
-
-def label_coefficients(intercept: Any, weights: Any, schema: Schema) -> tuple[xr.DataArray, xr.DataArray]:
-    """Intercept (K,) and weights (p, K) as labelled arrays."""
-    category = {"category": schema.category_coordinate}
-    feature = {"feature": np.array(schema.feature_names, dtype=str)}
-    return (
-        xr.DataArray(intercept, dims="category", coords=category, name="intercept"),
-        xr.DataArray(weights, dims=("feature", "category"), coords={**feature, **category}, name="weights"),
+        notes=_texts(data.attrs["notes"]),
+        training=training,
+        **{name: float(data.attrs[name]) for name in SCALARS},  # type: ignore[arg-type]
+        **{name: int(data.attrs[name]) for name in COUNTS},
     )

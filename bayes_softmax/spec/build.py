@@ -62,7 +62,9 @@ def from_formula(formula: str, data: Any, options: Options) -> tuple[Design, Sch
         response = count_columns(frame[list(responses)], options.classes, "counts")
     encoder = fit_encoder(right, frame)
     X, index = encoder.encode(frame)
-    return _assemble(X, index, response, encoder, frame, options, n_dropped)
+    design, schema = _assemble(X, index, response, encoder, frame, options, n_dropped)
+    # pandas copies when either side is written to, so that later changes of the data do not reach the model.
+    return replace(design, frame=frame[list(encoder.variables)]), schema
 
 
 def from_arrays(
@@ -103,7 +105,7 @@ def _assemble(
         raise ValueError("data has no rows" + (f" ({n_dropped} dropped for missing values)" if n_dropped else ""))
     if options.coding not in CODINGS:
         raise ValueError(f"coding={options.coding!r} is not known; use one of {', '.join(map(repr, CODINGS))}")
-    weights = _read_weights(options.weights, data, len(X), index)
+    weights = read_weights(options.weights, data, len(X), index)
     names = tuple(encoder.feature_names)
     totals = unit_totals(response, weights, len(X))
     used = totals > 0  # rows that hold no unit must not move centre, scale or default prior
@@ -129,6 +131,7 @@ def _assemble(
         encoder.has_intercept,
         _offset_columns(options.offset, response.classes),
         options.offset is not None,
+        tuple(counts.tolist()),
     )
     return design, schema
 
@@ -252,7 +255,7 @@ def _check_aligned(X: Any, other: Any, argument: str, owner: str = "X") -> None:
         )
 
 
-def _read_weights(weights: Any, data: Any, n_obs: int, index: Any) -> FloatArray | None:
+def read_weights(weights: Any, data: Any, n_obs: int, index: Any) -> FloatArray | None:
     """(N,) frequency weights from an array, a column, or the name of a column of the data."""
     if weights is None:
         return None

@@ -46,6 +46,7 @@ def collapse_rows(design: Design) -> Collapsed | None:
         weights=None,
         offset=None if design.offset is None else design.offset[representative],
         index=pd.RangeIndex(n_distinct),
+        frame=None if design.frame is None else design.frame.iloc[representative].reset_index(drop=True),
     )
     return Collapsed(collapsed, row_map.astype(np.int64, copy=False))
 

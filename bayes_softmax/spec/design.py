@@ -76,6 +76,8 @@ class Design:
         (N,) row labels of the data.
     n_dropped
         Rows with missing values dropped on request.
+    frame
+        Columns of the data that a formula reads, row by row with ``X``; None for arrays.
     """
 
     X: FloatArray
@@ -87,6 +89,7 @@ class Design:
     standardisation: Standardisation
     index: Any
     n_dropped: int = 0
+    frame: Any = None
 
     @property
     def n_obs(self) -> int:

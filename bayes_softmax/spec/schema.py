@@ -66,6 +66,8 @@ class Schema:
         K columns that hold the offset in a data frame, if it was given by name.
     has_offset
         Whether the model has an offset; predictions then need one.
+    class_totals
+        Observed units of each class: the base rates that ``class_prior`` shifts from.
     """
 
     classes: tuple[Label, ...]
@@ -77,6 +79,14 @@ class Schema:
     has_intercept: bool
     offset_columns: tuple[str, ...] = ()
     has_offset: bool = False
+    class_totals: tuple[float, ...] = ()
+
+    @property
+    def input_columns(self) -> tuple[str, ...]:
+        """Columns of a data frame that :meth:`encode` reads."""
+        if isinstance(self.encoder, FormulaEncoder):
+            return tuple(self.encoder.variables)
+        return tuple(self.encoder.feature_names)
 
     def encode(self, data: Any) -> tuple[FloatArray, Any]:
         """Features (N, p) and row index of new data."""

@@ -1,0 +1,207 @@
+r"""Averages of probabilities and of their slopes over a population, with their uncertainty.
+
+For a variable that changes the features by :math:`d_n` per unit, the logits move by :math:`\delta_n = d_n W` and
+
+.. math:: \frac{\partial p_{nk}}{\partial v} = f_{nk} = p_{nk}\,(\delta_{nk} - \textstyle\sum_l p_{nl}\delta_{nl}).
+
+Where :math:`\delta` is the same in every row, its average needs the averages of :math:`p_k` and :math:`p_k p_l` only,
+which serve all such variables at once.  The Jacobians of the delta method are, in the logits,
+:math:`\mathrm{diag}(p) - pp'` of the probabilities and :math:`\mathrm{diag}(f) - fp' - pf'` of the slopes.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from bayes_softmax.core.records import FloatArray
+from bayes_softmax.results.fitted import Fitted, quadratic_form
+from bayes_softmax.results.probabilities import Coefficients, Rows, block_ranges, over_blocks
+from bayes_softmax.results.quantities import Quantities
+from bayes_softmax.results.variables import Population, Setting, Variable, derivative, encode
+from bayes_softmax.spec.schema import Schema
+
+
+class Slope(NamedTuple):
+    """Average derivative of the probabilities in a numeric variable."""
+
+    variable: Variable
+
+
+class Difference(NamedTuple):
+    """Average probability with variables set to ``to``, less that with them set to ``base``."""
+
+    to: Setting
+    base: Setting
+
+
+class Level(NamedTuple):
+    """Average probability with variables set to ``to``."""
+
+    to: Setting
+
+
+Change = Slope | Difference | Level
+
+
+def average_changes(fit: Fitted, rows: Population, changes: Sequence[Change], coefficients: Coefficients) -> Quantities:
+    """Each change of each class probability, averaged over the rows: quantities in the order (change, class)."""
+    if fit.delta_covariance is None:
+        return Quantities(_draws(fit.schema, coefficients, rows, changes))
+    estimate, jacobian = _estimate(fit.schema, coefficients, rows, changes)
+    variance = quadratic_form(jacobian.reshape(-1, *jacobian.shape[2:]), fit.delta_covariance)
+    return Quantities(estimate.reshape(1, -1), np.sqrt(variance))
+
+
+def _settings(changes: Sequence[Change]) -> list[tuple[Setting, list[tuple[int, float]]]]:
+    """Distinct settings of variables, each with the changes it is part of and their signs."""
+    found: dict[tuple[tuple[str, object], ...], tuple[Setting, list[tuple[int, float]]]] = {}
+    for i, change in enumerate(changes):
+        if isinstance(change, Slope):
+            continue
+        parts = [(change.to, 1.0)] + ([(change.base, -1.0)] if isinstance(change, Difference) else [])
+        for setting, sign in parts:
+            found.setdefault(tuple(sorted(setting.items())), (setting, []))[1].append((i, sign))
+    return list(found.values())
+
+
+def _slopes(schema: Schema, rows: Population, changes: Sequence[Change]) -> dict[int, FloatArray]:
+    return {i: derivative(schema, rows, c.variable) for i, c in enumerate(changes) if isinstance(c, Slope)}
+
+
+# ---------------------------------------------------------------------- draws
+
+
+def _draws(schema: Schema, coefficients: Coefficients, rows: Population, changes: Sequence[Change]) -> FloatArray:
+    """(S, changes x K)."""
+    S, _, K = coefficients.weights.shape
+    out = np.zeros((len(changes), K, S))
+    for chunk in rows.chunks():
+        slopes = _slopes(schema, chunk, changes)
+        if slopes:
+            _add_slopes(coefficients, encode(schema, chunk), chunk.weights, slopes, out)
+        for setting, parts in _settings(changes):
+            at = encode(schema, chunk.with_values(setting))
+            mean = sum(over_blocks(coefficients, at, lambda P, block: np.matmul(chunk.weights[block], P)))  # noqa: B023
+            for i, sign in parts:
+                out[i] += sign * mean
+    out /= rows.weights.sum()
+    return np.ascontiguousarray(out.reshape(-1, S).T)
+
+
+def _add_slopes(
+    coefficients: Coefficients, rows: Rows, row_weights: FloatArray, slopes: Mapping[int, FloatArray], out: FloatArray
+) -> None:
+    """Add weighted sums of slopes to ``out`` (changes, K, S)."""
+    K = out.shape[1]
+    varying = {i: D for i, D in slopes.items() if len(D) > 1}
+    constant = [i for i in slopes if i not in varying]
+    pairs = [(k, l) for k in range(K) for l in range(k, K)] if constant else []
+
+    def moments(P: FloatArray, block: slice) -> tuple[FloatArray, FloatArray, dict[int, FloatArray]]:
+        w = row_weights[block]
+        products = np.array([np.matmul(w, P[k] * P[l]) for k, l in pairs])
+        own = {i: _varying_slope(P, w, D[block], coefficients) for i, D in varying.items()}
+        return np.matmul(w, P), products, own
+
+    parts = over_blocks(coefficients, rows, moments)
+    for i in varying:
+        out[i] += sum(own[i] for _, _, own in parts)
+    if not constant:
+        return
+    mean, products = np.sum([m for m, _, _ in parts], axis=0), np.sum([p for _, p, _ in parts], axis=0)
+    for i in constant:
+        delta = (slopes[i] @ coefficients.weights)[:, 0].T  # (K, S)
+        out[i] += mean * delta
+        for (k, l), product in zip(pairs, products, strict=True):
+            out[i, k] -= product * delta[l]
+            if k != l:
+                out[i, l] -= product * delta[k]
+
+
+def _varying_slope(P: FloatArray, w: FloatArray, D: FloatArray, coefficients: Coefficients) -> FloatArray:
+    """Weighted sum (K, S) of slopes whose features change by ``D`` (rows, p)."""
+    used = np.flatnonzero(D.any(axis=0))
+    weights = np.ascontiguousarray(coefficients.weights[:, used].transpose(2, 1, 0))
+    delta = np.matmul(D[:, used], weights)
+    delta -= (P * delta).sum(axis=0)
+    delta *= P
+    total: FloatArray = np.matmul(w, delta)
+    return total
+
+
+# ---------------------------------------------------------------------- an estimate and its Jacobian
+
+
+def _estimate(
+    schema: Schema, coefficients: Coefficients, rows: Population, changes: Sequence[Change]
+) -> tuple[FloatArray, FloatArray]:
+    """Averages (changes, K) and their Jacobians (changes, K, q, K) in the coefficients, intercept first."""
+    _, p, K = coefficients.weights.shape
+    value, jacobian = np.zeros((len(changes), K)), np.zeros((len(changes), K, p + 1, K))
+    for chunk in rows.chunks():
+        slopes = _slopes(schema, chunk, changes)
+        if slopes:
+            base = encode(schema, chunk)
+            for first, end in block_ranges(len(base.X), 8 * (K + 2) * (K + p + 1)):
+                _add_slope_jacobians(coefficients, base, chunk.weights, slopes, slice(first, end), value, jacobian)
+        for setting, parts in _settings(changes):
+            at = encode(schema, chunk.with_values(setting))
+            for first, end in block_ranges(len(at.X), 8 * (K + 2) * (K + p + 1)):
+                mean, J = _level_jacobian(coefficients, at, chunk.weights, slice(first, end))
+                for i, sign in parts:
+                    value[i] += sign * mean
+                    jacobian[i] += sign * J
+    total = rows.weights.sum()
+    return value / total, jacobian / total
+
+
+def _probabilities(coefficients: Coefficients, rows: Rows, block: slice) -> FloatArray:
+    """Probabilities (rows, K) at the estimate."""
+    offset = None if rows.offset is None else rows.offset[block]
+    part = Rows(rows.X[block], None, offset)
+    return np.concatenate([P[:, :, 0].T for P in over_blocks(coefficients, part, lambda P, _: P)])
+
+
+def _weighted(X: FloatArray, B: FloatArray) -> FloatArray:
+    """``sum_n x_n B_n`` for ``X`` (n, p) and ``B`` (n, K, K), as (K, p, K)."""
+    n, K = B.shape[:2]
+    product: FloatArray = (X.T @ B.reshape(n, K * K)).reshape(X.shape[1], K, K)
+    return product.transpose(1, 0, 2)
+
+
+def _level_jacobian(
+    coefficients: Coefficients, rows: Rows, row_weights: FloatArray, block: slice
+) -> tuple[FloatArray, FloatArray]:
+    w, P = row_weights[block, None], _probabilities(coefficients, rows, block)
+    B = _covariance(P) * w[:, :, None]
+    return (w * P).sum(axis=0), np.concatenate([B.sum(axis=0)[:, None], _weighted(rows.X[block], B)], axis=1)
+
+
+def _covariance(P: FloatArray) -> FloatArray:
+    """``diag(p) - p p'`` (n, K, K)."""
+    result: FloatArray = P[:, :, None] * (np.eye(P.shape[1]) - P[:, None, :])
+    return result
+
+
+def _add_slope_jacobians(
+    coefficients: Coefficients,
+    rows: Rows,
+    row_weights: FloatArray,
+    slopes: Mapping[int, FloatArray],
+    block: slice,
+    value: FloatArray,
+    jacobian: FloatArray,
+) -> None:
+    """Add weighted sums of slopes and of their Jacobians over one block of rows."""
+    w, P, X = row_weights[block, None], _probabilities(coefficients, rows, block), rows.X[block]
+    B, eye = _covariance(P) * w[:, :, None], np.eye(P.shape[1])
+    for i, D in slopes.items():
+        d = D[block] if len(D) == len(rows.X) else D
+        delta = d @ coefficients.weights[0]
+        f = w * P * (delta - (P * delta).sum(axis=1, keepdims=True))
+        A = f[:, :, None] * (eye - P[:, None, :]) - P[:, :, None] * f[:, None, :]
+        value[i] += f.sum(axis=0)
+        jacobian[i, :, 0] += A.sum(axis=0)
+        jacobian[i, :, 1:] += _weighted(X, A)
+        jacobian[i, :, 1:] += _weighted(np.broadcast_to(d, X.shape), B)

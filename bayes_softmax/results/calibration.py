@@ -1,0 +1,49 @@
+"""Calibration: how often a class occurs where it is predicted with a given probability."""
+
+import numpy as np
+import pandas as pd
+from scipy.special import ndtri
+
+from bayes_softmax.core.records import FloatArray
+from bayes_softmax.results.intervals import Interval
+from bayes_softmax.spec.design import Label
+
+TOP = "top label"
+
+
+def calibration_table(
+    P: FloatArray, counts: FloatArray, classes: tuple[Label, ...], interval: Interval, n_bins: int
+) -> pd.DataFrame:
+    """One-vs-rest table: rows ``(class, bin)``, for probabilities and weighted counts (n, K)."""
+    totals = counts.sum(axis=1)
+    parts = [_bins(P[:, k], counts[:, k], totals, interval, n_bins) for k in range(len(classes))]
+    return pd.concat(dict(zip(classes, parts, strict=True)), names=["class", "bin"])
+
+
+def top_label_table(P: FloatArray, counts: FloatArray, interval: Interval, n_bins: int) -> pd.DataFrame:
+    """The same for the most probable class, whichever it is: confidence against accuracy; rows ``bin``."""
+    rows, top = np.arange(len(P)), P.argmax(axis=1)
+    return _bins(P[rows, top], counts[rows, top], counts.sum(axis=1), interval, n_bins).rename_axis("bin")
+
+
+def _bins(p: FloatArray, hits: FloatArray, totals: FloatArray, interval: Interval, n_bins: int) -> pd.DataFrame:
+    """Bins with about equal numbers of units: mean probability, frequency, and Wilson's interval of the frequency."""
+    order = np.argsort(p, kind="stable")
+    share = np.cumsum(totals[order]) / totals.sum()
+    cuts = np.unique(p[order][np.searchsorted(share, np.arange(1, n_bins) / n_bins)])
+    member = np.searchsorted(cuts, p, side="right")
+    n, hit, predicted = (np.bincount(member, weights=w, minlength=len(cuts) + 1) for w in (totals, hits, totals * p))
+    used = n > 0
+    n, hit, predicted = n[used], hit[used], predicted[used]
+    observed, z2 = hit / n, ndtri(0.5 + 0.5 * interval.prob) ** 2
+    middle = (hit + 0.5 * z2) / (n + z2)
+    half = np.sqrt(z2 * (observed * (1 - observed) * n + 0.25 * z2)) / (n + z2)
+    low, high = interval.columns("wilson")
+    columns = {"predicted": predicted / n, "observed": observed, low: middle - half, high: middle + half, "units": n}
+    return pd.DataFrame(columns, index=pd.RangeIndex(1, len(n) + 1))
+
+
+def calibration_error(table: pd.DataFrame) -> float:
+    """Mean distance of observed from predicted frequencies, weighted by the units of the bins."""
+    gap = (table["predicted"] - table["observed"]).abs()
+    return float((gap * table["units"]).sum() / table["units"].sum())

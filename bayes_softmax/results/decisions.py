@@ -1,0 +1,146 @@
+"""Decisions at given costs: the one of least expected cost for each row, and how sure that is."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy.special import ndtr
+
+from bayes_softmax.core.records import FloatArray
+from bayes_softmax.results.fitted import Fitted
+from bayes_softmax.results.intervals import draws_interval, normal_quantile, resolve_interval
+from bayes_softmax.results.prediction import encode_rows, logit_covariance, mean_probabilities, prior_shift
+from bayes_softmax.results.probabilities import over_blocks
+from bayes_softmax.spec.design import Label
+from bayes_softmax.spec.schema import Schema
+
+
+class Costs(NamedTuple):
+    """``matrix`` (D, K): cost of each decision if each class is true; names of the decisions."""
+
+    matrix: FloatArray
+    decisions: tuple[Label, ...]
+
+
+def decide(
+    fit: Fitted,
+    data: Any,
+    cost: pd.DataFrame,
+    ci_prob: float | None = None,
+    *,
+    offset: Any = None,
+    class_prior: Mapping[Label, float] | None = None,
+    missing: str = "error",
+) -> pd.DataFrame:
+    r"""Decision of least expected cost for each row of ``data``.
+
+    The expected cost of decision d is :math:`\sum_k c_{dk}\, p_k`.  It is linear in the probabilities, so the best
+    decision under uncertainty is the one by their mean (Berger, *Statistical Decision Theory*, 1985, section 4.4).
+
+    Parameters
+    ----------
+    data, offset, class_prior, missing
+        As in :meth:`predict_proba`.
+    cost
+        One row for each decision, which may be classes or anything else, and one column for each class: what the
+        decision costs if that class is true.
+    ci_prob
+        Probability of the interval of the expected cost; default ArviZ's.
+
+    Returns
+    -------
+    DataFrame
+        Rows as in ``data``: ``decision``, ``expected_cost`` and the interval of the expected cost given the
+        coefficients, ``second_best`` and ``extra_cost`` (what it would cost more), and ``p_best``: the probability
+        that the decision is the best one, were the coefficients known (of an estimate: against the second best, by
+        the normal approximation).
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``cost`` is not a frame of finite numbers with a column for every class.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import bayes_softmax as bs
+    >>> fit = bs.SoftmaxRegression([[0.0], [1.0], [2.0], [3.0]], ["ill", "well", "ill", "well"]).map()
+    >>> cost = pd.DataFrame({"ill": [100, 5], "well": [0, 5]}, index=["wait", "treat"])
+    >>> fit.decide([[1.5]], cost)["decision"].tolist()
+    ['treat']
+    """
+    costs = read_costs(cost, fit.schema)
+    rows = encode_rows(fit.schema, data, offset, missing)
+    shift = prior_shift(fit.schema, class_prior)
+    interval = resolve_interval(ci_prob, "eti")
+    expected = mean_probabilities(fit.coefficients, rows, shift) @ costs.matrix.T  # (N, D)
+    order = np.argsort(expected, axis=1, kind="stable")
+    best, second = order[:, 0], order[:, min(1, len(costs.decisions) - 1)]
+    n = np.arange(len(expected))
+    low, high, p_best = np.empty((3, len(expected)))
+    if fit.delta_covariance is None:
+
+        def judge(P: FloatArray, block: slice) -> None:
+            drawn = np.tensordot(costs.matrix, P, axes=1)  # (D, rows, S)
+            chosen = np.take_along_axis(drawn, best[None, block, None], axis=0)[0]
+            low[block], high[block] = draws_interval(chosen, interval, axis=1)
+            p_best[block] = (chosen <= drawn.min(axis=0)).mean(axis=1)
+
+        over_blocks(fit.coefficients, rows, judge, shift=shift)
+        ends = interval.columns()
+    else:
+        P = mean_probabilities(fit.coefficients, rows, shift)
+        error = _delta_error(costs.matrix[best], P, fit.delta_covariance, rows.X)
+        half = normal_quantile(interval) * error
+        low, high = expected[n, best] - half, expected[n, best] + half
+        gap_error = _delta_error(costs.matrix[second] - costs.matrix[best], P, fit.delta_covariance, rows.X)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            p_best = np.where(gap_error > 0, ndtr((expected[n, second] - expected[n, best]) / gap_error), 1.0)
+        ends = interval.columns("wald")
+    names = np.array([*costs.decisions, None], dtype=object)[:-1]
+    table = {
+        "decision": names[best],
+        "expected_cost": expected[n, best],
+        ends[0]: low,
+        ends[1]: high,
+        "second_best": names[second],
+        "extra_cost": expected[n, second] - expected[n, best],
+        "p_best": p_best,
+    }
+    decided = pd.DataFrame(table, index=rows.index if rows.position is None else rows.position)
+    if rows.position is not None:
+        decided = decided.reindex(range(len(rows.index))).set_axis(rows.index)
+    return decided
+
+
+def _delta_error(cost: FloatArray, P: FloatArray, covariance: FloatArray, X: FloatArray) -> FloatArray:
+    """Standard errors (N,) of ``sum_k cost_nk p_nk`` by the delta method."""
+    slope = P * (cost - (cost * P).sum(axis=1, keepdims=True))
+    error = np.empty(len(P))
+    for start in range(0, len(P), 1024):
+        block = slice(start, start + 1024)
+        variance = np.einsum("nk,nkl,nl->n", slope[block], logit_covariance(covariance, X[block]), slope[block])
+        error[block] = np.sqrt(np.maximum(variance, 0.0))
+    return error
+
+
+def read_costs(cost: Any, schema: Schema) -> Costs:
+    """Check a cost table: a column of finite numbers for every class, in any order."""
+    if not isinstance(cost, pd.DataFrame):
+        raise TypeError(
+            f"cost is a {type(cost).__name__}; give a pandas DataFrame with a row for each decision and a column for "
+            f"each of the classes {', '.join(map(repr, schema.classes))}"
+        )
+    for label in cost.columns:
+        schema.class_position(label, "cost: column")
+    absent = [c for c in schema.classes if c not in cost.columns]
+    if absent:
+        raise ValueError(f"cost has no column for class {absent[0]!r}")
+    if len(cost) == 0 or not cost.index.is_unique:
+        raise ValueError("cost needs at least one row, and each decision once")
+    matrix = cost[list(schema.classes)].to_numpy(dtype=np.float64)
+    if not np.isfinite(matrix).all():
+        d, k = np.argwhere(~np.isfinite(matrix))[0]
+        raise ValueError(f"cost is {matrix[d, k]} for decision {cost.index[d]!r} and class {schema.classes[k]!r}")
+    return Costs(matrix, tuple(cost.index))

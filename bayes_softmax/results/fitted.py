@@ -1,0 +1,65 @@
+"""What point estimates and posteriors have in common, so that one function answers a question for both."""
+
+from typing import Any, Protocol
+
+import numpy as np
+
+from bayes_softmax.core.records import FloatArray
+from bayes_softmax.results.probabilities import Coefficients
+from bayes_softmax.results.training import TrainingData
+from bayes_softmax.spec.schema import Schema
+
+
+class Fitted(Protocol):
+    """A fit: draws of the coefficients, or one estimate of them with its covariance."""
+
+    @property
+    def schema(self) -> Schema:
+        """Names and encodings."""
+        ...
+
+    @property
+    def coefficients(self) -> Coefficients:
+        """Draws, or the estimate as one draw."""
+        ...
+
+    @property
+    def n_chains(self) -> int:
+        """Chains that the draws stand in, one after the other."""
+        ...
+
+    @property
+    def relative_ess(self) -> float:
+        """Effective over actual number of draws."""
+        ...
+
+    @property
+    def delta_covariance(self) -> FloatArray | None:
+        """Covariance (q, K, q, K) of the estimate, intercept first; None where there are draws."""
+        ...
+
+    @property
+    def training(self) -> TrainingData | None:
+        """The data of the fit; None where it was saved without."""
+        ...
+
+
+def training_of(fit: Fitted, what: str) -> TrainingData:
+    """The data of a fit, or an error that says what needs them."""
+    if fit.training is None:
+        raise ValueError(f"{what} needs the data of the fit, which was saved without them (data=False); pass data=...")
+    return fit.training
+
+
+def check_count(name: str, value: Any) -> None:
+    """Raise unless the argument is a whole number of at least one."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise ValueError(f"{name}={value!r} must be a whole number of at least 1")
+
+
+def quadratic_form(jacobian: FloatArray, covariance: FloatArray) -> FloatArray:
+    """Variances (m,) of ``m`` quantities with Jacobian (m, q, K): the delta method."""
+    m = jacobian.shape[0]
+    J = jacobian.reshape(m, -1)
+    variance: FloatArray = np.einsum("ij,ij->i", J @ covariance.reshape(J.shape[1], J.shape[1]), J)
+    return np.maximum(variance, 0.0)

@@ -1,0 +1,195 @@
+r"""Leave-one-out cross-validation, a unit at a time, block by block.
+
+Leaving out one unit of class k in row n reweights draw s by :math:`1/p_{nk}^{(s)}`; the weights are Pareto-smoothed
+(Vehtari, Gelman and Gabry, *Statistics and Computing* 27, 2017; the smoothing is ArviZ's).  Units of one class in
+equal rows are the same problem, solved once for each such cell and counted as often as there are units.
+"""
+
+import math
+import warnings
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from scipy.special import logsumexp, softmax
+
+from bayes_softmax.core.errors import NotReliableWarning
+from bayes_softmax.core.records import FloatArray, IntArray
+from bayes_softmax.results.fitted import Fitted
+from bayes_softmax.results.labels import observation_coordinate
+from bayes_softmax.results.prediction import logit_covariance
+from bayes_softmax.results.probabilities import Rows, over_blocks
+from bayes_softmax.results.training import Cells, TrainingData
+
+UNITS = ("unit", "row")
+Refit = Callable[[int, int], Fitted]
+
+
+class Pointwise(NamedTuple):
+    """Of each cell or row: log predictive density left out and with all data, Pareto k, probabilities left out."""
+
+    elpd: FloatArray
+    lppd: FloatArray
+    pareto_k: FloatArray
+    probabilities: FloatArray
+
+
+def _empty(n: int, K: int) -> Pointwise:
+    return Pointwise(np.empty(n), np.empty(n), np.empty(n), np.empty((n, K)))
+
+
+def cell_loo(fit: Fitted, training: TrainingData, relative_ess: float) -> Pointwise:
+    """Leave one unit out of every cell."""
+    cells, K = training.cells, len(fit.schema.classes)
+    out = _empty(len(cells.rows), K)
+
+    def judge(L: FloatArray, block: slice) -> None:
+        own = slice(*np.searchsorted(cells.rows, [block.start, block.stop]))
+        local = cells.rows[own] - block.start
+        log_p = L[cells.codes[own], local]
+        log_weights = _smoothed(log_p, relative_ess, out, own)
+        out.probabilities[own] = np.einsum("cs,kcs->ck", np.exp(log_weights), np.exp(L)[:, local])
+
+    over_blocks(fit.coefficients, training.rows, judge, log=True)
+    return out
+
+
+def row_loo(fit: Fitted, training: TrainingData, relative_ess: float) -> Pointwise:
+    """Leave every row out as a whole, with its weight or counts."""
+    counts = training.given_counts()
+    out = _empty(training.n_obs, 0)
+
+    def judge(L: FloatArray, block: slice) -> None:
+        with np.errstate(invalid="ignore"):
+            log_p = np.nansum(counts[block].T[:, :, None] * L, axis=0)  # 0 x -inf is 0
+        _smoothed(log_p, relative_ess, out, block)
+
+    over_blocks(fit.coefficients, training.given, judge, log=True)
+    return out
+
+
+def _smoothed(log_p: FloatArray, relative_ess: float, out: Pointwise, own: slice) -> FloatArray:
+    """Fill the entries ``own`` from log likelihoods (m, S); returns the log weights."""
+    from arviz_stats.base import array_stats
+
+    log_weights: FloatArray
+    log_weights, k = array_stats.psislw(log_p, r_eff=relative_ess)
+    out.elpd[own] = logsumexp(log_weights + log_p, axis=1)
+    out.lppd[own] = logsumexp(log_p, axis=1) - np.log(log_p.shape[1])
+    # A row that no draw cares about has constant weights: no tail to fit, and nothing wrong.
+    out.pareto_k[own] = np.where(np.ptp(log_p, axis=1) > 0, k, -np.inf)
+    return log_weights
+
+
+def newton_loo(fit: Fitted, training: TrainingData) -> FloatArray:
+    r"""Class probabilities (cells, K) of an estimate with one unit of the cell left out, by one Newton step.
+
+    With the covariance V of the row's logits and :math:`S = \mathrm{diag}(p) - pp'`, leaving out a unit of class k
+    moves them by :math:`-(I - VS)^{-1} V (e_k - p)` (Pregibon, *Annals of Statistics* 9, 1981; Rad and Maleki, *JRSS
+    B* 82, 2020).
+    """
+    covariance, cells = fit.delta_covariance, training.cells
+    if covariance is None or not np.isfinite(covariance).all():
+        raise ValueError("leave-one-out of an estimate needs a certified optimum: its covariance is not known")
+    rows, K = training.rows, len(fit.schema.classes)
+    out, eye = np.empty((len(cells.rows), K)), np.eye(K)
+    for start in range(0, len(cells.rows), 1024):
+        own = slice(start, start + 1024)
+        at = cells.rows[own]
+        logits = rows.X[at] @ fit.coefficients.weights[0] + fit.coefficients.intercept[0]
+        if rows.offset is not None:
+            logits = logits + rows.offset[at]
+        P, V = softmax(logits, axis=1), logit_covariance(covariance, rows.X[at])
+        S = P[:, :, None] * (eye - P[:, None, :])
+        residual = eye[cells.codes[own]] - P
+        move = np.linalg.solve(eye - V @ S, np.einsum("nkl,nl->nk", V, residual)[:, :, None])[:, :, 0]
+        out[own] = softmax(logits - move, axis=1)
+    return out
+
+
+def leave_one_out(fit: Fitted, training: TrainingData, relative_ess: float, unit: str, refit: Refit | None) -> Any:
+    """ArviZ's own ``ELPDDataLOO`` of a posterior."""
+    if unit not in UNITS:
+        raise ValueError(f"unit={unit!r} is not known; use one of {', '.join(map(repr, UNITS))}")
+    if unit == "row":
+        if refit is not None:
+            raise ValueError("refit is for unit='unit': exact refits leave out one unit")
+        found = row_loo(fit, training, relative_ess)
+        rows, entries = np.arange(training.n_obs), np.arange(training.n_obs)
+        return _result(fit, training, found, rows, entries)
+    if not training.whole_units:
+        raise ValueError(
+            "the weights or counts are not whole numbers, so there are no units to leave out one by one; "
+            "loo(unit='row') leaves out whole rows with their weights"
+        )
+    found = cell_loo(fit, training, relative_ess)
+    if refit is not None:
+        found = _refitted(training, found, good_k(len(fit.coefficients.intercept)), refit)
+    return _result(fit, training, found, *training.units())
+
+
+def good_k(n_draws: int) -> float:
+    """Pareto k up to which an estimate from so many draws can be trusted (Vehtari et al., *JMLR* 25, 2024)."""
+    return min(1.0 - 1.0 / math.log10(max(n_draws, 11)), 0.7)
+
+
+def _refitted(training: TrainingData, found: Pointwise, limit: float, refit: Refit) -> Pointwise:
+    """Cells beyond the limit again, from a posterior without the unit."""
+    elpd, k, cells = found.elpd.copy(), found.pareto_k.copy(), training.cells
+    probabilities = found.probabilities.copy()
+    for cell in np.flatnonzero(~(k <= limit)):
+        row = int(cells.rows[cell])
+        without = refit(row, int(cells.codes[cell]))
+        offset = None if training.distinct.offset is None else training.distinct.offset[[row]]
+        rows = Rows(training.distinct.X[[row]], None, offset)
+        (L,) = over_blocks(without.coefficients, rows, lambda L, _: L[:, 0].copy(), log=True)
+        elpd[cell] = logsumexp(L[cells.codes[cell]]) - np.log(L.shape[1])
+        probabilities[cell], k[cell] = np.exp(L).mean(axis=1), 0.0
+    return Pointwise(elpd, found.lppd, k, probabilities)
+
+
+def _result(fit: Fitted, training: TrainingData, found: Pointwise, rows: IntArray, entries: IntArray) -> Any:
+    """Entries of cells or rows, one for each unit, as ArviZ's result."""
+    from arviz_stats.base import array_stats
+    from arviz_stats.utils import ELPDDataLOO
+
+    n_draws = len(fit.coefficients.intercept)
+    limit = good_k(n_draws)
+    elpd_i, k_i = found.elpd[entries], found.pareto_k[entries]
+    elpd, se, p, _ = array_stats.loo_summary(elpd_i, found.lppd[entries] - elpd_i)
+    labels = observation_coordinate(training.index)
+    if len(rows) == training.n_obs and (rows == np.arange(training.n_obs)).all():
+        dim, coords = "obs", {"obs": labels}
+    else:
+        dim, coords = "unit", {"obs": ("unit", np.asarray(labels)[rows])}
+    bad = np.flatnonzero(~(k_i <= limit))
+    if bad.size:
+        where = ", ".join(map(str, pd.unique(np.asarray(labels)[rows[bad]])[:5]))
+        warnings.warn(
+            f"loo: Pareto k is above {limit:.2f} for {bad.size} of {len(k_i)} units (rows {where}"
+            f"{', ...' if bad.size > 5 else ''}): their estimates are too optimistic; loo(refit=True) refits without "
+            "each of them",
+            NotReliableWarning,
+            stacklevel=5,
+        )
+    return ELPDDataLOO(
+        elpd=float(elpd),
+        se=float(se),
+        p=float(p),
+        n_samples=n_draws,
+        n_data_points=len(elpd_i),
+        scale="log",
+        warning=bool(bad.size),
+        good_k=limit,
+        elpd_i=xr.DataArray(elpd_i, dims=dim, coords=coords, name="elpd_i"),
+        pareto_k=xr.DataArray(k_i, dims=dim, coords=coords, name="pareto_k"),
+    )
+
+
+def cells_of_units(training: TrainingData) -> Cells:
+    """Cells of the training data, refused where these are not whole units."""
+    if not training.whole_units:
+        raise ValueError("leave-one-out scores need whole units, and the weights or counts are not whole numbers")
+    return training.cells

@@ -1,0 +1,153 @@
+"""Predictive checks on the nominal scale: how often each class occurs in data drawn from the fit, and in the data.
+
+Class labels are names.  Frequencies of classes, overall and by group, are what can be compared; densities, means or
+intervals of codes are not.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from bayes_softmax.core.records import FloatArray, IntArray
+from bayes_softmax.results.fitted import Fitted, check_count, training_of
+from bayes_softmax.results.intervals import draws_interval, resolve_interval
+from bayes_softmax.results.probabilities import Rows, over_blocks
+from bayes_softmax.results.training import TrainingData
+from bayes_softmax.spec.frames import is_series, to_pandas_series
+
+OVERALL = "all rows"
+DEFAULT_DRAWS = 1000
+
+
+class Groups(NamedTuple):
+    """Group of each row (N,), and the names of the groups."""
+
+    codes: IntArray
+    names: tuple[Any, ...]
+
+
+class Replicated(NamedTuple):
+    """Units of each class in replicated data sets (S, groups, K), and in the data (groups, K)."""
+
+    replicated: FloatArray
+    observed: FloatArray
+
+
+def posterior_predictive(
+    fit: Fitted,
+    by: Any = None,
+    *,
+    ci_prob: float | None = None,
+    n_draws: int = DEFAULT_DRAWS,
+    random_seed: int | np.random.Generator | None = None,
+) -> pd.DataFrame:
+    """Compare class frequencies in the data with those in data sets drawn from the fit.
+
+    For each of ``n_draws`` draws of the coefficients a class is drawn for every unit of the data, and counted.  Only
+    the counts are kept.
+
+    Parameters
+    ----------
+    by
+        Groups to count in: the name of a variable of the model, or an array with one label for each row of the data
+        (numbers with more than ten values are cut at their quintiles).  Default: all rows together.
+    ci_prob
+        Probability of the equal-tailed interval of the replicated shares; default ArviZ's.
+    n_draws
+        Data sets to draw, one for each of so many draws, evenly taken.
+    random_seed
+        Integer or NumPy Generator.
+
+    Returns
+    -------
+    DataFrame
+        Rows ``(group, class)``: ``observed`` share, mean share in the replications, its interval, ``units``, and
+        ``p_value``: the probability that a replication has a larger share than the data (ties count half); near 0
+        or 1 the model does not reproduce what was seen (Gelman, Meng and Stern, *Statistica Sinica* 6, 1996).
+
+    Examples
+    --------
+    >>> import bayes_softmax as bs
+    >>> model = bs.SoftmaxRegression([[0.0], [1.0], [2.0], [3.0]] * 5, ["a", "b", "a", "b"] * 5)
+    >>> model.laplace(random_seed=1, progressbar=False).posterior_predictive(random_seed=1)["observed"].tolist()
+    [0.5, 0.5]
+    """
+    training = training_of(fit, "posterior_predictive()")
+    if fit.delta_covariance is not None:
+        raise ValueError("posterior_predictive() needs draws; use model.laplace() or model.sample()")
+    if not training.whole_units:
+        raise ValueError("the weights or counts are not whole numbers: there are no units to replicate")
+    check_count("n_draws", n_draws)
+    interval = resolve_interval(ci_prob, "eti")
+    groups = read_groups(training, by)
+    found = replicate(fit, training, groups, n_draws, np.random.default_rng(random_seed))
+    with np.errstate(invalid="ignore"):
+        shares = found.replicated / found.replicated.sum(axis=2, keepdims=True)
+        observed = found.observed / found.observed.sum(axis=1, keepdims=True)
+    flat = shares.reshape(len(shares), -1)
+    low, high = draws_interval(flat, interval)
+    above = (flat > observed.ravel()).mean(axis=0) + 0.5 * (flat == observed.ravel()).mean(axis=0)
+    names = interval.columns()
+    index = pd.MultiIndex.from_product([groups.names, list(fit.schema.classes)], names=["group", "class"])
+    units = np.repeat(found.observed.sum(axis=1), len(fit.schema.classes))
+    columns = {"observed": observed.ravel(), "replicated": flat.mean(axis=0), names[0]: low, names[1]: high}
+    table = pd.DataFrame({**columns, "p_value": above, "units": units}, index=index)
+    return table.rename_axis(columns="share of units")
+
+
+def read_groups(training: TrainingData, by: Any) -> Groups:
+    """Groups of the rows as given."""
+    if by is None:
+        return Groups(np.zeros(training.n_obs, dtype=np.int64), (OVERALL,))
+    if isinstance(by, str):
+        if by not in training.frame.columns:
+            known = ", ".join(map(repr, training.frame.columns))
+            raise ValueError(f"by={by!r} is not a variable of the model ({known}); or give one label for each row")
+        column = training.frame[by].iloc[training.row_map].reset_index(drop=True)
+    else:
+        column = (to_pandas_series(by) if is_series(by) else pd.Series(np.asarray(by))).reset_index(drop=True)
+        if len(column) != training.n_obs:
+            raise ValueError(f"by has {len(column)} labels; the data have {training.n_obs} rows")
+    if column.isna().any():
+        raise ValueError(f"by: the label is missing in row {int(np.flatnonzero(column.isna())[0])}")
+    if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column) and column.nunique() > 10:
+        column = pd.qcut(column, 5, duplicates="drop").astype(str)
+        order = sorted(column.unique(), key=lambda text: float(text.strip("(]").split(",")[0]))
+        column = pd.Series(pd.Categorical(column, order))
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        column = column.cat.remove_unused_categories()
+        return Groups(np.asarray(column.cat.codes, dtype=np.int64), tuple(column.cat.categories.tolist()))
+    codes, names = pd.factorize(column, sort=True)
+    return Groups(np.asarray(codes, dtype=np.int64), tuple(names.tolist()))
+
+
+def replicate(
+    fit: Fitted, training: TrainingData, groups: Groups, n_draws: int, rng: np.random.Generator
+) -> Replicated:
+    """Draw classes for every unit and count them by group; equal rows of one group are one multinomial."""
+    counts = training.given_counts()
+    K, G = counts.shape[1], len(groups.names)
+    cell, distinct = pd.factorize(training.row_map * G + groups.codes)
+    totals = np.bincount(cell, weights=counts.sum(axis=1))
+    group = distinct % G
+    observed = np.array([np.bincount(groups.codes, weights=counts[:, k], minlength=G) for k in range(K)]).T
+    at, X, offset = distinct // G, training.distinct.X, training.distinct.offset
+    rows = Rows(X[at], None, None if offset is None else offset[at])
+    coefficients = fit.coefficients.thinned(n_draws, fit.n_chains)
+    seeds = rng.integers(2**63, size=len(at))  # one for each row: the blocks may be cut anywhere
+    whole = np.round(totals).astype(np.int64)
+
+    def draw(P: FloatArray, block: slice) -> FloatArray:
+        out = np.zeros((P.shape[2], G, K))
+        for i, n in enumerate(range(block.start, block.stop)):
+            own = np.random.default_rng(seeds[n])
+            if whole[n] == 1:
+                chosen = (own.random(P.shape[2]) > np.cumsum(P[:-1, i], axis=0)).sum(axis=0)
+                out[np.arange(P.shape[2]), group[n], chosen] += 1
+            else:
+                p = P[:, i].T / P[:, i].sum(axis=0)[:, None]
+                out[:, group[n]] += own.multinomial(whole[n], np.minimum(p, 1.0))
+        return out
+
+    return Replicated(np.sum(over_blocks(coefficients, rows, draw), axis=0), observed)

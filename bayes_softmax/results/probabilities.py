@@ -1,0 +1,118 @@
+"""Class probabilities of many rows under many draws: in blocks, on all cores, never all at once.
+
+Blocks are class-major, (K, rows, draws), so that every loop over classes runs along contiguous rows and draws.  No
+more than ``BLOCK_BYTES`` of probabilities exist at a time on each core.
+"""
+
+import sys
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from bayes_softmax.core.records import FloatArray
+from bayes_softmax.core.threads import blas_on_one_thread, in_parallel
+
+BLOCK_BYTES = 32 * 2**20
+ANNOUNCED_BYTES = 256 * 2**20  # answers larger than this say their size first
+
+
+class Coefficients(NamedTuple):
+    """Draws of raw coefficients: intercept (S, K), weights (S, p, K); a point estimate is one draw."""
+
+    intercept: FloatArray
+    weights: FloatArray
+
+    def thinned(self, n_draws: int, n_chains: int) -> "Coefficients":
+        """About ``n_draws`` of the draws, evenly taken from each chain; all of them if there are no more."""
+        S = len(self.intercept)
+        if n_draws >= S:
+            return self
+        length, kept = S // n_chains, max(n_draws // n_chains, 1)
+        within = np.linspace(0, length - 1, kept).astype(np.int64)
+        chosen = (np.arange(n_chains)[:, None] * length + within).ravel()
+        return Coefficients(self.intercept[chosen], self.weights[chosen])
+
+
+class Rows(NamedTuple):
+    """Encoded data: features (N, p), row index of the answer, offset (N, K) or None.
+
+    ``position`` (N,) says which rows of the answer these are, where rows with missing values were left out.
+    """
+
+    X: FloatArray
+    index: Any
+    offset: FloatArray | None
+    position: Any = None
+
+    def expand(self, values: FloatArray, axis: int = 0) -> FloatArray:
+        """Values along the encoded rows as values along all rows, NaN where values were missing."""
+        if self.position is None:
+            return values
+        shape = [*values.shape]
+        shape[axis] = len(self.index)
+        full = np.full(shape, np.nan)
+        full[(slice(None),) * axis + (self.position,)] = values
+        return full
+
+
+def block_ranges(n_rows: int, bytes_per_row: int) -> list[tuple[int, int]]:
+    """Consecutive ranges of rows, each within the budget."""
+    size = max(1, BLOCK_BYTES // max(bytes_per_row, 1))
+    return [(start, min(start + size, n_rows)) for start in range(0, n_rows, size)]
+
+
+def over_blocks[T](
+    coefficients: Coefficients,
+    rows: Rows,
+    function: Callable[[FloatArray, slice], T],
+    *,
+    shift: FloatArray | None = None,
+    log: bool = False,
+) -> list[T]:
+    """Apply ``function(P, block)`` to the probabilities P (K, rows, S) of one block of rows after the other.
+
+    ``shift`` (K,) is added to all logits; ``log`` gives log probabilities.  The function may change P.
+    """
+    S, _, K = coefficients.weights.shape
+    weights = np.ascontiguousarray(coefficients.weights.transpose(2, 1, 0))  # (K, p, S)
+    intercept = coefficients.intercept.T if shift is None else coefficients.intercept.T + shift[:, None]
+    normalise = _log_softmax if log else _softmax
+
+    def one(first: int, end: int) -> T:
+        block = slice(first, end)
+        L = np.matmul(rows.X[block], weights)
+        L += intercept[:, None, :]
+        if rows.offset is not None:
+            L += rows.offset[block].T[:, :, None]
+        normalise(L)
+        return function(L, block)
+
+    with blas_on_one_thread():
+        return in_parallel(one, block_ranges(len(rows.X), 8 * S * K))
+
+
+def _shifted(L: FloatArray) -> None:
+    # A class of prior probability 0 has logit -inf, never all of them.
+    L -= L.max(axis=0)
+
+
+def _softmax(L: FloatArray) -> None:
+    """Logits (K, ...) to probabilities, in place."""
+    _shifted(L)
+    np.exp(L, out=L)
+    L /= L.sum(axis=0)
+
+
+def _log_softmax(L: FloatArray) -> None:
+    """Logits (K, ...) to log probabilities, in place: exact where a probability underflows."""
+    _shifted(L)
+    L -= np.log(np.exp(L).sum(axis=0))
+
+
+def announce(what: str, shape: tuple[int, ...]) -> None:
+    """Say how large an array of doubles is before it is made, if it is large."""
+    size = 8 * int(np.prod(shape))
+    if size > ANNOUNCED_BYTES:
+        dims = " x ".join(f"{n:,}" for n in shape)
+        print(f"bayes_softmax: {what}: {dims} numbers, {size / 2**30:.1f} GiB", file=sys.stderr, flush=True)

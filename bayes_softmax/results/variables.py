@@ -1,0 +1,161 @@
+"""Variables of a model as its user knows them: columns of the data, however many features are made of each."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from bayes_softmax.core.records import FloatArray
+from bayes_softmax.results.fitted import Fitted, training_of
+from bayes_softmax.results.probabilities import Rows
+from bayes_softmax.spec.formula import FormulaEncoder
+from bayes_softmax.spec.frames import is_frame, require_columns, to_pandas
+from bayes_softmax.spec.schema import ArrayEncoder, Schema
+
+CHUNK_ROWS = 65536  # encoded at once
+# Central differences: the cube root of the rounding unit balances rounding and curvature.
+STEP = 6e-6
+STEP_FLOOR = 1e-3  # of the range: below, a step in proportion to the value would drown in rounding
+MEANS = "means"
+
+Setting = Mapping[str, Any]
+
+
+class Variable(NamedTuple):
+    """A column: numeric where ``levels`` is empty, else with these levels; ``low`` and ``high`` are its range."""
+
+    name: str
+    levels: tuple[Any, ...]
+    low: float = -np.inf
+    high: float = np.inf
+
+
+class Population(NamedTuple):
+    """Rows that an average runs over: a frame of variables, offset (N, K) or None, weights (N,)."""
+
+    frame: pd.DataFrame
+    offset: FloatArray | None
+    weights: FloatArray
+
+    def chunks(self) -> Iterator["Population"]:
+        """The same rows, some at a time."""
+        for start in range(0, len(self.frame), CHUNK_ROWS):
+            part = slice(start, start + CHUNK_ROWS)
+            offset = None if self.offset is None else self.offset[part]
+            yield Population(self.frame.iloc[part], offset, self.weights[part])
+
+    def with_values(self, values: Setting) -> "Population":
+        """The same rows with some variables set."""
+        return self._replace(frame=self.frame.assign(**{str(name): value for name, value in values.items()}))
+
+
+def model_variables(schema: Schema) -> dict[str, Variable]:
+    """Variables in the order of the formula's columns, or the features of an array."""
+    encoder = schema.encoder
+    if isinstance(encoder, ArrayEncoder):
+        return {name: Variable(name, ()) for name in schema.feature_names}
+    found = {}
+    for name, v in encoder.variables.items():
+        levels = (False, True) if v.kind == "boolean" else v.levels
+        found[name] = Variable(name, levels, v.low, v.high)
+    return found
+
+
+def chosen_variables(schema: Schema, features: str | Sequence[str] | None) -> list[Variable]:
+    """The variables that are named, or all."""
+    known = model_variables(schema)
+    if features is None:
+        return list(known.values())
+    names = [features] if isinstance(features, str) else list(features)
+    for name in names:
+        check_variable(known, name, "features")
+    return [known[name] for name in names]
+
+
+def check_variable(known: Mapping[str, Variable], name: str, argument: str) -> None:
+    """Raise if a variable is not in the model."""
+    if name not in known:
+        raise ValueError(f"{argument}: {name!r} is not a variable of the model ({', '.join(map(repr, known))})")
+
+
+def check_setting(schema: Schema, values: Any, argument: str) -> dict[str, Any]:
+    """Values for variables of the model, each possible."""
+    if not isinstance(values, Mapping):
+        raise TypeError(f"{argument}={values!r} must be a mapping from variable to value")
+    known = model_variables(schema)
+    for name, value in values.items():
+        check_variable(known, name, argument)
+        levels = known[name].levels
+        if levels and value not in levels:
+            raise ValueError(f"{argument}: {name}={value!r} is not a level of it ({', '.join(map(repr, levels))})")
+        if not levels and not (isinstance(value, int | float | np.number) and np.isfinite(float(value))):
+            raise ValueError(f"{argument}: {name}={value!r} must be a finite number")
+    return dict(values)
+
+
+def population(fit: Fitted, data: Any, at: Setting | str | None, offset: Any = None) -> Population:
+    """Rows to average over: the data of the fit with their weights, or new data; with variables set by ``at``."""
+    schema = fit.schema
+    if data is None:
+        training = training_of(fit, "an average over the data")
+        rows = Population(training.frame, training.distinct.offset, training.distinct.totals)
+    else:
+        X, _ = schema.encode(data)  # names what is wrong with the data
+        given = to_pandas(data) if is_frame(data) else pd.DataFrame(X, columns=list(schema.feature_names))
+        frame = given.rename(columns=str)
+        require_columns(frame, model_variables(schema))
+        rows = Population(
+            frame[list(model_variables(schema))], schema.encode_offset(data, offset, len(X)), np.ones(len(X))
+        )
+    if at is None:
+        return rows
+    if isinstance(at, str):
+        if at != MEANS:
+            raise ValueError(f"at={at!r} must be {MEANS!r} or a mapping from variable to value")
+        return _average_row(schema, rows)
+    return rows.with_values(check_setting(schema, at, "at"))
+
+
+def _average_row(schema: Schema, rows: Population) -> Population:
+    """One row: weighted means of numbers, the most frequent level of factors, the mean offset."""
+    values = {}
+    for name, variable in model_variables(schema).items():
+        column = rows.frame[name]
+        if variable.levels:
+            shares = pd.Series(rows.weights).groupby(column.astype(object).to_numpy()).sum()
+            values[name] = max(variable.levels, key=lambda level: shares.get(level, 0.0))
+        else:
+            values[name] = float(np.average(column.to_numpy(dtype=np.float64), weights=rows.weights))
+    offset = None if rows.offset is None else np.average(rows.offset, axis=0, weights=rows.weights)[None]
+    return Population(pd.DataFrame([values]), offset, np.ones(1))
+
+
+def encode(schema: Schema, rows: Population) -> Rows:
+    """Features of variables."""
+    if isinstance(schema.encoder, FormulaEncoder):
+        X, index = schema.encode(rows.frame)
+    else:  # straight from the columns: new data were checked when they came in
+        X = np.ascontiguousarray(rows.frame[list(schema.feature_names)].to_numpy(dtype=np.float64))
+        index = rows.frame.index
+    return Rows(X, index, rows.offset)
+
+
+def derivative(schema: Schema, rows: Population, variable: Variable) -> FloatArray:
+    """Change (N, p) of the features per unit of a numeric variable; (1, p) where it is the same in every row.
+
+    Features that are functions of one variable (polynomials, splines, interactions) move together.  By central
+    differences through the formula, one-sided at the ends of the range of the data, where splines end.
+    """
+    if isinstance(schema.encoder, ArrayEncoder):
+        return np.eye(len(schema.feature_names))[[schema.feature_names.index(variable.name)]]
+    value = rows.frame[variable.name].to_numpy(dtype=np.float64)
+    span = variable.high - variable.low
+    step = STEP * np.maximum(np.abs(value), STEP_FLOOR * (span if np.isfinite(span) and span > 0 else 1.0))
+    upper, lower = np.minimum(value + step, np.maximum(variable.high, value)), value - step
+    lower = np.maximum(lower, np.minimum(variable.low, value))
+    ends = [encode(schema, rows.with_values({variable.name: end})).X for end in (upper, lower)]
+    change: FloatArray = (ends[0] - ends[1]) / (upper - lower)[:, None]
+    if (np.ptp(change, axis=0) <= 1e-7 * np.abs(change).max(axis=0, initial=0.0)).all():
+        return change.mean(axis=0, keepdims=True)
+    return change
