@@ -1,0 +1,89 @@
+"""Draws of the coefficients from their priors, in plain NumPy: what the priors say before any data."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from bayes_softmax.core.records import FloatArray
+from bayes_softmax.spec.coding import Coordinates
+from bayes_softmax.spec.priors import Normal, Prior, PriorTable, StudentT
+
+
+def prior_draws(
+    priors: PriorTable,
+    coordinates: Coordinates,
+    n: int,
+    rng: np.random.Generator,
+    *,
+    feature_names: Sequence[str] = (),
+) -> tuple[FloatArray, FloatArray]:
+    r"""Independent draws from the prior: raw ``intercept`` (n, K) at x = 0 and ``weights`` (n, p, K).
+
+    The free coordinates :math:`g` of each row are drawn from its family (table in :mod:`bayes_softmax.spec.priors`)
+    and mapped by the coding, :math:`W_j = C g`.  An intercept whose prior sits at the feature means ``m`` is brought
+    to x = 0 by :math:`b - m'W`.
+
+    Parameters
+    ----------
+    priors, coordinates
+        Of the model.
+    n
+        Number of draws.
+    rng
+        Generator.
+    feature_names
+        Names for the message of an error; positions otherwise.
+
+    Raises
+    ------
+    ValueError
+        If a prior is improper.
+
+    Examples
+    --------
+    >>> import bayes_softmax as bs
+    >>> model = bs.SoftmaxRegression([[0.0], [1.0], [2.0]], ["a", "b", "c"])
+    >>> intercept, weights = prior_draws(model.priors, model.coordinates, 100, np.random.default_rng(0))
+    >>> intercept.shape, weights.shape
+    ((100, 3), (100, 1, 3))
+    """
+    K, p = coordinates.n_classes, coordinates.n_features
+    weights = np.empty((n, p, K))
+    for j, family in enumerate(priors.weights):
+        name = repr(feature_names[j]) if feature_names else f"feature {j}"
+        weights[:, j] = _rows(family, f"weights of {name}", coordinates.weights_contrast, n, rng, priors.spherical)
+    if priors.intercept is None:
+        return np.zeros((n, K)), weights
+    intercept = _rows(priors.intercept, "intercept", coordinates.intercept_contrast, n, rng, priors.spherical)
+    if priors.intercept_at == "means":
+        intercept -= np.einsum("p,npk->nk", coordinates.centre, weights)
+    return intercept, weights
+
+
+def _rows(
+    family: Prior, name: str, contrast: FloatArray, n: int, rng: np.random.Generator, spherical: bool
+) -> FloatArray:
+    """Draws (n, K) of one coefficient row."""
+    if type(family) not in DRAWS:
+        raise ValueError(f"the prior of the {name} is {family}, from which nothing can be drawn; give it a proper one")
+    drawn: FloatArray = DRAWS[type(family)](family, (n, contrast.shape[1]), rng, spherical) @ contrast.T
+    return drawn
+
+
+def _normal(family: Normal, shape: tuple[int, int], rng: np.random.Generator, spherical: bool) -> FloatArray:
+    """Independent normals, which are spherical too."""
+    return family.scale * rng.standard_normal(shape)
+
+
+def _student(family: StudentT, shape: tuple[int, int], rng: np.random.Generator, spherical: bool) -> FloatArray:
+    """Normals over the root of chi-square / df: one divisor for the row if spherical, else one for each coordinate."""
+    divisors = rng.chisquare(family.df, size=(shape[0], 1) if spherical else shape) / family.df
+    drawn: FloatArray = family.scale * rng.standard_normal(shape) / np.sqrt(divisors)
+    return drawn
+
+
+DRAWS: dict[type, Callable[[Any, tuple[int, int], np.random.Generator, bool], FloatArray]] = {
+    Normal: _normal,
+    StudentT: _student,
+}
