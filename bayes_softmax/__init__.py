@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from bayes_softmax.model import SoftmaxRegression as SoftmaxRegression
     from bayes_softmax.results import plots as plots
     from bayes_softmax.results.compare import compare as compare
+    from bayes_softmax.results.compare import compare_models as compare_models
     from bayes_softmax.results.estimate import PointEstimate as PointEstimate
     from bayes_softmax.results.posterior import Posterior as Posterior
     from bayes_softmax.results.storage import load as load
@@ -46,6 +47,7 @@ _HOME = {
     "Normal": "spec.priors",
     "StudentT": "spec.priors",
     "compare": "results.compare",
+    "compare_models": "results.compare",
     "load": "results.storage",
     "cross_entropy": "density.textbook",
     "cross_entropy_gradient": "density.textbook",

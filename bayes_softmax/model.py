@@ -225,6 +225,35 @@ class SoftmaxRegression:
         table = pd.DataFrame(rows, columns=["feature", "prior", "measured", "autoscaled", "logit_sd"])
         return table.set_index("feature")
 
+    def sample_prior(self, draws: int = 1000, *, random_seed: int | np.random.Generator | None = None) -> Posterior:
+        """Draw the coefficients from their priors: what the model says before it has seen the classes.
+
+        The result answers the questions a posterior answers (``predict_proba``, ``effects``,
+        ``posterior_predictive``, which is then the prior predictive); its draws are in the group ``prior`` of
+        ``idata``.
+
+        Parameters
+        ----------
+        draws
+            Number of independent draws.
+        random_seed
+            Integer or NumPy Generator.
+
+        Raises
+        ------
+        ValueError
+            If a prior is improper.
+
+        Examples
+        --------
+        >>> import bayes_softmax as bs
+        >>> model = bs.SoftmaxRegression([[0.0], [1.0], [2.0]], ["a", "b", "a"])
+        >>> model.sample_prior(draws=100, random_seed=1).predict_proba([[1.0]]).shape
+        (1, 2)
+        """
+        fitting.check_counts(draws=draws)
+        return sampling.sample_prior(self.specification, draws, fitting.integer_seed(random_seed))
+
     def check_separation(self) -> Separation:
         """Whether the classes can be told apart without error, so that the MLE is infinite (linear program)."""
         return check_separation(self.design)

@@ -29,6 +29,7 @@ from bayes_softmax.results.posterior import Posterior
 from bayes_softmax.results.training import training_data
 from bayes_softmax.results.tree import build_idata
 from bayes_softmax.spec.log_prior import log_prior_draws
+from bayes_softmax.spec.prior_draws import prior_draws
 from bayes_softmax.spec.pymc_model import build_pymc_model, free_variables
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ ENGINE_TITLES = {
     "nuts": "nuts (whitened by the Laplace approximation, nutpie)",
     "independence": "independence (Metropolis-Hastings with Laplace proposals)",
     "pymc": "pymc (pm.sample on the pm.Model)",
+    "prior": "prior (independent draws, no data)",
     "laplace": "laplace (importance resampling of the Laplace approximation)",
 }
 
@@ -166,18 +168,27 @@ def _posterior(
     drawn: Draws,
     engine: str,
     timings: dict[str, float],
+    group: str = "posterior",
 ) -> Posterior:
     """Raw draws, intercept (chain, draw, K) and weights (chain, draw, p, K), as a posterior."""
     coordinates, shape = coordinates_of(spec), intercept.shape[:2]
     free = free_variables(spec.priors, coordinates, intercept, weights)
     flat = (a.reshape(-1, *a.shape[2:]) for a in (intercept, weights))
     log_prior = log_prior_draws(spec.priors, coordinates, *flat).reshape(shape)
+    stats = {**drawn.stats, "log_prior": log_prior}
     training = training_data(spec.design, spec.collapsed)
-    idata = build_idata(
-        intercept, weights, free, {**drawn.stats, "log_prior": log_prior}, training, spec.schema, engine
-    )
-    refit = partial(refit_without, spec)
+    idata = build_idata(intercept, weights, free, stats, training, spec.schema, engine, group)
+    refit = partial(refit_without, spec) if group == "posterior" else None
     return Posterior(idata, spec.schema, engine, drawn.tune, drawn.notes, timings, training=training, refit=refit)
+
+
+def sample_prior(spec: Specification, draws: int, seed: int) -> Posterior:
+    """Independent draws of the coefficients from their priors, labelled like a posterior."""
+    coordinates, rng = coordinates_of(spec), np.random.default_rng(seed)
+    drawn = prior_draws(spec.priors, coordinates, draws, rng, feature_names=spec.schema.feature_names)
+    intercept, weights = (a[None] for a in drawn)
+    nothing = Draws(np.empty(0), {}, 0, notes_of(spec))
+    return _posterior(spec, intercept, weights, nothing, ENGINE_TITLES["prior"], {}, "prior")
 
 
 def refit_without(spec: Specification, row: int, code: int) -> Posterior:

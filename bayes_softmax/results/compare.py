@@ -1,10 +1,15 @@
 """Any number of fits side by side, in common coordinates."""
 
+from collections.abc import Mapping
+
+import numpy as np
 import pandas as pd
 
 from bayes_softmax.results.contrasts import Average
 from bayes_softmax.results.estimate import PointEstimate
+from bayes_softmax.results.fitted import training_of
 from bayes_softmax.results.posterior import Posterior
+from bayes_softmax.results.training import TrainingData
 from bayes_softmax.spec.design import Label
 
 Fit = PointEstimate | Posterior
@@ -61,6 +66,58 @@ def compare(
             table = table.iloc[:, :4].add_prefix(f"{name}_")
         tables.append(table)
     return pd.concat(tables, axis=1).reset_index()
+
+
+def compare_models(posteriors: Mapping[str, Posterior], *, method: str = "stacking") -> pd.DataFrame:
+    """Compare models of the same data by leave-one-out: ``az.compare`` on :meth:`Posterior.loo`.
+
+    Parameters
+    ----------
+    posteriors
+        Posteriors by name; they may differ in features, priors and coding, not in the observations.
+    method
+        Of the weights: ``"stacking"``, ``"BB-pseudo-BMA"`` or ``"pseudo-BMA"``.
+
+    Returns
+    -------
+    DataFrame
+        ArviZ's table, the best model first: expected log predictive density, differences and their standard
+        errors, and weights.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If these are not at least two posteriors, or not of the same observations.
+
+    Examples
+    --------
+    >>> import bayes_softmax as bs
+    >>> X, y = [[0.0], [1.0], [2.0], [3.0]] * 5, ["a", "b", "a", "b"] * 5
+    >>> a, b = (bs.SoftmaxRegression(X, y, prior=bs.Normal(s)) for s in (0.1, 1.0))
+    >>> fits = {name: m.laplace(random_seed=1, progressbar=False) for name, m in {"a": a, "b": b}.items()}
+    >>> sorted(bs.compare_models(fits).index)
+    ['a', 'b']
+    """
+    from arviz_stats import compare as arviz_compare
+
+    if len(posteriors) < 2:
+        raise TypeError("posteriors must be a mapping from name to posterior, with two at least")
+    first_name, first = next(iter(posteriors.items()))
+    for name, fit in posteriors.items():
+        if not isinstance(fit, Posterior):
+            raise TypeError(f"posteriors[{name!r}] is a {type(fit).__name__}; leave-one-out needs a Posterior")
+        if not _same_observations(training_of(fit, "loo()"), training_of(first, "loo()")):
+            raise ValueError(f"{name!r} and {first_name!r} were fitted to different observations")
+    table: pd.DataFrame = arviz_compare({str(name): fit.loo() for name, fit in posteriors.items()}, method=method)
+    return table
+
+
+def _same_observations(a: TrainingData, b: TrainingData) -> bool:
+    """Whether the same units of the same classes stand in the same order, however the classes are ordered."""
+    if set(a.response.classes) != set(b.response.classes) or a.n_obs != b.n_obs:
+        return False
+    order = [b.response.classes.index(label) for label in a.response.classes]
+    return bool(np.array_equal(a.given_counts(), b.given_counts()[:, order]))
 
 
 def check_comparable(fits: dict[str, Fit]) -> None:

@@ -243,7 +243,8 @@ class Posterior:
         """Return a few lines that say what was drawn, how, and how far to trust it."""
         chains, draws = self.draws.shape[:2]
         notes = "".join(f"\n  note: {note}" for note in self.notes)
+        quality = f"\n  {self.diagnostics}" if self.group == "posterior" else ""
         return (
             f"{self.group.capitalize()}: {chains} chains x {draws} draws, {len(self.schema.classes)} classes, "
-            f"{len(self.schema.feature_names)} features\n  engine: {self.engine}\n  {self.diagnostics}{notes}"
+            f"{len(self.schema.feature_names)} features\n  engine: {self.engine}{quality}{notes}"
         )

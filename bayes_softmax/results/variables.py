@@ -99,6 +99,8 @@ def population(fit: Fitted, data: Any, at: Setting | str | None, offset: Any = N
     schema = fit.schema
     if data is None:
         training = training_of(fit, "an average over the data")
+        if isinstance(schema.encoder, FormulaEncoder) and training.distinct.frame is None:
+            raise ValueError("this file holds no columns of the data (an older version wrote it); pass data=...")
         rows = Population(training.frame, training.distinct.offset, training.distinct.totals)
     else:
         X, _ = schema.encode(data)  # names what is wrong with the data

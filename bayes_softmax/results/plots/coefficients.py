@@ -11,22 +11,11 @@ from bayes_softmax.results.contrasts import Average, build_view
 from bayes_softmax.results.estimate import PointEstimate
 from bayes_softmax.results.intervals import Interval, draws_interval, normal_quantile, resolve_interval
 from bayes_softmax.results.labels import INTERCEPT
+from bayes_softmax.results.plots.style import COLOURS, MARKERS, ROW_HEIGHT, finished, legend_below, panel_grid, tidy
 from bayes_softmax.spec.design import Label
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-COLOURS = (
-    "#4477AA",
-    "#EE6677",
-    "#228833",
-    "#CCBB44",
-    "#66CCEE",
-    "#AA3377",
-)  # Tol's bright: safe for colour-blind
-MARKERS = "osD^vP"
-PANEL_WIDTH, ROW_HEIGHT = 3.3, 0.34
-LEGEND_INCH = 0.085  # width of a letter
 
 
 class _Marks(NamedTuple):
@@ -91,8 +80,6 @@ def compare(
 
 
 def _draw(fits: dict[str, Fit], vs: Label | None, interval: Interval, features: Sequence[str] | None) -> "Figure":
-    import matplotlib.pyplot as plt
-
     first = next(iter(fits.values()))
     view = build_view(first.schema, Average.OF_ALL if vs is None else vs)
     names = [INTERCEPT, *first.schema.feature_names]
@@ -103,23 +90,12 @@ def _draw(fits: dict[str, Fit], vs: Label | None, interval: Interval, features: 
         if feature not in names:
             raise ValueError(f"features: {feature!r} is not one of {', '.join(map(repr, names))}")
     marks = {name: _marks(fit, vs, interval) for name, fit in fits.items()}
-    columns = min(len(shown), 3)
-    rows = -(-len(shown) // columns)
     height = 1.1 + ROW_HEIGHT * len(view.names) * max(len(fits), 1.6)
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(PANEL_WIDTH * columns + 1.2, height * rows + 0.4), squeeze=False, sharey=True,
-        layout="constrained",
-    )  # fmt: skip
-    for panel, feature in zip(axes.flat, shown, strict=False):
+    figure, panels = panel_grid(len(shown), height=height, sharey=True)
+    for panel, feature in zip(panels, shown, strict=True):
         _panel(panel, feature, names.index(feature), marks, view.names)
-    for panel in axes.flat[len(shown) :]:
-        panel.set_visible(False)
-    handles, labels = axes.flat[0].get_legend_handles_labels()
-    widest = LEGEND_INCH * max(map(len, labels)) + 0.6
-    ncols = max(1, min(len(labels), int(figure.get_figwidth() // widest)))
-    figure.legend(handles, labels, loc="outside lower center", ncols=ncols, frameon=False)
-    plt.close(figure)  # a notebook shows the returned figure once; pyplot must not show it again
-    return figure
+    legend_below(figure, panels[0])
+    return finished(figure)
 
 
 def _marks(fit: Fit, vs: Label | None, interval: Interval) -> _Marks:
@@ -151,5 +127,4 @@ def _panel(panel: Any, feature: str, row: int, marks: dict[str, _Marks], contras
     panel.set_title(feature, fontsize="medium")
     unit = "logit at x = 0" if feature == INTERCEPT else "logit per unit"
     panel.set_xlabel(unit, fontsize="small")
-    panel.spines[["top", "right"]].set_visible(False)
-    panel.tick_params(labelsize="small")
+    tidy(panel)

@@ -1,0 +1,59 @@
+"""What all pictures share: colours, panels, legends."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# Tol's bright: safe for colour-blind.
+COLOURS = ("#4477AA", "#EE6677", "#228833", "#CCBB44", "#66CCEE", "#AA3377")
+MARKERS = "osD^vP"
+PANEL_WIDTH, ROW_HEIGHT = 3.3, 0.34
+LEGEND_INCH = 0.085  # width of a letter
+
+
+def class_colours(n: int) -> list[Any]:
+    """A colour for each class: the house's six, or a perceptually even map for more."""
+    if n <= len(COLOURS):
+        return list(COLOURS[:n])
+    import matplotlib as mpl
+
+    return list(mpl.colormaps["turbo"](np.linspace(0.05, 0.95, n)))
+
+
+def panel_grid(n: int, *, height: float, columns: int = 3, sharey: bool = False) -> tuple["Figure", list[Any]]:
+    """A figure of ``n`` panels, ``height`` inches each, at most ``columns`` in a row."""
+    import matplotlib.pyplot as plt
+
+    columns = min(n, columns)
+    rows = -(-n // columns)
+    size = (PANEL_WIDTH * columns + 1.2, height * rows + 0.4)
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained", sharey=sharey)
+    panels = list(axes.flat)
+    for panel in panels[n:]:
+        panel.set_visible(False)
+    return figure, panels[:n]
+
+
+def tidy(panel: Any) -> None:
+    """Small ticks, no frame at the top and right."""
+    panel.spines[["top", "right"]].set_visible(False)
+    panel.tick_params(labelsize="small")
+
+
+def legend_below(figure: "Figure", panel: Any) -> None:
+    """The panel's legend below all panels, in as many columns as fit."""
+    handles, labels = panel.get_legend_handles_labels()
+    widest = LEGEND_INCH * max(map(len, labels)) + 0.6
+    columns = max(1, min(len(labels), int(figure.get_figwidth() // widest)))
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False)
+
+
+def finished(figure: "Figure") -> "Figure":
+    """The figure, taken from pyplot: a notebook shows what is returned once, and pyplot must not show it again."""
+    import matplotlib.pyplot as plt
+
+    plt.close(figure)
+    return figure
