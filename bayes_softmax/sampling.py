@@ -173,7 +173,7 @@ def _posterior(
     """Raw draws, intercept (chain, draw, K) and weights (chain, draw, p, K), as a posterior."""
     coordinates, shape = coordinates_of(spec), intercept.shape[:2]
     free = free_variables(spec.priors, coordinates, intercept, weights)
-    flat = (a.reshape(-1, *a.shape[2:]) for a in (intercept, weights))
+    flat = (a.reshape(shape[0] * shape[1], *a.shape[2:]) for a in (intercept, weights))
     log_prior = log_prior_draws(spec.priors, coordinates, *flat).reshape(shape)
     stats = {**drawn.stats, "log_prior": log_prior}
     training = training_data(spec.design, spec.collapsed)

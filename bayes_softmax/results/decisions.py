@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtr
 
-from bayes_softmax.core.records import FloatArray
+from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.results.fitted import Fitted
-from bayes_softmax.results.intervals import draws_interval, normal_quantile, resolve_interval
+from bayes_softmax.results.intervals import Interval, draws_interval, normal_quantile, resolve_interval
 from bayes_softmax.results.prediction import encode_rows, logit_covariance, mean_probabilities, prior_shift
-from bayes_softmax.results.probabilities import over_blocks
+from bayes_softmax.results.probabilities import Coefficients, Rows, over_blocks
 from bayes_softmax.spec.design import Label
 from bayes_softmax.spec.schema import Schema
 
@@ -21,6 +21,32 @@ class Costs(NamedTuple):
 
     matrix: FloatArray
     decisions: tuple[Label, ...]
+
+
+class Chosen(NamedTuple):
+    """Expected costs (N, D), and the best and the second best decision (N,) of each row."""
+
+    expected: FloatArray
+    best: IntArray
+    second: IntArray
+
+    @property
+    def cost(self) -> FloatArray:
+        """(N,) expected cost of the best."""
+        return np.take_along_axis(self.expected, self.best[:, None], axis=1)[:, 0]
+
+    @property
+    def extra(self) -> FloatArray:
+        """(N,) what the second best would cost more."""
+        return np.take_along_axis(self.expected, self.second[:, None], axis=1)[:, 0] - self.cost
+
+
+class Sureness(NamedTuple):
+    """Ends of the interval of the expected cost, and the probability of being the best decision, each (N,)."""
+
+    low: FloatArray
+    high: FloatArray
+    p_best: FloatArray
 
 
 def decide(
@@ -74,44 +100,61 @@ def decide(
     rows = encode_rows(fit.schema, data, offset, missing)
     shift = prior_shift(fit.schema, class_prior)
     interval = resolve_interval(ci_prob, "eti")
-    expected = mean_probabilities(fit.coefficients, rows, shift) @ costs.matrix.T  # (N, D)
+    P = mean_probabilities(fit.coefficients, rows, shift)
+    expected = P @ costs.matrix.T  # (N, D)
     order = np.argsort(expected, axis=1, kind="stable")
-    best, second = order[:, 0], order[:, min(1, len(costs.decisions) - 1)]
-    n = np.arange(len(expected))
-    low, high, p_best = np.empty((3, len(expected)))
+    chosen = Chosen(expected, order[:, 0], order[:, min(1, len(costs.decisions) - 1)])
     if fit.delta_covariance is None:
-
-        def judge(P: FloatArray, block: slice) -> None:
-            drawn = np.tensordot(costs.matrix, P, axes=1)  # (D, rows, S)
-            chosen = np.take_along_axis(drawn, best[None, block, None], axis=0)[0]
-            low[block], high[block] = draws_interval(chosen, interval, axis=1)
-            p_best[block] = (chosen <= drawn.min(axis=0)).mean(axis=1)
-
-        over_blocks(fit.coefficients, rows, judge, shift=shift)
-        ends = interval.columns()
+        sure, ends = _by_draws(fit.coefficients, rows, shift, costs.matrix, chosen.best, interval), interval.columns()
     else:
-        P = mean_probabilities(fit.coefficients, rows, shift)
-        error = _delta_error(costs.matrix[best], P, fit.delta_covariance, rows.X)
-        half = normal_quantile(interval) * error
-        low, high = expected[n, best] - half, expected[n, best] + half
-        gap_error = _delta_error(costs.matrix[second] - costs.matrix[best], P, fit.delta_covariance, rows.X)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            p_best = np.where(gap_error > 0, ndtr((expected[n, second] - expected[n, best]) / gap_error), 1.0)
+        sure = _by_delta(fit.delta_covariance, rows.X, P, costs.matrix, chosen, interval)
         ends = interval.columns("wald")
     names = np.array([*costs.decisions, None], dtype=object)[:-1]
     table = {
-        "decision": names[best],
-        "expected_cost": expected[n, best],
-        ends[0]: low,
-        ends[1]: high,
-        "second_best": names[second],
-        "extra_cost": expected[n, second] - expected[n, best],
-        "p_best": p_best,
+        "decision": names[chosen.best],
+        "expected_cost": chosen.cost,
+        ends[0]: sure.low,
+        ends[1]: sure.high,
+        "second_best": names[chosen.second],
+        "extra_cost": chosen.extra,
+        "p_best": sure.p_best,
     }
     decided = pd.DataFrame(table, index=rows.index if rows.position is None else rows.position)
     if rows.position is not None:
         decided = decided.reindex(range(len(rows.index))).set_axis(rows.index)
     return decided
+
+
+def _by_draws(
+    coefficients: Coefficients,
+    rows: Rows,
+    shift: FloatArray | None,
+    matrix: FloatArray,
+    best: IntArray,
+    interval: Interval,
+) -> Sureness:
+    """Interval of the cost of the best decision over the draws, and the share of draws in which it is the best."""
+    low, high, p_best = np.empty((3, len(best)))
+
+    def judge(P: FloatArray, block: slice) -> None:
+        drawn = np.tensordot(matrix, P, axes=1)  # (D, rows, S)
+        cost = np.take_along_axis(drawn, best[None, block, None], axis=0)[0]
+        low[block], high[block] = draws_interval(cost, interval, axis=1)
+        p_best[block] = (cost <= drawn.min(axis=0)).mean(axis=1)
+
+    over_blocks(coefficients, rows, judge, shift=shift)
+    return Sureness(low, high, p_best)
+
+
+def _by_delta(
+    covariance: FloatArray, X: FloatArray, P: FloatArray, matrix: FloatArray, chosen: Chosen, interval: Interval
+) -> Sureness:
+    """The same by the normal approximation, the best decision against the second best."""
+    half = normal_quantile(interval) * _delta_error(matrix[chosen.best], P, covariance, X)
+    gap_error = _delta_error(matrix[chosen.second] - matrix[chosen.best], P, covariance, X)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        p_best = np.where(gap_error > 0, ndtr(chosen.extra / gap_error), 1.0)
+    return Sureness(chosen.cost - half, chosen.cost + half, p_best)
 
 
 def _delta_error(cost: FloatArray, P: FloatArray, covariance: FloatArray, X: FloatArray) -> FloatArray:

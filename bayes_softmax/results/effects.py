@@ -25,6 +25,7 @@ from bayes_softmax.results.variables import (
     Variable,
     check_setting,
     chosen_variables,
+    level_name,
     population,
 )
 from bayes_softmax.spec.design import Label
@@ -210,10 +211,11 @@ def _changes(variable: Variable) -> list[tuple[str, str, Change]]:
     if not variable.levels:
         return [(variable.name, PER_UNIT, Slope(variable))]
     base, *others = variable.levels
-    return [
-        (variable.name, f"{level} vs {base}", Difference({variable.name: level}, {variable.name: base}))
-        for level in others
-    ]
+    found: list[tuple[str, str, Change]] = []
+    for level in others:
+        change = Difference({variable.name: level}, {variable.name: base})
+        found.append((variable.name, f"{level_name(level)} vs {level_name(base)}", change))
+    return found
 
 
 def _answer(

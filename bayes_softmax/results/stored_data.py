@@ -29,9 +29,7 @@ def data_groups_of(training: TrainingData | None, schema: Schema) -> dict[str, x
         for name, variable in schema.encoder.variables.items():
             column = training.distinct.frame[name]
             if variable.kind == "categorical":
-                position = {level: i for i, level in enumerate(variable.levels)}
-                plain = column.astype(object).map(lambda v, known=position: known[v if v in known else str(v)])
-                columns[name] = (ROW, plain.to_numpy(dtype=np.int64))
+                columns[name] = (ROW, column.cat.codes.to_numpy(dtype=np.int64))
             else:
                 columns[name] = (ROW, column.to_numpy(dtype=np.float64))
         # Names of columns are data, not names of variables in the file: "a/b" would be a path there.
@@ -73,7 +71,8 @@ def _frame(variables: xr.Dataset, schema: Schema) -> Any:
     for i, name in enumerate(np.atleast_1d(variables.attrs["columns"])):
         variable, values = schema.encoder.variables[str(name)], variables[f"column_{i}"].values
         if variable.kind == "categorical":
-            columns[str(name)] = pd.Series(np.array([*variable.levels, None], dtype=object)[:-1][values])
+            levels = pd.Index(list(variable.levels))
+            columns[str(name)] = pd.Series(pd.Categorical.from_codes(values, levels))
         else:
             columns[str(name)] = pd.Series(values.astype(bool) if variable.kind == "boolean" else values)
     return pd.DataFrame(columns)

@@ -31,6 +31,11 @@ class Variable(NamedTuple):
     high: float = np.inf
 
 
+def level_name(level: Any) -> str:
+    """A level in words; numbers without a point that says nothing."""
+    return f"{level:g}" if isinstance(level, float) else str(level)
+
+
 class Population(NamedTuple):
     """Rows that an average runs over: a frame of variables, offset (N, K) or None, weights (N,)."""
 
@@ -125,8 +130,7 @@ def _average_row(schema: Schema, rows: Population) -> Population:
     for name, variable in model_variables(schema).items():
         column = rows.frame[name]
         if variable.levels:
-            shares = pd.Series(rows.weights).groupby(column.astype(object).to_numpy()).sum()
-            values[name] = max(variable.levels, key=lambda level: shares.get(level, 0.0))
+            values[name] = max(variable.levels, key=lambda level: rows.weights[(column == level).to_numpy()].sum())
         else:
             values[name] = float(np.average(column.to_numpy(dtype=np.float64), weights=rows.weights))
     offset = None if rows.offset is None else np.average(rows.offset, axis=0, weights=rows.weights)[None]

@@ -63,8 +63,7 @@ def from_formula(formula: str, data: Any, options: Options) -> tuple[Design, Sch
     encoder = fit_encoder(right, frame)
     X, index = encoder.encode(frame)
     design, schema = _assemble(X, index, response, encoder, frame, options, n_dropped)
-    # pandas copies when either side is written to, so that later changes of the data do not reach the model.
-    return replace(design, frame=frame[list(encoder.variables)]), schema
+    return replace(design, frame=encoder.columns(frame)), schema
 
 
 def from_arrays(

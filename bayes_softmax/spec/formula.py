@@ -127,6 +127,11 @@ class FormulaEncoder:
         check_finite(X, self.feature_names, frame.index, "formula")
         return X, frame.index
 
+    def columns(self, data: pd.DataFrame) -> pd.DataFrame:
+        """The columns of the formula as it was fitted to them: numbers, booleans, and categoricals with its levels."""
+        booleans = {name: bool for name, variable in self.variables.items() if variable.kind == "boolean"}
+        return self._typed(data).astype(booleans)
+
     def _typed(self, frame: pd.DataFrame) -> pd.DataFrame:
         """The columns of the formula in the types it was fitted with."""
         columns = {}

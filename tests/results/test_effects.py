@@ -66,7 +66,7 @@ def test_terms_that_share_a_variable_move_together(curved, survey) -> None:
             - average(fit, survey.assign(**{name: survey[name] - h}))
         ) / (2 * h)
         assert_allclose(table.loc[(name, "per unit")], by_hand, rtol=1e-6, atol=1e-9)
-    for name, label, to, base in (("vote", "1.0 vs 0.0", 1.0, 0.0), ("old", "True vs False", True, False)):
+    for name, label, to, base in (("vote", "1 vs 0", 1.0, 0.0), ("old", "True vs False", True, False)):
         by_hand = average(fit, survey.assign(**{name: to})) - average(fit, survey.assign(**{name: base}))
         assert_allclose(table.loc[(name, label)], by_hand, rtol=1e-9, atol=1e-12)
 

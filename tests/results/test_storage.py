@@ -1,8 +1,11 @@
 """One file per fit, read back whole; foreign and damaged files are named."""
 
 import json
+import os
+import tempfile
 from pathlib import Path
 
+import arviz as az
 import numpy as np
 import pandas as pd
 import pytest
@@ -94,8 +97,126 @@ def test_a_failed_save_leaves_the_old_file(
     assert [p.name for p in tmp_path.iterdir()] == ["fit.nc"]
 
 
+def test_a_failed_save_leaves_the_old_folder(
+    overlapping: bs.SoftmaxRegression, penguins: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fit = overlapping.map()
+    fit.save(tmp_path / "fit.zarr")
+    fit.save(tmp_path / "fit.zarr")  # a second time: the folder is replaced
+    expected = fit.predict_proba(penguins)
+    for fail in ("replace", "mkdtemp"):
+        with monkeypatch.context() as patched:
+            module = os if fail == "replace" else tempfile
+
+            def broken(*_: object, **__: object) -> None:
+                raise OSError("disk full")
+
+            patched.setattr(module, fail, broken)
+            with pytest.raises(OSError, match="disk full"):
+                overlapping.mle().save(tmp_path / "fit.zarr")
+        assert [p.name for p in tmp_path.iterdir()] == ["fit.zarr"]
+        pd.testing.assert_frame_equal(bs.load(tmp_path / "fit.zarr").predict_proba(penguins), expected)
+
+
+@pytest.mark.parametrize("suffix", [".nc", ".zarr"])
+@pytest.mark.parametrize("form", ["labels", "weights", "counts", "offset", "collapsed"])
+def test_data_survive(form: str, suffix: str, tmp_path: Path) -> None:
+    """What is computed from the data is the same to the last digits after loading, whatever form they had."""
+    rng = np.random.default_rng(0)
+    X, y = simulate(60, 2, 3)
+    options: dict = {"feature_names": ["a/b", "c"]}
+    if form == "collapsed":
+        X = np.round(X)
+    if form == "weights":
+        options["weights"] = rng.integers(1, 4, size=60)
+    if form == "counts":
+        y = rng.multinomial(3, [0.5, 0.3, 0.2], size=60)
+    if form == "offset":
+        options["offset"] = rng.normal(size=(60, 3))
+    model = bs.SoftmaxRegression(X, y, **options)
+    assert (model.collapsed is not None) == (form == "collapsed")
+    post, point = model.laplace(draws=4000, random_seed=1, progressbar=False), model.map()
+    for fit in (post, point):
+        fit.save(tmp_path / f"fit{suffix}")
+        again = bs.load(tmp_path / f"fit{suffix}")
+        pd.testing.assert_frame_equal(again.effects(), fit.effects())
+        for loo in (False, True):
+            pd.testing.assert_frame_equal(again.evaluate(loo=loo).to_frame(), fit.evaluate(loo=loo).to_frame())
+    post.save(tmp_path / "post.nc")
+    again = bs.load(tmp_path / "post.nc")
+    xr.testing.assert_identical(again.loo().elpd_i, post.loo().elpd_i)
+    pd.testing.assert_frame_equal(again.posterior_predictive(random_seed=1), post.posterior_predictive(random_seed=1))
+
+
+def test_columns_of_formulas_survive(penguins: pd.DataFrame, tmp_path: Path) -> None:
+    data = penguins.assign(heavy=penguins["body_mass_g"] > 4000, size=pd.cut(penguins["flipper_length_mm"], 3))
+    formula = "species ~ poly(bill_length_mm, 2) * sex + heavy + size + C(year)"
+    for collapse in (True, False):
+        fit = bs.SoftmaxRegression.from_formula(formula, data, collapse=collapse).map()
+        fit.save(tmp_path / "fit.nc")
+        again = bs.load(tmp_path / "fit.nc")
+        pd.testing.assert_frame_equal(again.effects(), fit.effects(), rtol=1e-9)
+        pd.testing.assert_frame_equal(again.effects(at="means"), fit.effects(at="means"), rtol=1e-9)
+
+
+def test_the_prior_survives(overlapping: bs.SoftmaxRegression, tmp_path: Path) -> None:
+    prior = overlapping.sample_prior(draws=50, random_seed=1)
+    prior.save(tmp_path / "prior.nc")
+    again = bs.load(tmp_path / "prior.nc")
+    assert repr(again) == repr(prior)
+    pd.testing.assert_frame_equal(again.posterior_predictive(random_seed=1), prior.posterior_predictive(random_seed=1))
+
+
+def test_data_can_be_left_out(posterior: bs.Posterior, penguins: pd.DataFrame, tmp_path: Path) -> None:
+    posterior.save(tmp_path / "bare.nc", data=False)
+    again = bs.load(tmp_path / "bare.nc")
+    assert "constant_data" not in again.idata
+    pd.testing.assert_frame_equal(again.evaluate(penguins).to_frame(), posterior.evaluate(penguins).to_frame())
+    for call, name in ((again.effects, "an average over the data"), (again.evaluate, r"evaluate\(\)")):
+        with pytest.raises(ValueError, match=f"{name} needs the data of the fit, which was saved without them"):
+            call()
+
+
+@pytest.mark.parametrize("share", [0.01, 0.2, 0.5, 0.9, 0.999])
+def test_files_cut_short_are_damaged(posterior: bs.Posterior, share: float, tmp_path: Path) -> None:
+    posterior.save(tmp_path / "cut.nc")
+    whole = (tmp_path / "cut.nc").read_bytes()
+    (tmp_path / "cut.nc").write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(ValueError, match="damaged"):
+        bs.load(tmp_path / "cut.nc")
+
+
+@pytest.mark.parametrize("missing", ["schema", "kind", "format_version", "engine", "posterior", "X", "y", "column_0"])
+def test_files_with_parts_missing_are_damaged(posterior: bs.Posterior, missing: str, tmp_path: Path) -> None:
+    posterior.save(tmp_path / "fit.nc")
+    with xr.open_datatree(tmp_path / "fit.nc", engine="h5netcdf") as opened:
+        tree = opened.load()
+    groups = {name: tree[name].to_dataset() for name in tree.children}
+    groups = {name: g.drop_vars(missing, errors="ignore") for name, g in groups.items() if name != missing}
+    header = xr.Dataset(attrs={k: v for k, v in tree.attrs.items() if k != missing})
+    xr.DataTree.from_dict({"/": header, **groups}).to_netcdf(tmp_path / "part.nc", engine="h5netcdf")
+    with pytest.raises(ValueError, match=r"part\.nc' is damaged"):
+        bs.load(tmp_path / "part.nc")
+
+
+def test_newer_versions_are_named(posterior: bs.Posterior, tmp_path: Path) -> None:
+    posterior.save(tmp_path / "fit.nc")
+    with xr.open_datatree(tmp_path / "fit.nc", engine="h5netcdf") as opened:
+        tree = opened.load()
+    tree.attrs["format_version"] = 99
+    tree.to_netcdf(tmp_path / "new.nc", engine="h5netcdf")
+    with pytest.raises(ValueError, match="has format version 99, this bayes_softmax reads up to 2: upgrade it"):
+        bs.load(tmp_path / "new.nc")
+
+
+def test_arviz_reads_the_file(posterior: bs.Posterior, tmp_path: Path) -> None:
+    posterior.save(tmp_path / "fit.nc")
+    theirs = az.summary(az.from_netcdf(tmp_path / "fit.nc", engine="h5netcdf"), var_names=["weights"])
+    pd.testing.assert_frame_equal(theirs, az.summary(posterior.idata, var_names=["weights"]))
+
+
 def test_bad_paths(overlapping: bs.SoftmaxRegression, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"must end in '.nc'"):
+    with pytest.raises(ValueError, match=r"must end in '.nc' \(netCDF\) or '.zarr'"):
         overlapping.map().save(tmp_path / "fit.pkl")
     with pytest.raises(FileNotFoundError, match="there is no folder"):
         overlapping.map().save(tmp_path / "no" / "fit.nc")

@@ -11,7 +11,7 @@ from bayes_softmax.results.fitted import Fitted
 from bayes_softmax.results.intervals import Interval, resolve_interval
 from bayes_softmax.results.plots.style import ROW_HEIGHT, class_colours, finished, legend_below, panel_grid, tidy
 from bayes_softmax.results.quantities import describe
-from bayes_softmax.results.variables import Population, Setting, Variable, chosen_variables, population
+from bayes_softmax.results.variables import Population, Setting, Variable, chosen_variables, level_name, population
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -91,7 +91,7 @@ def _curves(panel: Any, fit: Fitted, rows: Population, variable: Variable, inter
         panel.vlines(x, lower[:, k], upper[:, k], color=colour, linewidth=1.8)
         panel.plot(x, centre[:, k], "o", color=colour, markersize=4.5, label=str(label))
     if variable.levels:
-        panel.set_xticks(range(len(values)), [str(v) for v in values])
+        panel.set_xticks(range(len(values)), [level_name(v) for v in values])
         panel.set_xlim(-0.6, len(values) - 0.4)
     panel.set_title(variable.name, fontsize="medium")
     panel.set_ylim(bottom=0.0)
