@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bayes_softmax.core.errors import ImproperPosteriorError, NotConvergedWarning
 from bayes_softmax.core.records import FloatArray, Mode
@@ -16,8 +17,9 @@ from bayes_softmax.results.training import training_data
 from bayes_softmax.spec.coding import Coordinates, build_coordinates
 from bayes_softmax.spec.collapse import Collapsed
 from bayes_softmax.spec.design import Design, Label
-from bayes_softmax.spec.identification import check_separation, explain
+from bayes_softmax.spec.identification import Examination, check_separation, describe, examine, recession_rays
 from bayes_softmax.spec.priors import PriorTable, flat_table
+from bayes_softmax.spec.rank import near_collinearity
 from bayes_softmax.spec.schema import Schema
 
 if TYPE_CHECKING:
@@ -107,13 +109,12 @@ def point_estimate(spec: Specification, kind: str, options: SolverOptions) -> Po
     problem = problem_of(spec)
     mode = solve(problem.density, options)
     theta = problem.lift(mode.theta[None], None)[0]
-    status = mode.status.value
+    status, found = mode.status.value, None
     if not mode.converged:
-        advice = "raise max_iterations, or use solver='newton'"
-        if not np.isfinite(mode.value):
-            advice = "the steps diverged: lower learning_rate"
-        status += f"; {why_uncertified(spec) or advice}"
+        found = examine(spec.design, flat_columns(spec))
+        status = f"{status}; {_advice(mode, kind, found)}"
         warnings.warn(f"{kind}(solver={options.solver!r}) {status}", NotConvergedWarning, stacklevel=3)
+    at = mode._replace(theta=theta)
     intercept, weights = problem.coordinates.to_raw(theta[None])
     labelled = label_coefficients(intercept[0], weights[0], spec.schema)
     log_prior = problem.density.log_prior(mode.theta)
@@ -132,16 +133,51 @@ def point_estimate(spec: Specification, kind: str, options: SolverOptions) -> Po
         n_iterations=mode.n_iterations,
         history=-(mode.history + problem.log_prior_shift) / spec.design.total_weight,
         schema=spec.schema,
-        covariance_of=lambda: _raw_covariance(spec, mode._replace(theta=theta)),
-        notes=notes_of(spec),
+        covariance_of=lambda: _raw_covariance(spec, at, found),
+        notes=notes_of(spec) + collinearity_notes(spec, found),
         training=training_data(spec.design, spec.collapsed),
+        recession_of=None if found is None else lambda: recession_rays(found),
+    )
+
+
+def _advice(mode: Mode, kind: str, found: Examination) -> str:
+    """What is wrong with an optimum that is not certified, and what to do."""
+    reasons = "; ".join(describe(found).reasons)
+    if reasons:
+        separated = (
+            "so no finite coefficients are best; summary() shows inf, -inf, or NaN where not even the sign is told"
+        )
+        collinear = "so many coefficients are equally good; summary() shows NaN for contrasts that are not determined"
+        instead = "; map() has a prior to decide" if kind == "mle" else ""
+        return f"{reasons}, {separated if len(found.cone.directions) else collinear}{instead}"
+    if not np.isfinite(mode.value):
+        return "the steps diverged: lower learning_rate"
+    return "raise max_iterations, or use solver='newton'"
+
+
+def collinearity_notes(spec: Specification, found: Examination | None) -> tuple[str, ...]:
+    """Columns that hardly determine their coefficients, though an optimum exists."""
+    if found is not None and not found.is_determined:
+        return ()
+    near = near_collinearity(spec.distinct, flat_columns(spec))
+    if near is None:
+        return ()
+    columns = ", ".join(map(repr, near.columns))
+    return (
+        f"the columns {columns} are nearly collinear (condition index {near.condition_index:.2g}): their coefficients "
+        "and standard errors are huge and mean little one by one; predictions do not suffer, and map() shrinks them",
     )
 
 
 def why_uncertified(spec: Specification) -> str | None:
     """In words, why there is no finite optimum under these priors, if that is so."""
+    return "; ".join(check_separation(spec.design, flat_columns(spec)).reasons) or None
+
+
+def flat_columns(spec: Specification) -> NDArray[np.bool_]:
+    """(q,) True for coefficients without a proper prior."""
     intercept = [spec.priors.flat_intercept] if spec.design.has_intercept else []
-    return explain(spec.design, np.array(intercept + list(spec.priors.flat_features), dtype=bool))
+    return np.array(intercept + list(spec.priors.flat_features), dtype=bool)
 
 
 def refuse_improper(spec: Specification, mode: Mode) -> None:
@@ -217,14 +253,21 @@ def solve(density: "SoftmaxPosterior", options: SolverOptions) -> Mode:
     return mode
 
 
-def _raw_covariance(spec: Specification, mode: Mode) -> FloatArray:
-    """Covariance of the raw coefficients; NaN where the optimum is not certified."""
-    from bayes_softmax.inference.laplace import covariance, laplace_approximation
+def _raw_covariance(spec: Specification, mode: Mode, found: Examination | None) -> FloatArray:
+    """Covariance of the raw coefficients, of those that do not move where the optimum is at infinity; else NaN."""
+    from bayes_softmax.inference.laplace import DENSE_DIMENSION, covariance, laplace_approximation
+    from bayes_softmax.inference.limiting import complement_covariance
 
-    raw_map = coordinates_of(spec).raw_map
-    if not mode.converged:
+    coordinates = coordinates_of(spec)
+    raw_map, inverse = coordinates.raw_map, None
+    if mode.converged:
+        inverse = covariance(laplace_approximation(density_of(spec), mode))
+    elif found is not None and not found.is_determined and coordinates.dimension <= DENSE_DIMENSION:
+        rays = np.array([coordinates.from_raw(ray[0], ray[1:]) for ray in recession_rays(found)])
+        inverse = complement_covariance(density_of(spec), mode, rays)
+    if inverse is None:
         return np.full((raw_map.shape[0],) * 2, np.nan)
-    result: FloatArray = raw_map @ covariance(laplace_approximation(density_of(spec), mode)) @ raw_map.T
+    result: FloatArray = raw_map @ inverse @ raw_map.T
     return result
 
 

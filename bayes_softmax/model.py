@@ -18,9 +18,10 @@ from bayes_softmax.spec import build
 from bayes_softmax.spec.coding import Coordinates
 from bayes_softmax.spec.collapse import Collapsed, collapse_rows
 from bayes_softmax.spec.design import Design, Label
-from bayes_softmax.spec.identification import Separation, check_separation
+from bayes_softmax.spec.identification import check_separation
 from bayes_softmax.spec.priors import Prior, PriorArgument, resolve_priors
 from bayes_softmax.spec.schema import Schema
+from bayes_softmax.spec.separation import Separation
 
 if TYPE_CHECKING:
     from bayes_softmax.density.posterior import SoftmaxPosterior

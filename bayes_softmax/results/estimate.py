@@ -15,11 +15,13 @@ from bayes_softmax.results import effects as effects_module
 from bayes_softmax.results.contrasts import View, build_view
 from bayes_softmax.results.intervals import normal_quantile, resolve_interval
 from bayes_softmax.results.labels import INTERCEPT
+from bayes_softmax.results.limits import contrast_limits, no_rays, own_contrasts
 from bayes_softmax.results.probabilities import Coefficients
 from bayes_softmax.results.training import TrainingData
 from bayes_softmax.spec.design import Label
 from bayes_softmax.spec.schema import Schema
 
+CACHED = ("recession", "limiting_covariance", "raw_covariance")
 TITLES = {"mle": "Maximum-likelihood estimate", "map": "Maximum a posteriori (MAP) estimate"}
 
 
@@ -36,7 +38,9 @@ class PointEstimate:
     intercept
         (category,) logits at x = 0; zeros for a model without an intercept.
     weights
-        (feature, category) change of the logit per unit of the feature.
+        (feature, category) change of the logit per unit of the feature.  Where the optimum lies at infinity, these
+        are the finite numbers at which the solver stopped: they predict as well as the optimum to the last digits,
+        but :meth:`summary` says which of them are infinite.
     log_likelihood
         At the estimate, without multinomial coefficients.
     log_prior
@@ -76,6 +80,7 @@ class PointEstimate:
     covariance_of: Callable[[], FloatArray]
     notes: tuple[str, ...] = ()
     training: TrainingData | None = None
+    recession_of: Callable[[], FloatArray] | None = None
 
     # One function answers for every kind of fit.
     predict_proba = prediction.predict_proba
@@ -98,10 +103,25 @@ class PointEstimate:
         return -self.log_likelihood / self.total_weight
 
     @cached_property
-    def raw_covariance(self) -> FloatArray:
-        """Covariance (q, K, q, K) of the raw coefficients, intercept first; NaN without a certified optimum."""
+    def recession(self) -> FloatArray:
+        """Directions (R, q, K) of the raw coefficients along which the likelihood never falls; none (0, q, K) usually.
+
+        They show which contrasts are infinite or not determined: :func:`bayes_softmax.results.limits.contrast_limits`.
+        """
+        return no_rays(self.schema) if self.recession_of is None else self.recession_of()
+
+    @cached_property
+    def limiting_covariance(self) -> FloatArray:
+        """Covariance (q, K, q, K) of the raw coefficients, for contrasts that are finite."""
         q, K = 1 + self.weights.sizes["feature"], self.weights.sizes["category"]
         return self.covariance_of().reshape(q, K, q, K)
+
+    @cached_property
+    def raw_covariance(self) -> FloatArray:
+        """Covariance (q, K, q, K) of the raw coefficients, intercept first; NaN for those without a finite optimum."""
+        infinite = contrast_limits(self.recession, own_contrasts(self.schema)) != 0
+        open_pair = infinite[:, :, None, None] | infinite[None, None]
+        return np.where(open_pair, np.nan, self.limiting_covariance) if infinite.any() else self.limiting_covariance
 
     @property
     def covariance(self) -> pd.DataFrame:
@@ -122,10 +142,15 @@ class PointEstimate:
         )
 
     def contrasts(self, view: View) -> tuple[FloatArray, FloatArray]:
-        """Estimates and standard errors (q, m) of contrasts of the class columns, intercept first."""
+        """Estimates and standard errors (q, m) of contrasts of the class columns, intercept first.
+
+        An estimate is inf, -inf, or NaN if not determined, and its error NaN, where the optimum is not finite.
+        """
         estimate = np.vstack([self.intercept.values, self.weights.values]) @ view.matrix
-        variance = np.einsum("km,ikil,lm->im", view.matrix, self.raw_covariance, view.matrix, optimize=True)
-        return estimate, np.sqrt(np.maximum(variance, 0.0))
+        variance = np.einsum("km,ikil,lm->im", view.matrix, self.limiting_covariance, view.matrix, optimize=True)
+        limits = contrast_limits(self.recession, view.matrix)
+        error = np.where(limits == 0, np.sqrt(np.maximum(variance, 0.0)), np.nan)
+        return np.where(limits == 0, estimate, limits), error
 
     def summary(
         self,
@@ -146,7 +171,10 @@ class PointEstimate:
         Returns
         -------
         DataFrame
-            Rows ``(feature, contrast)``, in logits per unit of the feature.
+            Rows ``(feature, contrast)``, in logits per unit of the feature.  ``estimate`` is inf or -inf where the
+            likelihood rises towards its supremum only as the contrast grows without end (separated classes), and NaN
+            where the data do not determine it (collinear features, or directions of both signs); such rows have no
+            standard error.  The others keep theirs.
 
         Examples
         --------
@@ -201,10 +229,13 @@ class PointEstimate:
         save_estimate(self, path, data=data)
 
     def __getstate__(self) -> dict[str, Any]:
-        """For pickle: the covariance itself in place of the function that computes it."""
-        q, K = self.raw_covariance.shape[:2]
-        state = {k: v for k, v in self.__dict__.items() if k != "raw_covariance"}
-        return {**state, "covariance_of": partial(np.copy, self.raw_covariance.reshape(q * K, q * K))}
+        """For pickle: covariance and recession themselves in place of the functions that compute them."""
+        size = self.weights.size + self.intercept.size
+        lazy = {
+            "covariance_of": partial(np.copy, self.limiting_covariance.reshape((size, size))),
+            "recession_of": partial(np.copy, self.recession),
+        }
+        return {k: v for k, v in self.__dict__.items() if k not in CACHED} | lazy
 
     def __repr__(self) -> str:
         """Return a few lines that say what was estimated and how good the optimum is."""

@@ -16,6 +16,7 @@ import xarray as xr
 
 from bayes_softmax.results.estimate import PointEstimate
 from bayes_softmax.results.labels import label_coefficients
+from bayes_softmax.results.limits import no_rays
 from bayes_softmax.results.posterior import Posterior
 from bayes_softmax.results.stored_data import data_groups_of, read_training
 from bayes_softmax.spec.schema import Schema, schema_from_json
@@ -31,12 +32,12 @@ DATA_GROUPS = ("observed_data", "constant_data", "variables")
 
 def save_estimate(estimate: PointEstimate, path: Any, *, data: bool) -> None:
     """Write a point estimate with its covariance."""
-    q, K = estimate.raw_covariance.shape[:2]
+    q, K = estimate.limiting_covariance.shape[:2]
     arrays = xr.Dataset(
         {
             "intercept": ("category_position", estimate.intercept.values),
             "weights": (("feature_position", "category_position"), estimate.weights.values),
-            "covariance": (("row", "column"), estimate.raw_covariance.reshape(q * K, q * K)),
+            "covariance": (("row", "column"), estimate.limiting_covariance.reshape(q * K, q * K)),
             "history": ("iteration", estimate.history),
         },
         attrs={
@@ -47,6 +48,8 @@ def save_estimate(estimate: PointEstimate, path: Any, *, data: bool) -> None:
             "notes": list(estimate.notes) or [""],
         },
     )
+    if len(estimate.recession):
+        arrays["recession"] = ("ray", "coefficient_row", "category_position"), estimate.recession
     groups = data_groups_of(estimate.training, estimate.schema) if data else {}
     _write({"estimate": arrays, **groups}, path, estimate.kind, estimate.schema, {})
 
@@ -179,6 +182,7 @@ def _read_posterior(
 def _read_estimate(data: xr.Dataset, kind: str, schema: Schema, training: Any) -> PointEstimate:
     intercept, weights = label_coefficients(data["intercept"].values, data["weights"].values, schema)
     covariance = data["covariance"].values
+    recession = data["recession"].values if "recession" in data else no_rays(schema)
     return PointEstimate(
         kind=kind,
         intercept=intercept,
@@ -188,6 +192,7 @@ def _read_estimate(data: xr.Dataset, kind: str, schema: Schema, training: Any) -
         history=data["history"].values,
         schema=schema,
         covariance_of=lambda: covariance,
+        recession_of=lambda: recession,
         notes=_texts(data.attrs["notes"]),
         training=training,
         **{name: float(data.attrs[name]) for name in SCALARS},  # type: ignore[arg-type]

@@ -31,7 +31,7 @@ def collapse_rows(design: Design) -> Collapsed | None:
     arrays = [design.X] if design.offset is None else [design.X, design.offset]
     if design.n_obs < 2 or not _sample_repeats(arrays, design.n_obs):
         return None
-    row_map, distinct = pd.factorize(_hashes(arrays))
+    row_map, distinct = pd.factorize(row_hashes(arrays))
     n_distinct = len(distinct)
     if n_distinct > MAX_SHARE * design.n_obs:
         return None
@@ -58,13 +58,13 @@ def _sample_repeats(arrays: list[FloatArray], n_obs: int) -> bool:
         rows = np.random.default_rng(0).choice(n_obs, size=SAMPLE, replace=False)
     # Rows that differ mostly do so in a few columns already.
     for columns in (slice(SAMPLE_COLUMNS), slice(None)):
-        hashes = _hashes([a[rows, columns] for a in arrays])
+        hashes = row_hashes([a[rows, columns] for a in arrays])
         if len(np.unique(hashes)) > (1 - MIN_REPEATS) * len(rows):
             return False
     return True
 
 
-def _hashes(arrays: list[FloatArray]) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
+def row_hashes(arrays: list[FloatArray]) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
     """64-bit hash of each row; 0.0 and -0.0 are the same number."""
     n = len(arrays[0])
     out = np.full(n, 0x9E3779B97F4A7C15, dtype=np.uint64)

@@ -1,180 +1,170 @@
 r"""Why a fit without enough prior has no finite optimum: empty classes, collinear features, separated classes.
 
-A direction ``D`` (q, K) of the coefficients in which the log-likelihood never falls is one with
+A direction ``D`` (K, q) of the coefficients in which the log-likelihood never falls is one with
 :math:`z_n'(D_{y_n} - D_l) \ge 0` for every observation and class ``l``; if some margin is positive, the optimum
-lies at infinity (Albert and Anderson, *Biometrika* 71, 1984).  Such a direction is found, or excluded, by a
-linear program.  A direction with all margins zero is a collinearity.
+lies at infinity (Albert and Anderson, *Biometrika* 71, 1984).  Such a direction is found, or excluded, by linear
+programs: :mod:`bayes_softmax.spec.recession`.  A direction with all margins zero is a collinearity.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
-from scipy import sparse
-from scipy.linalg import qr
-from scipy.optimize import linprog
+import pandas as pd
+from numpy.typing import NDArray
 
-from bayes_softmax.core.records import FloatArray
+from bayes_softmax.core.records import FloatArray, IntArray
+from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.spec.design import Design, Label
+from bayes_softmax.spec.rank import coefficient_names, independent_columns, null_space
+from bayes_softmax.spec.rays import ZERO, rays
+from bayes_softmax.spec.recession import POSITIVE, Cone, observed_pairs, recession_cone
+from bayes_softmax.spec.separation import Separation
 
-MARGIN_TOLERANCE = 1e-7
+EXAMPLES = 2  # rows of each class that are shown
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Separation:
-    """Whether the classes can be separated without error, along which direction.
+class Examination(NamedTuple):
+    """What the likelihood leaves open in the coefficients that may move.
 
-    Attributes
-    ----------
-    kind
-        ``"none"`` (they overlap), ``"quasi-complete"`` or ``"complete"``.
-    features
-        Names of the coefficients that go to infinity (``"intercept"`` among them).
-    pairs
-        Pairs of classes that are told apart.
-    direction
-        (q, K) the direction, per standard deviation of the features; zero where nothing is separated.
+    ``cone`` lives on ``columns``, the independent ones among them; ``null`` (r, q) are the collinearities, of which
+    each makes one column ``redundant``.
     """
 
-    kind: str
-    features: tuple[str, ...]
-    pairs: tuple[tuple[Label, Label], ...]
-    direction: FloatArray
+    design: Design
+    cone: Cone
+    columns: IntArray
+    null: FloatArray
+    redundant: tuple[str, ...]
 
     @property
-    def separated(self) -> bool:
-        """Whether the maximum-likelihood estimate is infinite."""
-        return self.kind != "none"
-
-    def __repr__(self) -> str:
-        """Return one sentence."""
-        if not self.separated:
-            return "the classes overlap: no direction separates them"
-        along = ", ".join(map(repr, self.features))
-        return f"{self.kind} separation: {self._who()} without error by a combination of {along}"
-
-    def _who(self) -> str:
-        """Which classes: one from the others if a single class is in every pair, else the pairs."""
-        for label in self.pairs[0]:
-            if all(label in pair for pair in self.pairs):
-                others = [b if a == label else a for a, b in self.pairs]
-                return f"class {label!r} is told apart from {', '.join(map(repr, others))}"
-        labels = {label for pair in self.pairs for label in pair}
-        if len(self.pairs) == len(labels) * (len(labels) - 1) // 2:
-            return f"the classes {', '.join(sorted(map(repr, labels)))} are all told apart"
-        return "told apart are " + ", ".join(f"{a!r} and {b!r}" for a, b in self.pairs)
+    def is_determined(self) -> bool:
+        """Whether there is nothing open: a finite, unique optimum."""
+        return not (len(self.cone.directions) or len(self.null))
 
 
-def coefficient_names(design: Design) -> tuple[str, ...]:
-    """Names of the q columns of the standardised features."""
-    return (("intercept",) if design.has_intercept else ()) + design.feature_names
+def examine(design: Design, free: NDArray[np.bool_] | None = None) -> Examination:
+    """Rank and recession cone of a design, on the columns ``free`` (q,), default all.
+
+    With proper priors on the other columns only these can go to infinity.
+    """
+    with blas_on_one_thread():  # small matrices: threads would cost more than they do
+        return _examine(design, free)
 
 
-def collinear_columns(design: Design) -> tuple[str, ...]:
-    """Columns that are linear combinations of the others, by a pivoted QR of the standardised features."""
-    Z = design.standardised()[design.totals > 0]
-    names = coefficient_names(design)
-    _, R, pivots = qr(Z, mode="economic", pivoting=True)
-    diagonal = np.abs(np.diag(R))
-    rank = int((diagonal > diagonal.max(initial=0.0) * max(Z.shape) * np.finfo(float).eps).sum())
-    return tuple(names[j] for j in sorted(pivots[rank:]))
+def _examine(design: Design, free: NDArray[np.bool_] | None) -> Examination:
+    Z = design.standardised()
+    names = np.array(coefficient_names(design), dtype=object)
+    open_columns = np.arange(Z.shape[1]) if free is None else np.flatnonzero(free)
+    used = design.totals > 0
+    within = Z[:, open_columns] if used.all() else Z[used][:, open_columns]
+    kept = independent_columns(within)
+    null = np.zeros((int((~kept).sum()), Z.shape[1]))
+    null[:, open_columns] = null_space(within, kept)
+    columns = open_columns[kept]
+    cone = recession_cone(observed_pairs(design, Z[:, columns]))
+    return Examination(design, cone, columns, null, tuple(names[open_columns[~kept]]))
 
 
-def check_separation(design: Design, free: FloatArray | None = None) -> Separation:
-    """Find a separating direction by linear programming (HiGHS), or exclude one.
+def check_separation(design: Design, free: NDArray[np.bool_] | None = None) -> Separation:
+    """Find a separating direction by linear programs (HiGHS), or exclude one; name collinear columns, empty classes.
 
     Parameters
     ----------
     design
         Data.
     free
-        (q,) True for coefficients that may move; default all.  With proper priors on the others only these can
-        go to infinity.
+        (q,) True for coefficients that may move; default all.
     """
-    Z = design.standardised()
-    K = design.n_classes
-    columns = np.arange(Z.shape[1]) if free is None else np.flatnonzero(free)
-    nothing = np.zeros((Z.shape[1], K))
-    if not len(columns):
-        return Separation("none", (), (), nothing)
-    margins = _margin_matrix(np.unique(_observed_pairs(design, Z[:, columns]), axis=0), K)
-    # The first class stays at zero: only differences between classes matter.
-    solution = linprog(
-        -np.asarray(margins.sum(axis=0)).ravel(),
-        A_ub=-margins,
-        b_ub=np.zeros(margins.shape[0]),
-        bounds=(-1, 1),
-        method="highs",
+    return describe(examine(design, free))
+
+
+def describe(found: Examination) -> Separation:
+    """The verdict of an examination, with names."""
+    design, cone = found.design, found.cone
+    names, classes = coefficient_names(design), design.response.classes
+    kind = "none"
+    if cone.positive.any():
+        kind = "complete" if cone.positive.sum() == len(cone.positive) * (len(classes) - 1) else "quasi-complete"
+    inside = _embedded(found, cone.directions.sum(axis=0, keepdims=True))
+    inside -= inside.mean(axis=1, keepdims=True)
+    inside /= np.abs(inside).max(initial=0.0) or 1.0
+    raw = _per_unit(design, inside)
+    told_apart = _told_apart(design, inside[0])
+    index = pd.Index(names, name="feature", dtype=object)
+    columns = pd.Index(list(classes), name=design.response.name)
+    return Separation(
+        kind=kind,
+        features=tuple(np.array(names, dtype=object)[np.ptp(raw[0], axis=0) > 0]),
+        pairs=_pairs(cone, classes),
+        direction=pd.DataFrame(inside[0].T, index=index, columns=columns),
+        per_unit=pd.DataFrame(raw[0].T, index=index, columns=columns),
+        rows=_examples(design, told_apart),
+        n_separated=int(told_apart.any(axis=1).sum()),
+        n_obs=int((design.totals > 0).sum()),
+        collinear=found.redundant,
+        empty_classes=design.response.unused,
     )
-    values = margins @ solution.x if solution.x is not None else np.zeros(1)
-    if not (values > MARGIN_TOLERANCE).any():
-        return Separation("none", (), (), nothing)
-    moved = np.column_stack([np.zeros(len(columns)), solution.x.reshape(K - 1, len(columns)).T])
-    direction = nothing
-    direction[columns] = moved
-    kind = "complete" if _is_complete(margins) else "quasi-complete"
-    return Separation(kind, _moving_features(design, direction), _separated_pairs(design, Z @ direction), direction)
 
 
-def _is_complete(margins: Any) -> bool:
-    """Whether one direction makes every margin positive: maximise the smallest one."""
-    m, n = margins.shape
-    smallest = np.zeros(n + 1)
-    smallest[n] = -1.0
-    A = sparse.hstack([-margins, np.ones((m, 1))]).tocsr()
-    solution = linprog(smallest, A_ub=A, b_ub=np.zeros(m), bounds=[(-1, 1)] * n + [(None, 1)], method="highs")
-    return solution.x is not None and bool(solution.x[n] > MARGIN_TOLERANCE)
+def recession_rays(found: Examination) -> FloatArray:
+    """Directions (R, p + 1, K) of the raw coefficients, intercept first, that show what each contrast can do.
+
+    Along each of them the likelihood never falls.  Where a contrast is zero on all, its estimate is finite; where it
+    has one sign on all, it is infinite; else the data do not determine it (:mod:`bayes_softmax.spec.rays`).
+    """
+    design, K = found.design, found.design.n_classes
+    first = int(design.has_intercept)
+    rows = np.eye(design.n_features + first)
+    if first:
+        rows[0, 1:] = -design.standardisation.centre / design.standardisation.scale
+    directions = [np.zeros((0, K, design.n_features + first))]
+    if len(found.cone.directions):
+        directions.append(_embedded(found, rays(found.cone, rows[:, found.columns])))
+    classes = np.eye(K)[1:]
+    both = [sign * np.einsum("k,q->kq", k, v) for v in found.null for k in classes for sign in (1.0, -1.0)]
+    directions.append(np.array(both).reshape(-1, *directions[0].shape[1:]))
+    raw = _per_unit(design, np.concatenate(directions)).transpose(0, 2, 1)
+    return raw if first else np.concatenate([np.zeros_like(raw[:, :1]), raw], axis=1)
 
 
-def _observed_pairs(design: Design, Z: FloatArray) -> FloatArray:
-    """One row ``[class, z]`` for each class observed in each row of the data."""
-    n, k = np.nonzero(design.dense_counts() > 0)
-    return np.column_stack([k.astype(float), Z[n]])
+def _embedded(found: Examination, directions: FloatArray) -> FloatArray:
+    """Directions (R, K, q) on all columns, of ones on the cone's."""
+    q = found.design.n_features + int(found.design.has_intercept)
+    out = np.zeros((*directions.shape[:2], q))
+    out[:, :, found.columns] = directions
+    return out
 
 
-def _margin_matrix(pairs: FloatArray, n_classes: int) -> Any:
-    """Sparse matrix taking ``vec(D)`` (K-1 blocks of q) to the margins of all pairs against all other classes."""
-    codes, Z = pairs[:, 0].astype(int), pairs[:, 1:]
-    q = Z.shape[1]
-    blocks = []
-    for other in range(n_classes):
-        rows = np.flatnonzero(codes != other)
-        block = sparse.csr_matrix((len(rows), n_classes * q))
-        index = np.arange(len(rows))[:, None] + np.zeros((1, q), dtype=int)
-        for sign, position in ((1.0, codes[rows]), (-1.0, np.full(len(rows), other))):
-            column = position[:, None] * q + np.arange(q)
-            data = (sign * Z[rows]).ravel()
-            block = block + sparse.csr_matrix((data, (index.ravel(), column.ravel())), shape=block.shape)
-        blocks.append(block)
-    return sparse.vstack(blocks).tocsr()[:, q:]
+def _per_unit(design: Design, directions: FloatArray) -> FloatArray:
+    """Directions (R, K, q) per unit of the features, intercept at x = 0; rounding is made zero."""
+    out = np.where(np.abs(directions) < ZERO, 0.0, directions)
+    first = int(design.has_intercept)
+    out[:, :, first:] /= design.standardisation.scale
+    if first:
+        moved = out[:, :, first:] * design.standardisation.centre
+        terms = np.abs(out[:, :, 0]) + np.abs(moved).sum(axis=2)
+        at_zero = out[:, :, 0] - moved.sum(axis=2)
+        out[:, :, 0] = np.where(np.abs(at_zero) < ZERO * terms, 0.0, at_zero)
+    return out
 
 
-def _moving_features(design: Design, direction: FloatArray) -> tuple[str, ...]:
-    names = coefficient_names(design)
-    return tuple(names[j] for j in np.flatnonzero(np.ptp(direction, axis=1) > MARGIN_TOLERANCE))
+def _told_apart(design: Design, direction: FloatArray) -> NDArray[np.bool_]:
+    """(N, K) whether a class observed in a row has a positive margin over another one there."""
+    logits = design.standardised() @ direction.T
+    over_least: NDArray[np.bool_] = logits - logits.min(axis=1, keepdims=True) > POSITIVE
+    return over_least & (design.dense_counts() > 0)
 
 
-def _separated_pairs(design: Design, logits: FloatArray) -> tuple[tuple[Label, Label], ...]:
-    """Pairs of classes between which some observation has a positive margin along the direction."""
-    observed = design.dense_counts() > 0
-    labels = design.response.classes
-    gains = np.zeros((len(labels), len(labels)), dtype=bool)
-    for k in range(len(labels)):
-        own = logits[observed[:, k]]
-        gains[k] = ((own[:, [k]] - own) > MARGIN_TOLERANCE).any(axis=0)
+def _pairs(cone: Cone, labels: Sequence[Label]) -> tuple[tuple[Label, Label], ...]:
+    """Pairs of classes between which some observation can have a positive margin."""
+    K = len(labels)
+    gains = np.array([cone.positive[cone.observed.own == k].any(axis=0) for k in range(K)])
     gains |= gains.T
-    return tuple((labels[k], labels[l]) for k in range(len(labels)) for l in range(k + 1, len(labels)) if gains[k, l])
+    return tuple((labels[k], labels[l]) for k in range(K) for l in range(k + 1, K) if gains[k, l])
 
 
-def explain(design: Design, free: FloatArray | None = None) -> str | None:
-    """In words, why there is no finite optimum where only the coefficients ``free`` lack a proper prior, if so."""
-    if design.response.unused:
-        named = ", ".join(map(repr, design.response.unused))
-        empty = f"class {named} was declared but never observed, so its logits can fall without end"
-        if free is None or free.any():
-            return empty
-    collinear = collinear_columns(design)
-    if collinear:
-        return f"the columns {', '.join(map(repr, collinear))} are linear combinations of the others (collinear)"
-    separation = check_separation(design, free)
-    return repr(separation) if separation.separated else None
+def _examples(design: Design, told_apart: NDArray[np.bool_]) -> tuple[Label, ...]:
+    """Labels of the first rows of each class that are told apart, in the order of the data."""
+    chosen = {int(n) for k in range(design.n_classes) for n in np.flatnonzero(told_apart[:, k])[:EXAMPLES]}
+    return tuple(design.index[n] for n in sorted(chosen))

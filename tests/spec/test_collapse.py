@@ -86,7 +86,7 @@ def test_zero_and_minus_zero_are_one_pattern() -> None:
 def test_a_collision_of_hashes_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a hash that cannot tell patterns apart, the comparison of rows must refuse to collapse."""
     X, y = repeated()
-    monkeypatch.setattr(collapse, "_hashes", lambda arrays: np.zeros(len(arrays[0]), dtype=np.uint64))
+    monkeypatch.setattr(collapse, "row_hashes", lambda arrays: np.zeros(len(arrays[0]), dtype=np.uint64))
     assert bs.SoftmaxRegression(X, y).collapsed is None
 
 

@@ -1,0 +1,112 @@
+r"""Rank of the features: columns that are combinations of others, exactly or nearly.
+
+All of it is seen on the standardised features ``Z``, so that neither units nor the origin of a feature matter.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import eigh, qr
+
+from bayes_softmax.core.records import FloatArray
+from bayes_softmax.spec.design import Design
+
+BLOCK = 8192  # rows standardised at once
+# Standard errors along such a direction are about a thousand times what they were without the other columns.
+NEARLY_COLLINEAR = 1e3
+MAIN_SHARE = 0.5  # of a coefficient's variance that a direction must make up to be what inflates it (Belsley)
+
+
+def coefficient_names(design: Design) -> tuple[str, ...]:
+    """Names of the q columns of the standardised features."""
+    return (("intercept",) if design.has_intercept else ()) + design.feature_names
+
+
+def triangular_factor(Z: FloatArray) -> FloatArray:
+    """Factor ``R`` of ``Z = QR``, block by block."""
+    R = np.zeros((0, Z.shape[1]))
+    step = max(BLOCK, Z.shape[1])
+    for start in range(0, len(Z), step):
+        R = np.linalg.qr(np.vstack([R, Z[start : start + step]]), mode="r")
+    return R
+
+
+def independent_columns(Z: FloatArray) -> NDArray[np.bool_]:
+    """(q,) True for columns that are kept by a pivoted QR; the others are linear combinations of them."""
+    R, pivots = qr(triangular_factor(Z), mode="r", pivoting=True)
+    diagonal = np.abs(np.diag(R))
+    rank = int((diagonal > diagonal.max(initial=0.0) * max(Z.shape) * np.finfo(float).eps).sum())
+    kept = np.zeros(Z.shape[1], dtype=bool)
+    kept[pivots[:rank]] = True
+    return kept
+
+
+def null_space(Z: FloatArray, kept: NDArray[np.bool_]) -> FloatArray:
+    """Basis (q - rank, q) of the vectors ``v`` with ``Z v = 0``: each has one redundant column and the kept ones."""
+    redundant = np.flatnonzero(~kept)
+    if not len(redundant):
+        return np.zeros((0, Z.shape[1]))
+    R = triangular_factor(Z)
+    combination = np.linalg.lstsq(R[:, kept], R[:, redundant], rcond=None)[0]
+    # What is rounding beside the largest part of a combination is no part of it.
+    combination[np.abs(combination) < 1e-9 * np.abs(combination).max(axis=0, initial=1.0)] = 0.0
+    basis = np.zeros((len(redundant), Z.shape[1]))
+    basis[:, kept] = -combination.T
+    basis[np.arange(len(redundant)), redundant] = 1.0
+    return basis
+
+
+@dataclass(frozen=True)
+class NearCollinearity:
+    """Columns that are nearly linear combinations of each other.
+
+    Attributes
+    ----------
+    columns
+        Names of the columns with most of their coefficients' variance along directions of this kind.
+    condition_index
+        Largest over smallest singular value of the standardised features.
+    """
+
+    columns: tuple[str, ...]
+    condition_index: float
+
+
+def near_collinearity(design: Design, free: NDArray[np.bool_]) -> NearCollinearity | None:
+    r"""Columns among ``free`` (q,) whose coefficients the data hardly determine, because they move together.
+
+    With the singular values :math:`s_k` and right singular vectors :math:`v_k` of the standardised features, the
+    variance of coefficient j in a linear model is proportional to :math:`\sum_k v_{jk}^2 / s_k^2`.  A direction k with
+    condition index :math:`s_1 / s_k` above 1000 that makes up more than half of that sum is what inflates it (Belsley,
+    Kuh and Welsch, *Regression Diagnostics*, 1980, section 3.2).
+    """
+    names = np.array(coefficient_names(design), dtype=object)[free]
+    if len(names) < 2:
+        return None
+    # Eigenvalues of Z'Z are good to 1e-16 of the largest: condition indices to 1e7, and these here to many digits.
+    values, vectors = eigh(_cross_products(design, free))
+    values = np.maximum(values, np.finfo(float).eps * values[-1])
+    index = np.sqrt(values[-1] / values)
+    shares = vectors**2 / values
+    shares /= shares.sum(axis=1, keepdims=True)
+    inflated = shares[:, index > NEARLY_COLLINEAR].sum(axis=1) > MAIN_SHARE
+    if not inflated.any():
+        return None
+    return NearCollinearity(tuple(names[inflated]), float(index[0]))
+
+
+def _cross_products(design: Design, free: NDArray[np.bool_]) -> FloatArray:
+    """Weighted ``Z'Z`` (q, q) of the free columns, without a copy of the data."""
+    first = int(design.has_intercept)
+    features = free[first:]
+    centre, scale = (a[features] for a in design.standardisation)
+    ones = first and free[0]
+    total = np.zeros((int(free.sum()),) * 2)
+    for start in range(0, design.n_obs, BLOCK):
+        rows = slice(start, start + BLOCK)
+        Z = (design.X[rows][:, features] - centre) / scale
+        if ones:
+            Z = np.column_stack([np.ones(len(Z)), Z])
+        total += (Z * design.totals[rows, None]).T @ Z
+    return total / design.total_weight

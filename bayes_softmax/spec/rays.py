@@ -1,0 +1,106 @@
+r"""What the data leave open: rays along which the likelihood never falls, enough of them to judge every contrast.
+
+A contrast of coefficients is a linear function on the recession cone.  Where it vanishes on all of the cone, its
+estimate is finite.  Where it has one sign, every sequence of coefficients that raises the likelihood to its supremum
+takes the contrast to plus or minus infinity: by Farkas' lemma it is a positive combination of margins, of which one at
+least grows without end.  Where both signs occur, the data do not determine it.
+"""
+
+import numpy as np
+
+from bayes_softmax.core.records import FloatArray
+from bayes_softmax.spec.rank import triangular_factor
+from bayes_softmax.spec.recession import Cone, maximise
+
+SPAN_TOLERANCE = 1e-9  # of the largest singular value: below, a direction keeps the implicit equalities
+ZERO = 1e-8  # of a ray's largest entry: what is left of the solver's rounding
+MANY_PROGRAMS = 100  # coefficients above which two programs for each contrast would take minutes
+APEX = 1e-6
+FAR = 1e3  # where a line inside the cone has no end
+
+
+def span(cone: Cone) -> FloatArray:
+    """Orthonormal basis (m, K, q) of the cone's span, first class zero: all directions that keep every equality.
+
+    Rows of one class with the same equalities share a triangular factor, so the matrix stays small.
+    """
+    observed, (P, K) = cone.observed, cone.positive.shape
+    q = observed.Z.shape[1]
+    equal = ~cone.positive
+    equal[np.arange(P), observed.own] = False
+    patterns, which = np.unique(np.column_stack([observed.own, equal]), axis=0, return_inverse=True)
+    blocks = [np.zeros((0, (K - 1) * q))]
+    for number, (own, *row) in enumerate(patterns):
+        R = triangular_factor(observed.Z[which.ravel() == number])
+        for other in np.flatnonzero(row):
+            difference = np.eye(K)[own] - np.eye(K)[other]
+            blocks.append(np.kron(difference[1:], R))
+    _, values, vectors = np.linalg.svd(np.vstack([*blocks, np.zeros(((K - 1) * q,) * 2)]), full_matrices=False)
+    free = vectors[values <= SPAN_TOLERANCE * values.max(initial=1.0)]
+    return np.concatenate([np.zeros((len(free), 1, q)), free.reshape(-1, K - 1, q)], axis=1)
+
+
+def rays(cone: Cone, rows: FloatArray) -> FloatArray:
+    """Members (R, K, q) of the cone that span it and show which signs each contrast can have.
+
+    Parameters
+    ----------
+    cone
+        With at least one direction.
+    rows
+        (r, q) linear functions of the columns, such as a feature's raw weight; contrasts are differences of two
+        classes, or of a class and the average, in one of these rows.
+
+    Returns
+    -------
+    ndarray
+        Each contrast that takes two signs on the cone takes them on these.
+    """
+    basis = span(cone)
+    K, q = basis.shape[1:]
+    if (K - 1) * q > MANY_PROGRAMS:
+        return np.concatenate([basis, -basis])  # no sign is claimed
+    found = [_cleaned(ray, basis) for ray in _through_the_interior(cone, basis)]
+    working = cone.working
+    for contrast in _contrasts(K):
+        for row in rows:
+            function = np.outer(contrast, row)
+            if np.abs(np.einsum("mkq,kq->m", basis, function)).max(initial=0.0) <= ZERO * np.abs(row).max():
+                continue
+            for sign in (1.0, -1.0):
+                values = sign * np.einsum("rkq,kq->r", np.array(found), function)
+                if (values > ZERO * np.abs(row).max()).any():
+                    continue
+                step = maximise(cone.observed, sign * function, working)
+                working = step.working
+                if step.direction is not None:
+                    found.append(_cleaned(step.direction, basis))
+    return np.array(found)
+
+
+def _contrasts(n_classes: int) -> list[FloatArray]:
+    """Each class against the average, and against each other one, as vectors (K,)."""
+    unit = np.eye(n_classes)
+    against_average = list(unit - 1.0 / n_classes)
+    return against_average + [unit[k] - unit[l] for k in range(n_classes) for l in range(k)]
+
+
+def _through_the_interior(cone: Cone, basis: FloatArray) -> list[FloatArray]:
+    """From a point inside the cone to its border, along both ends of each basis direction."""
+    inside = cone.directions.sum(axis=0)
+    margins = cone.observed.margins(inside)[cone.positive]
+    ends = [inside]
+    for direction in basis:
+        slopes = cone.observed.margins(direction)[cone.positive] / margins
+        ends.extend(inside + sign * direction / max(-(sign * slopes).min(), 1.0 / FAR) for sign in (1.0, -1.0))
+    # Towards the cone's apex, which is no direction, only rounding is left.
+    return [end for end in ends if np.abs(end).max() > APEX * np.abs(inside).max()]
+
+
+def _cleaned(ray: FloatArray, basis: FloatArray) -> FloatArray:
+    """The ray in the cone's span exactly, largest entry 1, and zero where only rounding is left."""
+    flat = basis.reshape(len(basis), -1)
+    projected = ((flat @ ray.ravel()) @ flat).reshape(ray.shape)
+    projected /= np.abs(projected).max()
+    projected[np.abs(projected) < ZERO] = 0.0
+    return projected

@@ -1,0 +1,106 @@
+"""The verdict on separation and rank, with names."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from bayes_softmax.spec.design import Label
+
+MANY = 6  # names in a sentence
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    """Names in quotes; of many the first ones, and how many more."""
+    shown = names if len(names) <= MANY else names[: MANY - 1]
+    more = f" and {len(names) - len(shown)} more" if len(shown) < len(names) else ""
+    return ", ".join(map(repr, shown)) + more
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Separation:
+    """Whether the classes can be separated without error: along which direction, and in which rows.
+
+    Attributes
+    ----------
+    kind
+        ``"none"`` (they overlap), ``"quasi-complete"`` or ``"complete"`` (every row is told apart from every class).
+    features
+        Names of the coefficients that go to infinity (``"intercept"``, at x = 0, among them).
+    pairs
+        Pairs of classes that are told apart, in some row at least.
+    direction
+        Frame (feature, category) of the direction, per standard deviation of the features, largest entry 1, rows
+        summing to zero; its intercept is at the feature means.  Zero where nothing is separated.
+    per_unit
+        The same direction per unit of the features as given; its intercept is at x = 0.
+    rows
+        Labels of a few rows that are told apart from another class: two of each class.
+    n_separated, n_obs
+        How many rows are, and of how many.
+    collinear
+        Columns that are linear combinations of the others: their coefficients are not determined.
+    empty_classes
+        Classes without an observation: their logits can fall without end.
+    """
+
+    kind: str
+    features: tuple[str, ...]
+    pairs: tuple[tuple[Label, Label], ...]
+    direction: pd.DataFrame
+    per_unit: pd.DataFrame
+    rows: tuple[Label, ...] = ()
+    n_separated: int = 0
+    n_obs: int = 0
+    collinear: tuple[str, ...] = ()
+    empty_classes: tuple[Label, ...] = ()
+
+    @property
+    def separated(self) -> bool:
+        """Whether the maximum-likelihood estimate is infinite."""
+        return self.kind != "none"
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Sentences that say why there is no finite, unique optimum; none if there is one."""
+        sentences = []
+        if self.separated and self.empty_classes:
+            which, verb = ("class", "was") if len(self.empty_classes) == 1 else ("classes", "were")
+            listed = ", ".join(map(repr, self.empty_classes))
+            fall = "its logits can" if len(self.empty_classes) == 1 else "their logits can"
+            sentences.append(f"{which} {listed} {verb} declared but never observed, so {fall} fall without end")
+        if self.collinear:
+            sentences.append(f"the columns {_listed(self.collinear)} are linear combinations of the others (collinear)")
+        if self._pairs_seen:
+            along = _listed(self.features)
+            examples = ", ".join(map(repr, self.rows))
+            sentences.append(
+                f"{self.kind} separation: {self._who()} without error by a combination of {along}, in "
+                f"{self.n_separated} of {self.n_obs} rows ({examples}{', ...' if self._more else ''})"
+            )
+        return tuple(sentences)
+
+    @property
+    def _pairs_seen(self) -> tuple[tuple[Label, Label], ...]:
+        """Pairs of classes that both occur."""
+        return tuple(pair for pair in self.pairs if not set(pair) & set(self.empty_classes))
+
+    @property
+    def _more(self) -> bool:
+        return self.n_separated > len(self.rows)
+
+    def __repr__(self) -> str:
+        """Return one sentence, or a few joined by semicolons."""
+        overlap = () if self._pairs_seen else ("the classes overlap: no direction separates them",)
+        return "; ".join((*overlap, *self.reasons))
+
+    def _who(self) -> str:
+        """Which classes: one from the others if a single class is in every pair, else the pairs."""
+        pairs = self._pairs_seen
+        for label in pairs[0]:
+            if all(label in pair for pair in pairs):
+                others = [b if a == label else a for a, b in pairs]
+                return f"class {label!r} is told apart from {', '.join(map(repr, others))}"
+        labels = {label for pair in pairs for label in pair}
+        if len(pairs) == len(labels) * (len(labels) - 1) // 2:
+            return f"the classes {', '.join(sorted(map(repr, labels)))} are all told apart"
+        return "told apart are " + ", ".join(f"{a!r} and {b!r}" for a, b in pairs)
