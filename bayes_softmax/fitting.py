@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bayes_softmax.core.errors import ImproperPosteriorError, NotConvergedWarning
 from bayes_softmax.core.records import FloatArray, Mode
@@ -17,7 +16,14 @@ from bayes_softmax.results.training import training_data
 from bayes_softmax.spec.coding import Coordinates, build_coordinates
 from bayes_softmax.spec.collapse import Collapsed
 from bayes_softmax.spec.design import Design, Label
-from bayes_softmax.spec.identification import Examination, check_separation, describe, examine, recession_rays
+from bayes_softmax.spec.identification import (
+    Examination,
+    check_separation,
+    describe,
+    flat_columns,
+    recession_rays,
+    what_is_open,
+)
 from bayes_softmax.spec.priors import PriorTable, flat_table
 from bayes_softmax.spec.rank import near_collinearity
 from bayes_softmax.spec.schema import Schema
@@ -111,7 +117,7 @@ def point_estimate(spec: Specification, kind: str, options: SolverOptions) -> Po
     theta = problem.lift(mode.theta[None], None)[0]
     status, found = mode.status.value, None
     if not mode.converged:
-        found = examine(spec.design, flat_columns(spec))
+        found = what_is_open(spec.design, spec.priors)
         status = f"{status}; {_advice(mode, kind, found)}"
         warnings.warn(f"{kind}(solver={options.solver!r}) {status}", NotConvergedWarning, stacklevel=3)
     at = mode._replace(theta=theta)
@@ -159,25 +165,13 @@ def collinearity_notes(spec: Specification, found: Examination | None) -> tuple[
     """Columns that hardly determine their coefficients, though an optimum exists."""
     if found is not None and not found.is_determined:
         return ()
-    near = near_collinearity(spec.distinct, flat_columns(spec))
-    if near is None:
-        return ()
-    columns = ", ".join(map(repr, near.columns))
-    return (
-        f"the columns {columns} are nearly collinear (condition index {near.condition_index:.2g}): their coefficients "
-        "and standard errors are huge and mean little one by one; predictions do not suffer, and map() shrinks them",
-    )
+    near = near_collinearity(spec.distinct, flat_columns(spec.design, spec.priors))
+    return () if near is None else (str(near),)
 
 
 def why_uncertified(spec: Specification) -> str | None:
     """In words, why there is no finite optimum under these priors, if that is so."""
-    return "; ".join(check_separation(spec.design, flat_columns(spec)).reasons) or None
-
-
-def flat_columns(spec: Specification) -> NDArray[np.bool_]:
-    """(q,) True for coefficients without a proper prior."""
-    intercept = [spec.priors.flat_intercept] if spec.design.has_intercept else []
-    return np.array(intercept + list(spec.priors.flat_features), dtype=bool)
+    return "; ".join(describe(what_is_open(spec.design, spec.priors)).reasons) or None
 
 
 def refuse_improper(spec: Specification, mode: Mode) -> None:

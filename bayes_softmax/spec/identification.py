@@ -7,6 +7,7 @@ programs: :mod:`bayes_softmax.spec.recession`.  A direction with all margins zer
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +16,8 @@ from numpy.typing import NDArray
 
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.core.threads import blas_on_one_thread
-from bayes_softmax.spec.design import Design, Label
+from bayes_softmax.spec.design import Design, Label, Standardisation
+from bayes_softmax.spec.priors import PriorTable
 from bayes_softmax.spec.rank import coefficient_names, independent_columns, null_space
 from bayes_softmax.spec.rays import ZERO, rays
 from bayes_softmax.spec.recession import POSITIVE, Cone, observed_pairs, recession_cone
@@ -64,6 +66,21 @@ def _examine(design: Design, free: NDArray[np.bool_] | None) -> Examination:
     columns = open_columns[kept]
     cone = recession_cone(observed_pairs(design, Z[:, columns]))
     return Examination(design, cone, columns, null, tuple(names[open_columns[~kept]]))
+
+
+def what_is_open(design: Design, priors: PriorTable) -> Examination:
+    """Rank and recession cone in the coefficients that have no proper prior."""
+    if design.has_intercept and priors.intercept_at == "zero" and not priors.flat_intercept:
+        # A prior holds the intercept at x = 0; the one at the feature means moves with the weights.
+        scale = design.standardisation.scale
+        design = replace(design, standardisation=Standardisation(np.zeros_like(scale), scale))
+    return examine(design, flat_columns(design, priors))
+
+
+def flat_columns(design: Design, priors: PriorTable) -> NDArray[np.bool_]:
+    """(q,) True for coefficients without a proper prior."""
+    intercept = [priors.flat_intercept] if design.has_intercept else []
+    return np.array(intercept + list(priors.flat_features), dtype=bool)
 
 
 def check_separation(design: Design, free: NDArray[np.bool_] | None = None) -> Separation:

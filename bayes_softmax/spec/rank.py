@@ -72,6 +72,14 @@ class NearCollinearity:
     columns: tuple[str, ...]
     condition_index: float
 
+    def __str__(self) -> str:
+        """Return a sentence for the notes of an estimate."""
+        return (
+            f"the columns {', '.join(map(repr, self.columns))} are nearly collinear (condition index "
+            f"{self.condition_index:.2g}): their coefficients and standard errors are huge and mean little one by one; "
+            "predictions do not suffer, and a prior shrinks them"
+        )
+
 
 def near_collinearity(design: Design, free: NDArray[np.bool_]) -> NearCollinearity | None:
     r"""Columns among ``free`` (q,) whose coefficients the data hardly determine, because they move together.

@@ -105,11 +105,28 @@ def _marks(fit: Fit, vs: Label | None, interval: Interval) -> _Marks:
     if isinstance(fit, PointEstimate):
         estimate, error = fit.contrasts(view)
         half = normal_quantile(interval) * error
-        return _Marks(estimate, estimate - half, estimate + half, f"estimate, {percent} Wald interval")
+        arrows = "" if np.isfinite(estimate).all() else "; \u2192 infinite, \u2194 not determined"
+        return _Marks(estimate, estimate - half, estimate + half, f"estimate, {percent} Wald interval{arrows}")
     draws = fit.contrast_draws(view)
     flat = draws.reshape(-1, *draws.shape[2:])
     low, high = draws_interval(flat, interval)
     return _Marks(flat.mean(axis=0), low, high, f"mean, {percent} {interval.kind.upper()}")
+
+
+def _infinite(panel: Any, centres: FloatArray, y: FloatArray, colour: str) -> None:
+    """An arrow at the border for an infinite estimate, both ways where the data do not determine its sign."""
+    for centre, at in zip(centres, y, strict=True):
+        if np.isfinite(centre):
+            continue
+        for end, sign in ((0.0, -1.0), (1.0, 1.0)):
+            if not sign * centre < 0:  # NaN points both ways
+                panel.annotate(
+                    "",
+                    (end, at),
+                    (end - 0.09 * sign, at),
+                    xycoords=panel.get_yaxis_transform(),
+                    arrowprops={"arrowstyle": "-|>", "color": colour, "linewidth": 1.4, "shrinkA": 0, "shrinkB": 0},
+                )
 
 
 def _panel(panel: Any, feature: str, row: int, marks: dict[str, _Marks], contrasts: Sequence[str]) -> None:
@@ -121,7 +138,9 @@ def _panel(panel: Any, feature: str, row: int, marks: dict[str, _Marks], contras
         colour, marker = COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]
         y = positions + spread[i]
         panel.hlines(y, mark.low[row], mark.high[row], color=colour, linewidth=1.6)
-        panel.plot(mark.centre[row], y, marker, color=colour, markersize=5, label=f"{name} ({mark.label})")
+        centre = np.where(np.isfinite(mark.centre[row]), mark.centre[row], np.nan)
+        panel.plot(centre, y, marker, color=colour, markersize=5, label=f"{name} ({mark.label})")
+        _infinite(panel, mark.centre[row], y, colour)
     panel.set_yticks(positions, contrasts)
     panel.set_ylim(-0.6, len(contrasts) - 0.4)
     panel.set_title(feature, fontsize="medium")
