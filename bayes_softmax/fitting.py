@@ -107,7 +107,7 @@ def problem_of(spec: Specification) -> Problem:
 def without_priors(spec: Specification) -> Specification:
     """The same data under flat priors; full coding, not identified then, becomes zero-sum."""
     coding = "zero-sum" if spec.schema.coding == "full" else spec.schema.coding
-    return spec._replace(priors=flat_table(spec.priors), schema=replace(spec.schema, coding=coding))
+    return spec._replace(priors=flat_table(spec.priors), schema=replace(spec.schema, coding=coding, prior_sd=()))
 
 
 def point_estimate(spec: Specification, kind: str, options: SolverOptions) -> PointEstimate:

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
@@ -19,6 +20,7 @@ from bayes_softmax.spec.coding import Coordinates
 from bayes_softmax.spec.collapse import Collapsed, collapse_rows
 from bayes_softmax.spec.design import Design, Label
 from bayes_softmax.spec.identification import check_separation
+from bayes_softmax.spec.prior_draws import prior_sds
 from bayes_softmax.spec.priors import Prior, PriorArgument, resolve_priors
 from bayes_softmax.spec.schema import Schema
 from bayes_softmax.spec.separation import Separation
@@ -156,6 +158,7 @@ class SoftmaxRegression:
             feature_names=self.design.feature_names,
             has_intercept=self.design.has_intercept,
         )
+        self.schema = replace(self.schema, prior_sd=prior_sds(self.priors, self.design.standardisation.centre))
 
     def _warn_unused(self, classes: Sequence[Label] | None) -> None:
         """Levels of a categorical that never occur become classes; say so unless the user declared them."""

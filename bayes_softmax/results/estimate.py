@@ -12,6 +12,7 @@ import xarray as xr
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.results import decisions, evaluation, prediction
 from bayes_softmax.results import effects as effects_module
+from bayes_softmax.results.contraction import MANY_COEFFICIENTS, contraction, prior_dominated, prior_note
 from bayes_softmax.results.contrasts import View, build_view
 from bayes_softmax.results.intervals import normal_quantile, resolve_interval
 from bayes_softmax.results.labels import INTERCEPT
@@ -174,7 +175,8 @@ class PointEstimate:
             Rows ``(feature, contrast)``, in logits per unit of the feature.  ``estimate`` is inf or -inf where the
             likelihood rises towards its supremum only as the contrast grows without end (separated classes), and NaN
             where the data do not determine it (collinear features, or directions of both signs); such rows have no
-            standard error.  The others keep theirs.
+            standard error.  The others keep theirs.  With a proper prior ``contraction`` says how much of
+            its variance the data take away: near 1 they decide, near 0 the answer is the prior's.
 
         Examples
         --------
@@ -192,7 +194,15 @@ class PointEstimate:
         features = [INTERCEPT, *self.schema.feature_names][first:]
         index = pd.MultiIndex.from_product([features, view.names], names=["feature", "contrast"])
         columns = {"estimate": estimate, "std_error": error, low: estimate - half, high: estimate + half}
+        contracted = contraction(self.schema, view.matrix, error**2)
+        if contracted is not None:
+            columns["contraction"] = contracted
         return pd.DataFrame({name: values[first:].ravel() for name, values in columns.items()}, index=index)
+
+    @property
+    def prior_dominated(self) -> tuple[str, ...]:
+        """Features that the prior decides more than the data, by the contraction between pairs of classes."""
+        return prior_dominated(self.schema, np.einsum("ikil->ikl", self.limiting_covariance))
 
     @property
     def coefficients(self) -> Coefficients:
@@ -241,6 +251,8 @@ class PointEstimate:
         """Return a few lines that say what was estimated and how good the optimum is."""
         notes = "".join(f"\n  note: {note}" for note in self.notes)
         prior = "" if self.kind == "mle" else f", log posterior {self.log_posterior:.4f}"
+        if self.schema.prior_sd and self.weights.size <= MANY_COEFFICIENTS:
+            notes += prior_note(self.prior_dominated)
         return (
             f"{TITLES[self.kind]}: {len(self.schema.classes)} classes, {len(self.schema.feature_names)} features, "
             f"{self.n_obs} rows\n"

@@ -12,6 +12,7 @@ import xarray as xr
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.results import decisions, evaluation, prediction, predictive, sensitivity
 from bayes_softmax.results import effects as effects_module
+from bayes_softmax.results.contraction import contraction, prior_dominated, prior_note
 from bayes_softmax.results.contrasts import View, build_view
 from bayes_softmax.results.diagnostics import (
     Diagnostics,
@@ -157,7 +158,8 @@ class Posterior:
         Returns
         -------
         DataFrame
-            Rows ``(feature, contrast)``, in logits per unit of the feature.
+            Rows ``(feature, contrast)``, in logits per unit of the feature.  ``contraction`` says how much of the
+            prior's variance the data take away: near 1 they decide, near 0 the answer is the prior's.
         """
         interval = resolve_interval(ci_prob, ci_kind)
         view = build_view(self.schema, vs)
@@ -170,7 +172,18 @@ class Posterior:
         index = pd.MultiIndex.from_product([features, view.names], names=["feature", "contrast"])
         columns = {"mean": flat.mean(axis=0), "sd": flat.std(axis=0, ddof=1), names[0]: low, names[1]: high}
         quality = convergence_table(draws) if self.ess is None else weighted_table(draws, self.ess)
-        return pd.DataFrame(columns, index=index).join(quality.set_axis(index))
+        table = pd.DataFrame(columns, index=index).join(quality.set_axis(index))
+        contracted = contraction(self.schema, view.matrix, self.contrast_draws(view).var(axis=(0, 1), ddof=1))
+        if contracted is None or self.group == "prior":
+            return table
+        return table.assign(contraction=contracted[first:].ravel())
+
+    @cached_property
+    def prior_dominated(self) -> tuple[str, ...]:
+        """Features that the prior decides more than the data, by the contraction between pairs of classes."""
+        flat = self.draws.reshape(-1, *self.draws.shape[2:])
+        centred = flat - flat.mean(axis=0)
+        return prior_dominated(self.schema, np.einsum("sik,sil->ikl", centred, centred) / (len(flat) - 1))
 
     def loo(self, *, unit: str = "unit", refit: bool | Refit = False) -> Any:
         """Expected log predictive density by leave-one-out, as ArviZ's own ``ELPDDataLOO``: ``az.compare`` takes it.
@@ -244,6 +257,8 @@ class Posterior:
         chains, draws = self.draws.shape[:2]
         notes = "".join(f"\n  note: {note}" for note in self.notes)
         quality = f"\n  {self.diagnostics}" if self.group == "posterior" else ""
+        if self.schema.prior_sd and self.group == "posterior":
+            notes += prior_note(self.prior_dominated)
         return (
             f"{self.group.capitalize()}: {chains} chains x {draws} draws, {len(self.schema.classes)} classes, "
             f"{len(self.schema.feature_names)} features\n  engine: {self.engine}{quality}{notes}"

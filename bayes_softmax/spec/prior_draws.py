@@ -1,4 +1,4 @@
-"""Draws of the coefficients from their priors, in plain NumPy: what the priors say before any data."""
+"""What the priors say before any data, in plain NumPy: draws of the coefficients, and their standard deviations."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -86,4 +86,34 @@ def _student(family: StudentT, shape: tuple[int, int], rng: np.random.Generator,
 DRAWS: dict[type, Callable[[Any, tuple[int, int], np.random.Generator, bool], FloatArray]] = {
     Normal: _normal,
     StudentT: _student,
+}
+
+
+def prior_sds(priors: PriorTable, centre: FloatArray) -> tuple[float | None, ...]:
+    r"""Standard deviation of the free coordinates of each raw coefficient row, intercept first; None where infinite.
+
+    An intercept whose prior sits at the feature means ``m`` has, at x = 0, the variance
+    :math:`s_b^2 + \sum_j m_j^2 s_j^2` (every coding gives contrasts of classes the same factor in all rows).  A row
+    that the model does not have is None.
+    """
+    weights = [_sd(family) for family in priors.weights]
+    if priors.intercept is None:
+        return (None, *map(_finite, weights))
+    shift = centre if priors.intercept_at == "means" else np.zeros_like(centre)
+    moved = [m * s for m, s in zip(shift.tolist(), weights, strict=True) if m]
+    return tuple(map(_finite, (float(np.hypot.reduce([_sd(priors.intercept), *moved])), *weights)))
+
+
+def _sd(family: Prior) -> float:
+    """Of one free coordinate; infinite where the family has no variance, or none that is known here."""
+    return SDS[type(family)](family) if type(family) in SDS else np.inf
+
+
+def _finite(sd: float) -> float | None:
+    return float(sd) if np.isfinite(sd) else None
+
+
+SDS: dict[type, Callable[[Any], float]] = {
+    Normal: lambda family: family.scale,
+    StudentT: lambda family: family.scale * (family.df / (family.df - 2)) ** 0.5 if family.df > 2 else np.inf,
 }

@@ -68,6 +68,9 @@ class Schema:
         Whether the model has an offset; predictions then need one.
     class_totals
         Observed units of each class: the base rates that ``class_prior`` shifts from.
+    prior_sd
+        Prior standard deviation of the free coordinates of each raw coefficient row, intercept first; None where it is
+        infinite.  Empty for a maximum-likelihood fit.
     """
 
     classes: tuple[Label, ...]
@@ -80,6 +83,7 @@ class Schema:
     offset_columns: tuple[str, ...] = ()
     has_offset: bool = False
     class_totals: tuple[float, ...] = ()
+    prior_sd: tuple[float | None, ...] = ()
 
     @property
     def input_columns(self) -> tuple[str, ...]:

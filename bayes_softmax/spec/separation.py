@@ -9,7 +9,7 @@ from bayes_softmax.spec.design import Label
 MANY = 6  # names in a sentence
 
 
-def _listed(names: tuple[str, ...]) -> str:
+def listed(names: tuple[Label, ...]) -> str:
     """Names in quotes; of many the first ones, and how many more."""
     shown = names if len(names) <= MANY else names[: MANY - 1]
     more = f" and {len(names) - len(shown)} more" if len(shown) < len(names) else ""
@@ -64,15 +64,15 @@ class Separation:
         """Sentences that say why there is no finite, unique optimum; none if there is one."""
         sentences = []
         if self.separated and self.empty_classes:
-            which, verb = ("class", "was") if len(self.empty_classes) == 1 else ("classes", "were")
-            listed = ", ".join(map(repr, self.empty_classes))
-            fall = "its logits can" if len(self.empty_classes) == 1 else "their logits can"
-            sentences.append(f"{which} {listed} {verb} declared but never observed, so {fall} fall without end")
+            one = len(self.empty_classes) == 1
+            which, verb, fall = ("class", "was", "its logits") if one else ("classes", "were", "their logits")
+            empty = listed(self.empty_classes)
+            sentences.append(f"{which} {empty} {verb} declared but never observed, so {fall} can fall without end")
         if self.collinear:
-            sentences.append(f"the columns {_listed(self.collinear)} are linear combinations of the others (collinear)")
+            sentences.append(f"the columns {listed(self.collinear)} are linear combinations of the others (collinear)")
         if self._pairs_seen:
-            along = _listed(self.features)
-            examples = ", ".join(map(repr, self.rows))
+            along = listed(self.features)
+            examples = ", ".join(map(repr, self.rows[:MANY]))
             sentences.append(
                 f"{self.kind} separation: {self._who()} without error by a combination of {along}, in "
                 f"{self.n_separated} of {self.n_obs} rows ({examples}{', ...' if self._more else ''})"
@@ -86,7 +86,7 @@ class Separation:
 
     @property
     def _more(self) -> bool:
-        return self.n_separated > len(self.rows)
+        return self.n_separated > len(self.rows[:MANY])
 
     def __repr__(self) -> str:
         """Return one sentence, or a few joined by semicolons."""
