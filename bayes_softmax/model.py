@@ -13,7 +13,6 @@ from bayes_softmax import fitting, sampling
 from bayes_softmax.core.errors import UnusedClassWarning
 from bayes_softmax.results.estimate import PointEstimate
 from bayes_softmax.results.forecast import Forecast
-from bayes_softmax.results.labels import INTERCEPT
 from bayes_softmax.results.posterior import Posterior
 from bayes_softmax.spec import build
 from bayes_softmax.spec.coding import Coordinates
@@ -21,6 +20,7 @@ from bayes_softmax.spec.collapse import Collapsed, collapse_rows
 from bayes_softmax.spec.design import Design, Label
 from bayes_softmax.spec.identification import check_separation
 from bayes_softmax.spec.prior_draws import prior_sds
+from bayes_softmax.spec.prior_table import prior_table
 from bayes_softmax.spec.priors import Prior, PriorArgument, resolve_priors
 from bayes_softmax.spec.schema import Schema
 from bayes_softmax.spec.separation import Separation
@@ -211,23 +211,20 @@ class SoftmaxRegression:
         return fitting.density_of(self.specification)
 
     def describe_prior(self) -> pd.DataFrame:
-        """One row per coefficient row: family, scale, where it is measured, and whether it was autoscaled.
+        """One row per coefficient row: prior, where it is measured, what its scale was made from.
 
-        ``logit_sd`` is the prior scale of the free coordinates times the sd of the feature: how much one standard
-        deviation of the feature moves a logit a priori.
+        ``logit_sd`` says how much one standard deviation of the feature moves a logit a priori.  In ``attrs`` of the
+        table, ``total_logit_sd`` is the prior sd of a logit over the rows of the data, all terms together, and
+        ``formula`` the default in words; :func:`bayes_softmax.plots.prior` shows what that means for probabilities.
+
+        Examples
+        --------
+        >>> import bayes_softmax as bs
+        >>> table = bs.SoftmaxRegression([[0.0], [1.0], [2.0]], ["a", "b", "a"]).describe_prior()
+        >>> table.loc["x0", "scale_from"], table.attrs["total_logit_sd"]
+        ('2 / (sqrt(1) * 0.8165)', 2.5)
         """
-        rows = []
-        if self.priors.intercept is not None:
-            at = "at x = 0" if self.priors.intercept_at == "zero" else "at the feature means"
-            scale = getattr(self.priors.intercept, "scale", np.inf)
-            rows.append((INTERCEPT, str(self.priors.intercept), at, self.priors.intercept_at == "means", scale))
-        sds = self.design.standardisation.scale
-        for name, family, auto, sd in zip(
-            self.feature_names, self.priors.weights, self.priors.autoscaled, sds, strict=True
-        ):
-            rows.append((name, str(family), "per unit of the feature", auto, getattr(family, "scale", np.inf) * sd))
-        table = pd.DataFrame(rows, columns=["feature", "prior", "measured", "autoscaled", "logit_sd"])
-        return table.set_index("feature")
+        return prior_table(self.priors, self.design)
 
     def sample_prior(self, draws: int = 1000, *, random_seed: int | np.random.Generator | None = None) -> Posterior:
         """Draw the coefficients from their priors: what the model says before it has seen the classes.
@@ -259,7 +256,19 @@ class SoftmaxRegression:
         return sampling.sample_prior(self.specification, draws, fitting.integer_seed(random_seed))
 
     def check_separation(self) -> Separation:
-        """Whether the classes can be told apart without error, so that the MLE is infinite (linear program)."""
+        """Whether the classes can be told apart without error, so that the MLE is infinite (linear programs).
+
+        Names classes, features, the direction and example rows, collinear columns and classes without data; sampled
+        constraints and cutting planes keep it quick for many rows.
+
+        Examples
+        --------
+        >>> import bayes_softmax as bs
+        >>> model = bs.SoftmaxRegression([[0.0], [1.0], [2.0], [3.0]], ["a", "a", "b", "b"])
+        >>> found = model.check_separation()
+        >>> found.kind, found.pairs, found.rows
+        ('complete', (('a', 'b'),), (0, 1, 2, 3))
+        """
         return check_separation(self.design)
 
     def forecast(
@@ -304,7 +313,8 @@ class SoftmaxRegression:
         -------
         PointEstimate
             With the certificate of the optimum.  Where none exists (separated classes, collinear features, an
-            empty class) a ``NotConvergedWarning`` says why, and standard errors are NaN.
+            empty class) a ``NotConvergedWarning`` says why, and ``summary()`` shows which contrasts are infinite or
+            not determined; those that are finite keep their estimates and standard errors.
         """
         options = fitting.SolverOptions(solver, max_iterations, learning_rate)
         return fitting.point_estimate(fitting.without_priors(self.specification), "mle", options)

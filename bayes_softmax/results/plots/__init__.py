@@ -2,6 +2,7 @@
 
 from bayes_softmax.results.plots.checks import calibration, posterior_predictive
 from bayes_softmax.results.plots.coefficients import compare, forest
+from bayes_softmax.results.plots.prior_predictive import prior
 from bayes_softmax.results.plots.probabilities import effects, probabilities
 
-__all__ = ["calibration", "compare", "effects", "forest", "posterior_predictive", "probabilities"]
+__all__ = ["calibration", "compare", "effects", "forest", "posterior_predictive", "prior", "probabilities"]
