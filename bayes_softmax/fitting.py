@@ -21,6 +21,7 @@ from bayes_softmax.spec.identification import (
     check_separation,
     describe,
     flat_columns,
+    open_directions,
     recession_rays,
     what_is_open,
 )
@@ -257,8 +258,8 @@ def _raw_covariance(spec: Specification, mode: Mode, found: Examination | None) 
     if mode.converged:
         inverse = covariance(laplace_approximation(density_of(spec), mode))
     elif found is not None and not found.is_determined and coordinates.dimension <= DENSE_DIMENSION:
-        rays = np.array([coordinates.from_raw(ray[0], ray[1:]) for ray in recession_rays(found)])
-        inverse = complement_covariance(density_of(spec), mode, rays)
+        open_ = np.array([coordinates.from_raw(raw[0], raw[1:]) for raw in open_directions(found)])
+        inverse = complement_covariance(density_of(spec), mode, open_)
     if inverse is None:
         return np.full((raw_map.shape[0],) * 2, np.nan)
     result: FloatArray = raw_map @ inverse @ raw_map.T

@@ -172,7 +172,8 @@ def odds_ratios(
     -------
     DataFrame
         Rows ``(feature, step, contrast)``: median over the draws or the estimate, interval, and the probability
-        that the odds rise.  Against the average, "odds" are against the geometric mean of all classes.
+        that the odds rise.  Against the average, "odds" are against the geometric mean of all classes.  Where the
+        maximum-likelihood estimate is infinite they are inf or 0, and NaN where it is not determined.
 
     Examples
     --------
@@ -191,11 +192,9 @@ def odds_ratios(
         steps[name] = float(size)
     view = build_view(schema, vs)
     size_of = np.array(list(steps.values()))[:, None]
-    values = (fit.coefficients.weights @ view.matrix) * size_of
-    error = None
-    if fit.delta_covariance is not None:
-        variance = np.einsum("km,ikil,lm->im", view.matrix, fit.delta_covariance[1:, :, 1:], view.matrix)
-        error = (np.sqrt(np.maximum(variance, 0.0)) * np.abs(size_of)).ravel()
+    contrasts, errors = fit.contrast_values(view)
+    values = contrasts[:, 1:] * size_of
+    error = None if errors is None else (errors[1:] * np.abs(size_of)).ravel()
     logs = Quantities(values.reshape(len(values), -1), error)
     columns = describe(logs, interval)
     names = list(columns)

@@ -153,6 +153,11 @@ class PointEstimate:
         error = np.where(limits == 0, np.sqrt(np.maximum(variance, 0.0)), np.nan)
         return np.where(limits == 0, estimate, limits), error
 
+    def contrast_values(self, view: View) -> tuple[FloatArray, FloatArray]:
+        """The contrasts as one draw (1, q, m), and their standard errors."""
+        estimate, error = self.contrasts(view)
+        return estimate[None], error
+
     def summary(
         self,
         vs: Label | Sequence[Label] | None = None,

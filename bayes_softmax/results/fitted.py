@@ -5,6 +5,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from bayes_softmax.core.records import FloatArray
+from bayes_softmax.results.contrasts import View
 from bayes_softmax.results.probabilities import Coefficients
 from bayes_softmax.results.training import TrainingData
 from bayes_softmax.spec.schema import Schema
@@ -36,6 +37,10 @@ class Fitted(Protocol):
     @property
     def delta_covariance(self) -> FloatArray | None:
         """Covariance (q, K, q, K) of the estimate, intercept first; None where there are draws."""
+        ...
+
+    def contrast_values(self, view: View) -> tuple[FloatArray, FloatArray | None]:
+        """Contrasts of the class columns (S, q, m), intercept first; standard errors (q, m) where S is one estimate."""
         ...
 
     @property

@@ -139,6 +139,11 @@ class Posterior:
         contrasts: FloatArray = self.draws @ view.matrix
         return contrasts
 
+    def contrast_values(self, view: View) -> tuple[FloatArray, None]:
+        """The draws (S, q, m) of contrasts, which need no standard errors."""
+        draws = self.contrast_draws(view)
+        return draws.reshape(-1, *draws.shape[2:]), None
+
     def summary(
         self,
         vs: Label | Sequence[Label] | None = None,

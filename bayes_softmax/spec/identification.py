@@ -19,7 +19,7 @@ from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.spec.design import Design, Label, Standardisation
 from bayes_softmax.spec.priors import PriorTable
 from bayes_softmax.spec.rank import coefficient_names, independent_columns, null_space
-from bayes_softmax.spec.rays import ZERO, rays
+from bayes_softmax.spec.rays import ZERO, rays, span
 from bayes_softmax.spec.recession import POSITIVE, Cone, observed_pairs, recession_cone
 from bayes_softmax.spec.separation import Separation
 
@@ -138,11 +138,32 @@ def recession_rays(found: Examination) -> FloatArray:
     directions = [np.zeros((0, K, design.n_features + first))]
     if len(found.cone.directions):
         directions.append(_embedded(found, rays(found.cone, rows[:, found.columns])))
-    classes = np.eye(K)[1:]
-    both = [sign * np.einsum("k,q->kq", k, v) for v in found.null for k in classes for sign in (1.0, -1.0)]
-    directions.append(np.array(both).reshape(-1, *directions[0].shape[1:]))
-    raw = _per_unit(design, np.concatenate(directions)).transpose(0, 2, 1)
-    return raw if first else np.concatenate([np.zeros_like(raw[:, :1]), raw], axis=1)
+    if len(found.null):
+        # A random combination of the collinearities moves every coefficient that one of them moves.
+        line = np.random.default_rng(0).normal(size=len(found.null)) @ found.null
+        directions.append(_of_each_class(K, line[None]))
+        directions.append(-directions[-1])
+    return _with_intercept(design, np.concatenate(directions))
+
+
+def open_directions(found: Examination) -> FloatArray:
+    """Directions (m, p + 1, K) of the raw coefficients that span what is open, intercept first."""
+    directions = _of_each_class(found.design.n_classes, found.null)
+    if len(found.cone.directions):
+        directions = np.concatenate([directions, _embedded(found, span(found.cone))])
+    return _with_intercept(found.design, directions)
+
+
+def _of_each_class(n_classes: int, vectors: FloatArray) -> FloatArray:
+    """Directions (r (K - 1), K, q) that move one class, but never the first, along each of the vectors (r, q)."""
+    moved: FloatArray = np.einsum("ck,rq->rckq", np.eye(n_classes)[1:], vectors)
+    return moved.reshape(-1, n_classes, vectors.shape[1])
+
+
+def _with_intercept(design: Design, directions: FloatArray) -> FloatArray:
+    """Raw directions (R, p + 1, K) of ones on the standardised features; a model without intercept gets zeros."""
+    raw = _per_unit(design, directions).transpose(0, 2, 1)
+    return raw if design.has_intercept else np.concatenate([np.zeros_like(raw[:, :1]), raw], axis=1)
 
 
 def _embedded(found: Examination, directions: FloatArray) -> FloatArray:

@@ -15,6 +15,7 @@ from bayes_softmax.spec.design import Design
 BLOCK = 8192  # rows standardised at once
 # Standard errors along such a direction are about a thousand times what they were without the other columns.
 NEARLY_COLLINEAR = 1e3
+MANY_COLUMNS = 1000  # whose eigenvalues would take longer than the fit
 MAIN_SHARE = 0.5  # of a coefficient's variance that a direction must make up to be what inflates it (Belsley)
 
 
@@ -90,7 +91,7 @@ def near_collinearity(design: Design, free: NDArray[np.bool_]) -> NearCollineari
     Kuh and Welsch, *Regression Diagnostics*, 1980, section 3.2).
     """
     names = np.array(coefficient_names(design), dtype=object)[free]
-    if len(names) < 2:
+    if not 2 <= len(names) <= MANY_COLUMNS:
         return None
     # Eigenvalues of Z'Z are good to 1e-16 of the largest: condition indices to 1e7, and these here to many digits.
     values, vectors = eigh(_cross_products(design, free))

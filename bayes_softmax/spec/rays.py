@@ -56,10 +56,11 @@ def rays(cone: Cone, rows: FloatArray) -> FloatArray:
     ndarray
         Each contrast that takes two signs on the cone takes them on these.
     """
-    basis = span(cone)
-    K, q = basis.shape[1:]
+    K, q = cone.directions.shape[1:]
     if (K - 1) * q > MANY_PROGRAMS:
-        return np.concatenate([basis, -basis])  # no sign is claimed
+        line = _generic(cone)
+        return np.stack([line, -line])  # no sign is claimed
+    basis = span(cone)
     found = [_cleaned(ray, basis) for ray in _through_the_interior(cone, basis)]
     working = cone.working
     for contrast in _contrasts(K):
@@ -76,6 +77,16 @@ def rays(cone: Cone, rows: FloatArray) -> FloatArray:
                 if step.direction is not None:
                     found.append(_cleaned(step.direction, basis))
     return np.array(found)
+
+
+def _generic(cone: Cone) -> FloatArray:
+    """A direction (K, q) of the span in which every contrast moves that moves at all: its coordinates are random."""
+    rng = np.random.default_rng(0)
+    (P, K), q = cone.positive.shape, cone.directions.shape[2]
+    if cone.positive.sum() == P * (K - 1):  # no equalities: the span is everything
+        return np.vstack([np.zeros((1, q)), rng.normal(size=(K - 1, q))])
+    basis = span(cone)
+    return np.tensordot(rng.normal(size=len(basis)), basis, axes=1)
 
 
 def _contrasts(n_classes: int) -> list[FloatArray]:

@@ -168,3 +168,36 @@ def test_an_intercept_held_at_the_feature_means_holds_a_flat_dummy(dummy):
     """Its default prior is at the means: the dummy cannot rise without the other rows' logits falling."""
     frame, labels = dummy
     assert bs.SoftmaxRegression(frame, labels, prior={"x": bs.Normal(1.0), "d": bs.Flat()}).map().converged
+
+
+def test_odds_ratios_of_infinite_contrasts(infinite):
+    """Infinite odds, zero odds, and NaN where not determined; finite ones as in the summary."""
+    table, against_a = (infinite.odds_ratios(vs=vs).droplevel("step") for vs in "ba")
+    assert_array_equal(table.loc["d", "odds_ratio"], [np.inf, np.nan])
+    assert table.loc["d"].drop(columns="odds_ratio").isna().all(axis=None)
+    assert_array_equal(against_a.loc["d", "odds_ratio"], [0.0, 0.0])
+    assert_allclose(table.loc["x", "odds_ratio"], np.exp(infinite.summary(vs="b").loc["x", "estimate"]))
+    assert np.isfinite(table.loc["x"]).all(axis=None)
+
+
+def test_many_coefficients_claim_no_sign():
+    """More than a hundred: what is infinite is marked, without the programs for its sign; what is finite stays."""
+    rng = np.random.default_rng(0)
+    X, y = simulate(2500, 40, 4)
+    dummy = rng.random(2500) < 0.02
+    y[dummy] = 0
+    data = np.column_stack([X, dummy])
+    with pytest.warns(bs.NotConvergedWarning, match="combination of 'x40'"):
+        table = bs.SoftmaxRegression(data, y).mle().summary(vs=0)
+    assert table.loc["x40", "estimate"].isna().all()
+    expected = bs.SoftmaxRegression(X[~dummy], y[~dummy]).mle().summary(vs=0)
+    assert_allclose(table.drop(index="x40", level="feature"), expected, rtol=1e-6, atol=1e-9)
+
+
+def test_more_features_than_rows():
+    """Collinear and separated at once: every contrast is open, and nothing large is made of that."""
+    X, y = simulate(40, 120, 3)
+    with pytest.warns(bs.NotConvergedWarning, match="collinear.*complete separation"):
+        found = bs.SoftmaxRegression(X, y).mle()
+    assert found.recession.shape[0] < 200
+    assert found.summary()["estimate"].isna().all()
