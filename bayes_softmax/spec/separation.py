@@ -90,7 +90,8 @@ class Separation:
 
     def __repr__(self) -> str:
         """Return one sentence, or a few joined by semicolons."""
-        overlap = () if self._pairs_seen else ("the classes overlap: no direction separates them",)
+        which = "the classes that occur" if self.empty_classes else "the classes"
+        overlap = () if self._pairs_seen else (f"{which} overlap: no direction separates them",)
         return "; ".join((*overlap, *self.reasons))
 
     def _who(self) -> str:
