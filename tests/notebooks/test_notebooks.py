@@ -54,7 +54,11 @@ def assert_clean(notebook: NotebookNode) -> None:
 
 
 def test_there_are_notebooks() -> None:
-    assert [path.stem for path in NOTEBOOKS] == ["01_quickstart", "02_from_cross_entropy_to_posterior"]
+    assert [path.stem for path in NOTEBOOKS] == [
+        "01_quickstart",
+        "02_from_cross_entropy_to_posterior",
+        "03_effects_and_decisions",
+    ]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
