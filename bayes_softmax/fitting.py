@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bayes_softmax.core.errors import ImproperPosteriorError, NotConvergedWarning
-from bayes_softmax.core.records import FloatArray, Mode
+from bayes_softmax.core.records import FloatArray, Mode, Penalty
 from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.results.estimate import PointEstimate
 from bayes_softmax.results.labels import label_coefficients
@@ -133,7 +134,7 @@ def point_estimate(spec: Specification, kind: str, options: SolverOptions) -> Po
         history=-(mode.history + problem.log_prior_shift) / spec.design.total_weight,
         schema=spec.schema,
         covariance_of=lambda: _raw_covariance(spec, mode._replace(theta=theta)),
-        notes=notes_of(spec),
+        notes=notes_of(spec) + _kink_notes(problem.density.penalty, theta),
         training=training_data(spec.design, spec.collapsed),
     )
 
@@ -194,6 +195,7 @@ def named(labels: Sequence[Label]) -> str:
 def solve(density: "SoftmaxPosterior", options: SolverOptions) -> Mode:
     """Run a solver by name, with BLAS on one thread so that results repeat to the last bit."""
     from bayes_softmax.inference import first_order, newton
+    from bayes_softmax.inference.proximal import proximal_newton
 
     solvers: dict[str, Any] = {
         "newton": newton.newton,
@@ -204,6 +206,15 @@ def solve(density: "SoftmaxPosterior", options: SolverOptions) -> Mode:
     solver, max_iterations, learning_rate = options
     if solver not in solvers:
         raise ValueError(f"solver={solver!r} is not known; use one of {', '.join(map(repr, SOLVERS))}")
+    if density.penalty is not None:
+        if solver != "newton":
+            raise ValueError(
+                f"solver={solver!r} needs a smooth density, and Laplace priors have a kink at zero; use "
+                "solver='newton', which is a proximal Newton method there"
+            )
+        solvers["newton"] = lambda _, start, **given: proximal_newton(
+            density.smooth_part, density.penalty, start, **given
+        )
     given: dict[str, Any] = {}
     if max_iterations is not None:
         check_counts(max_iterations=max_iterations)
@@ -219,13 +230,40 @@ def solve(density: "SoftmaxPosterior", options: SolverOptions) -> Mode:
 
 def _raw_covariance(spec: Specification, mode: Mode) -> FloatArray:
     """Covariance of the raw coefficients; NaN where the optimum is not certified."""
-    from bayes_softmax.inference.laplace import covariance, laplace_approximation
+    from bayes_softmax.inference.laplace import covariance_without
 
-    raw_map = coordinates_of(spec).raw_map
-    if not mode.converged:
+    coordinates, density = coordinates_of(spec), density_of(spec)
+    raw_map = coordinates.raw_map
+    held = held_at_kink(density.penalty, mode.theta)
+    free = covariance_without(density, mode, held) if mode.converged else None
+    if free is None:
         return np.full((raw_map.shape[0],) * 2, np.nan)
-    result: FloatArray = raw_map @ covariance(laplace_approximation(density_of(spec), mode)) @ raw_map.T
+    result: FloatArray = raw_map @ free @ raw_map.T
+    # Of the weights that are held at zero nothing is known; the intercept's errors hold them there.
+    unknown = raw_map[:, held].any(axis=1)
+    unknown[: coordinates.n_classes] = False
+    result[unknown] = np.nan
+    result[:, unknown] = np.nan
     return result
+
+
+def held_at_kink(penalty: Penalty | None, theta: FloatArray) -> NDArray[np.bool_]:
+    """Which free coordinates (d,) are exactly zero because of a Laplace prior."""
+    held = np.zeros(len(theta), dtype=bool)
+    if penalty is not None:
+        held[penalty.groups[penalty.norms(theta) == 0]] = True
+    return held
+
+
+def _kink_notes(penalty: Penalty | None, theta: FloatArray) -> tuple[str, ...]:
+    """What zeros mean for the standard errors."""
+    held = held_at_kink(penalty, theta)
+    if penalty is None or not held.any():
+        return ()
+    return (
+        f"{held.sum()} of {penalty.groups.size} free weights with a Laplace prior are exactly zero: their standard "
+        "errors are NaN, and those of the others hold them at zero; sample() knows more",
+    )
 
 
 def check_counts(**counts: int | None) -> None:

@@ -43,8 +43,8 @@ class SoftmaxRegression:
     feature_names
         p names; default: the frame's columns, or ``x0, x1, ...``.
     prior
-        Prior of the weights, on the scale of the features as given: ``Normal``, ``StudentT``, ``Flat``, or a
-        mapping from feature to one of these.  Default: autoscaled Normal priors, see :meth:`describe_prior`.
+        Prior of the weights, on the scale of the features as given: ``Normal``, ``StudentT``, ``Laplace``, ``Flat``,
+        or a mapping from feature to one of these.  Default: autoscaled Normal priors, see :meth:`describe_prior`.
     intercept_prior
         Prior of the intercept at x = 0; default ``Normal(1.5)`` at the feature means.
     coding
@@ -312,6 +312,11 @@ class SoftmaxRegression:
 
         ``prior=Normal(s), intercept_prior=Flat()`` is L2-penalised cross-entropy: scikit-learn's ``C = s**2``
         (for two classes under zero-sum or full coding, ``C = 2 * s**2``).  Parameters as in :meth:`mle`.
+
+        ``prior=Laplace(b)`` is the lasso under full coding (scikit-learn's ``l1_ratio=1, C=b``) and the group lasso
+        over each feature's weights under zero-sum coding, with exact zeros.  ``"newton"`` is then a proximal Newton
+        method, the only solver for it; its certificate is the KKT residual (``gradient_norm``).  Standard errors of
+        zeros are NaN, and those of the other coefficients hold the zeros.
         """
         options = fitting.SolverOptions(solver, max_iterations, learning_rate)
         return fitting.point_estimate(self.specification, "map", options)
@@ -350,6 +355,9 @@ class SoftmaxRegression:
 
         Notes
         -----
+        With Laplace priors the density has kinks; the whitening is found from a smooth surrogate, the draws are of the
+        density itself.
+
         Above 1500 free coefficients the whitening is a Kronecker approximation of the Hessian, one block for each
         class contrast, and no matrix of all coefficients is formed.  With more features than rows and Normal priors
         the sampler works in the row space of the features, and the rest, which the data do not touch, is drawn from
@@ -401,6 +409,8 @@ class SoftmaxRegression:
         ------
         ImproperPosteriorError
             As :meth:`sample`.
+        ValueError
+            If a Laplace prior holds weights of the mode at exactly zero: no normal distribution is near such a kink.
         """
         fitting.check_counts(draws=draws)
         if draws < 100:

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from bayes_softmax.core.errors import NotReliableWarning
-from bayes_softmax.core.records import RELIABLE_PARETO_K, Draws, FloatArray, Whitening
+from bayes_softmax.core.records import RELIABLE_PARETO_K, Draws, FloatArray, Mode, Whitening
 from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.fitting import (
     Problem,
     SolverOptions,
     Specification,
     coordinates_of,
+    held_at_kink,
     notes_of,
     problem_of,
     refuse_improper,
@@ -67,17 +68,37 @@ class Prepared(NamedTuple):
     timings: dict[str, float]
 
 
-def prepare(spec: Specification) -> Prepared:
-    """Find the mode and the normal approximation there; refuses improper posteriors."""
+def prepare(spec: Specification, *, rounded: bool = True) -> Prepared:
+    """Find the mode and the normal approximation there; refuses improper posteriors.
+
+    Kinks of the density are rounded off for that if ``rounded``, else a mode at one is refused.
+    """
     from bayes_softmax.inference.laplace import laplace_whitening
 
     problem, seconds = load(spec)
     start = time.perf_counter()
-    mode = solve(problem.density, SolverOptions())
+    density = problem.density.surrogate if rounded else problem.density
+    mode = solve(density, SolverOptions())
     refuse_improper(spec, mode)
+    if not rounded:
+        refuse_kink(spec, problem, mode)
     with blas_on_one_thread():
-        whitening = laplace_whitening(problem.density, mode)
+        whitening = laplace_whitening(density, mode)
     return Prepared(problem, whitening, {"compile": seconds, "mode": time.perf_counter() - start})
+
+
+def refuse_kink(spec: Specification, problem: Problem, mode: Mode) -> None:
+    """Raise where the mode has weights that a Laplace prior holds at exactly zero."""
+    held = held_at_kink(problem.density.penalty, mode.theta)
+    if not held.any():
+        return
+    rows = held[problem.coordinates.n_free_intercept :].reshape(-1, problem.coordinates.n_features)
+    names = [repr(spec.schema.feature_names[j]) for j in np.flatnonzero(rows.any(axis=0))]
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    raise ValueError(
+        f"laplace(): the mode is at the kink of the Laplace prior, with weights of {', '.join(names[:5])}{more} "
+        "exactly zero, and there no normal distribution is near the posterior; run model.sample() instead"
+    )
 
 
 def load(spec: Specification) -> tuple[Problem, float]:
@@ -206,7 +227,7 @@ def sample_laplace(spec: Specification, draws: int, seed: int, progressbar: bool
     """Equal-weight draws from the Laplace approximation, corrected and judged by importance weights."""
     from bayes_softmax.inference.importance import importance_sample, propose
 
-    problem, whitening, timings = prepare(spec)
+    problem, whitening, timings = prepare(spec, rounded=False)
     start = time.perf_counter()
     rng = np.random.default_rng(seed)
     with progress_bar(progressbar) as progress:
@@ -254,7 +275,7 @@ def sample_pymc(spec: Specification, settings: SamplerSettings) -> Posterior:
     import pymc as pm
 
     if not spec.priors.is_proper:
-        refuse_improper(spec, solve(problem_of(spec).density, SolverOptions()))
+        refuse_improper(spec, solve(problem_of(spec).density.surrogate, SolverOptions()))
     options = {k: v for k, v in settings._asdict().items() if v is not None and k not in ("seed", "tune")}
     tune = 1000 if settings.tune is None else settings.tune
     start = time.perf_counter()

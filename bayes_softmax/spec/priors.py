@@ -9,6 +9,7 @@ family               log density of g, up to a constant           spherical form
 ===================  ===========================================  ====================================
 ``Normal(s)``        ``-|g|^2 / (2 s^2)``                         the same
 ``StudentT(nu, s)``  ``-(nu + 1)/2 sum log(1 + g_c^2/(nu s^2))``  ``-(nu + k)/2 log(1 + |g|^2/(nu s^2))``
+``Laplace(b)``       ``-sum |g_c| / b`` (lasso)                   ``-|g| / b`` (group lasso)
 ``Flat()``           ``0`` (improper)                             the same
 ===================  ===========================================  ====================================
 """
@@ -69,11 +70,36 @@ class StudentT:
 
 
 @dataclass(frozen=True)
+class Laplace:
+    r"""Laplace (double-exponential) prior, density proportional to ``exp(-|g| / scale)``: MAP estimates have zeros.
+
+    Under reference and full coding it is element-wise, with standard deviation ``sqrt(2) scale``, and the MAP estimate
+    is the lasso (L1; scikit-learn's ``C = scale`` under full coding).  Under zero-sum coding it is spherical over a
+    feature's ``k = K - 1`` free coordinates, each of standard deviation ``sqrt(k + 1) scale``, and the MAP estimate is
+    the group lasso, which drops a feature for all classes or for none.  Park and Casella, *JASA* 103 (2008).
+
+    Examples
+    --------
+    >>> Laplace(0.5)
+    Laplace(scale=0.5)
+    """
+
+    scale: float
+
+    def __post_init__(self) -> None:
+        _check_positive("Laplace", "scale", self.scale)
+
+    def __str__(self) -> str:
+        """Return a short form for tables."""
+        return f"Laplace({self.scale:.4g})"
+
+
+@dataclass(frozen=True)
 class Flat:
     """Improper constant prior: the MAP estimate is the maximum-likelihood estimate."""
 
 
-Prior = Normal | StudentT | Flat
+Prior = Normal | StudentT | Laplace | Flat
 PriorArgument = Prior | Mapping[str, Prior] | None
 
 
@@ -166,6 +192,11 @@ def resolve_priors(
         weights = tuple(c if c is not None else d for c, d in zip(chosen, defaults, strict=True))
     if intercept_prior is not None and not isinstance(intercept_prior, Prior):
         raise TypeError(f"intercept_prior={intercept_prior!r} must be Normal, StudentT, Flat or None")
+    if isinstance(intercept_prior, Laplace):
+        raise ValueError(
+            f"intercept_prior={intercept_prior!r}: Laplace is a prior of weights, to drop features; an intercept of "
+            "exactly zero would drop nothing. Use Normal, StudentT, Flat or None"
+        )
     if not has_intercept and intercept_prior is not None:
         raise ValueError("intercept_prior was given, but the model has no intercept")
     intercept: Prior | None = intercept_prior if intercept_prior is not None else Normal(DEFAULT_INTERCEPT_SCALE)
@@ -191,7 +222,9 @@ def _per_feature(prior: PriorArgument, feature_names: Sequence[str]) -> list[Pri
     if prior is None or isinstance(prior, Prior):
         return [prior] * len(feature_names)
     if not isinstance(prior, Mapping):
-        raise TypeError(f"prior={prior!r} must be Normal, StudentT, Flat, a mapping from feature to prior, or None")
+        raise TypeError(
+            f"prior={prior!r} must be Normal, StudentT, Laplace, Flat, a mapping from feature to prior, or None"
+        )
     unknown = [name for name in prior if name not in feature_names]
     if unknown:
         raise ValueError(
@@ -199,5 +232,5 @@ def _per_feature(prior: PriorArgument, feature_names: Sequence[str]) -> list[Pri
         )
     for name, family in prior.items():
         if not isinstance(family, Prior):
-            raise TypeError(f"prior[{name!r}]={family!r} must be Normal, StudentT or Flat")
+            raise TypeError(f"prior[{name!r}]={family!r} must be Normal, StudentT, Laplace or Flat")
     return [prior.get(name) for name in feature_names]

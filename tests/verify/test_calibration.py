@@ -17,6 +17,7 @@ SIMULATIONS, KEPT, BINS, ERROR_RATE = 600, 99, 20, 1e-3
 PRIORS = {
     "normal": (bs.Normal(1.0), bs.Normal(1.0)),
     "student": (bs.StudentT(5, 0.7), bs.Normal(1.0)),
+    "laplace": (bs.Laplace(0.6), bs.Normal(1.0)),
 }
 
 pytestmark = pytest.mark.verify
@@ -25,6 +26,8 @@ pytestmark = pytest.mark.verify
 def draw_prior(prior: object, k: int, rng: np.random.Generator) -> np.ndarray:
     """Spherical draw of ``k`` free coordinates."""
     g = prior.scale * rng.normal(size=k)  # type: ignore[attr-defined]
+    if isinstance(prior, bs.Laplace):
+        return prior.scale * rng.gamma(k) * g / np.linalg.norm(g)
     return g / np.sqrt(rng.chisquare(prior.df) / prior.df) if isinstance(prior, bs.StudentT) else g
 
 
@@ -84,6 +87,8 @@ def log_density(family: object, g: np.ndarray) -> np.ndarray:
     squares = (g**2).sum(axis=1) / family.scale**2  # type: ignore[attr-defined]
     if isinstance(family, bs.StudentT):
         return -0.5 * (family.df + g.shape[1]) * np.log1p(squares / family.df)
+    if isinstance(family, bs.Laplace):
+        return -np.sqrt(squares)
     return -0.5 * squares
 
 
