@@ -22,6 +22,7 @@ from bayes_softmax.spec.priors import PriorTable, flat_table
 from bayes_softmax.spec.schema import Schema
 
 if TYPE_CHECKING:
+    from bayes_softmax.density.jeffreys import JeffreysPosterior
     from bayes_softmax.density.posterior import SoftmaxPosterior
 
 SOLVERS = ("newton", "newton-cg", "lbfgs", "gradient-descent")
@@ -67,6 +68,13 @@ def density_of(spec: Specification) -> "SoftmaxPosterior":
     return build_posterior(spec.distinct, coordinates_of(spec), spec.priors)
 
 
+def objective_of(spec: Specification, density: "SoftmaxPosterior") -> "SoftmaxPosterior | JeffreysPosterior":
+    """What is maximised: the density, with Jeffreys' prior of all coefficients where that is the model's."""
+    from bayes_softmax.density.jeffreys import JeffreysPosterior
+
+    return JeffreysPosterior(density) if spec.priors.is_jeffreys else density
+
+
 @dataclass(frozen=True)
 class Problem:
     """The density that is optimised and sampled, which may be smaller than the model, and the way back.
@@ -106,7 +114,8 @@ def without_priors(spec: Specification) -> Specification:
 def point_estimate(spec: Specification, kind: str, options: SolverOptions) -> PointEstimate:
     """Maximise the log posterior of ``spec`` and label the result; warns where no optimum is certified."""
     problem = problem_of(spec)
-    mode = solve(problem.density, options)
+    objective = objective_of(spec, problem.density)
+    mode = solve(objective, options)
     theta = problem.lift(mode.theta[None], None)[0]
     status = mode.status.value
     if not mode.converged:
@@ -117,7 +126,7 @@ def point_estimate(spec: Specification, kind: str, options: SolverOptions) -> Po
         warnings.warn(f"{kind}(solver={options.solver!r}) {status}", NotConvergedWarning, stacklevel=3)
     intercept, weights = problem.coordinates.to_raw(theta[None])
     labelled = label_coefficients(intercept[0], weights[0], spec.schema)
-    log_prior = problem.density.log_prior(mode.theta)
+    log_prior = objective.log_prior(mode.theta)
     return PointEstimate(
         kind=kind,
         intercept=labelled[0],
@@ -192,10 +201,13 @@ def named(labels: Sequence[Label]) -> str:
     return f"class{'es' if len(labels) > 1 else ''} {', '.join(map(repr, labels))}"
 
 
-def solve(density: "SoftmaxPosterior", options: SolverOptions) -> Mode:
+def solve(density: "SoftmaxPosterior | JeffreysPosterior", options: SolverOptions) -> Mode:
     """Run a solver by name, with BLAS on one thread so that results repeat to the last bit."""
+    from bayes_softmax.density.jeffreys import JeffreysPosterior
+    from bayes_softmax.density.posterior import SoftmaxPosterior
     from bayes_softmax.inference import first_order, newton
     from bayes_softmax.inference.proximal import proximal_newton
+    from bayes_softmax.inference.scoring import scoring
 
     solvers: dict[str, Any] = {
         "newton": newton.newton,
@@ -206,7 +218,7 @@ def solve(density: "SoftmaxPosterior", options: SolverOptions) -> Mode:
     solver, max_iterations, learning_rate = options
     if solver not in solvers:
         raise ValueError(f"solver={solver!r} is not known; use one of {', '.join(map(repr, SOLVERS))}")
-    if density.penalty is not None:
+    if isinstance(density, SoftmaxPosterior) and density.penalty is not None:
         if solver != "newton":
             raise ValueError(
                 f"solver={solver!r} needs a smooth density, and Laplace priors have a kink at zero; use "
@@ -215,6 +227,8 @@ def solve(density: "SoftmaxPosterior", options: SolverOptions) -> Mode:
         solvers["newton"] = lambda _, start, **given: proximal_newton(
             density.smooth_part, density.penalty, start, **given
         )
+    if isinstance(density, JeffreysPosterior):
+        solvers["newton"] = scoring
     given: dict[str, Any] = {}
     if max_iterations is not None:
         check_counts(max_iterations=max_iterations)

@@ -23,6 +23,7 @@ from bayes_softmax.spec.priors import Prior, PriorArgument, resolve_priors
 from bayes_softmax.spec.schema import Schema
 
 if TYPE_CHECKING:
+    from bayes_softmax.density.jeffreys import JeffreysPosterior
     from bayes_softmax.density.posterior import SoftmaxPosterior
 
 ENGINES = ("auto", "nuts", "independence", "pymc")
@@ -44,7 +45,8 @@ class SoftmaxRegression:
         p names; default: the frame's columns, or ``x0, x1, ...``.
     prior
         Prior of the weights, on the scale of the features as given: ``Normal``, ``StudentT``, ``Laplace``, ``Flat``,
-        or a mapping from feature to one of these.  Default: autoscaled Normal priors, see :meth:`describe_prior`.
+        or a mapping from feature to one of these; or ``Jeffreys`` for all coefficients together.  Default: autoscaled
+        Normal priors, see :meth:`describe_prior`.
     intercept_prior
         Prior of the intercept at x = 0; default ``Normal(1.5)`` at the feature means.
     coding
@@ -202,9 +204,9 @@ class SoftmaxRegression:
         return fitting.coordinates_of(self.specification)
 
     @cached_property
-    def log_density(self) -> "SoftmaxPosterior":
+    def log_density(self) -> "SoftmaxPosterior | JeffreysPosterior":
         """The compiled log posterior as a ``LogDensity``: for algorithms of your own."""
-        return fitting.density_of(self.specification)
+        return fitting.objective_of(self.specification, fitting.density_of(self.specification))
 
     def describe_prior(self) -> pd.DataFrame:
         """One row per coefficient row: family, scale, where it is measured, and whether it was autoscaled.
@@ -222,6 +224,8 @@ class SoftmaxRegression:
             self.feature_names, self.priors.weights, self.priors.autoscaled, sds, strict=True
         ):
             rows.append((name, str(family), "per unit of the feature", auto, getattr(family, "scale", np.inf) * sd))
+        if self.priors.is_jeffreys:
+            rows = [(name, "Jeffreys()", "all coefficients together", False, np.nan) for name, *_ in rows]
         table = pd.DataFrame(rows, columns=["feature", "prior", "measured", "autoscaled", "logit_sd"])
         return table.set_index("feature")
 
@@ -317,6 +321,9 @@ class SoftmaxRegression:
         over each feature's weights under zero-sum coding, with exact zeros.  ``"newton"`` is then a proximal Newton
         method, the only solver for it; its certificate is the KKT residual (``gradient_norm``).  Standard errors of
         zeros are NaN, and those of the other coefficients hold the zeros.
+
+        ``prior=Jeffreys()`` is Firth's penalised likelihood: less bias, finite also on separated data, standard errors
+        from the Fisher information at the estimate.
         """
         options = fitting.SolverOptions(solver, max_iterations, learning_rate)
         return fitting.point_estimate(self.specification, "map", options)

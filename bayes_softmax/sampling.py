@@ -87,6 +87,15 @@ def prepare(spec: Specification, *, rounded: bool = True) -> Prepared:
     return Prepared(problem, whitening, {"compile": seconds, "mode": time.perf_counter() - start})
 
 
+def refuse_jeffreys(spec: Specification) -> None:
+    """Raise if the prior is one that is for estimates only."""
+    if spec.priors.is_jeffreys:
+        raise ValueError(
+            "prior=Jeffreys() is for map(): it reduces the bias of an estimate, and says nothing about plausible "
+            "coefficients; for a posterior use prior=None (autoscaled) or a proper prior such as Normal"
+        )
+
+
 def refuse_kink(spec: Specification, problem: Problem, mode: Mode) -> None:
     """Raise where the mode has weights that a Laplace prior holds at exactly zero."""
     held = held_at_kink(problem.density.penalty, mode.theta)
@@ -103,6 +112,7 @@ def refuse_kink(spec: Specification, problem: Problem, mode: Mode) -> None:
 
 def load(spec: Specification) -> tuple[Problem, float]:
     """The density, compiled or loaded from disk, and the seconds that took."""
+    refuse_jeffreys(spec)
     start = time.perf_counter()
     problem = problem_of(spec)
     problem.density.value_gradient(np.zeros(problem.density.dimension))
@@ -274,6 +284,7 @@ def sample_pymc(spec: Specification, settings: SamplerSettings) -> Posterior:
     """``pm.sample`` on a new copy of the PyMC model, labelled like every other posterior."""
     import pymc as pm
 
+    refuse_jeffreys(spec)
     if not spec.priors.is_proper:
         refuse_improper(spec, solve(problem_of(spec).density.surrogate, SolverOptions()))
     options = {k: v for k, v in settings._asdict().items() if v is not None and k not in ("seed", "tune")}

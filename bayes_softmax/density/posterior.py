@@ -106,7 +106,7 @@ class SoftmaxPosterior:
 
     def hessian_vector(self, theta: FloatArray) -> Callable[[FloatArray], FloatArray]:
         """Product of the metric at ``theta`` with a vector; each costs about one gradient."""
-        P = self._expected_counts(theta)
+        P = self.expected_counts(theta)
         prior = PriorCurvature(self._prior_rows, self.coordinates, theta, convex=True)
         parts = self._parts(self.work)
 
@@ -133,7 +133,7 @@ class SoftmaxPosterior:
         k_b, k_w = self.data.Cb.shape[1], self.data.Cw.shape[1]
         if k_b not in (0, k_w):  # intercept and weights have different columns
             return None
-        P, (K, q) = self._expected_counts(theta), self.data.YZ.shape
+        P, (K, q) = self.expected_counts(theta), self.data.YZ.shape
 
         def part(first: int, end: int) -> tuple[FloatArray, FloatArray]:
             G, A = np.zeros((q, q)), np.zeros((K, K))
@@ -186,7 +186,8 @@ class SoftmaxPosterior:
         kernel.engine_coefficients(self.data, theta, V)
         return V
 
-    def _expected_counts(self, theta: FloatArray) -> FloatArray:
+    def expected_counts(self, theta: FloatArray) -> FloatArray:
+        """Expected counts (n, K, B) of each row and class, in the kernel's blocks."""
         V = self._engine(_contiguous(theta))
         n_blocks, _, B = self.data.Z.shape
         P = aligned((n_blocks, V.shape[0], B))
@@ -196,7 +197,7 @@ class SoftmaxPosterior:
         return P
 
     def _curvature(self, theta: FloatArray, *, convex: bool) -> FloatArray:
-        P, (K, q) = self._expected_counts(theta), self.data.YZ.shape
+        P, (K, q) = self.expected_counts(theta), self.data.YZ.shape
 
         def part(first: int, end: int) -> FloatArray:
             S = np.zeros((K * (K - 1) // 2, q, q))

@@ -26,10 +26,11 @@ from numpy.typing import NDArray
 from bayes_softmax.core.records import FloatArray, IntArray, Penalty
 from bayes_softmax.density import kernel
 from bayes_softmax.spec.coding import Coordinates
-from bayes_softmax.spec.priors import Flat, Laplace, Normal, Prior, PriorTable, StudentT
+from bayes_softmax.spec.priors import Flat, Jeffreys, Laplace, Normal, Prior, PriorTable, StudentT
 
 SPHERICAL = {
     Flat: kernel.FLAT,
+    Jeffreys: kernel.FLAT,  # not of one row: density/jeffreys.py adds it
     Normal: kernel.NORMAL,
     StudentT: kernel.T_SPHERICAL,
     Laplace: kernel.LAPLACE_SPHERICAL,
@@ -57,7 +58,7 @@ def prior_rows(priors: PriorTable, coordinates: Coordinates) -> PriorRows:
     if priors.intercept is not None:
         families, sd = [priors.intercept, *families], np.concatenate([[1.0], sd])
     codes = [(SPHERICAL if priors.spherical else ELEMENTWISE)[type(f)] for f in families]
-    scale = np.array([1.0 if isinstance(f, Flat) else f.scale for f in families])
+    scale = np.array([1.0 if isinstance(f, Flat | Jeffreys) else f.scale for f in families])
     at_zero = priors.intercept_at == "zero" and not priors.flat_intercept
     centre = coordinates.centre / coordinates.scale if at_zero else np.zeros(coordinates.n_features)
     return PriorRows(
@@ -79,7 +80,7 @@ def log_prior_constant(priors: PriorTable, coordinates: Coordinates) -> float:
 
 def _log_normaliser(family: Prior, k: int, *, spherical: bool) -> float:
     """Log density at zero of the ``k`` coordinates of one row."""
-    if isinstance(family, Flat):
+    if isinstance(family, Flat | Jeffreys):
         return 0.0
     if isinstance(family, Normal):
         return -k * (0.5 * math.log(2 * math.pi) + math.log(family.scale))

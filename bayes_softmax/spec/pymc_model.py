@@ -13,7 +13,7 @@ import numpy as np
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.spec.coding import Coordinates
 from bayes_softmax.spec.design import Design
-from bayes_softmax.spec.priors import Flat, Laplace, Normal, Prior, PriorTable, StudentT
+from bayes_softmax.spec.priors import Flat, Jeffreys, Laplace, Normal, Prior, PriorTable, StudentT
 from bayes_softmax.spec.schema import Schema
 
 
@@ -34,7 +34,7 @@ class Block(NamedTuple):
     @property
     def sigma(self) -> Any:
         """Scales, (rows, 1) or a number for the intercept."""
-        scales = np.array([1.0 if isinstance(f, Flat) else f.scale for f in self.families])
+        scales = np.array([1.0 if isinstance(f, Flat | Jeffreys) else f.scale for f in self.families])
         return scales[:, None] if self.dims else scales[0]
 
     @property
@@ -106,6 +106,11 @@ def _free_values(block: Block, rows: FloatArray) -> dict[str, FloatArray]:
 
 def build_pymc_model(design: Design, coordinates: Coordinates, priors: PriorTable, schema: Schema) -> Any:
     """The model as a ``pm.Model``; PyMC is imported here and nowhere before."""
+    if priors.is_jeffreys:
+        raise ValueError(
+            "prior=Jeffreys() has no pm.Model: its density depends on the features through a determinant, and it is "
+            "for map(); for a model to sample from use prior=None (autoscaled) or Normal"
+        )
     import pymc as pm
     import pytensor.tensor as pt
 
