@@ -3,17 +3,19 @@
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bayes_softmax.core.errors import ImproperPosteriorError, NotConvergedWarning
 from bayes_softmax.core.records import FloatArray, Mode, Penalty
-from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.results.estimate import PointEstimate
 from bayes_softmax.results.labels import label_coefficients
 from bayes_softmax.results.training import training_data
+from bayes_softmax.solvers import SolverOptions as SolverOptions
+from bayes_softmax.solvers import check_counts as check_counts
+from bayes_softmax.solvers import solve as solve
 from bayes_softmax.spec.coding import Coordinates, build_coordinates
 from bayes_softmax.spec.collapse import Collapsed
 from bayes_softmax.spec.design import Design, Label
@@ -24,8 +26,6 @@ from bayes_softmax.spec.schema import Schema
 if TYPE_CHECKING:
     from bayes_softmax.density.jeffreys import JeffreysPosterior
     from bayes_softmax.density.posterior import SoftmaxPosterior
-
-SOLVERS = ("newton", "newton-cg", "lbfgs", "gradient-descent")
 
 
 class Specification(NamedTuple):
@@ -40,14 +40,6 @@ class Specification(NamedTuple):
     def distinct(self) -> Design:
         """The data that is fitted: collapsed where that helps."""
         return self.design if self.collapsed is None else self.collapsed.design
-
-
-class SolverOptions(NamedTuple):
-    """How to optimise; None takes the solver's default."""
-
-    solver: str = "newton"
-    max_iterations: int | None = None
-    learning_rate: float | None = None
 
 
 def coordinates_of(spec: Specification) -> Coordinates:
@@ -180,6 +172,29 @@ def refuse_improper(spec: Specification, mode: Mode) -> None:
     )
 
 
+def refuse_jeffreys(spec: Specification) -> None:
+    """Raise if the prior is one that is for estimates only."""
+    if spec.priors.is_jeffreys:
+        raise ValueError(
+            "prior=Jeffreys() is for map(): it reduces the bias of an estimate, and says nothing about plausible "
+            "coefficients; for a posterior use prior=None (autoscaled) or a proper prior such as Normal"
+        )
+
+
+def refuse_kink(spec: Specification, problem: Problem, mode: Mode) -> None:
+    """Raise where the mode has weights that a Laplace prior holds at exactly zero."""
+    held = held_at_kink(problem.density.penalty, mode.theta)
+    if not held.any():
+        return
+    rows = held[problem.coordinates.n_free_intercept :].reshape(-1, problem.coordinates.n_features)
+    names = [repr(spec.schema.feature_names[j]) for j in np.flatnonzero(rows.any(axis=0))]
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    raise ValueError(
+        f"laplace(): the mode is at the kink of the Laplace prior, with weights of {', '.join(names[:5])}{more} "
+        "exactly zero, and there no normal distribution is near the posterior; run model.sample() instead"
+    )
+
+
 def notes_of(spec: Specification) -> tuple[str, ...]:
     """What a reader of a result should know about the data."""
     notes = []
@@ -199,47 +214,6 @@ def notes_of(spec: Specification) -> tuple[str, ...]:
 def named(labels: Sequence[Label]) -> str:
     """``class 'a'`` or ``classes 'a', 'b'``."""
     return f"class{'es' if len(labels) > 1 else ''} {', '.join(map(repr, labels))}"
-
-
-def solve(density: "SoftmaxPosterior | JeffreysPosterior", options: SolverOptions) -> Mode:
-    """Run a solver by name, with BLAS on one thread so that results repeat to the last bit."""
-    from bayes_softmax.density.jeffreys import JeffreysPosterior
-    from bayes_softmax.density.posterior import SoftmaxPosterior
-    from bayes_softmax.inference import first_order, newton
-    from bayes_softmax.inference.proximal import proximal_newton
-    from bayes_softmax.inference.scoring import scoring
-
-    solvers: dict[str, Any] = {
-        "newton": newton.newton,
-        "newton-cg": newton.newton_cg,
-        "lbfgs": first_order.lbfgs,
-        "gradient-descent": first_order.gradient_descent,
-    }
-    solver, max_iterations, learning_rate = options
-    if solver not in solvers:
-        raise ValueError(f"solver={solver!r} is not known; use one of {', '.join(map(repr, SOLVERS))}")
-    if isinstance(density, SoftmaxPosterior) and density.penalty is not None:
-        if solver != "newton":
-            raise ValueError(
-                f"solver={solver!r} needs a smooth density, and Laplace priors have a kink at zero; use "
-                "solver='newton', which is a proximal Newton method there"
-            )
-        solvers["newton"] = lambda _, start, **given: proximal_newton(
-            density.smooth_part, density.penalty, start, **given
-        )
-    if isinstance(density, JeffreysPosterior):
-        solvers["newton"] = scoring
-    given: dict[str, Any] = {}
-    if max_iterations is not None:
-        check_counts(max_iterations=max_iterations)
-        given["max_iterations"] = max_iterations
-    if learning_rate is not None:
-        if solver != "gradient-descent":
-            raise ValueError(f"learning_rate is for solver='gradient-descent', not {solver!r}")
-        given["learning_rate"] = learning_rate
-    with blas_on_one_thread():
-        mode: Mode = solvers[solver](density, np.zeros(density.dimension), **given)
-    return mode
 
 
 def _raw_covariance(spec: Specification, mode: Mode) -> FloatArray:
@@ -278,17 +252,6 @@ def _kink_notes(penalty: Penalty | None, theta: FloatArray) -> tuple[str, ...]:
         f"{held.sum()} of {penalty.groups.size} free weights with a Laplace prior are exactly zero: their standard "
         "errors are NaN, and those of the others hold them at zero; sample() knows more",
     )
-
-
-def check_counts(**counts: int | None) -> None:
-    """Raise unless every argument is None or a whole number of at least one."""
-    for name, value in counts.items():
-        if value is None:
-            continue
-        if isinstance(value, bool) or not isinstance(value, int | np.integer):
-            raise TypeError(f"{name}={value!r} must be a whole number")
-        if value < 1:
-            raise ValueError(f"{name}={value!r} must be at least 1")
 
 
 def integer_seed(random_seed: int | np.random.Generator | None) -> int:

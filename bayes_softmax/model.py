@@ -317,13 +317,9 @@ class SoftmaxRegression:
         ``prior=Normal(s), intercept_prior=Flat()`` is L2-penalised cross-entropy: scikit-learn's ``C = s**2``
         (for two classes under zero-sum or full coding, ``C = 2 * s**2``).  Parameters as in :meth:`mle`.
 
-        ``prior=Laplace(b)`` is the lasso under full coding (scikit-learn's ``l1_ratio=1, C=b``) and the group lasso
-        over each feature's weights under zero-sum coding, with exact zeros.  ``"newton"`` is then a proximal Newton
-        method, the only solver for it; its certificate is the KKT residual (``gradient_norm``).  Standard errors of
-        zeros are NaN, and those of the other coefficients hold the zeros.
-
-        ``prior=Jeffreys()`` is Firth's penalised likelihood: less bias, finite also on separated data, standard errors
-        from the Fisher information at the estimate.
+        ``Laplace(b)`` is the lasso under full coding (scikit-learn's ``l1_ratio=1, C=b``), the group lasso under
+        zero-sum coding: exact zeros, whose standard errors are NaN, by proximal Newton (the only solver for it).
+        ``Jeffreys()`` is Firth's penalised likelihood, finite also on separated data.
         """
         options = fitting.SolverOptions(solver, max_iterations, learning_rate)
         return fitting.point_estimate(self.specification, "map", options)
@@ -362,9 +358,6 @@ class SoftmaxRegression:
 
         Notes
         -----
-        With Laplace priors the density has kinks; the whitening is found from a smooth surrogate, the draws are of the
-        density itself.
-
         Above 1500 free coefficients the whitening is a Kronecker approximation of the Hessian, one block for each
         class contrast, and no matrix of all coefficients is formed.  With more features than rows and Normal priors
         the sampler works in the row space of the features, and the rest, which the data do not touch, is drawn from
@@ -414,10 +407,8 @@ class SoftmaxRegression:
 
         Raises
         ------
-        ImproperPosteriorError
-            As :meth:`sample`.
         ValueError
-            If a Laplace prior holds weights of the mode at exactly zero: no normal distribution is near such a kink.
+            As :meth:`sample`; and where a Laplace prior holds weights of the mode at zero, a kink.
         """
         fitting.check_counts(draws=draws)
         if draws < 100:

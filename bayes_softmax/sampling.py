@@ -12,17 +12,18 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from bayes_softmax.core.errors import NotReliableWarning
-from bayes_softmax.core.records import RELIABLE_PARETO_K, Draws, FloatArray, Mode, Whitening
+from bayes_softmax.core.records import RELIABLE_PARETO_K, Draws, FloatArray, Whitening
 from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.fitting import (
     Problem,
     SolverOptions,
     Specification,
     coordinates_of,
-    held_at_kink,
     notes_of,
     problem_of,
     refuse_improper,
+    refuse_jeffreys,
+    refuse_kink,
     solve,
 )
 from bayes_softmax.results.forecast import Forecast
@@ -85,29 +86,6 @@ def prepare(spec: Specification, *, rounded: bool = True) -> Prepared:
     with blas_on_one_thread():
         whitening = laplace_whitening(density, mode)
     return Prepared(problem, whitening, {"compile": seconds, "mode": time.perf_counter() - start})
-
-
-def refuse_jeffreys(spec: Specification) -> None:
-    """Raise if the prior is one that is for estimates only."""
-    if spec.priors.is_jeffreys:
-        raise ValueError(
-            "prior=Jeffreys() is for map(): it reduces the bias of an estimate, and says nothing about plausible "
-            "coefficients; for a posterior use prior=None (autoscaled) or a proper prior such as Normal"
-        )
-
-
-def refuse_kink(spec: Specification, problem: Problem, mode: Mode) -> None:
-    """Raise where the mode has weights that a Laplace prior holds at exactly zero."""
-    held = held_at_kink(problem.density.penalty, mode.theta)
-    if not held.any():
-        return
-    rows = held[problem.coordinates.n_free_intercept :].reshape(-1, problem.coordinates.n_features)
-    names = [repr(spec.schema.feature_names[j]) for j in np.flatnonzero(rows.any(axis=0))]
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    raise ValueError(
-        f"laplace(): the mode is at the kink of the Laplace prior, with weights of {', '.join(names[:5])}{more} "
-        "exactly zero, and there no normal distribution is near the posterior; run model.sample() instead"
-    )
 
 
 def load(spec: Specification) -> tuple[Problem, float]:

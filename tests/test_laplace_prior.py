@@ -12,6 +12,7 @@ from scipy import stats
 from sklearn.datasets import load_iris, load_wine
 
 import bayes_softmax as bs
+from tests import oracle
 from tests.conftest import simulate
 
 NODES, NODE_WEIGHTS = np.polynomial.legendre.leggauss(200)
@@ -150,6 +151,16 @@ def test_zeros_and_their_errors_survive_saving(tmp_path: Path) -> None:
     assert ((loaded.weights == 0).values == np.isnan(loaded.std_error["weights"].values)).all()
     assert loaded.notes == found.notes
     assert (loaded.weights == 0).any()
+
+
+@pytest.mark.parametrize("coding", ["zero-sum", "reference", "full"])
+def test_log_prior_of_the_draws_is_the_density(coding: str) -> None:
+    X, y = simulate(40, 2, 3)
+    model = bs.SoftmaxRegression(X + 1, y, prior=bs.Laplace(0.4), coding=coding, intercept_prior=bs.Normal(2.0))
+    post = model.sample(draws=20, chains=1, random_seed=0, progressbar=False)
+    stored = post.idata["sample_stats"]["log_prior"].values[0]
+    b, W = (a for a in post.coefficients[:2])
+    assert_allclose(stored, [oracle.log_prior(model, *draw) for draw in zip(b, W, strict=True)], rtol=1e-10)
 
 
 @pytest.mark.parametrize("solver", ["newton-cg", "lbfgs", "gradient-descent"])
