@@ -335,8 +335,9 @@ def log_prior_gradient(data, theta, gradient):  # type: ignore[no-untyped-def]
             value -= 0.5 * inverse * squares
         elif family == T_SPHERICAL:
             value -= 0.5 * (df + k) * math.log1p(squares * inverse / df)
-        radius = math.sqrt(squares * inverse + df * df)
+        radius = 0.0
         if family == LAPLACE_SPHERICAL:
+            radius = math.sqrt(squares * inverse + df * df)
             value -= radius
         for c in range(k):
             slope = inverse * g[c]

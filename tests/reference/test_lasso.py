@@ -53,6 +53,18 @@ def test_full_coding_is_scikit_learns_lasso(wine, b: float) -> None:
     assert (found.weights.values == 0).sum() > 0
 
 
+@pytest.mark.parametrize(("coding", "factor"), [("reference", 1.0), ("full", 1.0), ("zero-sum", np.sqrt(2))])
+def test_two_classes_are_the_binary_lasso(coding: str, factor: float) -> None:
+    """scikit-learn penalises the one difference of the two columns: ``|g| = |w| / sqrt(2)`` under zero-sum coding."""
+    X, y = simulate(80, 4, 2)
+    found = bs.SoftmaxRegression(X, y, prior=bs.Laplace(0.06), intercept_prior=bs.Flat(), coding=coding).map()
+    peer = LogisticRegression(l1_ratio=1, C=0.06 * factor, solver="saga", tol=1e-12, max_iter=100_000).fit(X, y)
+    difference = found.weights.values[:, 1] - found.weights.values[:, 0]
+    assert_allclose(difference, peer.coef_[0], atol=1e-6)
+    assert ((difference == 0) == (peer.coef_[0] == 0)).all()
+    assert (difference == 0).any()
+
+
 def fista(X: np.ndarray, y: np.ndarray, b: float, steps: int = 30_000) -> tuple[np.ndarray, np.ndarray]:
     """Group lasso by accelerated proximal gradients (Beck and Teboulle, 2009) on zero-sum weights, intercept free."""
     Y = np.eye(y.max() + 1)[y]
