@@ -23,6 +23,7 @@ from bayes_softmax.spec.priors import Prior, PriorArgument, resolve_priors
 from bayes_softmax.spec.schema import Schema
 
 if TYPE_CHECKING:
+    from bayes_softmax.density.jeffreys import JeffreysPosterior
     from bayes_softmax.density.posterior import SoftmaxPosterior
 
 ENGINES = ("auto", "nuts", "independence", "pymc")
@@ -43,8 +44,9 @@ class SoftmaxRegression:
     feature_names
         p names; default: the frame's columns, or ``x0, x1, ...``.
     prior
-        Prior of the weights, on the scale of the features as given: ``Normal``, ``StudentT``, ``Flat``, or a
-        mapping from feature to one of these.  Default: autoscaled Normal priors, see :meth:`describe_prior`.
+        Prior of the weights, on the scale of the features as given: ``Normal``, ``StudentT``, ``Laplace``, ``Flat``,
+        or a mapping from feature to one of these; or ``Jeffreys`` for all coefficients together.  Default: autoscaled
+        Normal priors, see :meth:`describe_prior`.
     intercept_prior
         Prior of the intercept at x = 0; default ``Normal(1.5)`` at the feature means.
     coding
@@ -202,9 +204,9 @@ class SoftmaxRegression:
         return fitting.coordinates_of(self.specification)
 
     @cached_property
-    def log_density(self) -> "SoftmaxPosterior":
+    def log_density(self) -> "SoftmaxPosterior | JeffreysPosterior":
         """The compiled log posterior as a ``LogDensity``: for algorithms of your own."""
-        return fitting.density_of(self.specification)
+        return fitting.objective_of(self.specification, fitting.density_of(self.specification))
 
     def describe_prior(self) -> pd.DataFrame:
         """One row per coefficient row: family, scale, where it is measured, and whether it was autoscaled.
@@ -222,6 +224,8 @@ class SoftmaxRegression:
             self.feature_names, self.priors.weights, self.priors.autoscaled, sds, strict=True
         ):
             rows.append((name, str(family), "per unit of the feature", auto, getattr(family, "scale", np.inf) * sd))
+        if self.priors.is_jeffreys:
+            rows = [(name, "Jeffreys()", "all coefficients together", False, np.nan) for name, *_ in rows]
         table = pd.DataFrame(rows, columns=["feature", "prior", "measured", "autoscaled", "logit_sd"])
         return table.set_index("feature")
 
@@ -312,6 +316,10 @@ class SoftmaxRegression:
 
         ``prior=Normal(s), intercept_prior=Flat()`` is L2-penalised cross-entropy: scikit-learn's ``C = s**2``
         (for two classes under zero-sum or full coding, ``C = 2 * s**2``).  Parameters as in :meth:`mle`.
+
+        ``Laplace(b)`` is the lasso under full coding (scikit-learn's ``l1_ratio=1, C=b``), the group lasso under
+        zero-sum coding: exact zeros, whose standard errors are NaN, by proximal Newton (the only solver for it).
+        ``Jeffreys()`` is Firth's penalised likelihood, finite also on separated data.
         """
         options = fitting.SolverOptions(solver, max_iterations, learning_rate)
         return fitting.point_estimate(self.specification, "map", options)
@@ -399,8 +407,8 @@ class SoftmaxRegression:
 
         Raises
         ------
-        ImproperPosteriorError
-            As :meth:`sample`.
+        ValueError
+            As :meth:`sample`; and where a Laplace prior holds weights of the mode at zero, a kink.
         """
         fitting.check_counts(draws=draws)
         if draws < 100:

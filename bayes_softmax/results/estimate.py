@@ -44,7 +44,8 @@ class PointEstimate:
     converged, status
         Whether the certificate holds, and what it says in words.
     gradient_norm
-        Largest absolute gradient entry per unit of data, on standardised features (no unit).
+        Largest absolute gradient entry per unit of data, on standardised features (no unit); with Laplace priors the
+        KKT residual, the largest distance of the gradient from what the kinks can balance.
     newton_decrement
         ``sqrt(g' H^-1 g)``; half its square estimates what is missing in the log density.
     n_iterations

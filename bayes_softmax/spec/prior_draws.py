@@ -7,7 +7,7 @@ import numpy as np
 
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.spec.coding import Coordinates
-from bayes_softmax.spec.priors import Normal, Prior, PriorTable, StudentT
+from bayes_softmax.spec.priors import Laplace, Normal, Prior, PriorTable, StudentT
 
 
 def prior_draws(
@@ -83,7 +83,17 @@ def _student(family: StudentT, shape: tuple[int, int], rng: np.random.Generator,
     return drawn
 
 
+def _laplace(family: Laplace, shape: tuple[int, int], rng: np.random.Generator, spherical: bool) -> FloatArray:
+    """Laplace numbers; if spherical a uniform direction times a Gamma(k) radius."""
+    if not spherical:
+        return rng.laplace(scale=family.scale, size=shape)
+    direction = rng.standard_normal(shape)
+    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+    return direction * rng.gamma(shape[1], family.scale, size=(shape[0], 1))
+
+
 DRAWS: dict[type, Callable[[Any, tuple[int, int], np.random.Generator, bool], FloatArray]] = {
     Normal: _normal,
     StudentT: _student,
+    Laplace: _laplace,
 }
