@@ -184,8 +184,11 @@ class PointEstimate:
 
     @property
     def delta_covariance(self) -> FloatArray:
-        """Covariance (q, K, q, K) that the uncertainty of every answer comes from."""
-        return self.raw_covariance
+        """Covariance (q, K, q, K) that the uncertainty of every answer comes from.
+
+        Weights that a Laplace prior holds at exactly zero have no standard error; here they count as known.
+        """
+        return np.nan_to_num(self.raw_covariance) if self.converged else self.raw_covariance
 
     def save(self, path: Any, *, data: bool = True) -> None:
         """Write the estimate to one ``.nc`` file or ``.zarr`` folder; :func:`bayes_softmax.load` reads it back.
