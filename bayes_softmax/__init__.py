@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from bayes_softmax.results.posterior import Posterior as Posterior
     from bayes_softmax.results.storage import load as load
     from bayes_softmax.spec.priors import Flat as Flat
+    from bayes_softmax.spec.priors import Jeffreys as Jeffreys
+    from bayes_softmax.spec.priors import Laplace as Laplace
     from bayes_softmax.spec.priors import Normal as Normal
     from bayes_softmax.spec.priors import StudentT as StudentT
 
@@ -44,6 +46,8 @@ _HOME = {
     "PointEstimate": "results.estimate",
     "Posterior": "results.posterior",
     "Flat": "spec.priors",
+    "Jeffreys": "spec.priors",
+    "Laplace": "spec.priors",
     "Normal": "spec.priors",
     "StudentT": "spec.priors",
     "compare": "results.compare",

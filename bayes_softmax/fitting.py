@@ -3,16 +3,19 @@
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bayes_softmax.core.errors import ImproperPosteriorError, NotConvergedWarning
-from bayes_softmax.core.records import FloatArray, Mode
-from bayes_softmax.core.threads import blas_on_one_thread
+from bayes_softmax.core.records import FloatArray, Mode, Penalty
 from bayes_softmax.results.estimate import PointEstimate
 from bayes_softmax.results.labels import label_coefficients
 from bayes_softmax.results.training import training_data
+from bayes_softmax.solvers import SolverOptions as SolverOptions
+from bayes_softmax.solvers import check_counts as check_counts
+from bayes_softmax.solvers import solve as solve
 from bayes_softmax.spec.coding import Coordinates, build_coordinates
 from bayes_softmax.spec.collapse import Collapsed
 from bayes_softmax.spec.design import Design, Label
@@ -30,9 +33,8 @@ from bayes_softmax.spec.rank import near_collinearity
 from bayes_softmax.spec.schema import Schema
 
 if TYPE_CHECKING:
+    from bayes_softmax.density.jeffreys import JeffreysPosterior
     from bayes_softmax.density.posterior import SoftmaxPosterior
-
-SOLVERS = ("newton", "newton-cg", "lbfgs", "gradient-descent")
 
 
 class Specification(NamedTuple):
@@ -47,14 +49,6 @@ class Specification(NamedTuple):
     def distinct(self) -> Design:
         """The data that is fitted: collapsed where that helps."""
         return self.design if self.collapsed is None else self.collapsed.design
-
-
-class SolverOptions(NamedTuple):
-    """How to optimise; None takes the solver's default."""
-
-    solver: str = "newton"
-    max_iterations: int | None = None
-    learning_rate: float | None = None
 
 
 def coordinates_of(spec: Specification) -> Coordinates:
@@ -73,6 +67,13 @@ def density_of(spec: Specification) -> "SoftmaxPosterior":
     from bayes_softmax.density.posterior import build_posterior
 
     return build_posterior(spec.distinct, coordinates_of(spec), spec.priors)
+
+
+def objective_of(spec: Specification, density: "SoftmaxPosterior") -> "SoftmaxPosterior | JeffreysPosterior":
+    """What is maximised: the density, with Jeffreys' prior of all coefficients where that is the model's."""
+    from bayes_softmax.density.jeffreys import JeffreysPosterior
+
+    return JeffreysPosterior(density) if spec.priors.is_jeffreys else density
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,8 @@ def without_priors(spec: Specification) -> Specification:
 def point_estimate(spec: Specification, kind: str, options: SolverOptions) -> PointEstimate:
     """Maximise the log posterior of ``spec`` and label the result; warns where no optimum is certified."""
     problem = problem_of(spec)
-    mode = solve(problem.density, options)
+    objective = objective_of(spec, problem.density)
+    mode = solve(objective, options)
     theta = problem.lift(mode.theta[None], None)[0]
     status, found = mode.status.value, None
     if not mode.converged:
@@ -124,7 +126,7 @@ def point_estimate(spec: Specification, kind: str, options: SolverOptions) -> Po
     at = mode._replace(theta=theta)
     intercept, weights = problem.coordinates.to_raw(theta[None])
     labelled = label_coefficients(intercept[0], weights[0], spec.schema)
-    log_prior = problem.density.log_prior(mode.theta)
+    log_prior = objective.log_prior(mode.theta)
     return PointEstimate(
         kind=kind,
         intercept=labelled[0],
@@ -141,7 +143,7 @@ def point_estimate(spec: Specification, kind: str, options: SolverOptions) -> Po
         history=-(mode.history + problem.log_prior_shift) / spec.design.total_weight,
         schema=spec.schema,
         covariance_of=lambda: _raw_covariance(spec, at, found),
-        notes=notes_of(spec) + collinearity_notes(spec, found),
+        notes=notes_of(spec) + collinearity_notes(spec, found) + _kink_notes(problem.density.penalty, theta),
         training=training_data(spec.design, spec.collapsed),
         recession_of=None if found is None else lambda: recession_rays(found),
     )
@@ -149,14 +151,9 @@ def point_estimate(spec: Specification, kind: str, options: SolverOptions) -> Po
 
 def _advice(mode: Mode, kind: str, found: Examination) -> str:
     """What is wrong with an optimum that is not certified, and what to do."""
-    reasons = "; ".join(describe(found).reasons)
-    if reasons:
-        separated = (
-            "so no finite coefficients are best; summary() shows inf, -inf, or NaN where not even the sign is told"
-        )
-        collinear = "so many coefficients are equally good; summary() shows NaN for contrasts that are not determined"
-        instead = "; map() has a prior to decide" if kind == "mle" else ""
-        return f"{reasons}, {separated if len(found.cone.directions) else collinear}{instead}"
+    advice = describe(found).advice
+    if advice is not None:
+        return advice + ("; map() has a prior to decide" if kind == "mle" else "")
     if not np.isfinite(mode.value):
         return "the steps diverged: lower learning_rate"
     return "raise max_iterations, or use solver='newton'"
@@ -201,6 +198,29 @@ def refuse_improper(spec: Specification, mode: Mode) -> None:
     )
 
 
+def refuse_jeffreys(spec: Specification) -> None:
+    """Raise if the prior is one that is for estimates only."""
+    if spec.priors.is_jeffreys:
+        raise ValueError(
+            "prior=Jeffreys() is for map(): it reduces the bias of an estimate, and says nothing about plausible "
+            "coefficients; for a posterior use prior=None (autoscaled) or a proper prior such as Normal"
+        )
+
+
+def refuse_kink(spec: Specification, problem: Problem, mode: Mode) -> None:
+    """Raise where the mode has weights that a Laplace prior holds at exactly zero."""
+    held = held_at_kink(problem.density.penalty, mode.theta)
+    if not held.any():
+        return
+    rows = held[problem.coordinates.n_free_intercept :].reshape(-1, problem.coordinates.n_features)
+    names = [repr(spec.schema.feature_names[j]) for j in np.flatnonzero(rows.any(axis=0))]
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    raise ValueError(
+        f"laplace(): the mode is at the kink of the Laplace prior, with weights of {', '.join(names[:5])}{more} "
+        "exactly zero, and there no normal distribution is near the posterior; run model.sample() instead"
+    )
+
+
 def notes_of(spec: Specification) -> tuple[str, ...]:
     """What a reader of a result should know about the data."""
     notes = []
@@ -222,59 +242,47 @@ def named(labels: Sequence[Label]) -> str:
     return f"class{'es' if len(labels) > 1 else ''} {', '.join(map(repr, labels))}"
 
 
-def solve(density: "SoftmaxPosterior", options: SolverOptions) -> Mode:
-    """Run a solver by name, with BLAS on one thread so that results repeat to the last bit."""
-    from bayes_softmax.inference import first_order, newton
-
-    solvers: dict[str, Any] = {
-        "newton": newton.newton,
-        "newton-cg": newton.newton_cg,
-        "lbfgs": first_order.lbfgs,
-        "gradient-descent": first_order.gradient_descent,
-    }
-    solver, max_iterations, learning_rate = options
-    if solver not in solvers:
-        raise ValueError(f"solver={solver!r} is not known; use one of {', '.join(map(repr, SOLVERS))}")
-    given: dict[str, Any] = {}
-    if max_iterations is not None:
-        check_counts(max_iterations=max_iterations)
-        given["max_iterations"] = max_iterations
-    if learning_rate is not None:
-        if solver != "gradient-descent":
-            raise ValueError(f"learning_rate is for solver='gradient-descent', not {solver!r}")
-        given["learning_rate"] = learning_rate
-    with blas_on_one_thread():
-        mode: Mode = solvers[solver](density, np.zeros(density.dimension), **given)
-    return mode
-
-
 def _raw_covariance(spec: Specification, mode: Mode, found: Examination | None) -> FloatArray:
     """Covariance of the raw coefficients, of those that do not move where the optimum is at infinity; else NaN."""
-    from bayes_softmax.inference.laplace import DENSE_DIMENSION, covariance, laplace_approximation
+    from bayes_softmax.inference.laplace import DENSE_DIMENSION, covariance_without
     from bayes_softmax.inference.limiting import complement_covariance
 
-    coordinates = coordinates_of(spec)
-    raw_map, inverse = coordinates.raw_map, None
+    coordinates, density = coordinates_of(spec), density_of(spec)
+    raw_map, free = coordinates.raw_map, None
+    held = held_at_kink(density.penalty, mode.theta)
     if mode.converged:
-        inverse = covariance(laplace_approximation(density_of(spec), mode))
+        free = covariance_without(density, mode, held)
     elif found is not None and not found.is_determined and coordinates.dimension <= DENSE_DIMENSION:
         open_ = np.array([coordinates.from_raw(raw[0], raw[1:]) for raw in open_directions(found)])
-        inverse = complement_covariance(density_of(spec), mode, open_)
-    if inverse is None:
+        free = complement_covariance(density, mode, open_)
+    if free is None:
         return np.full((raw_map.shape[0],) * 2, np.nan)
-    result: FloatArray = raw_map @ inverse @ raw_map.T
+    result: FloatArray = raw_map @ free @ raw_map.T
+    # Of the weights that are held at zero nothing is known; the intercept's errors hold them there.
+    unknown = raw_map[:, held].any(axis=1)
+    unknown[: coordinates.n_classes] = False
+    result[unknown] = np.nan
+    result[:, unknown] = np.nan
     return result
 
 
-def check_counts(**counts: int | None) -> None:
-    """Raise unless every argument is None or a whole number of at least one."""
-    for name, value in counts.items():
-        if value is None:
-            continue
-        if isinstance(value, bool) or not isinstance(value, int | np.integer):
-            raise TypeError(f"{name}={value!r} must be a whole number")
-        if value < 1:
-            raise ValueError(f"{name}={value!r} must be at least 1")
+def held_at_kink(penalty: Penalty | None, theta: FloatArray) -> NDArray[np.bool_]:
+    """Which free coordinates (d,) are exactly zero because of a Laplace prior."""
+    held = np.zeros(len(theta), dtype=bool)
+    if penalty is not None:
+        held[penalty.groups[penalty.norms(theta) == 0]] = True
+    return held
+
+
+def _kink_notes(penalty: Penalty | None, theta: FloatArray) -> tuple[str, ...]:
+    """What zeros mean for the standard errors."""
+    held = held_at_kink(penalty, theta)
+    if penalty is None or not held.any():
+        return ()
+    return (
+        f"{held.sum()} of {penalty.groups.size} free weights with a Laplace prior are exactly zero: their standard "
+        "errors are NaN, and those of the others hold them at zero; sample() knows more",
+    )
 
 
 def integer_seed(random_seed: int | np.random.Generator | None) -> int:

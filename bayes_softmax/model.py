@@ -26,6 +26,7 @@ from bayes_softmax.spec.schema import Schema
 from bayes_softmax.spec.separation import Separation
 
 if TYPE_CHECKING:
+    from bayes_softmax.density.jeffreys import JeffreysPosterior
     from bayes_softmax.density.posterior import SoftmaxPosterior
 
 ENGINES = ("auto", "nuts", "independence", "pymc")
@@ -46,8 +47,9 @@ class SoftmaxRegression:
     feature_names
         p names; default: the frame's columns, or ``x0, x1, ...``.
     prior
-        Prior of the weights, on the scale of the features as given: ``Normal``, ``StudentT``, ``Flat``, or a
-        mapping from feature to one of these.  Default: autoscaled Normal priors, see :meth:`describe_prior`.
+        Prior of the weights, on the scale of the features as given: ``Normal``, ``StudentT``, ``Laplace``, ``Flat``,
+        or a mapping from feature to one of these; or ``Jeffreys`` for all coefficients together.  Default: autoscaled
+        Normal priors, see :meth:`describe_prior`.
     intercept_prior
         Prior of the intercept at x = 0; default ``Normal(1.5)`` at the feature means.
     coding
@@ -158,7 +160,9 @@ class SoftmaxRegression:
             feature_names=self.design.feature_names,
             has_intercept=self.design.has_intercept,
         )
-        self.schema = replace(self.schema, prior_sd=prior_sds(self.priors, self.design.standardisation.centre))
+        self.schema = replace(
+            self.schema, prior_sd=prior_sds(self.priors, self.design.standardisation.centre, len(self.classes))
+        )
 
     def _warn_unused(self, classes: Sequence[Label] | None) -> None:
         """Levels of a categorical that never occur become classes; say so unless the user declared them."""
@@ -206,22 +210,15 @@ class SoftmaxRegression:
         return fitting.coordinates_of(self.specification)
 
     @cached_property
-    def log_density(self) -> "SoftmaxPosterior":
+    def log_density(self) -> "SoftmaxPosterior | JeffreysPosterior":
         """The compiled log posterior as a ``LogDensity``: for algorithms of your own."""
-        return fitting.density_of(self.specification)
+        return fitting.objective_of(self.specification, fitting.density_of(self.specification))
 
     def describe_prior(self) -> pd.DataFrame:
         """One row per coefficient row: prior, where it is measured, what its scale was made from.
 
-        ``logit_sd`` says how much one standard deviation of the feature moves a logit a priori; ``attrs`` has the sd of
-        a logit over the data, ``total_logit_sd``, and the default in words, ``formula``.  See also ``plots.prior``.
-
-        Examples
-        --------
-        >>> import bayes_softmax as bs
-        >>> table = bs.SoftmaxRegression([[0.0], [1.0], [2.0]], ["a", "b", "a"]).describe_prior()
-        >>> table.loc["x0", "scale_from"], table.attrs["total_logit_sd"]
-        ('2 / (sqrt(1) * 0.8165)', 2.5)
+        ``logit_sd``: how much one sd of the feature moves a logit a priori; ``attrs``: the sd of a logit over the data,
+        ``total_logit_sd``, and the default in words, ``formula``.  See also ``plots.prior``.
         """
         return prior_table(self.priors, self.design)
 
@@ -308,8 +305,7 @@ class SoftmaxRegression:
         -------
         PointEstimate
             With the certificate of the optimum.  Where none exists (separated classes, collinear features, an
-            empty class) a ``NotConvergedWarning`` says why, and ``summary()`` shows which contrasts are infinite or
-            not determined; those that are finite keep their estimates and standard errors.
+            empty class) a ``NotConvergedWarning`` says why; ``summary()`` then tells what is infinite from the rest.
         """
         options = fitting.SolverOptions(solver, max_iterations, learning_rate)
         return fitting.point_estimate(fitting.without_priors(self.specification), "mle", options)
@@ -321,6 +317,10 @@ class SoftmaxRegression:
 
         ``prior=Normal(s), intercept_prior=Flat()`` is L2-penalised cross-entropy: scikit-learn's ``C = s**2``
         (for two classes under zero-sum or full coding, ``C = 2 * s**2``).  Parameters as in :meth:`mle`.
+
+        ``Laplace(b)`` is the lasso under full coding (scikit-learn's ``l1_ratio=1, C=b``), the group lasso under
+        zero-sum coding: exact zeros, whose standard errors are NaN, by proximal Newton (the only solver for it).
+        ``Jeffreys()`` is Firth's penalised likelihood, finite also on separated data.
         """
         options = fitting.SolverOptions(solver, max_iterations, learning_rate)
         return fitting.point_estimate(self.specification, "map", options)
@@ -408,8 +408,8 @@ class SoftmaxRegression:
 
         Raises
         ------
-        ImproperPosteriorError
-            As :meth:`sample`.
+        ValueError
+            As :meth:`sample`; and where a Laplace prior holds weights of the mode at zero, a kink.
         """
         fitting.check_counts(draws=draws)
         if draws < 100:

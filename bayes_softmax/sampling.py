@@ -22,6 +22,8 @@ from bayes_softmax.fitting import (
     notes_of,
     problem_of,
     refuse_improper,
+    refuse_jeffreys,
+    refuse_kink,
     solve,
 )
 from bayes_softmax.results.forecast import Forecast
@@ -67,21 +69,28 @@ class Prepared(NamedTuple):
     timings: dict[str, float]
 
 
-def prepare(spec: Specification) -> Prepared:
-    """Find the mode and the normal approximation there; refuses improper posteriors."""
+def prepare(spec: Specification, *, rounded: bool = True) -> Prepared:
+    """Find the mode and the normal approximation there; refuses improper posteriors.
+
+    Kinks of the density are rounded off for that if ``rounded``, else a mode at one is refused.
+    """
     from bayes_softmax.inference.laplace import laplace_whitening
 
     problem, seconds = load(spec)
     start = time.perf_counter()
-    mode = solve(problem.density, SolverOptions())
+    density = problem.density.surrogate if rounded else problem.density
+    mode = solve(density, SolverOptions())
     refuse_improper(spec, mode)
+    if not rounded:
+        refuse_kink(spec, problem, mode)
     with blas_on_one_thread():
-        whitening = laplace_whitening(problem.density, mode)
+        whitening = laplace_whitening(density, mode)
     return Prepared(problem, whitening, {"compile": seconds, "mode": time.perf_counter() - start})
 
 
 def load(spec: Specification) -> tuple[Problem, float]:
     """The density, compiled or loaded from disk, and the seconds that took."""
+    refuse_jeffreys(spec)
     start = time.perf_counter()
     problem = problem_of(spec)
     problem.density.value_gradient(np.zeros(problem.density.dimension))
@@ -206,7 +215,7 @@ def sample_laplace(spec: Specification, draws: int, seed: int, progressbar: bool
     """Equal-weight draws from the Laplace approximation, corrected and judged by importance weights."""
     from bayes_softmax.inference.importance import importance_sample, propose
 
-    problem, whitening, timings = prepare(spec)
+    problem, whitening, timings = prepare(spec, rounded=False)
     start = time.perf_counter()
     rng = np.random.default_rng(seed)
     with progress_bar(progressbar) as progress:
@@ -253,8 +262,9 @@ def sample_pymc(spec: Specification, settings: SamplerSettings) -> Posterior:
     """``pm.sample`` on a new copy of the PyMC model, labelled like every other posterior."""
     import pymc as pm
 
+    refuse_jeffreys(spec)
     if not spec.priors.is_proper:
-        refuse_improper(spec, solve(problem_of(spec).density, SolverOptions()))
+        refuse_improper(spec, solve(problem_of(spec).density.surrogate, SolverOptions()))
     options = {k: v for k, v in settings._asdict().items() if v is not None and k not in ("seed", "tune")}
     tune = 1000 if settings.tune is None else settings.tune
     start = time.perf_counter()

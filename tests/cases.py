@@ -9,8 +9,10 @@ PRIORS = {
     "default": None,
     "normal": bs.Normal(0.7),
     "student": bs.StudentT(4, 0.8),
+    "laplace": bs.Laplace(0.6),
     "flat": bs.Flat(),
     "mixed": {"x0": bs.Normal(0.3), "x1": bs.StudentT(3, 2.0)},
+    "mixed laplace": {"x0": bs.Laplace(0.5), "x1": bs.Laplace(2.0), "x2": bs.Normal(1.0)},
     "two student": {"x0": bs.StudentT(3, 0.5), "x1": bs.StudentT(7, 2.0), "x2": bs.Flat()},
 }
 INTERCEPTS = {"default": None, "normal": bs.Normal(2.0), "student": bs.StudentT(5, 3.0), "flat": bs.Flat()}
@@ -56,7 +58,7 @@ def all_cases() -> list[tuple[str, str, str, str]]:
         (p, i, c, f)
         for f in FORMS[1:]
         for c in CODINGS
-        for p, i in (("default", "default"), ("mixed", "normal"), ("normal", "flat"))
+        for p, i in (("default", "default"), ("mixed", "normal"), ("normal", "flat"), ("laplace", "normal"))
         if not (f == "intercept only" and p != "default") and not (f == "no intercept" and i == "flat")
     ]
     flat_and_full = {"flat", "two student"}

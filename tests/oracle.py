@@ -6,10 +6,10 @@ It follows the coordinate table of the documentation directly: priors are densit
 
 import numpy as np
 from scipy import stats
-from scipy.special import logsumexp
+from scipy.special import gammaln, logsumexp
 
 from bayes_softmax.model import SoftmaxRegression
-from bayes_softmax.spec.priors import Flat, Normal, Prior
+from bayes_softmax.spec.priors import Flat, Laplace, Normal, Prior
 
 
 def log_posterior(model: SoftmaxRegression, intercept: np.ndarray, weights: np.ndarray) -> float:
@@ -54,6 +54,12 @@ def _row(family: Prior, g: np.ndarray, *, spherical: bool) -> float:
         return 0.0
     if isinstance(family, Normal):
         return float(stats.norm.logpdf(g, scale=family.scale).sum())
+    if isinstance(family, Laplace):
+        if not spherical:
+            return float((-np.abs(g) / family.scale - np.log(2 * family.scale)).sum())
+        k = len(g)
+        log_surface = np.log(2 * np.pi ** (k / 2)) - gammaln(k / 2)
+        return float(-np.linalg.norm(g) / family.scale - log_surface - k * np.log(family.scale) - gammaln(k))
     if spherical:
         return float(stats.multivariate_t.logpdf(g, shape=family.scale**2 * np.eye(len(g)), df=family.df))
     return float(stats.t.logpdf(g, df=family.df, scale=family.scale).sum())

@@ -26,6 +26,26 @@ class Status(Enum):
     SINGULAR = "not certified: the Hessian is singular"
 
 
+class Penalty(NamedTuple):
+    r"""The part of minus a log density that has kinks: :math:`\sum_g s_g |\theta_g|`.
+
+    ``groups`` (n, size) are coordinates of the free vector, no coordinate in two groups, and ``strengths`` (n,) the
+    :math:`s_g > 0`.  The norms are Euclidean; groups of one coordinate are the lasso.
+    """
+
+    groups: IntArray
+    strengths: FloatArray
+
+    def value(self, theta: FloatArray) -> float:
+        """The penalty at ``theta`` (d,)."""
+        return float(self.strengths @ self.norms(theta))
+
+    def norms(self, theta: FloatArray) -> FloatArray:
+        """Norm (n,) of each group; exactly zero at its kink."""
+        lengths: FloatArray = np.linalg.norm(theta[self.groups], axis=1)
+        return lengths
+
+
 class Mode(NamedTuple):
     """Where an optimiser stopped, with the certificate that tells how good that point is.
 

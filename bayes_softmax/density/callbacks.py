@@ -22,7 +22,7 @@ from bayes_softmax.density.kernel import (
 )
 from bayes_softmax.density.simd import pointer
 
-COMPILED_WITH = "b694943a2844"  # as in kernel.py
+COMPILED_WITH = "a8a13e05b52a"  # as in kernel.py
 _FAST = {"contract", "nsz", "arcp"}
 _options: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": _FAST}
 

@@ -22,7 +22,7 @@ from bayes_softmax.density.kernel import (
     workspace,
 )
 
-COMPILED_WITH = "b694943a2844"  # as in kernel.py
+COMPILED_WITH = "a8a13e05b52a"  # as in kernel.py
 _options = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": {"contract", "nsz", "arcp"}}
 
 

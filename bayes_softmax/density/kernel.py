@@ -41,6 +41,7 @@ from bayes_softmax.density.simd import FEATURES, MAX_CLASSES, WIDTH, exp_row, lo
 # Numba's disk cache sees changes in this file only; what is compiled into it is named by a digest that a test checks.
 COMPILED_WITH = "7045d6aff9ad"
 FLAT, NORMAL, T_SPHERICAL, T_ELEMENTWISE = 0, 1, 2, 3
+LAPLACE_SPHERICAL, LAPLACE_ELEMENTWISE = 4, 5  # their ``df`` is a smoothing: |g|/b is sqrt(|g|^2/b^2 + df^2)
 STACK = 65536  # coefficients of the points evaluated in one pass over the data: they stay in the second-level cache
 LANES = 8  # products of exponential sums kept side by side, so that one logarithm serves B / 8 rows
 
@@ -334,6 +335,10 @@ def log_prior_gradient(data, theta, gradient):  # type: ignore[no-untyped-def]
             value -= 0.5 * inverse * squares
         elif family == T_SPHERICAL:
             value -= 0.5 * (df + k) * math.log1p(squares * inverse / df)
+        radius = 0.0
+        if family == LAPLACE_SPHERICAL:
+            radius = math.sqrt(squares * inverse + df * df)
+            value -= radius
         for c in range(k):
             slope = inverse * g[c]
             if family == T_SPHERICAL:
@@ -341,6 +346,11 @@ def log_prior_gradient(data, theta, gradient):  # type: ignore[no-untyped-def]
             elif family == T_ELEMENTWISE:
                 value -= 0.5 * (df + 1) * math.log1p(g[c] * g[c] * inverse / df)
                 slope *= (df + 1) / (df + g[c] * g[c] * inverse)
+            elif family >= LAPLACE_SPHERICAL:
+                if family == LAPLACE_ELEMENTWISE:
+                    radius = math.sqrt(g[c] * g[c] * inverse + df * df)
+                    value -= radius
+                slope = slope / radius if radius > 0.0 else 0.0
             if is_intercept:
                 gradient[c] -= slope
                 for i in range(p):

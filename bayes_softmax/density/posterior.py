@@ -2,17 +2,26 @@
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 from scipy.linalg import eigh
 
-from bayes_softmax.core.records import BlockMetric, FloatArray, NativeDensity, Whitening
+from bayes_softmax.core.records import BlockMetric, FloatArray, NativeDensity, Penalty, Whitening
 from bayes_softmax.core.threads import in_parallel, ranges
 from bayes_softmax.density import callbacks, curvature, kernel
 from bayes_softmax.density.packing import aligned, pack_counts, pack_features, pack_rows
-from bayes_softmax.density.prior import PriorCurvature, PriorRows, log_prior_constant, prior_rows
+from bayes_softmax.density.prior import (
+    PriorCurvature,
+    PriorRows,
+    has_kink,
+    log_prior_constant,
+    penalty_of,
+    prior_rows,
+    smoothing,
+)
 from bayes_softmax.spec.coding import Coordinates
 from bayes_softmax.spec.design import Design
 from bayes_softmax.spec.priors import PriorTable
@@ -28,6 +37,9 @@ class SoftmaxPosterior:
 
     ``value`` is the log-likelihood without multinomial coefficients, plus the log prior density of the raw free
     coordinates with its normalising constant (zero for flat priors).  Make it with :func:`build_posterior`.
+
+    With Laplace priors it has kinks: ``smooth_part`` and ``penalty`` are what a mode is found with, and the
+    ``surrogate``, whose Hessian is then the one that ``definite`` is about, is what whitening is found with.
     """
 
     data: kernel.KernelData
@@ -94,7 +106,7 @@ class SoftmaxPosterior:
 
     def hessian_vector(self, theta: FloatArray) -> Callable[[FloatArray], FloatArray]:
         """Product of the metric at ``theta`` with a vector; each costs about one gradient."""
-        P = self._expected_counts(theta)
+        P = self.expected_counts(theta)
         prior = PriorCurvature(self._prior_rows, self.coordinates, theta, convex=True)
         parts = self._parts(self.work)
 
@@ -121,7 +133,7 @@ class SoftmaxPosterior:
         k_b, k_w = self.data.Cb.shape[1], self.data.Cw.shape[1]
         if k_b not in (0, k_w):  # intercept and weights have different columns
             return None
-        P, (K, q) = self._expected_counts(theta), self.data.YZ.shape
+        P, (K, q) = self.expected_counts(theta), self.data.YZ.shape
 
         def part(first: int, end: int) -> tuple[FloatArray, FloatArray]:
             G, A = np.zeros((q, q)), np.zeros((K, K))
@@ -138,6 +150,27 @@ class SoftmaxPosterior:
             matrix += np.diag(RIDGE * np.diag(matrix) + np.finfo(float).tiny)
         return BlockMetric(precisions, np.ascontiguousarray(mixing), joint=k_b > 0)
 
+    @cached_property
+    def penalty(self) -> Penalty | None:
+        """The Laplace priors' part, which has kinks; None for a density that is smooth."""
+        return penalty_of(self._prior_rows, self.coordinates)
+
+    @property
+    def smooth_part(self) -> Self:
+        """The density without its :attr:`penalty`."""
+        family = np.where(has_kink(self.data.family), kernel.FLAT, self.data.family)
+        return replace(self, data=self.data._replace(family=family), definite=False)
+
+    @property
+    def surrogate(self) -> Self:
+        """The density with its kinks rounded off, to find a centre and a metric with; itself where it has none.
+
+        It differs from the log density by a bounded amount, so the one is proper where the other is.
+        """
+        if self.penalty is None:
+            return self
+        return replace(self, data=self.data._replace(df=smoothing(self._prior_rows, self.coordinates)))
+
     def native(self, whitening: Whitening) -> NativeDensity:
         """C callbacks for the density of ``z`` with ``theta = mode + T z``."""
         pointers = callbacks.pack_pointers(self.data, whitening)
@@ -153,7 +186,8 @@ class SoftmaxPosterior:
         kernel.engine_coefficients(self.data, theta, V)
         return V
 
-    def _expected_counts(self, theta: FloatArray) -> FloatArray:
+    def expected_counts(self, theta: FloatArray) -> FloatArray:
+        """Expected counts (n, K, B) of each row and class, in the kernel's blocks."""
         V = self._engine(_contiguous(theta))
         n_blocks, _, B = self.data.Z.shape
         P = aligned((n_blocks, V.shape[0], B))
@@ -163,7 +197,7 @@ class SoftmaxPosterior:
         return P
 
     def _curvature(self, theta: FloatArray, *, convex: bool) -> FloatArray:
-        P, (K, q) = self._expected_counts(theta), self.data.YZ.shape
+        P, (K, q) = self.expected_counts(theta), self.data.YZ.shape
 
         def part(first: int, end: int) -> FloatArray:
             S = np.zeros((K * (K - 1) // 2, q, q))
@@ -215,7 +249,8 @@ def build_posterior(design: Design, coordinates: Coordinates, priors: PriorTable
         **prior_rows(priors, coordinates)._asdict(),
     )
     intercept_held = priors.flat_intercept is False or bool((design.class_counts() > 0).all())
-    definite = bool((data.family[int(design.has_intercept) :] == kernel.NORMAL).all()) and intercept_held
+    curved = (data.family == kernel.NORMAL) | has_kink(data.family)
+    definite = bool(curved[int(design.has_intercept) :].all()) and intercept_held
     posterior = SoftmaxPosterior(
         data, coordinates, design.total_weight, offset_term, log_prior_constant(priors, coordinates), definite
     )

@@ -8,26 +8,40 @@ family           positive definite ``metric``        exact Hessian
 ===============  ==================================  ============================================
 ``Normal``       ``1/s^2``                           the same
 ``StudentT``     ``(nu + k) / (nu + r) / s^2``       metric ``- 2 (nu + k) g g' / (nu + r)^2 / s^4``
+``Laplace``      the Hessian                         ``1/(h s^2) - g g' / (h^3 s^4)``
 ``Flat``         ``0``                               the same
 ===============  ==================================  ============================================
 
-with k = 1 element by element.  The metric of Student-t is that of its scale-mixture (EM) majoriser.
+with k = 1 element by element.  The metric of Student-t is that of its scale-mixture (EM) majoriser.  For Laplace,
+:math:`h = \sqrt{r + \epsilon^2}`: the density itself has :math:`\epsilon = 0` (and no curvature where g is zero: there
+it has a kink), its smooth surrogate :math:`\epsilon = k + 1`.
 """
 
 import math
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from bayes_softmax.core.records import FloatArray, IntArray
+from bayes_softmax.core.records import FloatArray, IntArray, Penalty
 from bayes_softmax.density import kernel
 from bayes_softmax.spec.coding import Coordinates
-from bayes_softmax.spec.priors import Flat, Normal, Prior, PriorTable, StudentT
+from bayes_softmax.spec.priors import Flat, Jeffreys, Laplace, Normal, Prior, PriorTable, StudentT
+
+SPHERICAL = {
+    Flat: kernel.FLAT,
+    Jeffreys: kernel.FLAT,  # not of one row: density/jeffreys.py adds it
+    Normal: kernel.NORMAL,
+    StudentT: kernel.T_SPHERICAL,
+    Laplace: kernel.LAPLACE_SPHERICAL,
+}
+ELEMENTWISE = SPHERICAL | {StudentT: kernel.T_ELEMENTWISE, Laplace: kernel.LAPLACE_ELEMENTWISE}
 
 
 class PriorRows(NamedTuple):
     """One entry per coefficient row: family code, scale in engine units, degrees of freedom; and the centring.
 
+    ``df`` is the smoothing of a Laplace prior, zero for the density itself.
     ``centre`` (p,) is mean/sd of the features where the intercept's prior is at x = 0, else zero.
     """
 
@@ -43,15 +57,14 @@ def prior_rows(priors: PriorTable, coordinates: Coordinates) -> PriorRows:
     sd = coordinates.scale
     if priors.intercept is not None:
         families, sd = [priors.intercept, *families], np.concatenate([[1.0], sd])
-    elementwise = np.array([isinstance(f, StudentT) for f in families]) & (not priors.spherical)
-    codes = [{Flat: kernel.FLAT, Normal: kernel.NORMAL, StudentT: kernel.T_SPHERICAL}[type(f)] for f in families]
-    scale = np.array([1.0 if isinstance(f, Flat) else f.scale for f in families])
+    codes = [(SPHERICAL if priors.spherical else ELEMENTWISE)[type(f)] for f in families]
+    scale = np.array([1.0 if isinstance(f, Flat | Jeffreys) else f.scale for f in families])
     at_zero = priors.intercept_at == "zero" and not priors.flat_intercept
     centre = coordinates.centre / coordinates.scale if at_zero else np.zeros(coordinates.n_features)
     return PriorRows(
-        np.where(elementwise, kernel.T_ELEMENTWISE, np.array(codes, dtype=np.int64)).astype(np.int64),
+        np.array(codes, dtype=np.int64),
         np.ascontiguousarray(scale * sd, dtype=np.float64),
-        np.array([f.df if isinstance(f, StudentT) else 1.0 for f in families], dtype=np.float64),
+        np.array([f.df if isinstance(f, StudentT) else 0.0 if isinstance(f, Laplace) else 1.0 for f in families]),
         np.ascontiguousarray(centre),
     )
 
@@ -67,13 +80,45 @@ def log_prior_constant(priors: PriorTable, coordinates: Coordinates) -> float:
 
 def _log_normaliser(family: Prior, k: int, *, spherical: bool) -> float:
     """Log density at zero of the ``k`` coordinates of one row."""
-    if isinstance(family, Flat):
+    if isinstance(family, Flat | Jeffreys):
         return 0.0
     if isinstance(family, Normal):
         return -k * (0.5 * math.log(2 * math.pi) + math.log(family.scale))
     m, repeats = (k, 1) if spherical else (1, k)
+    if isinstance(family, Laplace):  # the integral of exp(-|g|/b) is the sphere's surface times b^m Gamma(m)
+        log_surface = math.log(2) + 0.5 * m * math.log(math.pi) - math.lgamma(0.5 * m)
+        return -repeats * (log_surface + m * math.log(family.scale) + math.lgamma(m))
     log_t = math.lgamma(0.5 * (family.df + m)) - math.lgamma(0.5 * family.df)
     return repeats * (log_t - 0.5 * m * math.log(family.df * math.pi) - m * math.log(family.scale))
+
+
+def has_kink(family: IntArray) -> NDArray[np.bool_]:
+    """Which coefficient rows have a Laplace prior."""
+    return np.isin(family, (kernel.LAPLACE_SPHERICAL, kernel.LAPLACE_ELEMENTWISE))
+
+
+def penalty_of(rows: PriorRows, coordinates: Coordinates) -> Penalty | None:
+    """The Laplace priors as norms of groups of free coordinates, None without such priors."""
+    first, p = min(coordinates.n_free_intercept, 1), coordinates.n_features
+    features = np.flatnonzero(has_kink(rows.family[first:]))
+    if not len(features):
+        return None
+    columns = coordinates.n_free_intercept + p * np.arange(coordinates.weights_contrast.shape[1])
+    groups = features[:, None] + columns
+    strengths = 1.0 / rows.scale[first + features]
+    if rows.family[first + features[0]] == kernel.LAPLACE_ELEMENTWISE:
+        return Penalty(groups.reshape(-1, 1), np.repeat(strengths, len(columns)))
+    return Penalty(groups, strengths)
+
+
+def smoothing(rows: PriorRows, coordinates: Coordinates) -> FloatArray:
+    """Column ``df`` of the smooth surrogate: :math:`k + 1` for Laplace priors, k = 1 where they are element-wise.
+
+    The prior's variance is :math:`(k + 1) b^2` in each coordinate, so with this smoothing the surrogate's curvature at
+    zero is the inverse of the prior's variance: the right metric where the prior dominates, and no matter elsewhere.
+    """
+    k = np.where(rows.family == kernel.LAPLACE_SPHERICAL, coordinates.weights_contrast.shape[1], 1)
+    return np.where(has_kink(rows.family), k + 1.0, rows.df)
 
 
 class PriorCurvature:
@@ -159,4 +204,14 @@ def _row_curvature(
         diagonal[:, spherical] = (nu + k) / (nu + r) * inverse[spherical]
         if not convex:
             rank_one[:, spherical] = g[:, spherical] * (np.sqrt(2 * (nu + k)) / (nu + r) * inverse[spherical])
+    for rows, total in ((family == kernel.LAPLACE_ELEMENTWISE, False), (family == kernel.LAPLACE_SPHERICAL, True)):
+        if rows.any():
+            r = (g**2 * inverse)[:, rows]
+            h = np.sqrt((r.sum(axis=0) if total else r) + df[rows] ** 2) * np.ones_like(r)
+            safe = np.where(h > 0, h, 1.0)
+            diagonal[:, rows] = np.where(h > 0, inverse[rows] / safe, 0.0)
+            if total:
+                rank_one[:, rows] = g[:, rows] * inverse[rows] / safe**1.5
+            else:
+                diagonal[:, rows] *= (df[rows] / safe) ** 2
     return diagonal, rank_one

@@ -1,6 +1,7 @@
 """The Laplace approximation of a posterior, and the whitening that follows from it."""
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, cholesky, solve_triangular
 
 from bayes_softmax.core.protocols import LogDensity
@@ -48,3 +49,20 @@ def covariance(laplace: LaplaceApproximation) -> FloatArray:
     inverse = solve_triangular(laplace.factor, np.eye(len(laplace.mode)), lower=True)
     product: FloatArray = inverse.T @ inverse
     return product
+
+
+def covariance_without(density: LogDensity, mode: Mode, held: NDArray[np.bool_]) -> FloatArray | None:
+    """Covariance (d, d) given that the coordinates ``held`` (d,) stay where they are; None if there is none.
+
+    It is the inverse of the other coordinates' Hessian, and zero in the held ones.
+    """
+    if not held.any():
+        return covariance(laplace_approximation(density, mode))
+    H = density.hessian(mode.theta)[np.ix_(~held, ~held)]
+    try:
+        factor: FloatArray = cholesky(H, lower=True)
+    except LinAlgError:
+        return None
+    result = np.zeros((len(held),) * 2)
+    result[np.ix_(~held, ~held)] = covariance(LaplaceApproximation(mode.theta[~held], factor, mode.value))
+    return result

@@ -43,7 +43,7 @@ def newton(density: LogDensity, start: FloatArray, max_iterations: int = 100) ->
                 step = newton_step(metric + np.diag(RIDGE * np.diag(metric)), gradient)
         return step
 
-    return _ascend(density, start, direction, max_iterations)
+    return ascend(density, start, direction, max_iterations)
 
 
 def newton_cg(density: LogDensity, start: FloatArray, max_iterations: int = 200) -> Mode:
@@ -65,10 +65,10 @@ def newton_cg(density: LogDensity, start: FloatArray, max_iterations: int = 200)
         tolerance = max(min(0.1, (norm / first_norm) ** 0.5), enough)
         return conjugate_gradients(density.hessian_vector(theta), gradient, tolerance, solve)
 
-    return _ascend(density, start, direction, max_iterations, CG_TARGET)
+    return ascend(density, start, direction, max_iterations, CG_TARGET)
 
 
-def _ascend(
+def ascend(
     density: LogDensity, start: FloatArray, direction: Direction, max_iterations: int, target: float = TARGET
 ) -> Mode:
     """Steps along ``direction`` until the gradient is rounding, stops shrinking, or the coefficients diverge."""

@@ -54,7 +54,9 @@ class Diagnostics:
             return tuple(found)
         if self.n_divergences:
             found.append(f"{self.n_divergences} divergences: raise target_accept towards 0.99")
-        if not self.max_rhat <= RHAT_LIMIT:
+        if self.n_chains == 1:
+            found.append("R-hat needs more than one chain: draw several")
+        elif not self.max_rhat <= RHAT_LIMIT:
             found.append(f"R-hat reaches {self.max_rhat:.3f} (limit {RHAT_LIMIT}): run longer chains")
         if not min(self.min_ess_bulk, self.min_ess_tail) >= ESS_PER_CHAIN * self.n_chains:
             least = min(self.min_ess_bulk, self.min_ess_tail)
@@ -72,9 +74,10 @@ class Diagnostics:
         if self.pareto_k is not None:
             size = f"{self.min_ess_bulk:.0f} of {self.n_draws} by the importance weights"
             return f"Pareto k {self.pareto_k:.2f}, effective sample size {size}: {verdict}"
+        rhat = "" if self.n_chains == 1 else f"R-hat at most {self.max_rhat:.4f}, "
         divergences = "" if self.n_divergences is None else f", {self.n_divergences} divergences"
         return (
-            f"R-hat at most {self.max_rhat:.4f}, ESS at least {self.min_ess_bulk:.0f} (bulk) and "
+            f"{rhat}ESS at least {self.min_ess_bulk:.0f} (bulk) and "
             f"{self.min_ess_tail:.0f} (tail) of {self.n_chains * self.n_draws}{divergences}: {verdict}"
         )
 

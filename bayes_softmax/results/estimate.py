@@ -49,7 +49,8 @@ class PointEstimate:
     converged, status
         Whether the certificate holds, and what it says in words.
     gradient_norm
-        Largest absolute gradient entry per unit of data, on standardised features (no unit).
+        Largest absolute gradient entry per unit of data, on standardised features (no unit); with Laplace priors the
+        KKT residual, the largest distance of the gradient from what the kinks can balance.
     newton_decrement
         ``sqrt(g' H^-1 g)``; half its square estimates what is missing in the log density.
     n_iterations
@@ -226,8 +227,11 @@ class PointEstimate:
 
     @property
     def delta_covariance(self) -> FloatArray:
-        """Covariance (q, K, q, K) that the uncertainty of every answer comes from."""
-        return self.raw_covariance
+        """Covariance (q, K, q, K) that the uncertainty of every answer comes from.
+
+        Weights that a Laplace prior holds at exactly zero have no standard error; here they count as known.
+        """
+        return np.nan_to_num(self.raw_covariance) if self.converged else self.raw_covariance
 
     def save(self, path: Any, *, data: bool = True) -> None:
         """Write the estimate to one ``.nc`` file or ``.zarr`` folder; :func:`bayes_softmax.load` reads it back.

@@ -50,9 +50,11 @@ def cell_loo(fit: Fitted, training: TrainingData, relative_ess: float) -> Pointw
         local = cells.rows[own] - block.start
         log_p = L[cells.codes[own], local]
         log_weights = _smoothed(log_p, relative_ess, out, own)
-        out.probabilities[own] = np.einsum("cs,kcs->ck", np.exp(log_weights), np.exp(L)[:, local])
+        weights = np.exp(log_weights)
+        for k in range(K):
+            out.probabilities[own, k] = np.einsum("cs,cs->c", weights, np.exp(L[k, local]))
 
-    over_blocks(fit.coefficients, training.rows, judge, log=True)
+    over_blocks(fit.coefficients, training.rows, judge, log=True, parallel=False)
     return out
 
 
@@ -66,7 +68,7 @@ def row_loo(fit: Fitted, training: TrainingData, relative_ess: float) -> Pointwi
             log_p = np.nansum(counts[block].T[:, :, None] * L, axis=0)  # 0 x -inf is 0
         _smoothed(log_p, relative_ess, out, block)
 
-    over_blocks(fit.coefficients, training.given, judge, log=True)
+    over_blocks(fit.coefficients, training.given, judge, log=True, parallel=False)
     return out
 
 

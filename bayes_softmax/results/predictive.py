@@ -119,7 +119,12 @@ def read_groups(training: TrainingData, by: Any) -> Groups:
         column = column.cat.remove_unused_categories()
         return Groups(np.asarray(column.cat.codes, dtype=np.int64), tuple(column.cat.categories.tolist()))
     codes, names = pd.factorize(column, sort=True)
-    return Groups(np.asarray(codes, dtype=np.int64), tuple(names.tolist()))
+    return Groups(np.asarray(codes, dtype=np.int64), tuple(map(_plain_name, names.tolist())))
+
+
+def _plain_name(name: Any) -> Any:
+    """Whole numbers without a point."""
+    return int(name) if isinstance(name, float) and name.is_integer() else name
 
 
 def replicate(
@@ -150,4 +155,5 @@ def replicate(
                 out[:, group[n]] += own.multinomial(whole[n], np.minimum(p, 1.0))
         return out
 
-    return Replicated(np.sum(over_blocks(coefficients, rows, draw), axis=0), observed)
+    parts = over_blocks(coefficients, rows, draw, parallel=False)
+    return Replicated(np.sum(parts, axis=0), observed)

@@ -69,10 +69,12 @@ def over_blocks[T](
     *,
     shift: FloatArray | None = None,
     log: bool = False,
+    parallel: bool = True,
 ) -> list[T]:
     """Apply ``function(P, block)`` to the probabilities P (K, rows, S) of one block of rows after the other.
 
-    ``shift`` (K,) is added to all logits; ``log`` gives log probabilities.  The function may change P.
+    ``shift`` (K,) is added to all logits; ``log`` gives log probabilities.  The function may change P.  Where it holds
+    Python's lock most of the time, ``parallel=False`` keeps threads from fighting for it.
     """
     S, _, K = coefficients.weights.shape
     weights = np.ascontiguousarray(coefficients.weights.transpose(2, 1, 0))  # (K, p, S)
@@ -88,8 +90,9 @@ def over_blocks[T](
         normalise(L)
         return function(L, block)
 
+    ranges = block_ranges(len(rows.X), 8 * S * K)
     with blas_on_one_thread():
-        return in_parallel(one, block_ranges(len(rows.X), 8 * S * K))
+        return in_parallel(one, ranges) if parallel else [one(*part) for part in ranges]
 
 
 def _shifted(L: FloatArray) -> None:

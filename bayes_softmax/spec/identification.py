@@ -70,6 +70,10 @@ def _examine(design: Design, free: NDArray[np.bool_] | None) -> Examination:
 
 def what_is_open(design: Design, priors: PriorTable) -> Examination:
     """Rank and recession cone in the coefficients that have no proper prior."""
+    if priors.is_jeffreys:  # holds back what separation drives to infinity, not what is collinear
+        found = examine(design)
+        none = found.cone._replace(directions=found.cone.directions[:0], positive=np.zeros_like(found.cone.positive))
+        return found._replace(cone=none)
     if design.has_intercept and priors.intercept_at == "zero" and not priors.flat_intercept:
         # A prior holds the intercept at x = 0; the one at the feature means moves with the weights.
         scale = design.standardisation.scale

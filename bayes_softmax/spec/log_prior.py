@@ -8,7 +8,7 @@ import numpy as np
 
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.spec.coding import Coordinates
-from bayes_softmax.spec.priors import Flat, Normal, PriorTable, StudentT
+from bayes_softmax.spec.priors import Flat, Laplace, Normal, PriorTable, StudentT
 
 
 def log_prior_draws(
@@ -45,6 +45,15 @@ def _student(family: StudentT, g: FloatArray, spherical: bool) -> FloatArray:
     return density
 
 
+def _laplace(family: Laplace, g: FloatArray, spherical: bool) -> FloatArray:
+    k = g.shape[1] if spherical else 1
+    norms = np.linalg.norm(g, axis=1, keepdims=True) if spherical else np.abs(g)
+    log_surface = math.log(2) + 0.5 * k * math.log(math.pi) - math.lgamma(0.5 * k)
+    constant = log_surface + k * math.log(family.scale) + math.lgamma(k)
+    density: FloatArray = (-norms / family.scale - constant).sum(axis=1)
+    return density
+
+
 def _flat(family: Flat, g: FloatArray, spherical: bool) -> FloatArray:
     return np.zeros(len(g))
 
@@ -52,5 +61,6 @@ def _flat(family: Flat, g: FloatArray, spherical: bool) -> FloatArray:
 _DENSITIES: dict[type, Callable[[Any, FloatArray, bool], FloatArray]] = {
     Normal: _normal,
     StudentT: _student,
+    Laplace: _laplace,
     Flat: _flat,
 }

@@ -7,7 +7,7 @@ import numpy as np
 
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.spec.coding import Coordinates
-from bayes_softmax.spec.priors import Normal, Prior, PriorTable, StudentT
+from bayes_softmax.spec.priors import Laplace, Normal, Prior, PriorTable, StudentT
 
 
 def prior_draws(
@@ -83,37 +83,49 @@ def _student(family: StudentT, shape: tuple[int, int], rng: np.random.Generator,
     return drawn
 
 
+def _laplace(family: Laplace, shape: tuple[int, int], rng: np.random.Generator, spherical: bool) -> FloatArray:
+    """Laplace numbers; if spherical a uniform direction times a Gamma(k) radius."""
+    if not spherical:
+        return rng.laplace(scale=family.scale, size=shape)
+    direction = rng.standard_normal(shape)
+    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+    return direction * rng.gamma(shape[1], family.scale, size=(shape[0], 1))
+
+
 DRAWS: dict[type, Callable[[Any, tuple[int, int], np.random.Generator, bool], FloatArray]] = {
     Normal: _normal,
     StudentT: _student,
+    Laplace: _laplace,
 }
 
 
-def prior_sds(priors: PriorTable, centre: FloatArray) -> tuple[float | None, ...]:
+def prior_sds(priors: PriorTable, centre: FloatArray, n_classes: int) -> tuple[float | None, ...]:
     r"""Standard deviation of the free coordinates of each raw coefficient row, intercept first; None where infinite.
 
     An intercept whose prior sits at the feature means ``m`` has, at x = 0, the variance
     :math:`s_b^2 + \sum_j m_j^2 s_j^2` (every coding gives contrasts of classes the same factor in all rows).  A row
     that the model does not have is None.
     """
-    weights = [_sd(family) for family in priors.weights]
+    size = n_classes - 1 if priors.spherical else 1
+    weights = [_sd(family, size) for family in priors.weights]
     if priors.intercept is None:
         return (None, *map(_finite, weights))
     shift = centre if priors.intercept_at == "means" else np.zeros_like(centre)
     moved = [m * s for m, s in zip(shift.tolist(), weights, strict=True) if m]
-    return tuple(map(_finite, (float(np.hypot.reduce([_sd(priors.intercept), *moved])), *weights)))
+    return tuple(map(_finite, (float(np.hypot.reduce([_sd(priors.intercept, size), *moved])), *weights)))
 
 
-def _sd(family: Prior) -> float:
-    """Of one free coordinate; infinite where the family has no variance, or none that is known here."""
-    return SDS[type(family)](family) if type(family) in SDS else np.inf
+def _sd(family: Prior, size: int) -> float:
+    """Of one of ``size`` coordinates that are drawn together; infinite where there is no variance, or none known."""
+    return SDS[type(family)](family, size) if type(family) in SDS else np.inf
 
 
 def _finite(sd: float) -> float | None:
     return float(sd) if np.isfinite(sd) else None
 
 
-SDS: dict[type, Callable[[Any], float]] = {
-    Normal: lambda family: family.scale,
-    StudentT: lambda family: family.scale * (family.df / (family.df - 2)) ** 0.5 if family.df > 2 else np.inf,
+SDS: dict[type, Callable[[Any, int], float]] = {
+    Normal: lambda family, size: family.scale,
+    StudentT: lambda family, size: family.scale * (family.df / (family.df - 2)) ** 0.5 if family.df > 2 else np.inf,
+    Laplace: lambda family, size: family.scale * (size + 1) ** 0.5,  # E r^2 = k (k + 1) s^2 of a Gamma(k, s) radius
 }

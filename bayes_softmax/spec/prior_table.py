@@ -21,6 +21,13 @@ def prior_table(priors: PriorTable, design: Design) -> pd.DataFrame:
     deviation of the feature moves a logit a priori.  In ``attrs``, ``total_logit_sd`` is the root mean square over the
     rows of the data of a logit's prior sd, :math:`\sqrt{s_b^2 + \sum_j s_j^2 \overline{(x_j - m_j)^2}}` with the mean
     ``m`` where the intercept's prior is there, else 0; ``formula`` is the default in words.
+
+    Examples
+    --------
+    >>> import bayes_softmax as bs
+    >>> table = bs.SoftmaxRegression([[0.0], [1.0], [2.0]], ["a", "b", "a"]).describe_prior()
+    >>> table.loc["x0", "scale_from"], table.attrs["total_logit_sd"]
+    ('2 / (sqrt(1) * 0.8165)', 2.5)
     """
     mean, sd = _moments(design)
     total = DEFAULT_TOTAL_SCALE / np.sqrt(max(design.n_features, 1))
@@ -34,6 +41,8 @@ def prior_table(priors: PriorTable, design: Design) -> pd.DataFrame:
         scale = _scale(family)
         made = f"{DEFAULT_TOTAL_SCALE:g} / (sqrt({design.n_features}) * {total / scale:.4g})" if auto else "given"
         rows.append((name, str(family), "per unit of the feature", auto, made, scale * spread))
+    if priors.is_jeffreys:
+        rows = [(name, "Jeffreys()", "all coefficients together", False, "given", np.nan) for name, *_ in rows]
     table = pd.DataFrame(rows, columns=["feature", "prior", "measured", "autoscaled", "scale_from", "logit_sd"])
     table = table.set_index("feature")
     scales = np.array([_scale(family) for family in priors.weights])

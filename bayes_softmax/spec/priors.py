@@ -9,8 +9,11 @@ family               log density of g, up to a constant           spherical form
 ===================  ===========================================  ====================================
 ``Normal(s)``        ``-|g|^2 / (2 s^2)``                         the same
 ``StudentT(nu, s)``  ``-(nu + 1)/2 sum log(1 + g_c^2/(nu s^2))``  ``-(nu + k)/2 log(1 + |g|^2/(nu s^2))``
+``Laplace(b)``       ``-sum |g_c| / b`` (lasso)                   ``-|g| / b`` (group lasso)
 ``Flat()``           ``0`` (improper)                             the same
 ===================  ===========================================  ====================================
+
+``Jeffreys()`` is a prior of all coefficients together, ``1/2 log det I`` with the Fisher information ``I``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -69,11 +72,53 @@ class StudentT:
 
 
 @dataclass(frozen=True)
+class Laplace:
+    r"""Laplace (double-exponential) prior, density proportional to ``exp(-|g| / scale)``: MAP estimates have zeros.
+
+    Under reference and full coding it is element-wise, with standard deviation ``sqrt(2) scale``, and the MAP estimate
+    is the lasso (L1; scikit-learn's ``C = scale`` under full coding).  Under zero-sum coding it is spherical over a
+    feature's ``k = K - 1`` free coordinates, each of standard deviation ``sqrt(k + 1) scale``, and the MAP estimate is
+    the group lasso, which drops a feature for all classes or for none.  Park and Casella, *JASA* 103 (2008).
+
+    Examples
+    --------
+    >>> Laplace(0.5)
+    Laplace(scale=0.5)
+    """
+
+    scale: float
+
+    def __post_init__(self) -> None:
+        _check_positive("Laplace", "scale", self.scale)
+
+    def __str__(self) -> str:
+        """Return a short form for tables."""
+        return f"Laplace({self.scale:.4g})"
+
+
+@dataclass(frozen=True)
 class Flat:
     """Improper constant prior: the MAP estimate is the maximum-likelihood estimate."""
 
 
-Prior = Normal | StudentT | Flat
+@dataclass(frozen=True)
+class Jeffreys:
+    """Jeffreys' prior of all coefficients, the intercept among them: ``map()`` is Firth's bias-reduced estimate.
+
+    The estimate is finite also where classes are separated, where the maximum-likelihood estimate is not.  It is for
+    ``map()`` alone, under zero-sum or reference coding, which give the same estimate: the prior does not depend on
+    the coordinates.  Firth, *Biometrika* 80 (1993); Kosmidis and Firth, *Biometrika* 108 (2021).
+
+    Examples
+    --------
+    >>> import bayes_softmax as bs
+    >>> model = bs.SoftmaxRegression([[-2.0], [-1.0], [1.0], [2.0]], ["a", "a", "b", "b"], prior=Jeffreys())
+    >>> model.map().converged
+    True
+    """
+
+
+Prior = Normal | StudentT | Laplace | Flat | Jeffreys
 PriorArgument = Prior | Mapping[str, Prior] | None
 
 
@@ -102,6 +147,11 @@ class PriorTable:
     def flat_features(self) -> tuple[bool, ...]:
         """Which features have an improper prior."""
         return tuple(isinstance(prior, Flat) for prior in self.weights)
+
+    @property
+    def is_jeffreys(self) -> bool:
+        """Whether the prior is Jeffreys', of all coefficients together."""
+        return any(isinstance(prior, Jeffreys) for prior in (*self.weights, self.intercept))
 
     @property
     def flat_intercept(self) -> bool:
@@ -159,6 +209,8 @@ def resolve_priors(
     has_intercept: bool,
 ) -> PriorTable:
     """Turn the ``prior`` and ``intercept_prior`` arguments into one family per feature."""
+    if isinstance(prior, Jeffreys):
+        return _jeffreys_table(prior, intercept_prior, coding, len(feature_names), has_intercept=has_intercept)
     chosen = _per_feature(prior, feature_names)
     weights = tuple(c for c in chosen if c is not None)
     if len(weights) < len(chosen):
@@ -166,6 +218,13 @@ def resolve_priors(
         weights = tuple(c if c is not None else d for c, d in zip(chosen, defaults, strict=True))
     if intercept_prior is not None and not isinstance(intercept_prior, Prior):
         raise TypeError(f"intercept_prior={intercept_prior!r} must be Normal, StudentT, Flat or None")
+    if isinstance(intercept_prior, Jeffreys):
+        raise ValueError("intercept_prior=Jeffreys() is a prior of all coefficients together: pass prior=Jeffreys()")
+    if isinstance(intercept_prior, Laplace):
+        raise ValueError(
+            f"intercept_prior={intercept_prior!r}: Laplace is a prior of weights, to drop features; an intercept of "
+            "exactly zero would drop nothing. Use Normal, StudentT, Flat or None"
+        )
     if not has_intercept and intercept_prior is not None:
         raise ValueError("intercept_prior was given, but the model has no intercept")
     intercept: Prior | None = intercept_prior if intercept_prior is not None else Normal(DEFAULT_INTERCEPT_SCALE)
@@ -186,18 +245,43 @@ def resolve_priors(
     return table
 
 
+def _jeffreys_table(
+    prior: Jeffreys, intercept_prior: Prior | None, coding: str, n_features: int, *, has_intercept: bool
+) -> PriorTable:
+    """Jeffreys' prior for every coefficient; refuses what it cannot be combined with."""
+    if intercept_prior is not None:
+        raise ValueError(
+            f"intercept_prior={intercept_prior!r} was given beside prior=Jeffreys(), which is a prior of all "
+            "coefficients, the intercept among them; leave intercept_prior at None"
+        )
+    if coding == "full":
+        raise ValueError(
+            "prior=Jeffreys() needs coding='zero-sum' or 'reference': with the K free columns of coding='full' the "
+            "Fisher information is singular, and its determinant zero everywhere"
+        )
+    weights = (prior,) * n_features
+    return PriorTable(weights, prior if has_intercept else None, "means", coding == "zero-sum", (False,) * n_features)
+
+
 def _per_feature(prior: PriorArgument, feature_names: Sequence[str]) -> list[Prior | None]:
     """One prior, or None for the default, for each feature; a mapping must name existing features."""
     if prior is None or isinstance(prior, Prior):
         return [prior] * len(feature_names)
     if not isinstance(prior, Mapping):
-        raise TypeError(f"prior={prior!r} must be Normal, StudentT, Flat, a mapping from feature to prior, or None")
+        raise TypeError(
+            f"prior={prior!r} must be Normal, StudentT, Laplace, Flat, Jeffreys, a mapping from feature to prior, "
+            "or None"
+        )
     unknown = [name for name in prior if name not in feature_names]
     if unknown:
         raise ValueError(
             f"prior names unknown feature {unknown[0]!r}; the features are {', '.join(map(repr, feature_names))}"
         )
     for name, family in prior.items():
+        if isinstance(family, Jeffreys):
+            raise ValueError(
+                f"prior[{name!r}]=Jeffreys(): it is a prior of all coefficients together; pass prior=Jeffreys()"
+            )
         if not isinstance(family, Prior):
-            raise TypeError(f"prior[{name!r}]={family!r} must be Normal, StudentT or Flat")
+            raise TypeError(f"prior[{name!r}]={family!r} must be Normal, StudentT, Laplace or Flat")
     return [prior.get(name) for name in feature_names]

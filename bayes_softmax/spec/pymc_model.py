@@ -5,6 +5,7 @@ It has data containers ``X`` and ``y_observed``, coordinates ``obs``, ``feature`
 compiled density, up to a constant.
 """
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.spec.coding import Coordinates
 from bayes_softmax.spec.design import Design
-from bayes_softmax.spec.priors import Flat, Normal, Prior, PriorTable, StudentT
+from bayes_softmax.spec.priors import Flat, Jeffreys, Laplace, Normal, Prior, PriorTable, StudentT
 from bayes_softmax.spec.schema import Schema
 
 
@@ -33,7 +34,7 @@ class Block(NamedTuple):
     @property
     def sigma(self) -> Any:
         """Scales, (rows, 1) or a number for the intercept."""
-        scales = np.array([1.0 if isinstance(f, Flat) else f.scale for f in self.families])
+        scales = np.array([1.0 if isinstance(f, Flat | Jeffreys) else f.scale for f in self.families])
         return scales[:, None] if self.dims else scales[0]
 
     @property
@@ -105,6 +106,11 @@ def _free_values(block: Block, rows: FloatArray) -> dict[str, FloatArray]:
 
 def build_pymc_model(design: Design, coordinates: Coordinates, priors: PriorTable, schema: Schema) -> Any:
     """The model as a ``pm.Model``; PyMC is imported here and nowhere before."""
+    if priors.is_jeffreys:
+        raise ValueError(
+            "prior=Jeffreys() has no pm.Model: its density depends on the features through a determinant, and it is "
+            "for map(); for a model to sample from use prior=None (autoscaled) or Normal"
+        )
     import pymc as pm
     import pytensor.tensor as pt
 
@@ -173,6 +179,8 @@ def _rows(block: Block) -> Any:
     if isinstance(first, StudentT) and block.spherical:
         unit = pm.MvStudentT(name, nu=first.df, mu=np.zeros(k), scale=np.eye(k), dims=free)
         gamma = block.sigma * unit
+    elif isinstance(first, Laplace) and block.spherical:
+        gamma = _spherical_laplace(name, block.sigma * np.ones(k), free)
     else:
         gamma = _elementwise(first, name, block.sigma, free)
     return pm.Deterministic(block.name, gamma @ block.contrast.T, dims=labelled)
@@ -186,7 +194,41 @@ def _elementwise(family: Prior, name: str, sigma: Any, dims: tuple[str, ...]) ->
         return pm.Normal(name, 0.0, sigma, dims=dims)
     if isinstance(family, StudentT):
         return pm.StudentT(name, nu=family.df, mu=0.0, sigma=sigma, dims=dims)
+    if isinstance(family, Laplace):
+        return pm.Laplace(name, mu=0.0, b=sigma, dims=dims)
     return pm.Flat(name, dims=dims)
+
+
+def _spherical_laplace(name: str, b: FloatArray, dims: tuple[str, ...]) -> Any:
+    """Rows ``g`` (rows, k) with density proportional to ``exp(-|g| / b)``; ``b`` (rows, k) repeats each row's scale."""
+    import pymc as pm
+    import pytensor.tensor as pt
+    from pytensor.tensor.type_other import NoneTypeT
+
+    k = b.shape[-1]
+    log_surface = math.log(2) + 0.5 * k * math.log(math.pi) - math.lgamma(0.5 * k)
+
+    def logp(value: Any, b: Any) -> Any:
+        squares = (value**2).sum(axis=-1)
+        inside = pt.gt(squares, 0)  # at zero the norm's derivative is taken as zero, not NaN
+        norm = pt.switch(inside, pt.sqrt(pt.switch(inside, squares, 1.0)), 0.0)
+        return -norm / b[..., 0] - k * pt.log(b[..., 0]) - (log_surface + math.lgamma(k))
+
+    def draw(b: Any, size: Any) -> Any:
+        rows = b.shape[:-1] if isinstance(size.type, NoneTypeT) else size
+        direction = pm.Normal.dist(0.0, 1.0, size=pt.concatenate([rows, [k]]))
+        radius = pm.Gamma.dist(k, 1.0, size=rows)
+        return b * (radius / pt.sqrt((direction**2).sum(axis=-1)))[..., None] * direction
+
+    return pm.CustomDist(
+        name,
+        b,
+        logp=logp,
+        dist=draw,
+        support_point=lambda rv, *_: pt.zeros_like(rv),
+        signature="(k)->(k)",
+        dims=dims,
+    )
 
 
 def _likelihood(design: Design, logits: Any) -> None:

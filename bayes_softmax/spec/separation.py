@@ -80,6 +80,16 @@ class Separation:
         return tuple(sentences)
 
     @property
+    def advice(self) -> str | None:
+        """The reasons, and what the summary of an estimate makes of them; None if there are none."""
+        shown = "so many coefficients are equally good; summary() shows NaN for contrasts that are not determined"
+        if self.separated:
+            shown = (
+                "so no finite coefficients are best; summary() shows inf, -inf, or NaN where not even the sign is told"
+            )
+        return f"{'; '.join(self.reasons)}, {shown}" if self.reasons else None
+
+    @property
     def _pairs_seen(self) -> tuple[tuple[Label, Label], ...]:
         """Pairs of classes that both occur."""
         return tuple(pair for pair in self.pairs if not set(pair) & set(self.empty_classes))

@@ -17,11 +17,11 @@ from pathlib import Path
 from tests.benchmarks.data import SETS
 from tests.benchmarks.engines import ENGINES
 from tests.benchmarks.report import Report, machine
-from tests.benchmarks.tables import estimates, gradient, memory, sampling, start
+from tests.benchmarks.tables import answers, estimates, gradient, memory, sampling, start
 
-TABLES = ("start", "sampling", "map", "gradient", "memory")
+TABLES = ("start", "sampling", "map", "gradient", "memory", "answers")
 LIMIT, QUICK_LIMIT = 600.0, 30.0
-QUICK_TABLES = ("start", "sampling", "map", "gradient")
+QUICK_TABLES = ("start", "sampling", "map", "gradient", "answers")
 QUICK_ENGINES = ("ours", "pymc", "stan")
 QUICK_SETS = {"sampling": ("penguins", "iris", "mid"), "map": ("penguins", "digits", "mid"), "gradient": ("mid",)}
 
@@ -80,6 +80,8 @@ def main() -> None:
         gradient.table(report, [name for name in sets("gradient") if name != "collapsible"], limit)
     if "memory" in tables:
         memory.table(report, limit)
+    if "answers" in tables:
+        answers.table(report, limit, quick=quick)
 
 
 if __name__ == "__main__":

@@ -146,6 +146,7 @@ SETS: dict[str, Callable[[], Data]] = {
 # Pixels: their common scale means something, and standardising would blow up the ones that are nearly always blank.
 PIXELS = ("digits", "mnist")
 WEIGHTED = {"collapsed": collapsed}  # counts, which the peers do not take
+ANSWERS = {"answers": lambda: correlated(20_000, 8, 6), "twomillion": lambda: correlated(2_000_000, 6, 4)}
 
 # Where the classes overlap in every direction, so that the maximum-likelihood estimate exists.
 OVERLAPPING = ("anes96", "illscaled", "mid", "letter", "large", "huge", "collapsible")

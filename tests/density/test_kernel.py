@@ -21,6 +21,9 @@ CASES = [
     ("student", "flat", "full", "offset"),
     ("mixed", "student", "full", "uncentred"),
     ("flat", "flat", "reference", "counts"),
+    ("laplace", "normal", "zero-sum", "uncentred"),
+    ("mixed laplace", "flat", "reference", "counts"),
+    ("laplace", "student", "full", "labels"),
     ("normal", "normal", "zero-sum", "two classes"),
     ("default", "default", "zero-sum", "no intercept"),
     ("default", "default", "zero-sum", "intercept only"),
@@ -55,6 +58,39 @@ def test_gradient_hessian_and_products(case: tuple[str, str, str, str]) -> None:
     assert np.linalg.eigvalsh(metric).min() >= -1e-10 * np.abs(metric).max()
     product = density.hessian_vector(theta)
     assert_allclose(product(theta), metric @ theta, rtol=1e-10, atol=1e-10 * np.abs(metric @ theta).max())
+
+
+@pytest.mark.parametrize("coding", ["zero-sum", "reference", "full"])
+def test_surrogate_of_laplace_priors_is_smooth_definite_and_a_bounded_distance_away(coding: str) -> None:
+    """Its derivatives at the kink itself by stencils; there its curvature is one over the prior's variance."""
+    model = build("mixed laplace", "normal", coding)
+    density, surrogate = model.log_density, model.log_density.surrogate
+    zero = np.zeros(density.dimension)
+    assert_allclose(
+        surrogate.value_gradient(zero)[1], stencil(surrogate.value, zero), rtol=1e-7, atol=1e-7 * density.total_weight
+    )
+    H = surrogate.hessian(zero)
+    expected = -stencil(lambda t: surrogate.value_gradient(t)[1], zero)
+    assert_allclose(H, expected, rtol=1e-7, atol=1e-9 * np.abs(H).max())
+    groups, strengths = density.penalty
+    k = groups.shape[1]
+    likelihood = density.smooth_part.hessian(zero)  # with the normal priors
+    bend = np.diag(H - likelihood)[groups]
+    assert_allclose(bend, (strengths**2 / (k + 1))[:, None] * np.ones(k), rtol=1e-9)
+    thetas = 30 * np.random.default_rng(0).normal(size=(50, density.dimension))
+    gaps = density.values(thetas) - surrogate.values(thetas)
+    assert (gaps >= 0).all()
+    assert (gaps <= (k + 1) * len(groups)).all()
+    assert surrogate.penalty is not None
+    assert build("normal", "normal", coding).log_density.penalty is None
+
+
+def test_laplace_density_at_its_kink_has_the_subgradient_zero() -> None:
+    density = density_of(("laplace", "normal", "zero-sum", "labels"))
+    zero = np.zeros(density.dimension)
+    assert_allclose(density.value_gradient(zero)[1], density.smooth_part.value_gradient(zero)[1])
+    assert density.value(zero) == pytest.approx(density.smooth_part.value(zero), rel=1e-15)
+    assert np.isfinite(density.hessian(zero)).all()
 
 
 @pytest.mark.parametrize("case", CASES, ids=ids)

@@ -57,6 +57,7 @@ def test_there_are_notebooks() -> None:
     assert [path.stem for path in NOTEBOOKS] == [
         "01_quickstart",
         "02_from_cross_entropy_to_posterior",
+        "03_effects_and_decisions",
         "04_separation_and_priors",
     ]
 

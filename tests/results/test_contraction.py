@@ -23,6 +23,7 @@ N = 20_000
         ("default", "default", "uncentred"),
         ("normal", "normal", "tiny and huge"),
         ("normal", "student", "labels"),
+        ("laplace", "normal", "labels"),
         ("normal", "default", "two classes"),
         ("normal", "default", "no intercept"),
     ],

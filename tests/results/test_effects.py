@@ -219,3 +219,17 @@ def test_bad_arguments_are_named(overlapping, posterior) -> None:
             call()
     with pytest.raises(TypeError, match="second=3 must be a mapping"):
         fit.contrast({"sex": "male"}, 3)
+
+
+def test_answers_after_a_lasso_hold_its_zeros(survey) -> None:
+    """Weights at the kink count as known: intervals are finite, and those of the model without these features."""
+    model = bs.SoftmaxRegression(
+        survey[COLUMNS], survey["party"], prior=bs.Laplace(0.02), intercept_prior=bs.Flat(), coding="full"
+    )
+    fit = model.map()
+    assert (fit.weights == 0).any()
+    table = fit.effects()
+    assert np.isfinite(table).all(axis=None)
+    assert np.isfinite(fit.evaluate(loo=True).log_loss)
+    zero = (fit.weights == 0).all("category").values
+    assert (table["std_error"].unstack("class").loc[np.array(COLUMNS)[zero]] == 0).all(axis=None)

@@ -118,6 +118,15 @@ def test_a_solver_that_stopped_early_has_no_errors(dummy):
     assert found.summary(vs="b").loc[("d", "a vs b"), "estimate"] == np.inf
 
 
+def test_a_map_that_stopped_early_is_not_called_infinite(dummy):
+    """Under proper priors nothing goes to infinity, whatever the solver did."""
+    with pytest.warns(bs.NotConvergedWarning, match="raise max_iterations"):
+        found = bs.SoftmaxRegression(*dummy).map("gradient-descent", max_iterations=5)
+    assert "separation" not in found.status
+    assert np.isfinite(found.summary()["estimate"]).all()
+    assert found.summary()["std_error"].isna().all()
+
+
 def test_infinite_estimates_survive_saving_and_pickling(infinite, tmp_path):
     infinite.save(tmp_path / "mle.nc")
     for copy in (bs.load(tmp_path / "mle.nc"), pickle.loads(pickle.dumps(infinite))):

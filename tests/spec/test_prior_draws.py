@@ -46,6 +46,18 @@ def test_student_is_spherical_under_zero_sum_coding_and_element_wise_elsewhere()
         assert (correlation > 0.1) == together
 
 
+@pytest.mark.parametrize("coding", CODINGS)
+def test_laplace_radii_and_directions(coding) -> None:
+    """Spherical: Gamma(k) radius, uniform direction; element-wise: each Laplace.  KS at 1e-4; seed 0."""
+    model = build("laplace", "default", coding)
+    free = drawn(model)[1][:, 1] @ np.linalg.pinv(model.coordinates.weights_contrast).T / 0.6
+    if coding != "zero-sum":
+        assert all(stats.kstest(column, stats.laplace.cdf).pvalue > 1e-4 for column in free.T)
+        return
+    assert stats.kstest(np.linalg.norm(free, axis=1), stats.gamma(2).cdf).pvalue > 1e-4
+    assert stats.kstest(np.arctan2(*free.T), stats.uniform(-np.pi, 2 * np.pi).cdf).pvalue > 1e-4
+
+
 def test_draws_agree_with_the_pymc_model() -> None:
     """Means of logits and their spread against ``pm.sample_prior_predictive``: two-sample KS at 1e-4; seeds 0 and 1."""
     import pymc as pm

@@ -5,6 +5,7 @@ import pymc as pm
 import pytest
 from numpy.testing import assert_allclose
 from pytensor import function
+from scipy import stats
 
 import bayes_softmax as bs
 from bayes_softmax.spec.pymc_model import free_variables
@@ -91,3 +92,17 @@ def test_graphviz(overlapping: bs.SoftmaxRegression) -> None:
     graph = pm.model_to_graphviz(overlapping.pymc_model)
     assert "weights" in graph.source
     assert "Categorical" in graph.source
+
+
+def test_spherical_laplace_prior_predictive_has_gamma_radii() -> None:
+    """Radius of ``g`` over b is Gamma(k), its direction uniform (seed 0; two tests at level 1e-4)."""
+    X, y = simulate(20, 2, 4)
+    model = bs.SoftmaxRegression(X, y, prior={"x0": bs.Laplace(0.5), "x1": bs.Laplace(2.0)})
+    with model.pymc_model:
+        weights = pm.sample_prior_predictive(draws=2000, random_seed=0)["prior"]["weights"].values[0]
+    assert_allclose(weights.sum(axis=-1), 0, atol=1e-12)
+    g = weights @ model.coordinates.weights_contrast / np.array([0.5, 2.0])[:, None]
+    radii = np.linalg.norm(g, axis=-1)
+    assert stats.kstest(radii.ravel(), stats.gamma(3).cdf).pvalue > 1e-4
+    height = g[..., 0] / radii  # uniform on [-1, 1] for a uniform direction in three dimensions (Archimedes)
+    assert stats.kstest(height.ravel(), stats.uniform(-1, 2).cdf).pvalue > 1e-4

@@ -7,6 +7,8 @@ the mean rank (a shift) and by the mean squared deviation from the middle (a wro
 0.001 / (3 x number of quantities), so a right sampler fails with probability at most 0.001.  Seed 2024.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -17,6 +19,7 @@ SIMULATIONS, KEPT, BINS, ERROR_RATE = 600, 99, 20, 1e-3
 PRIORS = {
     "normal": (bs.Normal(1.0), bs.Normal(1.0)),
     "student": (bs.StudentT(5, 0.7), bs.Normal(1.0)),
+    "laplace": (bs.Laplace(0.6), bs.Normal(1.0)),
 }
 
 pytestmark = pytest.mark.verify
@@ -25,6 +28,8 @@ pytestmark = pytest.mark.verify
 def draw_prior(prior: object, k: int, rng: np.random.Generator) -> np.ndarray:
     """Spherical draw of ``k`` free coordinates."""
     g = prior.scale * rng.normal(size=k)  # type: ignore[attr-defined]
+    if isinstance(prior, bs.Laplace):
+        return prior.scale * rng.gamma(k) * g / np.linalg.norm(g)
     return g / np.sqrt(rng.chisquare(prior.df) / prior.df) if isinstance(prior, bs.StudentT) else g
 
 
@@ -40,7 +45,7 @@ def p_values(name: str, engine: str, *, prior_factor: float = 1.0, drop_last: in
         W = np.array([C @ draw_prior(prior, 2, rng) for _ in range(2)])
         b = C @ draw_prior(intercept_prior, 2, rng)
         y = (b + X @ W + rng.gumbel(size=(30, 3))).argmax(axis=1)
-        fitted = bs.Normal(prior.scale * prior_factor) if prior_factor != 1 else prior
+        fitted = replace(prior, scale=prior.scale * prior_factor)
         rows = slice(0, 30 - drop_last)
         model = bs.SoftmaxRegression(X[rows], y[rows], classes=[0, 1, 2], prior=fitted, intercept_prior=intercept_prior)
         post = model.sample(
@@ -84,6 +89,8 @@ def log_density(family: object, g: np.ndarray) -> np.ndarray:
     squares = (g**2).sum(axis=1) / family.scale**2  # type: ignore[attr-defined]
     if isinstance(family, bs.StudentT):
         return -0.5 * (family.df + g.shape[1]) * np.log1p(squares / family.df)
+    if isinstance(family, bs.Laplace):
+        return -np.sqrt(squares)
     return -0.5 * squares
 
 
@@ -97,6 +104,7 @@ def test_ranks_are_uniform(name: str, engine: str) -> None:
 @pytest.mark.parametrize(
     "bug", [{"prior_factor": 1.2}, {"drop_last": 3}], ids=["prior sd x 1.2", "last 3 rows dropped"]
 )
-def test_a_planted_bug_is_found(bug: dict) -> None:
-    found = p_values("normal", "nuts", **bug)
+@pytest.mark.parametrize("name", ["normal", "laplace"])
+def test_a_planted_bug_is_found(name: str, bug: dict) -> None:
+    found = p_values(name, "nuts", **bug)
     assert found.min() < ERROR_RATE / len(found)

@@ -49,8 +49,8 @@ def probabilities(
     rows = _some(population(fit, data, at))
     variables = chosen_variables(fit.schema, features)
     figure, panels = panel_grid(len(variables), height=3.0, sharey=True)
-    for panel, variable in zip(panels, variables, strict=True):
-        _curves(panel, fit, rows, variable, interval)
+    top = max(_curves(panel, fit, rows, v, interval) for panel, v in zip(panels, variables, strict=True))
+    panels[0].set_ylim(0.0, min(1.0, 1.04 * top))
     kind = "average probability" if at is None else "probability at the values given"
     panels[0].set_ylabel(f"{kind} (band: {100 * interval.prob:g} %)", fontsize="small")
     legend_below(figure, panels[0])
@@ -67,8 +67,8 @@ def _some(rows: Population) -> Population:
     return Population(rows.frame.iloc[chosen], offset, rows.weights[chosen])
 
 
-def _curves(panel: Any, fit: Fitted, rows: Population, variable: Variable, interval: Interval) -> None:
-    """One panel: a line for each class, or a mark for each level."""
+def _curves(panel: Any, fit: Fitted, rows: Population, variable: Variable, interval: Interval) -> float:
+    """One panel: a line for each class, or a mark for each level; returns the largest probability."""
     values: Sequence[Any] = variable.levels
     if not values:
         low, high = variable.low, variable.high
@@ -94,8 +94,8 @@ def _curves(panel: Any, fit: Fitted, rows: Population, variable: Variable, inter
         panel.set_xticks(range(len(values)), [level_name(v) for v in values])
         panel.set_xlim(-0.6, len(values) - 0.4)
     panel.set_title(variable.name, fontsize="medium")
-    panel.set_ylim(bottom=0.0)
     tidy(panel)
+    return float(upper.max())
 
 
 def effects(
