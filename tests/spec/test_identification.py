@@ -306,3 +306,10 @@ def test_a_converged_mle_and_overlap_are_the_same_thing():
         verdicts.append(model.check_separation().separated)
         assert converged != verdicts[-1]
     assert 20 < sum(verdicts) < 80
+
+
+def test_rows_are_named_as_in_the_data() -> None:
+    """Labels of a cut index are plain numbers in a sentence."""
+    X = pd.DataFrame({"x": [0.0, 1.0, 2.0, 3.0]}, index=pd.Index([4, 8, 15, 16]))
+    found = bs.SoftmaxRegression(X, pd.Series(["a", "a", "b", "b"], index=X.index)).check_separation()
+    assert "in 4 of 4 rows (4, 8, 15, 16)" in repr(found)
