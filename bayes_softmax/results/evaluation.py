@@ -11,7 +11,7 @@ from bayes_softmax.core.records import FloatArray
 from bayes_softmax.results.calibration import calibration_error, calibration_table, top_label_table
 from bayes_softmax.results.fitted import Fitted, check_count, training_of
 from bayes_softmax.results.intervals import resolve_interval
-from bayes_softmax.results.loo import cell_loo, cells_of_units, newton_loo
+from bayes_softmax.results.loo import checked_cells, newton_loo
 from bayes_softmax.results.prediction import encode_rows, mean_probabilities
 from bayes_softmax.results.probabilities import Rows
 from bayes_softmax.spec.build import read_weights
@@ -141,11 +141,8 @@ def evaluate(
     if not loo:
         P = mean_probabilities(fit.coefficients, training.rows)
         return score("in-sample", P, training.counts, fit.schema, rates, n_bins)
-    cells = cells_of_units(training)
-    if fit.delta_covariance is None:
-        P = cell_loo(fit, training, fit.relative_ess).probabilities
-    else:
-        P = newton_loo(fit, training)
+    P = checked_cells(fit, training).probabilities if fit.delta_covariance is None else newton_loo(fit, training)
+    cells = training.cells
     counts = np.zeros_like(P)
     counts[np.arange(len(P)), cells.codes] = cells.units
     return score("leave-one-out", P, counts, fit.schema, rates - np.eye(len(rates))[cells.codes], n_bins)
