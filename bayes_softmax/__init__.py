@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from bayes_softmax.results.estimate import PointEstimate as PointEstimate
     from bayes_softmax.results.posterior import Posterior as Posterior
     from bayes_softmax.results.storage import load as load
+    from bayes_softmax.spec.hyperpriors import HalfNormal as HalfNormal
+    from bayes_softmax.spec.hyperpriors import HalfStudentT as HalfStudentT
     from bayes_softmax.spec.priors import Flat as Flat
     from bayes_softmax.spec.priors import Normal as Normal
     from bayes_softmax.spec.priors import StudentT as StudentT
@@ -42,6 +44,8 @@ _HOME = {
     "SoftmaxRegression": "model",
     "PointEstimate": "results.estimate",
     "Posterior": "results.posterior",
+    "HalfNormal": "spec.hyperpriors",
+    "HalfStudentT": "spec.hyperpriors",
     "Flat": "spec.priors",
     "Normal": "spec.priors",
     "StudentT": "spec.priors",

@@ -14,6 +14,7 @@ from bayes_softmax.results.estimate import PointEstimate
 from bayes_softmax.results.storage import label_coefficients
 from bayes_softmax.spec.coding import Coordinates, build_coordinates
 from bayes_softmax.spec.design import Design, Label
+from bayes_softmax.spec.hyperpriors import ShrinkagePrior
 from bayes_softmax.spec.identification import check_separation, explain
 from bayes_softmax.spec.priors import PriorTable, flat_table
 from bayes_softmax.spec.schema import Schema
@@ -100,8 +101,21 @@ def without_priors(spec: Specification) -> Specification:
     return spec._replace(priors=flat_table(spec.priors), schema=replace(spec.schema, coding=coding))
 
 
+def refuse_learned_scales(spec: Specification, method: str) -> None:
+    """Raise where a scale is learned: a mode, or a normal approximation around one, says nothing there."""
+    if not spec.priors.learns_scales:
+        return
+    family = next(str(f) for f in spec.priors.weights if isinstance(f, ShrinkagePrior))
+    raise ValueError(
+        f"{method} needs priors with fixed scales, but {family} learns its scale: the joint mode of scale and weights "
+        "depends on how the scale is written, and with weights at zero the density grows without limit as the scale "
+        "falls to zero. Run sample(), or fix the scale, for example at its posterior mean: prior=Normal(<scale>)"
+    )
+
+
 def point_estimate(spec: Specification, kind: str, options: SolverOptions) -> PointEstimate:
     """Maximise the log posterior of ``spec`` and label the result; warns where no optimum is certified."""
+    refuse_learned_scales(spec, f"{kind}()")
     problem = problem_of(spec)
     mode = solve(problem.density, options)
     theta = problem.lift(mode.theta[None], None)[0]

@@ -10,6 +10,7 @@ import pandas as pd
 
 from bayes_softmax import fitting, sampling
 from bayes_softmax.core.errors import UnusedClassWarning
+from bayes_softmax.hierarchy import prepare_hierarchy
 from bayes_softmax.results.estimate import INTERCEPT, PointEstimate
 from bayes_softmax.results.forecast import Forecast
 from bayes_softmax.results.posterior import Posterior
@@ -20,8 +21,10 @@ from bayes_softmax.spec.design import Design, Label
 from bayes_softmax.spec.identification import Separation, check_separation
 from bayes_softmax.spec.priors import Prior, PriorArgument, resolve_priors
 from bayes_softmax.spec.schema import Schema
+from bayes_softmax.spec.shrinkage import describe, shrinkage_groups
 
 if TYPE_CHECKING:
+    from bayes_softmax.density.hierarchical import HierarchicalPosterior
     from bayes_softmax.density.posterior import SoftmaxPosterior
 
 ENGINES = ("auto", "nuts", "independence", "pymc")
@@ -44,6 +47,7 @@ class SoftmaxRegression:
     prior
         Prior of the weights, on the scale of the features as given: ``Normal``, ``StudentT``, ``Flat``, or a
         mapping from feature to one of these.  Default: autoscaled Normal priors, see :meth:`describe_prior`.
+        ``Normal(scale=HalfNormal(1))`` learns the scale, one for all features that carry the same prior.
     intercept_prior
         Prior of the intercept at x = 0; default ``Normal(1.5)`` at the feature means.
     coding
@@ -201,15 +205,20 @@ class SoftmaxRegression:
         return fitting.coordinates_of(self.specification)
 
     @cached_property
-    def log_density(self) -> "SoftmaxPosterior":
-        """The compiled log posterior as a ``LogDensity``: for algorithms of your own."""
+    def log_density(self) -> "SoftmaxPosterior | HierarchicalPosterior":
+        """The compiled log posterior as a ``LogDensity``: for algorithms of your own.
+
+        Where scales are learned it is a ``WhitenedDensity``, of whitened coefficients and hyperparameters.
+        """
+        if self.priors.learns_scales:
+            return prepare_hierarchy(self.specification).density
         return fitting.density_of(self.specification)
 
     def describe_prior(self) -> pd.DataFrame:
         """One row per coefficient row: family, scale, where it is measured, and whether it was autoscaled.
 
         ``logit_sd`` is the prior scale of the free coordinates times the sd of the feature: how much one standard
-        deviation of the feature moves a logit a priori.
+        deviation of the feature moves a logit a priori.  It is NaN where the scale is learned.
         """
         rows = []
         if self.priors.intercept is not None:
@@ -217,10 +226,12 @@ class SoftmaxRegression:
             scale = getattr(self.priors.intercept, "scale", np.inf)
             rows.append((INTERCEPT, str(self.priors.intercept), at, self.priors.intercept_at == "means", scale))
         sds = self.design.standardisation.scale
-        for name, family, auto, sd in zip(
-            self.feature_names, self.priors.weights, self.priors.autoscaled, sds, strict=True
+        measured = {j: describe(g) for g in shrinkage_groups(self.priors, self.design) for j in g.members}
+        for j, (name, family, auto, sd) in enumerate(
+            zip(self.feature_names, self.priors.weights, self.priors.autoscaled, sds, strict=True)
         ):
-            rows.append((name, str(family), "per unit of the feature", auto, getattr(family, "scale", np.inf) * sd))
+            scale = np.nan if j in measured else getattr(family, "scale", np.inf) * sd
+            rows.append((name, str(family), measured.get(j, "per unit of the feature"), auto, scale))
         table = pd.DataFrame(rows, columns=["feature", "prior", "measured", "autoscaled", "logit_sd"])
         return table.set_index("feature")
 
@@ -282,6 +293,11 @@ class SoftmaxRegression:
 
         ``prior=Normal(s), intercept_prior=Flat()`` is L2-penalised cross-entropy: scikit-learn's ``C = s**2``
         (for two classes under zero-sum or full coding, ``C = 2 * s**2``).  Parameters as in :meth:`mle`.
+
+        Raises
+        ------
+        ValueError
+            If a scale is learned: the joint mode depends on how the scale is written, and lies at a scale of zero.
         """
         options = fitting.SolverOptions(solver, max_iterations, learning_rate)
         return fitting.point_estimate(self.specification, "map", options)
@@ -305,7 +321,8 @@ class SoftmaxRegression:
         Parameters
         ----------
         draws, tune, chains, cores
-            As in ``pm.sample``; ``tune=None`` is 200 for ``"nuts"``, 50 for ``"independence"``, 1000 for ``"pymc"``.
+            As in ``pm.sample``; ``tune=None`` is 200 for ``"nuts"`` (400 where scales are learned), 50 for
+            ``"independence"``, 1000 for ``"pymc"``.
         random_seed
             Integer or NumPy Generator; the same seed gives the same draws, whatever ``cores`` is.
         target_accept
@@ -324,6 +341,9 @@ class SoftmaxRegression:
         class contrast, and no matrix of all coefficients is formed.  With more features than rows and Normal priors
         the sampler works in the row space of the features, and the rest, which the data do not touch, is drawn from
         the prior: exact, and as small as the number of rows.  :meth:`forecast` says beforehand what a run will take.
+
+        Where scales are learned, NUTS samples coefficients that are whitened given the scales, so that there is no
+        funnel; the hyperparameters stand in ``idata`` and count in the diagnostics.
 
         Returns
         -------

@@ -21,11 +21,15 @@ from bayes_softmax.fitting import (
     notes_of,
     problem_of,
     refuse_improper,
+    refuse_learned_scales,
     solve,
 )
+from bayes_softmax.hierarchy import named_hyperparameters, prepare_hierarchy
 from bayes_softmax.results.forecast import Forecast
 from bayes_softmax.results.posterior import Posterior, build_idata
 from bayes_softmax.spec.pymc_model import build_pymc_model, free_variables
+from bayes_softmax.spec.pymc_shrinkage import hyper_dims
+from bayes_softmax.spec.shrinkage import shrinkage_groups
 
 if TYPE_CHECKING:
     from bayes_softmax.density.posterior import SoftmaxPosterior
@@ -33,10 +37,12 @@ if TYPE_CHECKING:
 ENGINE_TITLES = {
     "nuts": "nuts (whitened by the Laplace approximation, nutpie)",
     "independence": "independence (Metropolis-Hastings with Laplace proposals)",
+    "hierarchy": "nuts (whitened given the learned scales, nutpie)",
     "pymc": "pymc (pm.sample on the pm.Model)",
     "laplace": "laplace (importance resampling of the Laplace approximation)",
 }
 
+HIERARCHY_TUNE = 400  # tuning steps: beside the step size the scales of the hyperparameters are to be learned
 NUTS_OVERHEAD = 0.1  # seconds that nutpie takes to start and to hand over its draws
 
 
@@ -86,6 +92,8 @@ def forecast(spec: Specification, settings: SamplerSettings) -> Forecast:
     from bayes_softmax.inference import independence, nuts
     from bayes_softmax.inference.cost import measure
 
+    if spec.priors.learns_scales:
+        raise ValueError("forecast() cannot say what a run with learned scales will take; try sample() with few draws")
     problem, compiled = load(spec)
     density = problem.density
     cost = measure(density)
@@ -119,6 +127,8 @@ def sample(spec: Specification, settings: SamplerSettings, engine: str) -> Poste
     from bayes_softmax.inference.independence import choose, independence_chains
     from bayes_softmax.inference.nuts import whitened_nuts
 
+    if spec.priors.learns_scales:
+        return sample_hierarchy(spec, settings)
     prepared = prepare(spec)
     problem, whitening, timings = prepared
     density = problem.density
@@ -142,6 +152,23 @@ def sample(spec: Specification, settings: SamplerSettings, engine: str) -> Poste
     return _labelled(spec, problem, drawn, settings.seed, f"{ENGINE_TITLES[engine]}{reason}", timings)
 
 
+def sample_hierarchy(spec: Specification, settings: SamplerSettings) -> Posterior:
+    """Draw coefficients and hyperparameters by NUTS, whatever engine was named: no other one knows about scales."""
+    from bayes_softmax.inference.nuts import nuts
+
+    density, timings = prepare_hierarchy(spec)
+    start = time.perf_counter()
+    tune = HIERARCHY_TUNE if settings.tune is None else settings.tune
+    drawn = nuts(density, **settings._replace(tune=tune)._asdict())
+    timings["sampling"] = time.perf_counter() - start
+    shape = drawn.points.shape[:2]
+    thetas, h = density.unpack(drawn.points.reshape(-1, density.dimension))
+    intercept, weights = (a.reshape(*shape, *a.shape[1:]) for a in coordinates_of(spec).to_raw(thetas))
+    hyper = named_hyperparameters(density, h.reshape(*shape, -1))
+    drawn = drawn._replace(notes=notes_of(spec) + drawn.notes)
+    return _posterior(spec, intercept, weights, drawn, ENGINE_TITLES["hierarchy"], timings, hyper)
+
+
 def _labelled(
     spec: Specification, problem: Problem, drawn: Draws, seed: int, engine: str, timings: dict[str, float]
 ) -> Posterior:
@@ -161,10 +188,13 @@ def _posterior(
     drawn: Draws,
     engine: str,
     timings: dict[str, float],
+    hyper: dict[str, FloatArray] | None = None,
 ) -> Posterior:
     """Raw draws, intercept (chain, draw, K) and weights (chain, draw, p, K), as a posterior."""
-    free = free_variables(spec.priors, coordinates_of(spec), intercept, weights)
-    idata = build_idata(intercept, weights, free, drawn.stats, spec.design, spec.schema, engine)
+    groups = shrinkage_groups(spec.priors, spec.design)
+    free = free_variables(spec.priors, coordinates_of(spec), intercept, weights, groups, hyper)
+    members = hyper_dims(groups, spec.schema.feature_names) if hyper else {}
+    idata = build_idata(intercept, weights, free, drawn.stats, spec.design, spec.schema, engine, members)
     return Posterior(idata, spec.schema, engine, drawn.tune, drawn.notes, timings)
 
 
@@ -172,6 +202,7 @@ def sample_laplace(spec: Specification, draws: int, seed: int, progressbar: bool
     """Equal-weight draws from the Laplace approximation, corrected and judged by importance weights."""
     from bayes_softmax.inference.importance import importance_sample, propose
 
+    refuse_learned_scales(spec, "laplace()")
     problem, whitening, timings = prepare(spec)
     start = time.perf_counter()
     rng = np.random.default_rng(seed)
@@ -219,8 +250,12 @@ def sample_pymc(spec: Specification, settings: SamplerSettings) -> Posterior:
     """``pm.sample`` on a new copy of the PyMC model, labelled like every other posterior."""
     import pymc as pm
 
+    groups = shrinkage_groups(spec.priors, spec.design)
     if not spec.priors.is_proper:
-        refuse_improper(spec, solve(problem_of(spec).density, SolverOptions()))
+        if groups:
+            prepare_hierarchy(spec)
+        else:
+            refuse_improper(spec, solve(problem_of(spec).density, SolverOptions()))
     options = {k: v for k, v in settings._asdict().items() if v is not None and k not in ("seed", "tune")}
     tune = 1000 if settings.tune is None else settings.tune
     start = time.perf_counter()
@@ -233,4 +268,8 @@ def sample_pymc(spec: Specification, settings: SamplerSettings) -> Posterior:
     weights = posterior["weights"].values if p else np.zeros((*shape, 0, K))
     stats = {str(k): v.values for k, v in tree["sample_stats"].data_vars.items() if v.dims == ("chain", "draw")}
     drawn = Draws(np.empty(0), stats, tune, notes_of(spec))
-    return _posterior(spec, intercept, weights, drawn, ENGINE_TITLES["pymc"], {"sampling": time.perf_counter() - start})
+    hyper = {
+        name: posterior[name].values for name in hyper_dims(groups, spec.schema.feature_names) if name in posterior
+    }
+    timings = {"sampling": time.perf_counter() - start}
+    return _posterior(spec, intercept, weights, drawn, ENGINE_TITLES["pymc"], timings, hyper)

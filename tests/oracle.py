@@ -9,7 +9,9 @@ from scipy import stats
 from scipy.special import logsumexp
 
 from bayes_softmax.model import SoftmaxRegression
+from bayes_softmax.spec.hyperpriors import R2D2, HalfNormal, LearnedNormal
 from bayes_softmax.spec.priors import Flat, Normal, Prior
+from bayes_softmax.spec.shrinkage import Group, shrinkage_groups
 
 
 def log_posterior(model: SoftmaxRegression, intercept: np.ndarray, weights: np.ndarray) -> float:
@@ -38,7 +40,10 @@ def log_prior(model: SoftmaxRegression, intercept: np.ndarray, weights: np.ndarr
     """Log prior density, normalised, of the raw free coordinates."""
     coordinates, priors = model.coordinates, model.priors
     total = 0.0
-    for row, family in zip(weights, priors.weights, strict=True):
+    shrunk = {j for group in shrinkage_groups(priors, model.design) for j in group.members}
+    for j, (row, family) in enumerate(zip(weights, priors.weights, strict=True)):
+        if j in shrunk:
+            continue
         total += _row(family, np.linalg.pinv(coordinates.weights_contrast) @ row, spherical=priors.spherical)
     if priors.intercept is not None:
         at = intercept
@@ -57,3 +62,53 @@ def _row(family: Prior, g: np.ndarray, *, spherical: bool) -> float:
     if spherical:
         return float(stats.multivariate_t.logpdf(g, shape=family.scale**2 * np.eye(len(g)), df=family.df))
     return float(stats.t.logpdf(g, df=family.df, scale=family.scale).sum())
+
+
+def log_joint(model: SoftmaxRegression, intercept: np.ndarray, weights: np.ndarray, hyper: dict) -> float:
+    """Log posterior with learned scales, a density of raw free coordinates and of the named hyperparameters."""
+    total = log_posterior(model, intercept, weights)
+    to_free = np.linalg.pinv(model.coordinates.weights_contrast)
+    for group in shrinkage_groups(model.priors, model.design):
+        sd = model.design.X[:, list(group.members)].std(axis=0)
+        scales, log_p = _scales(group, {name: hyper[group.named(name)] for name in _names(group)})
+        if not isinstance(group.family, LearnedNormal):
+            scales = scales / sd
+        g = weights[list(group.members)] @ to_free.T
+        total += log_p + float(stats.norm.logpdf(g, scale=np.broadcast_to(scales, len(g))[:, None]).sum())
+    return total
+
+
+def _names(group: Group) -> list[str]:
+    if isinstance(group.family, LearnedNormal):
+        return ["weights_scale"]
+    return ["R2", "phi"] if isinstance(group.family, R2D2) else ["global_scale", "slab_variance", "local_scale"]
+
+
+def _scales(group: Group, hyper: dict) -> tuple[np.ndarray, float]:
+    """Scales of a group and the log density of its hyperparameters."""
+    family = group.family
+    if isinstance(family, LearnedNormal):
+        prior, tau = family.scale_prior, hyper["weights_scale"]
+        half = stats.halfnorm if isinstance(prior, HalfNormal) else _HalfT(prior.df)
+        return np.array([float(tau)]), float(half.logpdf(tau, scale=prior.scale))
+    if isinstance(family, R2D2):
+        R2, phi = hyper["R2"], hyper["phi"]
+        log_p = stats.beta.logpdf(R2, family.mean * family.precision, (1 - family.mean) * family.precision)
+        if len(phi) > 1:
+            log_p += stats.dirichlet.logpdf(phi, np.full(len(phi), family.concentration))
+        return np.sqrt(phi * R2 / (1 - R2)), float(log_p)
+    tau, c2, local = hyper["global_scale"], hyper["slab_variance"], hyper["local_scale"]
+    log_p = _HalfT(family.global_df).logpdf(tau, scale=group.global_scale)
+    log_p += stats.invgamma.logpdf(c2, family.slab_df / 2, scale=family.slab_df / 2 * family.slab_scale**2)
+    log_p += _HalfT(family.local_df).logpdf(local, scale=1.0).sum()
+    return np.sqrt(c2 * tau**2 * local**2 / (c2 + tau**2 * local**2)), float(log_p)
+
+
+class _HalfT:
+    """The half-t, which SciPy has for one degree of freedom only."""
+
+    def __init__(self, df: float) -> None:
+        self.df = df
+
+    def logpdf(self, x: np.ndarray, scale: float) -> np.ndarray:
+        return np.log(2) + stats.t.logpdf(x, self.df, scale=scale)

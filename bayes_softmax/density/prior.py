@@ -22,7 +22,7 @@ import numpy as np
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.density import kernel
 from bayes_softmax.spec.coding import Coordinates
-from bayes_softmax.spec.priors import Flat, Normal, Prior, PriorTable, StudentT
+from bayes_softmax.spec.priors import Flat, Normal, Prior, PriorTable, StudentT, known_scale
 
 
 class PriorRows(NamedTuple):
@@ -45,7 +45,7 @@ def prior_rows(priors: PriorTable, coordinates: Coordinates) -> PriorRows:
         families, sd = [priors.intercept, *families], np.concatenate([[1.0], sd])
     elementwise = np.array([isinstance(f, StudentT) for f in families]) & (not priors.spherical)
     codes = [{Flat: kernel.FLAT, Normal: kernel.NORMAL, StudentT: kernel.T_SPHERICAL}[type(f)] for f in families]
-    scale = np.array([1.0 if isinstance(f, Flat) else f.scale for f in families])
+    scale = np.array([1.0 if isinstance(f, Flat) else known_scale(f) for f in families])
     at_zero = priors.intercept_at == "zero" and not priors.flat_intercept
     centre = coordinates.centre / coordinates.scale if at_zero else np.zeros(coordinates.n_features)
     return PriorRows(
@@ -69,11 +69,12 @@ def _log_normaliser(family: Prior, k: int, *, spherical: bool) -> float:
     """Log density at zero of the ``k`` coordinates of one row."""
     if isinstance(family, Flat):
         return 0.0
-    if isinstance(family, Normal):
-        return -k * (0.5 * math.log(2 * math.pi) + math.log(family.scale))
+    scale = known_scale(family)
+    if not isinstance(family, StudentT):
+        return -k * (0.5 * math.log(2 * math.pi) + math.log(scale))
     m, repeats = (k, 1) if spherical else (1, k)
     log_t = math.lgamma(0.5 * (family.df + m)) - math.lgamma(0.5 * family.df)
-    return repeats * (log_t - 0.5 * m * math.log(family.df * math.pi) - m * math.log(family.scale))
+    return repeats * (log_t - 0.5 * m * math.log(family.df * math.pi) - m * math.log(scale))
 
 
 class PriorCurvature:

@@ -88,12 +88,22 @@ class Posterior:
 
     @cached_property
     def diagnostics(self) -> Diagnostics:
-        """Worst R-hat and effective sample sizes over the coefficients, in their own coding; divergences."""
+        """Worst R-hat and effective sizes over coefficients, in their own coding, and hyperparameters; divergences."""
         stats = {str(name): values.values for name, values in self.idata["sample_stats"].data_vars.items()}
         first = 0 if self.schema.has_intercept else 1
         if self.pareto_k is not None and self.ess is not None:
             return diagnose_weighted(self.draws, self.ess, self.pareto_k)
-        return diagnose(self.draws[:, :, first:], stats, self.tune)
+        coefficients = self.draws[:, :, first:].reshape(*self.draws.shape[:2], -1)
+        return diagnose(np.concatenate([coefficients, self._hyper_draws], axis=2), stats, self.tune)
+
+    @property
+    def _hyper_draws(self) -> FloatArray:
+        """Hyperparameters (chain, draw, m), where scales were learned."""
+        posterior = self.idata["posterior"].dataset
+        names = [str(name) for name in np.atleast_1d(posterior.attrs.get("hyperparameters", []))]
+        shape = (posterior.sizes["chain"], posterior.sizes["draw"], -1)
+        parts = [posterior[name].values.reshape(shape) for name in names]
+        return np.concatenate(parts, axis=2) if parts else np.empty((*shape[:2], 0))
 
     def contrast_draws(self, view: View) -> FloatArray:
         """Draws (chain, draw, q, m) of contrasts of the class columns, intercept first."""
@@ -209,11 +219,14 @@ def build_idata(
     design: Design,
     schema: Schema,
     engine: str,
+    hyper: Mapping[str, tuple[str, Sequence[str]] | None] | None = None,
 ) -> xr.DataTree:
     """Labelled tree of draws: intercept (chain, draw, K), weights (chain, draw, p, K), statistics (chain, draw).
 
-    ``free`` are the PyMC model's other random variables, so that PyMC's functions can use the tree.
+    ``free`` are the PyMC model's other random variables, so that PyMC's functions can use the tree.  Those that
+    ``hyper`` names are hyperparameters; it gives the dimension and its labels where they have one.
     """
+    hyper = hyper or {}
     chains, draws = weights.shape[:2]
     coords = {
         "chain": np.arange(chains),
@@ -231,8 +244,14 @@ def build_idata(
         dims = [f"{name}_dim_{i}" for i in range(values.ndim - 2)]
         if name == "intercept_at_means":
             dims = ["category"]
+        local = hyper.get(name)
+        if local is not None:
+            dims = [local[0]]
+            coords[local[0]] = np.array(local[1], dtype=str)
         variables[name] = (("chain", "draw", *dims), values)
-    attrs = {"inference_library": "bayes_softmax", "engine": engine, "sample_dims": ["chain", "draw"]}
+    attrs: dict[str, Any] = {"inference_library": "bayes_softmax", "engine": engine, "sample_dims": ["chain", "draw"]}
+    if hyper:
+        attrs["hyperparameters"] = list(hyper)
     sampled = {k: coords[k] for k in ("chain", "draw")}
     groups = {
         "posterior": xr.Dataset(variables, coords=coords, attrs=attrs),
