@@ -21,6 +21,7 @@ ROUNDS = 5  # of mode given scales, scales given the normal approximation there;
 SETTLED = 0.1  # change of a logarithm of a scale that whitening does not feel
 REACH = 8.0  # logarithms of scales are searched within this of the middle of their prior
 WIDTHS = (0.05, 3.0)  # limits of a hyperparameter's assumed sd: where its evidence is flat the prior's is near 1.5
+LARGER = 2.5  # how much larger the scales are where it is measured how the coefficients grow with them
 STEP = 1e-4  # for second derivatives of the evidence
 
 
@@ -44,13 +45,18 @@ def prepare_hierarchy(spec: Specification) -> PreparedHierarchy:
     loaded = time.perf_counter()
     h = sh.centre
     for _ in range(ROUNDS):
-        mode: Mode = solve(hierarchical.conditional(base, sh, h), SolverOptions())
+        scales = hierarchical.engine_scales(sh, h)
+        mode: Mode = solve(hierarchical.conditional(base, sh, scales), SolverOptions())
         refuse_improper(spec, mode)
         with blas_on_one_thread():
             density = hierarchical.whiten_conditionally(base, groups, sh, mode.theta, h)
         before, h = h, supported(density.shrinkage, sh.centre)
         if np.abs(h - before).max() < SETTLED:
             break
+    larger = LARGER * scales
+    there = solve(hierarchical.conditional(base, sh, larger), SolverOptions())
+    with blas_on_one_thread():
+        density = hierarchical.stretched(density, there.theta, larger, LARGER)
     density = hierarchical.recentred(density, h, widths(density.shrinkage, h))
     return PreparedHierarchy(density, {"compile": loaded - start, "mode": time.perf_counter() - loaded})
 

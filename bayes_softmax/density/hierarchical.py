@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import brentq
 
 from bayes_softmax.core.records import FloatArray, IntArray, NativeDensity
 from bayes_softmax.density import callbacks, factors, hyperscales, kernel, shrinkage_kernel
@@ -98,6 +100,7 @@ def shrinkage_data(base: SoftmaxPosterior, groups: Sequence[Group]) -> Shrinkage
         first_hyper=hypers.astype(np.int64),
         centre=np.concatenate(centre),
         width=np.ones(hypers[-1]),
+        stretch=np.zeros(2),
         joint=0,
         n_columns=int(base.coordinates.weights_contrast.shape[1]),
     )
@@ -110,13 +113,13 @@ def engine_scales(sh: ShrinkageData, h: FloatArray) -> FloatArray:
     return np.exp(s + sh.log_unit)
 
 
-def conditional(base: SoftmaxPosterior, sh: ShrinkageData, h: FloatArray) -> SoftmaxPosterior:
-    """The posterior of the coefficients given the hyperparameters: normal priors with the scales at ``h``."""
+def conditional(base: SoftmaxPosterior, sh: ShrinkageData, scales: FloatArray) -> SoftmaxPosterior:
+    """The posterior of the coefficients given the scales (R,) of the shrunk rows on standardised features."""
     first = int(base.coordinates.has_intercept)
     shrunk = first + np.flatnonzero(_rows_of_features(base, sh) >= 0)
     family, scale = base.data.family.copy(), base.data.scale.copy()
     family[shrunk] = kernel.NORMAL
-    scale[shrunk] = engine_scales(sh, h)[_rows_of_features(base, sh)[shrunk - first]]
+    scale[shrunk] = scales[_rows_of_features(base, sh)[shrunk - first]]
     return replace(base, data=base.data._replace(family=family, scale=scale))
 
 
@@ -146,8 +149,37 @@ def whiten_conditionally(
         row=np.ascontiguousarray(row, dtype=np.int64),
         centre=h.copy(),
         joint=joint,
+        stretch=np.array([0.0, float(np.log(engine_scales(sh, h)).mean())]),
     )
     return HierarchicalPosterior(base, groups, sh, _log_constant(base, groups, sh.n_columns))
+
+
+def stretched(
+    density: HierarchicalPosterior, theta: FloatArray, scales: FloatArray, factor: float
+) -> HierarchicalPosterior:
+    """The same density with the stretch that explains how the coefficients' sds grow with the scales.
+
+    ``theta`` is the conditional mode at ``scales``, which are ``factor`` times those that the density is whitened at.
+    """
+    sh, base = density.shrinkage, density.base
+    blocks = base.block_metric(theta) if sh.joint or len(sh.mixing) > 1 else None
+    curvature = base.metric(theta)[None] if blocks is None else blocks.precisions
+    shrunk = sh.row >= 0
+    inverse = np.where(shrunk, scales[sh.row] ** -2.0, 0.0)
+    found = _mean_log_sd(curvature, inverse, shrunk)
+
+    def excess(power: float) -> float:
+        r = factor**power
+        return math.log(r) + _mean_log_sd(sh.precision, inverse * r**2, shrunk) - found
+
+    power = 0.0 if excess(0.0) >= 0 else 1.0 if excess(1.0) <= 0 else float(brentq(excess, 0.0, 1.0, xtol=1e-3))
+    return replace(density, shrinkage=sh._replace(stretch=np.array([power, sh.stretch[1]])))
+
+
+def _mean_log_sd(precision: FloatArray, inverse: FloatArray, shrunk: NDArray[np.bool_]) -> float:
+    """Mean log sd of the shrunk coordinates under blocks of precision plus a diagonal."""
+    covariance = np.linalg.inv(precision + np.diag(inverse))
+    return 0.5 * float(np.log(np.diagonal(covariance, axis1=1, axis2=2)[:, shrunk]).mean())
 
 
 def recentred(density: HierarchicalPosterior, h: FloatArray, width: FloatArray) -> HierarchicalPosterior:

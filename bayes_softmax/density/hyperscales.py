@@ -7,6 +7,7 @@
 ``log_unit``       (R,)                  log of engine scale over prior scale, per shrunk row
 ``family`` ...     (G,)                  code and parameters of each group of rows
 ``centre, width``  (H,)                  hyperparameters are ``h = centre + width * e``
+``stretch``        (2,)                  power a and mean log scale of the stretch, see ``shrinkage_kernel``
 ``u``              (d + H,)              ``[z, e]``
 =================  ====================  ==========================================================
 
@@ -46,6 +47,7 @@ class ShrinkageData(NamedTuple):
     first_hyper: IntArray
     centre: FloatArray
     width: FloatArray
+    stretch: FloatArray
     joint: int
     n_columns: int
 

@@ -19,6 +19,12 @@ for column :math:`X_i` of X (the differential of a Cholesky factor: Murray, 2016
 from the Jacobian), beside the derivative of the prior itself: two factorisations' worth, and the rest costs as much as
 a product with L.
 
+``P`` is not the same everywhere: where classes are separated the likelihood grows flatter as the coefficients grow, and
+coefficients, mode and sds all follow the scale.  Shrunk coordinates are therefore stretched, by
+:math:`r = e^{a (\bar s - \bar s_0)}` with the mean log scale :math:`\bar s` and its value at the reference: ``theta = r
+theta~``, and the formulas above hold for ``theta~`` with ``r^2 D`` in place of ``D``.  The power ``a`` is 0 where the
+data overlap and many, and 1, the non-centred parametrisation, where nothing but the prior holds the coefficients.
+
 ``A`` is one block of all coordinates, or, where these are many, one block for each mixed column of
 ``core.records.BlockMetric``; ``D`` is the same in every column, so mixing leaves it alone.
 
@@ -47,7 +53,7 @@ from bayes_softmax.density.kernel import (
 )
 from bayes_softmax.density.simd import pointer
 
-COMPILED_WITH = "59353ab5d5a1"  # as in kernel.py
+COMPILED_WITH = "36ce9632a98b"  # as in kernel.py
 _options: dict[str, Any] = {
     "nogil": True,
     "cache": True,
@@ -94,6 +100,12 @@ def evidence(sh, h, gradient):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(**_options)
+def log_stretch(sh, s):  # type: ignore[no-untyped-def]
+    """Log of the stretch r for log scales ``s`` in engine units; see the top of the module."""
+    return sh.stretch[0] * (s.mean() - sh.stretch[1])
+
+
+@nb.njit(**_options)
 def unwhiten(sh, u, h, s, X, theta):  # type: ignore[no-untyped-def]
     """Fill ``h``, the log scales ``s`` (engine units), ``X`` (k, m, m) of each block, and ``theta``.
 
@@ -107,14 +119,19 @@ def unwhiten(sh, u, h, s, X, theta):  # type: ignore[no-untyped-def]
     log_scales(sh, h, s, slope)
     for r in range(s.shape[0]):
         s[r] += sh.log_unit[r]
-    log_determinant = 0.0
+    log_r = log_stretch(sh, s)
+    stretch = math.exp(log_r)
+    log_determinant = sh.n_columns * s.shape[0] * log_r
     for e in range(k):
-        log_determinant -= conditional_factor(sh, s, e, A, X[e])
+        log_determinant -= conditional_factor(sh, s - log_r, e, A, X[e])
         lower(X[e], sh.linear[e], y)
         lower_transposed(X[e], y, means[e])
         for i in range(m):
             y[i] += u[e * m + i]
         lower_transposed(X[e], y, columns[e])
+        for i in range(m):
+            if sh.row[i] >= 0:
+                columns[e, i] *= stretch
     mix(columns, sh.mixing, sh.joint, theta)
     return log_determinant, means
 
@@ -140,6 +157,19 @@ def shrunk_prior(sh, s, theta, gradient, ds, k_b):  # type: ignore[no-untyped-de
 
 
 @nb.njit(**_options)
+def shrunk_product(sh, theta, gradient, k_b):  # type: ignore[no-untyped-def]
+    """Inner product of ``theta`` and ``gradient`` over the shrunk coordinates."""
+    total = 0.0
+    p = (theta.shape[0] - k_b) // sh.n_columns
+    of_feature = sh.row[sh.row.shape[0] - p :]
+    for c in range(sh.n_columns):
+        for j in range(p):
+            if of_feature[j] >= 0:
+                total += theta[k_b + c * p + j] * gradient[k_b + c * p + j]
+    return total
+
+
+@nb.njit(**_options)
 def joint_gradient(data, sh, theta, s, gradient, ds):  # type: ignore[no-untyped-def]
     """Log posterior given log scales ``s`` in engine units; fills ``gradient`` (d,) and ``ds`` (R,)."""
     V, G = np.empty_like(data.YZ), np.empty_like(data.YZ)
@@ -162,7 +192,13 @@ def whitened_gradient(data, sh, u, out):  # type: ignore[no-untyped-def]
     value += joint_gradient(data, sh, theta, s, gradient, ds)
     columns, image, of_precision = np.empty((k, m)), np.empty(m), np.empty(m)
     unmix(gradient, sh.mixing, sh.joint, columns)
+    log_r = log_stretch(sh, s)
+    stretch = math.exp(log_r)
+    of_r = float(sh.n_columns * n_rows) + shrunk_product(sh, theta, gradient, data.Cb.shape[1])
     for e in range(k):
+        for i in range(m):
+            if sh.row[i] >= 0:
+                columns[e, i] *= stretch
         w = out[e * m : (e + 1) * m]
         lower(X[e], columns[e], w)
         lower_transposed(X[e], w, image)
@@ -170,8 +206,11 @@ def whitened_gradient(data, sh, u, out):  # type: ignore[no-untyped-def]
         for i in range(m):
             r = sh.row[i]
             if r >= 0:
-                ds[r] += 2.0 * math.exp(-2.0 * s[r]) * (image[i] * means[e, i] + of_precision[i])
+                slope_s = 2.0 * math.exp(2.0 * (log_r - s[r])) * (image[i] * means[e, i] + of_precision[i])
+                ds[r] += slope_s
+                of_r -= slope_s
     for r in range(n_rows):
+        ds[r] += sh.stretch[0] * of_r / n_rows
         s[r] -= sh.log_unit[r]
     value += log_scales(sh, h, s, slope)
     pull_back_scales(sh, h, s, ds, slope)
@@ -195,7 +234,7 @@ def _integers(address, n):  # type: ignore[no-untyped-def]
 @nb.njit(**_options)
 def _read_shrinkage(user):  # type: ignore[no-untyped-def]
     """The arrays behind the addresses of :func:`pack_pointers`."""
-    a, size = user[:11], user[11:]
+    a, size = user[:12], user[12:]
     k, m, n_rows, n_groups, n_parameters, n_hyper = size[0], size[1], size[2], size[3], size[4], size[5]
     return ShrinkageData(
         carray(pointer(a[0]), (k, m, m), np.float64),
@@ -209,6 +248,7 @@ def _read_shrinkage(user):  # type: ignore[no-untyped-def]
         _integers(a[8], n_groups + 1),
         carray(pointer(a[9]), (n_hyper,), np.float64),
         carray(pointer(a[10]), (n_hyper,), np.float64),
+        carray(pointer(a[11]), (2,), np.float64),
         size[6],
         size[7],
     )
@@ -218,7 +258,7 @@ def _logp(dimension, u_, out_, value_, user_):  # type: ignore[no-untyped-def]
     """C callback: the log density of ``u``; returns 0, or 4 (a divergence) where it is not finite."""
     value = carray(value_, (1,))
     value[0] = np.nan
-    user = carray(user_, (DATA_SIZE + 19,), np.int64)
+    user = carray(user_, (DATA_SIZE + 20,), np.int64)
     d = np.int64(dimension)
     u, out = carray(u_, (d,)), carray(out_, (d,))
     value[0] = whitened_gradient(read_data(user), _read_shrinkage(user[DATA_SIZE:]), u, out)
