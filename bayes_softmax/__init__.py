@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from bayes_softmax.results.estimate import PointEstimate as PointEstimate
     from bayes_softmax.results.posterior import Posterior as Posterior
     from bayes_softmax.results.storage import load as load
+    from bayes_softmax.spec.hyperpriors import R2D2 as R2D2
     from bayes_softmax.spec.hyperpriors import HalfNormal as HalfNormal
     from bayes_softmax.spec.hyperpriors import HalfStudentT as HalfStudentT
     from bayes_softmax.spec.priors import Flat as Flat
@@ -45,6 +46,7 @@ _HOME = {
     "PointEstimate": "results.estimate",
     "Posterior": "results.posterior",
     "HalfNormal": "spec.hyperpriors",
+    "R2D2": "spec.hyperpriors",
     "HalfStudentT": "spec.hyperpriors",
     "Flat": "spec.priors",
     "Normal": "spec.priors",

@@ -76,16 +76,19 @@ def supported(sh: "ShrinkageData", middle: FloatArray) -> FloatArray:
 
 
 def widths(sh: "ShrinkageData", h: FloatArray) -> FloatArray:
-    """About the sd of each hyperparameter, from the curvature of its log evidence."""
+    """Root (H, H) of about the covariance of the hyperparameters, from the curvature of their log evidence."""
     from bayes_softmax.density.shrinkage_kernel import evidence
 
-    curvature = np.empty(len(h))
-    for i, unit in enumerate(np.eye(len(h))):
-        ahead, behind = np.empty(len(h)), np.empty(len(h))
+    H = len(h)
+    curvature, ahead, behind = np.empty((H, H)), np.empty(H), np.empty(H)
+    for i, unit in enumerate(np.eye(H)):
         evidence(sh, h + STEP * unit, ahead)
         evidence(sh, h - STEP * unit, behind)
-        curvature[i] = (behind[i] - ahead[i]) / (2 * STEP)
-    return np.clip(np.maximum(curvature, WIDTHS[1] ** -2) ** -0.5, *WIDTHS)
+        curvature[i] = (behind - ahead) / (2 * STEP)
+    values, vectors = np.linalg.eigh(0.5 * (curvature + curvature.T))
+    sds = np.clip(np.maximum(values, WIDTHS[1] ** -2) ** -0.5, *WIDTHS)
+    root: FloatArray = (vectors * sds) @ vectors.T
+    return root
 
 
 def named_hyperparameters(density: "HierarchicalPosterior", h: FloatArray) -> dict[str, FloatArray]:

@@ -17,6 +17,13 @@ SHRINKAGE = {
     "learned": bs.Normal(bs.HalfNormal(0.8)),
     "learned, half-t": bs.Normal(bs.HalfStudentT(3, 0.5)),
     "two groups": {"x0": bs.Normal(bs.HalfNormal(0.8)), "x2": bs.Normal(bs.HalfStudentT(3, 0.5))},
+    "r2d2": bs.R2D2(0.4, 5.0, 0.7),
+    "r2d2 and fixed": {"x1": bs.R2D2()},
+    "two of each": {
+        "x0": bs.R2D2(concentration=1.5),
+        "x1": bs.Normal(bs.HalfNormal(0.8)),
+        "x2": bs.R2D2(concentration=1.5),
+    },
     "learned and fixed": {"x0": bs.StudentT(4, 0.8), "x1": bs.Normal(bs.HalfNormal(0.8)), "x2": bs.Normal(0.5)},
 }
 INTERCEPTS = {"default": None, "normal": bs.Normal(2.0), "student": bs.StudentT(5, 3.0), "flat": bs.Flat()}

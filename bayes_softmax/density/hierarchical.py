@@ -43,12 +43,16 @@ class HierarchicalPosterior:
         """Number of coordinates d + H."""
         return self.n_coefficients + len(self.shrinkage.centre)
 
+    @property
+    def _log_width(self) -> float:
+        return float(np.linalg.slogdet(self.shrinkage.width)[1])
+
     def value_gradient(self, u: FloatArray) -> tuple[float, FloatArray]:
         """Log density at ``u`` (d + H,), Jacobian included, and its gradient."""
         u = np.require(u, dtype=np.float64, requirements=["C", "A", "W"])
         gradient = np.empty(self.dimension)
         value = float(shrinkage_kernel.whitened_gradient(self.base.data, self.shrinkage, u, gradient))
-        return value + self.log_constant + float(np.log(self.shrinkage.width).sum()), gradient
+        return value + self.log_constant + self._log_width, gradient
 
     def log_joint(self, theta: FloatArray, h: FloatArray) -> float:
         """Log-likelihood plus log prior density of the raw free coordinates (d,) and of the real ``h`` (H,)."""
@@ -99,7 +103,7 @@ def shrinkage_data(base: SoftmaxPosterior, groups: Sequence[Group]) -> Shrinkage
         first_row=rows.astype(np.int64),
         first_hyper=hypers.astype(np.int64),
         centre=np.concatenate(centre),
-        width=np.ones(hypers[-1]),
+        width=np.eye(hypers[-1]),
         stretch=np.zeros(2),
         joint=0,
         n_columns=int(base.coordinates.weights_contrast.shape[1]),
@@ -183,8 +187,8 @@ def _mean_log_sd(precision: FloatArray, inverse: FloatArray, shrunk: NDArray[np.
 
 
 def recentred(density: HierarchicalPosterior, h: FloatArray, width: FloatArray) -> HierarchicalPosterior:
-    """The same density with the hyperparameters standardised as ``h = centre + width * e``."""
-    return replace(density, shrinkage=density.shrinkage._replace(centre=h.copy(), width=width.copy()))
+    """The same density with the hyperparameters standardised as ``h = centre + width e``."""
+    return replace(density, shrinkage=density.shrinkage._replace(centre=h.copy(), width=np.ascontiguousarray(width)))
 
 
 def _rows_of_features(base: SoftmaxPosterior, sh: ShrinkageData) -> IntArray:

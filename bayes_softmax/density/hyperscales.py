@@ -6,7 +6,8 @@
 ``row``            (m,)                  shrunk row of each coordinate of a block, -1 for none
 ``log_unit``       (R,)                  log of engine scale over prior scale, per shrunk row
 ``family`` ...     (G,)                  code and parameters of each group of rows
-``centre, width``  (H,)                  hyperparameters are ``h = centre + width * e``
+``centre``         (H,)                  hyperparameters are ``h = centre + width e``
+``width``          (H, H)
 ``stretch``        (2,)                  power a and mean log scale of the stretch, see ``shrinkage_kernel``
 ``u``              (d + H,)              ``[z, e]``
 =================  ====================  ==========================================================

@@ -53,7 +53,7 @@ from bayes_softmax.density.kernel import (
 )
 from bayes_softmax.density.simd import pointer
 
-COMPILED_WITH = "36ce9632a98b"  # as in kernel.py
+COMPILED_WITH = "100ede758b87"  # as in kernel.py
 _options: dict[str, Any] = {
     "nogil": True,
     "cache": True,
@@ -115,7 +115,9 @@ def unwhiten(sh, u, h, s, X, theta):  # type: ignore[no-untyped-def]
     slope, A, y = np.empty(h.shape[0]), np.empty((m, m)), np.empty(m)
     columns, means = np.empty((k, m)), np.empty((k, m))
     for i in range(h.shape[0]):
-        h[i] = sh.centre[i] + sh.width[i] * u[k * m + i]
+        h[i] = sh.centre[i]
+        for j in range(h.shape[0]):
+            h[i] += sh.width[i, j] * u[k * m + j]
     log_scales(sh, h, s, slope)
     for r in range(s.shape[0]):
         s[r] += sh.log_unit[r]
@@ -214,8 +216,10 @@ def whitened_gradient(data, sh, u, out):  # type: ignore[no-untyped-def]
         s[r] -= sh.log_unit[r]
     value += log_scales(sh, h, s, slope)
     pull_back_scales(sh, h, s, ds, slope)
-    for i in range(n_hyper):
-        out[d + i] = sh.width[i] * slope[i]
+    for j in range(n_hyper):
+        out[d + j] = 0.0
+        for i in range(n_hyper):
+            out[d + j] += sh.width[i, j] * slope[i]
     return value
 
 
@@ -247,7 +251,7 @@ def _read_shrinkage(user):  # type: ignore[no-untyped-def]
         _integers(a[7], n_groups + 1),
         _integers(a[8], n_groups + 1),
         carray(pointer(a[9]), (n_hyper,), np.float64),
-        carray(pointer(a[10]), (n_hyper,), np.float64),
+        carray(pointer(a[10]), (n_hyper, n_hyper), np.float64),
         carray(pointer(a[11]), (2,), np.float64),
         size[6],
         size[7],

@@ -114,7 +114,8 @@ class R2D2:
     Parameters
     ----------
     mean, precision
-        ``m`` and ``n`` of the prior of :math:`R^2`; the defaults make it uniform.
+        ``m`` and ``n`` of the prior of :math:`R^2`.  The default ``Beta(2, 2)`` is the flattest of whole numbers under
+        which the total variance has a mean; where classes are separated the data set it no upper limit.
     concentration
         ``a``: below 1, few features carry most of the variance.
 
@@ -125,7 +126,7 @@ class R2D2:
     """
 
     mean: float = 0.5
-    precision: float = 2.0
+    precision: float = 4.0
     concentration: float = 0.5
 
     def __post_init__(self) -> None:
