@@ -38,7 +38,7 @@ def prepare_hierarchy(spec: Specification) -> PreparedHierarchy:
     from bayes_softmax.density.posterior import build_posterior
 
     start = time.perf_counter()
-    groups = shrinkage_groups(spec.priors, spec.design)
+    groups = shrinkage_groups(spec.priors)
     base = build_posterior(spec.distinct, coordinates_of(spec), without_shrinkage(spec.priors))
     sh = hierarchical.shrinkage_data(base, groups)
     base.value_gradient(np.zeros(base.dimension))
@@ -56,6 +56,7 @@ def prepare_hierarchy(spec: Specification) -> PreparedHierarchy:
     larger = LARGER * scales
     there = solve(hierarchical.conditional(base, sh, larger), SolverOptions())
     with blas_on_one_thread():
+        density = hierarchical.corrected(density, mode.theta, before)
         density = hierarchical.stretched(density, there.theta, larger, LARGER)
     density = hierarchical.recentred(density, h, widths(density.shrinkage, h))
     return PreparedHierarchy(density, {"compile": loaded - start, "mode": time.perf_counter() - loaded})

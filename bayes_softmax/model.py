@@ -47,7 +47,8 @@ class SoftmaxRegression:
     prior
         Prior of the weights, on the scale of the features as given: ``Normal``, ``StudentT``, ``Flat``, or a
         mapping from feature to one of these.  Default: autoscaled Normal priors, see :meth:`describe_prior`.
-        ``Normal(scale=HalfNormal(1))`` learns the scale, one for all features that carry the same prior.
+        ``Normal(scale=HalfNormal(1))`` learns the scale, one for all features that carry the same prior; ``R2D2()``
+        learns one for each, per standard deviation of the feature.
     intercept_prior
         Prior of the intercept at x = 0; default ``Normal(1.5)`` at the feature means.
     coding
@@ -226,7 +227,7 @@ class SoftmaxRegression:
             scale = getattr(self.priors.intercept, "scale", np.inf)
             rows.append((INTERCEPT, str(self.priors.intercept), at, self.priors.intercept_at == "means", scale))
         sds = self.design.standardisation.scale
-        measured = {j: describe(g) for g in shrinkage_groups(self.priors, self.design) for j in g.members}
+        measured = {j: describe(g) for g in shrinkage_groups(self.priors) for j in g.members}
         for j, (name, family, auto, sd) in enumerate(
             zip(self.feature_names, self.priors.weights, self.priors.autoscaled, sds, strict=True)
         ):

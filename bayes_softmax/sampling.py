@@ -191,7 +191,7 @@ def _posterior(
     hyper: dict[str, FloatArray] | None = None,
 ) -> Posterior:
     """Raw draws, intercept (chain, draw, K) and weights (chain, draw, p, K), as a posterior."""
-    groups = shrinkage_groups(spec.priors, spec.design)
+    groups = shrinkage_groups(spec.priors)
     free = free_variables(spec.priors, coordinates_of(spec), intercept, weights, groups, hyper)
     members = hyper_dims(groups, spec.schema.feature_names) if hyper else {}
     idata = build_idata(intercept, weights, free, drawn.stats, spec.design, spec.schema, engine, members)
@@ -250,7 +250,7 @@ def sample_pymc(spec: Specification, settings: SamplerSettings) -> Posterior:
     """``pm.sample`` on a new copy of the PyMC model, labelled like every other posterior."""
     import pymc as pm
 
-    groups = shrinkage_groups(spec.priors, spec.design)
+    groups = shrinkage_groups(spec.priors)
     if not spec.priors.is_proper:
         if groups:
             prepare_hierarchy(spec)

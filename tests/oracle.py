@@ -9,7 +9,7 @@ from scipy import stats
 from scipy.special import logsumexp
 
 from bayes_softmax.model import SoftmaxRegression
-from bayes_softmax.spec.hyperpriors import R2D2, HalfNormal, LearnedNormal
+from bayes_softmax.spec.hyperpriors import HalfNormal, LearnedNormal
 from bayes_softmax.spec.priors import Flat, Normal, Prior
 from bayes_softmax.spec.shrinkage import Group, shrinkage_groups
 
@@ -40,7 +40,7 @@ def log_prior(model: SoftmaxRegression, intercept: np.ndarray, weights: np.ndarr
     """Log prior density, normalised, of the raw free coordinates."""
     coordinates, priors = model.coordinates, model.priors
     total = 0.0
-    shrunk = {j for group in shrinkage_groups(priors, model.design) for j in group.members}
+    shrunk = {j for group in shrinkage_groups(priors) for j in group.members}
     for j, (row, family) in enumerate(zip(weights, priors.weights, strict=True)):
         if j in shrunk:
             continue
@@ -68,7 +68,7 @@ def log_joint(model: SoftmaxRegression, intercept: np.ndarray, weights: np.ndarr
     """Log posterior with learned scales, a density of raw free coordinates and of the named hyperparameters."""
     total = log_posterior(model, intercept, weights)
     to_free = np.linalg.pinv(model.coordinates.weights_contrast)
-    for group in shrinkage_groups(model.priors, model.design):
+    for group in shrinkage_groups(model.priors):
         sd = model.design.X[:, list(group.members)].std(axis=0)
         scales, log_p = _scales(group, {name: hyper[group.named(name)] for name in _names(group)})
         if not isinstance(group.family, LearnedNormal):
@@ -81,7 +81,7 @@ def log_joint(model: SoftmaxRegression, intercept: np.ndarray, weights: np.ndarr
 def _names(group: Group) -> list[str]:
     if isinstance(group.family, LearnedNormal):
         return ["weights_scale"]
-    return ["R2", "phi"] if isinstance(group.family, R2D2) else ["global_scale", "slab_variance", "local_scale"]
+    return ["R2", "phi"]
 
 
 def _scales(group: Group, hyper: dict) -> tuple[np.ndarray, float]:
@@ -91,17 +91,11 @@ def _scales(group: Group, hyper: dict) -> tuple[np.ndarray, float]:
         prior, tau = family.scale_prior, hyper["weights_scale"]
         half = stats.halfnorm if isinstance(prior, HalfNormal) else _HalfT(prior.df)
         return np.array([float(tau)]), float(half.logpdf(tau, scale=prior.scale))
-    if isinstance(family, R2D2):
-        R2, phi = hyper["R2"], hyper["phi"]
-        log_p = stats.beta.logpdf(R2, family.mean * family.precision, (1 - family.mean) * family.precision)
-        if len(phi) > 1:
-            log_p += stats.dirichlet.logpdf(phi, np.full(len(phi), family.concentration))
-        return np.sqrt(phi * R2 / (1 - R2)), float(log_p)
-    tau, c2, local = hyper["global_scale"], hyper["slab_variance"], hyper["local_scale"]
-    log_p = _HalfT(family.global_df).logpdf(tau, scale=group.global_scale)
-    log_p += stats.invgamma.logpdf(c2, family.slab_df / 2, scale=family.slab_df / 2 * family.slab_scale**2)
-    log_p += _HalfT(family.local_df).logpdf(local, scale=1.0).sum()
-    return np.sqrt(c2 * tau**2 * local**2 / (c2 + tau**2 * local**2)), float(log_p)
+    R2, phi = hyper["R2"], hyper["phi"]
+    log_p = stats.beta.logpdf(R2, family.mean * family.precision, (1 - family.mean) * family.precision)
+    if len(phi) > 1:
+        log_p += stats.dirichlet.logpdf(phi, np.full(len(phi), family.concentration))
+    return np.sqrt(phi * R2 / (1 - R2)), float(log_p)
 
 
 class _HalfT:

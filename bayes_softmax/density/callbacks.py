@@ -30,7 +30,7 @@ _options: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy"
 
 # Loops start at zero over slices: Numba cannot tell that other indices are not negative, and would not vectorise.
 @nb.njit(nogil=True, cache=True, fastmath=_FAST | {"reassoc"})
-def _upper_product(M, z, out):  # type: ignore[no-untyped-def]
+def upper_product(M, z, out):  # type: ignore[no-untyped-def]
     """``out = M z`` for an upper triangular ``M`` (m, m), reading only its upper half."""
     m = M.shape[0]
     for i in range(m):
@@ -41,7 +41,7 @@ def _upper_product(M, z, out):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(**_options)
-def _transposed_product(M, y, out):  # type: ignore[no-untyped-def]
+def transposed_product(M, y, out):  # type: ignore[no-untyped-def]
     """``out = M' y`` for an upper triangular ``M`` (m, m), reading only its upper half."""
     m = M.shape[0]
     for j in range(m):
@@ -62,7 +62,7 @@ def whitened_gradient(data, mode, blocks, mixing, joint, z, out):  # type: ignor
     k, m = blocks.shape[0], blocks.shape[1]
     theta, gradient, column = mode.copy(), np.empty_like(mode), np.empty(m)
     for e in range(k):
-        _upper_product(blocks[e], z[e * m : (e + 1) * m], column)
+        upper_product(blocks[e], z[e * m : (e + 1) * m], column)
         for c in range(k):
             if joint == 1:
                 theta[c] += mixing[c, e] * column[0]
@@ -84,7 +84,7 @@ def whitened_gradient(data, mode, blocks, mixing, joint, z, out):  # type: ignor
             weights, tail = gradient[joint * k + c * (m - joint) :], column[joint:]
             for j in range(m - joint):
                 tail[j] += mixing[c, e] * weights[j]
-        _transposed_product(blocks[e], column, out[e * m : (e + 1) * m])
+        transposed_product(blocks[e], column, out[e * m : (e + 1) * m])
     return value
 
 

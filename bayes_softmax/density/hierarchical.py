@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import cholesky, solve_triangular
 from scipy.optimize import brentq
 
 from bayes_softmax.core.records import FloatArray, IntArray, NativeDensity
@@ -19,11 +20,13 @@ RIDGE = 1e-8  # of the reference precision's diagonal: keeps factors real where 
 # Above, the blocks of ``block_metric`` are factorised at every step and not one matrix of all coordinates: a
 # factorisation of d^3 / 3 multiplications then outweighs the likelihood.
 DENSE_DIMENSION = 100
+CODES = {LearnedNormal: hyperscales.LEARNED, R2D2: hyperscales.R2D2}
+MAX_OUTER = 1500  # coordinates up to which the blocks are corrected by a matrix of all of them
 
 
 @dataclass(frozen=True, eq=False)
 class HierarchicalPosterior:
-    """Log density of ``u = [z, e]``, whitened coefficients and standardised hyperparameters.
+    """Log density of ``u = [v, e]``, whitened coefficients and standardised hyperparameters.
 
     Made by :func:`whiten_conditionally`.  ``base`` is the likelihood with the fixed priors alone.
     """
@@ -44,15 +47,17 @@ class HierarchicalPosterior:
         return self.n_coefficients + len(self.shrinkage.centre)
 
     @property
-    def _log_width(self) -> float:
-        return float(np.linalg.slogdet(self.shrinkage.width)[1])
+    def _log_determinant(self) -> float:
+        """Log determinants of the linear parts of the change of variables."""
+        outer = np.diagonal(self.shrinkage.outer).astype(np.float64)
+        return float(np.linalg.slogdet(self.shrinkage.width)[1] + np.log(outer).sum())
 
     def value_gradient(self, u: FloatArray) -> tuple[float, FloatArray]:
         """Log density at ``u`` (d + H,), Jacobian included, and its gradient."""
         u = np.require(u, dtype=np.float64, requirements=["C", "A", "W"])
         gradient = np.empty(self.dimension)
         value = float(shrinkage_kernel.whitened_gradient(self.base.data, self.shrinkage, u, gradient))
-        return value + self.log_constant + self._log_width, gradient
+        return value + self.log_constant + self._log_determinant, gradient
 
     def log_joint(self, theta: FloatArray, h: FloatArray) -> float:
         """Log-likelihood plus log prior density of the raw free coordinates (d,) and of the real ``h`` (H,)."""
@@ -68,9 +73,9 @@ class HierarchicalPosterior:
         sh, d = self.shrinkage, self.n_coefficients
         k, m = sh.linear.shape
         thetas, hypers = np.empty((len(us), d)), np.empty((len(us), len(sh.centre)))
-        s, X = np.empty(len(sh.log_unit)), np.empty((k, m, m))
+        s, z, X = np.empty(len(sh.log_unit)), np.empty(d), np.empty((k, m, m))
         for u, theta, h in zip(np.ascontiguousarray(us), thetas, hypers, strict=True):
-            shrinkage_kernel.unwhiten(sh, u, h, s, X, theta)
+            shrinkage_kernel.unwhiten(sh, u, h, s, z, X, theta)
         return thetas, hypers
 
     def callbacks(self) -> NativeDensity:
@@ -98,13 +103,14 @@ def shrinkage_data(base: SoftmaxPosterior, groups: Sequence[Group]) -> Shrinkage
         mixing=np.eye(1),
         row=of_feature,
         log_unit=np.log(sd[members] / units),
-        family=np.array([_code(group) for group in groups], dtype=np.int64),
+        family=np.array([CODES[type(group.family)] for group in groups], dtype=np.int64),
         parameters=np.array([_parameters(group) for group in groups]),
         first_row=rows.astype(np.int64),
         first_hyper=hypers.astype(np.int64),
         centre=np.concatenate(centre),
         width=np.eye(hypers[-1]),
         stretch=np.zeros(2),
+        outer=np.empty((0, 0), dtype=np.float32),
         joint=0,
         n_columns=int(base.coordinates.weights_contrast.shape[1]),
     )
@@ -158,6 +164,21 @@ def whiten_conditionally(
     return HierarchicalPosterior(base, groups, sh, _log_constant(base, groups, sh.n_columns))
 
 
+def corrected(density: HierarchicalPosterior, theta: FloatArray, h: FloatArray) -> HierarchicalPosterior:
+    """The same density with ``z = outer v``, which makes good at the reference what the blocks miss of the Hessian."""
+    sh, base = density.shrinkage, density.base
+    k, m = sh.linear.shape
+    if k == 1 or base.dimension > MAX_OUTER:
+        return density
+    reference = replace(density, shrinkage=sh._replace(centre=h))
+    origin = reference.unpack(np.zeros((1, density.dimension)))[0]
+    transform = reference.unpack(np.eye(k * m, density.dimension))[0] - origin  # its rows are those of T'
+    H = conditional(base, sh, engine_scales(sh, h)).metric(theta)
+    factor = cholesky(transform @ H @ transform.T, lower=True)
+    outer = solve_triangular(factor, np.eye(k * m), lower=True, trans="T")
+    return replace(density, shrinkage=sh._replace(outer=np.ascontiguousarray(outer, dtype=np.float32)))
+
+
 def stretched(
     density: HierarchicalPosterior, theta: FloatArray, scales: FloatArray, factor: float
 ) -> HierarchicalPosterior:
@@ -196,21 +217,14 @@ def _rows_of_features(base: SoftmaxPosterior, sh: ShrinkageData) -> IntArray:
     return sh.row[len(sh.row) - base.coordinates.n_features :]
 
 
-def _code(group: Group) -> int:
-    codes = {LearnedNormal: hyperscales.LEARNED, R2D2: hyperscales.R2D2}
-    return codes.get(type(group.family), hyperscales.HORSESHOE)
-
-
 def _parameters(group: Group) -> FloatArray:
     """Parameters of a group, in the order the kernel reads them."""
     family, out = group.family, np.zeros(hyperscales.N_PARAMETERS)
     if isinstance(family, LearnedNormal):
         prior = family.scale_prior
         out[:2] = prior.scale, 0.0 if isinstance(prior, HalfNormal) else prior.df
-    elif isinstance(family, R2D2):
-        out[:3] = family.mean * family.precision, (1 - family.mean) * family.precision, family.concentration
     else:
-        out[:] = group.global_scale, family.global_df, family.local_df, family.slab_df, family.slab_scale
+        out[:] = family.mean * family.precision, (1 - family.mean) * family.precision, family.concentration
     return out
 
 
@@ -219,9 +233,7 @@ def _typical(group: Group) -> FloatArray:
     family, p = group.family, len(group.members)
     if isinstance(family, LearnedNormal):
         return np.array([math.log(family.scale_prior.scale)])
-    if isinstance(family, R2D2):
-        return np.concatenate([[math.log(family.mean / (1 - family.mean))], np.zeros(p)])
-    return np.concatenate([[math.log(group.global_scale), math.log(family.slab_scale)], np.zeros(p)])
+    return np.concatenate([[math.log(family.mean / (1 - family.mean))], np.zeros(p)])
 
 
 def _log_constant(base: SoftmaxPosterior, groups: Sequence[Group], n_columns: int) -> float:
@@ -239,12 +251,8 @@ def _hyper_constant(group: Group) -> float:
     if isinstance(family, LearnedNormal):
         prior = family.scale_prior
         return _half_t_constant(prior.scale, 0.0 if isinstance(prior, HalfNormal) else prior.df)
-    if isinstance(family, R2D2):
-        a, b = family.mean * family.precision, (1 - family.mean) * family.precision
-        return math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) - p * math.lgamma(family.concentration)
-    half = 0.5 * family.slab_df
-    slab = math.log(2.0) + half * math.log(half * family.slab_scale**2) - math.lgamma(half)
-    return _half_t_constant(group.global_scale, family.global_df) + slab + p * _half_t_constant(1.0, family.local_df)
+    a, b = family.mean * family.precision, (1 - family.mean) * family.precision
+    return math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) - p * math.lgamma(family.concentration)
 
 
 def _half_t_constant(scale: float, df: float) -> float:

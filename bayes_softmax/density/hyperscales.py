@@ -9,7 +9,8 @@
 ``centre``         (H,)                  hyperparameters are ``h = centre + width e``
 ``width``          (H, H)
 ``stretch``        (2,)                  power a and mean log scale of the stretch, see ``shrinkage_kernel``
-``u``              (d + H,)              ``[z, e]``
+``outer``          (d, d) or (0, 0)      upper triangular, ``z = outer v``; the identity where empty
+``u``              (d + H,)              ``[v, e]``
 =================  ====================  ==========================================================
 
 Hyperparameters are real numbers: logarithms of scales; for R2D2 the logit of R2 and logarithms of independent
@@ -20,11 +21,13 @@ import math
 from typing import Any, NamedTuple
 
 import numba as nb
+import numpy as np
+from numpy.typing import NDArray
 
 from bayes_softmax.core.records import FloatArray, IntArray
 
-LEARNED, R2D2, HORSESHOE = 0, 1, 2
-N_PARAMETERS = 5
+LEARNED, R2D2 = 0, 1
+N_PARAMETERS = 3
 
 _options: dict[str, Any] = {
     "nogil": True,
@@ -49,6 +52,7 @@ class ShrinkageData(NamedTuple):
     centre: FloatArray
     width: FloatArray
     stretch: FloatArray
+    outer: NDArray[np.float32]
     joint: int
     n_columns: int
 
@@ -84,17 +88,8 @@ def log_scales(sh, h, s, slope):  # type: ignore[no-untyped-def]
             continue
         lp, slope[g] = _half_t(h[g], a[0], a[1])
         value += lp
-        if family == HORSESHOE:
-            slab = math.exp(-2.0 * h[g + 1])
-            value -= a[3] * h[g + 1] + 0.5 * a[3] * a[4] ** 2 * slab
-            slope[g + 1] = -a[3] + a[3] * a[4] ** 2 * slab
-            for i in range(end - first):
-                lp, slope[g + 2 + i] = _half_t(h[g + 2 + i], 1.0, a[2])
-                value += lp
-                s[first + i] = -0.5 * math.log(slab + math.exp(-2.0 * (h[g] + h[g + 2 + i])))
-        else:
-            for i in range(first, end):
-                s[i] = h[g]
+        for i in range(first, end):
+            s[i] = h[g]
     return value
 
 
@@ -112,12 +107,6 @@ def pull_back_scales(sh, h, s, ds, slope):  # type: ignore[no-untyped-def]
             slope[g] += 0.5 * total
             for i in range(end - first):
                 slope[g + 1 + i] += 0.5 * (ds[first + i] - total * math.exp(h[g + 1 + i]) / gammas)
-        elif family == HORSESHOE:
-            for i in range(end - first):
-                free = math.exp(2.0 * s[first + i] - 2.0 * (h[g] + h[g + 2 + i]))
-                slope[g] += free * ds[first + i]
-                slope[g + 2 + i] += free * ds[first + i]
-                slope[g + 1] += (1.0 - free) * ds[first + i]
         else:
             for i in range(first, end):
                 slope[g] += ds[i]

@@ -26,9 +26,11 @@ theta~``, and the formulas above hold for ``theta~`` with ``r^2 D`` in place of 
 data overlap and many, and 1, the non-centred parametrisation, where nothing but the prior holds the coefficients.
 
 ``A`` is one block of all coordinates, or, where these are many, one block for each mixed column of
-``core.records.BlockMetric``; ``D`` is the same in every column, so mixing leaves it alone.
+``core.records.BlockMetric``; ``D`` is the same in every column, so mixing leaves it alone.  What the blocks miss of the
+Hessian at the reference a constant triangular matrix makes good: ``z = S v`` with :math:`S'^{-1}S^{-1}` the Hessian
+there in ``z``, so that ``v`` is whitened exactly at the reference and blocks only carry it from there to other scales.
 
-Shapes are in the table of :mod:`bayes_softmax.density.hyperscales`; ``u`` (d + H,) is ``[z, e]``.
+Shapes are in the table of :mod:`bayes_softmax.density.hyperscales`; ``u`` (d + H,) is ``[v, e]``.
 """
 
 import functools
@@ -40,7 +42,7 @@ import numpy as np
 from numba import carray, types
 
 from bayes_softmax.core.records import IntArray
-from bayes_softmax.density.callbacks import DATA_SIZE, pack_data, read_data
+from bayes_softmax.density.callbacks import DATA_SIZE, pack_data, read_data, transposed_product, upper_product
 from bayes_softmax.density.factors import factorise, lower, lower_transposed, mix, precision_slope, unmix
 from bayes_softmax.density.hyperscales import ShrinkageData, log_scales, pull_back_scales
 from bayes_softmax.density.kernel import (
@@ -53,7 +55,7 @@ from bayes_softmax.density.kernel import (
 )
 from bayes_softmax.density.simd import pointer
 
-COMPILED_WITH = "100ede758b87"  # as in kernel.py
+COMPILED_WITH = "243badf5031c"  # as in kernel.py
 _options: dict[str, Any] = {
     "nogil": True,
     "cache": True,
@@ -106,8 +108,8 @@ def log_stretch(sh, s):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(**_options)
-def unwhiten(sh, u, h, s, X, theta):  # type: ignore[no-untyped-def]
-    """Fill ``h``, the log scales ``s`` (engine units), ``X`` (k, m, m) of each block, and ``theta``.
+def unwhiten(sh, u, h, s, z, X, theta):  # type: ignore[no-untyped-def]
+    """Fill ``h``, the log scales ``s`` (engine units), ``z``, ``X`` (k, m, m) of each block, and ``theta``.
 
     Returns the log determinant of the change of variables and the means ``m`` (k, m).
     """
@@ -118,6 +120,10 @@ def unwhiten(sh, u, h, s, X, theta):  # type: ignore[no-untyped-def]
         h[i] = sh.centre[i]
         for j in range(h.shape[0]):
             h[i] += sh.width[i, j] * u[k * m + j]
+    if sh.outer.shape[0] > 0:
+        upper_product(sh.outer, u[: k * m], z)
+    else:
+        z[:] = u[: k * m]
     log_scales(sh, h, s, slope)
     for r in range(s.shape[0]):
         s[r] += sh.log_unit[r]
@@ -129,7 +135,7 @@ def unwhiten(sh, u, h, s, X, theta):  # type: ignore[no-untyped-def]
         lower(X[e], sh.linear[e], y)
         lower_transposed(X[e], y, means[e])
         for i in range(m):
-            y[i] += u[e * m + i]
+            y[i] += z[e * m + i]
         lower_transposed(X[e], y, columns[e])
         for i in range(m):
             if sh.row[i] >= 0:
@@ -190,7 +196,8 @@ def whitened_gradient(data, sh, u, out):  # type: ignore[no-untyped-def]
     d, n_rows, n_hyper = k * m, sh.log_unit.shape[0], sh.centre.shape[0]
     h, s, ds, slope = np.empty(n_hyper), np.empty(n_rows), np.empty(n_rows), np.empty(n_hyper)
     X, theta, gradient = np.empty((k, m, m)), np.empty(d), np.empty(d)
-    value, means = unwhiten(sh, u, h, s, X, theta)
+    z, of_z = np.empty(d), np.empty(d)
+    value, means = unwhiten(sh, u, h, s, z, X, theta)
     value += joint_gradient(data, sh, theta, s, gradient, ds)
     columns, image, of_precision = np.empty((k, m)), np.empty(m), np.empty(m)
     unmix(gradient, sh.mixing, sh.joint, columns)
@@ -201,10 +208,10 @@ def whitened_gradient(data, sh, u, out):  # type: ignore[no-untyped-def]
         for i in range(m):
             if sh.row[i] >= 0:
                 columns[e, i] *= stretch
-        w = out[e * m : (e + 1) * m]
+        w = of_z[e * m : (e + 1) * m]
         lower(X[e], columns[e], w)
         lower_transposed(X[e], w, image)
-        precision_slope(X[e], u[e * m : (e + 1) * m], w, of_precision)
+        precision_slope(X[e], z[e * m : (e + 1) * m], w, of_precision)
         for i in range(m):
             r = sh.row[i]
             if r >= 0:
@@ -216,6 +223,10 @@ def whitened_gradient(data, sh, u, out):  # type: ignore[no-untyped-def]
         s[r] -= sh.log_unit[r]
     value += log_scales(sh, h, s, slope)
     pull_back_scales(sh, h, s, ds, slope)
+    if sh.outer.shape[0] > 0:
+        transposed_product(sh.outer, of_z, out[:d])
+    else:
+        out[:d] = of_z
     for j in range(n_hyper):
         out[d + j] = 0.0
         for i in range(n_hyper):
@@ -226,7 +237,7 @@ def whitened_gradient(data, sh, u, out):  # type: ignore[no-untyped-def]
 def pack_pointers(data: KernelData, sh: ShrinkageData) -> IntArray:
     """Addresses and sizes in the order ``_logp`` reads them, after those of the data."""
     addresses = [a.ctypes.data for a in sh if isinstance(a, np.ndarray)]
-    sizes = [*sh.linear.shape, len(sh.log_unit), len(sh.family), sh.parameters.shape[1], len(sh.centre)]
+    sizes = [*sh.linear.shape, len(sh.log_unit), len(sh.family), sh.parameters.shape[1], len(sh.centre), len(sh.outer)]
     return np.array([*pack_data(data), *addresses, *sizes, sh.joint, sh.n_columns], dtype=np.int64)
 
 
@@ -238,8 +249,16 @@ def _integers(address, n):  # type: ignore[no-untyped-def]
 @nb.njit(**_options)
 def _read_shrinkage(user):  # type: ignore[no-untyped-def]
     """The arrays behind the addresses of :func:`pack_pointers`."""
-    a, size = user[:12], user[12:]
-    k, m, n_rows, n_groups, n_parameters, n_hyper = size[0], size[1], size[2], size[3], size[4], size[5]
+    a, size = user[:13], user[13:]
+    k, m, n_rows, n_groups, n_parameters, n_hyper, n_outer = (
+        size[0],
+        size[1],
+        size[2],
+        size[3],
+        size[4],
+        size[5],
+        size[6],
+    )
     return ShrinkageData(
         carray(pointer(a[0]), (k, m, m), np.float64),
         carray(pointer(a[1]), (k, m), np.float64),
@@ -253,8 +272,9 @@ def _read_shrinkage(user):  # type: ignore[no-untyped-def]
         carray(pointer(a[9]), (n_hyper,), np.float64),
         carray(pointer(a[10]), (n_hyper, n_hyper), np.float64),
         carray(pointer(a[11]), (2,), np.float64),
-        size[6],
+        carray(pointer(a[12]), (n_outer, n_outer), np.float32),
         size[7],
+        size[8],
     )
 
 
@@ -262,7 +282,7 @@ def _logp(dimension, u_, out_, value_, user_):  # type: ignore[no-untyped-def]
     """C callback: the log density of ``u``; returns 0, or 4 (a divergence) where it is not finite."""
     value = carray(value_, (1,))
     value[0] = np.nan
-    user = carray(user_, (DATA_SIZE + 20,), np.int64)
+    user = carray(user_, (DATA_SIZE + 22,), np.int64)
     d = np.int64(dimension)
     u, out = carray(u_, (d,)), carray(out_, (d,))
     value[0] = whitened_gradient(read_data(user), _read_shrinkage(user[DATA_SIZE:]), u, out)

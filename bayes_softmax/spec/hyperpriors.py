@@ -1,6 +1,6 @@
 r"""Priors that learn how much to shrink: a prior on the scale, shared by features or one for each.
 
-All three are normal given their hyperparameters: the free coordinates ``g`` (k,) of feature ``j`` are
+Both are normal given their hyperparameters: the free coordinates ``g`` (k,) of feature ``j`` are
 :math:`N(0, \sigma_j^2)`, one scale for all classes, so under zero-sum coding they stay exchangeable over the classes.
 
 =====================  ==============================================================  ========================
@@ -8,11 +8,10 @@ family                 scale :math:`\sigma_j`                                   
 =====================  ==============================================================  ========================
 ``Normal(HalfNormal)`` :math:`\tau`, shared by all features that carry the same prior  raw weights, as given
 ``R2D2``               :math:`\sqrt{\phi_j\,\omega},\ \omega = R^2/(1 - R^2)`          standardised features
-``Horseshoe``          :math:`(1/c^2 + 1/(\tau\lambda_j)^2)^{-1/2}`                    standardised features
 =====================  ==============================================================  ========================
 
-The last two compare features with each other, so they need a common unit: a standard deviation of the feature (for
-a column of two values at least half their distance), as in the autoscaled default.
+``R2D2`` compares features with each other, so it needs a common unit: a standard deviation of the feature (for a column
+of two values at least half their distance), as in the autoscaled default.
 """
 
 from dataclasses import dataclass
@@ -141,58 +140,4 @@ class R2D2:
         return f"R2D2({self.mean:.4g}, {self.precision:.4g}, {self.concentration:.4g})"
 
 
-@dataclass(frozen=True)
-class Horseshoe:
-    r"""Regularised horseshoe: most features near zero, a few nearly free, none beyond the slab.
-
-    .. math:: \tau \sim t^+_{\nu_g}(0, \tau_0), \quad \lambda_j \sim t^+_{\nu_l}(0, 1), \quad
-              c^2 \sim \mathrm{InvGamma}(\nu/2, \nu s^2/2), \quad
-              \sigma_j^2 = \frac{c^2 \tau^2\lambda_j^2}{c^2 + \tau^2\lambda_j^2}
-
-    on standardised features.  A feature's K-1 free coordinates share :math:`\lambda_j`.  Piironen and Vehtari,
-    *Electronic Journal of Statistics* 11 (2017).
-
-    Parameters
-    ----------
-    relevant
-        Expected number :math:`p_0` of features that matter, of the p that carry this prior.  It sets
-        :math:`\tau_0 = \frac{p_0}{p - p_0}\sqrt{K/N}`, where :math:`\sqrt{K/N}` is the sd with which N rows determine
-        a free coordinate when all K classes are equally likely.  Default: a fifth of the features, at least one (at
-        most half of them).
-    global_scale
-        :math:`\tau_0` itself, instead of ``relevant``.
-    global_df, local_df
-        Degrees of freedom of the half-t priors; 1 is the horseshoe.
-    slab_scale, slab_df
-        ``s`` and ``nu``: a feature that is not shrunk has about a Student-t prior with these.
-
-    Examples
-    --------
-    >>> print(Horseshoe(relevant=3))
-    Horseshoe(relevant=3)
-    """
-
-    relevant: float | None = None
-    global_scale: float | None = None
-    global_df: float = 1.0
-    local_df: float = 1.0
-    slab_scale: float = 2.0
-    slab_df: float = 4.0
-
-    def __post_init__(self) -> None:
-        for name in ("relevant", "global_scale"):
-            if getattr(self, name) is not None:
-                check_positive("Horseshoe", name, getattr(self, name))
-        if self.relevant is not None and self.global_scale is not None:
-            raise ValueError("Horseshoe: give relevant or global_scale, not both")
-        for name in ("global_df", "local_df", "slab_scale", "slab_df"):
-            check_positive("Horseshoe", name, getattr(self, name))
-
-    def __str__(self) -> str:
-        """Return a short form for tables, with what was given."""
-        fields = self.__dataclass_fields__.values()
-        given = [f"{f.name}={getattr(self, f.name):g}" for f in fields if getattr(self, f.name) != f.default]
-        return f"Horseshoe({', '.join(given)})"
-
-
-ShrinkagePrior = LearnedNormal | R2D2 | Horseshoe
+ShrinkagePrior = LearnedNormal | R2D2

@@ -12,7 +12,7 @@ family               log density of g, up to a constant           spherical form
 ``Flat()``           ``0`` (improper)                             the same
 ===================  ===========================================  ====================================
 
-Priors whose scale is learned (``Normal(scale=HalfNormal(1))``, ``R2D2``, ``Horseshoe``) are in
+Priors whose scale is learned (``Normal(scale=HalfNormal(1))``, ``R2D2``) are in
 :mod:`bayes_softmax.spec.hyperpriors`.
 """
 

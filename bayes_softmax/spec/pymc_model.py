@@ -151,7 +151,7 @@ def build_pymc_model(design: Design, coordinates: Coordinates, priors: PriorTabl
         logits = pt.zeros((X.shape[0], design.n_classes))
         weights = None
         if design.n_features:
-            weights = _weights(weights_blocks(priors, coordinates, shrinkage_groups(priors, design)), schema)
+            weights = _weights(weights_blocks(priors, coordinates, shrinkage_groups(priors)), schema)
             logits = X @ weights
         block = intercept_block(priors, coordinates)
         if block is not None:

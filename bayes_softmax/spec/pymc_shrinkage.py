@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from bayes_softmax.core.records import FloatArray
-from bayes_softmax.spec.hyperpriors import R2D2, HalfNormal, Horseshoe, LearnedNormal
+from bayes_softmax.spec.hyperpriors import HalfNormal, LearnedNormal
 from bayes_softmax.spec.shrinkage import Group
 
 
@@ -15,30 +15,23 @@ def hyperparameters(group: Group, h: FloatArray) -> dict[str, FloatArray]:
     family = group.family
     if isinstance(family, LearnedNormal):
         values = {"weights_scale": np.exp(h[..., 0])}
-    elif isinstance(family, R2D2):
+    else:
         gamma = np.exp(h[..., 1:] - h[..., 1:].max(axis=-1, keepdims=True))
         phi = gamma / gamma.sum(axis=-1, keepdims=True)
         values = {"R2": 1.0 / (1.0 + np.exp(-h[..., 0])), "phi": phi}
-    else:
-        values = {
-            "global_scale": np.exp(h[..., 0]),
-            "slab_variance": np.exp(2.0 * h[..., 1]),
-            "local_scale": np.exp(h[..., 2:]),
-        }
     return {group.named(name): value for name, value in values.items()}
 
 
 def hyper_dims(groups: Sequence[Group], feature_names: Sequence[str]) -> dict[str, tuple[str, list[str]] | None]:
     """Names of all hyperparameters; for those that each member has, their dimension and its labels."""
-    names = {LearnedNormal: ["weights_scale"], R2D2: ["R2"], Horseshoe: ["global_scale", "slab_variance"]}
-    local = {R2D2: "phi", Horseshoe: "local_scale"}
     dims: dict[str, tuple[str, list[str]] | None] = {}
     for group in groups:
-        dims |= {group.named(name): None for name in names[type(group.family)]}
-        if type(group.family) in local:
-            labels = [feature_names[j] for j in group.members]
-            dim = "feature" if len(labels) == len(feature_names) else group.dim
-            dims[group.named(local[type(group.family)])] = (dim, labels)
+        if isinstance(group.family, LearnedNormal):
+            dims[group.named("weights_scale")] = None
+            continue
+        labels = [feature_names[j] for j in group.members]
+        dim = "feature" if len(labels) == len(feature_names) else group.dim
+        dims |= {group.named("R2"): None, group.named("phi"): (dim, labels)}
     return dims
 
 
@@ -48,34 +41,27 @@ def raw_scales(group: Group, values: Mapping[str, Any]) -> Any:
     if isinstance(family, LearnedNormal):
         tau = values[group.named("weights_scale")]
         return tau[..., None] / group.units
-    if isinstance(family, R2D2):
-        R2 = values[group.named("R2")]
-        omega = R2 / (1.0 - R2)
-        return (values[group.named("phi")] * omega[..., None]) ** 0.5 / group.units
-    free = values[group.named("global_scale")][..., None] * values[group.named("local_scale")]
-    slab = values[group.named("slab_variance")][..., None]
-    return (1.0 / slab + 1.0 / free**2) ** -0.5 / group.units
+    R2 = values[group.named("R2")]
+    omega = R2 / (1.0 - R2)
+    return (values[group.named("phi")] * omega[..., None]) ** 0.5 / group.units
 
 
 def scale_variables(group: Group, dim: str) -> dict[str, Any]:
     """The hyperparameters as PyMC random variables; ``dim`` runs over the members."""
     import pymc as pm
+    import pytensor.tensor as pt
 
     family, name = group.family, group.named
     if isinstance(family, LearnedNormal):
         return {name("weights_scale"): _half_t(name("weights_scale"), family.scale_prior)}
-    if isinstance(family, R2D2):
-        a, b = family.mean * family.precision, (1.0 - family.mean) * family.precision
-        shares = np.full(len(group.members), family.concentration)
-        return {
-            name("R2"): pm.Beta(name("R2"), a, b),
-            name("phi"): pm.Dirichlet(name("phi"), shares, dims=dim) if len(shares) > 1 else np.ones(1),
-        }
-    tau = pm.HalfStudentT(name("global_scale"), nu=family.global_df, sigma=group.global_scale)
-    half = 0.5 * family.slab_df
-    slab = pm.InverseGamma(name("slab_variance"), half, half * family.slab_scale**2)
-    local = pm.HalfStudentT(name("local_scale"), nu=family.local_df, sigma=1.0, dims=dim)
-    return {name("global_scale"): tau, name("slab_variance"): slab, name("local_scale"): local}
+    a, b = family.mean * family.precision, (1.0 - family.mean) * family.precision
+    shares = np.full(len(group.members), family.concentration)
+    return {
+        name("R2"): pm.Beta(name("R2"), a, b),
+        name("phi"): pm.Dirichlet(name("phi"), shares, dims=dim)
+        if len(shares) > 1
+        else pm.Deterministic(name("phi"), pt.ones(1), dims=dim),
+    }
 
 
 def _half_t(name: str, prior: Any) -> Any:

@@ -1,6 +1,7 @@
 """Sampling with learned scales: exact small cases, PyMC's own sampler, and what is refused."""
 
 import ctypes
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import sklearn.datasets
 from arviz_stats.base import array_stats
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
+from scipy.special import expit
 
 import bayes_softmax as bs
 from bayes_softmax.hierarchy import prepare_hierarchy
@@ -67,15 +69,37 @@ def test_learned_scale_against_quadrature(scale_prior: object, n_obs: int, slope
     assert_moments(found["weights_scale"].values, *moments(tau + 0 * t, mass))
 
 
-def test_equal_to_pymc_within_monte_carlo_error() -> None:
+@pytest.mark.parametrize(("n_obs", "slope"), [(12, 0.3), (80, 2.0)], ids=["few rows", "a clear slope"])
+def test_r2d2_against_quadrature(n_obs: int, slope: float) -> None:
+    """One feature, whose share is 1: weight and R2 by a trapezoid rule; logit of R2 from -30 to 20, ``t`` in +-9."""
+    X, y = small(n_obs, slope, seed=5)
+    model = bs.SoftmaxRegression(X, y, prior=bs.R2D2(0.4, 5.0), intercept=False)
+    post = model.sample(4000, chains=4, random_seed=12, progressbar=False)
+    logit, t = np.linspace(-30, 20, 2001)[:, None], np.linspace(-9, 9, 1201)[None]
+    R2 = expit(logit)
+    g = np.exp(0.5 * logit) * t / X.std()
+    margins = np.sqrt(2) * np.where(y == 1, 1, -1)[:, None] * X[:, [0]]
+    log_p = stats.norm.logpdf(t) + 2 * np.log(R2) + 3 * np.log(expit(-logit))
+    for margin in margins[:, 0]:
+        log_p = log_p - np.logaddexp(0, -margin * g)
+    mass = np.exp(log_p - log_p.max())
+    found = post.idata["posterior"]
+    assert_moments(found["weights"].values[:, :, 0, 1] * np.sqrt(2), *moments(g, mass))
+    assert_moments(found["R2"].values, *moments(R2 + 0 * t, mass))
+
+
+@pytest.mark.parametrize(
+    ("prior", "named"), [(LEARNED, ["weights_scale"]), (bs.R2D2(), ["R2", "phi"])], ids=["learned", "R2D2"]
+)
+def test_equal_to_pymc_within_monte_carlo_error(prior: object, named: list[str]) -> None:
     """PyMC's NUTS on the non-centred ``pm.Model`` against ours: every mean within 5 combined standard errors."""
     X, y = simulate(60, 3, 3, seed=4)
-    model = bs.SoftmaxRegression(X, y, prior=LEARNED)
+    model = bs.SoftmaxRegression(X, y, prior=prior)
     ours = model.sample(random_seed=1, progressbar=False)
     theirs = model.sample(1000, chains=2, cores=2, engine="pymc", random_seed=1, target_accept=0.95, progressbar=False)
     axes = {"chain_axis": 0, "draw_axis": 1}
     assert set(ours.idata["posterior"].data_vars) == set(theirs.idata["posterior"].data_vars)
-    for name in ("weights", "intercept", "weights_scale", "weights_z"):
+    for name in ("weights", "intercept", "weights_z", *named):
         a, b = (post.idata["posterior"][name].values for post in (ours, theirs))
         errors = [array_stats.mcse(x, method="mean", **axes) for x in (a, b)]
         difference = np.abs(a.mean(axis=(0, 1)) - b.mean(axis=(0, 1)))
@@ -87,9 +111,10 @@ def standardised(name: str) -> tuple[np.ndarray, np.ndarray]:
     return (X - X.mean(axis=0)) / X.std(axis=0), y
 
 
+@pytest.mark.parametrize("prior", [LEARNED, bs.R2D2()], ids=str)
 @pytest.mark.parametrize("name", ["iris", "wine"])
-def test_no_divergences_and_no_funnel_on_separable_data(name: str) -> None:
-    post = bs.SoftmaxRegression(*standardised(name), prior=LEARNED).sample(random_seed=1, progressbar=False)
+def test_no_divergences_and_no_funnel_on_separable_data(name: str, prior: object) -> None:
+    post = bs.SoftmaxRegression(*standardised(name), prior=prior).sample(random_seed=1, progressbar=False)
     assert post.diagnostics.n_divergences == 0
     assert post.diagnostics.max_rhat < 1.01
     assert "learned scales" in post.engine
@@ -105,8 +130,11 @@ def test_no_funnel_where_the_scale_is_near_zero() -> None:
     assert post.diagnostics.ok, post.diagnostics
 
 
-def test_callback_equals_the_density_and_reports_nan() -> None:
+@pytest.mark.parametrize("dense", [True, False], ids=["dense", "blocks"])
+def test_callback_equals_the_density_and_reports_nan(dense: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     X, y = simulate(60, 3, 3)
+    if not dense:
+        monkeypatch.setattr("bayes_softmax.density.hierarchical.DENSE_DIMENSION", 0)
     density = bs.SoftmaxRegression(X, y, prior=LEARNED).log_density
     native, d = density.callbacks(), density.dimension
     double = ctypes.POINTER(ctypes.c_double)
@@ -120,9 +148,7 @@ def test_callback_equals_the_density_and_reports_nan() -> None:
 
     assert evaluate() == 0
     expected = density.value_gradient(u)
-    assert_allclose(
-        value[0] - expected[0], -density.log_constant - np.linalg.slogdet(density.shrinkage.width)[1], rtol=1e-10
-    )
+    assert_allclose(value[0] - expected[0], -density.log_constant - density._log_determinant, rtol=1e-10)
     assert_allclose(gradient, expected[1], rtol=1e-12, atol=1e-12)
     for place in (0, d - 1):
         for bad in (np.nan, np.inf, -np.inf):
@@ -131,6 +157,25 @@ def test_callback_equals_the_density_and_reports_nan() -> None:
             assert evaluate() != 0
             assert not np.isfinite(value[0])
             u[:] = v
+
+
+def test_blocks_are_corrected_to_the_hessian_at_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few rows, unequal classes: the blocks alone miss the Hessian by far, and with their correction by little."""
+    X, y = simulate(60, 3, 4, seed=8)
+    monkeypatch.setattr("bayes_softmax.density.hierarchical.DENSE_DIMENSION", 0)
+    density = bs.SoftmaxRegression(X, y, prior=LEARNED).log_density
+    d = density.n_coefficients
+    alone = replace(density, shrinkage=density.shrinkage._replace(outer=np.empty((0, 0), dtype=np.float32)))
+
+    def error(density: object) -> float:
+        def slope(v: np.ndarray) -> np.ndarray:
+            return density.value_gradient(np.concatenate([v, np.zeros(1)]))[1][:d]  # type: ignore[attr-defined]
+
+        hessian = np.array([slope(-1e-4 * unit) - slope(1e-4 * unit) for unit in np.eye(d)]) / 2e-4
+        return float(np.abs(np.linalg.eigvalsh(hessian) - 1).max())
+
+    assert error(density) < 0.02
+    assert error(alone) > 0.2
 
 
 def test_same_seed_same_draws_whatever_the_cores() -> None:

@@ -40,14 +40,10 @@ def real(group: Group, hyper: dict) -> tuple[np.ndarray, float]:
     if isinstance(group.family, LearnedNormal):
         tau = float(value["weights_scale"])
         return np.array([np.log(tau)]), np.log(tau)
-    if isinstance(group.family, R2D2):
-        R2, phi = float(value["R2"]), value["phi"]
-        of_sum = stats.gamma.logpdf(1.0, len(phi) * group.family.concentration)
-        h = np.concatenate([[np.log(R2 / (1 - R2))], np.log(phi)])
-        return h, np.log(R2 * (1 - R2)) + np.log(phi).sum() + of_sum
-    tau, c2, local = float(value["global_scale"]), float(value["slab_variance"]), value["local_scale"]
-    h = np.concatenate([[np.log(tau), 0.5 * np.log(c2)], np.log(local)])
-    return h, np.log(tau) + np.log(2 * c2) + np.log(local).sum()
+    R2, phi = float(value["R2"]), value["phi"]
+    of_sum = stats.gamma.logpdf(1.0, len(phi) * group.family.concentration)
+    h = np.concatenate([[np.log(R2 / (1 - R2))], np.log(phi)])
+    return h, np.log(R2 * (1 - R2)) + np.log(phi).sum() + of_sum
 
 
 def named_density(model: SoftmaxRegression, density: HierarchicalPosterior, raw: dict) -> float:
@@ -63,7 +59,7 @@ class PyMCDensity:
 
     def __init__(self, model: SoftmaxRegression) -> None:
         pm = model.pymc_model
-        names = ["intercept", "weights", *hyper_dims(shrinkage_groups(model.priors, model.design), model.feature_names)]
+        names = ["intercept", "weights", *hyper_dims(shrinkage_groups(model.priors), model.feature_names)]
         self.names = [name for name in names if name in pm.named_vars]
         outputs = pm.replace_rvs_by_values([pm[name] for name in self.names])
         self._outputs = pm.compile_fn(outputs, mode="FAST_COMPILE", on_unused_input="ignore")
@@ -94,7 +90,7 @@ class PyMCDensity:
 def log_scales(model: SoftmaxRegression, raw: dict) -> float:
     """Log determinant of the map from PyMC's standard normal variables to raw free coefficients."""
     total = 0.0
-    for group in shrinkage_groups(model.priors, model.design):
+    for group in shrinkage_groups(model.priors):
         scales = oracle._scales(group, {name: raw[group.named(name)] for name in oracle._names(group)})[0]
         total += np.log(np.broadcast_to(scales / group.units, len(group.members))).sum()
     return model.coordinates.weights_contrast.shape[1] * total
@@ -157,7 +153,7 @@ def test_posteriors_carry_every_random_variable(case: tuple[str, str, str, str])
     pymc = PyMCDensity(model)
     q = np.random.default_rng(0).normal(size=pymc.dimension)
     raw = pymc.raw(q)
-    groups = shrinkage_groups(model.priors, model.design)
+    groups = shrinkage_groups(model.priors)
     zeros = np.zeros(model.coordinates.n_classes)
     values = free_variables(
         model.priors, model.coordinates, raw.get("intercept", zeros), raw["weights"], groups, {
