@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from bayes_softmax.results.estimate import PointEstimate as PointEstimate
     from bayes_softmax.results.posterior import Posterior as Posterior
     from bayes_softmax.results.storage import load as load
+    from bayes_softmax.spec.hyperpriors import R2D2 as R2D2
+    from bayes_softmax.spec.hyperpriors import HalfNormal as HalfNormal
+    from bayes_softmax.spec.hyperpriors import HalfStudentT as HalfStudentT
     from bayes_softmax.spec.priors import Flat as Flat
     from bayes_softmax.spec.priors import Jeffreys as Jeffreys
     from bayes_softmax.spec.priors import Laplace as Laplace
@@ -45,6 +48,9 @@ _HOME = {
     "SoftmaxRegression": "model",
     "PointEstimate": "results.estimate",
     "Posterior": "results.posterior",
+    "HalfNormal": "spec.hyperpriors",
+    "R2D2": "spec.hyperpriors",
+    "HalfStudentT": "spec.hyperpriors",
     "Flat": "spec.priors",
     "Jeffreys": "spec.priors",
     "Laplace": "spec.priors",

@@ -19,6 +19,7 @@ from bayes_softmax.solvers import solve as solve
 from bayes_softmax.spec.coding import Coordinates, build_coordinates
 from bayes_softmax.spec.collapse import Collapsed
 from bayes_softmax.spec.design import Design, Label
+from bayes_softmax.spec.hyperpriors import ShrinkagePrior
 from bayes_softmax.spec.identification import (
     Examination,
     check_separation,
@@ -112,8 +113,21 @@ def without_priors(spec: Specification) -> Specification:
     return spec._replace(priors=flat_table(spec.priors), schema=replace(spec.schema, coding=coding, prior_sd=()))
 
 
+def refuse_learned_scales(spec: Specification, method: str) -> None:
+    """Raise where a scale is learned: a mode, or a normal approximation around one, says nothing there."""
+    if not spec.priors.learns_scales:
+        return
+    family = next(str(f) for f in spec.priors.weights if isinstance(f, ShrinkagePrior))
+    raise ValueError(
+        f"{method} needs priors with fixed scales, but {family} learns its scale: the joint mode of scale and weights "
+        "depends on how the scale is written, and with weights at zero the density grows without limit as the scale "
+        "falls to zero. Run sample(), or fix the scale, for example at its posterior mean: prior=Normal(<scale>)"
+    )
+
+
 def point_estimate(spec: Specification, kind: str, options: SolverOptions) -> PointEstimate:
     """Maximise the log posterior of ``spec`` and label the result; warns where no optimum is certified."""
+    refuse_learned_scales(spec, f"{kind}()")
     problem = problem_of(spec)
     objective = objective_of(spec, problem.density)
     mode = solve(objective, options)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import pandas as pd
 
-from bayes_softmax import fitting, sampling
+from bayes_softmax import fitting, forecasting, sampling
 from bayes_softmax.core.errors import UnusedClassWarning
+from bayes_softmax.hierarchy import prepare_hierarchy
 from bayes_softmax.results.estimate import PointEstimate
 from bayes_softmax.results.forecast import Forecast
 from bayes_softmax.results.posterior import Posterior
@@ -26,10 +27,9 @@ from bayes_softmax.spec.schema import Schema
 from bayes_softmax.spec.separation import Separation
 
 if TYPE_CHECKING:
+    from bayes_softmax.density.hierarchical import HierarchicalPosterior
     from bayes_softmax.density.jeffreys import JeffreysPosterior
     from bayes_softmax.density.posterior import SoftmaxPosterior
-
-ENGINES = ("auto", "nuts", "independence", "pymc")
 
 
 class SoftmaxRegression:
@@ -48,8 +48,9 @@ class SoftmaxRegression:
         p names; default: the frame's columns, or ``x0, x1, ...``.
     prior
         Prior of the weights, on the scale of the features as given: ``Normal``, ``StudentT``, ``Laplace``, ``Flat``,
-        or a mapping from feature to one of these; or ``Jeffreys`` for all coefficients together.  Default: autoscaled
-        Normal priors, see :meth:`describe_prior`.
+        or a mapping from feature to one of these; ``Jeffreys`` for all coefficients together; with learned scales
+        ``Normal(scale=HalfNormal(1))``, one for all features that carry it, and ``R2D2()``, one for each, per standard
+        deviation of the feature.  Default: autoscaled Normal priors, see :meth:`describe_prior`.
     intercept_prior
         Prior of the intercept at x = 0; default ``Normal(1.5)`` at the feature means.
     coding
@@ -210,8 +211,13 @@ class SoftmaxRegression:
         return fitting.coordinates_of(self.specification)
 
     @cached_property
-    def log_density(self) -> "SoftmaxPosterior | JeffreysPosterior":
-        """The compiled log posterior as a ``LogDensity``: for algorithms of your own."""
+    def log_density(self) -> "SoftmaxPosterior | JeffreysPosterior | HierarchicalPosterior":
+        """The compiled log posterior as a ``LogDensity``: for algorithms of your own.
+
+        Where scales are learned it is a ``WhitenedDensity``, of whitened coefficients and hyperparameters.
+        """
+        if self.priors.learns_scales:
+            return prepare_hierarchy(self.specification).density
         return fitting.objective_of(self.specification, fitting.density_of(self.specification))
 
     def describe_prior(self) -> pd.DataFrame:
@@ -225,16 +231,13 @@ class SoftmaxRegression:
     def sample_prior(self, draws: int = 1000, *, random_seed: int | np.random.Generator | None = None) -> Posterior:
         """Draw the coefficients from their priors: what the model says before it has seen the classes.
 
-        The result answers the questions a posterior answers (``predict_proba``, ``effects``,
-        ``posterior_predictive``, which is then the prior predictive); its draws are in the group ``prior`` of
-        ``idata``.
+        The result answers the questions a posterior answers (``posterior_predictive`` is then the prior predictive);
+        its draws are in the group ``prior`` of ``idata``.
 
         Parameters
         ----------
-        draws
-            Number of independent draws.
-        random_seed
-            Integer or NumPy Generator.
+        draws, random_seed
+            Number of independent draws; integer or NumPy Generator.
 
         Raises
         ------
@@ -282,7 +285,7 @@ class SoftmaxRegression:
         """
         fitting.check_counts(draws=draws, chains=chains, tune=tune, cores=cores)
         settings = sampling.SamplerSettings(draws, tune, chains, cores, 0, None, False)
-        return sampling.forecast(self.specification, settings)
+        return forecasting.forecast(self.specification, settings)
 
     # ------------------------------------------------------------------ point estimates
 
@@ -320,7 +323,8 @@ class SoftmaxRegression:
 
         ``Laplace(b)`` is the lasso under full coding (scikit-learn's ``l1_ratio=1, C=b``), the group lasso under
         zero-sum coding: exact zeros, whose standard errors are NaN, by proximal Newton (the only solver for it).
-        ``Jeffreys()`` is Firth's penalised likelihood, finite also on separated data.
+        ``Jeffreys()`` is Firth's penalised likelihood, finite also on separated data.  Learned scales are refused: the
+        joint mode depends on how the scale is written, and lies at a scale of zero.
         """
         options = fitting.SolverOptions(solver, max_iterations, learning_rate)
         return fitting.point_estimate(self.specification, "map", options)
@@ -344,7 +348,8 @@ class SoftmaxRegression:
         Parameters
         ----------
         draws, tune, chains, cores
-            As in ``pm.sample``; ``tune=None`` is 200 for ``"nuts"``, 50 for ``"independence"``, 1000 for ``"pymc"``.
+            As in ``pm.sample``; ``tune=None`` is 200 for ``"nuts"`` (400 where scales are learned), 50 for
+            ``"independence"``, 1000 for ``"pymc"``.
         random_seed
             Integer or NumPy Generator; the same seed gives the same draws, whatever ``cores`` is.
         target_accept
@@ -360,9 +365,8 @@ class SoftmaxRegression:
         Notes
         -----
         Above 1500 free coefficients the whitening is a Kronecker approximation of the Hessian, one block for each
-        class contrast, and no matrix of all coefficients is formed.  With more features than rows and Normal priors
-        the sampler works in the row space of the features, and the rest, which the data do not touch, is drawn from
-        the prior: exact, and as small as the number of rows.  :meth:`forecast` says beforehand what a run will take.
+        class contrast.  With more features than rows and Normal priors the sampler works in the row space of the
+        features, and the rest is drawn from the prior: exact, and as small as the number of rows.
 
         Returns
         -------
@@ -376,12 +380,7 @@ class SoftmaxRegression:
             class without data).
         """
         fitting.check_counts(draws=draws, chains=chains, tune=tune, cores=cores)
-        if engine not in ENGINES:
-            raise ValueError(f"engine={engine!r} is not known; use one of {', '.join(map(repr, ENGINES))}")
-        if target_accept is not None and not 0 < target_accept < 1:
-            raise ValueError(f"target_accept={target_accept!r} must be between 0 and 1")
-        if target_accept is not None and engine == "independence":
-            raise ValueError("target_accept is for NUTS; engine='independence' has no step size")
+        sampling.check_engine(engine, target_accept)
         seed = fitting.integer_seed(random_seed)
         settings = sampling.SamplerSettings(draws, tune, chains, cores, seed, target_accept, progressbar)
         if engine == "pymc":

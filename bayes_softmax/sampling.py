@@ -24,29 +24,34 @@ from bayes_softmax.fitting import (
     refuse_improper,
     refuse_jeffreys,
     refuse_kink,
+    refuse_learned_scales,
     solve,
 )
-from bayes_softmax.results.forecast import Forecast
+from bayes_softmax.hierarchy import named_hyperparameters, prepare_hierarchy
 from bayes_softmax.results.posterior import Posterior
 from bayes_softmax.results.training import training_data
 from bayes_softmax.results.tree import build_idata
 from bayes_softmax.spec.log_prior import log_prior_draws
 from bayes_softmax.spec.prior_draws import prior_draws
 from bayes_softmax.spec.pymc_model import build_pymc_model, free_variables
+from bayes_softmax.spec.pymc_shrinkage import hyper_dims
+from bayes_softmax.spec.shrinkage import shrinkage_groups
 
 if TYPE_CHECKING:
-    from bayes_softmax.density.posterior import SoftmaxPosterior
+    pass
 
 ENGINE_TITLES = {
     "nuts": "nuts (whitened by the Laplace approximation, nutpie)",
     "independence": "independence (Metropolis-Hastings with Laplace proposals)",
+    "hierarchy": "nuts (whitened given the learned scales, nutpie)",
     "pymc": "pymc (pm.sample on the pm.Model)",
     "prior": "prior (independent draws, no data)",
     "laplace": "laplace (importance resampling of the Laplace approximation)",
 }
 
 REFIT_SEED = 1
-NUTS_OVERHEAD = 0.1  # seconds that nutpie takes to start and to hand over its draws
+HIERARCHY_TUNE = 400  # tuning steps: beside the step size the scales of the hyperparameters are to be learned
+ENGINES = ("auto", "nuts", "independence", "pymc")
 
 
 class SamplerSettings(NamedTuple):
@@ -97,37 +102,14 @@ def load(spec: Specification) -> tuple[Problem, float]:
     return problem, time.perf_counter() - start
 
 
-def forecast(spec: Specification, settings: SamplerSettings) -> Forecast:
-    """Time and memory of a run, from a few timed evaluations."""
-    from bayes_softmax.inference import independence, nuts
-    from bayes_softmax.inference.cost import measure
-
-    problem, compiled = load(spec)
-    density = problem.density
-    cost = measure(density)
-    chains, draws = settings.chains, settings.draws
-    cores = settings.cores or os.cpu_count() or 1
-    tune = nuts.DEFAULT_TUNE if settings.tune is None else settings.tune
-    rounds = -(-chains // cores)
-    proposals = chains * (draws + (independence.DEFAULT_TUNE if settings.tune is None else settings.tune))
-    seconds = {
-        "nuts": NUTS_OVERHEAD + rounds * (tune + draws) * cost.leapfrogs * cost.gradient,
-        "independence": proposals * cost.value / min(cores, chains),
-        "laplace": chains * draws * cost.value / cores,
-    }
-    memory = _memory(spec, density, chains * draws)
-    return Forecast(draws, tune, chains, cores, cost.dimension, compiled, cost.mode, seconds, cost.leapfrogs, memory)
-
-
-def _memory(spec: Specification, density: "SoftmaxPosterior", n_draws: int) -> float:
-    """Bytes beyond the data: packed features, expected counts, Hessian and factor, and three copies of the draws."""
-    from bayes_softmax.inference.laplace import DENSE_DIMENSION
-
-    K, q = density.data.YZ.shape
-    d, pairs = density.dimension, K * (K - 1) // 2
-    hessian = 3 * d**2 + pairs * q**2 if d <= DENSE_DIMENSION else 3 * (K - 1) * q**2
-    draws = 3 * n_draws * (d + (spec.design.n_features + 1) * K)
-    return 8.0 * float(density.data.Z.size + density.data.n_obs * K + hessian + draws)
+def check_engine(engine: str, target_accept: float | None) -> None:
+    """Raise for an engine that does not exist, or a setting that it does not have."""
+    if engine not in ENGINES:
+        raise ValueError(f"engine={engine!r} is not known; use one of {', '.join(map(repr, ENGINES))}")
+    if target_accept is not None and not 0 < target_accept < 1:
+        raise ValueError(f"target_accept={target_accept!r} must be between 0 and 1")
+    if target_accept is not None and engine == "independence":
+        raise ValueError("target_accept is for NUTS; engine='independence' has no step size")
 
 
 def sample(spec: Specification, settings: SamplerSettings, engine: str) -> Posterior:
@@ -135,6 +117,8 @@ def sample(spec: Specification, settings: SamplerSettings, engine: str) -> Poste
     from bayes_softmax.inference.independence import choose, independence_chains
     from bayes_softmax.inference.nuts import whitened_nuts
 
+    if spec.priors.learns_scales:
+        return sample_hierarchy(spec, settings)
     prepared = prepare(spec)
     problem, whitening, timings = prepared
     density = problem.density
@@ -158,6 +142,23 @@ def sample(spec: Specification, settings: SamplerSettings, engine: str) -> Poste
     return _labelled(spec, problem, drawn, settings.seed, f"{ENGINE_TITLES[engine]}{reason}", timings)
 
 
+def sample_hierarchy(spec: Specification, settings: SamplerSettings) -> Posterior:
+    """Draw coefficients and hyperparameters by NUTS, whatever engine was named: no other one knows about scales."""
+    from bayes_softmax.inference.nuts import nuts
+
+    density, timings = prepare_hierarchy(spec)
+    start = time.perf_counter()
+    tune = HIERARCHY_TUNE if settings.tune is None else settings.tune
+    drawn = nuts(density, **settings._replace(tune=tune)._asdict())
+    timings["sampling"] = time.perf_counter() - start
+    shape = drawn.points.shape[:2]
+    thetas, h = density.unpack(drawn.points.reshape(-1, density.dimension))
+    intercept, weights = (a.reshape(*shape, *a.shape[1:]) for a in coordinates_of(spec).to_raw(thetas))
+    hyper = named_hyperparameters(density, h.reshape(*shape, -1))
+    drawn = drawn._replace(notes=notes_of(spec) + drawn.notes)
+    return _posterior(spec, intercept, weights, drawn, ENGINE_TITLES["hierarchy"], timings, hyper=hyper)
+
+
 def _labelled(
     spec: Specification, problem: Problem, drawn: Draws, seed: int, engine: str, timings: dict[str, float]
 ) -> Posterior:
@@ -178,15 +179,19 @@ def _posterior(
     engine: str,
     timings: dict[str, float],
     group: str = "posterior",
+    hyper: dict[str, FloatArray] | None = None,
 ) -> Posterior:
     """Raw draws, intercept (chain, draw, K) and weights (chain, draw, p, K), as a posterior."""
-    coordinates, shape = coordinates_of(spec), intercept.shape[:2]
-    free = free_variables(spec.priors, coordinates, intercept, weights)
-    flat = (a.reshape(shape[0] * shape[1], *a.shape[2:]) for a in (intercept, weights))
-    log_prior = log_prior_draws(spec.priors, coordinates, *flat).reshape(shape)
-    stats = {**drawn.stats, "log_prior": log_prior}
+    coordinates, shape, groups = coordinates_of(spec), intercept.shape[:2], shrinkage_groups(spec.priors)
+    unknown = bool(groups) and not hyper  # the prior's own draws keep no hyperparameters
+    free = {} if unknown else free_variables(spec.priors, coordinates, intercept, weights, groups, hyper)
+    stats = dict(drawn.stats)
+    if not groups:  # with learned scales it would be that of the hyperparameters too
+        flat = (a.reshape(shape[0] * shape[1], *a.shape[2:]) for a in (intercept, weights))
+        stats["log_prior"] = log_prior_draws(spec.priors, coordinates, *flat).reshape(shape)
     training = training_data(spec.design, spec.collapsed)
-    idata = build_idata(intercept, weights, free, stats, training, spec.schema, engine, group)
+    members = hyper_dims(groups, spec.schema.feature_names) if hyper else {}
+    idata = build_idata(intercept, weights, free, stats, training, spec.schema, engine, group, members)
     refit = partial(refit_without, spec) if group == "posterior" else None
     return Posterior(idata, spec.schema, engine, drawn.tune, drawn.notes, timings, training=training, refit=refit)
 
@@ -215,6 +220,7 @@ def sample_laplace(spec: Specification, draws: int, seed: int, progressbar: bool
     """Equal-weight draws from the Laplace approximation, corrected and judged by importance weights."""
     from bayes_softmax.inference.importance import importance_sample, propose
 
+    refuse_learned_scales(spec, "laplace()")
     problem, whitening, timings = prepare(spec, rounded=False)
     start = time.perf_counter()
     rng = np.random.default_rng(seed)
@@ -263,8 +269,12 @@ def sample_pymc(spec: Specification, settings: SamplerSettings) -> Posterior:
     import pymc as pm
 
     refuse_jeffreys(spec)
+    groups = shrinkage_groups(spec.priors)
     if not spec.priors.is_proper:
-        refuse_improper(spec, solve(problem_of(spec).density.surrogate, SolverOptions()))
+        if groups:
+            prepare_hierarchy(spec)
+        else:
+            refuse_improper(spec, solve(problem_of(spec).density.surrogate, SolverOptions()))
     options = {k: v for k, v in settings._asdict().items() if v is not None and k not in ("seed", "tune")}
     tune = 1000 if settings.tune is None else settings.tune
     start = time.perf_counter()
@@ -277,4 +287,8 @@ def sample_pymc(spec: Specification, settings: SamplerSettings) -> Posterior:
     weights = posterior["weights"].values if p else np.zeros((*shape, 0, K))
     stats = {str(k): v.values for k, v in tree["sample_stats"].data_vars.items() if v.dims == ("chain", "draw")}
     drawn = Draws(np.empty(0), stats, tune, notes_of(spec))
-    return _posterior(spec, intercept, weights, drawn, ENGINE_TITLES["pymc"], {"sampling": time.perf_counter() - start})
+    hyper = {
+        name: posterior[name].values for name in hyper_dims(groups, spec.schema.feature_names) if name in posterior
+    }
+    timings = {"sampling": time.perf_counter() - start}
+    return _posterior(spec, intercept, weights, drawn, ENGINE_TITLES["pymc"], timings, hyper=hyper)

@@ -15,6 +15,19 @@ PRIORS = {
     "mixed laplace": {"x0": bs.Laplace(0.5), "x1": bs.Laplace(2.0), "x2": bs.Normal(1.0)},
     "two student": {"x0": bs.StudentT(3, 0.5), "x1": bs.StudentT(7, 2.0), "x2": bs.Flat()},
 }
+SHRINKAGE = {
+    "learned": bs.Normal(bs.HalfNormal(0.8)),
+    "learned, half-t": bs.Normal(bs.HalfStudentT(3, 0.5)),
+    "two groups": {"x0": bs.Normal(bs.HalfNormal(0.8)), "x2": bs.Normal(bs.HalfStudentT(3, 0.5))},
+    "r2d2": bs.R2D2(0.4, 5.0, 0.7),
+    "r2d2 and fixed": {"x1": bs.R2D2()},
+    "two of each": {
+        "x0": bs.R2D2(concentration=1.5),
+        "x1": bs.Normal(bs.HalfNormal(0.8)),
+        "x2": bs.R2D2(concentration=1.5),
+    },
+    "learned and fixed": {"x0": bs.StudentT(4, 0.8), "x1": bs.Normal(bs.HalfNormal(0.8)), "x2": bs.Normal(0.5)},
+}
 INTERCEPTS = {"default": None, "normal": bs.Normal(2.0), "student": bs.StudentT(5, 3.0), "flat": bs.Flat()}
 CODINGS = ("zero-sum", "reference", "full")
 FORMS = (
@@ -28,7 +41,7 @@ def build(prior: str, intercept: str, coding: str, form: str = "labels") -> bs.S
     rng = np.random.default_rng(7)
     n_classes = 2 if form == "two classes" else 3
     X, y = simulate(40, 3, n_classes)
-    options = {"prior": PRIORS[prior], "intercept_prior": INTERCEPTS[intercept], "coding": coding}
+    options = {"prior": (PRIORS | SHRINKAGE)[prior], "intercept_prior": INTERCEPTS[intercept], "coding": coding}
     if form == "whole weights":
         options["weights"] = rng.integers(0, 4, size=40)
     elif form == "real weights":
@@ -63,3 +76,11 @@ def all_cases() -> list[tuple[str, str, str, str]]:
     ]
     flat_and_full = {"flat", "two student"}
     return [case for case in crossed + formed if not (case[2] == "full" and case[0] in flat_and_full)]
+
+
+def shrinkage_cases() -> list[tuple[str, str, str, str]]:
+    """Every learned scale in every coding, then every form, the codings in turn."""
+    crossed = [(p, "default", c, "labels") for p in SHRINKAGE for c in CODINGS]
+    forms = [f for f in FORMS[1:] if f != "intercept only"]
+    formed = [("learned and fixed", "default", c, f) for f, c in zip(forms, 3 * CODINGS, strict=True)]
+    return [*crossed, *formed, ("learned", "normal", "zero-sum", "labels")]

@@ -9,7 +9,9 @@ from scipy import stats
 from scipy.special import gammaln, logsumexp
 
 from bayes_softmax.model import SoftmaxRegression
+from bayes_softmax.spec.hyperpriors import HalfNormal, LearnedNormal
 from bayes_softmax.spec.priors import Flat, Laplace, Normal, Prior
+from bayes_softmax.spec.shrinkage import Group, shrinkage_groups
 
 
 def log_posterior(model: SoftmaxRegression, intercept: np.ndarray, weights: np.ndarray) -> float:
@@ -38,7 +40,10 @@ def log_prior(model: SoftmaxRegression, intercept: np.ndarray, weights: np.ndarr
     """Log prior density, normalised, of the raw free coordinates."""
     coordinates, priors = model.coordinates, model.priors
     total = 0.0
-    for row, family in zip(weights, priors.weights, strict=True):
+    shrunk = {j for group in shrinkage_groups(priors) for j in group.members}
+    for j, (row, family) in enumerate(zip(weights, priors.weights, strict=True)):
+        if j in shrunk:
+            continue
         total += _row(family, np.linalg.pinv(coordinates.weights_contrast) @ row, spherical=priors.spherical)
     if priors.intercept is not None:
         at = intercept
@@ -63,3 +68,47 @@ def _row(family: Prior, g: np.ndarray, *, spherical: bool) -> float:
     if spherical:
         return float(stats.multivariate_t.logpdf(g, shape=family.scale**2 * np.eye(len(g)), df=family.df))
     return float(stats.t.logpdf(g, df=family.df, scale=family.scale).sum())
+
+
+def log_joint(model: SoftmaxRegression, intercept: np.ndarray, weights: np.ndarray, hyper: dict) -> float:
+    """Log posterior with learned scales, a density of raw free coordinates and of the named hyperparameters."""
+    total = log_posterior(model, intercept, weights)
+    to_free = np.linalg.pinv(model.coordinates.weights_contrast)
+    for group in shrinkage_groups(model.priors):
+        sd = model.design.X[:, list(group.members)].std(axis=0)
+        scales, log_p = _scales(group, {name: hyper[group.named(name)] for name in _names(group)})
+        if not isinstance(group.family, LearnedNormal):
+            scales = scales / sd
+        g = weights[list(group.members)] @ to_free.T
+        total += log_p + float(stats.norm.logpdf(g, scale=np.broadcast_to(scales, len(g))[:, None]).sum())
+    return total
+
+
+def _names(group: Group) -> list[str]:
+    if isinstance(group.family, LearnedNormal):
+        return ["weights_scale"]
+    return ["R2", "phi"]
+
+
+def _scales(group: Group, hyper: dict) -> tuple[np.ndarray, float]:
+    """Scales of a group and the log density of its hyperparameters."""
+    family = group.family
+    if isinstance(family, LearnedNormal):
+        prior, tau = family.scale_prior, hyper["weights_scale"]
+        half = stats.halfnorm if isinstance(prior, HalfNormal) else _HalfT(prior.df)
+        return np.array([float(tau)]), float(half.logpdf(tau, scale=prior.scale))
+    R2, phi = hyper["R2"], hyper["phi"]
+    log_p = stats.beta.logpdf(R2, family.mean * family.precision, (1 - family.mean) * family.precision)
+    if len(phi) > 1:
+        log_p += stats.dirichlet.logpdf(phi, np.full(len(phi), family.concentration))
+    return np.sqrt(phi * R2 / (1 - R2)), float(log_p)
+
+
+class _HalfT:
+    """The half-t, which SciPy has for one degree of freedom only."""
+
+    def __init__(self, df: float) -> None:
+        self.df = df
+
+    def logpdf(self, x: np.ndarray, scale: float) -> np.ndarray:
+        return np.log(2) + stats.t.logpdf(x, self.df, scale=scale)

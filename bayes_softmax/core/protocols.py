@@ -70,3 +70,20 @@ class LogDensity(Protocol):
     def native(self, whitening: Whitening) -> NativeDensity | None:
         """C callbacks for the density of ``z`` with ``theta = mode + T z``, or None if there are none."""
         ...
+
+
+class WhitenedDensity(Protocol):
+    """A log density in coordinates in which it is near a standard normal: what NUTS needs to know."""
+
+    @property
+    def dimension(self) -> int:
+        """Number of coordinates."""
+        ...
+
+    def value_gradient(self, z: FloatArray) -> tuple[float, FloatArray]:
+        """Log density at ``z`` and its gradient."""
+        ...
+
+    def callbacks(self) -> NativeDensity | None:
+        """C callbacks for the same, or None if there are none."""
+        ...

@@ -23,13 +23,14 @@ from bayes_softmax.density.kernel import (
 from bayes_softmax.density.simd import pointer
 
 COMPILED_WITH = "a8a13e05b52a"  # as in kernel.py
+DATA_SIZE = 19  # numbers that tell where the data are
 _FAST = {"contract", "nsz", "arcp"}
 _options: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": _FAST}
 
 
 # Loops start at zero over slices: Numba cannot tell that other indices are not negative, and would not vectorise.
 @nb.njit(nogil=True, cache=True, fastmath=_FAST | {"reassoc"})
-def _upper_product(M, z, out):  # type: ignore[no-untyped-def]
+def upper_product(M, z, out):  # type: ignore[no-untyped-def]
     """``out = M z`` for an upper triangular ``M`` (m, m), reading only its upper half."""
     m = M.shape[0]
     for i in range(m):
@@ -40,7 +41,7 @@ def _upper_product(M, z, out):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(**_options)
-def _transposed_product(M, y, out):  # type: ignore[no-untyped-def]
+def transposed_product(M, y, out):  # type: ignore[no-untyped-def]
     """``out = M' y`` for an upper triangular ``M`` (m, m), reading only its upper half."""
     m = M.shape[0]
     for j in range(m):
@@ -61,7 +62,7 @@ def whitened_gradient(data, mode, blocks, mixing, joint, z, out):  # type: ignor
     k, m = blocks.shape[0], blocks.shape[1]
     theta, gradient, column = mode.copy(), np.empty_like(mode), np.empty(m)
     for e in range(k):
-        _upper_product(blocks[e], z[e * m : (e + 1) * m], column)
+        upper_product(blocks[e], z[e * m : (e + 1) * m], column)
         for c in range(k):
             if joint == 1:
                 theta[c] += mixing[c, e] * column[0]
@@ -83,16 +84,22 @@ def whitened_gradient(data, mode, blocks, mixing, joint, z, out):  # type: ignor
             weights, tail = gradient[joint * k + c * (m - joint) :], column[joint:]
             for j in range(m - joint):
                 tail[j] += mixing[c, e] * weights[j]
-        _transposed_product(blocks[e], column, out[e * m : (e + 1) * m])
+        transposed_product(blocks[e], column, out[e * m : (e + 1) * m])
     return value
 
 
-def pack_pointers(data: KernelData, whitening: Whitening) -> IntArray:
-    """Addresses of all arrays, then the sizes, in the order ``_logp`` reads them."""
-    arrays = [a for a in data if isinstance(a, np.ndarray)]
-    addresses = [a.ctypes.data for a in (*arrays, whitening.mode, whitening.blocks, whitening.mixing)]
+def pack_data(data: KernelData) -> list[int]:
+    """Addresses of the data's arrays, then the sizes, in the order :func:`read_data` takes them."""
+    addresses = [a.ctypes.data for a in data if isinstance(a, np.ndarray)]
     sizes = [*data.Z.shape, data.n_obs, *data.Cb.shape, data.Cw.shape[1], len(data.totals), len(data.offset)]
-    return np.array([*addresses, *sizes, *whitening.blocks.shape[:2], int(whitening.joint)], dtype=np.int64)
+    return [*addresses, *sizes]
+
+
+def pack_pointers(data: KernelData, whitening: Whitening) -> IntArray:
+    """Addresses and sizes of all arrays, in the order ``_logp`` reads them."""
+    addresses = [a.ctypes.data for a in (whitening.mode, whitening.blocks, whitening.mixing)]
+    sizes = [*whitening.blocks.shape[:2], int(whitening.joint)]
+    return np.array([*pack_data(data), *addresses, *sizes], dtype=np.int64)
 
 
 @nb.njit(**_options)
@@ -115,16 +122,13 @@ def _cube(address, n, m, l):  # type: ignore[no-untyped-def]
     return carray(pointer(address), (n, m, l), np.float64)
 
 
-def _logp(dimension, z_, out_, value_, user_):  # type: ignore[no-untyped-def]
-    """C callback: the whitened log posterior; returns 0, or 4 (a divergence) where it is not finite."""
-    value = carray(value_, (1,))
-    value[0] = np.nan
-    user = carray(user_, (25,), np.int64)
-    n, q, B, n_obs = user[13], user[14], user[15], user[16]
-    K, k_b, k_w, n_totals, n_offset = user[17], user[18], user[19], user[20], user[21]
-    k, m, joint = user[22], user[23], user[24]
-    d, p = np.int64(dimension), q - min(k_b, 1)
-    data = KernelData(
+@nb.njit(**_options)
+def read_data(user):  # type: ignore[no-untyped-def]
+    """The data behind the addresses of :func:`pack_data`."""
+    size = user[10:DATA_SIZE]
+    n, q, B, n_obs = size[0], size[1], size[2], size[3]
+    K, k_b, k_w, n_totals, n_offset = size[4], size[5], size[6], size[7], size[8]
+    return KernelData(
         _cube(user[0], n, q, B),
         n_obs,
         _matrix(user[1], K, q),
@@ -135,11 +139,21 @@ def _logp(dimension, z_, out_, value_, user_):  # type: ignore[no-untyped-def]
         carray(pointer(user[6]), (q,), np.int64),
         _vector(user[7], q),
         _vector(user[8], q),
-        _vector(user[9], p),
+        _vector(user[9], q - min(k_b, 1)),
     )
-    mode, blocks, mixing = _vector(user[10], d), _singles(user[11], k, m, m), _matrix(user[12], k, k)
+
+
+def _logp(dimension, z_, out_, value_, user_):  # type: ignore[no-untyped-def]
+    """C callback: the whitened log posterior; returns 0, or 4 (a divergence) where it is not finite."""
+    value = carray(value_, (1,))
+    value[0] = np.nan
+    user = carray(user_, (DATA_SIZE + 6,), np.int64)
+    more = user[DATA_SIZE:]
+    k, m, joint = more[3], more[4], more[5]
+    d = np.int64(dimension)
+    mode, blocks, mixing = _vector(more[0], d), _singles(more[1], k, m, m), _matrix(more[2], k, k)
     z, out = carray(z_, (d,)), carray(out_, (d,))
-    value[0] = whitened_gradient(data, mode, blocks, mixing, joint, z, out)
+    value[0] = whitened_gradient(read_data(user), mode, blocks, mixing, joint, z, out)
     return 0 if np.isfinite(value[0]) else 4
 
 

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from bayes_softmax.core.records import FloatArray, IntArray, Penalty
 from bayes_softmax.density import kernel
 from bayes_softmax.spec.coding import Coordinates
-from bayes_softmax.spec.priors import Flat, Jeffreys, Laplace, Normal, Prior, PriorTable, StudentT
+from bayes_softmax.spec.priors import Flat, Jeffreys, Laplace, Normal, Prior, PriorTable, StudentT, known_scale
 
 SPHERICAL = {
     Flat: kernel.FLAT,
@@ -58,7 +58,7 @@ def prior_rows(priors: PriorTable, coordinates: Coordinates) -> PriorRows:
     if priors.intercept is not None:
         families, sd = [priors.intercept, *families], np.concatenate([[1.0], sd])
     codes = [(SPHERICAL if priors.spherical else ELEMENTWISE)[type(f)] for f in families]
-    scale = np.array([1.0 if isinstance(f, Flat | Jeffreys) else f.scale for f in families])
+    scale = np.array([1.0 if isinstance(f, Flat | Jeffreys) else known_scale(f) for f in families])
     at_zero = priors.intercept_at == "zero" and not priors.flat_intercept
     centre = coordinates.centre / coordinates.scale if at_zero else np.zeros(coordinates.n_features)
     return PriorRows(
@@ -82,14 +82,16 @@ def _log_normaliser(family: Prior, k: int, *, spherical: bool) -> float:
     """Log density at zero of the ``k`` coordinates of one row."""
     if isinstance(family, Flat | Jeffreys):
         return 0.0
+    scale = known_scale(family)
     if isinstance(family, Normal):
-        return -k * (0.5 * math.log(2 * math.pi) + math.log(family.scale))
+        return -k * (0.5 * math.log(2 * math.pi) + math.log(scale))
     m, repeats = (k, 1) if spherical else (1, k)
     if isinstance(family, Laplace):  # the integral of exp(-|g|/b) is the sphere's surface times b^m Gamma(m)
         log_surface = math.log(2) + 0.5 * m * math.log(math.pi) - math.lgamma(0.5 * m)
         return -repeats * (log_surface + m * math.log(family.scale) + math.lgamma(m))
+    assert isinstance(family, StudentT)
     log_t = math.lgamma(0.5 * (family.df + m)) - math.lgamma(0.5 * family.df)
-    return repeats * (log_t - 0.5 * m * math.log(family.df * math.pi) - m * math.log(family.scale))
+    return repeats * (log_t - 0.5 * m * math.log(family.df * math.pi) - m * math.log(scale))
 
 
 def has_kink(family: IntArray) -> NDArray[np.bool_]:

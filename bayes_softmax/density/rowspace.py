@@ -19,7 +19,7 @@ from scipy.linalg import eigh
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.spec.coding import Coordinates, build_coordinates
 from bayes_softmax.spec.design import Design, Standardisation
-from bayes_softmax.spec.priors import Normal, PriorTable
+from bayes_softmax.spec.priors import Normal, PriorTable, known_scale
 
 RANK_TOLERANCE = 1e-13  # of the largest eigenvalue of the rows' inner products
 
@@ -58,7 +58,7 @@ def row_space(design: Design, priors: PriorTable, coding: str) -> RowSpace | Non
     coupled = priors.intercept is not None and priors.intercept_at == "zero" and not priors.flat_intercept
     if design.n_features <= design.n_obs or len(families) < design.n_features or coupled:
         return None
-    prior_scale = np.array([prior.scale for prior in families])
+    prior_scale = np.array([known_scale(prior) for prior in families])
     scaled = (design.X - design.standardisation.centre) * prior_scale  # Z S: the features' own scale cancels
     values, vectors = eigh(scaled @ scaled.T)
     kept = values > RANK_TOLERANCE * values[-1]

@@ -9,12 +9,12 @@ without callbacks go through ``nutpie.compiled_pyfunc.from_pyfunc``, which holds
 """
 
 import warnings
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bayes_softmax.core.protocols import LogDensity
+from bayes_softmax.core.protocols import LogDensity, WhitenedDensity
 from bayes_softmax.core.records import Draws, FloatArray, NativeDensity, Whitening
 from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.inference.blocks import unwhiten, whiten_gradient
@@ -70,11 +70,56 @@ def whitened_nuts(
     Draws
         After Ctrl-C: the draws that all chains have finished, with a note.
     """
+    drawn = nuts(
+        _Whitened(density, whitening, native),
+        draws=draws,
+        tune=tune,
+        chains=chains,
+        cores=cores,
+        seed=seed,
+        target_accept=target_accept,
+        progressbar=progressbar,
+    )
+    z = drawn.points
+    return drawn._replace(points=unwhiten(whitening, z.reshape(-1, z.shape[2])).reshape(z.shape))
+
+
+class _Whitened(NamedTuple):
+    """A log density seen through a linear change of variables."""
+
+    density: LogDensity
+    whitening: Whitening
+    native: bool
+
+    @property
+    def dimension(self) -> int:
+        return self.density.dimension
+
+    def value_gradient(self, z: FloatArray) -> tuple[float, FloatArray]:
+        value, gradient = self.density.value_gradient(unwhiten(self.whitening, z[None])[0])
+        return value, whiten_gradient(self.whitening, gradient)
+
+    def callbacks(self) -> NativeDensity | None:
+        return self.density.native(self.whitening) if self.native else None
+
+
+def nuts(
+    density: WhitenedDensity,
+    *,
+    draws: int,
+    tune: int | None,
+    chains: int,
+    cores: int | None,
+    seed: int,
+    target_accept: float | None,
+    progressbar: bool,
+) -> Draws:
+    """Sample a density that is near a standard normal; parameters and result as in :func:`whitened_nuts`."""
     import nutpie
 
     tune = DEFAULT_TUNE if tune is None else tune
-    callbacks = density.native(whitening) if native else None
-    model = _callback_model(density, callbacks) if callbacks else _python_model(density, whitening)
+    callbacks = density.callbacks()
+    model = _callback_model(density.dimension, callbacks) if callbacks else _python_model(density)
     # Chains run in parallel, so BLAS must not; one thread also fixes the order of its sums.
     with blas_on_one_thread(), warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
@@ -90,28 +135,25 @@ def whitened_nuts(
             return_raw_trace=True,
             target_accept=DEFAULT_TARGET_ACCEPT if target_accept is None else target_accept,
         )
-    return _collect(trace, whitening, draws=draws, tune=tune)
+    return _collect(trace, density.dimension, draws=draws, tune=tune)
 
 
-def _collect(trace: Any, whitening: Whitening, *, draws: int, tune: int) -> Draws:
-    """Draws and statistics from nutpie's Arrow tables, one of each per chain, brought back to free coordinates.
+def _collect(trace: Any, dimension: int, *, draws: int, tune: int) -> Draws:
+    """Draws and statistics from nutpie's Arrow tables, one of each per chain.
 
     (nutpie's own conversion to an ArviZ tree takes longer than sampling a small model.)
     """
-    chains = [
-        _read_chain(points, stats, len(whitening.mode)) for points, stats in zip(*trace.get_arrow_trace(), strict=True)
-    ]
+    chains = [_read_chain(points, stats, dimension) for points, stats in zip(*trace.get_arrow_trace(), strict=True)]
     finished = min(len(z) for z, _ in chains)
     notes: tuple[str, ...] = ()
     if finished < draws:
         if finished == 0:
             raise KeyboardInterrupt("sampling was interrupted before every chain had a draw after tuning")
         notes = (f"interrupted: {finished} of {draws} draws per chain were finished",)
-        warnings.warn(notes[0], stacklevel=4)
+        warnings.warn(notes[0], stacklevel=5)
     z = np.stack([z[:finished] for z, _ in chains])
-    theta = unwhiten(whitening, z.reshape(-1, z.shape[2])).reshape(z.shape)
     kept = {name: np.stack([stats[name][:finished] for _, stats in chains]) for name in chains[0][1]}
-    return Draws(theta, kept, tune, notes)
+    return Draws(z, kept, tune, notes)
 
 
 def _read_chain(points: Any, stats: Any, dimension: int) -> tuple[FloatArray, dict[str, NDArray[Any]]]:
@@ -127,12 +169,11 @@ def _read_chain(points: Any, stats: Any, dimension: int) -> tuple[FloatArray, di
     return z, {name: column(stats, name).to_numpy(zero_copy_only=False)[sampled] for name in kept}
 
 
-def _callback_model(density: LogDensity, callbacks: NativeDensity) -> Any:
-    """The density as a nutpie model that calls C functions and never takes Python's lock."""
+def _callback_model(d: int, callbacks: NativeDensity) -> Any:
+    """A density of ``d`` coordinates as a nutpie model that calls C functions and never takes Python's lock."""
     from nutpie import _lib
     from nutpie.sample import CompiledModel
 
-    d = density.dimension
     coords = {"coordinate": [str(i) for i in range(d)]}
 
     class WhitenedModel(CompiledModel):
@@ -164,17 +205,15 @@ def _callback_model(density: LogDensity, callbacks: NativeDensity) -> Any:
     return WhitenedModel(dims={"z": ("coordinate",)})
 
 
-def _python_model(density: LogDensity, whitening: Whitening) -> Any:
+def _python_model(density: WhitenedDensity) -> Any:
     """The density through nutpie's public interface for Python functions."""
     from nutpie.compiled_pyfunc import from_pyfunc
 
     d = density.dimension
 
     def logp(z: FloatArray) -> tuple[float, FloatArray]:
-        value, gradient = density.value_gradient(unwhiten(whitening, z[None])[0])
-        if not np.isfinite(value):
-            return -np.inf, np.zeros(d)
-        return value, whiten_gradient(whitening, gradient)
+        value, gradient = density.value_gradient(z)
+        return (value, gradient) if np.isfinite(value) else (-np.inf, np.zeros(d))
 
     return from_pyfunc(
         ndim=d,

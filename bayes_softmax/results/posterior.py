@@ -133,12 +133,22 @@ class Posterior:
 
     @cached_property
     def diagnostics(self) -> Diagnostics:
-        """Worst R-hat and effective sample sizes over the coefficients, in their own coding; divergences."""
+        """Worst R-hat and effective sizes over coefficients, in their own coding, and hyperparameters; divergences."""
         stats = {str(name): values.values for name, values in self.idata["sample_stats"].data_vars.items()}
         first = 0 if self.schema.has_intercept else 1
         if self.pareto_k is not None and self.ess is not None:
             return diagnose_weighted(self.draws, self.ess, self.pareto_k)
-        return diagnose(self.draws[:, :, first:], stats, self.tune)
+        coefficients = self.draws[:, :, first:].reshape(*self.draws.shape[:2], -1)
+        return diagnose(np.concatenate([coefficients, self._hyper_draws], axis=2), stats, self.tune)
+
+    @property
+    def _hyper_draws(self) -> FloatArray:
+        """Hyperparameters (chain, draw, m), where scales were learned."""
+        posterior = self.idata["posterior"].dataset
+        names = [str(name) for name in np.atleast_1d(posterior.attrs.get("hyperparameters", []))]
+        shape = (posterior.sizes["chain"], posterior.sizes["draw"], -1)
+        parts = [posterior[name].values.reshape(shape) for name in names]
+        return np.concatenate(parts, axis=2) if parts else np.empty((*shape[:2], 0))
 
     def contrast_draws(self, view: View) -> FloatArray:
         """Draws (chain, draw, q, m) of contrasts of the class columns, intercept first."""

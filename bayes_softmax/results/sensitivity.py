@@ -95,7 +95,10 @@ def prior_sensitivity(fit: "Posterior", threshold: float = 0.05) -> pd.DataFrame
 def _log_prior(fit: "Posterior") -> Any:
     stats = fit.idata["sample_stats"]
     if "log_prior" not in stats:
-        raise ValueError("the log prior of the draws is not stored with this fit")
+        raise ValueError(
+            "the log prior of the draws is not stored with this fit (priors that learn their scale, or a file of an "
+            "older version)"
+        )
     return stats["log_prior"]
 
 

@@ -1,6 +1,6 @@
 """The labelled tree of a posterior: an ``xarray.DataTree`` that ArviZ and PyMC read."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,11 +21,14 @@ def build_idata(
     schema: Schema,
     engine: str,
     group: str = "posterior",
+    hyper: Mapping[str, tuple[str, Sequence[str]] | None] | None = None,
 ) -> xr.DataTree:
     """Labelled tree of draws: intercept (chain, draw, K), weights (chain, draw, p, K), statistics (chain, draw).
 
-    ``free`` are the PyMC model's other random variables, so that PyMC's functions can use the tree.
+    ``free`` are the PyMC model's other random variables, so that PyMC's functions can use the tree.  Those that
+    ``hyper`` names are hyperparameters; it gives the dimension and its labels where they have one.
     """
+    hyper = hyper or {}
     chains, draws = weights.shape[:2]
     coords = {
         "chain": np.arange(chains),
@@ -43,8 +46,14 @@ def build_idata(
         dims = [f"{name}_dim_{i}" for i in range(values.ndim - 2)]
         if name == "intercept_at_means":
             dims = ["category"]
+        local = hyper.get(name)
+        if local is not None:
+            dims = [local[0]]
+            coords[local[0]] = np.array(local[1], dtype=str)
         variables[name] = (("chain", "draw", *dims), values)
-    attrs = {"inference_library": "bayes_softmax", "engine": engine, "sample_dims": ["chain", "draw"]}
+    attrs: dict[str, Any] = {"inference_library": "bayes_softmax", "engine": engine, "sample_dims": ["chain", "draw"]}
+    if hyper:
+        attrs["hyperparameters"] = list(hyper)
     sampled = {k: coords[k] for k in ("chain", "draw")}
     groups = {
         group: xr.Dataset(variables, coords=coords, attrs=attrs),

@@ -8,7 +8,7 @@ import numpy as np
 
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.spec.coding import Coordinates
-from bayes_softmax.spec.priors import Flat, Laplace, Normal, PriorTable, StudentT
+from bayes_softmax.spec.priors import Flat, Laplace, Normal, PriorTable, StudentT, known_scale
 
 
 def log_prior_draws(
@@ -28,8 +28,9 @@ def log_prior_draws(
 
 def _normal(family: Normal, g: FloatArray, spherical: bool) -> FloatArray:
     k = g.shape[1]
-    constant = k * (0.5 * math.log(2 * math.pi) + math.log(family.scale))
-    density: FloatArray = -0.5 * (g**2).sum(axis=1) / family.scale**2 - constant
+    scale = known_scale(family)
+    constant = k * (0.5 * math.log(2 * math.pi) + math.log(scale))
+    density: FloatArray = -0.5 * (g**2).sum(axis=1) / scale**2 - constant
     return density
 
 

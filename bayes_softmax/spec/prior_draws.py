@@ -7,7 +7,9 @@ import numpy as np
 
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.spec.coding import Coordinates
-from bayes_softmax.spec.priors import Laplace, Normal, Prior, PriorTable, StudentT
+from bayes_softmax.spec.hyperpriors import R2D2, HalfStudentT, ShrinkagePrior
+from bayes_softmax.spec.priors import Laplace, Normal, Prior, PriorTable, StudentT, known_scale
+from bayes_softmax.spec.shrinkage import shrinkage_groups
 
 
 def prior_draws(
@@ -52,7 +54,13 @@ def prior_draws(
     weights = np.empty((n, p, K))
     for j, family in enumerate(priors.weights):
         name = repr(feature_names[j]) if feature_names else f"feature {j}"
-        weights[:, j] = _rows(family, f"weights of {name}", coordinates.weights_contrast, n, rng, priors.spherical)
+        if not isinstance(family, ShrinkagePrior):
+            weights[:, j] = _rows(family, f"weights of {name}", coordinates.weights_contrast, n, rng, priors.spherical)
+    k = coordinates.weights_contrast.shape[1]
+    for group in shrinkage_groups(priors):
+        scales = _learned_scales(group.family, len(group.members), n, rng) / group.units
+        free = scales[:, :, None] * rng.standard_normal((n, len(group.members), k))
+        weights[:, list(group.members)] = free @ coordinates.weights_contrast.T
     if priors.intercept is None:
         return np.zeros((n, K)), weights
     intercept = _rows(priors.intercept, "intercept", coordinates.intercept_contrast, n, rng, priors.spherical)
@@ -71,9 +79,22 @@ def _rows(
     return drawn
 
 
+def _learned_scales(family: ShrinkagePrior, m: int, n: int, rng: np.random.Generator) -> FloatArray:
+    """Draws (n, m) of the scales of the features that share a shrinkage prior."""
+    if isinstance(family, R2D2):
+        explained = rng.beta(family.mean * family.precision, (1 - family.mean) * family.precision, size=(n, 1))
+        shares = rng.dirichlet(np.full(m, family.concentration), size=n)
+        return np.sqrt(shares * explained / (1 - explained))
+    prior = family.scale_prior
+    shared = np.abs(rng.standard_normal((n, 1))) * prior.scale
+    if isinstance(prior, HalfStudentT):
+        shared /= np.sqrt(rng.chisquare(prior.df, size=(n, 1)) / prior.df)
+    return shared * np.ones(m)
+
+
 def _normal(family: Normal, shape: tuple[int, int], rng: np.random.Generator, spherical: bool) -> FloatArray:
     """Independent normals, which are spherical too."""
-    return family.scale * rng.standard_normal(shape)
+    return known_scale(family) * rng.standard_normal(shape)
 
 
 def _student(family: StudentT, shape: tuple[int, int], rng: np.random.Generator, spherical: bool) -> FloatArray:

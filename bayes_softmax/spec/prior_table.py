@@ -5,7 +5,9 @@ import pandas as pd
 
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.spec.design import Design
+from bayes_softmax.spec.hyperpriors import ShrinkagePrior
 from bayes_softmax.spec.priors import DEFAULT_INTERCEPT_SCALE, DEFAULT_TOTAL_SCALE, Flat, Prior, PriorTable
+from bayes_softmax.spec.shrinkage import describe, shrinkage_groups
 
 FORMULA = (
     "Weights on standardised features: scale {total} / sqrt(p) per sd of the feature, with p = {p}; the sd of a column "
@@ -37,7 +39,13 @@ def prior_table(priors: PriorTable, design: Design) -> pd.DataFrame:
         where = "at the feature means" if at_means else "at x = 0"
         made = "default" if at_means else "given"
         rows.append(("intercept", str(priors.intercept), where, at_means, made, _scale(priors.intercept)))
-    for name, family, auto, spread in zip(design.feature_names, priors.weights, priors.autoscaled, sd, strict=True):
+    learned = {j: describe(group) for group in shrinkage_groups(priors) for j in group.members}
+    for j, (name, family, auto, spread) in enumerate(
+        zip(design.feature_names, priors.weights, priors.autoscaled, sd, strict=True)
+    ):
+        if j in learned:
+            rows.append((name, str(family), learned[j], auto, "learned", np.nan))
+            continue
         scale = _scale(family)
         made = f"{DEFAULT_TOTAL_SCALE:g} / (sqrt({design.n_features}) * {total / scale:.4g})" if auto else "given"
         rows.append((name, str(family), "per unit of the feature", auto, made, scale * spread))
@@ -60,6 +68,8 @@ def prior_table(priors: PriorTable, design: Design) -> pd.DataFrame:
 
 def _scale(family: Prior) -> float:
     """Scale of a family, infinite for a flat one."""
+    if isinstance(family, ShrinkagePrior):
+        return np.nan
     return np.inf if isinstance(family, Flat) else float(getattr(family, "scale", np.inf))
 
 

@@ -14,15 +14,18 @@ family               log density of g, up to a constant           spherical form
 ===================  ===========================================  ====================================
 
 ``Jeffreys()`` is a prior of all coefficients together, ``1/2 log det I`` with the Fisher information ``I``.
+Priors whose scale is learned (``Normal(scale=HalfNormal(1))``, ``R2D2``) are in
+:mod:`bayes_softmax.spec.hyperpriors`.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from numbers import Real
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from bayes_softmax.core.records import FloatArray
+from bayes_softmax.spec.hyperpriors import HalfNormal, LearnedNormal, ScalePrior, ShrinkagePrior
+from bayes_softmax.spec.hyperpriors import check_positive as _check_positive
 
 DEFAULT_INTERCEPT_SCALE = 1.5
 DEFAULT_TOTAL_SCALE = 2.0
@@ -33,20 +36,24 @@ BINARY_SD_FLOOR = 0.5
 class Normal:
     """Normal prior with mean 0 and standard deviation ``scale`` (ridge, L2).
 
+    With a prior for ``scale``, ``HalfNormal(1)`` or ``HalfStudentT(3, 1)``, the scale is learned: one for all features
+    that carry the same prior, on the raw weights like every explicit prior.
+
     Examples
     --------
     >>> Normal(2.5)
     Normal(scale=2.5)
     """
 
-    scale: float
+    scale: float | ScalePrior
 
     def __post_init__(self) -> None:
-        _check_positive("Normal", "scale", self.scale)
+        if not isinstance(self.scale, ScalePrior):
+            _check_positive("Normal", "scale", self.scale)
 
     def __str__(self) -> str:
         """Return a short form for tables."""
-        return f"Normal({self.scale:.4g})"
+        return f"Normal({self.scale if isinstance(self.scale, ScalePrior) else format(self.scale, '.4g')})"
 
 
 @dataclass(frozen=True)
@@ -118,15 +125,15 @@ class Jeffreys:
     """
 
 
-Prior = Normal | StudentT | Laplace | Flat | Jeffreys
+Prior = Normal | StudentT | Laplace | Flat | Jeffreys | ShrinkagePrior
 PriorArgument = Prior | Mapping[str, Prior] | None
 
 
-def _check_positive(family: str, name: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{family}: {name}={value!r} must be a positive number")
-    if not 0 < float(value) < np.inf:
-        raise ValueError(f"{family}: {name}={value!r} must be positive and finite")
+def known_scale(prior: Prior) -> float:
+    """The scale of a prior that has one and does not learn it."""
+    if not isinstance(prior, Normal | StudentT | Laplace) or isinstance(prior.scale, ScalePrior):
+        raise TypeError(f"{prior!r} has no fixed scale")
+    return prior.scale
 
 
 @dataclass(frozen=True)
@@ -142,6 +149,12 @@ class PriorTable:
     intercept_at: str
     spherical: bool
     autoscaled: tuple[bool, ...]
+    spread: FloatArray = field(default_factory=lambda: np.empty(0), compare=False)
+
+    @property
+    def learns_scales(self) -> bool:
+        """Whether some features have a prior with hyperparameters."""
+        return any(isinstance(prior, ShrinkagePrior) for prior in self.weights)
 
     @property
     def flat_features(self) -> tuple[bool, ...]:
@@ -166,7 +179,10 @@ class PriorTable:
     @property
     def has_heavy_tails(self) -> bool:
         """Whether a prior is not log-concave."""
-        return any(isinstance(prior, StudentT) for prior in (*self.weights, self.intercept))
+        light = (Normal, Laplace, Flat, Jeffreys, LearnedNormal)
+        learned = [p.scale_prior for p in self.weights if isinstance(p, LearnedNormal)]
+        fixed = [p for p in (*self.weights, self.intercept) if p is not None]
+        return not (all(isinstance(p, light) for p in fixed) and all(isinstance(s, HalfNormal) for s in learned))
 
 
 def flat_table(table: PriorTable) -> PriorTable:
@@ -186,6 +202,11 @@ def autoscaled_prior(X: FloatArray, scale: FloatArray) -> tuple[Normal, ...]:
     means, the prior sd of a logit is about ``sqrt(1.5^2 + 2.0^2) = 2.5``.
     """
     shared = DEFAULT_TOTAL_SCALE / np.sqrt(max(X.shape[1], 1))
+    return tuple(Normal(float(shared / s)) for s in feature_spread(X, scale))
+
+
+def feature_spread(X: FloatArray, scale: FloatArray) -> FloatArray:
+    """Unit of each feature: its standard deviation, for a column with two values at least half their distance."""
     sd = scale.copy()
     few = X[:: max(len(X) // 64, 1)]  # most columns show a third value among a few rows
     for j in range(X.shape[1]):
@@ -195,7 +216,7 @@ def autoscaled_prior(X: FloatArray, scale: FloatArray) -> tuple[Normal, ...]:
         low, high = column.min(), column.max()
         if bool(((column == low) | (column == high)).all()):
             sd[j] = max(sd[j], BINARY_SD_FLOOR * float(high - low))
-    return tuple(Normal(float(shared / s)) for s in sd)
+    return sd
 
 
 def resolve_priors(
@@ -225,6 +246,8 @@ def resolve_priors(
             f"intercept_prior={intercept_prior!r}: Laplace is a prior of weights, to drop features; an intercept of "
             "exactly zero would drop nothing. Use Normal, StudentT, Flat or None"
         )
+    if intercept_prior is not None and isinstance(_resolved(intercept_prior), ShrinkagePrior):
+        raise TypeError(f"intercept_prior={intercept_prior!r} must have a fixed scale: scales are learned for weights")
     if not has_intercept and intercept_prior is not None:
         raise ValueError("intercept_prior was given, but the model has no intercept")
     intercept: Prior | None = intercept_prior if intercept_prior is not None else Normal(DEFAULT_INTERCEPT_SCALE)
@@ -235,6 +258,7 @@ def resolve_priors(
         at,
         coding == "zero-sum",
         tuple(c is None for c in chosen),
+        feature_spread(X, scale) if any(isinstance(w, ShrinkagePrior) for w in weights) else np.empty(0),
     )
     if coding == "full" and any(table.flat_features):
         named = [n for n, flat in zip(feature_names, table.flat_features, strict=True) if flat]
@@ -266,7 +290,7 @@ def _jeffreys_table(
 def _per_feature(prior: PriorArgument, feature_names: Sequence[str]) -> list[Prior | None]:
     """One prior, or None for the default, for each feature; a mapping must name existing features."""
     if prior is None or isinstance(prior, Prior):
-        return [prior] * len(feature_names)
+        return [_resolved(prior)] * len(feature_names)
     if not isinstance(prior, Mapping):
         raise TypeError(
             f"prior={prior!r} must be Normal, StudentT, Laplace, Flat, Jeffreys, a mapping from feature to prior, "
@@ -283,5 +307,12 @@ def _per_feature(prior: PriorArgument, feature_names: Sequence[str]) -> list[Pri
                 f"prior[{name!r}]=Jeffreys(): it is a prior of all coefficients together; pass prior=Jeffreys()"
             )
         if not isinstance(family, Prior):
-            raise TypeError(f"prior[{name!r}]={family!r} must be Normal, StudentT, Laplace or Flat")
-    return [prior.get(name) for name in feature_names]
+            raise TypeError(f"prior[{name!r}]={family!r} must be Normal, StudentT, Laplace, Flat or R2D2")
+    return [_resolved(prior.get(name)) for name in feature_names]
+
+
+def _resolved(prior: Prior | None) -> Prior | None:
+    """A normal prior whose scale is learned, as the family of its own that it is."""
+    if isinstance(prior, Normal) and isinstance(prior.scale, ScalePrior):
+        return LearnedNormal(prior.scale)
+    return prior

@@ -6,6 +6,7 @@ compiled density, up to a constant.
 """
 
 import math
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,8 +14,11 @@ import numpy as np
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.spec.coding import Coordinates
 from bayes_softmax.spec.design import Design
-from bayes_softmax.spec.priors import Flat, Jeffreys, Laplace, Normal, Prior, PriorTable, StudentT
+from bayes_softmax.spec.hyperpriors import ShrinkagePrior
+from bayes_softmax.spec.priors import Flat, Jeffreys, Laplace, Normal, Prior, PriorTable, StudentT, known_scale
+from bayes_softmax.spec.pymc_shrinkage import shrunk_rows, shrunk_values
 from bayes_softmax.spec.schema import Schema
+from bayes_softmax.spec.shrinkage import Group, shrinkage_groups
 
 
 class Block(NamedTuple):
@@ -30,11 +34,12 @@ class Block(NamedTuple):
     spherical: bool
     families: tuple[Prior, ...]
     members: tuple[int, ...]
+    group: Group | None = None
 
     @property
     def sigma(self) -> Any:
         """Scales, (rows, 1) or a number for the intercept."""
-        scales = np.array([1.0 if isinstance(f, Flat | Jeffreys) else f.scale for f in self.families])
+        scales = np.array([1.0 if isinstance(f, Flat | Jeffreys) else known_scale(f) for f in self.families])
         return scales[:, None] if self.dims else scales[0]
 
     @property
@@ -49,20 +54,36 @@ class Block(NamedTuple):
         return self.spherical and isinstance(self.families[0], StudentT)
 
 
-def weights_blocks(priors: PriorTable, coordinates: Coordinates) -> list[Block]:
-    """One block named ``weights``, or one per prior family."""
+def weights_blocks(priors: PriorTable, coordinates: Coordinates, shrinkage: tuple[Group, ...] = ()) -> list[Block]:
+    """One block named ``weights``, or one per prior family and per group of features that share hyperparameters."""
     groups: dict[tuple[Any, ...], list[int]] = {}
     for j, family in enumerate(priors.weights):
-        groups.setdefault((type(family), getattr(family, "df", None)), []).append(j)
+        if not isinstance(family, ShrinkagePrior):
+            groups.setdefault((type(family), getattr(family, "df", None)), []).append(j)
     blocks = []
     for (family, df), members in groups.items():
         name, dim = "weights", "feature"
-        if len(groups) > 1:
+        if len(groups) + len(shrinkage) > 1:
             suffix = family.__name__.lower() + ("" if df is None else f"_df{df:g}".replace(".", "_"))
             name, dim = f"weights_{suffix}", f"feature_{suffix}"
         families = tuple(priors.weights[j] for j in members)
         contrast = coordinates.weights_contrast
         blocks.append(Block(name, (dim,), "weights_coordinate", contrast, priors.spherical, families, tuple(members)))
+    for group in shrinkage:
+        alone = len(groups) + len(shrinkage) == 1
+        name, dim = ("weights", "feature") if alone else (f"weights_shrunk{group.suffix}", group.dim)
+        blocks.append(
+            Block(
+                name,
+                (dim,),
+                "weights_coordinate",
+                coordinates.weights_contrast,
+                priors.spherical,
+                (group.family,),
+                group.members,
+                group,
+            )
+        )
     return blocks
 
 
@@ -78,16 +99,26 @@ def intercept_block(priors: PriorTable, coordinates: Coordinates) -> Block | Non
 
 
 def free_variables(
-    priors: PriorTable, coordinates: Coordinates, intercept: FloatArray, weights: FloatArray
+    priors: PriorTable,
+    coordinates: Coordinates,
+    intercept: FloatArray,
+    weights: FloatArray,
+    shrinkage: tuple[Group, ...] = (),
+    hyper: Mapping[str, FloatArray] | None = None,
 ) -> dict[str, FloatArray]:
     """Values of the model's random variables, other than ``intercept`` and ``weights``, for draws of these.
 
     ``pm.sample_posterior_predictive`` draws from the *prior* what it does not find in a posterior, so posteriors
-    carry them.  ``intercept`` is (..., K) and ``weights`` (..., p, K).
+    carry them.  ``intercept`` is (..., K) and ``weights`` (..., p, K); ``hyper`` are the named hyperparameters of the
+    groups that learn their scales.
     """
-    values = {}
-    for block in weights_blocks(priors, coordinates):
-        values.update(_free_values(block, weights[..., list(block.members), :]))
+    values: dict[str, FloatArray] = dict(hyper or {})
+    for block in weights_blocks(priors, coordinates, shrinkage):
+        rows = weights[..., list(block.members), :]
+        if block.group is not None:
+            values |= shrunk_values(block.name, block.contrast, block.spherical, block.group, rows, values)
+        else:
+            values |= _free_values(block, rows)
     block_or_none = intercept_block(priors, coordinates)
     if block_or_none is not None:
         at_zero = block_or_none.name == "intercept"
@@ -126,7 +157,7 @@ def build_pymc_model(design: Design, coordinates: Coordinates, priors: PriorTabl
         logits = pt.zeros((X.shape[0], design.n_classes))
         weights = None
         if design.n_features:
-            weights = _weights(priors, coordinates, schema)
+            weights = _weights(weights_blocks(priors, coordinates, shrinkage_groups(priors)), schema)
             logits = X @ weights
         block = intercept_block(priors, coordinates)
         if block is not None:
@@ -137,12 +168,11 @@ def build_pymc_model(design: Design, coordinates: Coordinates, priors: PriorTabl
     return model
 
 
-def _weights(priors: PriorTable, coordinates: Coordinates, schema: Schema) -> Any:
+def _weights(blocks: list[Block], schema: Schema) -> Any:
     """``weights`` (feature, category): one random variable, or one per prior family put together."""
     import pymc as pm
     import pytensor.tensor as pt
 
-    blocks = weights_blocks(priors, coordinates)
     if len(blocks) == 1:
         return _rows(blocks[0])
     parts: list[Any] = []
@@ -169,6 +199,9 @@ def _rows(block: Block) -> Any:
     """Coefficients (rows, K), or (K,) for a block without a row dimension, of one prior family."""
     import pymc as pm
 
+    if block.group is not None:
+        dims = (*block.dims, block.free_dim)
+        return shrunk_rows(block.name, (dims[0], dims[1]), block.contrast, block.spherical, block.group)
     first = block.families[0]
     labelled, free = (*block.dims, "category"), (*block.dims, block.free_dim)
     if isinstance(first, Normal) and block.spherical:

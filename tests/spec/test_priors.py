@@ -5,6 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import bayes_softmax as bs
+from bayes_softmax.spec.shrinkage import shrinkage_groups
 from tests.conftest import simulate
 
 
@@ -62,3 +63,46 @@ def test_intercept_prior_is_at_zero_or_at_the_means() -> None:
     at_zero = bs.SoftmaxRegression(X, y, intercept_prior=bs.Normal(1.5)).map()
     assert abs(at_means.intercept).max() > 5
     assert abs(at_zero.intercept).max() < 5
+
+
+def test_learned_scales_are_described() -> None:
+    X, y = simulate(100, 3, 3)
+    table = bs.SoftmaxRegression(X, y, prior=bs.Normal(bs.HalfNormal(1))).describe_prior()
+    assert table.loc["x0", "prior"] == "Normal(HalfNormal(1))"
+    assert table.loc["x0", "measured"] == "per unit of the feature, learned by 3 features together"
+    assert np.isnan(table.loc["x0", "logit_sd"])
+    table = bs.SoftmaxRegression(X, y, prior={"x1": bs.R2D2()}).describe_prior()
+    assert table.loc["x1", "prior"] == "R2D2(0.5, 4, 0.5)"
+    assert table.loc["x1", "measured"] == "per sd of the feature, learned"
+
+
+def test_r2d2_does_not_depend_on_units_and_floors_rare_binaries() -> None:
+    X, y = simulate(200, 1, 3)
+    rare = np.zeros(200)
+    rare[:3] = 1.0
+    X = np.column_stack([X[:, 0] * 1000, rare])
+    (group,) = shrinkage_groups(bs.SoftmaxRegression(X, y, prior=bs.R2D2()).priors)
+    assert_allclose(group.units, [X[:, 0].std(), 0.5])
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: bs.HalfNormal(0), ValueError, "HalfNormal: scale=0 must be positive"),
+        (lambda: bs.HalfNormal("1"), TypeError, "HalfNormal: scale='1' must be a positive number"),
+        (lambda: bs.HalfStudentT(-1, 1), ValueError, "HalfStudentT: df=-1 must be positive"),
+        (lambda: bs.R2D2(mean=1.0), ValueError, "R2D2: mean=1.0 must be between 0 and 1"),
+        (lambda: bs.R2D2(precision=0), ValueError, "R2D2: precision=0 must be positive"),
+        (lambda: bs.R2D2(concentration=np.nan), ValueError, "R2D2: concentration=nan must be positive"),
+        (lambda: bs.StudentT(4, bs.HalfNormal(1)), TypeError, "StudentT: scale=HalfNormal.* must be a positive number"),
+    ],
+)
+def test_bad_hyperpriors_are_refused(make: object, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        make()  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("prior", [bs.Normal(bs.HalfNormal(1)), bs.R2D2()], ids=str)
+def test_scales_are_learned_for_weights_only(prior: object) -> None:
+    with pytest.raises(TypeError, match=r"intercept_prior=.* must have a fixed scale"):
+        bs.SoftmaxRegression(*simulate(40, 2, 3), intercept_prior=prior)

@@ -1,0 +1,103 @@
+"""Cholesky factors of small matrices with their inverses, products with these, and mixed columns: compiled loops."""
+
+import math
+from typing import Any
+
+import numba as nb
+import numpy as np
+
+_FAST = {"contract", "nsz", "arcp"}
+_options: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": _FAST}
+_sums: dict[str, Any] = {**_options, "fastmath": _FAST | {"reassoc"}}  # vectorised sums; NaN still stays NaN
+
+
+@nb.njit(**_sums)
+def factorise(A, X):  # type: ignore[no-untyped-def]
+    """Replace the lower half of ``A`` (m, m) by its Cholesky factor L; fills ``X = L^-1``; returns sum log diag L."""
+    m = A.shape[0]
+    log_determinant = 0.0
+    for i in range(m):
+        row = A[i]
+        for j in range(i):
+            other, total = A[j], 0.0
+            for l in range(j):
+                total += row[l] * other[l]
+            row[j] = (row[j] - total) / other[j]
+        total = 0.0
+        for l in range(i):
+            total += row[l] * row[l]
+        row[i] = math.sqrt(row[i] - total)
+        log_determinant += math.log(row[i])
+        inverse, x = 1.0 / row[i], X[i]
+        for l in range(m):
+            x[l] = 0.0
+        for j in range(i):
+            factor, above = row[j], X[j, : j + 1]
+            for l in range(j + 1):
+                x[l] -= factor * above[l]
+        for l in range(i):
+            x[l] *= inverse
+        x[i] = inverse
+    return log_determinant
+
+
+@nb.njit(**_sums)
+def lower(X, v, out):  # type: ignore[no-untyped-def]
+    """``out = X v`` for lower triangular ``X``."""
+    for i in range(X.shape[0]):
+        row, total = X[i], 0.0
+        for j in range(i + 1):
+            total += row[j] * v[j]
+        out[i] = total
+
+
+@nb.njit(**_options)
+def lower_transposed(X, v, out):  # type: ignore[no-untyped-def]
+    """``out = X' v`` for lower triangular ``X``."""
+    out[:] = 0.0
+    for i in range(X.shape[0]):
+        row, factor = X[i], v[i]
+        for j in range(i + 1):
+            out[j] += factor * row[j]
+
+
+@nb.njit(**_options)
+def precision_slope(X, z, w, out):  # type: ignore[no-untyped-def]
+    """``out_i = X_i' M X_i + |X_i|^2 / 2`` for the columns of ``X = L^-1``; see the top of ``shrinkage_kernel.py``."""
+    m = X.shape[0]
+    prefix = np.zeros(m)
+    out[:] = 0.0
+    for a in range(m):
+        row, half, za = X[a], 0.5 * w[a], z[a]
+        for i in range(a + 1):
+            x = row[i]
+            out[i] += x * (za * (prefix[i] + half * x) + 0.5 * x)
+            prefix[i] += w[a] * x
+
+
+@nb.njit(**_options)
+def mix(columns, mixing, joint, theta):  # type: ignore[no-untyped-def]
+    """Fill the free vector from mixed columns (k, m); see ``core.records.BlockMetric``."""
+    k, m = columns.shape
+    theta[:] = 0.0
+    for e in range(k):
+        for c in range(k):
+            if joint == 1:
+                theta[c] += mixing[c, e] * columns[e, 0]
+            tail, source = theta[joint * k + c * (m - joint) :], columns[e, joint:]
+            for j in range(m - joint):
+                tail[j] += mixing[c, e] * source[j]
+
+
+@nb.njit(**_options)
+def unmix(theta, mixing, joint, columns):  # type: ignore[no-untyped-def]
+    """Fill mixed columns (k, m) from a free vector."""
+    k, m = columns.shape
+    columns[:] = 0.0
+    for e in range(k):
+        for c in range(k):
+            if joint == 1:
+                columns[e, 0] += mixing[c, e] * theta[c]
+            source, tail = theta[joint * k + c * (m - joint) :], columns[e, joint:]
+            for j in range(m - joint):
+                tail[j] += mixing[c, e] * source[j]

@@ -1,0 +1,143 @@
+r"""Priors that learn how much to shrink: a prior on the scale, shared by features or one for each.
+
+Both are normal given their hyperparameters: the free coordinates ``g`` (k,) of feature ``j`` are
+:math:`N(0, \sigma_j^2)`, one scale for all classes, so under zero-sum coding they stay exchangeable over the classes.
+
+=====================  ==============================================================  ========================
+family                 scale :math:`\sigma_j`                                          acts on
+=====================  ==============================================================  ========================
+``Normal(HalfNormal)`` :math:`\tau`, shared by all features that carry the same prior  raw weights, as given
+``R2D2``               :math:`\sqrt{\phi_j\,\omega},\ \omega = R^2/(1 - R^2)`          standardised features
+=====================  ==============================================================  ========================
+
+``R2D2`` compares features with each other, so it needs a common unit: a standard deviation of the feature (for a column
+of two values at least half their distance), as in the autoscaled default.
+"""
+
+from dataclasses import dataclass
+from numbers import Real
+
+import numpy as np
+
+
+def check_positive(family: str, name: str, value: object) -> None:
+    """Raise unless ``value`` is a positive, finite number."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{family}: {name}={value!r} must be a positive number")
+    if not 0 < float(value) < np.inf:
+        raise ValueError(f"{family}: {name}={value!r} must be positive and finite")
+
+
+@dataclass(frozen=True)
+class HalfNormal:
+    r"""Prior of a scale to be learned: the absolute value of a normal, density :math:`\propto e^{-\tau^2/(2s^2)}`.
+
+    Parameters
+    ----------
+    scale
+        ``s``; the median is ``0.67 s``, and 95 % lie below ``1.96 s``.
+
+    Examples
+    --------
+    >>> from bayes_softmax.spec.priors import Normal
+    >>> print(Normal(scale=HalfNormal(1.0)))
+    Normal(HalfNormal(1))
+    """
+
+    scale: float
+
+    def __post_init__(self) -> None:
+        check_positive("HalfNormal", "scale", self.scale)
+
+    def __str__(self) -> str:
+        """Return a short form for tables."""
+        return f"HalfNormal({self.scale:.4g})"
+
+
+@dataclass(frozen=True)
+class HalfStudentT:
+    r"""Prior of a scale to be learned, heavier in the tail: :math:`\propto (1 + \tau^2/(\nu s^2))^{-(\nu+1)/2}`.
+
+    Parameters
+    ----------
+    df
+        Degrees of freedom; 1 is the half-Cauchy.
+    scale
+        ``s``.
+
+    Examples
+    --------
+    >>> print(HalfStudentT(df=3, scale=1.0))
+    HalfStudentT(3, 1)
+    """
+
+    df: float
+    scale: float
+
+    def __post_init__(self) -> None:
+        check_positive("HalfStudentT", "df", self.df)
+        check_positive("HalfStudentT", "scale", self.scale)
+
+    def __str__(self) -> str:
+        """Return a short form for tables."""
+        return f"HalfStudentT({self.df:g}, {self.scale:.4g})"
+
+
+ScalePrior = HalfNormal | HalfStudentT
+
+
+@dataclass(frozen=True)
+class LearnedNormal:
+    """What ``Normal(scale=HalfNormal(...))`` becomes in a model's table of priors."""
+
+    scale_prior: ScalePrior
+
+    def __str__(self) -> str:
+        """Return a short form for tables."""
+        return f"Normal({self.scale_prior})"
+
+
+@dataclass(frozen=True)
+class R2D2:
+    r"""R2-induced Dirichlet decomposition: a prior on how much the features explain, shared out among them.
+
+    With standardised features, :math:`R^2 = \omega / (1 + \omega)` for the total variance :math:`\omega` of a free
+    logit (in units of a noise of variance 1), and feature ``j`` has the share :math:`\phi_j` of it:
+
+    .. math:: R^2 \sim \mathrm{Beta}(m n, (1 - m) n), \quad \phi \sim \mathrm{Dirichlet}(a, \ldots, a), \quad
+              g_j \sim N(0, \phi_j \omega)
+
+    Zhang, Naughton, Bondell and Reich, *JASA* 117 (2022); Aguilar and Bürkner, *Electronic Journal of Statistics* 17
+    (2023).
+
+    Parameters
+    ----------
+    mean, precision
+        ``m`` and ``n`` of the prior of :math:`R^2`.  The default ``Beta(2, 2)`` is the flattest of whole numbers under
+        which the total variance has a mean; where classes are separated the data set it no upper limit.
+    concentration
+        ``a``: below 1, few features carry most of the variance.
+
+    Examples
+    --------
+    >>> print(R2D2(mean=0.3, precision=5))
+    R2D2(0.3, 5, 0.5)
+    """
+
+    mean: float = 0.5
+    precision: float = 4.0
+    concentration: float = 0.5
+
+    def __post_init__(self) -> None:
+        check_positive("R2D2", "mean", self.mean)
+        if not self.mean < 1:
+            raise ValueError(f"R2D2: mean={self.mean!r} must be between 0 and 1")
+        check_positive("R2D2", "precision", self.precision)
+        check_positive("R2D2", "concentration", self.concentration)
+
+    def __str__(self) -> str:
+        """Return a short form for tables."""
+        return f"R2D2({self.mean:.4g}, {self.precision:.4g}, {self.concentration:.4g})"
+
+
+ShrinkagePrior = LearnedNormal | R2D2
