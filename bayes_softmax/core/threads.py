@@ -6,9 +6,10 @@ Work is cut into parts by its size alone, never by the number of cores, so that 
 import functools
 import itertools
 import os
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 
 from threadpoolctl import ThreadpoolController
 
@@ -24,10 +25,24 @@ def _controller() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-def blas_on_one_thread() -> AbstractContextManager[object]:
-    """Context in which BLAS uses one thread."""
-    limited: AbstractContextManager[object] = _controller().limit(limits=1, user_api="blas")
-    return limited
+_limiting = threading.Lock()
+
+
+@contextmanager
+def blas_on_one_thread() -> Iterator[None]:
+    """Context in which BLAS uses one thread.
+
+    The limit is the process's.  Of several threads the first one in sets and restores it: were another to restore
+    what it found, that would be the first one's limit, for good.
+    """
+    if not _limiting.acquire(blocking=False):
+        yield
+        return
+    try:
+        with _controller().limit(limits=1, user_api="blas"):
+            yield
+    finally:
+        _limiting.release()
 
 
 def _n_threads() -> int:
@@ -66,5 +81,7 @@ def in_parallel[T](function: Callable[[int, int], T], parts: Sequence[tuple[int,
         for _ in waiting:  # after an error or Ctrl-C nothing more is started
             pass
         for other in others:
-            other.result()
+            # What has not begun has nothing to do any more; after a fork there may be no thread that would begin it.
+            if not other.cancel():
+                other.result()
     return results  # type: ignore[return-value]

@@ -16,10 +16,12 @@ import numpy as np
 
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.results.fitted import Fitted, quadratic_form
-from bayes_softmax.results.probabilities import Coefficients, Rows, block_ranges, over_blocks
+from bayes_softmax.results.probabilities import Coefficients, Rows, block_ranges, over_blocks, sum_over_blocks
 from bayes_softmax.results.quantities import Quantities
 from bayes_softmax.results.variables import Population, Setting, Variable, derivative, encode
 from bayes_softmax.spec.schema import Schema
+
+PAIRS_PAY = 4  # a slope alone costs about so many operations for each class, a pair of classes one
 
 
 class Slope(NamedTuple):
@@ -82,7 +84,7 @@ def _draws(schema: Schema, coefficients: Coefficients, rows: Population, changes
             _add_slopes(coefficients, encode(schema, chunk), chunk.weights, slopes, out)
         for setting, parts in _settings(changes):
             at = encode(schema, chunk.with_values(setting))
-            mean = sum(over_blocks(coefficients, at, lambda P, block: np.matmul(chunk.weights[block], P)))  # noqa: B023
+            mean = sum_over_blocks(coefficients, at, lambda P, block: np.matmul(chunk.weights[block], P))  # noqa: B023
             for i, sign in parts:
                 out[i] += sign * mean
     out /= rows.weights.sum()
@@ -93,23 +95,24 @@ def _add_slopes(
     coefficients: Coefficients, rows: Rows, row_weights: FloatArray, slopes: Mapping[int, FloatArray], out: FloatArray
 ) -> None:
     """Add weighted sums of slopes to ``out`` (changes, K, S)."""
-    K = out.shape[1]
-    varying = {i: D for i, D in slopes.items() if len(D) > 1}
-    constant = [i for i in slopes if i not in varying]
+    _, K, S = out.shape
+    constant = [i for i, D in slopes.items() if len(D) == 1]
+    if PAIRS_PAY * len(constant) < K:  # products of all pairs of classes serve all of them, and few are cheaper alone
+        constant = []
+    varying = [i for i in slopes if i not in constant]
     pairs = [(k, l) for k in range(K) for l in range(k, K)] if constant else []
 
-    def moments(P: FloatArray, block: slice) -> tuple[FloatArray, FloatArray, dict[int, FloatArray]]:
+    def moments(P: FloatArray, block: slice) -> FloatArray:
         w = row_weights[block]
-        products = np.array([np.matmul(w, P[k] * P[l]) for k, l in pairs])
-        own = {i: _varying_slope(P, w, D[block], coefficients) for i, D in varying.items()}
-        return np.matmul(w, P), products, own
+        products = [np.matmul(w, P[k] * P[l])[None] for k, l in pairs]
+        own = [
+            _varying_slope(P, w, slopes[i][block] if len(slopes[i]) > 1 else slopes[i], coefficients) for i in varying
+        ]
+        return np.concatenate([np.matmul(w, P), *products, *own])
 
-    parts = over_blocks(coefficients, rows, moments)
-    for i in varying:
-        out[i] += sum(own[i] for _, _, own in parts)
-    if not constant:
-        return
-    mean, products = np.sum([m for m, _, _ in parts], axis=0), np.sum([p for _, p, _ in parts], axis=0)
+    total = sum_over_blocks(coefficients, rows, moments)
+    mean, products, own = np.split(total, [K, K + len(pairs)])
+    out[varying] += own.reshape(len(varying), K, S)
     for i in constant:
         delta = (slopes[i] @ coefficients.weights)[:, 0].T  # (K, S)
         out[i] += mean * delta
@@ -120,13 +123,13 @@ def _add_slopes(
 
 
 def _varying_slope(P: FloatArray, w: FloatArray, D: FloatArray, coefficients: Coefficients) -> FloatArray:
-    """Weighted sum (K, S) of slopes whose features change by ``D`` (rows, p)."""
+    """Weighted sum (K, S) of slopes whose features change by ``D``, (rows, p) or (1, p) for all rows."""
     used = np.flatnonzero(D.any(axis=0))
     weights = np.ascontiguousarray(coefficients.weights[:, used].transpose(2, 1, 0))
     delta = np.matmul(D[:, used], weights)
-    delta -= (P * delta).sum(axis=0)
-    delta *= P
-    total: FloatArray = np.matmul(w, delta)
+    slope = delta - (P * delta).sum(axis=0)
+    slope *= P
+    total: FloatArray = np.matmul(w, slope)
     return total
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 from bayes_softmax.results.contrasts import Average
 from bayes_softmax.results.estimate import PointEstimate
 from bayes_softmax.results.fitted import training_of
+from bayes_softmax.results.labels import observation_coordinate
 from bayes_softmax.results.posterior import Posterior
 from bayes_softmax.results.training import TrainingData
 from bayes_softmax.spec.design import Label
@@ -68,7 +69,9 @@ def compare(
     return pd.concat(tables, axis=1).reset_index()
 
 
-def compare_models(posteriors: Mapping[str, Posterior], *, method: str = "stacking") -> pd.DataFrame:
+def compare_models(
+    posteriors: Mapping[str, Posterior], *, method: str = "stacking", unit: str = "unit", refit: bool = False
+) -> pd.DataFrame:
     """Compare models of the same data by leave-one-out: ``az.compare`` on :meth:`Posterior.loo`.
 
     Parameters
@@ -77,6 +80,8 @@ def compare_models(posteriors: Mapping[str, Posterior], *, method: str = "stacki
         Posteriors by name; they may differ in features, priors and coding, not in the observations.
     method
         Of the weights: ``"stacking"``, ``"BB-pseudo-BMA"`` or ``"pseudo-BMA"``.
+    unit, refit
+        As in :meth:`Posterior.loo`.
 
     Returns
     -------
@@ -100,24 +105,39 @@ def compare_models(posteriors: Mapping[str, Posterior], *, method: str = "stacki
     """
     from arviz_stats import compare as arviz_compare
 
+    if not isinstance(posteriors, Mapping):
+        raise TypeError(f"posteriors is a {type(posteriors).__name__}; give a mapping from name to posterior")
     if len(posteriors) < 2:
-        raise TypeError("posteriors must be a mapping from name to posterior, with two at least")
+        raise ValueError("compare_models needs two posteriors at least")
     first_name, first = next(iter(posteriors.items()))
     for name, fit in posteriors.items():
         if not isinstance(fit, Posterior):
             raise TypeError(f"posteriors[{name!r}] is a {type(fit).__name__}; leave-one-out needs a Posterior")
-        if not _same_observations(training_of(fit, "loo()"), training_of(first, "loo()")):
-            raise ValueError(f"{name!r} and {first_name!r} were fitted to different observations")
-    table: pd.DataFrame = arviz_compare({str(name): fit.loo() for name, fit in posteriors.items()}, method=method)
+        different = _difference(training_of(fit, "loo()"), training_of(first, "loo()"))
+        if different is not None:
+            raise ValueError(
+                f"{name!r} and {first_name!r} were fitted to different observations: {different}. Fit all models to "
+                "the same rows, e.g. data.dropna(subset=[...]) with the columns of all of them"
+            )
+    order = first.schema.classes
+    found = {str(name): fit.loo(unit=unit, refit=refit, order=order) for name, fit in posteriors.items()}
+    table: pd.DataFrame = arviz_compare(found, method=method, round_to="none")
     return table
 
 
-def _same_observations(a: TrainingData, b: TrainingData) -> bool:
-    """Whether the same units of the same classes stand in the same order, however the classes are ordered."""
-    if set(a.response.classes) != set(b.response.classes) or a.n_obs != b.n_obs:
-        return False
+def _difference(a: TrainingData, b: TrainingData) -> str | None:
+    """In words, the first observation that differs; the order of the classes does not matter."""
+    if set(a.response.classes) != set(b.response.classes):
+        return f"classes {a.response.classes} and {b.response.classes}"
+    if a.n_obs != b.n_obs:
+        return f"{a.n_obs} and {b.n_obs} rows"
+    labels = [np.asarray(observation_coordinate(t.index)) for t in (a, b)]
+    moved = np.flatnonzero(labels[0] != labels[1])
+    if moved.size:
+        return f"row {moved[0]} is {labels[0][moved[0]]} in one and {labels[1][moved[0]]} in the other"
     order = [b.response.classes.index(label) for label in a.response.classes]
-    return bool(np.array_equal(a.given_counts(), b.given_counts()[:, order]))
+    changed = np.flatnonzero((a.given_counts() != b.given_counts()[:, order]).any(axis=1))
+    return f"row {labels[0][changed[0]]} has another response or weight" if changed.size else None
 
 
 def check_comparable(fits: dict[str, Fit]) -> None:

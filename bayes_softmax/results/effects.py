@@ -1,4 +1,4 @@
-"""Effects on the class probabilities, where they can be read: average slopes, contrasts, odds ratios.
+"""Effects on the class probabilities, where they can be read: average slopes and contrasts.
 
 One call for every kind of fit.  Draws are carried through; an estimate's uncertainty is by the delta method with its
 exact Jacobian.  The effects of one change on all classes sum to zero.
@@ -8,17 +8,15 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import xarray as xr
 
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.results.averages import Change, Difference, Slope, average_changes
-from bayes_softmax.results.contrasts import build_view
 from bayes_softmax.results.fitted import Fitted, check_count
 from bayes_softmax.results.intervals import resolve_interval
 from bayes_softmax.results.probabilities import Coefficients
-from bayes_softmax.results.quantities import Quantities, describe
+from bayes_softmax.results.quantities import describe
 from bayes_softmax.results.variables import (
     Population,
     Setting,
@@ -28,7 +26,6 @@ from bayes_softmax.results.variables import (
     level_name,
     population,
 )
-from bayes_softmax.spec.design import Label
 
 PER_UNIT = "per unit"
 # Probabilities that an average may evaluate with all draws; beyond, draws are left out, and it says so.
@@ -44,6 +41,8 @@ def effects(
     at: Setting | str | None = None,
     ci_prob: float | None = None,
     ci_kind: str | None = None,
+    base: Mapping[str, Any] | None = None,
+    weights: Any = None,
     offset: Any = None,
     n_draws: int | None = None,
     draws: bool = False,
@@ -66,6 +65,11 @@ def effects(
         most frequent levels.  Default: the rows as they are (population-averaged).
     ci_prob, ci_kind
         Probability and kind of the intervals; defaults are ArviZ's.
+    base
+        Levels that factors are compared with, by variable; default the first of each.
+    weights
+        (N,) weights of ``data``, or the name of a column; default the column that the model's weights were in, if
+        ``data`` has it.
     offset
         (N, K) for ``data``, if the model has an offset that is not among its columns.
     n_draws
@@ -79,7 +83,8 @@ def effects(
     DataFrame
         Rows ``(feature, change, class)``; for draws mean, sd, interval and the probability that the effect is
         positive, for an estimate the estimate, its standard error, a Wald interval, and that probability by the
-        normal approximation.  Effects of one change sum to zero over the classes.
+        normal approximation.  Effects of one change sum to zero over the classes.  A variable that the formula compares
+        with a number, ``I(x > 1)``, acts in steps and has no slope: NaN; :meth:`contrast` says what it does.
 
     Notes
     -----
@@ -97,10 +102,11 @@ def effects(
     True
     """
     variables = chosen_variables(fit.schema, features)
-    named = [pair for variable in variables for pair in _changes(variable)]
+    levels = check_setting(fit.schema, base or {}, "base")
+    named = [pair for variable in variables for pair in _changes(variable, levels.get(variable.name))]
     if not named:
         raise ValueError("the model has no variable whose effect could be measured")
-    rows = population(fit, data, at, offset)
+    rows = population(fit, data, at, offset, weights)
     return _answer(fit, rows, named, (ci_prob, ci_kind), n_draws, draws=draws)
 
 
@@ -113,6 +119,7 @@ def contrast(
     at: Setting | str | None = None,
     ci_prob: float | None = None,
     ci_kind: str | None = None,
+    weights: Any = None,
     offset: Any = None,
     n_draws: int | None = None,
     draws: bool = False,
@@ -124,7 +131,7 @@ def contrast(
     first, second
         Values of variables, ``{"income": 20, "sex": "male"}``; variables that are not named stay as they are in
         the rows that are averaged over.
-    data, at, ci_prob, ci_kind, offset, n_draws, draws
+    data, at, ci_prob, ci_kind, weights, offset, n_draws, draws
         As in :meth:`effects`.
 
     Returns
@@ -144,76 +151,21 @@ def contrast(
         raise ValueError("first and second are empty: set at least one variable, e.g. {'income': 20}, {'income': 10}")
     names = ", ".join(dict.fromkeys(str(name) for s in settings for name in s))
     label = " vs ".join(", ".join(f"{k}={v}" for k, v in s.items()) or "as observed" for s in settings)
-    rows = population(fit, data, at, offset)
+    rows = population(fit, data, at, offset, weights)
     named = [(names, label, Difference(settings[0], settings[1]))]
     return _answer(fit, rows, named, (ci_prob, ci_kind), n_draws, draws=draws)
 
 
-def odds_ratios(
-    fit: Fitted,
-    vs: Label | Sequence[Label] | None = None,
-    ci_prob: float | None = None,
-    ci_kind: str | None = None,
-    *,
-    per: Mapping[str, float] | None = None,
-) -> pd.DataFrame:
-    r"""Odds ratios: what a step of a feature multiplies the odds of a class against another by, :math:`e^{w}`.
-
-    Parameters
-    ----------
-    vs
-        What each class is contrasted with, as in :meth:`summary`.
-    ci_prob, ci_kind
-        Probability and kind of the intervals; defaults are ArviZ's.
-    per
-        Size of the step by feature, ``{"age": 10}``; default 1, one unit.
-
-    Returns
-    -------
-    DataFrame
-        Rows ``(feature, step, contrast)``: median over the draws or the estimate, interval, and the probability
-        that the odds rise.  Against the average, "odds" are against the geometric mean of all classes.  Where the
-        maximum-likelihood estimate is infinite they are inf or 0, and NaN where it is not determined.
-
-    Examples
-    --------
-    >>> import bayes_softmax as bs
-    >>> fit = bs.SoftmaxRegression([[0.0], [1.0], [2.0], [3.0]], ["a", "b", "a", "b"], feature_names=["dose"]).map()
-    >>> fit.odds_ratios(vs="a", per={"dose": 2}).index.tolist()
-    [('dose', '+2', 'b vs a')]
-    """
-    schema, interval = fit.schema, resolve_interval(ci_prob, ci_kind)
-    steps = dict.fromkeys(schema.feature_names, 1.0)
-    for name, size in (per or {}).items():
-        if name not in steps:
-            raise ValueError(f"per: {name!r} is not a feature ({', '.join(map(repr, steps))})")
-        if not np.isfinite(float(size)) or float(size) == 0:
-            raise ValueError(f"per: {name}={size!r} must be a finite number other than 0")
-        steps[name] = float(size)
-    view = build_view(schema, vs)
-    size_of = np.array(list(steps.values()))[:, None]
-    contrasts, errors = fit.contrast_values(view)
-    values = contrasts[:, 1:] * size_of
-    error = None if errors is None else (errors[1:] * np.abs(size_of)).ravel()
-    logs = Quantities(values.reshape(len(values), -1), error)
-    columns = describe(logs, interval)
-    names = list(columns)
-    center = np.median(logs.values, axis=0) if error is None else columns["estimate"]
-    table = {"odds_ratio": np.exp(center), **{name: np.exp(columns[name]) for name in names[2:4]}}
-    table["p_above_1"] = columns["p_positive"]
-    rows = [(name, f"{size:+g}", contrast) for name, size in steps.items() for contrast in view.names]
-    return pd.DataFrame(table, index=pd.MultiIndex.from_tuples(rows, names=["feature", "step", "contrast"]))
-
-
-def _changes(variable: Variable) -> list[tuple[str, str, Change]]:
-    """Feature, label and change: the slope of a number, each level of a factor against its first."""
+def _changes(variable: Variable, base: Any) -> list[tuple[str, str, Change]]:
+    """Feature, label and change: the slope of a number, each level of a factor against the first or ``base``."""
     if not variable.levels:
         return [(variable.name, PER_UNIT, Slope(variable))]
-    base, *others = variable.levels
+    against = variable.levels[0] if base is None else base
     found: list[tuple[str, str, Change]] = []
-    for level in others:
-        change = Difference({variable.name: level}, {variable.name: base})
-        found.append((variable.name, f"{level_name(level)} vs {level_name(base)}", change))
+    for level in variable.levels:
+        if level != against:
+            change = Difference({variable.name: level}, {variable.name: against})
+            found.append((variable.name, f"{level_name(level)} vs {level_name(against)}", change))
     return found
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from bayes_softmax.core.records import FloatArray
-from bayes_softmax.results import decisions, evaluation, prediction
+from bayes_softmax.results import decisions, evaluation, prediction, ratios
 from bayes_softmax.results import effects as effects_module
 from bayes_softmax.results.contraction import MANY_COEFFICIENTS, contraction, prior_dominated, prior_note
 from bayes_softmax.results.contrasts import View, build_view
@@ -91,7 +91,7 @@ class PointEstimate:
     decide = decisions.decide
     effects = effects_module.effects
     contrast = effects_module.contrast
-    odds_ratios = effects_module.odds_ratios
+    odds_ratios = ratios.odds_ratios
     evaluate = evaluation.evaluate
 
     @property
@@ -214,6 +214,11 @@ class PointEstimate:
     def coefficients(self) -> Coefficients:
         """The estimate as one draw."""
         return Coefficients(self.intercept.values[None], self.weights.values[None])
+
+    @property
+    def is_prior(self) -> bool:
+        """False."""
+        return False
 
     @property
     def n_chains(self) -> int:

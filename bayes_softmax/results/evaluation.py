@@ -12,7 +12,7 @@ from bayes_softmax.results.base_rates import BaseRates, prior_shift, read_rates
 from bayes_softmax.results.calibration import calibration_error, calibration_table, top_label_table, top_shares
 from bayes_softmax.results.fitted import Fitted, check_count, training_of
 from bayes_softmax.results.intervals import resolve_interval
-from bayes_softmax.results.loo import cell_loo, cells_of_units, newton_loo
+from bayes_softmax.results.loo import checked_cells, newton_loo
 from bayes_softmax.results.prediction import probabilities_and_logs, read_rows
 from bayes_softmax.spec.build import check_aligned, read_weights
 from bayes_softmax.spec.design import dense_counts
@@ -154,11 +154,8 @@ def evaluate(
     if not loo:
         predicted = Predicted(*probabilities_and_logs(fit.coefficients, training.rows))
         return score("in-sample", predicted, training.counts, schema=schema, rates=rates, n_bins=n_bins)
-    cells = cells_of_units(training)
-    if fit.delta_covariance is None:
-        P = cell_loo(fit, training, fit.relative_ess).probabilities
-    else:
-        P = newton_loo(fit, training)
+    P = checked_cells(fit, training).probabilities if fit.delta_covariance is None else newton_loo(fit, training)
+    cells = training.cells
     counts = np.zeros_like(P)
     counts[np.arange(len(P)), cells.codes] = cells.units
     rates = rates - np.eye(len(rates))[cells.codes]

@@ -25,6 +25,11 @@ class Fitted(Protocol):
         ...
 
     @property
+    def is_prior(self) -> bool:
+        """Whether these are draws from the prior, which have seen no data."""
+        ...
+
+    @property
     def n_chains(self) -> int:
         """Chains that the draws stand in, one after the other."""
         ...

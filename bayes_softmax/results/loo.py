@@ -7,7 +7,7 @@ equal rows are the same problem, solved once for each such cell and counted as o
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,9 +21,11 @@ from bayes_softmax.results.fitted import Fitted
 from bayes_softmax.results.labels import observation_coordinate
 from bayes_softmax.results.prediction import logit_covariance
 from bayes_softmax.results.probabilities import Rows, over_blocks
-from bayes_softmax.results.training import Cells, TrainingData
+from bayes_softmax.results.training import TrainingData
+from bayes_softmax.spec.design import Label
 
 UNITS = ("unit", "row")
+FEWEST_DRAWS = 100
 Refit = Callable[[int, int], Fitted]
 
 
@@ -76,12 +78,15 @@ def _smoothed(log_p: FloatArray, relative_ess: float, out: Pointwise, own: slice
     """Fill the entries ``own`` from log likelihoods (m, S); returns the log weights."""
     from arviz_stats.base import array_stats
 
-    log_weights: FloatArray
-    log_weights, k = array_stats.psislw(log_p, r_eff=relative_ess)
+    # Where all draws agree the weights are equal: no tail to fit, and nothing wrong.
+    vary = np.ptp(log_p, axis=1) > 1e-12
+    log_weights: FloatArray = np.full(log_p.shape, -np.log(log_p.shape[1]))
+    k = np.full(len(log_p), -np.inf)
+    if vary.any():
+        log_weights[vary], k[vary] = array_stats.psislw(log_p[vary], r_eff=relative_ess)
     out.elpd[own] = logsumexp(log_weights + log_p, axis=1)
     out.lppd[own] = logsumexp(log_p, axis=1) - np.log(log_p.shape[1])
-    # A row that no draw cares about has constant weights: no tail to fit, and nothing wrong.
-    out.pareto_k[own] = np.where(np.ptp(log_p, axis=1) > 0, k, -np.inf)
+    out.pareto_k[own] = k
     return log_weights
 
 
@@ -93,6 +98,7 @@ def newton_loo(fit: Fitted, training: TrainingData) -> FloatArray:
     B* 82, 2020).
     """
     covariance, cells = fit.delta_covariance, training.cells
+    _check_whole(training)
     if covariance is None or not np.isfinite(covariance).all():
         raise ValueError("leave-one-out of an estimate needs a certified optimum: its covariance is not known")
     rows, K = training.rows, len(fit.schema.classes)
@@ -111,25 +117,66 @@ def newton_loo(fit: Fitted, training: TrainingData) -> FloatArray:
     return out
 
 
-def leave_one_out(fit: Fitted, training: TrainingData, relative_ess: float, unit: str, refit: Refit | None) -> Any:
+def leave_one_out(fit: Fitted, training: TrainingData, unit: str, refit: Refit | None, order: Sequence[Label]) -> Any:
     """ArviZ's own ``ELPDDataLOO`` of a posterior."""
     if unit not in UNITS:
         raise ValueError(f"unit={unit!r} is not known; use one of {', '.join(map(repr, UNITS))}")
-    if unit == "row":
-        if refit is not None:
-            raise ValueError("refit is for unit='unit': exact refits leave out one unit")
-        found = row_loo(fit, training, relative_ess)
-        rows, entries = np.arange(training.n_obs), np.arange(training.n_obs)
-        return _result(fit, training, found, rows, entries)
+    if unit == "unit":
+        found = checked_cells(fit, training, refit)
+        return _result(fit, training, found, *training.units([fit.schema.class_position(c, "order") for c in order]))
+    if refit is not None:
+        raise ValueError("refit is for unit='unit': exact refits leave out one unit")
+    _check_draws(fit)
+    found = row_loo(fit, training, fit.relative_ess)
+    rows = np.flatnonzero(training.given_counts().sum(axis=1) > 0)  # the others say nothing
+    _warn_bad(fit, training, found.pareto_k[rows], rows, "their estimates are too optimistic")
+    return _result(fit, training, found, rows, rows)
+
+
+def checked_cells(fit: Fitted, training: TrainingData, refit: Refit | None = None) -> Pointwise:
+    """Every cell with one unit left out; where Pareto k is too large by ``refit``, or with a warning."""
+    _check_whole(training)
+    _check_draws(fit)
+    found = cell_loo(fit, training, fit.relative_ess)
+    if refit is not None:
+        return _refitted(training, found, good_k(len(fit.coefficients.intercept)), refit)
+    given, cell = training.units()
+    advice = "their estimates are too optimistic; loo(refit=True) refits without each of them"
+    _warn_bad(fit, training, found.pareto_k[cell], given, advice)
+    return found
+
+
+def _check_whole(training: TrainingData) -> None:
+    """Raise unless there are units to leave out one by one."""
     if not training.whole_units:
         raise ValueError(
             "the weights or counts are not whole numbers, so there are no units to leave out one by one; "
             "loo(unit='row') leaves out whole rows with their weights"
         )
-    found = cell_loo(fit, training, relative_ess)
-    if refit is not None:
-        found = _refitted(training, found, good_k(len(fit.coefficients.intercept)), refit)
-    return _result(fit, training, found, *training.units())
+
+
+def _check_draws(fit: Fitted) -> None:
+    """Raise where importance weights make no sense."""
+    if fit.is_prior:
+        raise ValueError("leave-one-out needs a posterior, and these are draws from the prior; use model.sample()")
+    n_draws = len(fit.coefficients.intercept)
+    if n_draws < FEWEST_DRAWS:
+        raise ValueError(f"leave-one-out needs at least {FEWEST_DRAWS} draws to judge its weights; there are {n_draws}")
+
+
+def _warn_bad(fit: Fitted, training: TrainingData, pareto_k: FloatArray, rows: IntArray, advice: str) -> None:
+    """Name the rows whose Pareto k is beyond the limit."""
+    limit = good_k(len(fit.coefficients.intercept))
+    bad = np.flatnonzero(~(pareto_k <= limit))
+    if not bad.size:
+        return
+    names = pd.unique(np.asarray(observation_coordinate(training.index))[rows[bad]])
+    warnings.warn(
+        f"leave-one-out: Pareto k is above {limit:.2f} for {bad.size} of {len(pareto_k)} units (rows "
+        f"{', '.join(map(str, names[:5]))}{', ...' if len(names) > 5 else ''}): {advice}",
+        NotReliableWarning,
+        stacklevel=5,
+    )
 
 
 def good_k(n_draws: int) -> float:
@@ -158,24 +205,16 @@ def _result(fit: Fitted, training: TrainingData, found: Pointwise, rows: IntArra
     from arviz_stats.utils import ELPDDataLOO
 
     n_draws = len(fit.coefficients.intercept)
-    limit = good_k(n_draws)
     elpd_i, k_i = found.elpd[entries], found.pareto_k[entries]
     elpd, se, p, _ = array_stats.loo_summary(elpd_i, found.lppd[entries] - elpd_i)
-    labels = observation_coordinate(training.index)
-    if len(rows) == training.n_obs and (rows == np.arange(training.n_obs)).all():
-        dim, coords = "obs", {"obs": labels}
+    labels = np.asarray(observation_coordinate(training.index))
+    place: Any
+    if len(np.unique(rows)) == len(rows):
+        dim, place = "obs", labels[rows]
     else:
-        dim, coords = "unit", {"obs": ("unit", np.asarray(labels)[rows])}
-    bad = np.flatnonzero(~(k_i <= limit))
-    if bad.size:
-        where = ", ".join(map(str, pd.unique(np.asarray(labels)[rows[bad]])[:5]))
-        warnings.warn(
-            f"loo: Pareto k is above {limit:.2f} for {bad.size} of {len(k_i)} units (rows {where}"
-            f"{', ...' if bad.size > 5 else ''}): their estimates are too optimistic; loo(refit=True) refits without "
-            "each of them",
-            NotReliableWarning,
-            stacklevel=5,
-        )
+        dim, place = "unit", ("unit", labels[rows])
+    coords = {"obs": place}
+    limit = good_k(n_draws)
     return ELPDDataLOO(
         elpd=float(elpd),
         se=float(se),
@@ -183,15 +222,8 @@ def _result(fit: Fitted, training: TrainingData, found: Pointwise, rows: IntArra
         n_samples=n_draws,
         n_data_points=len(elpd_i),
         scale="log",
-        warning=bool(bad.size),
+        warning=bool((~(k_i <= limit)).any()),
         good_k=limit,
         elpd_i=xr.DataArray(elpd_i, dims=dim, coords=coords, name="elpd_i"),
         pareto_k=xr.DataArray(k_i, dims=dim, coords=coords, name="pareto_k"),
     )
-
-
-def cells_of_units(training: TrainingData) -> Cells:
-    """Cells of the training data, refused where these are not whole units."""
-    if not training.whole_units:
-        raise ValueError("leave-one-out scores need whole units, and the weights or counts are not whole numbers")
-    return training.cells

@@ -10,7 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from bayes_softmax.core.records import FloatArray
-from bayes_softmax.results import decisions, evaluation, prediction, predictive, sensitivity
+from bayes_softmax.results import decisions, evaluation, prediction, predictive, ratios, sensitivity
 from bayes_softmax.results import effects as effects_module
 from bayes_softmax.results.contraction import contraction, prior_dominated, prior_note
 from bayes_softmax.results.contrasts import View, build_view
@@ -28,6 +28,7 @@ from bayes_softmax.results.labels import INTERCEPT, observation_coordinate
 from bayes_softmax.results.loo import Refit, leave_one_out
 from bayes_softmax.results.prediction import encode_rows
 from bayes_softmax.results.probabilities import Coefficients, announce, over_blocks
+from bayes_softmax.results.quantities import share_positive
 from bayes_softmax.results.training import TrainingData
 from bayes_softmax.spec.design import Label
 from bayes_softmax.spec.schema import Schema
@@ -82,7 +83,7 @@ class Posterior:
     decide = decisions.decide
     effects = effects_module.effects
     contrast = effects_module.contrast
-    odds_ratios = effects_module.odds_ratios
+    odds_ratios = ratios.odds_ratios
     evaluate = evaluation.evaluate
     posterior_predictive = predictive.posterior_predictive
     add_log_likelihood = sensitivity.add_log_likelihood
@@ -109,6 +110,11 @@ class Posterior:
         """All draws in one axis: intercept (S, K), weights (S, p, K)."""
         flat = self.draws.reshape(-1, *self.draws.shape[2:])
         return Coefficients(np.ascontiguousarray(flat[:, 0]), np.ascontiguousarray(flat[:, 1:]))
+
+    @property
+    def is_prior(self) -> bool:
+        """Whether these are draws of ``sample_prior()``."""
+        return self.group == "prior"
 
     @property
     def n_chains(self) -> int:
@@ -176,6 +182,7 @@ class Posterior:
         features = [INTERCEPT, *self.schema.feature_names][first:]
         index = pd.MultiIndex.from_product([features, view.names], names=["feature", "contrast"])
         columns = {"mean": flat.mean(axis=0), "sd": flat.std(axis=0, ddof=1), names[0]: low, names[1]: high}
+        columns["p_positive"] = share_positive(flat)
         quality = convergence_table(draws) if self.ess is None else weighted_table(draws, self.ess)
         table = pd.DataFrame(columns, index=index).join(quality.set_axis(index))
         contracted = contraction(self.schema, view.matrix, self.contrast_draws(view).var(axis=(0, 1), ddof=1))
@@ -190,7 +197,7 @@ class Posterior:
         centred = flat - flat.mean(axis=0)
         return prior_dominated(self.schema, np.einsum("sik,sil->ikl", centred, centred) / (len(flat) - 1))
 
-    def loo(self, *, unit: str = "unit", refit: bool | Refit = False) -> Any:
+    def loo(self, *, unit: str = "unit", refit: bool | Refit = False, order: Sequence[Label] | None = None) -> Any:
         """Expected log predictive density by leave-one-out, as ArviZ's own ``ELPDDataLOO``: ``az.compare`` takes it.
 
         Computed block by block: no array of rows x draws is kept.
@@ -204,6 +211,9 @@ class Posterior:
             True refits the model without each unit whose Pareto k is too large; a loaded fit needs
             ``model.sample(...).refit`` of the same model instead of True.
 
+        order
+            Order of the classes in which the units of a row of counts stand; default the model's.
+
         Returns
         -------
         ELPDDataLOO
@@ -215,12 +225,14 @@ class Posterior:
             For weights that are not whole numbers under ``unit="unit"``.
         """
         training = training_of(self, "loo()")
+        if not (isinstance(refit, bool) or callable(refit)):
+            raise TypeError(f"refit={refit!r} must be True, False, or the refit of a posterior")
         function = self.refit if refit is True else (refit or None)
         if refit is True and function is None:
             raise ValueError(
                 "refit=True: a loaded fit cannot refit; pass refit=model.sample(...).refit of the model it came from"
             )
-        return leave_one_out(self, training, self.relative_ess, unit, function)
+        return leave_one_out(self, training, unit, function, order or self.schema.classes)
 
     def predict_draws(self, data: Any, *, offset: Any = None) -> xr.DataArray:
         """Class probabilities of every draw (chain, draw, obs, category).

@@ -12,7 +12,8 @@ import pandas as pd
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.results.fitted import Fitted, check_count, training_of
 from bayes_softmax.results.intervals import draws_interval, resolve_interval
-from bayes_softmax.results.probabilities import Rows, over_blocks
+from bayes_softmax.results.probabilities import Rows, sum_over_blocks
+from bayes_softmax.results.quantities import share_positive
 from bayes_softmax.results.training import TrainingData
 from bayes_softmax.spec.frames import is_series, to_pandas_series
 
@@ -51,7 +52,8 @@ def posterior_predictive(
     ----------
     by
         Groups to count in: the name of a variable of the model, or an array with one label for each row of the data
-        (numbers with more than ten values are cut at their quintiles).  Default: all rows together.
+        (numbers with more than ten values are cut at their quintiles; a series is matched by its index).  Default: all
+        rows together.
     ci_prob
         Probability of the equal-tailed interval of the replicated shares; default ArviZ's.
     n_draws
@@ -87,7 +89,7 @@ def posterior_predictive(
         observed = found.observed / found.observed.sum(axis=1, keepdims=True)
     flat = shares.reshape(len(shares), -1)
     low, high = draws_interval(flat, interval)
-    above = (flat > observed.ravel()).mean(axis=0) + 0.5 * (flat == observed.ravel()).mean(axis=0)
+    above = share_positive(flat - observed.ravel())
     names = interval.columns()
     index = pd.MultiIndex.from_product([groups.names, list(fit.schema.classes)], names=["group", "class"])
     units = np.repeat(found.observed.sum(axis=1), len(fit.schema.classes))
@@ -106,9 +108,7 @@ def read_groups(training: TrainingData, by: Any) -> Groups:
             raise ValueError(f"by={by!r} is not a variable of the model ({known}); or give one label for each row")
         column = training.frame[by].iloc[training.row_map].reset_index(drop=True)
     else:
-        column = (to_pandas_series(by) if is_series(by) else pd.Series(np.asarray(by))).reset_index(drop=True)
-        if len(column) != training.n_obs:
-            raise ValueError(f"by has {len(column)} labels; the data have {training.n_obs} rows")
+        column = _aligned(by, training).reset_index(drop=True)
     if column.isna().any():
         raise ValueError(f"by: the label is missing in row {int(np.flatnonzero(column.isna())[0])}")
     if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column) and column.nunique() > 10:
@@ -120,6 +120,17 @@ def read_groups(training: TrainingData, by: Any) -> Groups:
         return Groups(np.asarray(column.cat.codes, dtype=np.int64), tuple(column.cat.categories.tolist()))
     codes, names = pd.factorize(column, sort=True)
     return Groups(np.asarray(codes, dtype=np.int64), tuple(map(_plain_name, names.tolist())))
+
+
+def _aligned(by: Any, training: TrainingData) -> pd.Series:
+    """One label for each row: a series by its index, where that has the rows of the data; anything else by position."""
+    index = training.index
+    if isinstance(by, pd.Series) and by.index.is_unique and isinstance(index, pd.Index) and index.isin(by.index).all():
+        return by.loc[index]
+    column = to_pandas_series(by) if is_series(by) else pd.Series(np.asarray(by))
+    if len(column) != training.n_obs:
+        raise ValueError(f"by has {len(column)} labels; the data have {training.n_obs} rows")
+    return column
 
 
 def _plain_name(name: Any) -> Any:
@@ -155,5 +166,4 @@ def replicate(
                 out[:, group[n]] += own.multinomial(whole[n], np.minimum(p, 1.0))
         return out
 
-    parts = over_blocks(coefficients, rows, draw, parallel=False)
-    return Replicated(np.sum(parts, axis=0), observed)
+    return Replicated(sum_over_blocks(coefficients, rows, draw, parallel=False), observed)

@@ -4,6 +4,7 @@ Blocks are class-major, (K, rows, draws), so that every loop over classes runs a
 more than ``BLOCK_BYTES`` of probabilities exist at a time on each core.
 """
 
+import itertools
 import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ from bayes_softmax.core.records import FloatArray
 from bayes_softmax.core.threads import blas_on_one_thread, in_parallel
 
 BLOCK_BYTES = 32 * 2**20
+BATCH = 8  # blocks whose results exist at a time
 ANNOUNCED_BYTES = 256 * 2**20  # answers larger than this say their size first
 
 
@@ -93,6 +95,35 @@ def over_blocks[T](
     ranges = block_ranges(len(rows.X), 8 * S * K)
     with blas_on_one_thread():
         return in_parallel(one, ranges) if parallel else [one(*part) for part in ranges]
+
+
+def sum_over_blocks(
+    coefficients: Coefficients,
+    rows: Rows,
+    function: Callable[[FloatArray, slice], FloatArray],
+    *,
+    log: bool = False,
+    parallel: bool = True,
+) -> FloatArray:
+    """Sum of the function's arrays over all blocks, in order; no more than a few of them exist at a time."""
+    S, _, K = coefficients.weights.shape
+    ranges = block_ranges(len(rows.X), 8 * S * K)
+    if not ranges:
+        raise ValueError("data has no rows")
+    total: FloatArray | None = None
+    for batch in itertools.batched(ranges, BATCH):
+        first = batch[0][0]
+        part = Rows(
+            rows.X[first : batch[-1][1]], None, None if rows.offset is None else rows.offset[first : batch[-1][1]]
+        )
+
+        def shifted(P: FloatArray, block: slice, first: int = first) -> FloatArray:
+            return function(P, slice(block.start + first, block.stop + first))
+
+        for array in over_blocks(coefficients, part, shifted, log=log, parallel=parallel):
+            total = array if total is None else np.add(total, array, out=total)
+    assert total is not None
+    return total
 
 
 def _shifted(L: FloatArray) -> None:

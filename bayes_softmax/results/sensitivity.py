@@ -9,7 +9,7 @@ import xarray as xr
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.results.fitted import training_of
 from bayes_softmax.results.labels import observation_coordinate
-from bayes_softmax.results.probabilities import announce, over_blocks
+from bayes_softmax.results.probabilities import announce, over_blocks, sum_over_blocks
 
 if TYPE_CHECKING:
     from bayes_softmax.results.posterior import Posterior
@@ -65,6 +65,12 @@ def prior_sensitivity(fit: "Posterior", threshold: float = 0.05) -> pd.DataFrame
     from arviz_stats import psense_summary
 
     training = training_of(fit, "prior_sensitivity()")
+    if fit.is_prior:
+        raise ValueError(
+            "prior_sensitivity() needs a posterior, and these are draws from the prior; use model.sample()"
+        )
+    if np.ptp(_log_prior(fit).values) == 0:
+        raise ValueError("prior_sensitivity(): every prior is flat, so there is nothing to scale")
     counts = training.counts
 
     def total(L: FloatArray, block: slice) -> FloatArray:
@@ -72,7 +78,7 @@ def prior_sensitivity(fit: "Posterior", threshold: float = 0.05) -> pd.DataFrame
         summed: FloatArray = np.where(c > 0, c * L, 0.0).sum(axis=(0, 1))
         return summed
 
-    log_likelihood = np.sum(over_blocks(fit.coefficients, training.rows, total, log=True), axis=0)
+    log_likelihood = sum_over_blocks(fit.coefficients, training.rows, total, log=True)
     named = [name for name in ("weights", "intercept") if name in fit.idata[fit.group]]
     summed = xr.DataArray(log_likelihood.reshape(fit.draws.shape[:2]), dims=SAMPLE_DIMS, coords=_draw_coords(fit))
     tree = xr.DataTree.from_dict(

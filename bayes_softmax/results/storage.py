@@ -85,7 +85,7 @@ def load(path: Any) -> PointEstimate | Posterior:
     ValueError
         If the file is not one of ours, is damaged, or was written by a newer version.
     """
-    source = Path(path)
+    source = Path(path).expanduser()
     if not source.exists():
         raise FileNotFoundError(f"there is no file {str(path)!r}")
     tree = _opened(source)
@@ -124,7 +124,7 @@ def _read(tree: xr.DataTree) -> PointEstimate | Posterior:
 
 def _write(groups: Mapping[str, xr.Dataset], path: Any, kind: str, schema: Schema, extra: dict[str, Any]) -> None:
     """Write aside, then rename: a failed save leaves an old file as it was."""
-    target = Path(path)
+    target = Path(path).expanduser()
     if target.suffix not in SUFFIXES:
         raise ValueError(f"path={str(path)!r} must end in '.nc' (netCDF) or '.zarr'")
     if not target.parent.is_dir():

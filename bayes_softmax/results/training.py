@@ -1,5 +1,6 @@
 """The data a fit was made from, kept for scores, effects and leave-one-out: each distinct row once."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -100,8 +101,11 @@ class TrainingData:
         weights = np.zeros(1) if self.weights is None else self.weights
         return not ((given % 1).any() or (weights % 1).any())
 
-    def units(self) -> tuple[IntArray, IntArray]:
-        """For each unit, in the order of the rows as given: its row as given, and its cell."""
+    def units(self, order: Sequence[int] | None = None) -> tuple[IntArray, IntArray]:
+        """For each unit, in the order of the rows as given: its row as given, and its cell.
+
+        ``order`` is the order of the classes within a row; default their own.
+        """
         cell_of = np.full(self.counts.shape, -1)
         cell_of[self.cells.rows, self.cells.codes] = np.arange(len(self.cells.rows))
         repeats = np.ones(self.n_obs) if self.weights is None else self.weights
@@ -109,7 +113,9 @@ class TrainingData:
             rows, codes = np.arange(self.n_obs), self.response.codes
         else:
             assert self.response.counts is not None
-            rows, codes = np.nonzero(self.response.counts)
+            within = np.arange(self.response.n_classes) if order is None else np.asarray(order)
+            rows, place = np.nonzero(self.response.counts[:, within])
+            codes = within[place]
             repeats = repeats[rows] * self.response.counts[rows, codes]
         times = repeats.astype(np.int64)
         return np.repeat(rows, times), np.repeat(cell_of[self.row_map[rows], codes], times)

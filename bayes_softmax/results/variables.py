@@ -1,5 +1,6 @@
 """Variables of a model as its user knows them: columns of the data, however many features are made of each."""
 
+import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -9,6 +10,7 @@ import pandas as pd
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.results.fitted import Fitted, training_of
 from bayes_softmax.results.probabilities import Rows
+from bayes_softmax.spec.build import read_weights
 from bayes_softmax.spec.formula import FormulaEncoder
 from bayes_softmax.spec.frames import is_frame, require_columns, to_pandas
 from bayes_softmax.spec.schema import ArrayEncoder, Schema
@@ -17,6 +19,7 @@ CHUNK_ROWS = 65536  # encoded at once
 # Central differences: the cube root of the rounding unit balances rounding and curvature.
 STEP = 6e-6
 STEP_FLOOR = 1e-3  # of the range: below, a step in proportion to the value would drown in rounding
+ROUNDINGS = 1e4  # a step is so many units in the last place at least
 MEANS = "means"
 
 Setting = Mapping[str, Any]
@@ -52,7 +55,10 @@ class Population(NamedTuple):
 
     def with_values(self, values: Setting) -> "Population":
         """The same rows with some variables set."""
-        return self._replace(frame=self.frame.assign(**{str(name): value for name, value in values.items()}))
+        frame = self.frame.copy(deep=False)
+        for name, value in values.items():
+            frame[name] = value
+        return self._replace(frame=frame)
 
 
 def model_variables(schema: Schema) -> dict[str, Variable]:
@@ -63,7 +69,8 @@ def model_variables(schema: Schema) -> dict[str, Variable]:
     found = {}
     for name, v in encoder.variables.items():
         levels = (False, True) if v.kind == "boolean" else v.levels
-        found[name] = Variable(name, levels, v.low, v.high)
+        if len(levels) > 1 or (not levels and v.high > v.low):  # else it was constant, and is dropped
+            found[name] = Variable(name, levels, v.low, v.high)
     return found
 
 
@@ -72,7 +79,11 @@ def chosen_variables(schema: Schema, features: str | Sequence[str] | None) -> li
     known = model_variables(schema)
     if features is None:
         return list(known.values())
+    if not isinstance(features, str | Sequence):
+        raise TypeError(f"features={features!r} must be the name of a variable, or a sequence of names")
     names = [features] if isinstance(features, str) else list(features)
+    if not names:
+        raise ValueError("features is empty; name at least one variable")
     for name in names:
         check_variable(known, name, "features")
     return [known[name] for name in names]
@@ -81,7 +92,9 @@ def chosen_variables(schema: Schema, features: str | Sequence[str] | None) -> li
 def check_variable(known: Mapping[str, Variable], name: str, argument: str) -> None:
     """Raise if a variable is not in the model."""
     if name not in known:
-        raise ValueError(f"{argument}: {name!r} is not a variable of the model ({', '.join(map(repr, known))})")
+        near = difflib.get_close_matches(str(name), list(known), n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"{argument}: {name!r} is not a variable of the model{hint} ({', '.join(map(repr, known))})")
 
 
 def check_setting(schema: Schema, values: Any, argument: str) -> dict[str, Any]:
@@ -99,10 +112,12 @@ def check_setting(schema: Schema, values: Any, argument: str) -> dict[str, Any]:
     return dict(values)
 
 
-def population(fit: Fitted, data: Any, at: Setting | str | None, offset: Any = None) -> Population:
+def population(fit: Fitted, data: Any, at: Setting | str | None, offset: Any = None, weights: Any = None) -> Population:
     """Rows to average over: the data of the fit with their weights, or new data; with variables set by ``at``."""
     schema = fit.schema
     if data is None:
+        if weights is not None or offset is not None:
+            raise ValueError("weights and offset belong to new data; give data too")
         training = training_of(fit, "an average over the data")
         if isinstance(schema.encoder, FormulaEncoder) and training.distinct.frame is None:
             raise ValueError("this file holds no columns of the data (an older version wrote it); pass data=...")
@@ -111,9 +126,14 @@ def population(fit: Fitted, data: Any, at: Setting | str | None, offset: Any = N
         X, _ = schema.encode(data)  # names what is wrong with the data
         given = to_pandas(data) if is_frame(data) else pd.DataFrame(X, columns=list(schema.feature_names))
         frame = given.rename(columns=str)
-        require_columns(frame, model_variables(schema))
+        require_columns(frame, schema.input_columns)
+        if len(frame) == 0:
+            raise ValueError("data has no rows")
+        row_weights = read_weights(weights, data, len(X), given.index)
         rows = Population(
-            frame[list(model_variables(schema))], schema.encode_offset(data, offset, len(X)), np.ones(len(X))
+            frame[list(schema.input_columns)],
+            schema.encode_offset(data, offset, len(X)),
+            np.ones(len(X)) if row_weights is None else row_weights,
         )
     if at is None:
         return rows
@@ -134,7 +154,8 @@ def _average_row(schema: Schema, rows: Population) -> Population:
         else:
             values[name] = float(np.average(column.to_numpy(dtype=np.float64), weights=rows.weights))
     offset = None if rows.offset is None else np.average(rows.offset, axis=0, weights=rows.weights)[None]
-    return Population(pd.DataFrame([values]), offset, np.ones(1))
+    others = {name: rows.frame[name].iloc[0] for name in rows.frame.columns if name not in values}
+    return Population(pd.DataFrame([values | others]), offset, np.ones(1))
 
 
 def encode(schema: Schema, rows: Population) -> Rows:
@@ -155,9 +176,13 @@ def derivative(schema: Schema, rows: Population, variable: Variable) -> FloatArr
     """
     if isinstance(schema.encoder, ArrayEncoder):
         return np.eye(len(schema.feature_names))[[schema.feature_names.index(variable.name)]]
+    if variable.name in schema.encoder.stepped:
+        return np.full((1, len(schema.feature_names)), np.nan)  # a comparison: no slope says what it does
     value = rows.frame[variable.name].to_numpy(dtype=np.float64)
     span = variable.high - variable.low
-    step = STEP * np.maximum(np.abs(value), STEP_FLOOR * (span if np.isfinite(span) and span > 0 else 1.0))
+    # Far from zero, a step in proportion to the value would leave the range; and it must be well above rounding.
+    step = STEP * np.clip(np.abs(value), STEP_FLOOR * span, span)
+    step = np.maximum(step, ROUNDINGS * np.spacing(np.abs(value)))
     upper, lower = np.minimum(value + step, np.maximum(variable.high, value)), value - step
     lower = np.maximum(lower, np.minimum(variable.low, value))
     ends = [encode(schema, rows.with_values({variable.name: end})).X for end in (upper, lower)]

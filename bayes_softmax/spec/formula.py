@@ -127,6 +127,19 @@ class FormulaEncoder:
         check_finite(X, self.feature_names, frame.index, "formula")
         return X, frame.index
 
+    @cached_property
+    def stepped(self) -> frozenset[str]:
+        """Columns inside comparisons, ``I(x > 1)``: what depends on them does so in steps."""
+        inside: set[str] = set()
+        for term in _formulaic(self.formula):
+            for factor in term.factors:
+                if factor.eval_method.value == "python":
+                    tree, quoted = _parse(factor.expr)
+                    comparisons = [node for node in ast.walk(tree) if isinstance(node, ast.Compare)]
+                    names = {n.id for c in comparisons for n in ast.walk(c) if isinstance(n, ast.Name)}
+                    inside |= {quoted.get(name, name) for name in names}
+        return frozenset(inside & set(self.variables))
+
     def columns(self, data: pd.DataFrame) -> pd.DataFrame:
         """The columns of the formula as it was fitted to them: numbers, booleans, and categoricals with its levels."""
         booleans = {name: bool for name, variable in self.variables.items() if variable.kind == "boolean"}

@@ -233,3 +233,82 @@ def test_answers_after_a_lasso_hold_its_zeros(survey) -> None:
     assert np.isfinite(fit.evaluate(loo=True).log_loss)
     zero = (fit.weights == 0).all("category").values
     assert (table["std_error"].unstack("class").loc[np.array(COLUMNS)[zero]] == 0).all(axis=None)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e4, 1e6, 1e7])
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+def test_effects_follow_shifts_and_scales(offset, scale) -> None:
+    """Curved terms of a shifted and stretched variable have the same effect, per unit of it."""
+    X, y = simulate(150, 1, 3)
+    z = (X[:, 0] - X[:, 0].min()) / np.ptp(X[:, 0])
+    plain = bs.SoftmaxRegression.from_formula("y ~ poly(z, 2)", pd.DataFrame({"z": z, "y": y})).mle()
+    moved = bs.SoftmaxRegression.from_formula("y ~ poly(z, 2)", pd.DataFrame({"z": (z + offset) * scale, "y": y})).mle()
+    assert_allclose(moved.effects() * [scale, scale, scale, scale, 1], plain.effects(), rtol=2e-4, atol=1e-6)
+
+
+def test_dropped_variables_and_steps_have_no_slope(survey) -> None:
+    frame = survey.assign(fixed=3.0)
+    fit = bs.SoftmaxRegression.from_formula("party ~ age + fixed", frame, constant="drop").map()
+    assert fit.effects().index.get_level_values("feature").unique().tolist() == ["age"]
+    stepped = bs.SoftmaxRegression.from_formula("party ~ educ + I(age > 40)", survey).map()
+    assert stepped.effects("age").isna().all(axis=None)
+    assert np.isfinite(stepped.effects("educ")).all(axis=None)
+    assert np.isfinite(stepped.contrast({"age": 60}, {"age": 30})).all(axis=None)
+
+
+def test_other_base_levels_and_columns_with_names_of_python(survey) -> None:
+    frame = survey.assign(zone=np.resize(["n", "s", "w"], len(survey)))
+    frame["self"] = survey["age"]
+    fit = bs.SoftmaxRegression.from_formula("party ~ self + zone", frame).map()
+    table = fit.effects("zone", base={"zone": "s"})["estimate"]
+    default = fit.effects("zone")["estimate"]
+    assert_allclose(table.loc[("zone", "n vs s")], -default.loc[("zone", "s vs n")], rtol=1e-12)
+    assert_allclose(table.loc[("zone", "w vs s")], default["zone", "w vs n"] - default["zone", "s vs n"], rtol=1e-9)
+    assert np.isfinite(fit.effects("self", at={"self": 30.0})).all(axis=None)
+    with pytest.raises(ValueError, match="base: zone='x' is not a level of it"):
+        fit.effects(base={"zone": "x"})
+    with pytest.raises(ValueError, match="features: 'zones' is not a variable of the model; did you mean 'zone'"):
+        fit.effects("zones")
+
+
+def test_new_data_can_have_weights(survey) -> None:
+    fit = bs.SoftmaxRegression(survey[COLUMNS], survey["party"]).map()
+    rows, w = survey[COLUMNS].iloc[:50], np.resize([1, 2, 3], 50)
+    expected = fit.effects(data=rows.loc[rows.index.repeat(w)])
+    assert_allclose(fit.effects(data=rows, weights=w), expected, rtol=1e-9)
+    with pytest.raises(ValueError, match="weights and offset belong to new data"):
+        fit.effects(weights=w)
+    with pytest.raises(ValueError, match="data has no rows"):
+        fit.effects(data=rows.iloc[:0])
+
+
+def test_many_classes_and_many_rows_stay_small() -> None:
+    """26 classes: memory does not grow with the rows, whichever way the moments are summed."""
+    import tracemalloc
+
+    peaks = []
+    for n in (2000, 8000):
+        X, y = simulate(n, 2, 26)
+        post = bs.SoftmaxRegression(X, y).laplace(draws=500, random_seed=1, progressbar=False)
+        post.effects()  # what is cached is there
+        tracemalloc.start()
+        post.effects()
+        peaks.append(tracemalloc.get_traced_memory()[1] / 2**20)
+        tracemalloc.stop()
+    assert max(peaks) < 300
+    assert peaks[1] < peaks[0] + 20
+
+
+def test_both_ways_of_summing_slopes_agree(survey, monkeypatch) -> None:
+    from bayes_softmax.results import averages
+
+    post = bs.SoftmaxRegression(survey[COLUMNS], survey["party"]).laplace(draws=200, random_seed=1, progressbar=False)
+    pairs = post.effects()
+    monkeypatch.setattr(averages, "PAIRS_PAY", 0.0)
+    assert_allclose(post.effects(), pairs, rtol=1e-8, atol=1e-13)
+
+
+def test_zeros_are_neither_positive_nor_negative(overlapping, posterior) -> None:
+    same = {"bill_length_mm": 40.0}
+    for fit in (overlapping.map(), posterior):
+        assert (fit.contrast(same, same)["p_positive"] == 0.5).all()

@@ -89,3 +89,25 @@ def test_bad_arguments_are_named(overlapping, posterior) -> None:
     ):
         with pytest.raises(ValueError, match=text):
             call()
+
+
+def test_series_are_matched_by_their_index(posterior, penguins) -> None:
+    by = penguins["island"]
+    shuffled = by.sample(frac=1, random_state=1)
+    a, b = (posterior.posterior_predictive(by=s, random_seed=1) for s in (by, shuffled))
+    pd.testing.assert_frame_equal(a, b)
+    whole = bs.datasets.load_penguins()
+    dropped = bs.SoftmaxRegression.from_formula("species ~ bill_length_mm", whole, missing="drop")
+    post = dropped.laplace(random_seed=1, progressbar=False)
+    table = post.posterior_predictive(by=whole["island"], random_seed=1)
+    assert table["units"].groupby("group").first().sum() == 342
+
+
+def test_groups_without_units_have_no_answer() -> None:
+    X, y = simulate(30, 1, 2)
+    post = bs.SoftmaxRegression(X, y, weights=np.r_[np.zeros(10), np.ones(20)]).laplace(
+        random_seed=1, progressbar=False
+    )
+    table = post.posterior_predictive(by=np.repeat(["none", "some"], [10, 20]), random_seed=1)
+    assert table.loc["none"].drop(columns="units").isna().all(axis=None)
+    assert np.isfinite(table.loc["some"]).all(axis=None)

@@ -14,6 +14,7 @@ from bayes_softmax.results.plots.style import (
     finished,
     legend_below,
     panel_grid,
+    percent_of,
     tidy,
 )
 
@@ -50,7 +51,7 @@ def calibration(evaluated: Fitted | Evaluation, *, loo: bool = False, n_bins: in
         _calibration_panel(panel, table, colour)
         panel.set_title(str(label), fontsize="medium")
     panels[0].set_ylabel("observed frequency", fontsize="small")
-    percent = evaluated.calibration.columns[2].removeprefix("wilson").removesuffix("_lb")
+    percent = percent_of(evaluated.calibration.columns[2])
     figure.suptitle(
         f"Calibration, {evaluated.kind}, {evaluated.n_units:g} units ({percent} % intervals)", fontsize="medium"
     )
@@ -86,7 +87,7 @@ def posterior_predictive(
     table = fit.posterior_predictive(by, ci_prob=ci_prob, random_seed=random_seed)
     groups, classes = list(dict.fromkeys(table.index.get_level_values("group"))), list(fit.schema.classes)
     figure, panels = panel_grid(len(groups), height=1.0 + ROW_HEIGHT * len(classes), sharey=True)
-    percent = str(table.columns[2]).removeprefix("eti").removesuffix("_lb")
+    percent = percent_of(table.columns[2])
     position = np.arange(len(classes))[::-1]
     for panel, group in zip(panels, groups, strict=True):
         observed, mean, low, high = table.loc[group].to_numpy()[:, :4].T

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from bayes_softmax.results.averages import Level, average_changes
+from bayes_softmax.results.effects import PER_UNIT
 from bayes_softmax.results.fitted import Fitted
 from bayes_softmax.results.intervals import Interval, resolve_interval
 from bayes_softmax.results.plots.style import ROW_HEIGHT, class_colours, finished, legend_below, panel_grid, tidy
@@ -27,6 +28,7 @@ def probabilities(
     *,
     at: Setting | str | None = None,
     ci_prob: float | None = None,
+    offset: Any = None,
 ) -> "Figure":
     """Class probabilities along each variable, averaged over the rows, with their uncertainty: a panel a variable.
 
@@ -40,13 +42,15 @@ def probabilities(
         Rows to average over, as in ``effects()``; at most 500 of them, evenly taken, and 400 draws.
     ci_prob
         Probability of the bands; default ArviZ's.
+    offset
+        (N, K) for ``data``, if the model has an offset that is not among its columns.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
     interval = resolve_interval(ci_prob, "eti")
-    rows = _some(population(fit, data, at))
+    rows = _some(population(fit, data, at, offset))
     variables = chosen_variables(fit.schema, features)
     figure, panels = panel_grid(len(variables), height=3.0, sharey=True)
     top = max(_curves(panel, fit, rows, v, interval) for panel, v in zip(panels, variables, strict=True))
@@ -106,6 +110,7 @@ def effects(
     at: Setting | str | None = None,
     ci_prob: float | None = None,
     ci_kind: str | None = None,
+    offset: Any = None,
 ) -> "Figure":
     """Average effects on the class probabilities: a panel for each change, a row for each class.
 
@@ -116,15 +121,15 @@ def effects(
     matplotlib.figure.Figure
     """
     interval = resolve_interval(ci_prob, ci_kind)
-    table = fit.effects(features, data, at=at, ci_prob=ci_prob, ci_kind=ci_kind)  # type: ignore[attr-defined]
+    table = fit.effects(features, data, at=at, ci_prob=ci_prob, ci_kind=ci_kind, offset=offset)  # type: ignore[attr-defined]
     changes = list(dict.fromkeys(zip(*(table.index.get_level_values(i) for i in (0, 1)), strict=True)))
     classes = [str(c) for c in fit.schema.classes]
     figure, panels = panel_grid(len(changes), height=1.0 + ROW_HEIGHT * len(classes), sharey=True)
     kind = f"{100 * interval.prob:g} % {'Wald' if 'estimate' in table else interval.kind.upper()}"
     for panel, (feature, change) in zip(panels, changes, strict=True):
-        _effect_panel(panel, table.loc[(feature, change)], classes)
+        _effect_panel(panel, table.xs((feature, change), level=[0, 1]), classes)
         panel.set_title(f"{feature}: {change}", fontsize="medium")
-        unit = f"per unit of {feature}" if change == "per unit" else "on average"
+        unit = f"per unit of {feature}" if change == PER_UNIT else "on average"
         panel.set_xlabel(f"change of probability {unit}", fontsize="small")
     figure.suptitle(f"Average effects ({kind} intervals; each panel sums to 0)", fontsize="medium")
     return finished(figure)

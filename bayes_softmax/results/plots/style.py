@@ -27,6 +27,8 @@ def panel_grid(n: int, *, height: float, columns: int = 3, sharey: bool = False)
     """A figure of ``n`` panels, ``height`` inches each, at most ``columns`` in a row."""
     import matplotlib.pyplot as plt
 
+    if n == 0:
+        raise ValueError("there is nothing to show: the model has no such variable")
     columns = min(n, columns)
     rows = -(-n // columns)
     size = (PANEL_WIDTH * columns + 1.2, height * rows + 0.4)
@@ -35,6 +37,11 @@ def panel_grid(n: int, *, height: float, columns: int = 3, sharey: bool = False)
     for panel in panels[n:]:
         panel.set_visible(False)
     return figure, panels[:n]
+
+
+def percent_of(column: str) -> str:
+    """Probability of an interval in percent, from the name of its lower end: ``eti95_5_lb`` is ``95.5``."""
+    return column.removesuffix("_lb").lstrip("abcdefghijklmnopqrstuvwxyz").replace("_", ".")
 
 
 def tidy(panel: Any) -> None:
