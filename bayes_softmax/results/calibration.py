@@ -8,25 +8,32 @@ from bayes_softmax.core.records import FloatArray
 from bayes_softmax.results.intervals import Interval
 from bayes_softmax.spec.design import Label
 
-TOP = "top label"
+TIE = 1e-12  # classes this near the most probable one are as probable: rounding must not decide between them
+
+
+def top_shares(P: FloatArray) -> FloatArray:
+    """The most probable class of each row (n, K): 1 there, or equal shares where several are equally probable."""
+    top = P.max(axis=1, keepdims=True) - P <= TIE
+    shares: FloatArray = top / top.sum(axis=1, keepdims=True)
+    return shares
 
 
 def calibration_table(
-    P: FloatArray, counts: FloatArray, classes: tuple[Label, ...], interval: Interval, n_bins: int
+    P: FloatArray, counts: FloatArray, classes: tuple[Label, ...], *, interval: Interval, n_bins: int
 ) -> pd.DataFrame:
     """One-vs-rest table: rows ``(class, bin)``, for probabilities and weighted counts (n, K)."""
     totals = counts.sum(axis=1)
-    parts = [_bins(P[:, k], counts[:, k], totals, interval, n_bins) for k in range(len(classes))]
+    parts = [_bins(P[:, k], counts[:, k], totals, interval=interval, n_bins=n_bins) for k in range(len(classes))]
     return pd.concat(dict(zip(classes, parts, strict=True)), names=["class", "bin"])
 
 
-def top_label_table(P: FloatArray, counts: FloatArray, interval: Interval, n_bins: int) -> pd.DataFrame:
+def top_label_table(P: FloatArray, counts: FloatArray, *, interval: Interval, n_bins: int) -> pd.DataFrame:
     """The same for the most probable class, whichever it is: confidence against accuracy; rows ``bin``."""
-    rows, top = np.arange(len(P)), P.argmax(axis=1)
-    return _bins(P[rows, top], counts[rows, top], counts.sum(axis=1), interval, n_bins).rename_axis("bin")
+    hits, totals = (counts * top_shares(P)).sum(axis=1), counts.sum(axis=1)
+    return _bins(P.max(axis=1), hits, totals, interval=interval, n_bins=n_bins).rename_axis("bin")
 
 
-def _bins(p: FloatArray, hits: FloatArray, totals: FloatArray, interval: Interval, n_bins: int) -> pd.DataFrame:
+def _bins(p: FloatArray, hits: FloatArray, totals: FloatArray, *, interval: Interval, n_bins: int) -> pd.DataFrame:
     """Bins with about equal numbers of units: mean probability, frequency, and Wilson's interval of the frequency."""
     order = np.argsort(p, kind="stable")
     share = np.cumsum(totals[order]) / totals.sum()

@@ -1,6 +1,6 @@
 """Decisions at given costs: the one of least expected cost for each row, and how sure that is."""
 
-from collections.abc import Mapping
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,10 +8,12 @@ import pandas as pd
 from scipy.special import ndtr
 
 from bayes_softmax.core.records import FloatArray, IntArray
+from bayes_softmax.results.base_rates import BaseRates, prior_shift
 from bayes_softmax.results.fitted import Fitted
 from bayes_softmax.results.intervals import Interval, draws_interval, normal_quantile, resolve_interval
-from bayes_softmax.results.prediction import encode_rows, logit_covariance, mean_probabilities, prior_shift
+from bayes_softmax.results.prediction import logit_covariance, mean_probabilities, read_rows
 from bayes_softmax.results.probabilities import Coefficients, Rows, over_blocks
+from bayes_softmax.results.tables import row_frame
 from bayes_softmax.spec.design import Label
 from bayes_softmax.spec.schema import Schema
 
@@ -56,7 +58,7 @@ def decide(
     ci_prob: float | None = None,
     *,
     offset: Any = None,
-    class_prior: Mapping[Label, float] | None = None,
+    class_prior: BaseRates | None = None,
     missing: str = "error",
 ) -> pd.DataFrame:
     r"""Decision of least expected cost for each row of ``data``.
@@ -80,7 +82,7 @@ def decide(
         Rows as in ``data``: ``decision``, ``expected_cost`` and the interval of the expected cost given the
         coefficients, ``second_best`` and ``extra_cost`` (what it would cost more), and ``p_best``: the probability
         that the decision is the best one, were the coefficients known (of an estimate: against the second best, by
-        the normal approximation).
+        the normal approximation; NaN where that is not known).  No interval leaves the costs of its decision.
 
     Raises
     ------
@@ -97,7 +99,7 @@ def decide(
     ['treat']
     """
     costs = read_costs(cost, fit.schema)
-    rows = encode_rows(fit.schema, data, offset, missing)
+    rows = read_rows(fit, data, offset, missing=missing)
     shift = prior_shift(fit.schema, class_prior)
     interval = resolve_interval(ci_prob, "eti")
     P = mean_probabilities(fit.coefficients, rows, shift)
@@ -105,9 +107,11 @@ def decide(
     order = np.argsort(expected, axis=1, kind="stable")
     chosen = Chosen(expected, order[:, 0], order[:, min(1, len(costs.decisions) - 1)])
     if fit.delta_covariance is None:
-        sure, ends = _by_draws(fit.coefficients, rows, shift, costs.matrix, chosen.best, interval), interval.columns()
+        sure = _by_draws(fit.coefficients, rows, shift, matrix=costs.matrix, best=chosen.best, interval=interval)
+        ends = interval.columns()
     else:
-        sure = _by_delta(fit.delta_covariance, rows.X, P, costs.matrix, chosen, interval)
+        error = _DeltaError(fit.delta_covariance, rows.X, P)
+        sure = _by_delta(error, costs.matrix, chosen, interval=interval)
         ends = interval.columns("wald")
     names = np.array([*costs.decisions, None], dtype=object)[:-1]
     table = {
@@ -119,16 +123,14 @@ def decide(
         "extra_cost": chosen.extra,
         "p_best": sure.p_best,
     }
-    decided = pd.DataFrame(table, index=rows.index if rows.position is None else rows.position)
-    if rows.position is not None:
-        decided = decided.reindex(range(len(rows.index))).set_axis(rows.index)
-    return decided
+    return row_frame(rows, table)
 
 
 def _by_draws(
     coefficients: Coefficients,
     rows: Rows,
     shift: FloatArray | None,
+    *,
     matrix: FloatArray,
     best: IntArray,
     interval: Interval,
@@ -146,26 +148,34 @@ def _by_draws(
     return Sureness(low, high, p_best)
 
 
-def _by_delta(
-    covariance: FloatArray, X: FloatArray, P: FloatArray, matrix: FloatArray, chosen: Chosen, interval: Interval
-) -> Sureness:
+class _DeltaError(NamedTuple):
+    """What standard errors by the delta method come from: covariance of the coefficients, features, probabilities."""
+
+    covariance: FloatArray
+    X: FloatArray
+    P: FloatArray
+
+    def of(self, cost: FloatArray) -> FloatArray:
+        """Standard errors (N,) of ``sum_k cost_nk p_nk``."""
+        slope = self.P * (cost - (cost * self.P).sum(axis=1, keepdims=True))
+        error = np.empty(len(self.P))
+        for start in range(0, len(self.P), 1024):
+            block = slice(start, start + 1024)
+            V = logit_covariance(self.covariance, self.X[block])
+            variance = np.einsum("nk,nkl,nl->n", slope[block], V, slope[block])
+            error[block] = np.sqrt(np.maximum(variance, 0.0))
+        return error
+
+
+def _by_delta(error: _DeltaError, matrix: FloatArray, chosen: Chosen, *, interval: Interval) -> Sureness:
     """The same by the normal approximation, the best decision against the second best."""
-    half = normal_quantile(interval) * _delta_error(matrix[chosen.best], P, covariance, X)
-    gap_error = _delta_error(matrix[chosen.second] - matrix[chosen.best], P, covariance, X)
+    own = matrix[chosen.best]
+    half = normal_quantile(interval) * error.of(own)
+    gap_error = error.of(matrix[chosen.second] - own)
     with np.errstate(divide="ignore", invalid="ignore"):
-        p_best = np.where(gap_error > 0, ndtr(chosen.extra / gap_error), 1.0)
-    return Sureness(chosen.cost - half, chosen.cost + half, p_best)
-
-
-def _delta_error(cost: FloatArray, P: FloatArray, covariance: FloatArray, X: FloatArray) -> FloatArray:
-    """Standard errors (N,) of ``sum_k cost_nk p_nk`` by the delta method."""
-    slope = P * (cost - (cost * P).sum(axis=1, keepdims=True))
-    error = np.empty(len(P))
-    for start in range(0, len(P), 1024):
-        block = slice(start, start + 1024)
-        variance = np.einsum("nk,nkl,nl->n", slope[block], logit_covariance(covariance, X[block]), slope[block])
-        error[block] = np.sqrt(np.maximum(variance, 0.0))
-    return error
+        p_best = np.where(gap_error == 0, 1.0, ndtr(chosen.extra / gap_error))
+    low, high = own.min(axis=1), own.max(axis=1)
+    return Sureness(np.clip(chosen.cost - half, low, high), np.clip(chosen.cost + half, low, high), p_best)
 
 
 def read_costs(cost: Any, schema: Schema) -> Costs:
@@ -175,15 +185,20 @@ def read_costs(cost: Any, schema: Schema) -> Costs:
             f"cost is a {type(cost).__name__}; give a pandas DataFrame with a row for each decision and a column for "
             f"each of the classes {', '.join(map(repr, schema.classes))}"
         )
-    for label in cost.columns:
-        schema.class_position(label, "cost: column")
-    absent = [c for c in schema.classes if c not in cost.columns]
-    if absent:
-        raise ValueError(f"cost has no column for class {absent[0]!r}")
+    columns = [schema.class_position(label, "cost: column") for label in cost.columns]
+    for k, label in enumerate(schema.classes):
+        if columns.count(k) != 1:
+            found = f"{columns.count(k)} columns" if k in columns else "no column"
+            raise ValueError(f"cost has {found} for class {label!r}")
     if len(cost) == 0 or not cost.index.is_unique:
         raise ValueError("cost needs at least one row, and each decision once")
-    matrix = cost[list(schema.classes)].to_numpy(dtype=np.float64)
-    if not np.isfinite(matrix).all():
-        d, k = np.argwhere(~np.isfinite(matrix))[0]
-        raise ValueError(f"cost is {matrix[d, k]} for decision {cost.index[d]!r} and class {schema.classes[k]!r}")
+    matrix = np.empty((len(cost), len(columns)))
+    for k, name in enumerate(schema.classes):
+        for d, value in enumerate(cost.iloc[:, columns.index(k)]):
+            where = f"for decision {cost.index[d]!r} and class {name!r}"
+            if isinstance(value, str):
+                raise TypeError(f"cost is the text {value!r} {where}; expected a number")
+            matrix[d, k] = float(value) if isinstance(value, Real) else np.nan
+            if not np.isfinite(matrix[d, k]):
+                raise ValueError(f"cost is {value} {where}; expected a finite number")
     return Costs(matrix, tuple(cost.index))

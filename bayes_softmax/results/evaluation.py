@@ -2,30 +2,31 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from bayes_softmax.core.records import FloatArray
-from bayes_softmax.results.calibration import calibration_error, calibration_table, top_label_table
+from bayes_softmax.results.base_rates import BaseRates, prior_shift, read_rates
+from bayes_softmax.results.calibration import calibration_error, calibration_table, top_label_table, top_shares
 from bayes_softmax.results.fitted import Fitted, check_count, training_of
 from bayes_softmax.results.intervals import resolve_interval
 from bayes_softmax.results.loo import checked_cells, newton_loo
-from bayes_softmax.results.prediction import encode_rows, mean_probabilities
-from bayes_softmax.results.probabilities import Rows
-from bayes_softmax.spec.build import read_weights
-from bayes_softmax.spec.design import Label, Response
-from bayes_softmax.spec.frames import is_frame, require_columns, to_pandas
+from bayes_softmax.results.prediction import probabilities_and_logs, read_rows
+from bayes_softmax.spec.build import check_aligned, read_weights
+from bayes_softmax.spec.design import dense_counts
+from bayes_softmax.spec.frames import is_frame, to_pandas
 from bayes_softmax.spec.labels import parse_response
 from bayes_softmax.spec.schema import Schema
 
 MEANINGS = {
-    "accuracy": "share of units whose most probable class is right; 1 is best",
+    "accuracy": "share of units whose most probable class is right, ties shared out; 1 is best",
     "balanced_accuracy": "mean over the classes of the share that is found; 1 is best",
     "log_loss": "minus the mean log probability of the observed class, nats; 0 is best",
     "brier": "mean squared distance of probabilities from what occurred, 0 to 2; 0 is best",
-    "mcfadden_r2": "share of the log loss of the class frequencies that the features remove; 1 is best",
+    "mcfadden_r2": "share of the log loss of the class frequencies that the features remove; 1 is best, "
+    "NaN where these exclude a class that occurs",
     "calibration_error": "mean distance of predicted from observed frequencies, all classes; 0 is best",
 }
 
@@ -42,11 +43,14 @@ class Evaluation:
         Units scored: the sum of weights or counts.
     accuracy, balanced_accuracy, log_loss, brier, mcfadden_r2, calibration_error
         See :meth:`to_frame`, which says what each means.  The log loss of a posterior is that of its mean
-        probabilities (leave-one-out: of the means without the unit).
+        probabilities (leave-one-out: of the means without the unit), from logarithms that do not underflow.  McFadden's
+        R2 is NaN where the log loss of the class frequencies is infinite, so that any model would beat them: where a
+        class occurs that had no observation, or leave-one-out a class with a single one.
     std_error
         Standard errors over the units, of the scores that are means over them.
     confusion
-        Units by observed class (rows) and most probable class (columns).
+        Units by observed class (rows) and most probable class (columns).  Classes within 1e-12 of the highest
+        probability share a unit equally, here and in the accuracies, so that no order of classes decides a tie.
     calibration
         One-vs-rest: rows ``(class, bin)``, mean predicted probability, observed frequency, Wilson interval, units.
     top_label
@@ -93,6 +97,7 @@ def evaluate(
     *,
     weights: Any = None,
     offset: Any = None,
+    class_prior: BaseRates | None = None,
     loo: bool = False,
     n_bins: int = 10,
 ) -> Evaluation:
@@ -108,9 +113,12 @@ def evaluate(
     y
         Observed classes of ``data`` (labels, one-hot rows or counts); default its columns of the response.
     weights
-        (N,) frequency weights of ``data``, or the name of a column.
+        (N,) frequency weights of ``data``, or the name of a column; default the column that held the weights of the
+        fit, if they were given by name and ``data`` has it (pass ones to score each row once).
     offset
         (N, K) for ``data``, if the model has an offset that is not among its columns.
+    class_prior
+        Base rates of ``data``, as in :meth:`predict_proba`; the class frequencies of McFadden's R2 are then these.
     loo
         Leave-one-out on the data of the fit: what new data would bring.  By importance weights for a posterior (see
         :meth:`loo` for their check), by one Newton step for an estimate.
@@ -129,46 +137,46 @@ def evaluate(
     [1.0, 1.0]
     """
     check_count("n_bins", n_bins)
-    rates = np.array(fit.schema.class_totals)
+    schema, rates = fit.schema, np.array(fit.schema.class_totals)
     if data is not None:
         if loo:
             raise ValueError("loo=True leaves out units of the data of the fit; it takes no new data")
-        rows, counts = _new_data(fit.schema, data, y, weights, offset)
-        return score("new data", mean_probabilities(fit.coefficients, rows), counts, fit.schema, rates, n_bins)
+        rows = read_rows(fit, data, offset)
+        counts = _new_counts(schema, data, y, weights=weights, index=rows.index)
+        rates = rates if class_prior is None else read_rates(schema, class_prior)
+        predicted = Predicted(*probabilities_and_logs(fit.coefficients, rows, prior_shift(schema, class_prior)))
+        return score("new data", predicted, counts, schema=schema, rates=rates, n_bins=n_bins)
     if y is not None or weights is not None:
         raise ValueError("y and weights belong to new data; give data too")
+    if class_prior is not None:
+        raise ValueError("class_prior belongs to new data: the data of the fit have their own base rates")
     training = training_of(fit, "evaluate()")
     if not loo:
-        P = mean_probabilities(fit.coefficients, training.rows)
-        return score("in-sample", P, training.counts, fit.schema, rates, n_bins)
+        predicted = Predicted(*probabilities_and_logs(fit.coefficients, training.rows))
+        return score("in-sample", predicted, training.counts, schema=schema, rates=rates, n_bins=n_bins)
     P = checked_cells(fit, training).probabilities if fit.delta_covariance is None else newton_loo(fit, training)
     cells = training.cells
     counts = np.zeros_like(P)
     counts[np.arange(len(P)), cells.codes] = cells.units
-    return score("leave-one-out", P, counts, fit.schema, rates - np.eye(len(rates))[cells.codes], n_bins)
+    rates = rates - np.eye(len(rates))[cells.codes]
+    with np.errstate(divide="ignore"):
+        predicted = Predicted(P, np.log(P))
+    return score("leave-one-out", predicted, counts, schema=schema, rates=rates, n_bins=n_bins)
 
 
-def _new_data(schema: Schema, data: Any, y: Any, weights: Any, offset: Any) -> tuple[Rows, FloatArray]:
-    """Encoded rows and weighted counts (N, K) of new data."""
-    rows = encode_rows(schema, data, offset)
+def _new_counts(schema: Schema, data: Any, y: Any, *, weights: Any, index: Any) -> FloatArray:
+    """Weighted counts (N, K) of new data."""
     if y is None:
         y = _response_columns(schema, data)
+    if weights is None and schema.weights_column is not None and is_frame(data):
+        weights = schema.weights_column if schema.weights_column in to_pandas(data).columns else None
+    for other, argument in ((y, "y"), (weights, "weights")):
+        check_aligned(data, other, argument, "data")
     response = parse_response(y, schema.classes, schema.response_name)
-    n = len(response.codes) if response.codes is not None else len(_counts(response))
-    if n != len(rows.X):
-        raise ValueError(f"data has {len(rows.X)} rows, but y has {n}")
-    row_weights = read_weights(weights, data, n, rows.index)
-    if response.codes is None:
-        counts = _counts(response)
-    else:
-        counts = np.zeros((n, len(schema.classes)))
-        counts[np.arange(n), response.codes] = 1.0
-    return rows, counts if row_weights is None else counts * row_weights[:, None]
-
-
-def _counts(response: Response) -> FloatArray:
-    assert response.counts is not None
-    return response.counts
+    counts = dense_counts(response, None)
+    if len(counts) != len(index):
+        raise ValueError(f"data has {len(index)} rows, but y has {len(counts)}")
+    return dense_counts(response, read_weights(weights, data, len(index), index))
 
 
 def _response_columns(schema: Schema, data: Any) -> Any:
@@ -178,43 +186,58 @@ def _response_columns(schema: Schema, data: Any) -> Any:
     frame = to_pandas(data)
     if schema.response_name in frame.columns:
         return frame[schema.response_name]
-    if all(c in frame.columns for c in schema.classes):
+    features = {c for c in schema.classes if str(c) in schema.input_columns}  # classes 0, 1 and columns 0, 1
+    if not features and all(c in frame.columns for c in schema.classes):
         return frame[list(schema.classes)]
-    require_columns(frame, [schema.response_name])
-    return None  # not reached: the line before names the column that is missing
+    raise ValueError(
+        f"data has no column {schema.response_name!r}, nor one of counts for each of the classes "
+        f"{', '.join(map(repr, schema.classes))}; pass the observed classes as y"
+    )
 
 
-def score(kind: str, P: FloatArray, counts: FloatArray, schema: Schema, rates: FloatArray, n_bins: int) -> Evaluation:
-    """Scores of probabilities (n, K) for weighted counts (n, K); ``rates`` (K,) or (n, K) are the null model's."""
-    classes: tuple[Label, ...] = schema.classes
-    total, K = float(counts.sum()), len(classes)
+class Predicted(NamedTuple):
+    """Predicted probabilities (n, K) and their logarithms, which are finite where the probabilities underflow."""
+
+    P: FloatArray
+    log_P: FloatArray
+
+
+def score(
+    kind: str, predicted: Predicted, counts: FloatArray, *, schema: Schema, rates: FloatArray, n_bins: int
+) -> Evaluation:
+    """Scores of predictions for weighted counts (n, K); ``rates`` (K,) or (n, K) are the null model's."""
+    P, total = predicted.P, float(counts.sum())
     if total <= 0:
         raise ValueError("there is no observation to score")
-    top = P.argmax(axis=1)
-    right = np.eye(K)[top]
-    with np.errstate(divide="ignore"):
-        losses = -np.log(P)
-        null = -np.log(rates / rates.sum(axis=-1, keepdims=True))
+    right = top_shares(P)
     brier = (P**2).sum(axis=1, keepdims=True) - 2 * P + 1.0
-    found = np.array([np.bincount(top, weights=counts[:, k], minlength=K) for k in range(K)])
-    confusion = pd.DataFrame(found, pd.Index(list(classes), name="observed"), pd.Index(list(classes), name="predicted"))
-    scores = {"accuracy": right, "log_loss": losses, "brier": brier}
+    scores = {"accuracy": right, "log_loss": -predicted.log_P, "brier": brier}
     means = {name: _mean(values, counts) for name, values in scores.items()}
+    found = counts.T @ right
+    labels = list(schema.classes)
     seen = found.sum(axis=1) > 0
     interval = resolve_interval(None, "eti")
-    calibration = calibration_table(P, counts, classes, interval, n_bins)
+    calibration = calibration_table(P, counts, schema.classes, interval=interval, n_bins=n_bins)
     return Evaluation(
         kind=kind,
         n_units=total,
         **{name: value for name, (value, _) in means.items()},
         balanced_accuracy=float((np.diag(found)[seen] / found[seen].sum(axis=1)).mean()),
-        mcfadden_r2=1.0 - means["log_loss"][0] / _mean(np.broadcast_to(null, P.shape), counts)[0],
+        mcfadden_r2=_mcfadden(means["log_loss"][0], rates, counts),
         calibration_error=calibration_error(calibration),
         std_error={name: error for name, (_, error) in means.items()},
-        confusion=confusion,
+        confusion=pd.DataFrame(found, pd.Index(labels, name="observed"), pd.Index(labels, name="predicted")),
         calibration=calibration,
-        top_label=top_label_table(P, counts, interval, n_bins),
+        top_label=top_label_table(P, counts, interval=interval, n_bins=n_bins),
     )
+
+
+def _mcfadden(log_loss: float, rates: FloatArray, counts: FloatArray) -> float:
+    """Share of the null model's log loss that is removed; NaN where that is infinite, or zero."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        losses = -np.log(rates / rates.sum(axis=-1, keepdims=True))
+    null, _ = _mean(np.broadcast_to(losses, counts.shape), counts)
+    return 1.0 - log_loss / null if np.isfinite(null) and null > 0 else float("nan")
 
 
 def _mean(values: FloatArray, counts: FloatArray) -> tuple[float, float]:

@@ -23,7 +23,7 @@ from bayes_softmax.spec.frames import (
     to_pandas_series,
 )
 from bayes_softmax.spec.labels import as_series, count_columns, parse_labels, parse_response
-from bayes_softmax.spec.schema import ArrayEncoder, Encoder, Schema, read_offset
+from bayes_softmax.spec.schema import ArrayEncoder, Encoder, Schema, offset_columns, read_offset
 
 
 class Options(NamedTuple):
@@ -46,7 +46,7 @@ def from_formula(formula: str, data: Any, options: Options) -> tuple[Design, Sch
     if len(frame) == 0:
         raise ValueError("data has no rows")
     for other, argument in ((options.weights, "weights"), (options.offset, "offset")):
-        _check_aligned(frame, other, argument, "data")
+        check_aligned(frame, other, argument, "data")
     features = required_columns(right)
     for name in responses:
         if name in features:
@@ -74,7 +74,7 @@ def from_arrays(
     Columns of ``X`` that ``weights`` or ``offset`` name are not features.
     """
     for other, argument in ((y, "y"), (options.weights, "weights"), (options.offset, "offset")):
-        _check_aligned(X, other, argument)
+        check_aligned(X, other, argument)
     X, y, n_dropped, options = _drop_missing_arrays(X, y, options)
     features = X
     if is_frame(X) and _named_columns(options):
@@ -120,19 +120,25 @@ def _assemble(
     counts = design.class_counts()  # an observation of weight zero is none
     response = replace(response, unused=tuple(c for c, n in zip(response.classes, counts, strict=True) if n == 0))
     design = replace(design, response=response)
-    schema = Schema(
-        response.classes,
-        response.name,
-        response.unused,
-        names,
-        encoder,
-        options.coding,
-        encoder.has_intercept,
-        _offset_columns(options.offset, response.classes),
-        options.offset is not None,
-        tuple(counts.tolist()),
+    return design, _schema(design, encoder, options)
+
+
+def _schema(design: Design, encoder: Encoder, options: Options) -> Schema:
+    """What new data need, and the names of the answers."""
+    response = design.response
+    return Schema(
+        classes=response.classes,
+        response_name=response.name,
+        unused_classes=response.unused,
+        feature_names=design.feature_names,
+        encoder=encoder,
+        coding=options.coding,
+        has_intercept=encoder.has_intercept,
+        offset_columns=offset_columns(options.offset, response.classes),
+        has_offset=options.offset is not None,
+        class_totals=tuple(design.class_counts().tolist()),
+        weights_column=options.weights if isinstance(options.weights, str) else None,
     )
-    return design, schema
 
 
 def _named_columns(options: Options) -> list[str]:
@@ -143,14 +149,6 @@ def _named_columns(options: Options) -> list[str]:
     if isinstance(options.offset, list | tuple) and all(isinstance(name, str) for name in options.offset):
         return named + list(options.offset)
     return named
-
-
-def _offset_columns(offset: Any, classes: Sequence[Label]) -> tuple[str, ...]:
-    if isinstance(offset, Mapping):
-        return tuple(offset[c] for c in classes)
-    if isinstance(offset, list | tuple) and all(isinstance(name, str) for name in offset):
-        return tuple(offset)
-    return ()
 
 
 def _check_choice(name: str, value: str) -> None:
@@ -236,7 +234,7 @@ def _renamed(X: Any, names: tuple[str, ...]) -> Any:
     return frame.set_axis(list(names), axis=1)
 
 
-def _check_aligned(X: Any, other: Any, argument: str, owner: str = "X") -> None:
+def check_aligned(X: Any, other: Any, argument: str, owner: str = "X") -> None:
     """A pandas index on both sides must be the same, in the same order: nothing is aligned silently."""
     if not isinstance(X, pd.DataFrame) or not isinstance(other, pd.DataFrame | pd.Series):
         return

@@ -126,12 +126,7 @@ class Design:
 
     def dense_counts(self) -> FloatArray:
         """(N, K) weighted counts; for labels, the weight in the observed class."""
-        if self.response.counts is not None:
-            counts = self.response.counts
-            return counts if self.weights is None else counts * self.weights[:, None]
-        dense = np.zeros((self.n_obs, self.n_classes))
-        dense[np.arange(self.n_obs), self.response.codes] = self.totals
-        return dense
+        return dense_counts(self.response, self.weights)
 
     def standardised(self) -> FloatArray:
         """(N, q) internal features, with a first column of ones if there is an intercept."""
@@ -146,6 +141,16 @@ def unit_totals(response: Response, weights: FloatArray | None, n_obs: int) -> F
     """(N,) units in each row: the weight of a label, the weighted total of counts."""
     row_weights = np.ones(n_obs) if weights is None else weights
     return row_weights if response.counts is None else row_weights * response.counts.sum(axis=1)
+
+
+def dense_counts(response: Response, weights: FloatArray | None) -> FloatArray:
+    """(N, K) weighted counts; for labels, the weight in the observed class."""
+    if response.counts is not None:
+        return response.counts if weights is None else response.counts * weights[:, None]
+    assert response.codes is not None
+    dense = np.zeros((len(response.codes), response.n_classes))
+    dense[np.arange(len(dense)), response.codes] = 1.0 if weights is None else weights
+    return dense
 
 
 def standardise(

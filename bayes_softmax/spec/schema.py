@@ -32,15 +32,27 @@ class ArrayEncoder:
             columns = [numeric_values(frame[name], name, "X") for name in self.feature_names]
             X = np.column_stack(columns) if columns else np.ones((len(frame), 0))
             return np.ascontiguousarray(X), frame.index
-        array = np.asarray(data)
-        if array.dtype.kind not in "biuf":
-            raise TypeError(f"X has dtype {array.dtype}; expected real numbers")
-        if array.ndim != 2 or array.shape[1] != len(self.feature_names):
-            raise ValueError(f"X has shape {array.shape}; expected (N, {len(self.feature_names)})")
-        X = np.array(array, dtype=np.float64, order="C")
+        X = np.array(self.check_array(np.asarray(data)), dtype=np.float64, order="C")
         index = pd.RangeIndex(len(X))
         check_finite(X, self.feature_names, index, "X")
         return X, index
+
+    def check_array(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """The array, if it has two dimensions, p columns, and numbers."""
+        p = len(self.feature_names)
+        if array.ndim != 2 or array.shape[1] != p:
+            hint = ""
+            if array.ndim == 1:
+                one_row = array.shape == (p,) or p > 1
+                hint = (
+                    "; one row is [[...]], or row.to_frame().T of a frame's row"
+                    if one_row
+                    else "; one column is X.reshape(-1, 1), or column.to_frame() of a frame's column"
+                )
+            raise ValueError(f"X has shape {array.shape}; expected (N, {p}){hint}")
+        if array.dtype.kind not in "biuf":
+            raise TypeError(f"X has dtype {array.dtype}; expected real numbers")
+        return array
 
 
 Encoder = FormulaEncoder | ArrayEncoder
@@ -71,6 +83,8 @@ class Schema:
     prior_sd
         Prior standard deviation of the free coordinates of each raw coefficient row, intercept first; None where it is
         infinite.  Empty for a maximum-likelihood fit.
+    weights_column
+        Column of a data frame that holds the weights, if they were given by name.
     """
 
     classes: tuple[Label, ...]
@@ -84,6 +98,7 @@ class Schema:
     has_offset: bool = False
     class_totals: tuple[float, ...] = ()
     prior_sd: tuple[float | None, ...] = ()
+    weights_column: str | None = None
 
     @property
     def input_columns(self) -> tuple[str, ...]:
@@ -113,11 +128,17 @@ class Schema:
         return read_offset(self.offset_columns if offset is None else offset, data, n_obs, self.classes)
 
     def class_position(self, label: Label, argument: str = "vs") -> int:
-        """Position of a class; an unknown label is an error with the nearest class."""
-        if label in self.classes:
-            return self.classes.index(label)
-        near = difflib.get_close_matches(str(label), [str(c) for c in self.classes], n=1)
+        """Position of a class; an unknown label, or one of another type, is an error with the nearest class."""
+        plain = label.item() if isinstance(label, np.generic) else label
+        for k, known in enumerate(self.classes):
+            # False == 0 in Python; as labels they are two.
+            if known == plain and isinstance(known, bool) == isinstance(plain, bool):
+                return k
+        alike = [c for c in self.classes if c == plain or str(c) == str(plain)]
+        near = difflib.get_close_matches(str(plain), [str(c) for c in self.classes], n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
+        if alike:
+            hint = f": class {alike[0]!r} is of type {type(alike[0]).__name__}, not {type(plain).__name__}"
         raise ValueError(f"{argument}={label!r} is not a class{hint} (classes: {', '.join(map(repr, self.classes))})")
 
     @property
@@ -172,6 +193,15 @@ def _untagged(value: Any) -> Any:
     if "array" in value:
         return np.array(value["array"])
     return tuple(_untagged(v) for v in value["tuple"])
+
+
+def offset_columns(offset: Any, classes: Sequence[Label]) -> tuple[str, ...]:
+    """Columns that hold the offset, if it names them: by a list in the order of the classes, or by class."""
+    if isinstance(offset, Mapping):
+        offset = [offset[c] for c in classes if c in offset]
+    if isinstance(offset, list | tuple) and all(isinstance(name, str) for name in offset):
+        return tuple(offset)
+    return ()
 
 
 def read_offset(offset: Any, data: Any, n_obs: int, classes: Sequence[Label]) -> FloatArray:

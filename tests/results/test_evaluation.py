@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose
 from sklearn import metrics
 
 import bayes_softmax as bs
+from bayes_softmax.spec.schema import schema_from_json
 from tests.conftest import simulate
 
 
@@ -138,7 +139,124 @@ def test_a_class_without_data_is_scored_without_it() -> None:
     fit = bs.SoftmaxRegression(X, y, classes=[0, 1, 2]).map()
     found = fit.evaluate()
     assert np.isfinite(found.balanced_accuracy)
+    assert found.mcfadden_r2 == pytest.approx(1 + found.log_loss / np.log(np.bincount(y) / 40)[y].mean())
     assert found.confusion.loc[2].sum() == 0
+    # In new data the class occurs that the class frequencies exclude: they lose by infinitely much, to any model.
+    assert np.isnan(fit.evaluate(X[:3], y=[0, 1, 2]).mcfadden_r2)
+    assert np.isfinite(fit.evaluate(X[:3], y=[0, 1, 1]).mcfadden_r2)
+
+
+def test_a_class_with_one_unit_has_no_frequency_without_it() -> None:
+    X, y = simulate(40, 1, 2)
+    fit = bs.SoftmaxRegression(np.vstack([X, [[0.3]]]), [*y, 2]).map()
+    left_out = fit.evaluate(loo=True)
+    assert np.isfinite(left_out.log_loss)
+    assert np.isnan(left_out.mcfadden_r2)
+    assert np.isfinite(fit.evaluate().mcfadden_r2)
+    assert "NaN where these exclude a class that occurs" in left_out.to_frame()["meaning"]["mcfadden_r2"]
+
+
+def test_one_class_alone_has_nothing_to_explain() -> None:
+    fit = bs.SoftmaxRegression([[0.0], [1.0], [2.0]], ["a", "a", "a"], classes=["a", "b"]).map()
+    assert np.isnan(fit.evaluate().mcfadden_r2)
+
+
+@pytest.mark.parametrize("kind", ["mle", "map", "sample"])
+def test_log_loss_is_finite_where_probabilities_underflow(fits, penguins, kind) -> None:
+    """Logits of several thousand: minus the difference of the logits; over draws, of the draw that is least wrong."""
+    fit = fits[kind]
+    new = penguins.iloc[:1].assign(bill_length_mm=-20_000.0, species="Gentoo")
+    assert fit.predict_proba(new)["Gentoo"].item() == 0
+    x = fit.schema.encode(new)[0][0]
+    logits = fit.coefficients.intercept + np.einsum("p,spk->sk", x, fit.coefficients.weights)
+    log_p = logits[:, 2] - logits.max(axis=1)
+    found = fit.evaluate(new)
+    assert found.log_loss == pytest.approx(np.log(len(log_p)) - log_p.max(), rel=1e-9)
+    assert found.log_loss > 745
+    both = fit.evaluate(pd.concat([new, penguins]))
+    assert both.log_loss == pytest.approx((found.log_loss + 333 * fit.evaluate().log_loss) / 334)
+
+
+def test_ties_are_shared_out_whatever_the_order_of_the_classes() -> None:
+    """No feature tells the classes apart: both are as probable, and half of the units are right."""
+    X, y = np.array([[-1.0], [1.0], [-1.0], [1.0], [5.0]]), np.array(["a", "a", "b", "b", "a"])
+    for classes in (["a", "b"], ["b", "a"]):
+        fit = bs.SoftmaxRegression(X[:4], y[:4], classes=classes).map()
+        found = fit.evaluate(X, y=y)
+        assert found.accuracy == pytest.approx(0.5)
+        assert found.balanced_accuracy == pytest.approx(0.5)
+        assert_allclose(found.confusion.loc["a", ["a", "b"]], [1.5, 1.5])
+        top = found.top_label
+        assert_allclose((top["observed"] * top["units"]).sum() / 5, found.accuracy)
+
+
+def weighted_data() -> pd.DataFrame:
+    X, y = simulate(50, 2, 3)
+    return pd.DataFrame(X, columns=["u", "v"]).assign(y=y, freq=np.random.default_rng(1).integers(1, 5, size=50))
+
+
+@pytest.mark.parametrize("front_door", ["formula", "arrays"])
+def test_weights_named_in_the_fit_are_those_of_new_data(front_door) -> None:
+    data = weighted_data()
+    if front_door == "formula":
+        fit = bs.SoftmaxRegression.from_formula("y ~ u + v", data, weights="freq").map()
+    else:
+        fit = bs.SoftmaxRegression(data[["u", "v", "freq"]], data["y"], weights="freq").map()
+    assert fit.schema.weights_column == "freq"
+    assert schema_from_json(fit.schema.to_json()) == fit.schema
+    found, inside = fit.evaluate(data), fit.evaluate()
+    assert found.n_units == data["freq"].sum()
+    assert found.log_loss == pytest.approx(inside.log_loss, rel=1e-12)
+    assert_allclose(found.confusion, inside.confusion)
+    assert fit.evaluate(data, weights=np.ones(50)).n_units == 50
+    assert fit.evaluate(data.drop(columns="freq")).n_units == 50
+    if front_door == "arrays":
+        assert fit.evaluate(data[["u", "v"]].to_numpy(), y=data["y"]).n_units == 50
+
+
+def test_weights_given_by_value_name_no_column() -> None:
+    data = weighted_data()
+    fit = bs.SoftmaxRegression.from_formula("y ~ u + v", data, weights=data["freq"]).map()
+    assert fit.schema.weights_column is None
+    assert fit.evaluate(data).n_units == 50
+
+
+def test_nothing_is_aligned_silently(fits, penguins) -> None:
+    fit, shuffled = fits["map"], penguins["species"].sample(frac=1, random_state=1)
+    with pytest.raises(ValueError, match=r"y is not aligned with data: .* align it first \(y.loc\[data.index\]\)"):
+        fit.evaluate(penguins, y=shuffled)
+    with pytest.raises(ValueError, match="weights is not aligned with data"):
+        fit.evaluate(penguins, weights=pd.Series(1.0, index=shuffled.index))
+    assert fit.evaluate(penguins, y=shuffled.loc[penguins.index]).accuracy == fit.evaluate().accuracy
+    assert fit.evaluate(penguins, y=shuffled.to_numpy()).accuracy < fit.evaluate().accuracy
+
+
+def test_features_are_not_taken_for_counts() -> None:
+    """Columns 0 and 1 of the features are not the counts of classes 0 and 1."""
+    X, y = simulate(30, 2, 2)
+    frame = pd.DataFrame(np.abs(X))
+    fit = bs.SoftmaxRegression(frame, y).map()
+    with pytest.raises(
+        ValueError, match=r"data has no column 'y', nor one of counts for each of the classes 0, 1; pass"
+    ):
+        fit.evaluate(frame)
+    assert fit.evaluate(frame, y=y).n_units == 30
+
+
+@pytest.mark.parametrize("kind", ["map", "sample"])
+def test_scores_at_other_base_rates(fits, penguins, kind) -> None:
+    """Classes resampled to other base rates are scored better with these, and the null model has them too."""
+    fit, rates = fits[kind], pd.Series({"Gentoo": 0.1, "Adelie": 0.1, "Chinstrap": 0.8})
+    new = pd.concat([penguins[penguins["species"] == c].iloc[: int(80 * rate)] for c, rate in rates.items()])
+    found = fit.evaluate(new, class_prior=rates)
+    assert found.log_loss < fit.evaluate(new).log_loss
+    P = fit.predict_proba(new, class_prior=rates)
+    assert found.log_loss == pytest.approx(metrics.log_loss(new["species"], P), rel=1e-9)
+    null = -np.log(rates[new["species"]]).mean()
+    assert found.mcfadden_r2 == pytest.approx(1 - found.log_loss / null)
+    certain = fit.evaluate(new, class_prior={"Gentoo": 0.0, "Adelie": 0.2, "Chinstrap": 0.8})
+    assert certain.log_loss == np.inf
+    assert np.isnan(certain.mcfadden_r2)
 
 
 def test_bad_arguments_are_named(fits, penguins) -> None:
@@ -149,6 +267,7 @@ def test_bad_arguments_are_named(fits, penguins) -> None:
         (lambda: fit.evaluate(y=penguins["species"]), "y and weights belong to new data"),
         (lambda: fit.evaluate(penguins, y=penguins["species"].iloc[:5]), "data has 333 rows, but y has 5"),
         (lambda: fit.evaluate(penguins.assign(species="Emperor")), "unknown label 'Emperor'"),
+        (lambda: fit.evaluate(class_prior={"Adelie": 1.0}), "class_prior belongs to new data"),
         (lambda: fit.evaluate(n_bins=0), "n_bins=0 must be a whole number"),
     ):
         with pytest.raises(ValueError, match=text):

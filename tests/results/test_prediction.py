@@ -1,13 +1,13 @@
-"""Predictions on other base rates, with missing values, decisions at costs, and what is uncertain about them."""
+"""Predictions on other base rates, their intervals, and what is uncertain about them."""
 
 import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
+from scipy.special import expit, logsumexp, ndtri
 
 import bayes_softmax as bs
 from bayes_softmax.results import probabilities
-from tests.conftest import simulate
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +52,7 @@ def test_shifted_base_rates_are_those_of_a_resampled_population() -> None:
     [
         ({"Adelie": 1.0}, "class_prior has no probability for class 'Chinstrap'"),
         ({"Adelie": 0.5, "Chinstrap": 0.1, "Gentoo": 0.1}, "must be probabilities that sum to 1"),
+        ({"Adelie": 0.5, "Chinstrap": 0.6, "Gentoo": -0.1}, "the probability of class 'Gentoo' is -0.1"),
         ({"Adelie": 0.5, "Chinstrap": 0.4, "Gento": 0.1}, "class_prior='Gento' is not a class; did you mean 'Gentoo'"),
     ],
 )
@@ -60,80 +61,112 @@ def test_impossible_base_rates_are_named(fits, penguins, rates, text) -> None:
         fits["map"].predict_proba(penguins, class_prior=rates)
 
 
+def test_base_rates_are_numbers_by_class(fits, penguins) -> None:
+    with pytest.raises(TypeError, match=r"class_prior=\[0.5, 0.5\] must be a mapping"):
+        fits["map"].predict(penguins, class_prior=[0.5, 0.5])
+    with pytest.raises(TypeError, match="class_prior: class 'Adelie' has a str, which is not a number"):
+        fits["map"].predict(penguins, class_prior={"Adelie": "half"})
+
+
 @pytest.mark.parametrize("kind", ["map", "sample"])
-def test_missing_values_give_missing_answers_on_request(fits, penguins, kind) -> None:
-    fit, new = fits[kind], penguins.iloc[:4].set_axis(list("abcd")).copy()
-    new.loc["b", "sex"] = None
-    new.loc["d", "bill_length_mm"] = np.nan
-    with pytest.raises(ValueError, match=r"'bill_length_mm' has a missing value in row d|'sex' has a missing value"):
-        fit.predict_proba(new)
-    table = fit.predict_proba(new, missing="nan")
-    assert table.isna().all(axis=1).tolist() == [False, True, False, True]
-    assert_allclose(table.loc[["a", "c"]], fit.predict_proba(new.loc[["a", "c"]]), rtol=1e-12)
-    assert fit.predict_proba(new, 0.9, missing="nan").isna().all(axis=1).tolist() == [False, True, False, True]
-    labels = fit.predict(new, missing="nan")
-    assert labels.isna().tolist() == [False, True, False, True]
-    assert labels["a"] == fit.predict(new.loc[["a"]])["a"]
-    assert fit.uncertainty(new, missing="nan")["total"].isna().tolist() == [False, True, False, True]
-    with pytest.raises(ValueError, match="missing='skip' is not known"):
-        fit.predict(new, missing="skip")
+def test_base_rates_as_a_series(fits, penguins, kind) -> None:
+    """``value_counts(normalize=True)`` of other data, wherever base rates are taken."""
+    fit, new = fits[kind], penguins.iloc[::40]
+    rates = penguins["species"].iloc[:300].value_counts(normalize=True)
+    cost = pd.DataFrame(1.0 - np.eye(3), columns=rates.index)
+    for answer in (
+        lambda rates: fit.predict_proba(new, class_prior=rates),
+        lambda rates: fit.decide(new, cost, class_prior=rates),
+        lambda rates: fit.uncertainty(new, class_prior=rates),
+    ):
+        pd.testing.assert_frame_equal(answer(rates), answer(rates.to_dict()))
+    shifted = fit.predict_proba(new, class_prior=rates)
+    total = -(shifted * np.log(shifted)).sum(axis=1)
+    # Of an estimate, the mean over the normal approximation is not the probability at the estimate.
+    assert_allclose(fit.uncertainty(new, class_prior=rates)["total"], total, atol=1e-9 if kind == "sample" else 0.05)
+    certain = {"Gentoo": 1.0, "Adelie": 0.0, "Chinstrap": 0.0}
+    assert_allclose(fit.uncertainty(new, class_prior=certain), 0.0)
 
 
-def test_decisions_are_those_of_least_expected_cost(fits, posterior, penguins) -> None:
-    cost = pd.DataFrame(
-        {"Gentoo": [0.0, 4.0, 9.0], "Adelie": [3.0, 1.0, 0.0], "Chinstrap": [8.0, 1.0, 2.0]},
-        index=["release", "keep", "ring"],
-    )
-    matrix = cost[["Adelie", "Chinstrap", "Gentoo"]].to_numpy()
-    for fit in fits.values():
-        table = fit.decide(penguins, cost, 0.8)
-        expected = fit.predict_proba(penguins).to_numpy() @ matrix.T
-        assert list(table["decision"]) == [cost.index[d] for d in expected.argmin(axis=1)]
-        assert_allclose(table["expected_cost"], expected.min(axis=1), rtol=1e-10)
-        assert_allclose(table["extra_cost"], np.sort(expected, axis=1)[:, 1] - expected.min(axis=1), atol=1e-12)
-        assert list(table.index) == list(penguins.index)
-    drawn = posterior.predict_draws(penguins.iloc[:6]).values.reshape(-1, 6, 3) @ matrix.T
-    table = posterior.decide(penguins.iloc[:6], cost, 0.8)
-    best = drawn.mean(axis=0).argmin(axis=1)
-    chosen = drawn[:, np.arange(6), best]
-    assert_allclose(table["eti80_lb"], np.quantile(chosen, 0.1, axis=0), rtol=1e-8)
-    assert_allclose(table["p_best"], (drawn.argmin(axis=2) == best).mean(axis=0), atol=1e-12)
+# ---------------------------------------------------------------------- intervals where probabilities round to 0 and 1
 
 
-def test_decisions_of_an_estimate_agree_with_draws_of_its_normal_approximation() -> None:
-    """20 000 draws of N(estimate, covariance): sd of the cost to 4 %, p_best to 0.015 (four standard errors)."""
-    X, y = simulate(5000, 2, 3)  # enough for the probabilities to be linear in the coefficients within the errors
+@pytest.mark.parametrize("shift", [None, {0: 0.2, 1: 0.8}])
+def test_intervals_of_two_classes_are_those_of_the_logit(shift) -> None:
+    """K = 2: expit of the normal interval of the difference of the logits, however near to 0 or 1 (eta 41, se 30)."""
+    X, y = np.arange(8.0)[:, None], np.array([0, 0, 1, 0, 1, 0, 1, 1])
     fit = bs.SoftmaxRegression(X, y).mle()
-    cost = pd.DataFrame(1.0 - np.eye(3), index=[0, 1, 2], columns=[0, 1, 2])
-    table = fit.decide(X[:20], cost, 0.6827)
-    rng = np.random.default_rng(0)
-    flat = np.vstack([fit.intercept.values, fit.weights.values]).ravel()
-    draws = rng.multivariate_normal(flat, fit.raw_covariance.reshape(9, 9), size=20_000).reshape(-1, 3, 3)
-    P = bs.softmax(np.einsum("ni,sik->nsk", np.column_stack([np.ones(20), X[:20]]), draws))
-    best = fit.predict(X[:20]).to_numpy()
-    sd = (1 - P[np.arange(20), :, best]).std(axis=1)
-    assert_allclose((table["wald68_27_ub"] - table["wald68_27_lb"]) / 2, sd, rtol=0.04)
-    second = table["second_best"].to_numpy(dtype=int)
-    wins = (P[np.arange(20), :, best] > P[np.arange(20), :, second]).mean(axis=1)
-    assert_allclose(table["p_best"], wins, atol=0.015)
+    new = np.array([[0.0], [4.0], [72.0], [-60.0], [2000.0]])
+    contrast = np.array([-1.0, 1.0])
+    design = np.column_stack([np.ones(5), new])
+    eta = design @ np.vstack([fit.intercept, fit.weights]) @ contrast
+    covariance = np.einsum("k,ikjl,l->ij", contrast, fit.raw_covariance, contrast)
+    half = ndtri(0.95) * np.sqrt(np.einsum("ni,ij,nj->n", design, covariance, design))
+    if shift is not None:
+        eta = eta + np.log(0.8 / 0.2) - np.log(y.mean() / (1 - y.mean()))
+    table = fit.predict_proba(new, 0.9, class_prior=shift)
+    assert_allclose(table[1, "wald90_lb"], expit(eta - half), rtol=1e-9)
+    assert_allclose(table[1, "wald90_ub"], expit(eta + half), rtol=1e-9)
+    assert_allclose(table[0, "wald90_lb"], expit(-eta - half), rtol=1e-9)
+    assert_allclose(table[0, "wald90_ub"], expit(half - eta), rtol=1e-9)
 
 
-@pytest.mark.parametrize(
-    ("cost", "error", "text"),
-    [
-        ([[0, 1], [1, 0]], TypeError, "cost is a list; give a pandas DataFrame"),
-        (pd.DataFrame({"Adelie": [1.0]}), ValueError, "cost has no column for class 'Chinstrap'"),
-        (
-            pd.DataFrame({"Adelie": [1.0], "Chinstrap": [np.nan], "Gentoo": [0.0]}),
-            ValueError,
-            "cost is nan for decision",
-        ),
-        (pd.DataFrame({"Adeli": [1.0]}), ValueError, "did you mean 'Adelie'"),
-    ],
-)
-def test_bad_costs_are_named(fits, penguins, cost, error, text) -> None:
-    with pytest.raises(error, match=text):
-        fits["map"].decide(penguins, cost)
+def test_intervals_of_many_classes_where_one_is_certain() -> None:
+    """K = 3, p from 1e-30 to 1 - 1e-30: by differences of each logit in the coefficients, which 1 - p is no part of."""
+    X, y = np.arange(12.0)[:, None], np.array([0, 0, 1, 0, 2, 0, 1, 1, 2, 1, 2, 2])
+    fit = bs.SoftmaxRegression(X, y).mle()
+    flat, K = np.vstack([fit.intercept, fit.weights]).ravel(), 3
+    covariance = fit.raw_covariance.reshape(6, 6)
+    new = np.array([[-60.0], [4.0], [80.0], [900.0]])
+
+    def logit(coefficients: np.ndarray, x: float, k: int) -> float:
+        eta = np.array([1.0, x]) @ coefficients.reshape(2, 3)
+        return eta[k] - logsumexp(np.delete(eta, k))
+
+    table = fit.predict_proba(new, 0.9)
+    assert table.xs("estimate", axis=1, level=1).iloc[-1].max() == 1
+    for n, x in enumerate(new[:, 0]):
+        for k in range(K):
+            step = 1e-6 * np.eye(6)
+            slope = np.array([logit(flat + h, x, k) - logit(flat - h, x, k) for h in step]) / 2e-6
+            half = ndtri(0.95) * np.sqrt(slope @ covariance @ slope)
+            assert_allclose(table[k, "wald90_lb"].iloc[n], expit(logit(flat, x, k) - half), rtol=1e-4, atol=1e-300)
+            assert_allclose(table[k, "wald90_ub"].iloc[n], expit(logit(flat, x, k) + half), rtol=1e-4, atol=1e-300)
+
+
+def test_intervals_where_classes_are_impossible() -> None:
+    X, y = np.arange(12.0)[:, None], np.array([0, 0, 1, 0, 2, 0, 1, 1, 2, 1, 2, 2])
+    fit, new = bs.SoftmaxRegression(X, y).mle(), [[-60.0], [4.0], [80.0], [900.0]]
+    ends = fit.predict_proba(new, 0.9, class_prior={0: 0.4, 1: 0.0, 2: 0.6})
+    assert (ends[1] == 0).to_numpy().all()
+    # The others are two then: their intervals mirror each other.
+    assert_allclose(ends[0, "wald90_lb"], 1 - ends[2, "wald90_ub"], atol=1e-12)
+    assert (ends[0, "wald90_ub"] - ends[0, "wald90_lb"]).iloc[1] > 0.1
+    certain = fit.predict_proba(new, 0.9, class_prior={0: 1.0, 1: 0.0, 2: 0.0})
+    assert (certain[0] == 1).to_numpy().all()
+
+
+@pytest.fixture(scope="module")
+def uncertified() -> bs.PointEstimate:
+    X = np.array([[-2.0], [-1.0], [1.0], [2.0], [3.0], [4.0]])
+    with pytest.warns(bs.NotConvergedWarning):
+        return bs.SoftmaxRegression(X, [0, 0, 1, 1, 2, 2]).mle()
+
+
+def test_nothing_is_sure_without_a_certified_optimum(uncertified) -> None:
+    new = [[-2.0], [2.6]]
+    table = uncertified.decide(new, pd.DataFrame(1.0 - np.eye(3)))
+    assert table["expected_cost"].notna().all()
+    assert table.iloc[:, [2, 3]].isna().to_numpy().all()
+    assert table["p_best"].isna().all()
+    split = uncertified.uncertainty(new)
+    P = uncertified.predict_proba(new)
+    assert_allclose(split["total"], -(P * np.log(P)).sum(axis=1), atol=1e-12)
+    assert split[["aleatoric", "epistemic"]].isna().to_numpy().all()
+    assert uncertified.predict_proba(new, 0.9).xs("wald90_lb", axis=1, level=1).isna().to_numpy().all()
+
+
+# ---------------------------------------------------------------------- decisions
 
 
 def test_uncertainty_splits_entropy(fits, posterior, penguins) -> None:
@@ -155,13 +188,3 @@ def test_large_answers_are_announced(posterior, penguins, monkeypatch, capsys) -
     monkeypatch.undo()
     posterior.predict_draws(penguins)
     assert capsys.readouterr().err == ""
-
-
-def test_polars_frames_and_arrays_predict(penguins) -> None:
-    import polars as pl
-
-    fit = bs.SoftmaxRegression.from_formula("species ~ bill_length_mm + sex", penguins).map()
-    theirs = fit.predict_proba(pl.from_pandas(penguins[["bill_length_mm", "sex"]]))
-    assert_allclose(theirs, fit.predict_proba(penguins), rtol=1e-12)
-    array = bs.SoftmaxRegression(penguins[["bill_length_mm"]].to_numpy(), penguins["species"]).map()
-    assert array.predict_proba(np.array([[40.0], [np.nan]]), missing="nan").isna().all(axis=1).tolist() == [False, True]
