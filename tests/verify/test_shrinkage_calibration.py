@@ -100,17 +100,17 @@ def test_dropped_rows_are_found() -> None:
     assert found.min() < ERROR_RATE / len(found)
 
 
-def test_a_missing_jacobian_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The scale sampled as if its logarithm had the density of the scale itself, through the slower interface."""
+def test_a_wrong_jacobian_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Jacobian of the scale's logarithm twice, through the slower interface (without any the mass is infinite)."""
     honest = HierarchicalPosterior.value_gradient
 
-    def without_jacobian(self: HierarchicalPosterior, u: np.ndarray) -> tuple[float, np.ndarray]:
+    def with_two_jacobians(self: HierarchicalPosterior, u: np.ndarray) -> tuple[float, np.ndarray]:
         value, gradient = honest(self, u)
-        h = self.shrinkage.centre + self.shrinkage.width @ u[-1:]
-        gradient[-1:] -= self.shrinkage.width[0]
-        return value - float(h[0]), gradient
+        log_tau = self.shrinkage.centre + self.shrinkage.width @ u[-1:]
+        gradient[-1:] += self.shrinkage.width[0]
+        return value + float(log_tau[0]), gradient
 
-    monkeypatch.setattr(HierarchicalPosterior, "value_gradient", without_jacobian)
+    monkeypatch.setattr(HierarchicalPosterior, "value_gradient", with_two_jacobians)
     monkeypatch.setattr(HierarchicalPosterior, "callbacks", lambda _self: None)
     found = p_values("learned", simulations=200)
     assert found.min() < ERROR_RATE / len(found)
