@@ -312,3 +312,10 @@ def test_zeros_are_neither_positive_nor_negative(overlapping, posterior) -> None
     same = {"bill_length_mm": 40.0}
     for fit in (overlapping.map(), posterior):
         assert (fit.contrast(same, same)["p_positive"] == 0.5).all()
+
+
+def test_weights_by_name_are_found_in_new_data(survey) -> None:
+    """The same frame, given again, has the same weights: effects of the fit's own data."""
+    frame = survey.assign(times=np.resize([1, 2, 3], len(survey)))
+    fit = bs.SoftmaxRegression.from_formula("party ~ age + educ", frame, weights="times").map()
+    assert_allclose(fit.effects(data=frame), fit.effects(), rtol=1e-9)
