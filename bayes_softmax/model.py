@@ -353,7 +353,7 @@ class SoftmaxRegression:
         random_seed
             Integer or NumPy Generator; the same seed gives the same draws, whatever ``cores`` is.
         target_accept
-            Step-size target of NUTS; default 0.9.
+            Step-size target of NUTS; default 0.9, for ``R2D2`` 0.98.
         engine
             ``"nuts"`` (NUTS whitened by the Laplace approximation, through nutpie), ``"independence"``
             (Metropolis-Hastings with proposals from that approximation: the quicker one where the posterior is near

@@ -31,6 +31,7 @@ from bayes_softmax.hierarchy import named_hyperparameters, prepare_hierarchy
 from bayes_softmax.results.posterior import Posterior
 from bayes_softmax.results.training import training_data
 from bayes_softmax.results.tree import build_idata
+from bayes_softmax.spec.hyperpriors import R2D2
 from bayes_softmax.spec.log_prior import log_prior_draws
 from bayes_softmax.spec.prior_draws import prior_draws
 from bayes_softmax.spec.pymc_model import build_pymc_model, free_variables
@@ -50,6 +51,9 @@ ENGINE_TITLES = {
 }
 
 REFIT_SEED = 1
+# Step-size target where features have scales of their own.  On the penguins, separated, where R2 nears 1: at 0.9 eight
+# draws in 40 000 diverge, at 0.95 two in 80 000, at 0.98 none in 120 000.
+LOCAL_TARGET = 0.98
 HIERARCHY_TUNE = 400  # tuning steps: beside the step size the scales of the hyperparameters are to be learned
 ENGINES = ("auto", "nuts", "independence", "pymc")
 
@@ -149,7 +153,10 @@ def sample_hierarchy(spec: Specification, settings: SamplerSettings) -> Posterio
     density, timings = prepare_hierarchy(spec)
     start = time.perf_counter()
     tune = HIERARCHY_TUNE if settings.tune is None else settings.tune
-    drawn = nuts(density, **settings._replace(tune=tune)._asdict())
+    target = settings.target_accept
+    if target is None and any(isinstance(family, R2D2) for family in spec.priors.weights):
+        target = LOCAL_TARGET
+    drawn = nuts(density, **settings._replace(tune=tune, target_accept=target)._asdict())
     timings["sampling"] = time.perf_counter() - start
     shape = drawn.points.shape[:2]
     thetas, h = density.unpack(drawn.points.reshape(-1, density.dimension))

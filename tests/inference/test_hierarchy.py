@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pymc as pm
 import pytest
 import sklearn.datasets
@@ -118,6 +119,16 @@ def test_no_divergences_and_no_funnel_on_separable_data(name: str, prior: object
     assert post.diagnostics.n_divergences == 0
     assert post.diagnostics.max_rhat < 1.01
     assert "learned scales" in post.engine
+
+
+@pytest.mark.parametrize("seed", [12, 20])
+def test_r2d2_takes_smaller_steps_where_r2_nears_one(seed: int, penguins: pd.DataFrame) -> None:
+    """Separated classes; with these seeds a draw diverges at a target of 0.95."""
+    X = penguins[["bill_length_mm", "bill_depth_mm", "flipper_length_mm", "body_mass_g"]].to_numpy(dtype=float)
+    X = (X - X.mean(axis=0)) / X.std(axis=0)
+    post = bs.SoftmaxRegression(X, penguins["species"], prior=bs.R2D2()).sample(random_seed=seed, progressbar=False)
+    assert post.diagnostics.n_divergences == 0
+    assert post.diagnostics.max_rhat < 1.01
 
 
 def test_no_funnel_where_the_scale_is_near_zero() -> None:
