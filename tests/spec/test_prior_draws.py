@@ -58,6 +58,8 @@ def test_laplace_radii_and_directions(coding) -> None:
     assert stats.kstest(np.arctan2(*free.T), stats.uniform(-np.pi, 2 * np.pi).cdf).pvalue > 1e-4
 
 
+# What PyTensor compiles, Numba may find slow, the first time on a machine.
+@pytest.mark.filterwarnings("ignore:.*faster on contiguous arrays.*")
 def test_draws_agree_with_the_pymc_model() -> None:
     """Means of logits and their spread against ``pm.sample_prior_predictive``: two-sample KS at 1e-4; seeds 0 and 1."""
     import pymc as pm
