@@ -168,8 +168,7 @@ def _new_counts(schema: Schema, data: Any, y: Any, *, weights: Any, index: Any) 
     """Weighted counts (N, K) of new data."""
     if y is None:
         y = _response_columns(schema, data)
-    if weights is None and schema.weights_column is not None and is_frame(data):
-        weights = schema.weights_column if schema.weights_column in to_pandas(data).columns else None
+    weights = schema.weights_of(data, weights)
     for other, argument in ((y, "y"), (weights, "weights")):
         check_aligned(data, other, argument, "data")
     response = parse_response(y, schema.classes, schema.response_name)

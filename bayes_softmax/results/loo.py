@@ -20,7 +20,7 @@ from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.results.fitted import Fitted
 from bayes_softmax.results.labels import observation_coordinate
 from bayes_softmax.results.prediction import logit_covariance
-from bayes_softmax.results.probabilities import Rows, over_blocks
+from bayes_softmax.results.probabilities import Rows, over_blocks, row_log_likelihood
 from bayes_softmax.results.training import TrainingData
 from bayes_softmax.spec.design import Label
 
@@ -60,15 +60,12 @@ def cell_loo(fit: Fitted, training: TrainingData, relative_ess: float) -> Pointw
     return out
 
 
-def row_loo(fit: Fitted, training: TrainingData, relative_ess: float) -> Pointwise:
-    """Leave every row out as a whole, with its weight or counts."""
-    counts = training.given_counts()
+def row_loo(fit: Fitted, training: TrainingData, counts: FloatArray, relative_ess: float) -> Pointwise:
+    """Leave every row out as a whole, with its weighted counts (N, K)."""
     out = _empty(training.n_obs, 0)
 
     def judge(L: FloatArray, block: slice) -> None:
-        with np.errstate(invalid="ignore"):
-            log_p = np.nansum(counts[block].T[:, :, None] * L, axis=0)  # 0 x -inf is 0
-        _smoothed(log_p, relative_ess, out, block)
+        _smoothed(row_log_likelihood(L, counts[block]), relative_ess, out, block)
 
     over_blocks(fit.coefficients, training.given, judge, log=True, parallel=False)
     return out
@@ -127,8 +124,9 @@ def leave_one_out(fit: Fitted, training: TrainingData, unit: str, refit: Refit |
     if refit is not None:
         raise ValueError("refit is for unit='unit': exact refits leave out one unit")
     _check_draws(fit)
-    found = row_loo(fit, training, fit.relative_ess)
-    rows = np.flatnonzero(training.given_counts().sum(axis=1) > 0)  # the others say nothing
+    counts = training.given_counts()
+    found = row_loo(fit, training, counts, fit.relative_ess)
+    rows = np.flatnonzero(counts.sum(axis=1) > 0)  # the others say nothing
     _warn_bad(fit, training, found.pareto_k[rows], rows, "their estimates are too optimistic")
     return _result(fit, training, found, rows, rows)
 

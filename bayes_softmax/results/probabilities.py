@@ -144,6 +144,13 @@ def _log_softmax(L: FloatArray) -> None:
     L -= np.log(np.exp(L).sum(axis=0))
 
 
+def row_log_likelihood(L: FloatArray, counts: FloatArray) -> FloatArray:
+    """Log likelihood (rows, S) of weighted counts (rows, K), from log probabilities (K, rows, S); 0 x -inf is 0."""
+    c = counts.T[:, :, None]
+    summed: FloatArray = np.where(c > 0, c * L, 0.0).sum(axis=0)
+    return summed
+
+
 def announce(what: str, shape: tuple[int, ...]) -> None:
     """Say how large an array of doubles is before it is made, if it is large."""
     size = 8 * int(np.prod(shape))

@@ -9,7 +9,7 @@ import xarray as xr
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.results.fitted import training_of
 from bayes_softmax.results.labels import observation_coordinate
-from bayes_softmax.results.probabilities import announce, over_blocks, sum_over_blocks
+from bayes_softmax.results.probabilities import announce, over_blocks, row_log_likelihood, sum_over_blocks
 
 if TYPE_CHECKING:
     from bayes_softmax.results.posterior import Posterior
@@ -30,7 +30,7 @@ def add_log_likelihood(fit: "Posterior") -> xr.DataTree:
     values = np.empty((shape[0] * shape[1], shape[2]))
 
     def fill(L: FloatArray, block: slice) -> None:
-        values[:, block] = np.where(counts[block].T[:, :, None] > 0, counts[block].T[:, :, None] * L, 0.0).sum(axis=0).T
+        values[:, block] = row_log_likelihood(L, counts[block]).T
 
     over_blocks(fit.coefficients, training.given, fill, log=True)
     coords = {"obs": observation_coordinate(training.index)}
@@ -74,8 +74,7 @@ def prior_sensitivity(fit: "Posterior", threshold: float = 0.05) -> pd.DataFrame
     counts = training.counts
 
     def total(L: FloatArray, block: slice) -> FloatArray:
-        c = counts[block].T[:, :, None]
-        summed: FloatArray = np.where(c > 0, c * L, 0.0).sum(axis=(0, 1))
+        summed: FloatArray = row_log_likelihood(L, counts[block]).sum(axis=0)
         return summed
 
     log_likelihood = sum_over_blocks(fit.coefficients, training.rows, total, log=True)

@@ -11,7 +11,7 @@ import pandas as pd
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.results.probabilities import Rows
 from bayes_softmax.spec.collapse import Collapsed
-from bayes_softmax.spec.design import Design, Response
+from bayes_softmax.spec.design import Design, Response, dense_counts
 
 
 class Cells(NamedTuple):
@@ -67,13 +67,7 @@ class TrainingData:
 
     def given_counts(self) -> FloatArray:
         """(N, K) weighted counts of the rows as given."""
-        weights = np.ones(self.n_obs) if self.weights is None else self.weights
-        if self.response.counts is not None:
-            counts: FloatArray = self.response.counts * weights[:, None]
-            return counts
-        dense = np.zeros((self.n_obs, self.response.n_classes))
-        dense[np.arange(self.n_obs), self.response.codes] = weights
-        return dense
+        return dense_counts(self.response, self.weights)
 
     @cached_property
     def frame(self) -> pd.DataFrame:

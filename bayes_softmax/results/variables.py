@@ -129,9 +129,7 @@ def population(fit: Fitted, data: Any, at: Setting | str | None, offset: Any = N
         require_columns(frame, schema.input_columns)
         if len(frame) == 0:
             raise ValueError("data has no rows")
-        if weights is None and schema.weights_column in given.columns:
-            weights = schema.weights_column
-        row_weights = read_weights(weights, data, len(X), given.index)
+        row_weights = read_weights(schema.weights_of(data, weights), data, len(X), given.index)
         rows = Population(
             frame[list(schema.input_columns)],
             schema.encode_offset(data, offset, len(X)),

@@ -115,6 +115,12 @@ class Schema:
             X = np.ascontiguousarray(X[:, keep])
         return X, index
 
+    def weights_of(self, data: Any, weights: Any) -> Any:
+        """Weights of new data: as given, else the column that held those of the fit, if the data have it."""
+        if weights is None and is_frame(data) and self.weights_column in to_pandas(data).columns:
+            return self.weights_column
+        return weights
+
     def encode_offset(self, data: Any, offset: Any, n_obs: int) -> FloatArray | None:
         """Offset (N, K) of new data, from its columns or from the ``offset`` argument."""
         if not self.has_offset:
