@@ -78,6 +78,8 @@ class Design:
         Rows with missing values dropped on request.
     frame
         Columns of the data that a formula reads, row by row with ``X``; None for arrays.
+    available
+        (N, K) True where a class is on offer in a row, or None where all classes are everywhere.
     """
 
     X: FloatArray
@@ -90,6 +92,7 @@ class Design:
     index: Any
     n_dropped: int = 0
     frame: Any = None
+    available: NDArray[np.bool_] | None = None
 
     @property
     def n_obs(self) -> int:
