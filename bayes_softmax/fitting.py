@@ -242,6 +242,10 @@ def notes_of(spec: Specification) -> tuple[str, ...]:
         notes.append(f"no observation of {named(spec.schema.unused_classes)}: only the prior speaks about it")
     if spec.design.n_dropped:
         notes.append(f"{spec.design.n_dropped} rows with missing values were dropped")
+    if spec.design.available is not None:
+        forced = int((spec.design.available.sum(axis=1) == 1).sum())
+        if forced:
+            notes.append(f"{forced} rows with one class on offer add nothing: their weight is zero")
     if spec.collapsed is not None:
         notes.append(f"{spec.design.n_obs} rows were collapsed to {spec.distinct.n_obs} distinct ones, without loss")
     kept = set(spec.schema.feature_names)

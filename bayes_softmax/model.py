@@ -61,6 +61,9 @@ class SoftmaxRegression:
         (N,) frequency weights: weight 2 is the row twice.
     offset
         (N, K) added to the logits.
+    available
+        (N, K) of True and False: which classes are on offer in a row.  A class that is not has probability 0 there, in
+        the fit and in every answer; a row with one class on offer adds nothing.  Default: all classes in all rows.
     missing
         ``"error"`` (default) or ``"drop"`` rows with missing values (the result says how many).
     constant
@@ -98,12 +101,13 @@ class SoftmaxRegression:
         classes: Sequence[Label] | None = None,
         weights: Any = None,
         offset: Any = None,
+        available: Any = None,
         missing: str = "error",
         constant: str = "error",
         intercept: bool = True,
         collapse: bool = True,
     ) -> None:
-        options = build.Options(coding, classes, weights, offset, missing, constant)
+        options = build.Options(coding, classes, weights, offset, missing, constant, available)
         self._assemble(build.from_arrays(X, y, feature_names, intercept, options), prior, intercept_prior, collapse)
         self._warn_unused(classes)
 
@@ -119,6 +123,7 @@ class SoftmaxRegression:
         classes: Sequence[Label] | None = None,
         weights: Any = None,
         offset: Any = None,
+        available: Any = None,
         missing: str = "error",
         constant: str = "error",
         collapse: bool = True,
@@ -139,8 +144,10 @@ class SoftmaxRegression:
             Array, or the name of a column.
         offset
             (N, K) array, K names of columns, or a mapping from class to column.
+        available
+            (N, K) array of True and False, K names of columns, or a mapping from class to column.
         """
-        options = build.Options(coding, classes, weights, offset, missing, constant)
+        options = build.Options(coding, classes, weights, offset, missing, constant, available)
         model = cls.__new__(cls)
         model._assemble(build.from_formula(formula, data, options), prior, intercept_prior, collapse)
         model._warn_unused(classes)
@@ -175,8 +182,6 @@ class SoftmaxRegression:
                 UnusedClassWarning,
                 stacklevel=3,
             )
-
-    # ------------------------------------------------------------------ what is modelled
 
     @property
     def classes(self) -> tuple[Label, ...]:
@@ -287,8 +292,6 @@ class SoftmaxRegression:
         settings = sampling.SamplerSettings(draws, tune, chains, cores, 0, None, False)
         return forecasting.forecast(self.specification, settings)
 
-    # ------------------------------------------------------------------ point estimates
-
     def mle(
         self, solver: str = "newton", *, max_iterations: int | None = None, learning_rate: float | None = None
     ) -> PointEstimate:
@@ -328,8 +331,6 @@ class SoftmaxRegression:
         """
         options = fitting.SolverOptions(solver, max_iterations, learning_rate)
         return fitting.point_estimate(self.specification, "map", options)
-
-    # ------------------------------------------------------------------ posterior
 
     def sample(
         self,

@@ -22,8 +22,8 @@ from bayes_softmax.density.kernel import (
 )
 from bayes_softmax.density.simd import pointer
 
-COMPILED_WITH = "a8a13e05b52a"  # as in kernel.py
-DATA_SIZE = 19  # numbers that tell where the data are
+COMPILED_WITH = "4949da220961"  # as in kernel.py
+DATA_SIZE = 21  # numbers that tell where the data are
 _FAST = {"contract", "nsz", "arcp"}
 _options: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": _FAST}
 
@@ -91,8 +91,8 @@ def whitened_gradient(data, mode, blocks, mixing, joint, z, out):  # type: ignor
 def pack_data(data: KernelData) -> list[int]:
     """Addresses of the data's arrays, then the sizes, in the order :func:`read_data` takes them."""
     addresses = [a.ctypes.data for a in data if isinstance(a, np.ndarray)]
-    sizes = [*data.Z.shape, data.n_obs, *data.Cb.shape, data.Cw.shape[1], len(data.totals), len(data.offset)]
-    return [*addresses, *sizes]
+    optional = [len(data.totals), len(data.offset), len(data.available)]
+    return [*addresses, *data.Z.shape, data.n_obs, *data.Cb.shape, data.Cw.shape[1], *optional]
 
 
 def pack_pointers(data: KernelData, whitening: Whitening) -> IntArray:
@@ -125,21 +125,22 @@ def _cube(address, n, m, l):  # type: ignore[no-untyped-def]
 @nb.njit(**_options)
 def read_data(user):  # type: ignore[no-untyped-def]
     """The data behind the addresses of :func:`pack_data`."""
-    size = user[10:DATA_SIZE]
+    size = user[11:DATA_SIZE]
     n, q, B, n_obs = size[0], size[1], size[2], size[3]
-    K, k_b, k_w, n_totals, n_offset = size[4], size[5], size[6], size[7], size[8]
+    K, k_b, k_w, n_totals, n_offset, n_available = size[4], size[5], size[6], size[7], size[8], size[9]
     return KernelData(
         _cube(user[0], n, q, B),
         n_obs,
         _matrix(user[1], K, q),
         _matrix(user[2], n_totals, B),
-        _cube(user[3], n_offset, K - 1, B),
-        _matrix(user[4], K, k_b),
-        _matrix(user[5], K, k_w),
-        carray(pointer(user[6]), (q,), np.int64),
-        _vector(user[7], q),
+        _cube(user[3], n_offset, K, B),
+        carray(pointer(user[4]), (n_available, K, B), np.bool_),
+        _matrix(user[5], K, k_b),
+        _matrix(user[6], K, k_w),
+        carray(pointer(user[7]), (q,), np.int64),
         _vector(user[8], q),
-        _vector(user[9], q - min(k_b, 1)),
+        _vector(user[9], q),
+        _vector(user[10], q - min(k_b, 1)),
     )
 
 

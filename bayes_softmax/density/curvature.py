@@ -12,7 +12,8 @@ import numba as nb
 import numpy as np
 
 from bayes_softmax.density.kernel import (
-    add_offset,
+    block_available,
+    block_logits,
     block_totals,
     close_rows,
     differences,
@@ -22,7 +23,7 @@ from bayes_softmax.density.kernel import (
     workspace,
 )
 
-COMPILED_WITH = "a8a13e05b52a"  # as in kernel.py
+COMPILED_WITH = "4949da220961"  # as in kernel.py
 _options = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": {"contract", "nsz", "arcp"}}
 
 
@@ -35,9 +36,9 @@ def expected_counts(data, V, P, first, end):  # type: ignore[no-untyped-def]
     differences(V, D)
     value = 0.0
     for b in range(first, end):
-        logits(D, data.Z[b], P[b], K - 1)
-        add_offset(P[b], data.offset, b)
-        value -= softmax_block(P[b], work, block_totals(data.totals, b), min(B, data.n_obs - b * B), K)
+        block_logits(data, D, b, P[b])
+        totals, available = block_totals(data.totals, b), block_available(data.available, b)
+        value -= softmax_block(P[b], work, totals, available, min(B, data.n_obs - b * B), K)
     return value
 
 

@@ -1,6 +1,6 @@
 r"""The compiled log posterior: value, gradient, and many points at once.
 
-Shapes, fixed here once (all float64, C-contiguous; sums over observations, never means):
+Shapes, fixed here once (float64 but for the mask, C-contiguous; sums over observations, never means):
 
 =============  =============  =========================================================
 ``Z``          (n, q, B)      standardised features in n blocks of B rows, padded with
@@ -9,8 +9,9 @@ Shapes, fixed here once (all float64, C-contiguous; sums over observations, neve
 ``YZ``         (K, q)         ``Y'Z``: all the likelihood needs of the responses
 ``totals``     (n, B)         units per row (weight or count total), zero where padded;
                               (0, B) when all are 1
-``offset``     (n, K-1, B)    added to the logits, less the last class's; (0, K-1, B)
-                              when absent
+``offset``     (n, K, B)      added to the logits, less the row's largest over the classes
+                              on offer; (0, K, B) when absent
+``available``  (n, K, B)      boolean, whether a class is on offer; (0, K, B) when all are
 ``Cb``, ``Cw`` (K, k)         contrasts of intercept (k_b = 0: none) and weights
 ``family``...  (rows,)        prior per row: the intercept first (if any), then each
                               feature
@@ -20,7 +21,9 @@ Shapes, fixed here once (all float64, C-contiguous; sums over observations, neve
 
 Logits of a block are class-major, (K, B): every loop over rows is contiguous, and nothing of size N is allocated.
 Softmax does not change when the last class's coefficients are taken from all, so only K-1 rows are ever multiplied,
-and the last row of a gradient is minus the sum of the others.  With :math:`\mu_{ki} = n_i p_{ki}`,
+and the last row of a gradient is minus the sum of the others.  That is all that is special about the last class: what
+is subtracted from a row's logits is their largest, and an offset of any size or a class that is not on offer may stand
+in any place.  With :math:`\mu_{ki} = n_i p_{ki}`,
 
 .. math:: \log L = \langle V, Y'Z\rangle - \sum_i n_i \log\sum_k e^{\eta_{ki}}, \quad
           \nabla = Y'Z - \mu Z.
@@ -34,6 +37,7 @@ from typing import Any, NamedTuple
 
 import numba as nb
 import numpy as np
+from numpy.typing import NDArray
 
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.density.simd import FEATURES, MAX_CLASSES, WIDTH, exp_row, logits_tile, products_tile
@@ -43,6 +47,7 @@ COMPILED_WITH = "7045d6aff9ad"
 FLAT, NORMAL, T_SPHERICAL, T_ELEMENTWISE = 0, 1, 2, 3
 LAPLACE_SPHERICAL, LAPLACE_ELEMENTWISE = 4, 5  # their ``df`` is a smoothing: |g|/b is sqrt(|g|^2/b^2 + df^2)
 STACK = 65536  # coefficients of the points evaluated in one pass over the data: they stay in the second-level cache
+NOT_OFFERED = -1e300  # below every logit, and still a number after another is taken from it
 LANES = 8  # products of exponential sums kept side by side, so that one logarithm serves B / 8 rows
 
 _FAST = {"contract", "nsz", "arcp"}
@@ -57,6 +62,7 @@ class KernelData(NamedTuple):
     YZ: FloatArray
     totals: FloatArray
     offset: FloatArray
+    available: NDArray[np.bool_]
     Cb: FloatArray
     Cw: FloatArray
     family: IntArray
@@ -163,18 +169,37 @@ def _log_sum(s, lanes):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(**_options)
-def softmax_block(L, work, totals, c, n_out):  # type: ignore[no-untyped-def]
+def block_logits(data, D, b, L):  # type: ignore[no-untyped-def]
+    """Fill ``L`` (K, B) with the logits of block ``b``, from the K-1 differences ``D`` of :func:`differences`."""
+    K, B = L.shape
+    logits(D, data.Z[b], L, K - 1)
+    last = L[K - 1]
+    for i in range(B):
+        last[i] = 0.0
+    if data.offset.shape[0] > 0:
+        for k in range(K):
+            row, add = L[k], data.offset[b, k]
+            for i in range(B):
+                row[i] += add[i]
+    if data.available.shape[0] > 0:
+        for k in range(K):
+            row, offered = L[k], data.available[b, k]
+            for i in range(B):
+                row[i] = row[i] if offered[i] else NOT_OFFERED
+
+
+@nb.njit(**_options)
+def softmax_block(L, work, totals, available, c, n_out):  # type: ignore[no-untyped-def]
     """Sum of ``n_i logsumexp_i`` over the first ``c`` rows of a block of logits.
 
-    The first ``n_out`` rows of ``L`` (K, B) become ``n_i p_ki`` in place, zero where padded.  The logits of the last
-    class are taken as 0.  ``work`` (3, B); ``totals`` (B,), or (0,) when all are 1.
+    The first ``n_out`` rows of ``L`` (K, B) become ``n_i p_ki`` in place, zero where padded or not on offer.  ``work``
+    (3, B); ``totals`` (B,), or (0,) when all are 1; ``available`` (K, B), or (0, B) when all classes are on offer.
     """
     K, B = L.shape
     last, m, s = L[K - 1], work[0], work[1]
     for i in range(B):
-        m[i] = 0.0
+        m[i] = last[i]
         s[i] = 0.0
-        last[i] = 0.0
     for k in range(K - 1):
         row = L[k]
         for i in range(B):
@@ -201,22 +226,23 @@ def softmax_block(L, work, totals, c, n_out):  # type: ignore[no-untyped-def]
         row = L[k]
         for i in range(B):
             row[i] *= s[i]
+        if available.shape[0] > 0:
+            offered = available[k]
+            for i in range(B):  # the exponential of a logit of minus infinity is small, not zero
+                row[i] = row[i] if offered[i] else 0.0
     return total
-
-
-@nb.njit(**_options)
-def add_offset(L, offset, block):  # type: ignore[no-untyped-def]
-    """Add the offset of a block's rows to its K-1 logits."""
-    if offset.shape[0] > 0:
-        for k in range(offset.shape[1]):
-            for i in range(L.shape[1]):
-                L[k, i] += offset[block, k, i]
 
 
 @nb.njit(**_options)
 def block_totals(totals, block):  # type: ignore[no-untyped-def]
     """Units of a block's rows (B,), or (0,) when all are 1."""
     return totals[block] if totals.shape[0] > 0 else np.empty(0)
+
+
+@nb.njit(**_options)
+def block_available(available, block):  # type: ignore[no-untyped-def]
+    """Classes on offer in a block's rows (K, B), or (0, B) when all are."""
+    return available[block] if available.shape[0] > 0 else np.empty((0, available.shape[2]), np.bool_)
 
 
 @nb.njit(**_options)
@@ -254,11 +280,10 @@ def log_likelihood_gradient(data, V, G, first, end):  # type: ignore[no-untyped-
             G[k, j] = 0.0
     value = 0.0
     for b in range(first, end):
-        Z = data.Z[b]
-        logits(D, Z, L, K - 1)
-        add_offset(L, data.offset, b)
-        value -= softmax_block(L, work, block_totals(data.totals, b), min(B, data.n_obs - b * B), K - 1)
-        products(L, Z, G, K - 1, False)
+        block_logits(data, D, b, L)
+        totals, available = block_totals(data.totals, b), block_available(data.available, b)
+        value -= softmax_block(L, work, totals, available, min(B, data.n_obs - b * B), K - 1)
+        products(L, data.Z[b], G, K - 1, False)
     return value
 
 
@@ -375,11 +400,11 @@ def log_posterior_values(data, thetas, out):  # type: ignore[no-untyped-def]
             differences(V, D[t])
             out[first + t] = linear_term(data, V, G) + log_prior_gradient(data, thetas[first + t], unused)
         for b in range(data.Z.shape[0]):
-            totals, c = block_totals(data.totals, b), min(B, data.n_obs - b * B)
+            totals, available = block_totals(data.totals, b), block_available(data.available, b)
+            c = min(B, data.n_obs - b * B)
             for t in range(n):
-                logits(D[t], data.Z[b], L, K - 1)
-                add_offset(L, data.offset, b)
-                out[first + t] -= softmax_block(L, work, totals, c, 0)
+                block_logits(data, D[t], b, L)
+                out[first + t] -= softmax_block(L, work, totals, available, c, 0)
 
 
 def is_compiled() -> bool:

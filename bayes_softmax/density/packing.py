@@ -2,6 +2,7 @@
 
 import numba as nb
 import numpy as np
+from numpy.typing import NDArray
 
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.core.threads import in_parallel, ranges
@@ -41,6 +42,32 @@ def pack_rows(A: FloatArray, B: int | None = None) -> FloatArray:
     if full < n_blocks:
         out[full, :, : N - full * B] = A[full * B :].T
     return out
+
+
+def pack_mask(available: NDArray[np.bool_] | None, K: int, B: int) -> NDArray[np.bool_]:
+    """Classes on offer in rows (N, K) as blocks (n, K, B), all of them where padded; (0, K, B) for None."""
+    if available is None:
+        return np.empty((0, K, B), dtype=bool)
+    n_blocks = max(-(-len(available) // B), 1)
+    padded = np.ones((n_blocks * B, K), dtype=bool)
+    padded[: len(available)] = available
+    return np.ascontiguousarray(padded.reshape(n_blocks, B, K).transpose(0, 2, 1))
+
+
+def pack_offset(design: Design, rows: IntArray, B: int) -> tuple[FloatArray, float]:
+    """Offset (n, K, B) of the given rows, and what it adds to the log-likelihood's linear term.
+
+    Each row is taken relative to its largest offset among the classes on offer: a class that an offset of -1e30
+    excludes costs the others no digits, wherever it stands.
+    """
+    if design.offset is None:
+        return np.empty((0, design.n_classes, B)), 0.0
+    offset, counts = design.offset[rows], design.dense_counts()[rows]
+    if design.available is not None:
+        offset = np.where(design.available[rows], offset, -np.inf)
+    relative = offset - offset.max(axis=1, keepdims=True)
+    relative[relative == -np.inf] = 0.0  # not on offer: masked, whatever stands there
+    return pack_rows(relative, B), float((counts * relative).sum())
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")

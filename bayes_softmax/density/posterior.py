@@ -12,7 +12,7 @@ from scipy.linalg import eigh
 from bayes_softmax.core.records import BlockMetric, FloatArray, NativeDensity, Penalty, Whitening
 from bayes_softmax.core.threads import in_parallel, ranges
 from bayes_softmax.density import callbacks, curvature, kernel
-from bayes_softmax.density.packing import aligned, pack_counts, pack_features, pack_rows
+from bayes_softmax.density.packing import aligned, pack_counts, pack_features, pack_mask, pack_offset, pack_rows
 from bayes_softmax.density.prior import (
     PriorCurvature,
     PriorRows,
@@ -22,6 +22,7 @@ from bayes_softmax.density.prior import (
     prior_rows,
     smoothing,
 )
+from bayes_softmax.spec.available import choice_components
 from bayes_softmax.spec.coding import Coordinates
 from bayes_softmax.spec.design import Design
 from bayes_softmax.spec.priors import PriorTable
@@ -233,22 +234,21 @@ def build_posterior(design: Design, coordinates: Coordinates, priors: PriorTable
     K = coordinates.n_classes
     Z = pack_features(design, rows)
     B = Z.shape[2]
-    offset, offset_term = np.empty((0, K - 1, B)), 0.0
-    if design.offset is not None:
-        relative = design.offset - design.offset[:, -1:]
-        offset = pack_rows(np.ascontiguousarray(relative[rows, :-1]), B)
-        offset_term = float((design.dense_counts() * relative).sum())
+    offset, offset_term = pack_offset(design, rows, B)
+    available = None if design.available is None else design.available[rows]
     data = kernel.KernelData(
         Z=Z,
         n_obs=len(rows),
         YZ=_response_products(Z, pack_counts(design, rows, B)),
         totals=np.empty((0, B)) if (totals[rows] == 1).all() else pack_rows(totals[rows][:, None], B)[:, 0].copy(),
         offset=offset,
+        available=pack_mask(available, K, B),
         Cb=np.ascontiguousarray(coordinates.intercept_contrast),
         Cw=np.ascontiguousarray(coordinates.weights_contrast),
         **prior_rows(priors, coordinates)._asdict(),
     )
-    intercept_held = priors.flat_intercept is False or bool((design.class_counts() > 0).all())
+    linked = available is None or not choice_components(available).any()
+    intercept_held = not priors.flat_intercept or bool((design.class_counts() > 0).all() and linked)
     curved = (data.family == kernel.NORMAL) | has_kink(data.family)
     definite = bool(curved[int(design.has_intercept) :].all()) and intercept_held
     posterior = SoftmaxPosterior(

@@ -55,7 +55,7 @@ from bayes_softmax.density.kernel import (
 )
 from bayes_softmax.density.simd import pointer
 
-COMPILED_WITH = "f6ba750b146f"  # as in kernel.py
+COMPILED_WITH = "f48ab5af8836"  # as in kernel.py
 _options: dict[str, Any] = {
     "nogil": True,
     "cache": True,

@@ -161,9 +161,7 @@ def _estimate(
 
 def _probabilities(coefficients: Coefficients, rows: Rows, block: slice) -> FloatArray:
     """Probabilities (rows, K) at the estimate."""
-    offset = None if rows.offset is None else rows.offset[block]
-    part = Rows(rows.X[block], None, offset)
-    return np.concatenate([P[:, :, 0].T for P in over_blocks(coefficients, part, lambda P, _: P)])
+    return np.concatenate([P[:, :, 0].T for P in over_blocks(coefficients, rows.take(block), lambda P, _: P)])
 
 
 def _weighted(X: FloatArray, B: FloatArray) -> FloatArray:

@@ -58,6 +58,7 @@ def decide(
     ci_prob: float | None = None,
     *,
     offset: Any = None,
+    available: Any = None,
     class_prior: BaseRates | None = None,
     missing: str = "error",
 ) -> pd.DataFrame:
@@ -68,7 +69,7 @@ def decide(
 
     Parameters
     ----------
-    data, offset, class_prior, missing
+    data, offset, available, class_prior, missing
         As in :meth:`predict_proba`.
     cost
         One row for each decision, which may be classes or anything else, and one column for each class: what the
@@ -99,7 +100,7 @@ def decide(
     ['treat']
     """
     costs = read_costs(cost, fit.schema)
-    rows = read_rows(fit, data, offset, missing=missing)
+    rows = read_rows(fit, data, offset, available, missing=missing)
     shift = prior_shift(fit.schema, class_prior)
     interval = resolve_interval(ci_prob, "eti")
     P = mean_probabilities(fit.coefficients, rows, shift)

@@ -44,6 +44,7 @@ def effects(
     base: Mapping[str, Any] | None = None,
     weights: Any = None,
     offset: Any = None,
+    available: Any = None,
     n_draws: int | None = None,
     draws: bool = False,
 ) -> pd.DataFrame | xr.DataArray:
@@ -72,6 +73,9 @@ def effects(
         ``data`` has it.
     offset
         (N, K) for ``data``, if the model has an offset that is not among its columns.
+    available
+        (N, K) for ``data``, if the model knows which classes are on offer and ``data`` has no columns for it.  Rows
+        with one class on offer have no effect and do not count.
     n_draws
         Use so many of a posterior's draws.  Default: all of them, or, where the rows are so many that this would
         take minutes, as many as a budget allows (at least 200; a line says so).
@@ -106,7 +110,7 @@ def effects(
     named = [pair for variable in variables for pair in _changes(variable, levels.get(variable.name))]
     if not named:
         raise ValueError("the model has no variable whose effect could be measured")
-    rows = population(fit, data, at, offset, weights)
+    rows = population(fit, data, at, offset, weights, available)
     return _answer(fit, rows, named, (ci_prob, ci_kind), n_draws, draws=draws)
 
 
@@ -121,6 +125,7 @@ def contrast(
     ci_kind: str | None = None,
     weights: Any = None,
     offset: Any = None,
+    available: Any = None,
     n_draws: int | None = None,
     draws: bool = False,
 ) -> pd.DataFrame | xr.DataArray:
@@ -131,7 +136,7 @@ def contrast(
     first, second
         Values of variables, ``{"income": 20, "sex": "male"}``; variables that are not named stay as they are in
         the rows that are averaged over.
-    data, at, ci_prob, ci_kind, weights, offset, n_draws, draws
+    data, at, ci_prob, ci_kind, weights, offset, available, n_draws, draws
         As in :meth:`effects`.
 
     Returns
@@ -151,7 +156,7 @@ def contrast(
         raise ValueError("first and second are empty: set at least one variable, e.g. {'income': 20}, {'income': 10}")
     names = ", ".join(dict.fromkeys(str(name) for s in settings for name in s))
     label = " vs ".join(", ".join(f"{k}={v}" for k, v in s.items()) or "as observed" for s in settings)
-    rows = population(fit, data, at, offset, weights)
+    rows = population(fit, data, at, offset, weights, available)
     named = [(names, label, Difference(settings[0], settings[1]))]
     return _answer(fit, rows, named, (ci_prob, ci_kind), n_draws, draws=draws)
 

@@ -14,6 +14,8 @@ from bayes_softmax.results.fitted import Fitted, check_count, training_of
 from bayes_softmax.results.intervals import resolve_interval
 from bayes_softmax.results.loo import checked_cells, newton_loo
 from bayes_softmax.results.prediction import probabilities_and_logs, read_rows
+from bayes_softmax.results.probabilities import Rows
+from bayes_softmax.spec.available import check_outcomes, without_forced
 from bayes_softmax.spec.build import check_aligned, read_weights
 from bayes_softmax.spec.design import dense_counts
 from bayes_softmax.spec.frames import is_frame, to_pandas
@@ -97,6 +99,7 @@ def evaluate(
     *,
     weights: Any = None,
     offset: Any = None,
+    available: Any = None,
     class_prior: BaseRates | None = None,
     loo: bool = False,
     n_bins: int = 10,
@@ -117,6 +120,9 @@ def evaluate(
         fit, if they were given by name and ``data`` has it (pass ones to score each row once).
     offset
         (N, K) for ``data``, if the model has an offset that is not among its columns.
+    available
+        (N, K) for ``data``, if the model knows which classes are on offer and ``data`` has no columns for it.  Rows
+        with one class on offer are not scored.
     class_prior
         Base rates of ``data``, as in :meth:`predict_proba`; the class frequencies of McFadden's R2 are then these.
     loo
@@ -141,13 +147,13 @@ def evaluate(
     if data is not None:
         if loo:
             raise ValueError("loo=True leaves out units of the data of the fit; it takes no new data")
-        rows = read_rows(fit, data, offset)
-        counts = _new_counts(schema, data, y, weights=weights, index=rows.index)
+        rows = read_rows(fit, data, offset, available)
+        counts = _new_counts(schema, data, y, weights=weights, rows=rows)
         rates = rates if class_prior is None else read_rates(schema, class_prior)
         predicted = Predicted(*probabilities_and_logs(fit.coefficients, rows, prior_shift(schema, class_prior)))
         return score("new data", predicted, counts, schema=schema, rates=rates, n_bins=n_bins)
-    if y is not None or weights is not None:
-        raise ValueError("y and weights belong to new data; give data too")
+    if any(argument is not None for argument in (y, weights, offset, available)):
+        raise ValueError("y, weights, offset and available belong to new data; give data too")
     if class_prior is not None:
         raise ValueError("class_prior belongs to new data: the data of the fit have their own base rates")
     training = training_of(fit, "evaluate()")
@@ -164,8 +170,9 @@ def evaluate(
     return score("leave-one-out", predicted, counts, schema=schema, rates=rates, n_bins=n_bins)
 
 
-def _new_counts(schema: Schema, data: Any, y: Any, *, weights: Any, index: Any) -> FloatArray:
-    """Weighted counts (N, K) of new data."""
+def _new_counts(schema: Schema, data: Any, y: Any, *, weights: Any, rows: Rows) -> FloatArray:
+    """Weighted counts (N, K) of new data; none in a row with one class on offer."""
+    index = rows.index
     if y is None:
         y = _response_columns(schema, data)
     weights = schema.weights_of(data, weights)
@@ -175,7 +182,11 @@ def _new_counts(schema: Schema, data: Any, y: Any, *, weights: Any, index: Any) 
     counts = dense_counts(response, None)
     if len(counts) != len(index):
         raise ValueError(f"data has {len(index)} rows, but y has {len(counts)}")
-    return dense_counts(response, read_weights(weights, data, len(index), index))
+    row_weights = read_weights(weights, data, len(index), index)
+    if rows.available is not None:
+        check_outcomes(rows.available, response, index)
+        row_weights = without_forced(row_weights, rows.available)
+    return dense_counts(response, row_weights)
 
 
 def _response_columns(schema: Schema, data: Any) -> Any:

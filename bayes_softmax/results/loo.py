@@ -20,7 +20,7 @@ from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.results.fitted import Fitted
 from bayes_softmax.results.labels import observation_coordinate
 from bayes_softmax.results.prediction import logit_covariance
-from bayes_softmax.results.probabilities import Rows, over_blocks, row_log_likelihood
+from bayes_softmax.results.probabilities import estimate_logits, over_blocks, row_log_likelihood
 from bayes_softmax.results.training import TrainingData
 from bayes_softmax.spec.design import Label
 
@@ -103,9 +103,7 @@ def newton_loo(fit: Fitted, training: TrainingData) -> FloatArray:
     for start in range(0, len(cells.rows), 1024):
         own = slice(start, start + 1024)
         at = cells.rows[own]
-        logits = rows.X[at] @ fit.coefficients.weights[0] + fit.coefficients.intercept[0]
-        if rows.offset is not None:
-            logits = logits + rows.offset[at]
+        logits = estimate_logits(fit.coefficients, rows.take(at), slice(None))
         P, V = softmax(logits, axis=1), logit_covariance(covariance, rows.X[at])
         S = P[:, :, None] * (eye - P[:, None, :])
         residual = eye[cells.codes[own]] - P
@@ -189,9 +187,7 @@ def _refitted(training: TrainingData, found: Pointwise, limit: float, refit: Ref
     for cell in np.flatnonzero(~(k <= limit)):
         row = int(cells.rows[cell])
         without = refit(row, int(cells.codes[cell]))
-        offset = None if training.distinct.offset is None else training.distinct.offset[[row]]
-        rows = Rows(training.distinct.X[[row]], None, offset)
-        (L,) = over_blocks(without.coefficients, rows, lambda L, _: L[:, 0].copy(), log=True)
+        (L,) = over_blocks(without.coefficients, training.rows.take([row]), lambda L, _: L[:, 0].copy(), log=True)
         elpd[cell] = logsumexp(L[cells.codes[cell]]) - np.log(L.shape[1])
         probabilities[cell], k[cell] = np.exp(L).mean(axis=1), 0.0
     return Pointwise(elpd, found.lppd, k, probabilities)

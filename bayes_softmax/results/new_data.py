@@ -8,6 +8,7 @@ import pandas as pd
 
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.results.probabilities import Coefficients, Rows
+from bayes_softmax.spec.available import available_columns
 from bayes_softmax.spec.build import check_aligned
 from bayes_softmax.spec.frames import describe_rows, is_frame, missing_rows, require_columns, to_pandas
 from bayes_softmax.spec.schema import ArrayEncoder, Schema, offset_columns
@@ -15,31 +16,43 @@ from bayes_softmax.spec.schema import ArrayEncoder, Schema, offset_columns
 LOGIT_LIMIT = 1e150  # the delta method squares logits, and 1e300 is still a number
 
 
-def encode_all(schema: Schema, data: Any, offset: Any) -> Rows:
+def encode_all(schema: Schema, data: Any, offset: Any, available: Any) -> Rows:
     """Every row; a missing value is an error."""
     check_aligned(data, offset, "offset", "data")
+    check_aligned(data, available, "available", "data")
     X, index = schema.encode(data)
-    return Rows(X, index, schema.encode_offset(data, offset, len(X)))
+    values = schema.encode_offset(data, offset, len(X))
+    return Rows(X, index, values, available=schema.encode_available(data, available, index))
 
 
-def encode_complete(schema: Schema, data: Any, offset: Any) -> Rows:
-    """The rows without a missing value in the columns that the model reads, those of the offset among them."""
+def encode_complete(schema: Schema, data: Any, offset: Any, available: Any) -> Rows:
+    """The rows without a missing value in the columns that the model reads, those of offset and choice sets too."""
     if not is_frame(data) and not isinstance(schema.encoder, ArrayEncoder):
-        return encode_all(schema, data, offset)  # which says that a formula needs a frame
+        return encode_all(schema, data, offset, available)  # which says that a formula needs a frame
     check_aligned(data, offset, "offset", "data")
-    named = offset_columns(schema.offset_columns if offset is None else offset, schema.classes)
+    check_aligned(data, available, "available", "data")
+    in_offset = offset_columns(schema.offset_columns if offset is None else offset, schema.classes)
+    in_available = available_columns(schema.available_columns if available is None else available, schema.classes)
+    named = (*(in_offset if schema.has_offset else ()), *(in_available if schema.has_available else ()))
     complete, keep, index = _complete(schema, data, named)
-    X, _ = schema.encode(complete)
-    if named:
-        return Rows(X, index, schema.encode_offset(complete, offset, len(X)), keep)
-    values = schema.encode_offset(data, offset, len(index))  # along all rows, as it was given
-    return Rows(X, index, None if values is None else values[keep], keep)
+    X, at = schema.encode(complete)
+    # What is not among the columns runs along all rows, as it was given.
+    values = schema.encode_offset(complete if in_offset else data, offset, len(X) if in_offset else len(index))
+    source, labels = (complete, at) if in_available else (data, index)
+    mask = schema.encode_available(source, available, labels)
+    return Rows(
+        X,
+        index,
+        values if in_offset or values is None else values[keep],
+        keep,
+        mask if in_available or mask is None else mask[keep],
+    )
 
 
 def _complete(schema: Schema, data: Any, named: tuple[str, ...]) -> tuple[Any, IntArray, Any]:
     """Complete rows, their positions, and the index of all rows."""
     if is_frame(data):
-        frame, names = to_pandas(data), [*schema.input_columns, *(named if schema.has_offset else ())]
+        frame, names = to_pandas(data), [*schema.input_columns, *named]
         require_columns(frame, names)
         keep = np.flatnonzero(~missing_rows(frame.rename(columns=str), names))
         return frame.iloc[keep], keep, frame.index

@@ -244,12 +244,12 @@ class Posterior:
             )
         return leave_one_out(self, training, unit, function, order or self.schema.classes)
 
-    def predict_draws(self, data: Any, *, offset: Any = None) -> xr.DataArray:
+    def predict_draws(self, data: Any, *, offset: Any = None, available: Any = None) -> xr.DataArray:
         """Class probabilities of every draw (chain, draw, obs, category).
 
         These are N x K x draws numbers: above 256 MiB a line says how many before they are made.
         """
-        rows = encode_rows(self.schema, data, offset)
+        rows = encode_rows(self.schema, data, offset, available)
         shape = (*self.draws.shape[:2], len(rows.X), len(self.schema.classes))
         announce("predict_draws()", shape)
         values = np.empty((shape[0] * shape[1], *shape[2:]))

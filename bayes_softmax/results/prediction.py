@@ -13,7 +13,7 @@ from bayes_softmax.results.base_rates import BaseRates, prior_shift
 from bayes_softmax.results.fitted import Fitted
 from bayes_softmax.results.intervals import Interval, draws_interval, normal_quantile, resolve_interval
 from bayes_softmax.results.new_data import check_logits, encode_all, encode_complete
-from bayes_softmax.results.probabilities import Coefficients, Rows, over_blocks
+from bayes_softmax.results.probabilities import Coefficients, Rows, estimate_logits, over_blocks
 from bayes_softmax.results.tables import interval_frame, label_series, probability_frame
 from bayes_softmax.spec.schema import Schema
 
@@ -28,6 +28,7 @@ def predict_proba(
     ci_prob: float | None = None,
     *,
     offset: Any = None,
+    available: Any = None,
     class_prior: BaseRates | None = None,
     missing: str = "error",
 ) -> pd.DataFrame:
@@ -42,6 +43,8 @@ def predict_proba(
         delta method on the logit scale.
     offset
         (N, K), if the model has an offset that is not a column of the data.
+    available
+        (N, K), if the model knows which classes are on offer and the data have no columns for it.
     class_prior
         Base rates where the predictions will be used, by class (a mapping, or a series as of
         ``y.value_counts(normalize=True)``); they need not be those of the data.  With the base rates
@@ -70,7 +73,7 @@ def predict_proba(
     >>> fit.predict_proba([[1.5]], class_prior={"a": 0.9, "b": 0.1}).round(2).to_dict("records")
     [{'a': 0.9, 'b': 0.1}]
     """
-    rows = read_rows(fit, data, offset, missing=missing)
+    rows = read_rows(fit, data, offset, available, missing=missing)
     shift = prior_shift(fit.schema, class_prior)
     if ci_prob is None:
         return probability_frame(fit.schema, rows, mean_probabilities(fit.coefficients, rows, shift))
@@ -88,11 +91,12 @@ def predict(
     data: Any,
     *,
     offset: Any = None,
+    available: Any = None,
     class_prior: BaseRates | None = None,
     missing: str = "error",
 ) -> pd.Series:
     """Most probable class of each row of ``data``; arguments as in :meth:`predict_proba`."""
-    rows = read_rows(fit, data, offset, missing=missing)
+    rows = read_rows(fit, data, offset, available, missing=missing)
     probabilities = mean_probabilities(fit.coefficients, rows, prior_shift(fit.schema, class_prior))
     return label_series(fit.schema, rows, probabilities)
 
@@ -102,6 +106,7 @@ def uncertainty(
     data: Any,
     *,
     offset: Any = None,
+    available: Any = None,
     class_prior: BaseRates | None = None,
     missing: str = "error",
 ) -> pd.DataFrame:
@@ -114,7 +119,7 @@ def uncertainty(
 
     Parameters
     ----------
-    data, offset, class_prior, missing
+    data, offset, available, class_prior, missing
         As in :meth:`predict_proba`.
 
     Returns
@@ -122,7 +127,8 @@ def uncertainty(
     DataFrame
         Rows as in ``data``; columns ``total``, ``aleatoric``, ``epistemic``, between 0 and log K.
     """
-    rows, shift = read_rows(fit, data, offset, missing=missing), prior_shift(fit.schema, class_prior)
+    rows = read_rows(fit, data, offset, available, missing=missing)
+    shift = prior_shift(fit.schema, class_prior)
     out = np.empty((2, len(rows.X)))
 
     def split(P: FloatArray, block: slice) -> None:
@@ -147,16 +153,19 @@ def _entropy(P: FloatArray) -> FloatArray:
 # ---------------------------------------------------------------------- data in
 
 
-def encode_rows(schema: Schema, data: Any, offset: Any = None, *, missing: str = "error") -> Rows:
+def encode_rows(
+    schema: Schema, data: Any, offset: Any = None, available: Any = None, *, missing: str = "error"
+) -> Rows:
     """Encode new data; errors name column and row."""
     if missing not in MISSING:
         raise ValueError(f"missing={missing!r} is not known; use one of {', '.join(map(repr, MISSING))}")
-    return encode_all(schema, data, offset) if missing == "error" else encode_complete(schema, data, offset)
+    encode = encode_all if missing == "error" else encode_complete
+    return encode(schema, data, offset, available)
 
 
-def read_rows(fit: Fitted, data: Any, offset: Any = None, *, missing: str = "error") -> Rows:
+def read_rows(fit: Fitted, data: Any, offset: Any = None, available: Any = None, *, missing: str = "error") -> Rows:
     """New data encoded, and refused where the logits of a fit overflow."""
-    rows = encode_rows(fit.schema, data, offset, missing=missing)
+    rows = encode_rows(fit.schema, data, offset, available, missing=missing)
     check_logits(fit.schema, fit.coefficients, rows)
     return rows
 
@@ -183,10 +192,13 @@ def probabilities_and_logs(
     possible = np.full(P.shape[1], True) if shift is None else shift > -np.inf
     with np.errstate(divide="ignore"):
         log_P = np.log(P)
-    small = np.flatnonzero((P[:, possible] < SMALL).any(axis=1))
+    lost = P < SMALL
+    lost[:, ~possible] = False
+    if rows.available is not None:
+        lost &= rows.available
+    small = np.flatnonzero(lost.any(axis=1))
     if small.size:  # a second pass costs more than the first: for these rows only
-        offset = None if rows.offset is None else rows.offset[small]
-        log_P[small] = _mean_logs(coefficients, Rows(rows.X[small], None, offset), shift)
+        log_P[small] = _mean_logs(coefficients, rows.take(small), shift)
     return P, log_P
 
 
@@ -196,7 +208,7 @@ def _mean_logs(coefficients: Coefficients, rows: Rows, shift: FloatArray | None)
 
     def average(L: FloatArray, block: slice) -> None:
         top = L.max(axis=2)
-        top[top == -np.inf] = 0.0  # a class of prior probability 0
+        top[top == -np.inf] = 0.0  # a class of prior probability 0, or not on offer
         L -= top[:, :, None]
         np.exp(L, out=L)
         with np.errstate(divide="ignore"):
@@ -245,6 +257,8 @@ def delta_intervals(
         V = logit_covariance(covariance, rows.X[block])
         variance = np.einsum("nkj,njl,nkl->nk", jacobian, V, jacobian, optimize=True)
         half = z * np.sqrt(np.maximum(variance, 0.0))
+        sure = np.isinf(logit)  # not on offer, or the only one: certain whatever the coefficients are
+        half[sure] = 0.0
         out[1, block], out[2, block] = expit(logit - half), expit(logit + half)
     return out
 
@@ -255,7 +269,7 @@ def _logits_of_each(log_p: FloatArray) -> tuple[FloatArray, FloatArray]:
     others = np.repeat(log_p[:, None, :], K, axis=1)
     others[:, np.arange(K), np.arange(K)] = -np.inf
     top = others.max(axis=2)
-    alone = top == -np.inf  # all others have prior probability 0
+    alone = top == -np.inf  # all others have prior probability 0, or are not on offer
     odds = np.exp(others - np.where(alone, 0.0, top)[:, :, None])
     total = np.where(alone, 1.0, odds.sum(axis=2))
     logit = np.where(alone, np.inf, log_p - np.where(alone, 0.0, top) - np.log(total))
@@ -290,9 +304,7 @@ def normal_logits(
         known[block] = np.isfinite(V).all(axis=(1, 2))
         values, vectors = np.linalg.eigh(np.where(known[block, None, None], V, 0.0))
         root = vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
-        logits = rows.X[block] @ coefficients.weights[0] + coefficients.intercept[0]
-        for more in (None if rows.offset is None else rows.offset[block], shift):
-            logits = logits if more is None else logits + more
+        logits = estimate_logits(coefficients, rows, block, shift)
         L = np.moveaxis(logits[:, None, :] + np.einsum("nkj,sj->nsk", root, points), 2, 0)
         L = np.exp(L - L.max(axis=0))
         function(L / L.sum(axis=0), block)

@@ -12,7 +12,7 @@ import pandas as pd
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.results.fitted import Fitted, check_count, training_of
 from bayes_softmax.results.intervals import draws_interval, resolve_interval
-from bayes_softmax.results.probabilities import Rows, sum_over_blocks
+from bayes_softmax.results.probabilities import sum_over_blocks
 from bayes_softmax.results.quantities import share_positive
 from bayes_softmax.results.training import TrainingData
 from bayes_softmax.spec.frames import is_series, to_pandas_series
@@ -148,8 +148,8 @@ def replicate(
     totals = np.bincount(cell, weights=counts.sum(axis=1))
     group = distinct % G
     observed = np.array([np.bincount(groups.codes, weights=counts[:, k], minlength=G) for k in range(K)]).T
-    at, X, offset = distinct // G, training.distinct.X, training.distinct.offset
-    rows = Rows(X[at], None, None if offset is None else offset[at])
+    at = distinct // G
+    rows = training.rows.take(at)
     coefficients = fit.coefficients.thinned(n_draws, fit.n_chains)
     seeds = rng.integers(2**63, size=len(at))  # one for each row: the blocks may be cut anywhere
     whole = np.round(totals).astype(np.int64)
@@ -158,12 +158,15 @@ def replicate(
         out = np.zeros((P.shape[2], G, K))
         for i, n in enumerate(range(block.start, block.stop)):
             own = np.random.default_rng(seeds[n])
+            # Only classes on offer: rounding must not leave a class a probability that has none.
+            offered = np.arange(K) if rows.available is None else np.flatnonzero(rows.available[n])
+            p = P[offered, i]
             if whole[n] == 1:
-                chosen = (own.random(P.shape[2]) > np.cumsum(P[:-1, i], axis=0)).sum(axis=0)
+                chosen = offered[(own.random(P.shape[2]) > np.cumsum(p[:-1], axis=0)).sum(axis=0)]
                 out[np.arange(P.shape[2]), group[n], chosen] += 1
             else:
-                p = P[:, i].T / P[:, i].sum(axis=0)[:, None]
-                out[:, group[n]] += own.multinomial(whole[n], np.minimum(p, 1.0))
+                p = p.T / p.sum(axis=0)[:, None]
+                out[:, group[n], offered] += own.multinomial(whole[n], np.minimum(p, 1.0))
         return out
 
     return Replicated(sum_over_blocks(coefficients, rows, draw, parallel=False), observed)

@@ -13,6 +13,7 @@ import numpy as np
 
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.core.threads import blas_on_one_thread, in_parallel
+from bayes_softmax.spec.available import Mask
 
 BLOCK_BYTES = 32 * 2**20
 BATCH = 8  # blocks whose results exist at a time
@@ -39,13 +40,29 @@ class Coefficients(NamedTuple):
 class Rows(NamedTuple):
     """Encoded data: features (N, p), row index of the answer, offset (N, K) or None.
 
-    ``position`` (N,) says which rows of the answer these are, where rows with missing values were left out.
+    ``position`` (N,) says which rows of the answer these are, where rows with missing values were left out;
+    ``available`` (N, K) which classes are on offer, None where all are.
     """
 
     X: FloatArray
     index: Any
     offset: FloatArray | None
     position: Any = None
+    available: Mask | None = None
+
+    def take(self, at: Any) -> "Rows":
+        """Some of the rows, by a slice or by positions, without index."""
+        offset, available = (None if a is None else a[at] for a in (self.offset, self.available))
+        return Rows(self.X[at], None, offset, available=available)
+
+    def complete_logits(self, L: FloatArray, block: slice) -> None:
+        """Add the offset to logits ``L`` (K, rows, ...) of a block of these rows; minus infinity where not on offer."""
+        trailing = (1,) * (L.ndim - 2)
+        if self.offset is not None:
+            offset = self.offset[block].T
+            L += offset.reshape(*offset.shape, *trailing)
+        if self.available is not None:
+            L[~self.available[block].T] = -np.inf
 
     def expand(self, values: FloatArray, axis: int = 0) -> FloatArray:
         """Values along the encoded rows as values along all rows, NaN where values were missing."""
@@ -87,8 +104,7 @@ def over_blocks[T](
         block = slice(first, end)
         L = np.matmul(rows.X[block], weights)
         L += intercept[:, None, :]
-        if rows.offset is not None:
-            L += rows.offset[block].T[:, :, None]
+        rows.complete_logits(L, block)
         normalise(L)
         return function(L, block)
 
@@ -113,9 +129,7 @@ def sum_over_blocks(
     total: FloatArray | None = None
     for batch in itertools.batched(ranges, BATCH):
         first = batch[0][0]
-        part = Rows(
-            rows.X[first : batch[-1][1]], None, None if rows.offset is None else rows.offset[first : batch[-1][1]]
-        )
+        part = rows.take(slice(first, batch[-1][1]))
 
         def shifted(P: FloatArray, block: slice, first: int = first) -> FloatArray:
             return function(P, slice(block.start + first, block.stop + first))
@@ -126,8 +140,19 @@ def sum_over_blocks(
     return total
 
 
+def estimate_logits(
+    coefficients: Coefficients, rows: Rows, block: slice, shift: FloatArray | None = None
+) -> FloatArray:
+    """Logits (rows, K) of a block of rows at an estimate, minus infinity where a class is not on offer."""
+    logits: FloatArray = rows.X[block] @ coefficients.weights[0] + coefficients.intercept[0]
+    if shift is not None:
+        logits += shift
+    rows.complete_logits(logits.T, block)
+    return logits
+
+
 def _shifted(L: FloatArray) -> None:
-    # A class of prior probability 0 has logit -inf, never all of them.
+    # A class of prior probability 0, or not on offer, has logit -inf, never all of them.
     L -= L.max(axis=0)
 
 

@@ -55,15 +55,13 @@ class TrainingData:
     @property
     def rows(self) -> Rows:
         """Distinct rows, encoded."""
-        return Rows(self.distinct.X, self.distinct.index, self.distinct.offset)
+        return Rows(self.distinct.X, self.distinct.index, self.distinct.offset, available=self.distinct.available)
 
     @property
     def given(self) -> Rows:
         """The rows as given, encoded."""
-        X, offset = self.distinct.X, self.distinct.offset
-        if len(X) == self.n_obs:  # nothing was collapsed
-            return Rows(X, self.index, offset)
-        return Rows(X[self.row_map], self.index, None if offset is None else offset[self.row_map])
+        rows = self.rows if self.distinct.n_obs == self.n_obs else self.rows.take(self.row_map)
+        return rows._replace(index=self.index)
 
     def given_counts(self) -> FloatArray:
         """(N, K) weighted counts of the rows as given."""

@@ -10,6 +10,7 @@ import pandas as pd
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.results.fitted import Fitted, training_of
 from bayes_softmax.results.probabilities import Rows
+from bayes_softmax.spec.available import Mask, without_forced
 from bayes_softmax.spec.build import read_weights
 from bayes_softmax.spec.formula import FormulaEncoder
 from bayes_softmax.spec.frames import is_frame, require_columns, to_pandas
@@ -40,18 +41,22 @@ def level_name(level: Any) -> str:
 
 
 class Population(NamedTuple):
-    """Rows that an average runs over: a frame of variables, offset (N, K) or None, weights (N,)."""
+    """Rows that an average runs over: a frame of variables, offset (N, K) or None, weights (N,), classes on offer."""
 
     frame: pd.DataFrame
     offset: FloatArray | None
     weights: FloatArray
+    available: Mask | None = None
+
+    def take(self, at: Any) -> "Population":
+        """Some of the rows, by a slice or by positions."""
+        offset, available = (None if a is None else a[at] for a in (self.offset, self.available))
+        return Population(self.frame.iloc[at], offset, self.weights[at], available)
 
     def chunks(self) -> Iterator["Population"]:
         """The same rows, some at a time."""
         for start in range(0, len(self.frame), CHUNK_ROWS):
-            part = slice(start, start + CHUNK_ROWS)
-            offset = None if self.offset is None else self.offset[part]
-            yield Population(self.frame.iloc[part], offset, self.weights[part])
+            yield self.take(slice(start, start + CHUNK_ROWS))
 
     def with_values(self, values: Setting) -> "Population":
         """The same rows with some variables set."""
@@ -112,16 +117,24 @@ def check_setting(schema: Schema, values: Any, argument: str) -> dict[str, Any]:
     return dict(values)
 
 
-def population(fit: Fitted, data: Any, at: Setting | str | None, offset: Any = None, weights: Any = None) -> Population:
+def population(
+    fit: Fitted,
+    data: Any,
+    at: Setting | str | None,
+    offset: Any = None,
+    weights: Any = None,
+    available: Any = None,
+) -> Population:
     """Rows to average over: the data of the fit with their weights, or new data; with variables set by ``at``."""
     schema = fit.schema
     if data is None:
-        if weights is not None or offset is not None:
-            raise ValueError("weights and offset belong to new data; give data too")
+        if any(argument is not None for argument in (weights, offset, available)):
+            raise ValueError("weights, offset and available belong to new data; give data too")
         training = training_of(fit, "an average over the data")
         if isinstance(schema.encoder, FormulaEncoder) and training.distinct.frame is None:
             raise ValueError("this file holds no columns of the data (an older version wrote it); pass data=...")
-        rows = Population(training.frame, training.distinct.offset, training.distinct.totals)
+        distinct = training.distinct
+        rows = Population(training.frame, distinct.offset, distinct.totals, distinct.available)
     else:
         X, _ = schema.encode(data)  # names what is wrong with the data
         given = to_pandas(data) if is_frame(data) else pd.DataFrame(X, columns=list(schema.feature_names))
@@ -130,10 +143,16 @@ def population(fit: Fitted, data: Any, at: Setting | str | None, offset: Any = N
         if len(frame) == 0:
             raise ValueError("data has no rows")
         row_weights = read_weights(schema.weights_of(data, weights), data, len(X), given.index)
+        mask = schema.encode_available(data, available, given.index)
+        if mask is not None:
+            row_weights = without_forced(row_weights, mask)
+            if row_weights is not None and not row_weights.any():
+                raise ValueError("available: no row has more than one class on offer, so there is nothing to average")
         rows = Population(
             frame[list(schema.input_columns)],
             schema.encode_offset(data, offset, len(X)),
             np.ones(len(X)) if row_weights is None else row_weights,
+            mask,
         )
     if at is None:
         return rows
@@ -145,7 +164,7 @@ def population(fit: Fitted, data: Any, at: Setting | str | None, offset: Any = N
 
 
 def _average_row(schema: Schema, rows: Population) -> Population:
-    """One row: weighted means of numbers, the most frequent level of factors, the mean offset."""
+    """One row: weighted means of numbers, the most frequent level of factors and choice set, the mean offset."""
     values = {}
     for name, variable in model_variables(schema).items():
         column = rows.frame[name]
@@ -155,7 +174,17 @@ def _average_row(schema: Schema, rows: Population) -> Population:
             values[name] = float(np.average(column.to_numpy(dtype=np.float64), weights=rows.weights))
     offset = None if rows.offset is None else np.average(rows.offset, axis=0, weights=rows.weights)[None]
     others = {name: rows.frame[name].iloc[0] for name in rows.frame.columns if name not in values}
-    return Population(pd.DataFrame([values | others]), offset, np.ones(1))
+    return Population(pd.DataFrame([values | others]), offset, np.ones(1), _most_frequent(rows))
+
+
+def _most_frequent(rows: Population) -> Mask | None:
+    """The choice set (1, K) that most of the weight has."""
+    if rows.available is None:
+        return None
+    sets, which = np.unique(rows.available, axis=0, return_inverse=True)
+    most = int(np.bincount(which.reshape(-1), weights=rows.weights).argmax())
+    chosen: Mask = sets[most : most + 1]
+    return chosen
 
 
 def encode(schema: Schema, rows: Population) -> Rows:
@@ -165,7 +194,7 @@ def encode(schema: Schema, rows: Population) -> Rows:
     else:  # straight from the columns: new data were checked when they came in
         X = np.ascontiguousarray(rows.frame[list(schema.feature_names)].to_numpy(dtype=np.float64))
         index = rows.frame.index
-    return Rows(X, index, rows.offset)
+    return Rows(X, index, rows.offset, available=rows.available)
 
 
 def derivative(schema: Schema, rows: Population, variable: Variable) -> FloatArray:

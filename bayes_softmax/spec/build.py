@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bayes_softmax.core.records import FloatArray
+from bayes_softmax.spec.available import Mask, available_columns, check_outcomes, read_available, without_forced
 from bayes_softmax.spec.coding import CODINGS
 from bayes_softmax.spec.design import Design, Label, Response, standardise, unit_totals
 from bayes_softmax.spec.formula import fit_encoder, required_columns, split_formula
@@ -35,6 +36,7 @@ class Options(NamedTuple):
     offset: Any = None
     missing: str = "error"
     constant: str = "error"
+    available: Any = None
 
 
 def from_formula(formula: str, data: Any, options: Options) -> tuple[Design, Schema]:
@@ -45,8 +47,8 @@ def from_formula(formula: str, data: Any, options: Options) -> tuple[Design, Sch
     frame = to_pandas(data)
     if len(frame) == 0:
         raise ValueError("data has no rows")
-    for other, argument in ((options.weights, "weights"), (options.offset, "offset")):
-        check_aligned(frame, other, argument, "data")
+    for argument in ("weights", "offset", "available"):
+        check_aligned(frame, getattr(options, argument), argument, "data")
     features = required_columns(right)
     for name in responses:
         if name in features:
@@ -71,10 +73,11 @@ def from_arrays(
 ) -> tuple[Design, Schema]:
     """Design of arrays, or of a data frame ``X`` with ``y`` aligned to it.
 
-    Columns of ``X`` that ``weights`` or ``offset`` name are not features.
+    Columns of ``X`` that ``weights``, ``offset`` or ``available`` name are not features.
     """
-    for other, argument in ((y, "y"), (options.weights, "weights"), (options.offset, "offset")):
-        check_aligned(X, other, argument)
+    check_aligned(X, y, "y")
+    for argument in ("weights", "offset", "available"):
+        check_aligned(X, getattr(options, argument), argument)
     X, y, n_dropped, options = _drop_missing_arrays(X, y, options)
     features = X
     if is_frame(X) and _named_columns(options):
@@ -104,23 +107,37 @@ def _assemble(
         raise ValueError("data has no rows" + (f" ({n_dropped} dropped for missing values)" if n_dropped else ""))
     if options.coding not in CODINGS:
         raise ValueError(f"coding={options.coding!r} is not known; use one of {', '.join(map(repr, CODINGS))}")
-    weights = read_weights(options.weights, data, len(X), index)
+    weights, available = read_weights(options.weights, data, len(X), index), None
+    if options.available is not None:
+        available = read_available(options.available, data, len(X), response.classes, index)
+        check_outcomes(available, response, index)
+        weights = without_forced(weights, available)
     names = tuple(encoder.feature_names)
     totals = unit_totals(response, weights, len(X))
     used = totals > 0  # rows that hold no unit must not move centre, scale or default prior
     if not used.any():
-        raise ValueError("y: all counts are zero; at least one observation is needed")
+        raise ValueError(_why_nothing(response, available))
     X, names = _drop_constant(X, names, used, options.constant, has_intercept=encoder.has_intercept)
     rows, row_totals = (X, totals) if used.all() else (X[used], totals[used])
     standardisation = standardise(rows, row_totals, names, has_intercept=encoder.has_intercept)
     if not names and not encoder.has_intercept:
         raise ValueError("the model has neither features nor an intercept: there is nothing to estimate")
     offset = None if options.offset is None else read_offset(options.offset, data, len(X), response.classes)
-    design = Design(X, response, weights, offset, names, encoder.has_intercept, standardisation, index, n_dropped)
+    design = Design(
+        X, response, weights, offset, names, encoder.has_intercept, standardisation, index, n_dropped,
+        available=available,
+    )  # fmt: skip
     counts = design.class_counts()  # an observation of weight zero is none
     response = replace(response, unused=tuple(c for c, n in zip(response.classes, counts, strict=True) if n == 0))
     design = replace(design, response=response)
     return design, _schema(design, encoder, options)
+
+
+def _why_nothing(response: Response, available: Mask | None) -> str:
+    """Why no row holds an observation."""
+    if available is not None and (response.counts is None or response.counts.any()):
+        return "available: no observation had more than one class on offer, so there is nothing to estimate"
+    return "y: all counts are zero; at least one observation is needed"
 
 
 def _schema(design: Design, encoder: Encoder, options: Options) -> Schema:
@@ -138,17 +155,22 @@ def _schema(design: Design, encoder: Encoder, options: Options) -> Schema:
         has_offset=options.offset is not None,
         class_totals=tuple(design.class_counts().tolist()),
         weights_column=options.weights if isinstance(options.weights, str) else None,
+        available_columns=available_columns(options.available, response.classes),
+        has_available=options.available is not None,
     )
 
 
 def _named_columns(options: Options) -> list[str]:
-    """Columns that weights and offset name."""
+    """Columns that weights, offset and available name."""
     named = [options.weights] if isinstance(options.weights, str) else []
-    if isinstance(options.offset, Mapping):
-        return named + list(options.offset.values())
-    if isinstance(options.offset, list | tuple) and all(isinstance(name, str) for name in options.offset):
-        return named + list(options.offset)
-    return named
+    return named + [name for given in (options.offset, options.available) for name in _names_in(given)]
+
+
+def _names_in(given: Any) -> list[str]:
+    """Columns that an argument with K columns names."""
+    if isinstance(given, Mapping):
+        return list(given.values())
+    return list(given) if isinstance(given, list | tuple) and all(isinstance(name, str) for name in given) else []
 
 
 def _check_choice(name: str, value: str) -> None:
@@ -191,18 +213,20 @@ def _drop_missing_arrays(X: Any, y: Any, options: Options) -> tuple[Any, Any, in
 
 
 def _cut(options: Options, keep: Any) -> Options:
-    """Weights and offset of the kept rows, where they are given by value."""
-    weights, offset = options.weights, options.offset
+    """Weights, offset and classes on offer of the kept rows, where they are given by value."""
+    weights, cut = options.weights, {}
     if weights is not None and not isinstance(weights, str):
         weights = to_pandas_series(weights).to_numpy() if is_series(weights) else np.asarray(weights)
         if weights.shape != (len(keep),):
             raise ValueError(f"weights has shape {weights.shape}; expected ({len(keep)},)")
         weights = weights[keep]
-    if offset is not None and not _named_columns(options._replace(weights=None)):
-        if len(offset) != len(keep):
-            raise ValueError(f"offset has {len(offset)} rows; expected {len(keep)}")
-        offset = to_pandas(offset)[keep] if is_frame(offset) else np.asarray(offset)[keep]
-    return options._replace(weights=weights, offset=offset)
+    for name in ("offset", "available"):
+        given = getattr(options, name)
+        if given is not None and not _names_in(given):
+            if len(given) != len(keep):
+                raise ValueError(f"{name} has {len(given)} rows; expected {len(keep)}")
+            cut[name] = to_pandas(given)[keep] if is_frame(given) else np.asanyarray(given)[keep]
+    return options._replace(weights=weights, **cut)
 
 
 def _feature_names(X: Any, feature_names: Sequence[str] | None) -> tuple[str, ...]:

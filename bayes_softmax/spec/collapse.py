@@ -1,4 +1,4 @@
-"""Equal rows collapsed without loss: rows with the same features and offset become one row of counts."""
+"""Equal rows collapsed without loss: rows with the same features, offset and choice set become one of counts."""
 
 from dataclasses import replace
 from typing import NamedTuple
@@ -28,7 +28,11 @@ class Collapsed(NamedTuple):
 
 def collapse_rows(design: Design) -> Collapsed | None:
     """Collapse equal rows; None where fewer than half of them would go, found out on a sample first."""
-    arrays = [design.X] if design.offset is None else [design.X, design.offset]
+    arrays = [design.X]
+    if design.offset is not None:
+        arrays.append(design.offset)
+    if design.available is not None:
+        arrays.append(design.available.astype(np.float64))
     if design.n_obs < 2 or not _sample_repeats(arrays, design.n_obs):
         return None
     row_map, distinct = pd.factorize(row_hashes(arrays))
@@ -45,6 +49,7 @@ def collapse_rows(design: Design) -> Collapsed | None:
         response=replace(design.response, codes=None, counts=_summed(design, row_map, n_distinct)),
         weights=None,
         offset=None if design.offset is None else design.offset[representative],
+        available=None if design.available is None else design.available[representative],
         index=pd.RangeIndex(n_distinct),
         frame=None if design.frame is None else design.frame.iloc[representative].reset_index(drop=True),
     )

@@ -164,6 +164,9 @@ def build_pymc_model(design: Design, coordinates: Coordinates, priors: PriorTabl
             logits = logits + _intercept(block, coordinates, weights)
         if design.offset is not None:
             logits = logits + pm.Data("offset", design.offset, dims=("obs", "category"))
+        if design.available is not None:  # a mask: no coefficient hears of a class where it is not on offer
+            available = pm.Data("available", design.available, dims=("obs", "category"))
+            logits = pt.switch(available, logits, -np.inf)
         _likelihood(design, logits)
     return model
 
@@ -269,8 +272,12 @@ def _likelihood(design: Design, logits: Any) -> None:
     import pymc as pm
     import pytensor.tensor as pt
 
-    response = design.response
-    if response.codes is not None and design.weights is None:
+    response, available = design.response, design.available
+    # A row with one class on offer has weight zero, and likelihood one: it may as well count.
+    alike = design.weights is None or (
+        available is not None and bool((design.weights == (available.sum(axis=1) > 1)).all())
+    )
+    if response.codes is not None and alike:
         y = pm.Data("y_observed", response.codes, dims="obs")
         pm.Categorical("y", logit_p=logits, observed=y, dims="obs")
         return
@@ -278,6 +285,10 @@ def _likelihood(design: Design, logits: Any) -> None:
     y = pm.Data("y_observed", counts if (counts % 1).any() else counts.astype(np.int64), dims=("obs", "category"))
     if (counts % 1).any():
         log_p = logits - pt.logsumexp(logits, axis=1, keepdims=True)
-        pm.Potential("y_weighted", (y * log_p).sum())
+        terms = y * log_p
+        pm.Potential("y_weighted", (terms if available is None else pt.switch(available, terms, 0.0)).sum())
     else:
-        pm.Multinomial("y", n=y.sum(axis=1), p=pm.math.softmax(logits, axis=1), observed=y, dims=("obs", "category"))
+        p = pm.math.softmax(logits, axis=1)
+        if available is not None:  # the same numbers, but of their logarithm's slope at zero nothing is passed on
+            p = pt.switch(available, p, 0.0)
+        pm.Multinomial("y", n=y.sum(axis=1), p=p, observed=y, dims=("obs", "category"))

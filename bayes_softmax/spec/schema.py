@@ -10,9 +10,13 @@ import numpy as np
 import pandas as pd
 
 from bayes_softmax.core.records import FloatArray
+from bayes_softmax.spec.available import Mask, read_available
 from bayes_softmax.spec.design import Label
 from bayes_softmax.spec.formula import FormulaEncoder, Variable
 from bayes_softmax.spec.frames import check_finite, is_frame, numeric_values, require_columns, to_pandas
+
+
+OFFSET_LIMIT = 1e150  # of an offset's numbers: their squares and differences are still numbers
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,10 @@ class Schema:
         K columns that hold the offset in a data frame, if it was given by name.
     has_offset
         Whether the model has an offset; predictions then need one.
+    available_columns
+        K columns that say in a data frame which classes are on offer, if they were given by name.
+    has_available
+        Whether the model knows which classes are on offer; predictions then need it.
     class_totals
         Observed units of each class: the base rates that ``class_prior`` shifts from.
     prior_sd
@@ -99,6 +107,8 @@ class Schema:
     class_totals: tuple[float, ...] = ()
     prior_sd: tuple[float | None, ...] = ()
     weights_column: str | None = None
+    available_columns: tuple[str, ...] = ()
+    has_available: bool = False
 
     @property
     def input_columns(self) -> tuple[str, ...]:
@@ -132,6 +142,20 @@ class Schema:
                 f"the model was fitted with an offset; pass offset with shape ({n_obs}, {len(self.classes)})"
             )
         return read_offset(self.offset_columns if offset is None else offset, data, n_obs, self.classes)
+
+    def encode_available(self, data: Any, available: Any, index: Any) -> Mask | None:
+        """Classes on offer (N, K) in new data, from their columns or from the ``available`` argument."""
+        if not self.has_available:
+            if available is not None:
+                raise ValueError("available was given, but the model was fitted without it: all classes are on offer")
+            return None
+        if available is None and not (self.available_columns and is_frame(data)):
+            raise ValueError(
+                "the model was fitted with classes on offer row by row; pass available with shape "
+                f"({len(index)}, {len(self.classes)})"
+            )
+        given = self.available_columns if available is None else available
+        return read_available(given, data, len(index), self.classes, index)
 
     def class_position(self, label: Label, argument: str = "vs") -> int:
         """Position of a class; an unknown label, or one of another type, is an error with the nearest class."""
@@ -224,7 +248,7 @@ def read_offset(offset: Any, data: Any, n_obs: int, classes: Sequence[Label]) ->
         frame = to_pandas(data)
         names = [str(name) for name in offset]
         require_columns(frame, names)
-        return np.column_stack([numeric_values(frame[name], name) for name in names])
+        return checked_size(np.column_stack([numeric_values(frame[name], name) for name in names]), classes)
     if is_frame(offset):
         frame = to_pandas(offset)
         if set(frame.columns) != set(classes):
@@ -237,4 +261,15 @@ def read_offset(offset: Any, data: Any, n_obs: int, classes: Sequence[Label]) ->
             "one number added to all logits of a row would change nothing"
         )
     check_finite(array, [str(c) for c in classes], range(n_obs), "offset")
-    return array
+    return checked_size(array, classes)
+
+
+def checked_size(offset: FloatArray, classes: Sequence[Label]) -> FloatArray:
+    """The offset, if differences of its numbers are numbers too."""
+    rows, columns = np.nonzero(np.abs(offset) > OFFSET_LIMIT)
+    if rows.size:
+        raise ValueError(
+            f"offset: column {str(classes[columns[0]])!r} is {offset[rows[0], columns[0]]:g} in row {rows[0]}; expected "
+            f"at most {OFFSET_LIMIT:g} in size (a class that is not on offer is what available= is for)"
+        )
+    return offset

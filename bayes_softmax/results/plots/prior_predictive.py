@@ -68,7 +68,11 @@ def implied_probabilities(model: HasPrior, draws: int, rng: np.random.Generator,
     rows = rows[np.linspace(0, len(rows) - 1, min(MAX_ROWS, len(rows))).astype(np.int64)]
     intercept, weights = prior_draws(priors, model.coordinates, draws, rng, feature_names=design.feature_names)
     logits = np.einsum("np,spk->snk", design.X[rows], weights, optimize=True) + intercept[:, None]
-    return Implied(softmax(logits if design.offset is None else logits + design.offset[rows]))
+    if design.offset is not None:
+        logits += design.offset[rows]
+    if design.available is not None:
+        logits[:, ~design.available[rows]] = -np.inf
+    return Implied(softmax(logits))
 
 
 def prior(

@@ -29,6 +29,7 @@ def probabilities(
     at: Setting | str | None = None,
     ci_prob: float | None = None,
     offset: Any = None,
+    available: Any = None,
 ) -> "Figure":
     """Class probabilities along each variable, averaged over the rows, with their uncertainty: a panel a variable.
 
@@ -44,13 +45,15 @@ def probabilities(
         Probability of the bands; default ArviZ's.
     offset
         (N, K) for ``data``, if the model has an offset that is not among its columns.
+    available
+        (N, K) for ``data``, if the model knows which classes are on offer and ``data`` has no columns for it.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
     interval = resolve_interval(ci_prob, "eti")
-    rows = _some(population(fit, data, at, offset))
+    rows = _some(population(fit, data, at, offset, None, available))
     variables = chosen_variables(fit.schema, features)
     figure, panels = panel_grid(len(variables), height=3.0, sharey=True)
     top = max(_curves(panel, fit, rows, v, interval) for panel, v in zip(panels, variables, strict=True))
@@ -67,8 +70,7 @@ def _some(rows: Population) -> Population:
     if n <= PICTURE_ROWS:
         return rows
     chosen = np.linspace(0, n - 1, PICTURE_ROWS).astype(np.int64)
-    offset = None if rows.offset is None else rows.offset[chosen]
-    return Population(rows.frame.iloc[chosen], offset, rows.weights[chosen])
+    return rows.take(chosen)
 
 
 def _curves(panel: Any, fit: Fitted, rows: Population, variable: Variable, interval: Interval) -> float:
@@ -111,6 +113,7 @@ def effects(
     ci_prob: float | None = None,
     ci_kind: str | None = None,
     offset: Any = None,
+    available: Any = None,
 ) -> "Figure":
     """Average effects on the class probabilities: a panel for each change, a row for each class.
 
@@ -121,7 +124,9 @@ def effects(
     matplotlib.figure.Figure
     """
     interval = resolve_interval(ci_prob, ci_kind)
-    table = fit.effects(features, data, at=at, ci_prob=ci_prob, ci_kind=ci_kind, offset=offset)  # type: ignore[attr-defined]
+    table = fit.effects(  # type: ignore[attr-defined]
+        features, data, at=at, ci_prob=ci_prob, ci_kind=ci_kind, offset=offset, available=available
+    )
     changes = list(dict.fromkeys(zip(*(table.index.get_level_values(i) for i in (0, 1)), strict=True)))
     classes = [str(c) for c in fit.schema.classes]
     figure, panels = panel_grid(len(changes), height=1.0 + ROW_HEIGHT * len(classes), sharey=True)
