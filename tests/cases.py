@@ -1,5 +1,7 @@
 """Every prior x coding x response form, as models: the cases the two realisations and the oracle are compared on."""
 
+import itertools
+
 import numpy as np
 
 import bayes_softmax as bs
@@ -32,7 +34,7 @@ INTERCEPTS = {"default": None, "normal": bs.Normal(2.0), "student": bs.StudentT(
 CODINGS = ("zero-sum", "reference", "full")
 FORMS = (
     "labels", "whole weights", "real weights", "counts", "weighted counts", "offset", "uncentred", "tiny and huge",
-    "no intercept", "two classes", "intercept only",
+    "no intercept", "two classes", "intercept only", "available",
 )  # fmt: skip
 
 
@@ -51,6 +53,9 @@ def build(prior: str, intercept: str, coding: str, form: str = "labels") -> bs.S
         options["weights"] = rng.uniform(0.5, 2.0, size=40) if form == "weighted counts" else None
     elif form == "offset":
         options["offset"] = rng.normal(size=(40, n_classes))
+    elif form == "available":
+        options["available"] = rng.random((40, n_classes)) < 0.6
+        options["available"][np.arange(40), y] = True
     elif form == "uncentred":
         X = X + np.array([100.0, -3.0, 20.0])
     elif form == "tiny and huge":
@@ -82,5 +87,5 @@ def shrinkage_cases() -> list[tuple[str, str, str, str]]:
     """Every learned scale in every coding, then every form, the codings in turn."""
     crossed = [(p, "default", c, "labels") for p in SHRINKAGE for c in CODINGS]
     forms = [f for f in FORMS[1:] if f != "intercept only"]
-    formed = [("learned and fixed", "default", c, f) for f, c in zip(forms, 3 * CODINGS, strict=True)]
+    formed = [("learned and fixed", "default", c, f) for f, c in zip(forms, itertools.cycle(CODINGS), strict=False)]
     return [*crossed, *formed, ("learned", "normal", "zero-sum", "labels")]

@@ -25,6 +25,8 @@ def log_likelihood(model: SoftmaxRegression, intercept: np.ndarray, weights: np.
     eta = intercept + design.X @ weights
     if design.offset is not None:
         eta = eta + design.offset
+    if design.available is not None:
+        eta = np.where(design.available, eta, -1e4)  # its exponential is zero, and zero counts stay zero
     Y = np.zeros_like(eta)
     if design.response.codes is not None:
         for n, code in enumerate(design.response.codes):

@@ -78,8 +78,9 @@ def read_available(available: Any, data: Any, n_obs: int, classes: Sequence[Labe
 
 def _as_frame(available: Any, shape: tuple[int, int]) -> pd.DataFrame:
     array: Any = np.asanyarray(available)
-    if np.ma.is_masked(array):
-        array = array.astype(object).filled(None)
+    if np.ma.is_masked(array):  # a masked entry is a missing one
+        mask, array = np.ma.getmaskarray(array), array.data.astype(object)
+        array[mask] = None
     if array.shape != shape:
         raise ValueError(
             f"available has shape {array.shape}; expected (N, K) = {shape}: True where a class is on offer in a row"
@@ -99,7 +100,7 @@ def _flags(column: pd.Series, name: str, index: Any) -> Mask:
     bad = np.flatnonzero(~good)
     if bad.size:
         raise ValueError(
-            f"available: column {name!r} is {values[bad[0]]!r} in {describe_rows(index, bad)}; expected True or False, "
+            f"available: column {name!r} is {values[bad].tolist()[0]!r} in {describe_rows(index, bad)}; expected True or False, "
             "1 or 0"
         )
     return values.astype(bool)
