@@ -6,6 +6,7 @@ from scipy.special import ndtri
 
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.results.intervals import Interval
+from bayes_softmax.spec.available import Mask
 from bayes_softmax.spec.design import Label
 
 TIE = 1e-12  # classes this near the most probable one are as probable: rounding must not decide between them
@@ -19,11 +20,22 @@ def top_shares(P: FloatArray) -> FloatArray:
 
 
 def calibration_table(
-    P: FloatArray, counts: FloatArray, classes: tuple[Label, ...], *, interval: Interval, n_bins: int
+    P: FloatArray,
+    counts: FloatArray,
+    classes: tuple[Label, ...],
+    *,
+    interval: Interval,
+    n_bins: int,
+    available: Mask | None = None,
 ) -> pd.DataFrame:
-    """One-vs-rest table: rows ``(class, bin)``, for probabilities and weighted counts (n, K)."""
-    totals = counts.sum(axis=1)
-    parts = [_bins(P[:, k], counts[:, k], totals, interval=interval, n_bins=n_bins) for k in range(len(classes))]
+    """One-vs-rest table: rows ``(class, bin)``, for probabilities and weighted counts (n, K).
+
+    Rows in which a class is not on offer say nothing about its probabilities.
+    """
+    totals, parts = counts.sum(axis=1), []
+    for k in range(len(classes)):
+        at = slice(None) if available is None else available[:, k] & (totals > 0)
+        parts.append(_bins(P[at, k], counts[at, k], totals[at], interval=interval, n_bins=n_bins))
     return pd.concat(dict(zip(classes, parts, strict=True)), names=["class", "bin"])
 
 
@@ -35,6 +47,9 @@ def top_label_table(P: FloatArray, counts: FloatArray, *, interval: Interval, n_
 
 def _bins(p: FloatArray, hits: FloatArray, totals: FloatArray, *, interval: Interval, n_bins: int) -> pd.DataFrame:
     """Bins with about equal numbers of units: mean probability, frequency, and Wilson's interval of the frequency."""
+    if not len(p):  # a class that is nowhere on offer
+        names = ["predicted", "observed", *interval.columns("wilson"), "units"]
+        return pd.DataFrame(np.empty((0, 5)), pd.RangeIndex(1, 1), names)
     order = np.argsort(p, kind="stable")
     share = np.cumsum(totals[order]) / totals.sum()
     cuts = np.unique(p[order][np.searchsorted(share, np.arange(1, n_bins) / n_bins)])

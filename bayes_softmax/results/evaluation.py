@@ -15,7 +15,7 @@ from bayes_softmax.results.intervals import resolve_interval
 from bayes_softmax.results.loo import checked_cells, newton_loo
 from bayes_softmax.results.prediction import probabilities_and_logs, read_rows
 from bayes_softmax.results.probabilities import Rows
-from bayes_softmax.spec.available import check_outcomes, without_forced
+from bayes_softmax.spec.available import Mask, check_outcomes, without_forced
 from bayes_softmax.spec.build import check_aligned, read_weights
 from bayes_softmax.spec.design import dense_counts
 from bayes_softmax.spec.frames import is_frame, to_pandas
@@ -55,6 +55,7 @@ class Evaluation:
         probability share a unit equally, here and in the accuracies, so that no order of classes decides a tie.
     calibration
         One-vs-rest: rows ``(class, bin)``, mean predicted probability, observed frequency, Wilson interval, units.
+        Of a class, the rows in which it is on offer.
     top_label
         The same for the most probable class of each row: confidence and accuracy.
     """
@@ -150,7 +151,8 @@ def evaluate(
         rows = read_rows(fit, data, offset, available)
         counts = _new_counts(schema, data, y, weights=weights, rows=rows)
         rates = rates if class_prior is None else read_rates(schema, class_prior)
-        predicted = Predicted(*probabilities_and_logs(fit.coefficients, rows, prior_shift(schema, class_prior)))
+        found = probabilities_and_logs(fit.coefficients, rows, prior_shift(schema, class_prior))
+        predicted = Predicted(*found, rows.available)
         return score("new data", predicted, counts, schema=schema, rates=rates, n_bins=n_bins)
     if any(argument is not None for argument in (y, weights, offset, available)):
         raise ValueError("y, weights, offset and available belong to new data; give data too")
@@ -158,7 +160,7 @@ def evaluate(
         raise ValueError("class_prior belongs to new data: the data of the fit have their own base rates")
     training = training_of(fit, "evaluate()")
     if not loo:
-        predicted = Predicted(*probabilities_and_logs(fit.coefficients, training.rows))
+        predicted = Predicted(*probabilities_and_logs(fit.coefficients, training.rows), training.rows.available)
         return score("in-sample", predicted, training.counts, schema=schema, rates=rates, n_bins=n_bins)
     P = checked_cells(fit, training).probabilities if fit.delta_covariance is None else newton_loo(fit, training)
     cells = training.cells
@@ -166,7 +168,7 @@ def evaluate(
     counts[np.arange(len(P)), cells.codes] = cells.units
     rates = rates - np.eye(len(rates))[cells.codes]
     with np.errstate(divide="ignore"):
-        predicted = Predicted(P, np.log(P))
+        predicted = Predicted(P, np.log(P), training.rows.take(cells.rows).available)
     return score("leave-one-out", predicted, counts, schema=schema, rates=rates, n_bins=n_bins)
 
 
@@ -206,10 +208,11 @@ def _response_columns(schema: Schema, data: Any) -> Any:
 
 
 class Predicted(NamedTuple):
-    """Predicted probabilities (n, K) and their logarithms, which are finite where the probabilities underflow."""
+    """Predicted probabilities (n, K), their logarithms, finite where the former underflow, and what was on offer."""
 
     P: FloatArray
     log_P: FloatArray
+    available: Mask | None = None
 
 
 def score(
@@ -227,7 +230,11 @@ def score(
     labels = list(schema.classes)
     seen = found.sum(axis=1) > 0
     interval = resolve_interval(None, "eti")
-    calibration = calibration_table(P, counts, schema.classes, interval=interval, n_bins=n_bins)
+    if predicted.available is not None:  # the null model, too, divides a row among what is on offer
+        rates = rates * predicted.available
+    calibration = calibration_table(
+        P, counts, schema.classes, interval=interval, n_bins=n_bins, available=predicted.available
+    )
     return Evaluation(
         kind=kind,
         n_units=total,

@@ -172,7 +172,8 @@ def _log_softmax(L: FloatArray) -> None:
 def row_log_likelihood(L: FloatArray, counts: FloatArray) -> FloatArray:
     """Log likelihood (rows, S) of weighted counts (rows, K), from log probabilities (K, rows, S); 0 x -inf is 0."""
     c = counts.T[:, :, None]
-    summed: FloatArray = np.where(c > 0, c * L, 0.0).sum(axis=0)
+    with np.errstate(invalid="ignore"):
+        summed: FloatArray = np.where(c > 0, c * L, 0.0).sum(axis=0)
     return summed
 
 

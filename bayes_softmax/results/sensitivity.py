@@ -21,19 +21,22 @@ def add_log_likelihood(fit: "Posterior") -> xr.DataTree:
     """Add the group ``log_likelihood`` to ``idata``, which it returns, so that ``az.loo(post.idata)`` works.
 
     N x draws numbers: above 256 MiB a line says how many first.  Rows count with their weight and all their counts:
-    what ``az.loo`` then leaves out is a row, as in ``post.loo(unit="row")``.  :meth:`loo` needs none of this.
+    what ``az.loo`` then leaves out is a row, as in ``post.loo(unit="row")``; rows without an observation, of weight
+    zero or with one class on offer, are not among them.  :meth:`loo` needs none of this.
     """
     training = training_of(fit, "add_log_likelihood()")
     counts = training.given_counts()
-    shape = (*fit.draws.shape[:2], training.n_obs)
+    observed = np.flatnonzero(counts.sum(axis=1) > 0)
+    rows, counts = training.given.take(observed), counts[observed]
+    shape = (*fit.draws.shape[:2], len(observed))
     announce("add_log_likelihood()", shape)
     values = np.empty((shape[0] * shape[1], shape[2]))
 
     def fill(L: FloatArray, block: slice) -> None:
         values[:, block] = row_log_likelihood(L, counts[block]).T
 
-    over_blocks(fit.coefficients, training.given, fill, log=True)
-    coords = {"obs": observation_coordinate(training.index)}
+    over_blocks(fit.coefficients, rows, fill, log=True)
+    coords = {"obs": np.asarray(observation_coordinate(training.index))[observed]}
     group = xr.Dataset({"y": ((*SAMPLE_DIMS, "obs"), values.reshape(shape))}, coords={**coords, **_draw_coords(fit)})
     fit.idata["log_likelihood"] = xr.DataTree(group)
     return fit.idata

@@ -100,8 +100,8 @@ def _flags(column: pd.Series, name: str, index: Any) -> Mask:
     bad = np.flatnonzero(~good)
     if bad.size:
         raise ValueError(
-            f"available: column {name!r} is {values[bad].tolist()[0]!r} in {describe_rows(index, bad)}; expected True or False, "
-            "1 or 0"
+            f"available: column {name!r} is {values[bad].tolist()[0]!r} in {describe_rows(index, bad)}; "
+            "expected True or False, 1 or 0"
         )
     return values.astype(bool)
 

@@ -15,7 +15,6 @@ from bayes_softmax.spec.design import Label
 from bayes_softmax.spec.formula import FormulaEncoder, Variable
 from bayes_softmax.spec.frames import check_finite, is_frame, numeric_values, require_columns, to_pandas
 
-
 OFFSET_LIMIT = 1e150  # of an offset's numbers: their squares and differences are still numbers
 
 
@@ -269,7 +268,7 @@ def checked_size(offset: FloatArray, classes: Sequence[Label]) -> FloatArray:
     rows, columns = np.nonzero(np.abs(offset) > OFFSET_LIMIT)
     if rows.size:
         raise ValueError(
-            f"offset: column {str(classes[columns[0]])!r} is {offset[rows[0], columns[0]]:g} in row {rows[0]}; expected "
-            f"at most {OFFSET_LIMIT:g} in size (a class that is not on offer is what available= is for)"
+            f"offset: column {str(classes[columns[0]])!r} is {offset[rows[0], columns[0]]:g} in row {rows[0]}; "
+            f"expected at most {OFFSET_LIMIT:g} in size (a class that is not on offer is what available= is for)"
         )
     return offset

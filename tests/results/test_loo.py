@@ -232,3 +232,15 @@ def test_scores_warn_of_bad_weights_too() -> None:
     post = bs.SoftmaxRegression(X, y, prior=bs.Normal(2.0), intercept_prior=bs.Normal(10.0)).sample(**quiet())
     with pytest.warns(bs.NotReliableWarning, match=r"rows 7"):
         post.evaluate(loo=True)
+
+
+def test_rows_without_an_observation_are_not_left_out() -> None:
+    """Of a row of weight zero every draw says the same, and ArviZ has no tail to fit: it was an error of its own."""
+    X, y = simulate(60, 2, 3)
+    weights = np.ones(60)
+    weights[[0, 7]] = 0.0
+    posterior = bs.SoftmaxRegression(X, y, weights=weights).laplace(draws=400, random_seed=1, progressbar=False)
+    log_likelihood = posterior.add_log_likelihood()["log_likelihood"]["y"]
+    assert log_likelihood["obs"].values.tolist() == [n for n in range(60) if n not in (0, 7)]
+    theirs = az.loo(posterior.idata, reff=posterior.relative_ess)
+    assert_allclose(theirs.elpd, posterior.loo(unit="row").elpd, rtol=1e-8)
