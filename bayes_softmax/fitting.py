@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bayes_softmax.core.checks import counted, listed, shown
 from bayes_softmax.core.errors import ImproperPosteriorError, NotConvergedWarning
 from bayes_softmax.core.records import FloatArray, Mode, Penalty
 from bayes_softmax.results.estimate import PointEstimate
@@ -227,10 +228,9 @@ def refuse_kink(spec: Specification, problem: Problem, mode: Mode) -> None:
     if not held.any():
         return
     rows = held[problem.coordinates.n_free_intercept :].reshape(-1, problem.coordinates.n_features)
-    names = [repr(spec.schema.feature_names[j]) for j in np.flatnonzero(rows.any(axis=0))]
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    names = [spec.schema.feature_names[j] for j in np.flatnonzero(rows.any(axis=0))]
     raise ValueError(
-        f"laplace(): the mode is at the kink of the Laplace prior, with weights of {', '.join(names[:5])}{more} "
+        f"laplace(): the mode is at the kink of the Laplace prior, with weights of {listed(names)} "
         "exactly zero, and there no normal distribution is near the posterior; run model.sample() instead"
     )
 
@@ -238,22 +238,37 @@ def refuse_kink(spec: Specification, problem: Problem, mode: Mode) -> None:
 def notes_of(spec: Specification) -> tuple[str, ...]:
     """What a reader of a result should know about the data."""
     notes = []
-    if spec.schema.unused_classes:
-        notes.append(f"no observation of {named(spec.schema.unused_classes)}: only the prior speaks about it")
+    weightless = weightless_classes(spec.design)
+    unseen = tuple(c for c in spec.schema.unused_classes if c not in weightless)
+    if weightless:
+        notes.append(f"all rows of {named(weightless)} have weight zero: only the prior informs them")
+    if unseen:
+        notes.append(f"no observation of {named(unseen)}: only the prior informs {'them' if unseen[1:] else 'it'}")
     if spec.design.n_dropped:
-        notes.append(f"{spec.design.n_dropped} rows with missing values were dropped")
+        were = "was" if spec.design.n_dropped == 1 else "were"
+        notes.append(f"{counted(spec.design.n_dropped, 'row')} with missing values {were} dropped")
     if spec.collapsed is not None:
-        notes.append(f"{spec.design.n_obs} rows were collapsed to {spec.distinct.n_obs} distinct ones, without loss")
+        distinct = counted(spec.distinct.n_obs, "distinct one")
+        notes.append(f"{spec.design.n_obs} rows were collapsed to {distinct}, without loss")
     kept = set(spec.schema.feature_names)
     dropped = [n for n in spec.schema.encoder.feature_names if n not in kept]
     if dropped:
-        notes.append(f"columns that do not vary were dropped: {', '.join(map(repr, dropped))}")
+        notes.append(f"columns that do not vary were dropped: {listed(dropped)}")
     return tuple(notes)
 
 
 def named(labels: Sequence[Label]) -> str:
     """``class 'a'`` or ``classes 'a', 'b'``."""
-    return f"class{'es' if len(labels) > 1 else ''} {', '.join(map(repr, labels))}"
+    return f"class{'es' if len(labels) > 1 else ''} {listed(labels)}"
+
+
+def weightless_classes(design: Design) -> tuple[Label, ...]:
+    """Classes that occur in the data, but only in rows of weight zero."""
+    codes, unused = design.response.codes, design.response.unused
+    if codes is None or not unused:
+        return ()
+    occurs = np.bincount(codes, minlength=design.n_classes) > 0
+    return tuple(c for c, seen in zip(design.response.classes, occurs, strict=True) if seen and c in unused)
 
 
 def _raw_covariance(spec: Specification, mode: Mode, found: Examination | None) -> FloatArray:
@@ -306,9 +321,9 @@ def integer_seed(random_seed: int | np.random.Generator | None) -> int:
     if random_seed is None:
         return int(np.random.default_rng().integers(2**31))
     if isinstance(random_seed, bool) or not isinstance(random_seed, int | np.integer):
-        raise TypeError(f"random_seed={random_seed!r} must be a whole number, a numpy Generator or None")
+        raise TypeError(f"random_seed={shown(random_seed)} must be a whole number, a numpy Generator or None")
     if random_seed < 0:
-        raise ValueError(f"random_seed={random_seed!r} must not be negative")
+        raise ValueError(f"random_seed={shown(random_seed)} must not be negative")
     if random_seed >= 2**64:
-        raise ValueError(f"random_seed={random_seed!r} must be below 2**64")
+        raise ValueError(f"random_seed={shown(random_seed)} must be below 2**64")
     return int(random_seed)

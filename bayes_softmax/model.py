@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bayes_softmax import fitting, forecasting, sampling
+from bayes_softmax.core.checks import check_flags, counted
 from bayes_softmax.core.errors import UnusedClassWarning
 from bayes_softmax.hierarchy import prepare_hierarchy
 from bayes_softmax.results.estimate import PointEstimate
@@ -88,8 +89,8 @@ class SoftmaxRegression:
 
     def __init__(
         self,
-        X: Any,
-        y: Any,
+        X: Any = None,
+        y: Any = None,
         feature_names: Sequence[str] | None = None,
         *,
         prior: PriorArgument = None,
@@ -103,6 +104,12 @@ class SoftmaxRegression:
         intercept: bool = True,
         collapse: bool = True,
     ) -> None:
+        if X is None or y is None:
+            raise TypeError(
+                f"SoftmaxRegression needs data, and {'X' if X is None else 'y'} is missing: there is no fit(X, y), but "
+                "SoftmaxRegression(X, y).map(), or .mle(), .laplace(), .sample()"
+            )
+        check_flags(intercept=intercept, collapse=collapse)
         options = build.Options(coding, classes, weights, offset, missing, constant)
         self._assemble(build.from_arrays(X, y, feature_names, intercept, options), prior, intercept_prior, collapse)
         self._warn_unused(classes)
@@ -140,6 +147,7 @@ class SoftmaxRegression:
         offset
             (N, K) array, K names of columns, or a mapping from class to column.
         """
+        check_flags(collapse=collapse)
         options = build.Options(coding, classes, weights, offset, missing, constant)
         model = cls.__new__(cls)
         model._assemble(build.from_formula(formula, data, options), prior, intercept_prior, collapse)
@@ -167,11 +175,16 @@ class SoftmaxRegression:
 
     def _warn_unused(self, classes: Sequence[Label] | None) -> None:
         """Levels of a categorical that never occur become classes; say so unless the user declared them."""
-        unused = self.schema.unused_classes
+        unused, weightless = self.schema.unused_classes, fitting.weightless_classes(self.design)
         if unused and classes is None and self.design.response.codes is not None:
+            why = {
+                "all rows have weight zero of": weightless,
+                "there is no observation of": tuple(c for c in unused if c not in weightless),
+            }
+            kept = "kept because the categorical declares it; " if why["there is no observation of"] else ""
+            found = ", and ".join(f"{text} {fitting.named(labels)}" for text, labels in why.items() if labels)
             warnings.warn(
-                f"{self.schema.response_name}: there is no observation of {fitting.named(unused)}, kept because the "
-                "categorical declares it; only the prior speaks about it (pass classes=[...] to choose)",
+                f"{self.schema.response_name}: {found}, {kept}only the prior informs it (pass classes=[...] to choose)",
                 UnusedClassWarning,
                 stacklevel=3,
             )
@@ -381,6 +394,7 @@ class SoftmaxRegression:
         """
         fitting.check_counts(draws=draws, chains=chains, tune=tune, cores=cores)
         sampling.check_engine(engine, target_accept)
+        check_flags(progressbar=progressbar)
         seed = fitting.integer_seed(random_seed)
         settings = sampling.SamplerSettings(draws, tune, chains, cores, seed, target_accept, progressbar)
         if engine == "pymc":
@@ -411,6 +425,7 @@ class SoftmaxRegression:
             As :meth:`sample`; and where a Laplace prior holds weights of the mode at zero, a kink.
         """
         fitting.check_counts(draws=draws)
+        check_flags(progressbar=progressbar)
         if draws < 100:
             raise ValueError(f"draws={draws} must be at least 100: fewer weights cannot be judged")
         seed = fitting.integer_seed(random_seed)
@@ -424,6 +439,7 @@ class SoftmaxRegression:
         notes = "".join(f"\n  note: {note}" for note in fitting.notes_of(self.specification))
         return (
             f"SoftmaxRegression of {self.schema.response_name!r}: {len(self.classes)} classes, "
-            f"{len(self.feature_names)} features, {self.design.n_obs} rows, coding {self.schema.coding!r}\n"
+            f"{counted(len(self.feature_names), 'feature')}, {counted(self.design.n_obs, 'row')}, "
+            f"coding {self.schema.coding!r}\n"
             f"  classes: {counts}\n  features: {', '.join(self.feature_names) or 'none (intercept only)'}{notes}"
         )

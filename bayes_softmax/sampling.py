@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from bayes_softmax.core.checks import check_between, check_choice
 from bayes_softmax.core.errors import NotReliableWarning
 from bayes_softmax.core.records import RELIABLE_PARETO_K, Draws, FloatArray, Whitening
 from bayes_softmax.core.threads import blas_on_one_thread
@@ -108,10 +109,9 @@ def load(spec: Specification) -> tuple[Problem, float]:
 
 def check_engine(engine: str, target_accept: float | None) -> None:
     """Raise for an engine that does not exist, or a setting that it does not have."""
-    if engine not in ENGINES:
-        raise ValueError(f"engine={engine!r} is not known; use one of {', '.join(map(repr, ENGINES))}")
-    if target_accept is not None and not 0 < target_accept < 1:
-        raise ValueError(f"target_accept={target_accept!r} must be between 0 and 1")
+    check_choice("engine", engine, ENGINES)
+    if target_accept is not None:
+        check_between("target_accept", target_accept, 0.0, 1.0)
     if target_accept is not None and engine == "independence":
         raise ValueError("target_accept is for NUTS; engine='independence' has no step size")
 

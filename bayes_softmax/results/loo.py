@@ -15,6 +15,7 @@ import pandas as pd
 import xarray as xr
 from scipy.special import logsumexp, softmax
 
+from bayes_softmax.core.checks import check_choice
 from bayes_softmax.core.errors import NotReliableWarning
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.results.fitted import Fitted
@@ -116,8 +117,7 @@ def newton_loo(fit: Fitted, training: TrainingData) -> FloatArray:
 
 def leave_one_out(fit: Fitted, training: TrainingData, unit: str, refit: Refit | None, order: Sequence[Label]) -> Any:
     """ArviZ's own ``ELPDDataLOO`` of a posterior."""
-    if unit not in UNITS:
-        raise ValueError(f"unit={unit!r} is not known; use one of {', '.join(map(repr, UNITS))}")
+    check_choice("unit", unit, UNITS)
     if unit == "unit":
         found = checked_cells(fit, training, refit)
         return _result(fit, training, found, *training.units([fit.schema.class_position(c, "order") for c in order]))

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bayes_softmax.core.checks import counted
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.results import decisions, evaluation, prediction, predictive, ratios, sensitivity
 from bayes_softmax.results import effects as effects_module
@@ -287,6 +288,7 @@ class Posterior:
         if self.schema.prior_sd and self.group == "posterior":
             notes += prior_note(self.prior_dominated)
         return (
-            f"{self.group.capitalize()}: {chains} chains x {draws} draws, {len(self.schema.classes)} classes, "
-            f"{len(self.schema.feature_names)} features\n  engine: {self.engine}{quality}{notes}"
+            f"{self.group.capitalize()}: {counted(chains, 'chain')} x {counted(draws, 'draw')}, "
+            f"{len(self.schema.classes)} classes, {counted(len(self.schema.feature_names), 'feature')}\n"
+            f"  engine: {self.engine}{quality}{notes}"
         )

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, ndtri, xlogy
 from scipy.stats import qmc
 
+from bayes_softmax.core.checks import check_choice
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.results.base_rates import BaseRates, prior_shift
 from bayes_softmax.results.fitted import Fitted
@@ -149,8 +150,7 @@ def _entropy(P: FloatArray) -> FloatArray:
 
 def encode_rows(schema: Schema, data: Any, offset: Any = None, *, missing: str = "error") -> Rows:
     """Encode new data; errors name column and row."""
-    if missing not in MISSING:
-        raise ValueError(f"missing={missing!r} is not known; use one of {', '.join(map(repr, MISSING))}")
+    check_choice("missing", missing, MISSING)
     return encode_all(schema, data, offset) if missing == "error" else encode_complete(schema, data, offset)
 
 
