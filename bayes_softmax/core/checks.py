@@ -54,11 +54,8 @@ def counted(n: int | float, noun: str, plural: str | None = None) -> str:
     >>> counted(1, "row"), counted(2, "row"), counted(0, "class", "classes")
     ('1 row', '2 rows', '0 classes')
     """
-    return (
-        f"{n:g} {noun}"
-        if n == 1 and n == int(n)
-        else f"{n if isinstance(n, int) else format(n, 'g')} " + (plural or f"{noun}s")
-    )
+    number = str(n) if isinstance(n, int) else f"{n:g}"
+    return f"{number} {noun if n == 1 else plural or noun + 's'}"
 
 
 def check_choice(argument: str, value: Any, allowed: Sequence[str]) -> None:

@@ -83,7 +83,7 @@ class Evaluation:
         """Return the scores in a few lines."""
         error = self.std_error
         return (
-            f"Evaluation, {self.kind}: {self.n_units:g} units, {len(self.confusion)} classes\n"
+            f"Evaluation, {self.kind}: {counted(self.n_units, 'unit')}, {len(self.confusion)} classes\n"
             f"  accuracy {self.accuracy:.3f} ± {error['accuracy']:.3f}, balanced {self.balanced_accuracy:.3f}\n"
             f"  log loss {self.log_loss:.4f} ± {error['log_loss']:.4f} nats, Brier {self.brier:.4f} ± "
             f"{error['brier']:.4f}\n"

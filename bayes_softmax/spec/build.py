@@ -245,7 +245,7 @@ def check_aligned(X: Any, other: Any, argument: str, owner: str = "X") -> None:
     if not isinstance(X, pd.DataFrame) or not isinstance(other, pd.DataFrame | pd.Series):
         return
     if len(X) != len(other):
-        raise ValueError(f"{owner} has {len(X)} rows, but {argument} has {len(other)}")
+        raise ValueError(f"{owner} has {counted(len(X), 'row')}, but {argument} has {len(other)}")
     different = np.flatnonzero(
         np.asarray(X.index != other.index) & ~(np.asarray(X.index.isna()) & np.asarray(other.index.isna()))
     )

@@ -135,7 +135,7 @@ def parse_counts(counts: FloatArray, classes: tuple[Label, ...], name: str, inde
     """(N, K) counts, one row a unit or a cell; one-hot rows are counts with total one."""
     index = range(len(counts)) if index is None else index
     if len(classes) != counts.shape[1]:
-        raise ValueError(f"{name} has {counts.shape[1]} columns of counts, but {len(classes)} classes were given")
+        raise ValueError(f"{name} has {counts.shape[1]} columns of counts, but classes names {len(classes)}")
     _check_classes(classes, name)
     for k, label in enumerate(classes):
         bad = np.flatnonzero(~(np.isfinite(counts[:, k]) & (counts[:, k] >= 0)))

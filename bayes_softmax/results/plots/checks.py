@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from bayes_softmax.core.checks import counted
 from bayes_softmax.results.evaluation import Evaluation
 from bayes_softmax.results.fitted import Fitted
 from bayes_softmax.results.plots.style import (
@@ -57,7 +58,8 @@ def calibration(evaluated: Fitted | Evaluation, *, loo: bool = False, n_bins: in
     panels[0].set_ylabel("observed frequency", fontsize="small")
     percent = percent_of(evaluated.calibration.columns[2])
     figure.suptitle(
-        f"Calibration, {evaluated.kind}, {evaluated.n_units:g} units ({percent} % intervals)", fontsize="medium"
+        f"Calibration, {evaluated.kind}, {counted(evaluated.n_units, 'unit')} ({percent} % intervals)",
+        fontsize="medium",
     )
     return finished(figure)
 
@@ -103,7 +105,7 @@ def posterior_predictive(
         panel.set_ylim(-0.6, len(classes) - 0.4)
         panel.set_xlim(left=min(0.0, panel.get_xlim()[0]))
         units = table.loc[group]["units"].iloc[0]
-        title(panel, f"{by}: {group} ({units:g} units)" if isinstance(by, str) else f"{group} ({units:g} units)")
+        title(panel, f"{f'{by}: ' if isinstance(by, str) else ''}{group} ({counted(float(units), 'unit')})")
         panel.set_xlabel("share of units", fontsize="small")
         tidy(panel)
     legend_below(figure, marks)
