@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bayes_softmax.core.checks import counted, listed, shown
+from bayes_softmax.core.checks import check_counts as check_counts
+from bayes_softmax.core.checks import check_counts_or_none as check_counts_or_none
+from bayes_softmax.core.checks import check_seed, counted, listed
 from bayes_softmax.core.errors import ImproperPosteriorError, NotConvergedWarning
 from bayes_softmax.core.records import FloatArray, Mode, Penalty
 from bayes_softmax.results.estimate import PointEstimate
 from bayes_softmax.results.labels import label_coefficients
 from bayes_softmax.results.training import training_data
 from bayes_softmax.solvers import SolverOptions as SolverOptions
-from bayes_softmax.solvers import check_counts as check_counts
 from bayes_softmax.solvers import solve as solve
 from bayes_softmax.spec.coding import Coordinates, build_coordinates
 from bayes_softmax.spec.collapse import Collapsed
@@ -316,14 +317,7 @@ def _kink_notes(penalty: Penalty | None, theta: FloatArray) -> tuple[str, ...]:
 
 def integer_seed(random_seed: int | np.random.Generator | None) -> int:
     """One integer for samplers that take no Generator."""
+    check_seed(random_seed)
     if isinstance(random_seed, np.random.Generator):
         return int(random_seed.integers(2**31))
-    if random_seed is None:
-        return int(np.random.default_rng().integers(2**31))
-    if isinstance(random_seed, bool) or not isinstance(random_seed, int | np.integer):
-        raise TypeError(f"random_seed={shown(random_seed)} must be a whole number, a numpy Generator or None")
-    if random_seed < 0:
-        raise ValueError(f"random_seed={shown(random_seed)} must not be negative")
-    if random_seed >= 2**64:
-        raise ValueError(f"random_seed={shown(random_seed)} must be below 2**64")
-    return int(random_seed)
+    return int(np.random.default_rng().integers(2**31)) if random_seed is None else int(random_seed)

@@ -296,7 +296,8 @@ class SoftmaxRegression:
         >>> sorted(model.forecast().sampling_seconds)
         ['independence', 'laplace', 'nuts']
         """
-        fitting.check_counts(draws=draws, chains=chains, tune=tune, cores=cores)
+        fitting.check_counts(draws=draws, chains=chains)
+        fitting.check_counts_or_none(tune=tune, cores=cores)
         settings = sampling.SamplerSettings(draws, tune, chains, cores, 0, None, False)
         return forecasting.forecast(self.specification, settings)
 
@@ -392,7 +393,8 @@ class SoftmaxRegression:
             If the posterior cannot be normalised (flat priors and separated classes, collinear features, or a
             class without data).
         """
-        fitting.check_counts(draws=draws, chains=chains, tune=tune, cores=cores)
+        fitting.check_counts(draws=draws, chains=chains)
+        fitting.check_counts_or_none(tune=tune, cores=cores)
         sampling.check_engine(engine, target_accept)
         check_flags(progressbar=progressbar)
         seed = fitting.integer_seed(random_seed)

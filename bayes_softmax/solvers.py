@@ -4,8 +4,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from bayes_softmax.core.checks import check_between, check_choice
-from bayes_softmax.core.checks import check_counts as check_counts
+from bayes_softmax.core.checks import check_between, check_choice, check_counts
 from bayes_softmax.core.records import Mode
 from bayes_softmax.core.threads import blas_on_one_thread
 

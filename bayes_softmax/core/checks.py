@@ -75,14 +75,29 @@ def check_flags(**flags: Any) -> None:
 
 
 def check_counts(**counts: Any) -> None:
-    """Raise unless every argument is None or a whole number of at least one."""
+    """Raise unless every argument is a whole number of at least one."""
     for name, value in counts.items():
-        if value is None:
-            continue
         if isinstance(value, bool) or not isinstance(value, int | np.integer):
             raise TypeError(f"{name}={shown(value)} must be a whole number")
         if value < 1:
             raise ValueError(f"{name}={shown(value)} must be at least 1")
+
+
+def check_counts_or_none(**counts: Any) -> None:
+    """Raise unless every argument is None or a whole number of at least one."""
+    check_counts(**{name: value for name, value in counts.items() if value is not None})
+
+
+def check_seed(random_seed: Any) -> None:
+    """Raise unless ``random_seed`` is a NumPy Generator, a whole number of 64 bits, or None."""
+    if random_seed is None or isinstance(random_seed, np.random.Generator):
+        return
+    if isinstance(random_seed, bool) or not isinstance(random_seed, int | np.integer):
+        raise TypeError(f"random_seed={shown(random_seed)} must be a whole number, a numpy Generator or None")
+    if random_seed < 0:
+        raise ValueError(f"random_seed={shown(random_seed)} must not be negative")
+    if random_seed >= 2**64:
+        raise ValueError(f"random_seed={shown(random_seed)} must be below 2**64")
 
 
 def is_number(value: Any) -> bool:

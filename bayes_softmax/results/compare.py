@@ -159,7 +159,7 @@ def check_comparable(fits: dict[str, Fit], unnamed: tuple[Fit, ...] = ()) -> Non
     first_name, first = next(iter(fits.items()))
     for name, fit in fits.items():
         if not isinstance(fit, PointEstimate | Posterior):
-            raise TypeError(f"{name} is a {type(fit).__name__}, not a PointEstimate or Posterior{FIT_FIRST}")
+            raise TypeError(f"{name} is of type {type(fit).__name__}, not a PointEstimate or Posterior{FIT_FIRST}")
         for what, own, others in (
             ("classes", fit.schema.classes, first.schema.classes),
             ("features", fit.schema.feature_names, first.schema.feature_names),

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from bayes_softmax.core.checks import check_counts, counted, did_you_mean, listed, shown
+from bayes_softmax.core.checks import check_counts, check_seed, counted, did_you_mean, listed, shown
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.results.fitted import Fitted, training_of
 from bayes_softmax.results.intervals import draws_interval, resolve_interval
@@ -82,6 +82,7 @@ def posterior_predictive(
     if not training.whole_units:
         raise ValueError("the weights or counts are not whole numbers: there are no units to replicate")
     check_counts(n_draws=n_draws)
+    check_seed(random_seed)
     interval = resolve_interval(ci_prob, "eti")
     groups = read_groups(training, by)
     found = replicate(fit, training, groups, n_draws, np.random.default_rng(random_seed))

@@ -49,8 +49,9 @@ def from_formula(formula: str, data: Any, options: Options) -> tuple[Design, Sch
     for name in responses:
         if name in features:
             raise ValueError(f"formula: {name!r} is the response and cannot explain itself")
+    require_columns(frame, [*responses, *features])
+    _require_named(frame, options, "data")
     columns = [*responses, *features, *_named_columns(options)]
-    require_columns(frame, columns)
     frame, n_dropped, options = _without_missing(frame, columns, options)
     if len(frame) == 0:
         raise ValueError(f"data has no rows left ({n_dropped} dropped for missing values)")
@@ -77,7 +78,7 @@ def from_arrays(
     X, y, n_dropped, options = _drop_missing_arrays(X, y, options)
     features = X
     if is_frame(X) and _named_columns(options):
-        require_columns(to_pandas(X), _named_columns(options), "X")
+        _require_named(X, options, "X")
         features = to_pandas(X).drop(columns=_named_columns(options))
     names = _feature_names(features, feature_names)
     encoder = ArrayEncoder(names, intercept)
@@ -168,6 +169,13 @@ def _named_columns(options: Options) -> list[str]:
 
 def _check_choice(name: str, value: str) -> None:
     check_choice(name, value, ("error", "drop"))
+
+
+def _require_named(frame: pd.DataFrame, options: Options, owner: str) -> None:
+    """Raise if a column that weights or offset name is missing."""
+    for argument in ("weights", "offset"):
+        named = _named_columns(Options(**{argument: getattr(options, argument)}))
+        require_columns(frame, named, f"{argument}: {owner}")
 
 
 def _without_missing(frame: pd.DataFrame, columns: list[str], options: Options) -> tuple[pd.DataFrame, int, Options]:
@@ -266,7 +274,7 @@ def read_weights(weights: Any, data: Any, n_obs: int, index: Any) -> FloatArray 
         if not is_frame(data):
             raise ValueError(f"weights={weights!r} names a column, but the data is not a data frame")
         frame = to_pandas(data)
-        require_columns(frame, [weights])
+        require_columns(frame, [weights], "weights: data")
         weights = frame[weights]
     values = read_numbers(weights, "weights", index)
     if values.shape != (n_obs,):

@@ -72,10 +72,10 @@ def _refuse_one_column(n_columns: int, name: str) -> None:
         raise ValueError(f"{name} has one column in two dimensions; give labels in one: y['name'] or y.ravel()")
 
 
-def plain_classes(classes: Any) -> tuple[Label, ...]:
+def plain_classes(classes: Any, argument: str = "classes") -> tuple[Label, ...]:
     """Declared classes as plain Python labels; a set has no order and is refused."""
     if isinstance(classes, str | set | frozenset | Mapping) or not isinstance(classes, Iterable):
-        raise TypeError(f"classes={shown(classes)} must be a sequence of labels: their order is part of the model")
+        raise TypeError(f"{argument}={shown(classes)} must be a sequence of labels: their order is part of the model")
     return tuple(plain_label(label) for label in classes)
 
 

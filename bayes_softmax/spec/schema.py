@@ -234,7 +234,7 @@ def read_offset(offset: Any, data: Any, n_obs: int, classes: Sequence[Label]) ->
             raise ValueError(f"offset names the columns {listed(offset)}, but the data is not a data frame")
         frame = to_pandas(data)
         names = [str(name) for name in offset]
-        require_columns(frame, names)
+        require_columns(frame, names, "offset: data")
         return np.column_stack([numeric_values(frame[name], name) for name in names])
     if isinstance(offset, str):
         raise TypeError(f"offset={offset!r} must be an array (N, K), or {K} names of columns, one for each class")

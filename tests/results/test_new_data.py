@@ -68,7 +68,11 @@ def test_offsets_in_every_form_beside_missing_values(form) -> None:
     ("new", "error", "text"),
     [
         ([["a", "b"]], TypeError, "data: column 'x0' is the text 'a' in row 0; expected real numbers"),
-        (np.array([["a", None]], dtype=object), TypeError, "data: column 'x0' is the text 'a' in row 0; expected real numbers"),
+        (
+            np.array([["a", None]], dtype=object),
+            TypeError,
+            "data: column 'x0' is the text 'a' in row 0; expected real numbers",
+        ),
         (np.zeros(2), ValueError, r"data has shape \(2,\); expected \(N, 2\); one row is \[\[...\]\], or row.to_frame"),
         (pd.Series({"x0": 1.0, "x1": 2.0}), ValueError, r"data has shape \(2,\).*row.to_frame\(\).T"),
         (np.zeros((2, 3)), ValueError, r"data has shape \(2, 3\); expected \(N, 2\)$"),

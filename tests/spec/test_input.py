@@ -174,7 +174,12 @@ ARRAY_CASES = [
     ((nan_at(5, 1, np.inf), CODES), {}, ValueError, "column 'x1' is infinite in row 5"),
     ((X, CODES[:-1]), {}, ValueError, "X has 60 rows, but y has 59"),
     ((X[:, 0], CODES), {}, ValueError, r"X has shape \(60,\); expected two dimensions"),
-    ((X.astype(str), CODES), {}, TypeError, "X: column 'x0' is the text .* in row 0; expected real numbers: convert them"),
+    (
+        (X.astype(str), CODES),
+        {},
+        TypeError,
+        "X: column 'x0' is the text .* in row 0; expected real numbers: convert them",
+    ),
     ((X, np.zeros(60, int)), {}, ValueError, "found only one class, 0"),
     ((X, X[:, 0]), {}, TypeError, "labels are real numbers"),
     ((X, np.zeros((60, 3, 2))), {}, ValueError, "y has 3 dimensions"),

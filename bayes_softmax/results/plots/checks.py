@@ -46,7 +46,7 @@ def calibration(evaluated: Fitted | Evaluation, *, loo: bool = False, n_bins: in
         Points on the diagonal are calibrated; bars are Wilson intervals of the observed frequencies.
     """
     if not isinstance(evaluated, Evaluation):
-        check_fit(evaluated, "calibration")
+        check_fit(evaluated, "calibration", "evaluated")
         evaluated = evaluated.evaluate(loo=loo, n_bins=n_bins)  # type: ignore[attr-defined]
         assert isinstance(evaluated, Evaluation)
     classes = list(evaluated.confusion.index)

@@ -1,18 +1,16 @@
 """A picture of what a prior says about probabilities, before any data."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bayes_softmax.core.checks import check_counts, counted
+from bayes_softmax.core.checks import check_counts, check_seed, counted
 from bayes_softmax.core.checks import shown as in_words
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.density.textbook import softmax
-from bayes_softmax.results.estimate import PointEstimate
 from bayes_softmax.results.plots.style import AS_IT_IS, COLOURS, finished, name_rows, tidy
-from bayes_softmax.results.posterior import Posterior
 from bayes_softmax.spec.coding import Coordinates
 from bayes_softmax.spec.design import Design
 from bayes_softmax.spec.prior_draws import prior_draws
@@ -28,6 +26,7 @@ MAX_ROWS = 100  # of the data, evenly spaced, that probabilities are computed fo
 MAX_CLASSES = 12  # shown
 
 
+@runtime_checkable
 class HasPrior(Protocol):
     """A model, as far as its prior is concerned."""
 
@@ -118,9 +117,10 @@ def prior(
     """
     import matplotlib.pyplot as plt
 
-    if isinstance(model, PointEstimate | Posterior):
-        raise TypeError(f"model: plots.prior shows the prior of a model, and this is a {type(model).__name__}")
+    if not isinstance(model, HasPrior):
+        raise TypeError(f"model: plots.prior shows the prior of a model, and this is of type {type(model).__name__}")
     check_counts(draws=draws)
+    check_seed(random_seed)
     if against is not None and not isinstance(against, Normal | StudentT):
         raise TypeError(f"against={in_words(against)} must be Normal, StudentT or None")
     rng = np.random.default_rng(random_seed)

@@ -44,10 +44,11 @@ def panel_grid(n: int, *, height: float, columns: int = 3, sharey: bool = False)
     return figure, panels[:n]
 
 
-def check_fit(fit: Any, picture: str) -> None:
+def check_fit(fit: Any, picture: str, argument: str = "fit") -> None:
     """Raise for a model, or anything else, where a fit is to be shown."""
     if not isinstance(fit, PointEstimate | Posterior):
-        raise TypeError(f"fit: plots.{picture} shows a fit, and this is a {type(fit).__name__}{FIT_FIRST}")
+        kind = type(fit).__name__
+        raise TypeError(f"{argument}: plots.{picture} shows a fit, and this is of type {kind}{FIT_FIRST}")
 
 
 # Names of classes and features are text: a dollar sign or an underscore in them is no markup of matplotlib's.
