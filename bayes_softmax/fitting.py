@@ -1,15 +1,13 @@
 """Fitting a specification: its density and its point estimates, with what they need to be told in words."""
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bayes_softmax.core.checks import check_counts as check_counts
-from bayes_softmax.core.checks import check_counts_or_none as check_counts_or_none
 from bayes_softmax.core.checks import check_seed, counted, listed
 from bayes_softmax.core.errors import ImproperPosteriorError, NotConvergedWarning
 from bayes_softmax.core.records import FloatArray, Mode, Penalty
@@ -20,7 +18,7 @@ from bayes_softmax.solvers import SolverOptions as SolverOptions
 from bayes_softmax.solvers import solve as solve
 from bayes_softmax.spec.coding import Coordinates, build_coordinates
 from bayes_softmax.spec.collapse import Collapsed
-from bayes_softmax.spec.design import Design, Label
+from bayes_softmax.spec.design import Design
 from bayes_softmax.spec.hyperpriors import ShrinkagePrior
 from bayes_softmax.spec.identification import (
     Examination,
@@ -34,6 +32,7 @@ from bayes_softmax.spec.identification import (
 from bayes_softmax.spec.priors import PriorTable, flat_table
 from bayes_softmax.spec.rank import near_collinearity
 from bayes_softmax.spec.schema import Schema
+from bayes_softmax.spec.unused import unused_notes
 
 if TYPE_CHECKING:
     from bayes_softmax.density.jeffreys import JeffreysPosterior
@@ -238,13 +237,7 @@ def refuse_kink(spec: Specification, problem: Problem, mode: Mode) -> None:
 
 def notes_of(spec: Specification) -> tuple[str, ...]:
     """What a reader of a result should know about the data."""
-    notes = []
-    weightless = weightless_classes(spec.design)
-    unseen = tuple(c for c in spec.schema.unused_classes if c not in weightless)
-    if weightless:
-        notes.append(f"all rows of {named(weightless)} have weight zero: only the prior informs them")
-    if unseen:
-        notes.append(f"no observation of {named(unseen)}: only the prior informs {'them' if unseen[1:] else 'it'}")
+    notes = unused_notes(spec.design)
     if spec.design.n_dropped:
         were = "was" if spec.design.n_dropped == 1 else "were"
         notes.append(f"{counted(spec.design.n_dropped, 'row')} with missing values {were} dropped")
@@ -256,20 +249,6 @@ def notes_of(spec: Specification) -> tuple[str, ...]:
     if dropped:
         notes.append(f"columns that do not vary were dropped: {listed(dropped)}")
     return tuple(notes)
-
-
-def named(labels: Sequence[Label]) -> str:
-    """``class 'a'`` or ``classes 'a', 'b'``."""
-    return f"class{'es' if len(labels) > 1 else ''} {listed(labels)}"
-
-
-def weightless_classes(design: Design) -> tuple[Label, ...]:
-    """Classes that occur in the data, but only in rows of weight zero."""
-    codes, unused = design.response.codes, design.response.unused
-    if codes is None or not unused:
-        return ()
-    occurs = np.bincount(codes, minlength=design.n_classes) > 0
-    return tuple(c for c, seen in zip(design.response.classes, occurs, strict=True) if seen and c in unused)
 
 
 def _raw_covariance(spec: Specification, mode: Mode, found: Examination | None) -> FloatArray:

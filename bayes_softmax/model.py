@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bayes_softmax import fitting, forecasting, sampling
-from bayes_softmax.core.checks import check_flags, counted
+from bayes_softmax.core.checks import check_counts, check_flags, counted
 from bayes_softmax.core.errors import UnusedClassWarning
 from bayes_softmax.hierarchy import prepare_hierarchy
 from bayes_softmax.results.estimate import PointEstimate
@@ -26,6 +26,7 @@ from bayes_softmax.spec.prior_table import prior_table
 from bayes_softmax.spec.priors import Prior, PriorArgument, resolve_priors
 from bayes_softmax.spec.schema import Schema
 from bayes_softmax.spec.separation import Separation
+from bayes_softmax.spec.unused import unused_warning
 
 if TYPE_CHECKING:
     from bayes_softmax.density.hierarchical import HierarchicalPosterior
@@ -104,12 +105,6 @@ class SoftmaxRegression:
         intercept: bool = True,
         collapse: bool = True,
     ) -> None:
-        if X is None or y is None:
-            raise TypeError(
-                f"SoftmaxRegression needs data, and {'X' if X is None else 'y'} is missing: there is no fit(X, y), but "
-                "SoftmaxRegression(X, y).map(), or .mle(), .laplace(), .sample()"
-            )
-        check_flags(intercept=intercept, collapse=collapse)
         options = build.Options(coding, classes, weights, offset, missing, constant)
         self._assemble(build.from_arrays(X, y, feature_names, intercept, options), prior, intercept_prior, collapse)
         self._warn_unused(classes)
@@ -147,7 +142,6 @@ class SoftmaxRegression:
         offset
             (N, K) array, K names of columns, or a mapping from class to column.
         """
-        check_flags(collapse=collapse)
         options = build.Options(coding, classes, weights, offset, missing, constant)
         model = cls.__new__(cls)
         model._assemble(build.from_formula(formula, data, options), prior, intercept_prior, collapse)
@@ -157,6 +151,7 @@ class SoftmaxRegression:
     def _assemble(
         self, parts: tuple[Design, Schema], prior: PriorArgument, intercept_prior: Prior | None, collapse: bool
     ) -> None:
+        check_flags(collapse=collapse)
         self.design, self.schema = parts
         self._collapse = collapse
         used = self.design.totals > 0
@@ -175,19 +170,9 @@ class SoftmaxRegression:
 
     def _warn_unused(self, classes: Sequence[Label] | None) -> None:
         """Levels of a categorical that never occur become classes; say so unless the user declared them."""
-        unused, weightless = self.schema.unused_classes, fitting.weightless_classes(self.design)
-        if unused and classes is None and self.design.response.codes is not None:
-            why = {
-                "all rows have weight zero of": weightless,
-                "there is no observation of": tuple(c for c in unused if c not in weightless),
-            }
-            kept = "kept because the categorical declares it; " if why["there is no observation of"] else ""
-            found = ", and ".join(f"{text} {fitting.named(labels)}" for text, labels in why.items() if labels)
-            warnings.warn(
-                f"{self.schema.response_name}: {found}, {kept}only the prior informs it (pass classes=[...] to choose)",
-                UnusedClassWarning,
-                stacklevel=3,
-            )
+        message = unused_warning(self.design) if classes is None else None
+        if message is not None:
+            warnings.warn(message, UnusedClassWarning, stacklevel=3)
 
     # ------------------------------------------------------------------ what is modelled
 
@@ -264,7 +249,7 @@ class SoftmaxRegression:
         >>> model.sample_prior(draws=100, random_seed=1).predict_proba([[1.0]]).shape
         (1, 2)
         """
-        fitting.check_counts(draws=draws)
+        check_counts(draws=draws)
         return sampling.sample_prior(self.specification, draws, fitting.integer_seed(random_seed))
 
     def check_separation(self) -> Separation:
@@ -296,8 +281,7 @@ class SoftmaxRegression:
         >>> sorted(model.forecast().sampling_seconds)
         ['independence', 'laplace', 'nuts']
         """
-        fitting.check_counts(draws=draws, chains=chains)
-        fitting.check_counts_or_none(tune=tune, cores=cores)
+        sampling.check_run(draws, tune, chains, cores)
         settings = sampling.SamplerSettings(draws, tune, chains, cores, 0, None, False)
         return forecasting.forecast(self.specification, settings)
 
@@ -393,10 +377,8 @@ class SoftmaxRegression:
             If the posterior cannot be normalised (flat priors and separated classes, collinear features, or a
             class without data).
         """
-        fitting.check_counts(draws=draws, chains=chains)
-        fitting.check_counts_or_none(tune=tune, cores=cores)
+        sampling.check_run(draws, tune, chains, cores, progressbar=progressbar)
         sampling.check_engine(engine, target_accept)
-        check_flags(progressbar=progressbar)
         seed = fitting.integer_seed(random_seed)
         settings = sampling.SamplerSettings(draws, tune, chains, cores, seed, target_accept, progressbar)
         if engine == "pymc":
@@ -426,10 +408,7 @@ class SoftmaxRegression:
         ValueError
             As :meth:`sample`; and where a Laplace prior holds weights of the mode at zero, a kink.
         """
-        fitting.check_counts(draws=draws)
-        check_flags(progressbar=progressbar)
-        if draws < 100:
-            raise ValueError(f"draws={draws} must be at least 100: fewer weights cannot be judged")
+        sampling.check_weighted_run(draws, progressbar=progressbar)
         seed = fitting.integer_seed(random_seed)
         return sampling.sample_laplace(self.specification, draws, seed, progressbar)
 

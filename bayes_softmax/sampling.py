@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from bayes_softmax.core.checks import check_between, check_choice
+from bayes_softmax.core.checks import check_between, check_choice, check_counts, check_counts_or_none, check_flags
 from bayes_softmax.core.errors import NotReliableWarning
 from bayes_softmax.core.records import RELIABLE_PARETO_K, Draws, FloatArray, Whitening
 from bayes_softmax.core.threads import blas_on_one_thread
@@ -56,6 +56,7 @@ REFIT_SEED = 1
 # draws in 40 000 diverge, at 0.95 two in 80 000, at 0.98 none in 120 000.
 LOCAL_TARGET = 0.98
 HIERARCHY_TUNE = 400  # tuning steps: beside the step size the scales of the hyperparameters are to be learned
+FEWEST_WEIGHTS = 100
 ENGINES = ("auto", "nuts", "independence", "pymc")
 
 
@@ -105,6 +106,21 @@ def load(spec: Specification) -> tuple[Problem, float]:
     problem = problem_of(spec)
     problem.density.value_gradient(np.zeros(problem.density.dimension))
     return problem, time.perf_counter() - start
+
+
+def check_run(draws: int, tune: int | None, chains: int, cores: int | None, *, progressbar: bool = False) -> None:
+    """Raise for a run that cannot be: numbers of draws, chains and cores."""
+    check_counts(draws=draws, chains=chains)
+    check_counts_or_none(tune=tune, cores=cores)
+    check_flags(progressbar=progressbar)
+
+
+def check_weighted_run(draws: int, *, progressbar: bool) -> None:
+    """Raise for numbers of draws whose importance weights could not be judged."""
+    check_counts(draws=draws)
+    check_flags(progressbar=progressbar)
+    if draws < FEWEST_WEIGHTS:
+        raise ValueError(f"draws={draws} must be at least {FEWEST_WEIGHTS}: fewer weights cannot be judged")
 
 
 def check_engine(engine: str, target_accept: float | None) -> None:

@@ -27,7 +27,7 @@ def shown(value: Any) -> str:
     """A value as Python writes it, without NumPy's type, and not longer than a line.
 
     >>> shown(np.float64(4.0)), shown("x" * 200)[-6:]
-    ('4.0', "x...'x")
+    ('4.0', "x...x'")
     """
     try:
         text = repr(value.item() if isinstance(value, np.generic) else value)

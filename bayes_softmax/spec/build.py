@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bayes_softmax.core.checks import check_choice, counted, describe_rows, shown
+from bayes_softmax.core.checks import check_choice, check_flags, counted, describe_rows, shown
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.spec.arrays import given
 from bayes_softmax.spec.coding import CODINGS
@@ -72,6 +72,12 @@ def from_arrays(
 
     Columns of ``X`` that ``weights`` or ``offset`` name are not features.
     """
+    if X is None or y is None:
+        raise TypeError(
+            f"SoftmaxRegression needs data, and {'X' if X is None else 'y'} is missing: there is no fit(X, y), but "
+            "SoftmaxRegression(X, y).map(), or .mle(), .laplace(), .sample()"
+        )
+    check_flags(intercept=intercept)
     X, y, options = given(X, "X"), given(y, "y"), _given_options(options)
     for other, argument in ((y, "y"), (options.weights, "weights"), (options.offset, "offset")):
         check_aligned(X, other, argument)

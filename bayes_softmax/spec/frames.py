@@ -94,10 +94,11 @@ def raise_if_missing(frame: pd.DataFrame, names: Iterable[str], *, advice: str, 
 
 
 def column_numbers(column: pd.Series, name: str, argument: str = "data") -> FloatArray:
-    """New float64 values of a column of numbers or booleans, NaN where one is missing; objects may be numbers too."""
+    """Float64 values of a column of numbers or booleans, NaN where one is missing; objects may be numbers too."""
     numeric = pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column)
     if numeric and not pd.api.types.is_complex_dtype(column):
-        return np.array(column.to_numpy(dtype=np.float64, na_value=np.nan))
+        values: FloatArray = column.to_numpy(dtype=np.float64, na_value=np.nan)
+        return values
     if numeric or column.dtype == object:
         return real_numbers(column.to_numpy(dtype=object), f"{argument}: column {name!r}", index=column.index)
     text = ""

@@ -154,8 +154,10 @@ class Schema:
         raise ValueError(f"{argument}={shown(label)} is not a class{hint} (classes: {listed(self.classes)})")
 
     @property
-    def category_coordinate(self) -> list[Label]:
+    def category_coordinate(self) -> Any:
         """Labels as the ``category`` coordinate of labelled arrays."""
+        if any(isinstance(label, int) and label >= 2**63 for label in self.classes):
+            return np.array(self.classes, dtype=np.uint64)  # NumPy would make real numbers of small and large ones
         return list(self.classes)
 
     def to_json(self) -> str:

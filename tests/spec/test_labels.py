@@ -42,6 +42,7 @@ CUT = pd.cut(CODES.astype(float), [-1, 0.5, 1.5, 3])
 DAYS = pd.to_datetime(["2020-01-01", "2021-06-01", "2022-01-01"]).to_numpy()
 TAKEN = {
     "uint64 beyond int64": (HUGE[CODES], tuple(HUGE.tolist())),
+    "small and huge ints": ([[5, 2**63 + 1, 2**64 - 1][k] for k in CODES], (5, 2**63 + 1, 2**64 - 1)),
     "ints beyond int64": ([int(HUGE[k]) for k in CODES], tuple(HUGE.tolist())),
     "small uint64": (CODES.astype(np.uint64), (0, 1, 2)),
     "int8": (CODES.astype(np.int8), (0, 1, 2)),
@@ -79,7 +80,12 @@ def test_labels_that_are_taken(y: object, classes: tuple | None, tmp_path) -> No
     fit.save(tmp_path / "fit.nc")
     loaded = bs.load(tmp_path / "fit.nc")
     assert loaded.schema.classes == found
-    assert loaded.predict(X).tolist() == fit.predict(X).tolist()
+    assert (
+        loaded.predict(X).tolist()
+        == fit.predict(X).tolist()
+        == [found[k] for k in fit.predict_proba(X).to_numpy().argmax(1)]
+    )
+    assert fit.weights["category"].values.tolist() == fit.predict_proba(X).columns.tolist() == list(found)
 
 
 def test_numpy_booleans_are_booleans() -> None:
@@ -181,7 +187,7 @@ def test_many_classes_make_a_short_message() -> None:
 
 def test_weight_zero_is_told_from_absence() -> None:
     for codes, text, note in (
-        (CODES, "y: all rows have weight zero of class 1, only the prior", "all rows of class 1 have weight zero"),
+        (CODES, "y: all rows of class 1 have weight zero; only the prior", "all rows of class 1 have weight zero"),
         (
             pd.Categorical(np.where(CODES == 1, 0, CODES), categories=[0, 1, 2]),
             "y: there is no observation of class 1, kept because the categorical",
