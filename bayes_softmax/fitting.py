@@ -1,24 +1,24 @@
 """Fitting a specification: its density and its point estimates, with what they need to be told in words."""
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bayes_softmax.core.checks import check_seed, counted, listed
 from bayes_softmax.core.errors import ImproperPosteriorError, NotConvergedWarning
 from bayes_softmax.core.records import FloatArray, Mode, Penalty
 from bayes_softmax.results.estimate import PointEstimate
 from bayes_softmax.results.labels import label_coefficients
 from bayes_softmax.results.training import training_data
 from bayes_softmax.solvers import SolverOptions as SolverOptions
-from bayes_softmax.solvers import check_counts as check_counts
 from bayes_softmax.solvers import solve as solve
 from bayes_softmax.spec.coding import Coordinates, build_coordinates
 from bayes_softmax.spec.collapse import Collapsed
-from bayes_softmax.spec.design import Design, Label
+from bayes_softmax.spec.design import Design
 from bayes_softmax.spec.hyperpriors import ShrinkagePrior
 from bayes_softmax.spec.identification import (
     Examination,
@@ -32,6 +32,7 @@ from bayes_softmax.spec.identification import (
 from bayes_softmax.spec.priors import PriorTable, flat_table
 from bayes_softmax.spec.rank import near_collinearity
 from bayes_softmax.spec.schema import Schema
+from bayes_softmax.spec.unused import unused_notes
 
 if TYPE_CHECKING:
     from bayes_softmax.density.jeffreys import JeffreysPosterior
@@ -227,37 +228,31 @@ def refuse_kink(spec: Specification, problem: Problem, mode: Mode) -> None:
     if not held.any():
         return
     rows = held[problem.coordinates.n_free_intercept :].reshape(-1, problem.coordinates.n_features)
-    names = [repr(spec.schema.feature_names[j]) for j in np.flatnonzero(rows.any(axis=0))]
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    names = [spec.schema.feature_names[j] for j in np.flatnonzero(rows.any(axis=0))]
     raise ValueError(
-        f"laplace(): the mode is at the kink of the Laplace prior, with weights of {', '.join(names[:5])}{more} "
+        f"laplace(): the mode is at the kink of the Laplace prior, with weights of {listed(names)} "
         "exactly zero, and there no normal distribution is near the posterior; run model.sample() instead"
     )
 
 
 def notes_of(spec: Specification) -> tuple[str, ...]:
     """What a reader of a result should know about the data."""
-    notes = []
-    if spec.schema.unused_classes:
-        notes.append(f"no observation of {named(spec.schema.unused_classes)}: only the prior speaks about it")
+    notes = unused_notes(spec.design)
     if spec.design.n_dropped:
-        notes.append(f"{spec.design.n_dropped} rows with missing values were dropped")
+        were = "was" if spec.design.n_dropped == 1 else "were"
+        notes.append(f"{counted(spec.design.n_dropped, 'row')} with missing values {were} dropped")
     if spec.design.available is not None:
         forced = int((spec.design.available.sum(axis=1) == 1).sum())
         if forced:
-            notes.append(f"{forced} rows with one class on offer add nothing: their weight is zero")
+            notes.append(f"rows with one class on offer add nothing: {forced}, of weight zero")
     if spec.collapsed is not None:
-        notes.append(f"{spec.design.n_obs} rows were collapsed to {spec.distinct.n_obs} distinct ones, without loss")
+        distinct = counted(spec.distinct.n_obs, "distinct one")
+        notes.append(f"{spec.design.n_obs} rows were collapsed to {distinct}, without loss")
     kept = set(spec.schema.feature_names)
     dropped = [n for n in spec.schema.encoder.feature_names if n not in kept]
     if dropped:
-        notes.append(f"columns that do not vary were dropped: {', '.join(map(repr, dropped))}")
+        notes.append(f"columns that do not vary were dropped: {listed(dropped)}")
     return tuple(notes)
-
-
-def named(labels: Sequence[Label]) -> str:
-    """``class 'a'`` or ``classes 'a', 'b'``."""
-    return f"class{'es' if len(labels) > 1 else ''} {', '.join(map(repr, labels))}"
 
 
 def _raw_covariance(spec: Specification, mode: Mode, found: Examination | None) -> FloatArray:
@@ -305,14 +300,7 @@ def _kink_notes(penalty: Penalty | None, theta: FloatArray) -> tuple[str, ...]:
 
 def integer_seed(random_seed: int | np.random.Generator | None) -> int:
     """One integer for samplers that take no Generator."""
+    check_seed(random_seed)
     if isinstance(random_seed, np.random.Generator):
         return int(random_seed.integers(2**31))
-    if random_seed is None:
-        return int(np.random.default_rng().integers(2**31))
-    if isinstance(random_seed, bool) or not isinstance(random_seed, int | np.integer):
-        raise TypeError(f"random_seed={random_seed!r} must be a whole number, a numpy Generator or None")
-    if random_seed < 0:
-        raise ValueError(f"random_seed={random_seed!r} must not be negative")
-    if random_seed >= 2**64:
-        raise ValueError(f"random_seed={random_seed!r} must be below 2**64")
-    return int(random_seed)
+    return int(np.random.default_rng().integers(2**31)) if random_seed is None else int(random_seed)

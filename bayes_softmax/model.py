@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bayes_softmax import fitting, forecasting, sampling
+from bayes_softmax.core.checks import check_counts, check_flags, counted
 from bayes_softmax.core.errors import UnusedClassWarning
 from bayes_softmax.hierarchy import prepare_hierarchy
 from bayes_softmax.results.estimate import PointEstimate
@@ -25,6 +26,7 @@ from bayes_softmax.spec.prior_table import prior_table
 from bayes_softmax.spec.priors import Prior, PriorArgument, resolve_priors
 from bayes_softmax.spec.schema import Schema
 from bayes_softmax.spec.separation import Separation
+from bayes_softmax.spec.unused import unused_warning
 
 if TYPE_CHECKING:
     from bayes_softmax.density.hierarchical import HierarchicalPosterior
@@ -91,8 +93,8 @@ class SoftmaxRegression:
 
     def __init__(
         self,
-        X: Any,
-        y: Any,
+        X: Any = None,
+        y: Any = None,
         feature_names: Sequence[str] | None = None,
         *,
         prior: PriorArgument = None,
@@ -156,6 +158,7 @@ class SoftmaxRegression:
     def _assemble(
         self, parts: tuple[Design, Schema], prior: PriorArgument, intercept_prior: Prior | None, collapse: bool
     ) -> None:
+        check_flags(collapse=collapse)
         self.design, self.schema = parts
         self._collapse = collapse
         used = self.design.totals > 0
@@ -174,14 +177,9 @@ class SoftmaxRegression:
 
     def _warn_unused(self, classes: Sequence[Label] | None) -> None:
         """Levels of a categorical that never occur become classes; say so unless the user declared them."""
-        unused = self.schema.unused_classes
-        if unused and classes is None and self.design.response.codes is not None:
-            warnings.warn(
-                f"{self.schema.response_name}: there is no observation of {fitting.named(unused)}, kept because the "
-                "categorical declares it; only the prior speaks about it (pass classes=[...] to choose)",
-                UnusedClassWarning,
-                stacklevel=3,
-            )
+        message = unused_warning(self.design) if classes is None else None
+        if message is not None:
+            warnings.warn(message, UnusedClassWarning, stacklevel=3)
 
     @property
     def classes(self) -> tuple[Label, ...]:
@@ -256,7 +254,7 @@ class SoftmaxRegression:
         >>> model.sample_prior(draws=100, random_seed=1).predict_proba([[1.0]]).shape
         (1, 2)
         """
-        fitting.check_counts(draws=draws)
+        check_counts(draws=draws)
         return sampling.sample_prior(self.specification, draws, fitting.integer_seed(random_seed))
 
     def check_separation(self) -> Separation:
@@ -288,7 +286,7 @@ class SoftmaxRegression:
         >>> sorted(model.forecast().sampling_seconds)
         ['independence', 'laplace', 'nuts']
         """
-        fitting.check_counts(draws=draws, chains=chains, tune=tune, cores=cores)
+        sampling.check_run(draws, tune, chains, cores)
         settings = sampling.SamplerSettings(draws, tune, chains, cores, 0, None, False)
         return forecasting.forecast(self.specification, settings)
 
@@ -380,7 +378,7 @@ class SoftmaxRegression:
             If the posterior cannot be normalised (flat priors and separated classes, collinear features, or a
             class without data).
         """
-        fitting.check_counts(draws=draws, chains=chains, tune=tune, cores=cores)
+        sampling.check_run(draws, tune, chains, cores, progressbar=progressbar)
         sampling.check_engine(engine, target_accept)
         seed = fitting.integer_seed(random_seed)
         settings = sampling.SamplerSettings(draws, tune, chains, cores, seed, target_accept, progressbar)
@@ -411,9 +409,7 @@ class SoftmaxRegression:
         ValueError
             As :meth:`sample`; and where a Laplace prior holds weights of the mode at zero, a kink.
         """
-        fitting.check_counts(draws=draws)
-        if draws < 100:
-            raise ValueError(f"draws={draws} must be at least 100: fewer weights cannot be judged")
+        sampling.check_weighted_run(draws, progressbar=progressbar)
         seed = fitting.integer_seed(random_seed)
         return sampling.sample_laplace(self.specification, draws, seed, progressbar)
 
@@ -425,6 +421,7 @@ class SoftmaxRegression:
         notes = "".join(f"\n  note: {note}" for note in fitting.notes_of(self.specification))
         return (
             f"SoftmaxRegression of {self.schema.response_name!r}: {len(self.classes)} classes, "
-            f"{len(self.feature_names)} features, {self.design.n_obs} rows, coding {self.schema.coding!r}\n"
+            f"{counted(len(self.feature_names), 'feature')}, {counted(self.design.n_obs, 'row')}, "
+            f"coding {self.schema.coding!r}\n"
             f"  classes: {counts}\n  features: {', '.join(self.feature_names) or 'none (intercept only)'}{notes}"
         )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from bayes_softmax.core.checks import check_between, check_choice, check_counts, check_counts_or_none, check_flags
 from bayes_softmax.core.errors import NotReliableWarning
 from bayes_softmax.core.records import RELIABLE_PARETO_K, Draws, FloatArray, Whitening
 from bayes_softmax.core.threads import blas_on_one_thread
@@ -55,6 +56,7 @@ REFIT_SEED = 1
 # draws in 40 000 diverge, at 0.95 two in 80 000, at 0.98 none in 120 000.
 LOCAL_TARGET = 0.98
 HIERARCHY_TUNE = 400  # tuning steps: beside the step size the scales of the hyperparameters are to be learned
+FEWEST_WEIGHTS = 100
 ENGINES = ("auto", "nuts", "independence", "pymc")
 
 
@@ -106,12 +108,26 @@ def load(spec: Specification) -> tuple[Problem, float]:
     return problem, time.perf_counter() - start
 
 
+def check_run(draws: int, tune: int | None, chains: int, cores: int | None, *, progressbar: bool = False) -> None:
+    """Raise for a run that cannot be: numbers of draws, chains and cores."""
+    check_counts(draws=draws, chains=chains)
+    check_counts_or_none(tune=tune, cores=cores)
+    check_flags(progressbar=progressbar)
+
+
+def check_weighted_run(draws: int, *, progressbar: bool) -> None:
+    """Raise for numbers of draws whose importance weights could not be judged."""
+    check_counts(draws=draws)
+    check_flags(progressbar=progressbar)
+    if draws < FEWEST_WEIGHTS:
+        raise ValueError(f"draws={draws} must be at least {FEWEST_WEIGHTS}: fewer weights cannot be judged")
+
+
 def check_engine(engine: str, target_accept: float | None) -> None:
     """Raise for an engine that does not exist, or a setting that it does not have."""
-    if engine not in ENGINES:
-        raise ValueError(f"engine={engine!r} is not known; use one of {', '.join(map(repr, ENGINES))}")
-    if target_accept is not None and not 0 < target_accept < 1:
-        raise ValueError(f"target_accept={target_accept!r} must be between 0 and 1")
+    check_choice("engine", engine, ENGINES)
+    if target_accept is not None:
+        check_between("target_accept", target_accept, 0.0, 1.0)
     if target_accept is not None and engine == "independence":
         raise ValueError("target_accept is for NUTS; engine='independence' has no step size")
 

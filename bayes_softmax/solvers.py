@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from bayes_softmax.core.checks import check_between, check_choice, check_counts
 from bayes_softmax.core.records import Mode
 from bayes_softmax.core.threads import blas_on_one_thread
 
@@ -25,8 +26,7 @@ class SolverOptions(NamedTuple):
 def solve(density: "SoftmaxPosterior | JeffreysPosterior", options: SolverOptions) -> Mode:
     """Run a solver by name, with BLAS on one thread so that results repeat to the last bit."""
     solver, max_iterations, learning_rate = options
-    if solver not in SOLVERS:
-        raise ValueError(f"solver={solver!r} is not known; use one of {', '.join(map(repr, SOLVERS))}")
+    check_choice("solver", solver, SOLVERS)
     given: dict[str, Any] = {}
     if max_iterations is not None:
         check_counts(max_iterations=max_iterations)
@@ -34,7 +34,7 @@ def solve(density: "SoftmaxPosterior | JeffreysPosterior", options: SolverOption
     if learning_rate is not None:
         if solver != "gradient-descent":
             raise ValueError(f"learning_rate is for solver='gradient-descent', not {solver!r}")
-        given["learning_rate"] = learning_rate
+        given["learning_rate"] = check_between("learning_rate", learning_rate, 0.0, np.inf)
     run = _solvers(density, solver)[solver]
     with blas_on_one_thread():
         mode: Mode = run(density, np.zeros(density.dimension), **given)
@@ -65,14 +65,3 @@ def _solvers(density: "SoftmaxPosterior | JeffreysPosterior", chosen: str) -> di
         )
     smooth, penalty = density.smooth_part, density.penalty
     return {"newton": lambda _, start, **given: proximal_newton(smooth, penalty, start, **given)}
-
-
-def check_counts(**counts: int | None) -> None:
-    """Raise unless every argument is None or a whole number of at least one."""
-    for name, value in counts.items():
-        if value is None:
-            continue
-        if isinstance(value, bool) or not isinstance(value, int | np.integer):
-            raise TypeError(f"{name}={value!r} must be a whole number")
-        if value < 1:
-            raise ValueError(f"{name}={value!r} must be at least 1")

@@ -18,4 +18,4 @@ class NotReliableWarning(UserWarning):
 
 
 class UnusedClassWarning(UserWarning):
-    """A declared class has no observation: only the prior speaks about it."""
+    """A declared class has no observation: only the prior informs it."""

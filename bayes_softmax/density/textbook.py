@@ -15,7 +15,17 @@ These functions are the reference the compiled kernel is tested against, and wha
 import numpy as np
 from numpy.typing import ArrayLike
 
+from bayes_softmax.core.checks import counted
 from bayes_softmax.core.records import FloatArray
+from bayes_softmax.spec.arrays import given
+from bayes_softmax.spec.numbers import real_numbers
+
+
+def _numbers(values: ArrayLike, argument: str) -> FloatArray:
+    """Real numbers as float64; what is masked is NaN."""
+    if type(values) is np.ndarray and values.dtype == np.float64:
+        return values
+    return real_numbers(given(values, argument), argument)
 
 
 def log_softmax(logits: ArrayLike) -> FloatArray:
@@ -36,7 +46,7 @@ def log_softmax(logits: ArrayLike) -> FloatArray:
     >>> log_softmax([1000.0, 0.0]).tolist()
     [0.0, -1000.0]
     """
-    eta = np.asarray(logits, dtype=np.float64)
+    eta = _numbers(logits, "logits")
     shifted = eta - eta.max(axis=-1, keepdims=True)
     normaliser: FloatArray = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
     return normaliser
@@ -64,7 +74,7 @@ def softmax(logits: ArrayLike) -> FloatArray:
     >>> softmax([1000.0, 0.0]).tolist()
     [1.0, 0.0]
     """
-    eta = np.asarray(logits, dtype=np.float64)
+    eta = _numbers(logits, "logits")
     exponentials = np.exp(eta - eta.max(axis=-1, keepdims=True))
     probabilities: FloatArray = exponentials / exponentials.sum(axis=-1, keepdims=True)
     return probabilities
@@ -72,11 +82,14 @@ def softmax(logits: ArrayLike) -> FloatArray:
 
 def _as_counts(y: ArrayLike, shape: tuple[int, ...], weights: ArrayLike | None) -> FloatArray:
     """Responses as (N, K) counts, multiplied by the weights."""
-    labels = np.asarray(y)
+    if len(shape) != 2:
+        raise ValueError(f"logits has shape {shape}; expected (N, K)")
+    labels = np.asarray(given(y, "y"))
+    labels = np.array(labels.tolist()) if labels.dtype == object else labels
     n_obs, n_classes = shape
     if labels.ndim == 1:
         if labels.shape[0] != n_obs:
-            raise ValueError(f"y has {labels.shape[0]} entries, the logits have {n_obs} rows")
+            raise ValueError(f"y has {counted(len(labels), 'entry', 'entries')}, the logits have {n_obs}")
         if not np.issubdtype(labels.dtype, np.integer):
             raise TypeError(f"y has dtype {labels.dtype}; give integer codes 0..{n_classes - 1} or (N, K) counts")
         bad = np.flatnonzero((labels < 0) | (labels >= n_classes))
@@ -84,12 +97,12 @@ def _as_counts(y: ArrayLike, shape: tuple[int, ...], weights: ArrayLike | None) 
             raise ValueError(f"y[{bad[0]}]={labels[bad[0]]} is outside 0..{n_classes - 1}")
         counts: FloatArray = np.eye(n_classes)[labels]
     else:
-        counts = labels.astype(np.float64)
+        counts = real_numbers(labels, "y")
         if counts.shape != (n_obs, n_classes):
             raise ValueError(f"y has shape {counts.shape}; one-hot rows or counts must be {(n_obs, n_classes)}")
     if weights is None:
         return counts
-    row_weights = np.asarray(weights, dtype=np.float64)
+    row_weights = _numbers(weights, "weights")
     if row_weights.shape != (n_obs,):
         raise ValueError(f"weights has shape {row_weights.shape}, expected ({n_obs},)")
     weighted: FloatArray = counts * row_weights[:, None]
@@ -134,7 +147,8 @@ def cross_entropy(logits: ArrayLike, y: ArrayLike, weights: ArrayLike | None = N
     >>> round(cross_entropy([[0.0, 0.0], [0.0, 0.0]], [0, 1]), 6)
     0.693147
     """
-    counts = _as_counts(y, np.shape(logits), weights)
+    logits = _numbers(logits, "logits")
+    counts = _as_counts(y, logits.shape, weights)
     return -log_likelihood(logits, counts) / float(counts.sum())
 
 
@@ -160,7 +174,9 @@ def cross_entropy_gradient(X: ArrayLike, W: ArrayLike, y: ArrayLike, weights: Ar
     >>> cross_entropy_gradient([[1.0], [1.0]], [[0.0, 0.0]], [0, 0]).tolist()
     [[-0.5, 0.5]]
     """
-    features, coefficients = np.asarray(X, dtype=np.float64), np.asarray(W, dtype=np.float64)
+    features, coefficients = _numbers(X, "X"), _numbers(W, "W")
+    if features.ndim != 2 or coefficients.shape[:-1] != features.shape[1:]:
+        raise ValueError(f"X has shape {features.shape} and W {coefficients.shape}; expected (N, p) and (p, K)")
     logits = features @ coefficients
     counts = _as_counts(y, logits.shape, weights)
     totals = counts.sum(axis=1, keepdims=True)

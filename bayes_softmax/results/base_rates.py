@@ -1,11 +1,11 @@
 """Base rates where predictions will be used, and what they add to the logits."""
 
 from collections.abc import Mapping
-from numbers import Real
 
 import numpy as np
 import pandas as pd
 
+from bayes_softmax.core.checks import as_float, is_number, shown
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.spec.design import Label
 from bayes_softmax.spec.schema import Schema
@@ -18,24 +18,24 @@ def read_rates(schema: Schema, class_prior: BaseRates) -> FloatArray:
     try:
         given = list(class_prior.items())
     except AttributeError:
-        raise TypeError(f"class_prior={class_prior!r} must be a mapping from class to probability") from None
+        raise TypeError(f"class_prior={shown(class_prior)} must be a mapping from class to probability") from None
     rates = np.full(len(schema.classes), np.nan)
     for label, rate in given:
         k = schema.class_position(label, "class_prior")
-        if not isinstance(rate, Real):
-            raise TypeError(f"class_prior: class {label!r} has a {type(rate).__name__}, which is not a number")
+        if not is_number(rate):
+            raise TypeError(f"class_prior: class {label!r} has {shown(rate)}; expected a number, 0 to 1")
         if not np.isnan(rates[k]):
             raise ValueError(f"class_prior names class {label!r} twice")
-        rates[k] = float(rate)
+        rates[k] = as_float(rate)
         if not 0 <= rates[k] < np.inf:
-            raise ValueError(f"class_prior: the probability of class {label!r} is {rate}")
+            raise ValueError(f"class_prior: the probability of class {label!r} is {shown(rate)}; expected 0 to 1")
     for label, total, rate in zip(schema.classes, schema.class_totals, rates, strict=True):
         if np.isnan(rate):
             raise ValueError(f"class_prior has no probability for class {label!r}")
         if total == 0 and rate > 0:
             raise ValueError(f"class_prior: class {label!r} has no observation, so its base rate cannot be shifted")
     if abs(rates.sum() - 1) >= 1e-6:
-        raise ValueError(f"class_prior={dict(given)!r} must be probabilities that sum to 1 (sum {rates.sum():g})")
+        raise ValueError(f"class_prior={shown(dict(given))} must be probabilities that sum to 1 (sum {rates.sum():g})")
     return rates
 
 

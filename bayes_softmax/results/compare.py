@@ -5,19 +5,21 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from bayes_softmax.core.checks import check_choice, counted, listed
 from bayes_softmax.results.contrasts import Average
 from bayes_softmax.results.estimate import PointEstimate
-from bayes_softmax.results.fitted import training_of
+from bayes_softmax.results.fitted import FIT_FIRST, training_of
 from bayes_softmax.results.labels import observation_coordinate
 from bayes_softmax.results.posterior import Posterior
 from bayes_softmax.results.training import TrainingData
 from bayes_softmax.spec.design import Label
 
 Fit = PointEstimate | Posterior
+METHODS = ("stacking", "BB-pseudo-BMA", "pseudo-BMA")
 
 
 def compare(
-    *,
+    *unnamed: Fit,
     vs: Label | None = None,
     ci_prob: float | None = None,
     ci_kind: str | None = None,
@@ -35,7 +37,7 @@ def compare(
     ci_prob, ci_kind
         Interval of the posterior columns; defaults are ArviZ's.
     **fits
-        Point estimates and posteriors under the names their columns shall have.
+        Point estimates and posteriors under the names their columns shall have; they must be named.
 
     Returns
     -------
@@ -56,7 +58,7 @@ def compare(
     >>> bs.compare(mle=model.mle(), map=model.map()).columns.tolist()
     ['feature', 'contrast', 'mle', 'mle_se', 'map', 'map_se']
     """
-    check_comparable(fits)
+    check_comparable(fits, unnamed)
     tables = []
     for name, fit in fits.items():
         view = Average.OF_ALL if vs is None else vs
@@ -108,11 +110,16 @@ def compare_models(
     if not isinstance(posteriors, Mapping):
         raise TypeError(f"posteriors is a {type(posteriors).__name__}; give a mapping from name to posterior")
     if len(posteriors) < 2:
-        raise ValueError("compare_models needs two posteriors at least")
+        raise ValueError(f"posteriors: compare_models needs two at least, and there are {len(posteriors)}")
+    lower = {name.lower(): name for name in METHODS}
+    check_choice("method", lower.get(str(method).lower(), method), METHODS)
     first_name, first = next(iter(posteriors.items()))
     for name, fit in posteriors.items():
         if not isinstance(fit, Posterior):
-            raise TypeError(f"posteriors[{name!r}] is a {type(fit).__name__}; leave-one-out needs a Posterior")
+            raise TypeError(
+                f"posteriors[{name!r}] is a {type(fit).__name__}; leave-one-out needs a Posterior, as model.sample() "
+                "or model.laplace() makes"
+            )
         different = _difference(training_of(fit, "loo()"), training_of(first, "loo()"))
         if different is not None:
             raise ValueError(
@@ -128,7 +135,7 @@ def compare_models(
 def _difference(a: TrainingData, b: TrainingData) -> str | None:
     """In words, the first observation that differs; the order of the classes does not matter."""
     if set(a.response.classes) != set(b.response.classes):
-        return f"classes {a.response.classes} and {b.response.classes}"
+        return f"classes {listed(a.response.classes)} and {listed(b.response.classes)}"
     if a.n_obs != b.n_obs:
         return f"{a.n_obs} and {b.n_obs} rows"
     labels = [np.asarray(observation_coordinate(t.index)) for t in (a, b)]
@@ -140,17 +147,22 @@ def _difference(a: TrainingData, b: TrainingData) -> str | None:
     return f"row {labels[0][changed[0]]} has another response or weight" if changed.size else None
 
 
-def check_comparable(fits: dict[str, Fit]) -> None:
-    """Raise unless all fits are of one set of classes and features."""
+def check_comparable(fits: dict[str, Fit], unnamed: tuple[Fit, ...] = ()) -> None:
+    """Raise unless there are fits, by name, all of one set of classes and features."""
+    if unnamed:
+        raise TypeError(
+            f"compare takes fits by the names their columns shall have, and {counted(len(unnamed), 'fit')} came "
+            "without one: compare(mle=a, map=b)"
+        )
     if not fits:
         raise ValueError("compare needs at least one fit, e.g. compare(mle=model.mle(), map=model.map())")
     first_name, first = next(iter(fits.items()))
     for name, fit in fits.items():
         if not isinstance(fit, PointEstimate | Posterior):
-            raise TypeError(f"{name}={type(fit).__name__} is not a PointEstimate or Posterior")
-        if fit.schema.classes != first.schema.classes:
-            raise ValueError(f"{name} has classes {fit.schema.classes}, but {first_name} has {first.schema.classes}")
-        if fit.schema.feature_names != first.schema.feature_names:
-            raise ValueError(
-                f"{name} has features {fit.schema.feature_names}, but {first_name} has {first.schema.feature_names}"
-            )
+            raise TypeError(f"{name} is of type {type(fit).__name__}, not a PointEstimate or Posterior{FIT_FIRST}")
+        for what, own, others in (
+            ("classes", fit.schema.classes, first.schema.classes),
+            ("features", fit.schema.feature_names, first.schema.feature_names),
+        ):
+            if own != others:
+                raise ValueError(f"{name} has {what} {listed(own)}, but {first_name} has {listed(others)}")

@@ -1,5 +1,6 @@
 """Decisions at given costs: the one of least expected cost for each row, and how sure that is."""
 
+from decimal import Decimal
 from numbers import Real
 from typing import Any, NamedTuple
 
@@ -7,6 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtr
 
+from bayes_softmax.core.checks import as_float, listed, shown
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.results.base_rates import BaseRates, prior_shift
 from bayes_softmax.results.fitted import Fitted
@@ -15,6 +17,7 @@ from bayes_softmax.results.prediction import logit_covariance, mean_probabilitie
 from bayes_softmax.results.probabilities import Coefficients, Rows, over_blocks
 from bayes_softmax.results.tables import row_frame
 from bayes_softmax.spec.design import Label
+from bayes_softmax.spec.frames import check_columns
 from bayes_softmax.spec.schema import Schema
 
 
@@ -184,8 +187,9 @@ def read_costs(cost: Any, schema: Schema) -> Costs:
     if not isinstance(cost, pd.DataFrame):
         raise TypeError(
             f"cost is a {type(cost).__name__}; give a pandas DataFrame with a row for each decision and a column for "
-            f"each of the classes {', '.join(map(repr, schema.classes))}"
+            f"each of the classes {listed(schema.classes)}"
         )
+    check_columns(cost, "cost")
     columns = [schema.class_position(label, "cost: column") for label in cost.columns]
     for k, label in enumerate(schema.classes):
         if columns.count(k) != 1:
@@ -197,9 +201,10 @@ def read_costs(cost: Any, schema: Schema) -> Costs:
     for k, name in enumerate(schema.classes):
         for d, value in enumerate(cost.iloc[:, columns.index(k)]):
             where = f"for decision {cost.index[d]!r} and class {name!r}"
-            if isinstance(value, str):
-                raise TypeError(f"cost is the text {value!r} {where}; expected a number")
-            matrix[d, k] = float(value) if isinstance(value, Real) else np.nan
+            if isinstance(value, str | complex | np.complexfloating):
+                kind = "the text" if isinstance(value, str) else "the complex number"
+                raise TypeError(f"cost is {kind} {shown(value)} {where}; expected a finite number")
+            matrix[d, k] = as_float(value) if isinstance(value, Real | Decimal | np.bool_) else np.nan
             if not np.isfinite(matrix[d, k]):
-                raise ValueError(f"cost is {value} {where}; expected a finite number")
+                raise ValueError(f"cost is {shown(value)} {where}; expected a finite number")
     return Costs(matrix, tuple(cost.index))

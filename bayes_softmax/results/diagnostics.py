@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayes_softmax.core.checks import counted
 from bayes_softmax.core.records import RELIABLE_PARETO_K, FloatArray
 
 RHAT_LIMIT = 1.01  # Vehtari et al., Bayesian Analysis 16 (2021)
@@ -53,7 +54,7 @@ class Diagnostics:
                 )
             return tuple(found)
         if self.n_divergences:
-            found.append(f"{self.n_divergences} divergences: raise target_accept towards 0.99")
+            found.append(f"{counted(self.n_divergences, 'divergence')}: raise target_accept towards 0.99")
         if self.n_chains == 1:
             found.append("R-hat needs more than one chain: draw several")
         elif not self.max_rhat <= RHAT_LIMIT:
@@ -75,7 +76,7 @@ class Diagnostics:
             size = f"{self.min_ess_bulk:.0f} of {self.n_draws} by the importance weights"
             return f"Pareto k {self.pareto_k:.2f}, effective sample size {size}: {verdict}"
         rhat = "" if self.n_chains == 1 else f"R-hat at most {self.max_rhat:.4f}, "
-        divergences = "" if self.n_divergences is None else f", {self.n_divergences} divergences"
+        divergences = "" if self.n_divergences is None else f", {counted(self.n_divergences, 'divergence')}"
         return (
             f"{rhat}ESS at least {self.min_ess_bulk:.0f} (bulk) and "
             f"{self.min_ess_tail:.0f} (tail) of {self.n_chains * self.n_draws}{divergences}: {verdict}"

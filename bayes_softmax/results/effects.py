@@ -11,9 +11,10 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
+from bayes_softmax.core.checks import check_counts, check_flags
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.results.averages import Change, Difference, Slope, average_changes
-from bayes_softmax.results.fitted import Fitted, check_count
+from bayes_softmax.results.fitted import Fitted
 from bayes_softmax.results.intervals import resolve_interval
 from bayes_softmax.results.probabilities import Coefficients
 from bayes_softmax.results.quantities import describe
@@ -58,7 +59,7 @@ def effects(
     Parameters
     ----------
     features
-        Variables, by the names of their columns; default all.
+        Variables, by the names of their columns (of an array without names also by number); default all.
     data
         Rows to average over; default the data of the fit, with their weights.
     at
@@ -184,6 +185,7 @@ def _answer(
     draws: bool,
 ) -> pd.DataFrame | xr.DataArray:
     """The table, or the draws."""
+    check_flags(draws=draws)
     if draws and fit.delta_covariance is not None:
         raise ValueError("draws=True: a point estimate has no draws; use model.laplace() or model.sample()")
     interval = resolve_interval(*ci)
@@ -204,7 +206,7 @@ def affordable(fit: Fitted, n_rows: int, changes: Sequence[Change], n_draws: int
     coefficients = fit.coefficients
     S, _, K = coefficients.weights.shape
     if n_draws is not None:
-        check_count("n_draws", n_draws)
+        check_counts(n_draws=n_draws)
         return coefficients.thinned(int(n_draws), fit.n_chains)
     passes = 1 + 2 * sum(not isinstance(change, Slope) for change in changes)
     enough = max(FEWEST_DRAWS, int(EVALUATIONS / (passes * n_rows * K)))

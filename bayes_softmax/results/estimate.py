@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bayes_softmax.core.checks import counted
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.results import decisions, evaluation, prediction, ratios
 from bayes_softmax.results import effects as effects_module
@@ -268,10 +269,10 @@ class PointEstimate:
         if self.schema.prior_sd and self.weights.size <= MANY_COEFFICIENTS:
             notes += prior_note(self.prior_dominated)
         return (
-            f"{TITLES[self.kind]}: {len(self.schema.classes)} classes, {len(self.schema.feature_names)} features, "
-            f"{self.n_obs} rows\n"
+            f"{TITLES[self.kind]}: {len(self.schema.classes)} classes, "
+            f"{counted(len(self.schema.feature_names), 'feature')}, {counted(self.n_obs, 'row')}\n"
             f"  log-likelihood {self.log_likelihood:.4f}, cross-entropy {self.cross_entropy:.6f}{prior}\n"
             f"  {self.status}\n"
-            f"  {self.n_iterations} iterations, gradient {self.gradient_norm:.1e} per unit of data, "
+            f"  {counted(self.n_iterations, 'iteration')}, gradient {self.gradient_norm:.1e} per unit of data, "
             f"Newton decrement {self.newton_decrement:.1e}{notes}"
         )

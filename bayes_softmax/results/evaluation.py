@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from bayes_softmax.core.checks import check_counts, check_flags, counted, listed
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.results.base_rates import BaseRates, prior_shift, read_rates
 from bayes_softmax.results.calibration import calibration_error, calibration_table, top_label_table, top_shares
-from bayes_softmax.results.fitted import Fitted, check_count, training_of
+from bayes_softmax.results.fitted import Fitted, training_of
 from bayes_softmax.results.intervals import resolve_interval
 from bayes_softmax.results.loo import checked_cells, newton_loo
 from bayes_softmax.results.prediction import probabilities_and_logs, read_rows
@@ -85,7 +86,7 @@ class Evaluation:
         """Return the scores in a few lines."""
         error = self.std_error
         return (
-            f"Evaluation, {self.kind}: {self.n_units:g} units, {len(self.confusion)} classes\n"
+            f"Evaluation, {self.kind}: {counted(self.n_units, 'unit')}, {len(self.confusion)} classes\n"
             f"  accuracy {self.accuracy:.3f} ± {error['accuracy']:.3f}, balanced {self.balanced_accuracy:.3f}\n"
             f"  log loss {self.log_loss:.4f} ± {error['log_loss']:.4f} nats, Brier {self.brier:.4f} ± "
             f"{error['brier']:.4f}\n"
@@ -143,7 +144,8 @@ def evaluate(
     >>> fit.evaluate().confusion.loc["a"].tolist()
     [1.0, 1.0]
     """
-    check_count("n_bins", n_bins)
+    check_counts(n_bins=n_bins)
+    check_flags(loo=loo)
     schema, rates = fit.schema, np.array(fit.schema.class_totals)
     if data is not None:
         if loo:
@@ -183,7 +185,7 @@ def _new_counts(schema: Schema, data: Any, y: Any, *, weights: Any, rows: Rows) 
     response = parse_response(y, schema.classes, schema.response_name)
     counts = dense_counts(response, None)
     if len(counts) != len(index):
-        raise ValueError(f"data has {len(index)} rows, but y has {len(counts)}")
+        raise ValueError(f"data has {counted(len(index), 'row')}, but y has {len(counts)}")
     row_weights = read_weights(weights, data, len(index), index)
     if rows.available is not None:
         check_outcomes(rows.available, response, index)
@@ -203,7 +205,7 @@ def _response_columns(schema: Schema, data: Any) -> Any:
         return frame[list(schema.classes)]
     raise ValueError(
         f"data has no column {schema.response_name!r}, nor one of counts for each of the classes "
-        f"{', '.join(map(repr, schema.classes))}; pass the observed classes as y"
+        f"{listed(schema.classes)}; pass the observed classes as y"
     )
 
 

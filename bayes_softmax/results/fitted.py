@@ -1,6 +1,6 @@
 """What point estimates and posteriors have in common, so that one function answers a question for both."""
 
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -54,17 +54,14 @@ class Fitted(Protocol):
         ...
 
 
+FIT_FIRST = "; fit a model first: model.map() or model.sample()"
+
+
 def training_of(fit: Fitted, what: str) -> TrainingData:
     """The data of a fit, or an error that says what needs them."""
     if fit.training is None:
         raise ValueError(f"{what} needs the data of the fit, which was saved without them (data=False); pass data=...")
     return fit.training
-
-
-def check_count(name: str, value: Any) -> None:
-    """Raise unless the argument is a whole number of at least one."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise ValueError(f"{name}={value!r} must be a whole number of at least 1")
 
 
 def quadratic_form(jacobian: FloatArray, covariance: FloatArray) -> FloatArray:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import ndtri
 
+from bayes_softmax.core.checks import check_between, check_choice
 from bayes_softmax.core.records import FloatArray
 
 KINDS = ("eti", "hdi")
@@ -29,11 +30,8 @@ def resolve_interval(ci_prob: float | None, ci_kind: str | None) -> Interval:
 
         ci_prob = rcParams["stats.ci_prob"] if ci_prob is None else ci_prob
         ci_kind = rcParams["stats.ci_kind"] if ci_kind is None else ci_kind
-    if isinstance(ci_prob, bool) or not isinstance(ci_prob, int | float) or not 0 < ci_prob < 1:
-        raise ValueError(f"ci_prob={ci_prob!r} must be a number between 0 and 1, for example 0.9")
-    if ci_kind not in KINDS:
-        raise ValueError(f"ci_kind={ci_kind!r} is not known; use one of {', '.join(map(repr, KINDS))}")
-    return Interval(float(ci_prob), str(ci_kind))
+    check_choice("ci_kind", ci_kind, KINDS)
+    return Interval(check_between("ci_prob", ci_prob, 0.0, 1.0, ", for example 0.9"), str(ci_kind))
 
 
 def draws_interval(draws: FloatArray, interval: Interval, axis: int = 0) -> tuple[FloatArray, FloatArray]:

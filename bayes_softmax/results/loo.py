@@ -15,6 +15,7 @@ import pandas as pd
 import xarray as xr
 from scipy.special import logsumexp, softmax
 
+from bayes_softmax.core.checks import check_choice, describe_rows
 from bayes_softmax.core.errors import NotReliableWarning
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.results.fitted import Fitted
@@ -114,8 +115,7 @@ def newton_loo(fit: Fitted, training: TrainingData) -> FloatArray:
 
 def leave_one_out(fit: Fitted, training: TrainingData, unit: str, refit: Refit | None, order: Sequence[Label]) -> Any:
     """ArviZ's own ``ELPDDataLOO`` of a posterior."""
-    if unit not in UNITS:
-        raise ValueError(f"unit={unit!r} is not known; use one of {', '.join(map(repr, UNITS))}")
+    check_choice("unit", unit, UNITS)
     if unit == "unit":
         found = checked_cells(fit, training, refit)
         return _result(fit, training, found, *training.units([fit.schema.class_position(c, "order") for c in order]))
@@ -168,8 +168,8 @@ def _warn_bad(fit: Fitted, training: TrainingData, pareto_k: FloatArray, rows: I
         return
     names = pd.unique(np.asarray(observation_coordinate(training.index))[rows[bad]])
     warnings.warn(
-        f"leave-one-out: Pareto k is above {limit:.2f} for {bad.size} of {len(pareto_k)} units (rows "
-        f"{', '.join(map(str, names[:5]))}{', ...' if len(names) > 5 else ''}): {advice}",
+        f"leave-one-out: Pareto k is above {limit:.2f} for {bad.size} of {len(pareto_k)} units "
+        f"({describe_rows(names, range(len(names)))}): {advice}",
         NotReliableWarning,
         stacklevel=5,
     )

@@ -1,6 +1,5 @@
 """New data at the border: rows without missing values, and rows whose logits can be computed with."""
 
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -8,6 +7,7 @@ import pandas as pd
 
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.results.probabilities import Coefficients, Rows
+from bayes_softmax.spec.arrays import given
 from bayes_softmax.spec.available import available_columns
 from bayes_softmax.spec.build import check_aligned
 from bayes_softmax.spec.frames import describe_rows, is_frame, missing_rows, require_columns, to_pandas
@@ -18,6 +18,7 @@ LOGIT_LIMIT = 1e150  # the delta method squares logits, and 1e300 is still a num
 
 def encode_all(schema: Schema, data: Any, offset: Any, available: Any) -> Rows:
     """Every row; a missing value is an error."""
+    data = given(data, "data")
     check_aligned(data, offset, "offset", "data")
     check_aligned(data, available, "available", "data")
     X, index = schema.encode(data)
@@ -27,6 +28,7 @@ def encode_all(schema: Schema, data: Any, offset: Any, available: Any) -> Rows:
 
 def encode_complete(schema: Schema, data: Any, offset: Any, available: Any) -> Rows:
     """The rows without a missing value in the columns that the model reads, those of offset and choice sets too."""
+    data = given(data, "data")
     if not is_frame(data) and not isinstance(schema.encoder, ArrayEncoder):
         return encode_all(schema, data, offset, available)  # which says that a formula needs a frame
     check_aligned(data, offset, "offset", "data")
@@ -57,12 +59,8 @@ def _complete(schema: Schema, data: Any, named: tuple[str, ...]) -> tuple[Any, I
         keep = np.flatnonzero(~missing_rows(frame.rename(columns=str), names))
         return frame.iloc[keep], keep, frame.index
     assert isinstance(schema.encoder, ArrayEncoder)
-    array = np.asarray(data)
-    if array.dtype == object:  # None among numbers is a missing value too
-        array = np.where(pd.isna(array), np.nan, array)
-        array = array.astype(np.float64) if all(isinstance(v, Real) for v in array.flat) else array
-    array = schema.encoder.check_array(array)
-    keep = np.flatnonzero(~np.isnan(array.astype(np.float64)).any(axis=1))
+    array = schema.encoder.read_array(data)
+    keep = np.flatnonzero(~np.isnan(array).any(axis=1))
     return array[keep], keep, pd.RangeIndex(len(array))
 
 

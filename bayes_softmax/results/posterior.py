@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bayes_softmax.core.checks import counted, listed, shown
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.results import decisions, evaluation, prediction, predictive, ratios, sensitivity
 from bayes_softmax.results import effects as effects_module
@@ -31,6 +32,7 @@ from bayes_softmax.results.probabilities import Coefficients, announce, over_blo
 from bayes_softmax.results.quantities import share_positive
 from bayes_softmax.results.training import TrainingData
 from bayes_softmax.spec.design import Label
+from bayes_softmax.spec.labels import plain_classes
 from bayes_softmax.spec.schema import Schema
 
 
@@ -236,13 +238,13 @@ class Posterior:
         """
         training = training_of(self, "loo()")
         if not (isinstance(refit, bool) or callable(refit)):
-            raise TypeError(f"refit={refit!r} must be True, False, or the refit of a posterior")
+            raise TypeError(f"refit={shown(refit)} must be True, False, or the refit of a posterior")
         function = self.refit if refit is True else (refit or None)
         if refit is True and function is None:
             raise ValueError(
                 "refit=True: a loaded fit cannot refit; pass refit=model.sample(...).refit of the model it came from"
             )
-        return leave_one_out(self, training, unit, function, order or self.schema.classes)
+        return leave_one_out(self, training, unit, function, _class_order(self.schema, order))
 
     def predict_draws(self, data: Any, *, offset: Any = None, available: Any = None) -> xr.DataArray:
         """Class probabilities of every draw (chain, draw, obs, category).
@@ -287,6 +289,17 @@ class Posterior:
         if self.schema.prior_sd and self.group == "posterior":
             notes += prior_note(self.prior_dominated)
         return (
-            f"{self.group.capitalize()}: {chains} chains x {draws} draws, {len(self.schema.classes)} classes, "
-            f"{len(self.schema.feature_names)} features\n  engine: {self.engine}{quality}{notes}"
+            f"{self.group.capitalize()}: {counted(chains, 'chain')} x {counted(draws, 'draw')}, "
+            f"{len(self.schema.classes)} classes, {counted(len(self.schema.feature_names), 'feature')}\n"
+            f"  engine: {self.engine}{quality}{notes}"
         )
+
+
+def _class_order(schema: Schema, order: Sequence[Label] | None) -> Sequence[Label]:
+    """Every class once, in an order that the caller chose, or in the model's."""
+    if order is None:
+        return schema.classes
+    chosen = plain_classes(order, "order")
+    if len(chosen) != len(schema.classes) or set(chosen) != set(schema.classes):
+        raise ValueError(f"order: {listed(chosen)} must name every class once ({listed(schema.classes)})")
+    return chosen

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, ndtri, xlogy
 from scipy.stats import qmc
 
+from bayes_softmax.core.checks import check_choice
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.results.base_rates import BaseRates, prior_shift
 from bayes_softmax.results.fitted import Fitted
@@ -157,8 +158,7 @@ def encode_rows(
     schema: Schema, data: Any, offset: Any = None, available: Any = None, *, missing: str = "error"
 ) -> Rows:
     """Encode new data; errors name column and row."""
-    if missing not in MISSING:
-        raise ValueError(f"missing={missing!r} is not known; use one of {', '.join(map(repr, MISSING))}")
+    check_choice("missing", missing, MISSING)
     encode = encode_all if missing == "error" else encode_complete
     return encode(schema, data, offset, available)
 

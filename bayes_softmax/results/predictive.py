@@ -9,13 +9,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from bayes_softmax.core.checks import check_counts, check_seed, counted, did_you_mean, listed, shown
 from bayes_softmax.core.records import FloatArray, IntArray
-from bayes_softmax.results.fitted import Fitted, check_count, training_of
+from bayes_softmax.results.fitted import Fitted, training_of
 from bayes_softmax.results.intervals import draws_interval, resolve_interval
 from bayes_softmax.results.probabilities import sum_over_blocks
 from bayes_softmax.results.quantities import share_positive
 from bayes_softmax.results.training import TrainingData
-from bayes_softmax.spec.frames import is_series, to_pandas_series
+from bayes_softmax.spec.arrays import given
 
 OVERALL = "all rows"
 DEFAULT_DRAWS = 1000
@@ -80,7 +81,8 @@ def posterior_predictive(
         raise ValueError("posterior_predictive() needs draws; use model.laplace() or model.sample()")
     if not training.whole_units:
         raise ValueError("the weights or counts are not whole numbers: there are no units to replicate")
-    check_count("n_draws", n_draws)
+    check_counts(n_draws=n_draws)
+    check_seed(random_seed)
     interval = resolve_interval(ci_prob, "eti")
     groups = read_groups(training, by)
     found = replicate(fit, training, groups, n_draws, np.random.default_rng(random_seed))
@@ -104,8 +106,10 @@ def read_groups(training: TrainingData, by: Any) -> Groups:
         return Groups(np.zeros(training.n_obs, dtype=np.int64), (OVERALL,))
     if isinstance(by, str):
         if by not in training.frame.columns:
-            known = ", ".join(map(repr, training.frame.columns))
-            raise ValueError(f"by={by!r} is not a variable of the model ({known}); or give one label for each row")
+            hint, known = did_you_mean(by, training.frame.columns), listed(training.frame.columns)
+            raise ValueError(
+                f"by={shown(by)} is not a variable of the model{hint} ({known}); or give one label for each row"
+            )
         column = training.frame[by].iloc[training.row_map].reset_index(drop=True)
     else:
         column = _aligned(by, training).reset_index(drop=True)
@@ -127,9 +131,12 @@ def _aligned(by: Any, training: TrainingData) -> pd.Series:
     index = training.index
     if isinstance(by, pd.Series) and by.index.is_unique and isinstance(index, pd.Index) and index.isin(by.index).all():
         return by.loc[index]
-    column = to_pandas_series(by) if is_series(by) else pd.Series(np.asarray(by))
+    by = given(by, "by")
+    if isinstance(by, pd.DataFrame) or by.ndim != 1:
+        raise ValueError(f"by has shape {by.shape}; give one label for each row")
+    column = by if isinstance(by, pd.Series) else pd.Series(by).infer_objects()
     if len(column) != training.n_obs:
-        raise ValueError(f"by has {len(column)} labels; the data have {training.n_obs} rows")
+        raise ValueError(f"by has {counted(len(column), 'label')}; the data have {counted(training.n_obs, 'row')}")
     return column
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayes_softmax.core.checks import as_float, did_you_mean, is_number, listed, shown
 from bayes_softmax.results.contrasts import build_view
 from bayes_softmax.results.fitted import Fitted
 from bayes_softmax.results.intervals import resolve_interval
@@ -70,10 +71,11 @@ def _steps(schema: Schema, per: Any) -> dict[str, float]:
     if per is None:
         return {}
     if not isinstance(per, Mapping):
-        raise TypeError(f"per={per!r} must be a mapping from feature to the size of a step, such as {{'age': 10}}")
+        raise TypeError(f"per={shown(per)} must be a mapping from feature to the size of a step, such as {{'age': 10}}")
     for name, size in per.items():
         if name not in schema.feature_names:
-            raise ValueError(f"per: {name!r} is not a feature ({', '.join(map(repr, schema.feature_names))})")
-        if not isinstance(size, int | float | np.number) or not np.isfinite(float(size)) or float(size) == 0:
-            raise ValueError(f"per: {name}={size!r} must be a finite number other than 0")
+            hint = did_you_mean(name, schema.feature_names)
+            raise ValueError(f"per: {shown(name)} is not a feature{hint} ({listed(schema.feature_names)})")
+        if not is_number(size) or not np.isfinite(as_float(size)) or as_float(size) == 0:
+            raise ValueError(f"per: {name}={shown(size)} must be a finite number other than 0")
     return {name: float(size) for name, size in per.items()}

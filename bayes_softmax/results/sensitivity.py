@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bayes_softmax.core.checks import check_between
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.results.fitted import training_of
 from bayes_softmax.results.labels import observation_coordinate
@@ -67,6 +68,7 @@ def prior_sensitivity(fit: "Posterior", threshold: float = 0.05) -> pd.DataFrame
     """
     from arviz_stats import psense_summary
 
+    check_between("threshold", threshold, 0.0, np.inf)
     training = training_of(fit, "prior_sensitivity()")
     if fit.is_prior:
         raise ValueError(

@@ -1,15 +1,16 @@
 """Variables of a model as its user knows them: columns of the data, however many features are made of each."""
 
-import difflib
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pandas as pd
 
+from bayes_softmax.core.checks import as_float, did_you_mean, is_number, listed, shown
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.results.fitted import Fitted, training_of
 from bayes_softmax.results.probabilities import Rows
+from bayes_softmax.spec.arrays import given
 from bayes_softmax.spec.available import Mask, without_forced
 from bayes_softmax.spec.build import read_weights
 from bayes_softmax.spec.formula import FormulaEncoder
@@ -84,36 +85,51 @@ def chosen_variables(schema: Schema, features: str | Sequence[str] | None) -> li
     known = model_variables(schema)
     if features is None:
         return list(known.values())
-    if not isinstance(features, str | Sequence):
-        raise TypeError(f"features={features!r} must be the name of a variable, or a sequence of names")
-    names = [features] if isinstance(features, str) else list(features)
-    if not names:
+    single = isinstance(features, str | int | np.integer)
+    if not single and not isinstance(features, Iterable):
+        raise TypeError(f"features={shown(features)} must be the name of a variable, or a sequence of names")
+    chosen: list[Any] = [features] if single else list(cast(Iterable[Any], features))
+    if not chosen:
         raise ValueError("features is empty; name at least one variable")
+    names = [_by_position(schema, name) for name in chosen]
     for name in names:
         check_variable(known, name, "features")
     return [known[name] for name in names]
 
 
-def check_variable(known: Mapping[str, Variable], name: str, argument: str) -> None:
+def _by_position(schema: Schema, name: Any) -> Any:
+    """The name of a variable; of an array, whose features the user did not name, also by the number of its column."""
+    if isinstance(name, bool) or not isinstance(name, int | np.integer):
+        return name
+    given_names = schema.encoder.feature_names
+    unnamed = given_names == tuple(f"x{j}" for j in range(len(given_names)))
+    if str(name) in given_names:  # columns of a frame that are numbers
+        return str(name)
+    inside = 0 <= name < len(given_names)
+    return f"x{name}" if unnamed and inside and isinstance(schema.encoder, ArrayEncoder) else name
+
+
+def check_variable(known: Mapping[str, Variable], name: Any, argument: str) -> None:
     """Raise if a variable is not in the model."""
-    if name not in known:
-        near = difflib.get_close_matches(str(name), list(known), n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"{argument}: {name!r} is not a variable of the model{hint} ({', '.join(map(repr, known))})")
+    if not isinstance(name, str) or name not in known:
+        hint = did_you_mean(name, known)
+        raise ValueError(f"{argument}: {shown(name)} is not a variable of the model{hint} ({listed(known)})")
 
 
 def check_setting(schema: Schema, values: Any, argument: str) -> dict[str, Any]:
     """Values for variables of the model, each possible."""
     if not isinstance(values, Mapping):
-        raise TypeError(f"{argument}={values!r} must be a mapping from variable to value")
+        raise TypeError(f"{argument}={shown(values)} must be a mapping from variable to value")
     known = model_variables(schema)
     for name, value in values.items():
         check_variable(known, name, argument)
         levels = known[name].levels
-        if levels and value not in levels:
-            raise ValueError(f"{argument}: {name}={value!r} is not a level of it ({', '.join(map(repr, levels))})")
-        if not levels and not (isinstance(value, int | float | np.number) and np.isfinite(float(value))):
-            raise ValueError(f"{argument}: {name}={value!r} must be a finite number")
+        if levels and (not pd.api.types.is_scalar(value) or value not in levels):
+            hint = did_you_mean(value, levels)
+            raise ValueError(f"{argument}: {name}={shown(value)} is not a level of it{hint} ({listed(levels)})")
+        number = is_number(value) or isinstance(value, bool | np.bool_)
+        if not levels and not (number and np.isfinite(as_float(value))):
+            raise ValueError(f"{argument}: {name}={shown(value)} must be a finite number")
     return dict(values)
 
 
@@ -136,14 +152,15 @@ def population(
         distinct = training.distinct
         rows = Population(training.frame, distinct.offset, distinct.totals, distinct.available)
     else:
+        data = given(data, "data")
         X, _ = schema.encode(data)  # names what is wrong with the data
-        given = to_pandas(data) if is_frame(data) else pd.DataFrame(X, columns=list(schema.feature_names))
-        frame = given.rename(columns=str)
+        table = to_pandas(data) if is_frame(data) else pd.DataFrame(X, columns=list(schema.feature_names))
+        frame = table.rename(columns=str)
         require_columns(frame, schema.input_columns)
         if len(frame) == 0:
             raise ValueError("data has no rows")
-        row_weights = read_weights(schema.weights_of(data, weights), data, len(X), given.index)
-        mask = schema.encode_available(data, available, given.index)
+        row_weights = read_weights(schema.weights_of(data, weights), data, len(X), table.index)
+        mask = schema.encode_available(data, available, table.index)
         if mask is not None:
             row_weights = without_forced(row_weights, mask)
             if row_weights is not None and not row_weights.any():
@@ -158,7 +175,7 @@ def population(
         return rows
     if isinstance(at, str):
         if at != MEANS:
-            raise ValueError(f"at={at!r} must be {MEANS!r} or a mapping from variable to value")
+            raise ValueError(f"at={shown(at)} must be {MEANS!r} or a mapping from variable to value")
         return _average_row(schema, rows)
     return rows.with_values(check_setting(schema, at, "at"))
 

@@ -12,9 +12,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 
+from bayes_softmax.core.checks import counted, describe_rows, did_you_mean, listed, shown
 from bayes_softmax.core.records import FloatArray, IntArray
+from bayes_softmax.spec.arrays import given
 from bayes_softmax.spec.design import Label, Response
-from bayes_softmax.spec.frames import describe_rows, is_frame, raise_if_missing, require_columns, to_pandas
+from bayes_softmax.spec.frames import is_frame, raise_if_missing, require_columns, to_pandas
+from bayes_softmax.spec.labels import plain_label
 
 Mask = NDArray[np.bool_]
 
@@ -37,38 +40,34 @@ def read_available(available: Any, data: Any, n_obs: int, classes: Sequence[Labe
         A class without a column, values other than true, false, 1 and 0, a missing value, or a row in which nothing
         is on offer: named with its row.
     """
-    K = len(classes)
+    K, names = len(classes), [str(c) for c in classes]
     if isinstance(available, Mapping):
-        unknown = [c for c in available if c not in classes]
-        if unknown:
-            raise ValueError(f"available names {unknown[0]!r}, which is not a class ({_named(classes)})")
-        absent = [c for c in classes if c not in available]
+        odd, absent = [c for c in available if c not in classes], [c for c in classes if c not in available]
+        if odd:
+            hint = did_you_mean(odd[0], absent or classes)
+            raise ValueError(
+                f"available has a column for {shown(odd[0])}, which is no class{hint} (classes: {listed(classes)})"
+            )
         if absent:
             raise ValueError(
-                f"available has no column for class {absent[0]!r}; name one for each class, a column of ones where it "
-                "is always on offer"
+                f"available has no column for class {shown(absent[0])}; name one for each class, a column of ones "
+                "where it is always on offer"
             )
         available = [available[c] for c in classes]
-    names = [str(c) for c in classes]
     if isinstance(available, list | tuple) and available and all(isinstance(name, str) for name in available):
         if len(available) != K:
-            raise ValueError(f"available names {len(available)} columns; it needs one for each of the {K} classes")
-        if not is_frame(data):
             raise ValueError(
-                "available names columns, but the data is not a data frame; give an (N, K) array of 0 and 1"
+                f"available names {counted(len(available), 'column')}; it needs one for each of {K} classes"
             )
+        if not is_frame(data):
+            raise ValueError(f"available names the columns {listed(available)}, but the data is not a data frame")
         frame, names = to_pandas(data), list(available)
-        require_columns(frame, names)
+        require_columns(frame, names, "available: data")
         frame = frame[names]
-    elif is_frame(available):
-        frame = to_pandas(available)
-        if set(frame.columns) != set(classes) or frame.shape[1] != K:
-            raise ValueError(f"available has columns {list(frame.columns)!r}; name them by class: {list(classes)!r}")
-        frame = frame[list(classes)]
     else:
-        frame = _as_frame(available, (n_obs, K))
+        frame = _by_class(available, (n_obs, K), classes)
     if len(frame) != n_obs:
-        raise ValueError(f"available has {len(frame)} rows; expected {n_obs}")
+        raise ValueError(f"available has {counted(len(frame), 'row')}; expected {n_obs}")
     mask = np.column_stack([_flags(frame.iloc[:, k], names[k], index) for k in range(K)])
     nothing = np.flatnonzero(~mask.any(axis=1))
     if nothing.size:
@@ -76,16 +75,24 @@ def read_available(available: Any, data: Any, n_obs: int, classes: Sequence[Labe
     return mask
 
 
-def _as_frame(available: Any, shape: tuple[int, int]) -> pd.DataFrame:
-    array: Any = np.asanyarray(available)
-    if np.ma.is_masked(array):  # a masked entry is a missing one
-        mask, array = np.ma.getmaskarray(array), array.data.astype(object)
-        array[mask] = None
-    if array.shape != shape:
-        raise ValueError(
-            f"available has shape {array.shape}; expected (N, K) = {shape}: True where a class is on offer in a row"
+def _by_class(available: Any, shape: tuple[int, int], classes: Sequence[Label]) -> pd.DataFrame:
+    """A frame, its columns in the order of the classes, from one with the classes as columns or from an array."""
+    if isinstance(available, str):
+        raise TypeError(
+            f"available={shown(available)} must be an (N, K) array of True and False, {shape[1]} names of columns, or "
+            "a mapping from class to column"
         )
-    return pd.DataFrame(array)
+    values = given(available, "available")
+    if isinstance(values, pd.DataFrame):
+        columns = [plain_label(c) for c in values.columns]
+        if set(columns) != set(classes) or len(columns) != shape[1]:
+            raise ValueError(f"available has the columns {listed(columns)}; name them by class: {listed(classes)}")
+        return values.iloc[:, [columns.index(c) for c in classes]]
+    if np.shape(values) != shape:
+        raise ValueError(
+            f"available has shape {np.shape(values)}; expected (N, K) = {shape}: True where a class is on offer"
+        )
+    return pd.DataFrame(values)
 
 
 def _flags(column: pd.Series, name: str, index: Any) -> Mask:
@@ -100,7 +107,7 @@ def _flags(column: pd.Series, name: str, index: Any) -> Mask:
     bad = np.flatnonzero(~good)
     if bad.size:
         raise ValueError(
-            f"available: column {name!r} is {values[bad].tolist()[0]!r} in {describe_rows(index, bad)}; "
+            f"available: column {name!r} is {shown(values[bad].tolist()[0])} in {describe_rows(index, bad)}; "
             "expected True or False, 1 or 0"
         )
     return values.astype(bool)
@@ -135,7 +142,3 @@ def choice_components(available: Mask) -> IntArray:
     flags = available[available.sum(axis=1) > 1].astype(np.float64)
     _, labels = connected_components(flags.T @ flags, directed=False)
     return np.asarray(labels, dtype=np.int64)
-
-
-def _named(classes: Sequence[Label]) -> str:
-    return ", ".join(map(repr, classes))

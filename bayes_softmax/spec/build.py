@@ -1,7 +1,7 @@
 """From what the user hands over to a checked :class:`Design` and the :class:`Schema` that reads new data."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -9,22 +9,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from bayes_softmax.core.checks import check_choice, check_flags, counted, describe_rows, shown
 from bayes_softmax.core.records import FloatArray
+from bayes_softmax.spec.arrays import given
 from bayes_softmax.spec.available import Mask, available_columns, check_outcomes, read_available, without_forced
 from bayes_softmax.spec.coding import CODINGS
 from bayes_softmax.spec.design import Design, Label, Response, standardise, unit_totals
 from bayes_softmax.spec.formula import fit_encoder, required_columns, split_formula
-from bayes_softmax.spec.frames import (
-    describe_rows,
-    is_frame,
-    is_series,
-    missing_rows,
-    require_columns,
-    to_pandas,
-    to_pandas_series,
-)
-from bayes_softmax.spec.labels import as_series, count_columns, parse_labels, parse_response
+from bayes_softmax.spec.frames import is_frame, missing_rows, require_columns, to_pandas
+from bayes_softmax.spec.labels import count_columns, parse_labels, parse_response
+from bayes_softmax.spec.numbers import real_numbers
 from bayes_softmax.spec.schema import ArrayEncoder, Encoder, Schema, offset_columns, read_offset
+
+LARGEST = 1e150  # squares of what is smaller are numbers
 
 
 class Options(NamedTuple):
@@ -41,10 +38,11 @@ class Options(NamedTuple):
 
 def from_formula(formula: str, data: Any, options: Options) -> tuple[Design, Schema]:
     """Design of ``response ~ terms`` over the columns of a data frame."""
-    if not is_frame(data):
+    frame = given(data, "data")
+    if not isinstance(frame, pd.DataFrame):
         raise TypeError(f"data must be a pandas or polars DataFrame, got {type(data).__name__}")
+    options = _given_options(options)
     responses, right = split_formula(formula)
-    frame = to_pandas(data)
     if len(frame) == 0:
         raise ValueError("data has no rows")
     for argument in ("weights", "offset", "available"):
@@ -53,8 +51,9 @@ def from_formula(formula: str, data: Any, options: Options) -> tuple[Design, Sch
     for name in responses:
         if name in features:
             raise ValueError(f"formula: {name!r} is the response and cannot explain itself")
+    require_columns(frame, [*responses, *features])
+    _require_named(frame, options, "data")
     columns = [*responses, *features, *_named_columns(options)]
-    require_columns(frame, columns)
     frame, n_dropped, options = _without_missing(frame, columns, options)
     if len(frame) == 0:
         raise ValueError(f"data has no rows left ({n_dropped} dropped for missing values)")
@@ -75,22 +74,42 @@ def from_arrays(
 
     Columns of ``X`` that ``weights``, ``offset`` or ``available`` name are not features.
     """
+    if X is None or y is None:
+        raise TypeError(
+            f"SoftmaxRegression needs data, and {'X' if X is None else 'y'} is missing: there is no fit(X, y), but "
+            "SoftmaxRegression(X, y).map(), or .mle(), .laplace(), .sample()"
+        )
+    check_flags(intercept=intercept)
+    X, y, options = given(X, "X"), given(y, "y"), _given_options(options)
     check_aligned(X, y, "y")
     for argument in ("weights", "offset", "available"):
         check_aligned(X, getattr(options, argument), argument)
     X, y, n_dropped, options = _drop_missing_arrays(X, y, options)
     features = X
     if is_frame(X) and _named_columns(options):
-        require_columns(to_pandas(X), _named_columns(options), "X")
+        _require_named(X, options, "X")
         features = to_pandas(X).drop(columns=_named_columns(options))
     names = _feature_names(features, feature_names)
     encoder = ArrayEncoder(names, intercept)
-    matrix, index = encoder.encode(_renamed(features, names))
+    matrix, index = encoder.encode(_renamed(features, names), "X")
     response = parse_response(y, options.classes)
     n_labels = len(response.codes) if response.codes is not None else len(response.counts)  # type: ignore[arg-type]
     if n_labels != len(matrix):
-        raise ValueError(f"X has {len(matrix)} rows, but y has {n_labels}")
+        raise ValueError(f"X has {counted(len(matrix), 'row')}, but y has {n_labels}")
     return _assemble(matrix, index, response, encoder, X, options, n_dropped)
+
+
+def _given_options(options: Options) -> Options:
+    """Weights, offset and choice sets that are given by value, as pandas objects or arrays; the switches checked."""
+    _check_choice("missing", options.missing)
+    _check_choice("constant", options.constant)
+    check_choice("coding", options.coding, CODINGS)
+    values: dict[str, Any] = {}
+    for name in ("weights", "offset", "available"):
+        value = getattr(options, name)
+        if value is not None and not isinstance(value, str | Mapping) and not _names_in(value):
+            values[name] = given(value, name)
+    return options._replace(**values)
 
 
 def _assemble(
@@ -105,8 +124,6 @@ def _assemble(
     """Check weights and offset, standardise, and put design and schema together."""
     if len(X) == 0:
         raise ValueError("data has no rows" + (f" ({n_dropped} dropped for missing values)" if n_dropped else ""))
-    if options.coding not in CODINGS:
-        raise ValueError(f"coding={options.coding!r} is not known; use one of {', '.join(map(repr, CODINGS))}")
     weights, available = read_weights(options.weights, data, len(X), index), None
     if options.available is not None:
         available = read_available(options.available, data, len(X), response.classes, index)
@@ -116,10 +133,13 @@ def _assemble(
     totals = unit_totals(response, weights, len(X))
     used = totals > 0  # rows that hold no unit must not move centre, scale or default prior
     if not used.any():
-        raise ValueError(_why_nothing(response, available))
+        raise ValueError(_why_nothing(response, options.weights, available))
     X, names = _drop_constant(X, names, used, options.constant, has_intercept=encoder.has_intercept)
     rows, row_totals = (X, totals) if used.all() else (X[used], totals[used])
-    standardisation = standardise(rows, row_totals, names, has_intercept=encoder.has_intercept)
+    where = "" if used.all() else " in all rows whose weight or count is not zero"
+    with np.errstate(over="ignore", invalid="ignore"):  # of values that are too large, which are named next
+        standardisation = standardise(rows, row_totals, names, has_intercept=encoder.has_intercept, where=where)
+    _check_range(X, names, standardisation.scale, index)
     if not names and not encoder.has_intercept:
         raise ValueError("the model has neither features nor an intercept: there is nothing to estimate")
     offset = None if options.offset is None else read_offset(options.offset, data, len(X), response.classes)
@@ -133,11 +153,12 @@ def _assemble(
     return design, _schema(design, encoder, options)
 
 
-def _why_nothing(response: Response, available: Mask | None) -> str:
+def _why_nothing(response: Response, given_weights: Any, available: Mask | None) -> str:
     """Why no row holds an observation."""
     if available is not None and (response.counts is None or response.counts.any()):
         return "available: no observation had more than one class on offer, so there is nothing to estimate"
-    return "y: all counts are zero; at least one observation is needed"
+    what = "all counts are zero" if given_weights is None else "its rows all have weight or count zero"
+    return f"y: {what}; at least one observation is needed"
 
 
 def _schema(design: Design, encoder: Encoder, options: Options) -> Schema:
@@ -163,89 +184,88 @@ def _schema(design: Design, encoder: Encoder, options: Options) -> Schema:
 def _named_columns(options: Options) -> list[str]:
     """Columns that weights, offset and available name."""
     named = [options.weights] if isinstance(options.weights, str) else []
-    return named + [name for given in (options.offset, options.available) for name in _names_in(given)]
+    return named + [name for value in (options.offset, options.available) for name in _names_in(value)]
 
 
-def _names_in(given: Any) -> list[str]:
+def _names_in(value: Any) -> list[str]:
     """Columns that an argument with K columns names."""
-    if isinstance(given, Mapping):
-        return list(given.values())
-    return list(given) if isinstance(given, list | tuple) and all(isinstance(name, str) for name in given) else []
+    if isinstance(value, Mapping):
+        return list(value.values())
+    return list(value) if isinstance(value, list | tuple) and all(isinstance(name, str) for name in value) else []
 
 
 def _check_choice(name: str, value: str) -> None:
-    if value not in ("error", "drop"):
-        raise ValueError(f"{name}={value!r} is not known; use 'error' or 'drop'")
+    check_choice(name, value, ("error", "drop"))
+
+
+def _require_named(frame: pd.DataFrame, options: Options, owner: str) -> None:
+    """Raise if a column that weights, offset or available name is missing."""
+    for argument in ("weights", "offset", "available"):
+        named = _named_columns(Options(**{argument: getattr(options, argument)}))
+        require_columns(frame, named, f"{argument}: {owner}")
 
 
 def _without_missing(frame: pd.DataFrame, columns: list[str], options: Options) -> tuple[pd.DataFrame, int, Options]:
     """Drop rows with missing values on request; arrays that run along the rows are cut with them."""
-    _check_choice("missing", options.missing)
     if options.missing == "error":
         return frame, 0, options
-    missing = missing_rows(frame, columns)
+    missing = missing_rows(frame, columns) | _missing_options(options, len(frame))
     return frame[~missing], int(missing.sum()), _cut(options, ~missing)
 
 
 def _drop_missing_arrays(X: Any, y: Any, options: Options) -> tuple[Any, Any, int, Options]:
-    _check_choice("missing", options.missing)
     if options.missing == "error":
         return X, y, 0, options
-    X_frame = to_pandas(X) if is_frame(X) else pd.DataFrame(np.asarray(X))
-    two_dimensional = is_frame(y) or np.ndim(y) == 2
-    y_frame = (
-        pd.DataFrame(to_pandas(y) if is_frame(y) else np.asarray(y)) if two_dimensional else as_series(y).to_frame()
-    )
-    if len(X_frame) != len(y_frame):
-        raise ValueError(f"X has {len(X_frame)} rows, but y has {len(y_frame)}")
-    keep = ~(X_frame.isna().any(axis=1).to_numpy() | y_frame.isna().any(axis=1).to_numpy())
-    kept_X = X_frame[keep] if is_frame(X) else X_frame.to_numpy()[keep]
-    if not two_dimensional:
-        named = as_series(y).name
-        return (
-            kept_X,
-            y_frame.iloc[:, 0][keep].rename(str(named) if named is not None else None),
-            int((~keep).sum()),
-            _cut(options, keep),
-        )
-    kept_y = y_frame[keep] if is_frame(y) else y_frame.to_numpy()[keep]
-    return kept_X, kept_y, int((~keep).sum()), _cut(options, keep)
+    if len(X) != len(y):
+        raise ValueError(f"X has {counted(len(X), 'row')}, but y has {len(y)}")
+    missing = _missing_in(X) | _missing_in(y) | _missing_options(options, len(X))
+    return X[~missing], y[~missing], int(missing.sum()), _cut(options, ~missing)
 
 
-def _cut(options: Options, keep: Any) -> Options:
-    """Weights, offset and classes on offer of the kept rows, where they are given by value."""
-    weights, cut = options.weights, {}
-    if weights is not None and not isinstance(weights, str):
-        weights = to_pandas_series(weights).to_numpy() if is_series(weights) else np.asarray(weights)
-        if weights.shape != (len(keep),):
-            raise ValueError(f"weights has shape {weights.shape}; expected ({len(keep)},)")
-        weights = weights[keep]
-    for name in ("offset", "available"):
-        given = getattr(options, name)
-        if given is not None and not _names_in(given):
-            if len(given) != len(keep):
-                raise ValueError(f"{name} has {len(given)} rows; expected {len(keep)}")
-            cut[name] = to_pandas(given)[keep] if is_frame(given) else np.asanyarray(given)[keep]
-    return options._replace(weights=weights, **cut)
+def _missing_options(options: Options, n_obs: int) -> NDArray[np.bool_]:
+    """Rows (N,) in which weights, offset or choice sets, given by value, are missing."""
+    missing = np.zeros(n_obs, dtype=bool)
+    for argument in ("weights", "offset", "available"):
+        value = getattr(options, argument)
+        if value is None or not isinstance(value, np.ndarray | pd.DataFrame | pd.Series):
+            continue
+        if len(value) != n_obs:
+            raise ValueError(f"{argument} has {counted(len(value), 'row')}; expected {n_obs}")
+        missing |= _missing_in(value)
+    return missing
+
+
+def _missing_in(values: Any) -> NDArray[np.bool_]:
+    """Rows (N,) with a missing value of an array, a series or a frame."""
+    missing = np.asarray(pd.isna(values), dtype=bool)
+    return missing.reshape(len(missing), -1).any(axis=1)
+
+
+def _cut(options: Options, keep: NDArray[np.bool_]) -> Options:
+    """Weights, offset and choice sets of the kept rows, where they are given by value."""
+    cut: dict[str, Any] = {name: getattr(options, name) for name in ("weights", "offset", "available")}
+    for name, value in cut.items():
+        if isinstance(value, np.ndarray | pd.DataFrame | pd.Series):
+            cut[name] = value[keep]
+    return options._replace(**cut)
 
 
 def _feature_names(X: Any, feature_names: Sequence[str] | None) -> tuple[str, ...]:
     """Names of the columns of ``X``: given, the frame's own, or x0, x1, ..."""
-    if is_frame(X):
-        own = tuple(str(c) for c in to_pandas(X).columns)
-        if feature_names is not None and len(feature_names) != len(own):
-            raise ValueError(f"feature_names has {len(feature_names)} names, but X has {len(own)} columns")
-        names = own if feature_names is None else tuple(map(str, feature_names))
+    if not is_frame(X) and X.ndim != 2:
+        hint = "; one column is X.reshape(-1, 1)" if X.ndim == 1 else ""
+        raise ValueError(f"X has shape {X.shape}; expected two dimensions, (N, p){hint}")
+    if feature_names is None:
+        names = tuple(str(c) for c in X.columns) if is_frame(X) else tuple(f"x{j}" for j in range(X.shape[1]))
     else:
-        shape = np.shape(X)
-        if len(shape) != 2:
-            raise ValueError(f"X has shape {shape}; expected two dimensions, (N, p)")
-        names = tuple(feature_names) if feature_names is not None else tuple(f"x{j}" for j in range(shape[1]))
-        if len(names) != shape[1]:
-            raise ValueError(f"feature_names has {len(names)} names, but X has {shape[1]} columns")
+        if isinstance(feature_names, str) or not isinstance(feature_names, Iterable):
+            raise TypeError(f"feature_names={shown(feature_names)} must be a sequence of names, one for each column")
+        names = tuple(map(str, feature_names))
+    if len(names) != X.shape[1]:
+        raise ValueError(f"feature_names has {counted(len(names), 'name')}, but X has {counted(X.shape[1], 'column')}")
     for name, count in Counter(names).items():
         if count > 1:
-            raise ValueError(f"feature_names: {name!r} stands there {count} times; names must be unique")
+            raise ValueError(f"feature_names: {name!r} appears {count} times; names must be unique")
         if name == "intercept":
             raise ValueError("feature_names: 'intercept' is the name of the intercept; rename the column")
     return names
@@ -263,7 +283,7 @@ def check_aligned(X: Any, other: Any, argument: str, owner: str = "X") -> None:
     if not isinstance(X, pd.DataFrame) or not isinstance(other, pd.DataFrame | pd.Series):
         return
     if len(X) != len(other):
-        raise ValueError(f"{owner} has {len(X)} rows, but {argument} has {len(other)}")
+        raise ValueError(f"{owner} has {counted(len(X), 'row')}, but {argument} has {len(other)}")
     different = np.flatnonzero(
         np.asarray(X.index != other.index) & ~(np.asarray(X.index.isna()) & np.asarray(other.index.isna()))
     )
@@ -284,22 +304,42 @@ def read_weights(weights: Any, data: Any, n_obs: int, index: Any) -> FloatArray 
         if not is_frame(data):
             raise ValueError(f"weights={weights!r} names a column, but the data is not a data frame")
         frame = to_pandas(data)
-        require_columns(frame, [weights])
+        require_columns(frame, [weights], "weights: data")
         weights = frame[weights]
-    column = to_pandas_series(weights) if is_series(weights) else pd.Series(np.atleast_1d(np.asarray(weights)).tolist())
-    if not (pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column)):
-        raise TypeError(f"weights has dtype {column.dtype}; expected numbers")
-    values: FloatArray = np.array(column.to_numpy(dtype=np.float64, na_value=np.nan))
+    values = read_numbers(weights, "weights", index)
     if values.shape != (n_obs,):
-        raise ValueError(f"weights has shape {np.shape(weights)}; expected ({n_obs},)")
+        raise ValueError(f"weights has shape {values.shape}; expected ({n_obs},)")
     bad = np.flatnonzero(~(np.isfinite(values) & (values >= 0)))
     if bad.size:
         raise ValueError(
-            f"weights is {values[bad[0]]} in {describe_rows(index, bad)}; weights must be finite and not negative"
+            f"weights is {shown(values[bad[0]])} in {describe_rows(index, bad)}; "
+            "weights must be finite and not negative"
         )
     if values.sum() <= 0:
         raise ValueError("weights: their sum is zero; at least one observation needs a positive weight")
     return values
+
+
+def read_numbers(values: Any, argument: str, index: Any = None) -> FloatArray:
+    """New float64 values of an array or a column, NaN where one is missing."""
+    values = given(values, argument)
+    if isinstance(values, pd.Series) and values.dtype != object:
+        if not (pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values)):
+            raise TypeError(f"{argument} has dtype {values.dtype}; expected real numbers")
+        if not pd.api.types.is_complex_dtype(values):
+            return np.array(values.to_numpy(dtype=np.float64, na_value=np.nan))
+    array = values.to_numpy() if isinstance(values, pd.Series | pd.DataFrame) else values
+    return real_numbers(array, argument, index=index if index is not None and len(index) == len(array) else None)
+
+
+def _check_range(X: FloatArray, names: tuple[str, ...], scale: FloatArray, index: Any) -> None:
+    """Raise for a column whose squares are no numbers any more: logits and moments could not be computed."""
+    for j in np.flatnonzero(~((scale > 1 / LARGEST) & (scale < LARGEST))).tolist():
+        i = int(np.abs(X[:, j]).argmax())
+        raise ValueError(
+            f"X: column {names[j]!r} is {X[i, j]:g} in {describe_rows(index, [i])}; squares of values beyond "
+            f"{LARGEST:g}, or all below {1 / LARGEST:g} in size, are lost in double precision: change its unit"
+        )
 
 
 def _drop_constant(

@@ -157,11 +157,12 @@ def dense_counts(response: Response, weights: FloatArray | None) -> FloatArray:
 
 
 def standardise(
-    X: FloatArray, weights: FloatArray | None, feature_names: Sequence[str], *, has_intercept: bool
+    X: FloatArray, weights: FloatArray | None, feature_names: Sequence[str], *, has_intercept: bool, where: str = ""
 ) -> Standardisation:
     """Weighted mean and sd of each feature; a column that does not vary is an error (it *is* an intercept).
 
-    Without an intercept nothing is centred, and a constant column is allowed: its size is its scale.
+    Without an intercept nothing is centred, and a constant column is allowed: its size is its scale.  ``where`` says
+    which rows these are, for messages.
     """
     mean, sd, constant = _moments(X, weights)
     # Rounding in the mean leaves an sd of about eps |mean| in a column that carries no information.
@@ -169,13 +170,23 @@ def standardise(
     if has_intercept:
         for j in np.flatnonzero(constant).tolist():
             raise ValueError(
-                f"X: column {feature_names[j]!r} is constant (every value is {X[0, j]:g}), which is what the "
-                "intercept already is; remove the column, or pass constant='drop'"
+                f"X: column {feature_names[j]!r} is constant ({_values(X[:, j])}){where}, which is what the intercept "
+                "already is; remove the column, or pass constant='drop'"
             )
         return Standardisation(mean, sd)
     for j in np.flatnonzero(constant & (mean == 0)).tolist():
-        raise ValueError(f"X: column {feature_names[j]!r} is zero in every row; remove it, or pass constant='drop'")
+        raise ValueError(
+            f"X: column {feature_names[j]!r} is zero in every row{where}; remove it, or pass constant='drop'"
+        )
     return Standardisation(np.zeros_like(mean), np.where(constant, np.abs(mean), sd))
+
+
+def _values(column: FloatArray) -> str:
+    """What the values of a column that carries no information are."""
+    low, high = float(column.min()), float(column.max())
+    if low == high:
+        return f"every value is {low:g}"
+    return f"its values, from {low!r} to {high!r}, differ by less than double precision can use: change its unit"
 
 
 def _moments(X: FloatArray, weights: FloatArray | None) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:

@@ -1,6 +1,5 @@
 """Data frames at the border: pandas or polars in, checked pandas columns out; errors name column and row."""
 
-import difflib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -8,7 +7,10 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
+from bayes_softmax.core.checks import describe_rows as describe_rows
+from bayes_softmax.core.checks import did_you_mean, listed
 from bayes_softmax.core.records import FloatArray
+from bayes_softmax.spec.numbers import real_numbers
 
 
 def is_frame(data: object) -> bool:
@@ -53,23 +55,24 @@ def to_pandas_series(data: Any) -> pd.Series:
 
 
 def require_columns(frame: pd.DataFrame, names: Iterable[str], argument: str = "data") -> None:
-    """Raise if a column is missing, naming it and the nearest column there is, or if it stands there twice."""
+    """Raise if a column is missing, naming it and the nearest column there is, or if it appears twice."""
     columns = [str(c) for c in frame.columns]
     for name in names:
         if columns.count(name) > 1:
             raise ValueError(f"{argument} has {columns.count(name)} columns named {name!r}; names must be unique")
         if name not in columns:
-            near = difflib.get_close_matches(name, columns, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise ValueError(f"{argument} has no column {name!r}{hint} (columns: {', '.join(map(repr, columns))})")
+            hint = did_you_mean(name, columns)
+            raise ValueError(f"{argument} has no column {name!r}{hint} (columns: {listed(frame.columns)})")
 
 
-def describe_rows(index: Any, where: Sequence[int] | np.ndarray[Any, Any], limit: int = 5) -> str:
-    """Row labels for an error message: ``row 3`` or ``rows 3, 8, 9 (and 2 more)``."""
-    positions = np.asarray(where)
-    labels = [str(index[int(i)]) for i in positions[:limit]]
-    more = f" (and {len(positions) - limit} more)" if len(positions) > limit else ""
-    return f"row{'s' if len(positions) > 1 else ''} {', '.join(labels)}{more}"
+def check_columns(frame: pd.DataFrame, argument: str) -> None:
+    """Raise if columns have names of several levels: a feature, a class or an option has one name."""
+    if frame.columns.nlevels > 1:
+        first = ", ".join(map(str, frame.columns[0]))
+        raise ValueError(
+            f"{argument} has columns of {frame.columns.nlevels} levels, such as ({first}); give each one "
+            f"name first: {argument}.columns = ['_'.join(map(str, c)) for c in {argument}.columns]"
+        )
 
 
 def missing_rows(frame: pd.DataFrame, names: Iterable[str]) -> np.ndarray[Any, np.dtype[np.bool_]]:
@@ -90,16 +93,27 @@ def raise_if_missing(frame: pd.DataFrame, names: Iterable[str], *, advice: str, 
             )
 
 
+def column_numbers(column: pd.Series, name: str, argument: str = "data") -> FloatArray:
+    """Float64 values of a column of numbers or booleans, NaN where one is missing; objects may be numbers too."""
+    numeric = pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column)
+    if numeric and not pd.api.types.is_complex_dtype(column):
+        values: FloatArray = column.to_numpy(dtype=np.float64, na_value=np.nan)
+        return values
+    if numeric or column.dtype == object:
+        return real_numbers(column.to_numpy(dtype=object), f"{argument}: column {name!r}", index=column.index)
+    text = ""
+    if pd.api.types.is_string_dtype(column):
+        text = f" (text, {str(column.iloc[0])!r} in {describe_rows(column.index, [0])})" if len(column) else " (text)"
+    hint = "; a categorical feature needs a formula, e.g. SoftmaxRegression.from_formula('y ~ x + group', data)"
+    raise TypeError(
+        f"{argument}: column {name!r} has dtype {column.dtype}{text}, expected numbers or booleans"
+        + (hint if argument == "X" else "")
+    )
+
+
 def numeric_values(column: pd.Series, name: str, argument: str = "data") -> FloatArray:
     """Finite float64 values of a numeric or boolean column."""
-    if not (pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column)):
-        raise TypeError(
-            f"{argument}: column {name!r} has dtype {column.dtype}, expected numbers or booleans; "
-            "a categorical feature needs a formula, e.g. SoftmaxRegression.from_formula('y ~ x + group', data)"
-        )
-    if pd.api.types.is_complex_dtype(column):
-        raise TypeError(f"{argument}: column {name!r} is complex, expected real numbers")
-    values = column.to_numpy(dtype=np.float64, na_value=np.nan)
+    values = column_numbers(column, name, argument)
     check_finite(values[:, None], [name], column.index, argument)
     return values
 

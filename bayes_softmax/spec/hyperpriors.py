@@ -15,17 +15,26 @@ of two values at least half their distance), as in the autoscaled default.
 """
 
 from dataclasses import dataclass
-from numbers import Real
 
 import numpy as np
+
+from bayes_softmax.core.checks import as_float, is_number, shown
 
 
 def check_positive(family: str, name: str, value: object) -> None:
     """Raise unless ``value`` is a positive, finite number."""
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{family}: {name}={value!r} must be a positive number")
-    if not 0 < float(value) < np.inf:
-        raise ValueError(f"{family}: {name}={value!r} must be positive and finite")
+    if not is_number(value):
+        raise TypeError(f"{family}: {name}={shown(value)} must be a positive number")
+    if not 0 < as_float(value) < np.inf:
+        raise ValueError(f"{family}: {name}={shown(value)} must be positive and finite")
+
+
+def set_positive(prior: object, *names: str) -> None:
+    """Check numbers of a prior and keep each as a float: ``df=4`` and ``df=4.0`` are one prior."""
+    for name in names:
+        value = getattr(prior, name)
+        check_positive(type(prior).__name__, name, value)
+        object.__setattr__(prior, name, float(value))
 
 
 @dataclass(frozen=True)
@@ -47,7 +56,7 @@ class HalfNormal:
     scale: float
 
     def __post_init__(self) -> None:
-        check_positive("HalfNormal", "scale", self.scale)
+        set_positive(self, "scale")
 
     def __str__(self) -> str:
         """Return a short form for tables."""
@@ -75,8 +84,7 @@ class HalfStudentT:
     scale: float
 
     def __post_init__(self) -> None:
-        check_positive("HalfStudentT", "df", self.df)
-        check_positive("HalfStudentT", "scale", self.scale)
+        set_positive(self, "df", "scale")
 
     def __str__(self) -> str:
         """Return a short form for tables."""
@@ -129,11 +137,9 @@ class R2D2:
     concentration: float = 0.5
 
     def __post_init__(self) -> None:
-        check_positive("R2D2", "mean", self.mean)
+        set_positive(self, "mean", "precision", "concentration")
         if not self.mean < 1:
             raise ValueError(f"R2D2: mean={self.mean!r} must be between 0 and 1")
-        check_positive("R2D2", "precision", self.precision)
-        check_positive("R2D2", "concentration", self.concentration)
 
     def __str__(self) -> str:
         """Return a short form for tables."""

@@ -1,17 +1,23 @@
 """Responses at the border: labels of any type, one-hot rows or counts in, a ``Response`` out."""
 
-import difflib
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from enum import Enum
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from bayes_softmax.core.checks import describe_rows, did_you_mean, listed, shown
 from bayes_softmax.core.records import FloatArray, IntArray
+from bayes_softmax.spec.arrays import given
 from bayes_softmax.spec.design import Label, Response
-from bayes_softmax.spec.frames import describe_rows, is_frame, is_series, to_pandas, to_pandas_series
+from bayes_softmax.spec.frames import column_numbers
+from bayes_softmax.spec.numbers import real_numbers
 
 LabelArray = np.ndarray[Any, Any]
+
+EXACT_FLOAT = 2**53  # beyond it, neighbouring whole numbers are one real number
+LABEL_TYPES = "class labels are str, int or bool"
 
 
 def parse_response(y: Any, classes: Sequence[Label] | None, name: str | None = None) -> Response:
@@ -24,41 +30,40 @@ def parse_response(y: Any, classes: Sequence[Label] | None, name: str | None = N
     ValueError
         Missing labels, labels outside ``classes``, fewer than two classes, negative or non-finite counts.
     """
-    if is_frame(y):
-        return count_columns(to_pandas(y), classes, name or "y")
-    if is_series(y):
-        series = to_pandas_series(y)
-        return parse_labels(series, classes, name or str(series.name if series.name is not None else "y"))
-    array = np.asarray(y)
-    if array.ndim == 2:
-        _refuse_one_column(array.shape[1], name or "y")
-        default = tuple(range(array.shape[1]))
-        if array.dtype.kind not in "biuf":
-            raise TypeError(f"y has two dimensions and dtype {array.dtype}; one-hot rows or counts must be numbers")
-        return parse_counts(array.astype(np.float64), default if classes is None else _ordered(classes), name or "y")
-    if array.ndim != 1:
-        raise ValueError(f"y has {array.ndim} dimensions; give (N,) labels, or (N, K) one-hot rows or counts")
-    return parse_labels(as_series(y), classes, name or "y")
+    y = given(y, "y")
+    if isinstance(y, pd.DataFrame):
+        return count_columns(y, classes, name or "y")
+    if isinstance(y, pd.Series):
+        return parse_labels(y, classes, name or own_name(y) or "y")
+    if y.ndim == 2:
+        _refuse_one_column(y.shape[1], name or "y")
+        default = tuple(range(y.shape[1]))
+        counts = real_numbers(y, "y (two dimensions: one-hot rows or counts)")
+        return parse_counts(counts, default if classes is None else plain_classes(classes), name or "y")
+    if y.ndim != 1:
+        raise ValueError(f"y has {y.ndim} dimensions; give (N,) labels, or (N, K) one-hot rows or counts")
+    return parse_labels(pd.Series(y), classes, name or "y")
 
 
-def as_series(y: Any) -> pd.Series:
-    """Labels as a series in which a missing label among strings is still missing, not the string ``'nan'``."""
-    if is_series(y):
-        return to_pandas_series(y)
-    return pd.Series(y) if isinstance(y, np.ndarray) else pd.Series(list(y), dtype=object)
+def own_name(series: pd.Series) -> str:
+    """What a column is called; nothing where it has no name (polars calls such a column ``''``)."""
+    return "" if series.name is None else str(series.name)
 
 
 def count_columns(frame: pd.DataFrame, classes: Sequence[Label] | None, name: str) -> Response:
     """Columns of counts, named by class; ``classes`` may give another order of the same names."""
     _refuse_one_column(frame.shape[1], name)
-    columns = list(frame.columns)
-    order = columns if classes is None else list(_ordered(classes))
+    columns = [plain_label(c) for c in frame.columns]
+    for column in columns:
+        if columns.count(column) > 1:
+            raise ValueError(f"{name} has {columns.count(column)} columns named {column!r}; each is one class")
+    order = columns if classes is None else list(plain_classes(classes))
     if set(order) != set(columns) or len(order) != len(columns):
-        raise ValueError(f"classes={order!r} must name the columns of counts, which are {columns!r}")
-    for column in order:
-        if not (pd.api.types.is_numeric_dtype(frame[column]) or pd.api.types.is_bool_dtype(frame[column])):
-            raise TypeError(f"{name}: column {column!r} has dtype {frame[column].dtype}; counts must be numbers")
-    counts = frame[order].to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
+        odd = next((c for c in order if c not in columns), None)
+        hint = did_you_mean(odd, columns) if odd is not None else ""
+        raise ValueError(f"classes: {listed(order)} must name the columns of counts, which are {listed(columns)}{hint}")
+    at = [columns.index(c) for c in order]
+    counts = np.column_stack([column_numbers(frame.iloc[:, j], str(frame.columns[j]), name) for j in at])
     return parse_counts(counts, tuple(order), name, frame.index)
 
 
@@ -67,11 +72,32 @@ def _refuse_one_column(n_columns: int, name: str) -> None:
         raise ValueError(f"{name} has one column in two dimensions; give labels in one: y['name'] or y.ravel()")
 
 
-def _ordered(classes: Any) -> tuple[Label, ...]:
+def plain_classes(classes: Any, argument: str = "classes") -> tuple[Label, ...]:
     """Declared classes as plain Python labels; a set has no order and is refused."""
-    if isinstance(classes, str | set | frozenset):
-        raise TypeError(f"classes={classes!r} must be a sequence of labels: their order is part of the model")
-    return tuple(label.item() if isinstance(label, np.generic) else label for label in classes)
+    if isinstance(classes, str | set | frozenset | Mapping) or not isinstance(classes, Iterable):
+        raise TypeError(f"{argument}={shown(classes)} must be a sequence of labels: their order is part of the model")
+    return tuple(plain_label(label) for label in classes)
+
+
+def plain_label(label: Any) -> Any:
+    """A label as a plain string, whole number or boolean where it is one in other clothes; else as it is.
+
+    NumPy's scalars, ``StrEnum`` and ``IntEnum``, whole numbers written as real ones, and the intervals of ``pd.cut``
+    by their name.
+    """
+    if isinstance(label, np.generic):
+        label = label.item()
+    if isinstance(label, Enum) and isinstance(label, str | int):
+        label = label.value
+    if isinstance(label, pd.Interval):
+        return str(label)
+    if isinstance(label, float) and label.is_integer() and abs(label) <= EXACT_FLOAT:
+        return int(label)
+    if isinstance(label, bool):
+        return label
+    if isinstance(label, int):
+        return int(label)
+    return str.__str__(label) if isinstance(label, str) else label
 
 
 def parse_labels(series: pd.Series, classes: Sequence[Label] | None, name: str) -> Response:
@@ -82,9 +108,9 @@ def parse_labels(series: pd.Series, classes: Sequence[Label] | None, name: str) 
             f"{name}: the label is missing in {describe_rows(series.index, missing)}; "
             "fill it, or pass missing='drop' to leave out such rows"
         )
-    declared = _ordered(classes) if classes is not None else None
+    declared = plain_classes(classes) if classes is not None else None
     if isinstance(series.dtype, pd.CategoricalDtype):
-        levels = _plain(np.asarray(series.cat.categories), name)
+        levels = _category_names(series.cat.categories, name)
         values = levels[series.cat.codes.to_numpy()]
         declared = declared if declared is not None else tuple(levels.tolist())
     else:
@@ -98,11 +124,18 @@ def parse_labels(series: pd.Series, classes: Sequence[Label] | None, name: str) 
     return Response(name, declared, codes, None, unused)
 
 
+def _category_names(categories: pd.Index, name: str) -> LabelArray:
+    """Labels of a categorical: dates, and real numbers that are not whole, are called what they look like."""
+    plain = [plain_label(c) for c in categories.tolist()]
+    named = any(not isinstance(c, str | bytes | int) for c in plain)
+    return _plain(np.array([str(c) for c in plain] if named else plain, dtype=object), name)
+
+
 def parse_counts(counts: FloatArray, classes: tuple[Label, ...], name: str, index: Any = None) -> Response:
     """(N, K) counts, one row a unit or a cell; one-hot rows are counts with total one."""
     index = range(len(counts)) if index is None else index
     if len(classes) != counts.shape[1]:
-        raise ValueError(f"{name} has {counts.shape[1]} columns of counts, but {len(classes)} classes were given")
+        raise ValueError(f"{name} has {counts.shape[1]} columns of counts, but classes names {len(classes)}")
     _check_classes(classes, name)
     for k, label in enumerate(classes):
         bad = np.flatnonzero(~(np.isfinite(counts[:, k]) & (counts[:, k] >= 0)))
@@ -117,24 +150,56 @@ def parse_counts(counts: FloatArray, classes: tuple[Label, ...], name: str, inde
 
 def _plain(values: LabelArray, name: str) -> LabelArray:
     """Labels as an array of one plain type: strings, integers or booleans."""
-    if values.dtype.kind in "OUST":
-        values = np.array([v.item() if isinstance(v, np.generic) else v for v in values.tolist()], dtype=object)
-        kinds = {type(v) for v in values.tolist()}
-        if kinds <= {str}:
-            return values.astype(object)
-        if not (kinds <= {bool} or kinds <= {int}):
-            named = ", ".join(sorted(k.__name__ for k in kinds))
-            raise TypeError(f"{name}: labels have types {named}; use one of str, int or bool")
-        return np.asarray(values.tolist())
-    if values.dtype.kind == "f":
-        if not (np.isfinite(values).all() and (values == np.round(values)).all()):
-            raise TypeError(f"{name}: labels are real numbers; a class label must be str, int, bool or categorical")
+    kind = values.dtype.kind
+    if kind in "bi":
+        return values if kind == "b" else values.astype(np.int64)
+    if kind == "u":
+        return values.astype(np.int64 if values.max(initial=0) < 2**63 else np.uint64)
+    if kind == "f":
+        whole = np.isfinite(values) & (values == np.round(values))
+        if not whole.all():
+            raise TypeError(
+                f"{name}: labels are real numbers, such as {shown(values[~whole][0])}; {LABEL_TYPES}: a measured "
+                "response needs another model, and names of groups are strings: .astype(str)"
+            )
+        if (np.abs(values) > EXACT_FLOAT).any():
+            _refuse_large(values[np.abs(values) > EXACT_FLOAT][0], name)
         return values.astype(np.int64)
-    if values.dtype.kind in "iu":
-        return values.astype(np.int64)
-    if values.dtype.kind == "b":
-        return values
-    raise TypeError(f"{name}: labels of dtype {values.dtype} are not supported; use str, int, bool or categorical")
+    if kind not in "OUT":
+        decode = "; decode them: numpy.char.decode(y)" if kind == "S" else ""
+        raise TypeError(f"{name}: labels have dtype {values.dtype}; {LABEL_TYPES}{decode}")
+    labels = values.tolist()
+    if {type(v) for v in labels} - {str}:
+        labels = [plain_label(v) for v in labels]
+    kinds: set[type] = {type(v) for v in labels}
+    if kinds == {int}:
+        return _whole(labels, name)
+    if len(kinds) > 1 or not kinds <= {str, bool}:
+        odd = next((v for v in labels if type(v) not in (str, int, bool)), labels[0])
+        if isinstance(odd, float) and odd.is_integer():
+            _refuse_large(odd, name)
+        found = ", ".join(sorted(k.__name__ for k in kinds))
+        advice = {bytes: "; decode them: [label.decode() for label in y]"}
+        hint = "; take their values: [label.value for label in y]" if isinstance(odd, Enum) else ""
+        hint = advice.get(type(odd), hint)
+        raise TypeError(f"{name}: labels have types {found}, such as {shown(odd)}; {LABEL_TYPES}{hint}")
+    out = np.empty(len(labels), dtype=object if kinds == {str} else bool)
+    out[:] = labels
+    return out
+
+
+def _whole(labels: list[int], name: str) -> LabelArray:
+    """Whole numbers of any size that 64 bits hold."""
+    low, high = min(labels), max(labels)
+    if low < -(2**63) or high >= 2**64 or (low < 0 and high >= 2**63):
+        _refuse_large(high if high >= 2**63 else low, name)
+    return np.array(labels, dtype=np.int64 if high < 2**63 else np.uint64)
+
+
+def _refuse_large(label: Any, name: str) -> None:
+    real = isinstance(plain_label(label), float)
+    kind = "2**53, where real numbers no longer tell whole numbers apart" if real else "64 bits"
+    raise ValueError(f"{name}: label {shown(label)} is beyond {kind}; pass labels as strings")
 
 
 def _check_classes(classes: tuple[Label, ...], name: str) -> None:
@@ -143,9 +208,15 @@ def _check_classes(classes: tuple[Label, ...], name: str) -> None:
         raise ValueError(f"classes names {repeated!r} twice; each class must be named once")
     odd = [c for c in classes if not isinstance(c, str | int)]
     if odd:
-        raise TypeError(f"{name}: class {odd[0]!r} is a {type(odd[0]).__name__}; class labels must be str, int or bool")
+        raise TypeError(f"classes: {shown(odd[0])} is of type {type(odd[0]).__name__}; {LABEL_TYPES}")
+    if len({type(c) for c in classes}) > 1:
+        first, other = classes[0], next(c for c in classes if type(c) is not type(classes[0]))
+        raise TypeError(
+            f"classes: {first!r} is of type {type(first).__name__} and {other!r} of type {type(other).__name__}; "
+            "use one type for all"
+        )
     if len(classes) < 2:
-        found = f"only {classes[0]!r}" if classes else "none"
+        found = f"only one class, {classes[0]!r}" if classes else "no class"
         raise ValueError(
             f"{name}: at least two classes are needed, found {found}; "
             "name classes that were not observed with classes=[...]"
@@ -154,18 +225,24 @@ def _check_classes(classes: tuple[Label, ...], name: str) -> None:
 
 def _codes(values: LabelArray, classes: tuple[Label, ...], name: str, index: Any) -> IntArray:
     """Position of each label in ``classes``; an unknown label is an error with its rows and nearest class."""
+    if not len(values):
+        return np.empty(0, dtype=np.int64)
     position = {label: k for k, label in enumerate(classes)}
     distinct, inverse = np.unique(values, return_inverse=True)
+    first = distinct.tolist()[0]
+    if type(first) is not type(classes[0]):  # True == 1 in Python; as labels they are two
+        raise TypeError(
+            f"{name}: labels are of type {type(first).__name__}, such as {shown(first)}, but the classes are of type "
+            f"{type(classes[0]).__name__} ({listed(classes)}); convert the labels"
+        )
     table = np.array([position.get(label, -1) for label in distinct.tolist()], dtype=np.int64)
     codes = table[inverse.reshape(-1)]
     unknown = np.flatnonzero(codes < 0)
     if unknown.size:
         label = values.tolist()[unknown[0]]
         same = np.flatnonzero(np.asarray(values == values[unknown[0]]))
-        near = difflib.get_close_matches(str(label), [str(c) for c in classes], n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
         raise ValueError(
-            f"{name}: unknown label {label!r} in {describe_rows(index, same)}{hint} "
-            f"(classes: {', '.join(map(repr, classes))})"
+            f"{name}: unknown label {label!r} in {describe_rows(index, same)}{did_you_mean(label, classes)} "
+            f"(classes: {listed(classes)})"
         )
     return np.asarray(codes, dtype=np.int64)

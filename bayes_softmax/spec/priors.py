@@ -23,9 +23,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from bayes_softmax.core.checks import did_you_mean, listed, shown
 from bayes_softmax.core.records import FloatArray
-from bayes_softmax.spec.hyperpriors import HalfNormal, LearnedNormal, ScalePrior, ShrinkagePrior
-from bayes_softmax.spec.hyperpriors import check_positive as _check_positive
+from bayes_softmax.spec.hyperpriors import HalfNormal, LearnedNormal, ScalePrior, ShrinkagePrior, set_positive
 
 DEFAULT_INTERCEPT_SCALE = 1.5
 DEFAULT_TOTAL_SCALE = 2.0
@@ -49,7 +49,7 @@ class Normal:
 
     def __post_init__(self) -> None:
         if not isinstance(self.scale, ScalePrior):
-            _check_positive("Normal", "scale", self.scale)
+            set_positive(self, "scale")
 
     def __str__(self) -> str:
         """Return a short form for tables."""
@@ -63,15 +63,14 @@ class StudentT:
     Examples
     --------
     >>> StudentT(df=4, scale=2.5)
-    StudentT(df=4, scale=2.5)
+    StudentT(df=4.0, scale=2.5)
     """
 
     df: float
     scale: float
 
     def __post_init__(self) -> None:
-        _check_positive("StudentT", "df", self.df)
-        _check_positive("StudentT", "scale", self.scale)
+        set_positive(self, "df", "scale")
 
     def __str__(self) -> str:
         """Return a short form for tables."""
@@ -96,7 +95,7 @@ class Laplace:
     scale: float
 
     def __post_init__(self) -> None:
-        _check_positive("Laplace", "scale", self.scale)
+        set_positive(self, "scale")
 
     def __str__(self) -> str:
         """Return a short form for tables."""
@@ -238,7 +237,7 @@ def resolve_priors(
         defaults = autoscaled_prior(X, scale)
         weights = tuple(c if c is not None else d for c, d in zip(chosen, defaults, strict=True))
     if intercept_prior is not None and not isinstance(intercept_prior, Prior):
-        raise TypeError(f"intercept_prior={intercept_prior!r} must be Normal, StudentT, Flat or None")
+        raise TypeError(f"intercept_prior={shown(intercept_prior)} must be Normal, StudentT, Flat or None")
     if isinstance(intercept_prior, Jeffreys):
         raise ValueError("intercept_prior=Jeffreys() is a prior of all coefficients together: pass prior=Jeffreys()")
     if isinstance(intercept_prior, Laplace):
@@ -263,7 +262,7 @@ def resolve_priors(
     if coding == "full" and any(table.flat_features):
         named = [n for n, flat in zip(feature_names, table.flat_features, strict=True) if flat]
         raise ValueError(
-            f"coding='full' needs a proper prior, but the prior of {', '.join(map(repr, named))} is Flat(): "
+            f"coding='full' needs a proper prior, but the prior of {listed(named)} is Flat(): "
             "with K free columns the weights are not identified; use coding='zero-sum' or 'reference'"
         )
     return table
@@ -293,13 +292,14 @@ def _per_feature(prior: PriorArgument, feature_names: Sequence[str]) -> list[Pri
         return [_resolved(prior)] * len(feature_names)
     if not isinstance(prior, Mapping):
         raise TypeError(
-            f"prior={prior!r} must be Normal, StudentT, Laplace, Flat, Jeffreys, a mapping from feature to prior, "
-            "or None"
+            f"prior={shown(prior)} must be Normal, StudentT, Laplace, Flat, Jeffreys, R2D2, a mapping from feature to "
+            "prior, or None"
         )
     unknown = [name for name in prior if name not in feature_names]
     if unknown:
         raise ValueError(
-            f"prior names unknown feature {unknown[0]!r}; the features are {', '.join(map(repr, feature_names))}"
+            f"prior names unknown feature {unknown[0]!r}{did_you_mean(unknown[0], feature_names)}; the features are "
+            f"{listed(feature_names)}"
         )
     for name, family in prior.items():
         if isinstance(family, Jeffreys):
@@ -307,7 +307,7 @@ def _per_feature(prior: PriorArgument, feature_names: Sequence[str]) -> list[Pri
                 f"prior[{name!r}]=Jeffreys(): it is a prior of all coefficients together; pass prior=Jeffreys()"
             )
         if not isinstance(family, Prior):
-            raise TypeError(f"prior[{name!r}]={family!r} must be Normal, StudentT, Laplace, Flat or R2D2")
+            raise TypeError(f"prior[{name!r}]={shown(family)} must be Normal, StudentT, Laplace, Flat or R2D2")
     return [_resolved(prior.get(name)) for name in feature_names]
 
 

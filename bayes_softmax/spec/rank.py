@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import eigh, qr
 
+from bayes_softmax.core.checks import listed
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.spec.design import Design
 
@@ -76,7 +77,7 @@ class NearCollinearity:
     def __str__(self) -> str:
         """Return a sentence for the notes of an estimate."""
         return (
-            f"the columns {', '.join(map(repr, self.columns))} are nearly collinear (condition index "
+            f"the columns {listed(self.columns)} are nearly collinear (condition index "
             f"{self.condition_index:.2g}): their coefficients and standard errors are huge and mean little one by one; "
             "predictions do not suffer, and a prior shrinks them"
         )

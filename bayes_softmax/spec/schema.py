@@ -1,6 +1,5 @@
 """What a fit must remember to read new data and to name its answers: small, and saved as plain JSON."""
 
-import difflib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -9,11 +8,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayes_softmax.core.checks import counted, did_you_mean, listed, shown
 from bayes_softmax.core.records import FloatArray
+from bayes_softmax.spec.arrays import given
 from bayes_softmax.spec.available import Mask, read_available
 from bayes_softmax.spec.design import Label
 from bayes_softmax.spec.formula import FormulaEncoder, Variable
-from bayes_softmax.spec.frames import check_finite, is_frame, numeric_values, require_columns, to_pandas
+from bayes_softmax.spec.frames import (
+    check_finite,
+    column_numbers,
+    is_frame,
+    numeric_values,
+    require_columns,
+    to_pandas,
+)
+from bayes_softmax.spec.labels import plain_label
+from bayes_softmax.spec.numbers import real_numbers
 
 OFFSET_LIMIT = 1e150  # of an offset's numbers: their squares and differences are still numbers
 
@@ -25,37 +35,34 @@ class ArrayEncoder:
     feature_names: tuple[str, ...]
     has_intercept: bool = True
 
-    def encode(self, data: Any) -> tuple[FloatArray, Any]:
+    def encode(self, data: Any, argument: str = "data") -> tuple[FloatArray, Any]:
         """Features (N, p) and row index of new data: a frame with these columns, or an array of p columns."""
-        if is_frame(data):
-            frame = to_pandas(data)
-            frame = frame.rename(columns=str)
-            require_columns(frame, self.feature_names, "X")
-            frame = frame[list(self.feature_names)]
-            columns = [numeric_values(frame[name], name, "X") for name in self.feature_names]
+        data = given(data, argument)
+        if isinstance(data, pd.DataFrame):
+            frame = data.rename(columns=str)
+            require_columns(frame, self.feature_names, argument)
+            columns = [numeric_values(frame[name], name, argument) for name in self.feature_names]
             X = np.column_stack(columns) if columns else np.ones((len(frame), 0))
             return np.ascontiguousarray(X), frame.index
-        X = np.array(self.check_array(np.asarray(data)), dtype=np.float64, order="C")
+        X = self.read_array(data, argument)
         index = pd.RangeIndex(len(X))
-        check_finite(X, self.feature_names, index, "X")
+        check_finite(X, self.feature_names, index, argument)
         return X, index
 
-    def check_array(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """The array, if it has two dimensions, p columns, and numbers."""
-        p = len(self.feature_names)
-        if array.ndim != 2 or array.shape[1] != p:
+    def read_array(self, data: Any, argument: str = "data") -> FloatArray:
+        """A new array of numbers, NaN where one is missing, if ``data`` has two dimensions and p columns."""
+        p, shape = len(self.feature_names), data.shape
+        if len(shape) != 2 or shape[1] != p:
             hint = ""
-            if array.ndim == 1:
-                one_row = array.shape == (p,) or p > 1
+            if len(shape) == 1:
+                one_row = shape == (p,) or p > 1
                 hint = (
                     "; one row is [[...]], or row.to_frame().T of a frame's row"
                     if one_row
                     else "; one column is X.reshape(-1, 1), or column.to_frame() of a frame's column"
                 )
-            raise ValueError(f"X has shape {array.shape}; expected (N, {p}){hint}")
-        if array.dtype.kind not in "biuf":
-            raise TypeError(f"X has dtype {array.dtype}; expected real numbers")
-        return array
+            raise ValueError(f"{argument} has shape {shape}; expected (N, {p}){hint}")
+        return real_numbers(data, argument, columns=self.feature_names)
 
 
 Encoder = FormulaEncoder | ArrayEncoder
@@ -153,26 +160,27 @@ class Schema:
                 "the model was fitted with classes on offer row by row; pass available with shape "
                 f"({len(index)}, {len(self.classes)})"
             )
-        given = self.available_columns if available is None else available
-        return read_available(given, data, len(index), self.classes, index)
+        columns = self.available_columns if available is None else available
+        return read_available(columns, data, len(index), self.classes, index)
 
     def class_position(self, label: Label, argument: str = "vs") -> int:
         """Position of a class; an unknown label, or one of another type, is an error with the nearest class."""
-        plain = label.item() if isinstance(label, np.generic) else label
+        plain = plain_label(label)
         for k, known in enumerate(self.classes):
             # False == 0 in Python; as labels they are two.
-            if known == plain and isinstance(known, bool) == isinstance(plain, bool):
+            if type(known) is type(plain) and known == plain:
                 return k
         alike = [c for c in self.classes if c == plain or str(c) == str(plain)]
-        near = difflib.get_close_matches(str(plain), [str(c) for c in self.classes], n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(plain, self.classes)
         if alike:
             hint = f": class {alike[0]!r} is of type {type(alike[0]).__name__}, not {type(plain).__name__}"
-        raise ValueError(f"{argument}={label!r} is not a class{hint} (classes: {', '.join(map(repr, self.classes))})")
+        raise ValueError(f"{argument}={shown(label)} is not a class{hint} (classes: {listed(self.classes)})")
 
     @property
-    def category_coordinate(self) -> list[Label]:
+    def category_coordinate(self) -> Any:
         """Labels as the ``category`` coordinate of labelled arrays."""
+        if any(isinstance(label, int) and label >= 2**63 for label in self.classes):
+            return np.array(self.classes, dtype=np.uint64)  # NumPy would make real numbers of small and large ones
         return list(self.classes)
 
     def to_json(self) -> str:
@@ -237,23 +245,32 @@ def read_offset(offset: Any, data: Any, n_obs: int, classes: Sequence[Label]) ->
     """Offset (N, K) from an array, a frame, K column names, or a mapping from class to column name."""
     K = len(classes)
     if isinstance(offset, Mapping):
+        odd = [c for c in offset if c not in classes]
         absent = [c for c in classes if c not in offset]
-        if absent:
-            raise ValueError(f"offset has no column for class {absent[0]!r}; name one for each of {list(classes)}")
+        if odd or absent:
+            wrong = f"no column for class {absent[0]!r}" if absent else f"a column for {odd[0]!r}, which is no class"
+            hint = did_you_mean(odd[0], absent or classes) if odd else ""
+            raise ValueError(f"offset has {wrong}{hint}; name one for each of the classes {listed(classes)}")
         offset = [offset[c] for c in classes]
-    if isinstance(offset, list | tuple) and all(isinstance(name, str) for name in offset):
+    if isinstance(offset, list | tuple) and offset and all(isinstance(name, str) for name in offset):
         if len(offset) != K:
-            raise ValueError(f"offset names {len(offset)} columns; it needs one for each of the {K} classes")
+            raise ValueError(f"offset names {counted(len(offset), 'column')}; it needs one for each of the {K} classes")
+        if not is_frame(data):
+            raise ValueError(f"offset names the columns {listed(offset)}, but the data is not a data frame")
         frame = to_pandas(data)
         names = [str(name) for name in offset]
-        require_columns(frame, names)
+        require_columns(frame, names, "offset: data")
         return checked_size(np.column_stack([numeric_values(frame[name], name) for name in names]), classes)
-    if is_frame(offset):
-        frame = to_pandas(offset)
-        if set(frame.columns) != set(classes):
-            raise ValueError(f"offset has columns {list(frame.columns)!r}; name them by class: {list(classes)!r}")
-        offset = frame[list(classes)]
-    array = np.array(offset, dtype=np.float64)  # a copy: the caller's array may change later
+    if isinstance(offset, str):
+        raise TypeError(f"offset={offset!r} must be an array (N, K), or {K} names of columns, one for each class")
+    offset = given(offset, "offset")
+    if isinstance(offset, pd.DataFrame):
+        columns = [plain_label(c) for c in offset.columns]
+        if set(columns) != set(classes) or len(columns) != K:
+            raise ValueError(f"offset has the columns {listed(columns)}; name them by class: {listed(classes)}")
+        at = [columns.index(c) for c in classes]
+        offset = np.column_stack([column_numbers(offset.iloc[:, j], str(columns[j]), "offset") for j in at])
+    array = real_numbers(offset, "offset", columns=[str(c) for c in classes] if np.shape(offset)[1:] == (K,) else None)
     if array.shape != (n_obs, K):
         raise ValueError(
             f"offset has shape {array.shape}; expected (N, K) = ({n_obs}, {K}): "

@@ -67,11 +67,15 @@ def test_offsets_in_every_form_beside_missing_values(form) -> None:
 @pytest.mark.parametrize(
     ("new", "error", "text"),
     [
-        ([["a", "b"]], TypeError, "X has dtype <U1; expected real numbers"),
-        (np.array([["a", None]], dtype=object), TypeError, "X has dtype object; expected real numbers"),
-        (np.zeros(2), ValueError, r"X has shape \(2,\); expected \(N, 2\); one row is \[\[...\]\], or row.to_frame"),
-        (pd.Series({"x0": 1.0, "x1": 2.0}), ValueError, r"X has shape \(2,\).*row.to_frame\(\).T"),
-        (np.zeros((2, 3)), ValueError, r"X has shape \(2, 3\); expected \(N, 2\)$"),
+        ([["a", "b"]], TypeError, "data: column 'x0' is the text 'a' in row 0; expected real numbers"),
+        (
+            np.array([["a", None]], dtype=object),
+            TypeError,
+            "data: column 'x0' is the text 'a' in row 0; expected real numbers",
+        ),
+        (np.zeros(2), ValueError, r"data has shape \(2,\); expected \(N, 2\); one row is \[\[...\]\], or row.to_frame"),
+        (pd.Series({"x0": 1.0, "x1": 2.0}), ValueError, r"data has shape \(2,\).*row.to_frame\(\).T"),
+        (np.zeros((2, 3)), ValueError, r"data has shape \(2, 3\); expected \(N, 2\)$"),
     ],
 )
 def test_arrays_that_are_not_numbers_in_rows(new, error, text, missing) -> None:

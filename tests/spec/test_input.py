@@ -143,7 +143,7 @@ FORMULA_CASES = [
     (frame(), "y ~ height", ValueError, "data has no column 'height'"),
     (frame().rename(columns={"a": "weight"}), "y ~ weigth", ValueError, "did you mean 'weight'"),
     (frame().assign(a=1.0), "y ~ a + b", ValueError, "column 'a' is constant"),
-    (frame().assign(y="low"), "y ~ a", ValueError, "at least two classes are needed, found only 'low'"),
+    (frame().assign(y="low"), "y ~ a", ValueError, "at least two classes are needed, found only one class, 'low'"),
     (frame().iloc[:0], "y ~ a", ValueError, "at least two classes|no rows"),
     (frame(), "a", ValueError, "must have one '~'"),
     (frame(), "y ~ a +", ValueError, "cannot be read"),
@@ -153,7 +153,7 @@ FORMULA_CASES = [
     (frame(), "y ~ {a.__class__}", ValueError, "'a.__class__' is not known"),
     (frame(), "b ~ a", TypeError, "labels are real numbers"),
     (frame().assign(d=pd.Timestamp("2020-01-01")), "y ~ d", TypeError, "column 'd' has dtype datetime64"),
-    ({"y": [1]}, "y ~ a", TypeError, "data must be a pandas or polars DataFrame, got dict"),
+    ({"y": [1]}, "y ~ a", TypeError, "data is a dict; make it a data frame first"),
 ]
 
 
@@ -174,8 +174,13 @@ ARRAY_CASES = [
     ((nan_at(5, 1, np.inf), CODES), {}, ValueError, "column 'x1' is infinite in row 5"),
     ((X, CODES[:-1]), {}, ValueError, "X has 60 rows, but y has 59"),
     ((X[:, 0], CODES), {}, ValueError, r"X has shape \(60,\); expected two dimensions"),
-    ((X.astype(str), CODES), {}, TypeError, "X has dtype <U"),
-    ((X, np.zeros(60, int)), {}, ValueError, "found only 0"),
+    (
+        (X.astype(str), CODES),
+        {},
+        TypeError,
+        "X: column 'x0' is the text .* in row 0; expected real numbers: convert them",
+    ),
+    ((X, np.zeros(60, int)), {}, ValueError, "found only one class, 0"),
     ((X, X[:, 0]), {}, TypeError, "labels are real numbers"),
     ((X, np.zeros((60, 3, 2))), {}, ValueError, "y has 3 dimensions"),
     ((X, -np.eye(3)[CODES]), {}, ValueError, "count of class . is -1.0 in rows"),
@@ -193,8 +198,8 @@ ARRAY_CASES = [
     ((X, CODES), {"weights": "w"}, ValueError, "names a column, but the data is not a data frame"),
     ((X, CODES), {"offset": np.zeros(60)}, ValueError, r"expected \(N, K\) = \(60, 3\): one number added"),
     ((X, CODES), {"offset": np.full((60, 3), np.nan)}, ValueError, "offset: column '0' is NaN"),
-    ((X, CODES), {"feature_names": ["a"]}, ValueError, "feature_names has 1 names, but X has 2 columns"),
-    ((X, CODES), {"feature_names": ["a", "a"]}, ValueError, "'a' stands there 2 times"),
+    ((X, CODES), {"feature_names": ["a"]}, ValueError, "feature_names has 1 name, but X has 2 columns"),
+    ((X, CODES), {"feature_names": ["a", "a"]}, ValueError, "'a' appears 2 times"),
     ((X, CODES), {"coding": "sum"}, ValueError, "coding='sum' is not known"),
     ((X, CODES), {"missing": "ignore"}, ValueError, "missing='ignore' is not known"),
     ((X, CODES), {"prior": 2.0}, TypeError, "prior=2.0 must be Normal"),
@@ -308,7 +313,7 @@ SAMPLE_CASES = [
     ({"draws": 1.5}, TypeError, "draws=1.5 must be a whole number"),
     ({"tune": -1}, ValueError, "tune=-1 must be at least 1"),
     ({"engine": "stan"}, ValueError, "engine='stan' is not known; use one of 'auto'"),
-    ({"target_accept": 1.0}, ValueError, "target_accept=1.0 must be between 0 and 1"),
+    ({"target_accept": 1.0}, ValueError, "target_accept=1.0 must be a number between 0 and 1"),
     ({"random_seed": "a"}, TypeError, "random_seed='a' must be"),
 ]
 

@@ -5,17 +5,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from bayes_softmax.core.checks import counted
 from bayes_softmax.results.evaluation import Evaluation
 from bayes_softmax.results.fitted import Fitted
 from bayes_softmax.results.plots.style import (
     COLOURS,
     ROW_HEIGHT,
+    check_fit,
     class_colours,
     finished,
     legend_below,
+    name_rows,
     panel_grid,
     percent_of,
     tidy,
+    title,
 )
 
 if TYPE_CHECKING:
@@ -42,6 +46,7 @@ def calibration(evaluated: Fitted | Evaluation, *, loo: bool = False, n_bins: in
         Points on the diagonal are calibrated; bars are Wilson intervals of the observed frequencies.
     """
     if not isinstance(evaluated, Evaluation):
+        check_fit(evaluated, "calibration", "evaluated")
         evaluated = evaluated.evaluate(loo=loo, n_bins=n_bins)  # type: ignore[attr-defined]
         assert isinstance(evaluated, Evaluation)
     classes = list(evaluated.confusion.index)
@@ -49,11 +54,12 @@ def calibration(evaluated: Fitted | Evaluation, *, loo: bool = False, n_bins: in
     for panel, label, colour in zip(panels, classes, class_colours(len(classes)), strict=True):
         table = evaluated.calibration.loc[label]
         _calibration_panel(panel, table, colour)
-        panel.set_title(str(label), fontsize="medium")
+        title(panel, str(label))
     panels[0].set_ylabel("observed frequency", fontsize="small")
     percent = percent_of(evaluated.calibration.columns[2])
     figure.suptitle(
-        f"Calibration, {evaluated.kind}, {evaluated.n_units:g} units ({percent} % intervals)", fontsize="medium"
+        f"Calibration, {evaluated.kind}, {counted(evaluated.n_units, 'unit')} ({percent} % intervals)",
+        fontsize="medium",
     )
     return finished(figure)
 
@@ -84,23 +90,23 @@ def posterior_predictive(
     -------
     matplotlib.figure.Figure
     """
+    check_fit(fit, "posterior_predictive")
     table = fit.posterior_predictive(by, ci_prob=ci_prob, random_seed=random_seed)
     groups, classes = list(dict.fromkeys(table.index.get_level_values("group"))), list(fit.schema.classes)
     figure, panels = panel_grid(len(groups), height=1.0 + ROW_HEIGHT * len(classes), sharey=True)
     percent = percent_of(table.columns[2])
-    position = np.arange(len(classes))[::-1]
+    position, marks = np.arange(len(classes))[::-1], {}
     for panel, group in zip(panels, groups, strict=True):
         observed, mean, low, high = table.loc[group].to_numpy()[:, :4].T
-        panel.hlines(position, low, high, color=COLOURS[0], linewidth=5, alpha=0.35, label=f"replicated, {percent} %")
-        panel.plot(mean, position, "|", color=COLOURS[0], markersize=11, label="replicated, mean")
-        panel.plot(observed, position, "o", color="black", markersize=4.5, label="observed")
-        panel.set_yticks(position, [str(c) for c in classes])
+        marks[f"replicated, {percent} %"] = panel.hlines(position, low, high, color=COLOURS[0], linewidth=5, alpha=0.35)
+        (marks["replicated, mean"],) = panel.plot(mean, position, "|", color=COLOURS[0], markersize=11)
+        (marks["observed"],) = panel.plot(observed, position, "o", color="black", markersize=4.5)
+        name_rows(panel, position, [str(c) for c in classes])
         panel.set_ylim(-0.6, len(classes) - 0.4)
         panel.set_xlim(left=min(0.0, panel.get_xlim()[0]))
         units = table.loc[group]["units"].iloc[0]
-        panel.set_title(f"{group} ({units:g} units)" if by is None or not isinstance(by, str) else
-                        f"{by}: {group} ({units:g} units)", fontsize="medium")  # fmt: skip
+        title(panel, f"{f'{by}: ' if isinstance(by, str) else ''}{group} ({counted(float(units), 'unit')})")
         panel.set_xlabel("share of units", fontsize="small")
         tidy(panel)
-    legend_below(figure, panels[0])
+    legend_below(figure, marks)
     return finished(figure)

@@ -1,17 +1,30 @@
 """Pictures of coefficients: one panel a feature, one row a class, one mark a fit."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from bayes_softmax.core.checks import did_you_mean, listed
+from bayes_softmax.core.checks import shown as in_words
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.results.compare import Fit, check_comparable
 from bayes_softmax.results.contrasts import Average, build_view
 from bayes_softmax.results.estimate import PointEstimate
 from bayes_softmax.results.intervals import Interval, draws_interval, normal_quantile, resolve_interval
 from bayes_softmax.results.labels import INTERCEPT
-from bayes_softmax.results.plots.style import COLOURS, MARKERS, ROW_HEIGHT, finished, legend_below, panel_grid, tidy
+from bayes_softmax.results.plots.style import (
+    COLOURS,
+    MARKERS,
+    ROW_HEIGHT,
+    check_fit,
+    finished,
+    legend_below,
+    name_rows,
+    panel_grid,
+    tidy,
+    title,
+)
 from bayes_softmax.spec.design import Label
 
 if TYPE_CHECKING:
@@ -53,12 +66,13 @@ def forest(
     matplotlib.figure.Figure
         Show it, or save it with ``figure.savefig(path)``.
     """
+    check_fit(fit, "forest")
     name = "posterior" if not isinstance(fit, PointEstimate) else fit.kind
     return _draw({name: fit}, vs, resolve_interval(ci_prob, ci_kind), features)
 
 
 def compare(
-    *,
+    *unnamed: Fit,
     vs: Label | None = None,
     ci_prob: float | None = None,
     ci_kind: str | None = None,
@@ -75,7 +89,7 @@ def compare(
     >>> model = bs.SoftmaxRegression([[0.0], [1.0], [2.0], [3.0]], ["a", "b", "a", "b"])
     >>> figure = bs.plots.compare(mle=model.mle(), map=model.map())
     """
-    check_comparable(fits)
+    check_comparable(fits, unnamed)
     return _draw(fits, vs, resolve_interval(ci_prob, ci_kind), features)
 
 
@@ -83,19 +97,30 @@ def _draw(fits: dict[str, Fit], vs: Label | None, interval: Interval, features: 
     first = next(iter(fits.values()))
     view = build_view(first.schema, Average.OF_ALL if vs is None else vs)
     names = [INTERCEPT, *first.schema.feature_names]
-    shown = list(features) if features is not None else (names[1:] or names)
-    if not shown:
-        raise ValueError("features is empty; name at least one")
-    for feature in shown:
-        if feature not in names:
-            raise ValueError(f"features: {feature!r} is not one of {', '.join(map(repr, names))}")
+    shown = _features(features, names)
     marks = {name: _marks(fit, vs, interval) for name, fit in fits.items()}
     height = 1.1 + ROW_HEIGHT * len(view.names) * max(len(fits), 1.6)
     figure, panels = panel_grid(len(shown), height=height, sharey=True)
     for panel, feature in zip(panels, shown, strict=True):
-        _panel(panel, feature, names.index(feature), marks, view.names)
-    legend_below(figure, panels[0])
+        drawn = _panel(panel, feature, names.index(feature), marks, view.names)
+    legend_below(figure, drawn)
     return finished(figure)
+
+
+def _features(features: Sequence[str] | None, names: list[str]) -> list[str]:
+    """Features to show, the intercept only where it is asked for, or alone."""
+    if features is None:
+        return names[1:] or names
+    if not isinstance(features, Iterable):
+        raise TypeError(f"features={in_words(features)} must be the name of a feature, or a sequence of names")
+    chosen = [features] if isinstance(features, str) else list(features)
+    if not chosen:
+        raise ValueError("features is empty; name at least one")
+    for feature in chosen:
+        if feature not in names:
+            hint = did_you_mean(feature, names)
+            raise ValueError(f"features: {in_words(feature)} is not one of {listed(names)}{hint}")
+    return chosen
 
 
 def _marks(fit: Fit, vs: Label | None, interval: Interval) -> _Marks:
@@ -129,8 +154,9 @@ def _infinite(panel: Any, centres: FloatArray, y: FloatArray, colour: str) -> No
                 )
 
 
-def _panel(panel: Any, feature: str, row: int, marks: dict[str, _Marks], contrasts: Sequence[str]) -> None:
-    """One feature: every fit's mark for every contrast, the first at the top."""
+def _panel(panel: Any, feature: str, row: int, marks: dict[str, _Marks], contrasts: Sequence[str]) -> dict[str, Any]:
+    """One feature: every fit's mark for every contrast, the first at the top; what was drawn, for the legend."""
+    drawn = {}
     positions = np.arange(len(contrasts))[::-1]
     spread = np.linspace(0.24, -0.24, len(marks)) if len(marks) > 1 else np.zeros(1)
     panel.axvline(0.0, color="0.75", linewidth=1, zorder=0)
@@ -139,11 +165,12 @@ def _panel(panel: Any, feature: str, row: int, marks: dict[str, _Marks], contras
         y = positions + spread[i]
         panel.hlines(y, mark.low[row], mark.high[row], color=colour, linewidth=1.6)
         centre = np.where(np.isfinite(mark.centre[row]), mark.centre[row], np.nan)
-        panel.plot(centre, y, marker, color=colour, markersize=5, label=f"{name} ({mark.label})")
+        (drawn[f"{name} ({mark.label})"],) = panel.plot(centre, y, marker, color=colour, markersize=5)
         _infinite(panel, mark.centre[row], y, colour)
-    panel.set_yticks(positions, contrasts)
+    name_rows(panel, positions, contrasts)
     panel.set_ylim(-0.6, len(contrasts) - 0.4)
-    panel.set_title(feature, fontsize="medium")
+    title(panel, feature)
     unit = "logit at x = 0" if feature == INTERCEPT else "logit per unit"
     panel.set_xlabel(unit, fontsize="small")
     tidy(panel)
+    return drawn

@@ -1,14 +1,16 @@
 """A picture of what a prior says about probabilities, before any data."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bayes_softmax.core.checks import check_counts, check_seed, counted
+from bayes_softmax.core.checks import shown as in_words
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.density.textbook import softmax
-from bayes_softmax.results.plots.style import COLOURS, finished, tidy
+from bayes_softmax.results.plots.style import AS_IT_IS, COLOURS, finished, name_rows, tidy
 from bayes_softmax.spec.coding import Coordinates
 from bayes_softmax.spec.design import Design
 from bayes_softmax.spec.prior_draws import prior_draws
@@ -24,6 +26,7 @@ MAX_ROWS = 100  # of the data, evenly spaced, that probabilities are computed fo
 MAX_CLASSES = 12  # shown
 
 
+@runtime_checkable
 class HasPrior(Protocol):
     """A model, as far as its prior is concerned."""
 
@@ -118,10 +121,12 @@ def prior(
     """
     import matplotlib.pyplot as plt
 
-    if draws < 1:
-        raise ValueError(f"draws={draws!r} must be at least 1")
+    if not isinstance(model, HasPrior):
+        raise TypeError(f"model: plots.prior shows the prior of a model, and this is of type {type(model).__name__}")
+    check_counts(draws=draws)
+    check_seed(random_seed)
     if against is not None and not isinstance(against, Normal | StudentT):
-        raise TypeError(f"against={against!r} must be Normal, StudentT or None")
+        raise TypeError(f"against={in_words(against)} must be Normal, StudentT or None")
     rng = np.random.default_rng(random_seed)
     shown = [("this model's prior", COLOURS[0], implied_probabilities(model, draws, rng, model.priors))]
     if against is not None:
@@ -173,11 +178,13 @@ def _of_what(panel: Any, shown: list[tuple[str, str, Implied]], schema: Schema) 
         panel.hlines(positions + shift, ends[1], ends[3], color=colour, linewidth=5)
         panel.plot(ends[2], positions + shift, "o", color="white", markeredgecolor=colour, markersize=5)
     panel.axvline(1.0 / len(schema.classes), color="0.4", linewidth=1, linestyle=":")
-    panel.set_yticks(positions, labels)
+    name_rows(panel, positions, labels)
     panel.set_ylim(-0.6, len(labels) - 0.4)
     panel.set_xlim(-0.02, 1.02)
     more = len(schema.classes) - len(labels)
-    panel.set_ylabel(schema.response_name + (f" (and {more} more classes)" if more else ""))
+    panel.set_ylabel(
+        schema.response_name + (f" (and {counted(more, 'more class', 'more classes')})" if more else ""), **AS_IT_IS
+    )
     panel.set_xlabel("prior probability: median, 50 % and 90 %")
     panel.set_title("Probability of each class", fontsize="medium")
     tidy(panel)

@@ -10,7 +10,18 @@ from bayes_softmax.results.averages import Level, average_changes
 from bayes_softmax.results.effects import PER_UNIT
 from bayes_softmax.results.fitted import Fitted
 from bayes_softmax.results.intervals import Interval, resolve_interval
-from bayes_softmax.results.plots.style import ROW_HEIGHT, class_colours, finished, legend_below, panel_grid, tidy
+from bayes_softmax.results.plots.style import (
+    AS_IT_IS,
+    ROW_HEIGHT,
+    check_fit,
+    class_colours,
+    finished,
+    legend_below,
+    name_rows,
+    panel_grid,
+    tidy,
+    title,
+)
 from bayes_softmax.results.quantities import describe
 from bayes_softmax.results.variables import Population, Setting, Variable, chosen_variables, level_name, population
 
@@ -52,15 +63,16 @@ def probabilities(
     -------
     matplotlib.figure.Figure
     """
+    check_fit(fit, "probabilities")
     interval = resolve_interval(ci_prob, "eti")
     rows = _some(population(fit, data, at, offset, None, available))
     variables = chosen_variables(fit.schema, features)
     figure, panels = panel_grid(len(variables), height=3.0, sharey=True)
-    top = max(_curves(panel, fit, rows, v, interval) for panel, v in zip(panels, variables, strict=True))
-    panels[0].set_ylim(0.0, min(1.0, 1.04 * top))
+    drawn = [_curves(panel, fit, rows, v, interval) for panel, v in zip(panels, variables, strict=True)]
+    panels[0].set_ylim(0.0, min(1.0, 1.04 * max(top for top, _ in drawn)))
     kind = "average probability" if at is None else "probability at the values given"
     panels[0].set_ylabel(f"{kind} (band: {100 * interval.prob:g} %)", fontsize="small")
-    legend_below(figure, panels[0])
+    legend_below(figure, drawn[0][1])
     return finished(figure)
 
 
@@ -73,8 +85,10 @@ def _some(rows: Population) -> Population:
     return rows.take(chosen)
 
 
-def _curves(panel: Any, fit: Fitted, rows: Population, variable: Variable, interval: Interval) -> float:
-    """One panel: a line for each class, or a mark for each level; returns the largest probability."""
+def _curves(
+    panel: Any, fit: Fitted, rows: Population, variable: Variable, interval: Interval
+) -> tuple[float, dict[str, Any]]:
+    """One panel: a line for each class, or a mark for each level; returns the largest probability and the marks."""
     values: Sequence[Any] = variable.levels
     if not values:
         low, high = variable.low, variable.high
@@ -87,21 +101,21 @@ def _curves(panel: Any, fit: Fitted, rows: Population, variable: Variable, inter
     shape = (len(values), len(fit.schema.classes))
     columns = list(found.values())
     centre, lower, upper = (np.clip(columns[i].reshape(shape), 0, 1) for i in (0, 2, 3))
-    classes, colours = fit.schema.classes, class_colours(shape[1])
+    classes, colours, marks = fit.schema.classes, class_colours(shape[1]), {}
     for k, (label, colour) in enumerate(zip(classes, colours, strict=True)):
         if not variable.levels:
             panel.fill_between(values, lower[:, k], upper[:, k], color=colour, alpha=0.2, linewidth=0)
-            panel.plot(values, centre[:, k], color=colour, linewidth=1.8, label=str(label))
+            (marks[str(label)],) = panel.plot(values, centre[:, k], color=colour, linewidth=1.8)
             continue
         x = np.arange(len(values)) + (k - 0.5 * (len(classes) - 1)) * 0.5 / len(classes)
         panel.vlines(x, lower[:, k], upper[:, k], color=colour, linewidth=1.8)
-        panel.plot(x, centre[:, k], "o", color=colour, markersize=4.5, label=str(label))
+        (marks[str(label)],) = panel.plot(x, centre[:, k], "o", color=colour, markersize=4.5)
     if variable.levels:
-        panel.set_xticks(range(len(values)), [level_name(v) for v in values])
+        panel.set_xticks(range(len(values)), [level_name(v) for v in values], **AS_IT_IS)
         panel.set_xlim(-0.6, len(values) - 0.4)
-    panel.set_title(variable.name, fontsize="medium")
+    title(panel, variable.name)
     tidy(panel)
-    return float(upper.max())
+    return float(upper.max()), marks
 
 
 def effects(
@@ -123,6 +137,7 @@ def effects(
     -------
     matplotlib.figure.Figure
     """
+    check_fit(fit, "effects")
     interval = resolve_interval(ci_prob, ci_kind)
     table = fit.effects(  # type: ignore[attr-defined]
         features, data, at=at, ci_prob=ci_prob, ci_kind=ci_kind, offset=offset, available=available
@@ -133,9 +148,9 @@ def effects(
     kind = f"{100 * interval.prob:g} % {'Wald' if 'estimate' in table else interval.kind.upper()}"
     for panel, (feature, change) in zip(panels, changes, strict=True):
         _effect_panel(panel, table.xs((feature, change), level=[0, 1]), classes)
-        panel.set_title(f"{feature}: {change}", fontsize="medium")
+        title(panel, f"{feature}: {change}")
         unit = f"per unit of {feature}" if change == PER_UNIT else "on average"
-        panel.set_xlabel(f"change of probability {unit}", fontsize="small")
+        panel.set_xlabel(f"change of probability {unit}", fontsize="small", **AS_IT_IS)
     figure.suptitle(f"Average effects ({kind} intervals; each panel sums to 0)", fontsize="medium")
     return finished(figure)
 
@@ -146,7 +161,7 @@ def _effect_panel(panel: Any, rows: pd.DataFrame, classes: Sequence[str]) -> Non
     for k, colour in enumerate(class_colours(len(classes))):
         panel.hlines(position[k], values[k, 2], values[k, 3], color=colour, linewidth=1.8)
         panel.plot(values[k, 0], position[k], "o", color=colour, markersize=5)
-    panel.set_yticks(position, classes)
+    name_rows(panel, position, classes)
     panel.set_ylim(-0.6, len(classes) - 0.4)
     panel.locator_params(axis="x", nbins=5)
     tidy(panel)

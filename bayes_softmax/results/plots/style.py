@@ -1,8 +1,13 @@
 """What all pictures share: colours, panels, legends."""
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from bayes_softmax.results.estimate import PointEstimate
+from bayes_softmax.results.fitted import FIT_FIRST
+from bayes_softmax.results.posterior import Posterior
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -39,6 +44,27 @@ def panel_grid(n: int, *, height: float, columns: int = 3, sharey: bool = False)
     return figure, panels[:n]
 
 
+def check_fit(fit: Any, picture: str, argument: str = "fit") -> None:
+    """Raise for a model, or anything else, where a fit is to be shown."""
+    if not isinstance(fit, PointEstimate | Posterior):
+        kind = type(fit).__name__
+        raise TypeError(f"{argument}: plots.{picture} shows a fit, and this is of type {kind}{FIT_FIRST}")
+
+
+# Names of classes and features are text: a dollar sign or an underscore in them is no markup of matplotlib's.
+AS_IT_IS: dict[str, Any] = {"parse_math": False, "usetex": False}
+
+
+def name_rows(panel: Any, positions: Any, names: Sequence[str]) -> None:
+    """Names at the ticks of the vertical axis."""
+    panel.set_yticks(positions, list(names), **AS_IT_IS)
+
+
+def title(panel: Any, text: str) -> None:
+    """Heading of a panel."""
+    panel.set_title(text, fontsize="medium", **AS_IT_IS)
+
+
 def percent_of(column: str) -> str:
     """Probability of an interval in percent, from the name of its lower end: ``eti95_5_lb`` is ``95.5``."""
     return column.removesuffix("_lb").lstrip("abcdefghijklmnopqrstuvwxyz").replace("_", ".")
@@ -50,12 +76,18 @@ def tidy(panel: Any) -> None:
     panel.tick_params(labelsize="small")
 
 
-def legend_below(figure: "Figure", panel: Any) -> None:
-    """The panel's legend below all panels, in as many columns as fit."""
-    handles, labels = panel.get_legend_handles_labels()
-    widest = LEGEND_INCH * max(map(len, labels)) + 0.6
-    columns = max(1, min(len(labels), int(figure.get_figwidth() // widest)))
-    figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False)
+def legend_below(figure: "Figure", entries: Mapping[str, Any]) -> None:
+    """A legend of marks by name below all panels, in as many columns as fit.
+
+    matplotlib leaves out marks whose name begins with an underscore, so the names are written afterwards.
+    """
+    lines = [line for name in entries for line in name.split("\n")]
+    widest = LEGEND_INCH * max(map(len, lines)) + 0.6
+    columns = max(1, min(len(entries), int(figure.get_figwidth() // widest)))
+    numbers = [str(i) for i in range(len(entries))]
+    legend = figure.legend(list(entries.values()), numbers, loc="outside lower center", ncols=columns, frameon=False)
+    for text, name in zip(legend.get_texts(), entries, strict=True):
+        text.set(text=name, **AS_IT_IS)
 
 
 def finished(figure: "Figure") -> "Figure":

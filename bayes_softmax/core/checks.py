@@ -1,0 +1,132 @@
+"""Arguments at the border: one wording for choices, switches, numbers, lists of names and the nearest match."""
+
+import difflib
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+LISTED = 5  # names that a message shows; what is wrong must be readable beside them
+SHOWN = 80  # letters of a value in a message
+
+
+def listed(names: Iterable[Any], limit: int = LISTED) -> str:
+    """The first few names of a list and how many more there are.
+
+    >>> listed(["a", "b"]), listed(range(9), limit=3)
+    ("'a', 'b'", '0, 1, 2 (and 6 more)')
+    """
+    all_names = list(names)
+    more = f" (and {len(all_names) - limit} more)" if len(all_names) > limit else ""
+    return ", ".join(shown(name) for name in all_names[:limit]) + more
+
+
+def shown(value: Any) -> str:
+    """A value as Python writes it, without NumPy's type, and not longer than a line.
+
+    >>> shown(np.float64(4.0)), shown("x" * 200)[-6:]
+    ('4.0', "x...x'")
+    """
+    try:
+        text = repr(value.item() if isinstance(value, np.generic) else value)
+    except ValueError:  # a whole number of more digits than Python writes
+        text = f"<{type(value).__name__} too long to write>"
+    text = " ".join(text.split())  # of a frame or an array, the lines in one
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 5]}...{text[-2:]}"
+
+
+def did_you_mean(name: Any, known: Iterable[Any]) -> str:
+    """``"; did you mean 'x'?"``, or nothing where no name is near.
+
+    >>> did_you_mean("weigth", ["height", "weight"])
+    "; did you mean 'weight'?"
+    """
+    by_text = {str(k): k for k in known}
+    near = difflib.get_close_matches(str(name), list(by_text), n=1)
+    return f"; did you mean {shown(by_text[near[0]])}?" if near else ""
+
+
+def counted(n: int | float, noun: str, plural: str | None = None) -> str:
+    """A number with its noun in the right form.
+
+    >>> counted(1, "row"), counted(2, "row"), counted(0, "class", "classes")
+    ('1 row', '2 rows', '0 classes')
+    """
+    number = str(n) if isinstance(n, int) else f"{n:g}"
+    return f"{number} {noun if n == 1 else plural or noun + 's'}"
+
+
+def check_choice(argument: str, value: Any, allowed: Sequence[str]) -> None:
+    """Raise unless the value is one of a few names."""
+    if not isinstance(value, str):
+        raise TypeError(f"{argument}={shown(value)} must be one of {', '.join(map(repr, allowed))}")
+    if value not in allowed:
+        hint = did_you_mean(value, allowed)
+        raise ValueError(f"{argument}={shown(value)} is not known; use one of {', '.join(map(repr, allowed))}{hint}")
+
+
+def check_flags(**flags: Any) -> None:
+    """Raise unless every argument is True or False."""
+    for name, value in flags.items():
+        if not isinstance(value, bool | np.bool_):
+            raise TypeError(f"{name}={shown(value)} must be True or False")
+
+
+def check_counts(**counts: Any) -> None:
+    """Raise unless every argument is a whole number of at least one."""
+    for name, value in counts.items():
+        if isinstance(value, bool) or not isinstance(value, int | np.integer):
+            raise TypeError(f"{name}={shown(value)} must be a whole number")
+        if value < 1:
+            raise ValueError(f"{name}={shown(value)} must be at least 1")
+
+
+def check_counts_or_none(**counts: Any) -> None:
+    """Raise unless every argument is None or a whole number of at least one."""
+    check_counts(**{name: value for name, value in counts.items() if value is not None})
+
+
+def check_seed(random_seed: Any) -> None:
+    """Raise unless ``random_seed`` is a NumPy Generator, a whole number of 64 bits, or None."""
+    if random_seed is None or isinstance(random_seed, np.random.Generator):
+        return
+    if isinstance(random_seed, bool) or not isinstance(random_seed, int | np.integer):
+        raise TypeError(f"random_seed={shown(random_seed)} must be a whole number, a numpy Generator or None")
+    if random_seed < 0:
+        raise ValueError(f"random_seed={shown(random_seed)} must not be negative")
+    if random_seed >= 2**64:
+        raise ValueError(f"random_seed={shown(random_seed)} must be below 2**64")
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is one real number (a switch is none)."""
+    return isinstance(value, Real | Decimal) and not isinstance(value, bool | np.bool_)
+
+
+def as_float(value: Any) -> float:
+    """A real number in double precision; infinite where it is too large for it."""
+    try:
+        return float(value)
+    except OverflowError:
+        return float("inf") if value > 0 else float("-inf")
+
+
+def check_between(argument: str, value: Any, low: float, high: float, example: str = "") -> float:
+    """A number strictly between two ends, as a float."""
+    ends = f"between {low:g} and {high:g}" if high < np.inf else f"above {low:g} and finite"
+    wrong = f"{argument}={shown(value)} must be a number {ends}{example}"
+    if not is_number(value):
+        raise TypeError(wrong)
+    if not low < as_float(value) < high:
+        raise ValueError(wrong)
+    return as_float(value)
+
+
+def describe_rows(index: Any, where: Sequence[int] | np.ndarray[Any, Any], limit: int = LISTED) -> str:
+    """Row labels for an error message: ``row 3`` or ``rows 3, 8, 9 (and 2 more)``."""
+    positions = np.asarray(where)
+    labels = [str(index[int(i)]) for i in positions[:limit]]
+    more = f" (and {len(positions) - limit} more)" if len(positions) > limit else ""
+    return f"row{'s' if len(positions) > 1 else ''} {', '.join(labels)}{more}"

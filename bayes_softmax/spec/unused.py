@@ -1,0 +1,51 @@
+"""Classes without an observation, in words: never seen, or seen only in rows of weight zero."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from bayes_softmax.core.checks import listed
+from bayes_softmax.spec.design import Design, Label
+
+
+def named(labels: Sequence[Label]) -> str:
+    """``class 'a'`` or ``classes 'a', 'b'``."""
+    return f"class{'es' if len(labels) > 1 else ''} {listed(labels)}"
+
+
+def unused_classes(design: Design) -> tuple[tuple[Label, ...], tuple[Label, ...]]:
+    """Classes that do not occur in the data, and classes that occur only in rows of weight zero."""
+    codes, unused = design.response.codes, design.response.unused
+    if codes is None or not unused:
+        return unused, ()
+    occurs = np.bincount(codes, minlength=design.n_classes) > 0
+    weightless = tuple(c for c, seen in zip(design.response.classes, occurs, strict=True) if seen and c in unused)
+    return tuple(c for c in unused if c not in weightless), weightless
+
+
+def unused_notes(design: Design) -> list[str]:
+    """Notes of a fit on classes of which the data say nothing."""
+    absent, weightless = unused_classes(design)
+    notes = []
+    if weightless:
+        notes.append(f"all rows of {named(weightless)} have weight zero: only the prior informs {_them(weightless)}")
+    if absent:
+        notes.append(f"no observation of {named(absent)}: only the prior informs {_them(absent)}")
+    return notes
+
+
+def unused_warning(design: Design) -> str | None:
+    """What to warn of where the user did not declare the classes; counts name theirs by their columns."""
+    absent, weightless = unused_classes(design)
+    if design.response.codes is None or not (absent or weightless):
+        return None
+    found = [f"all rows of {named(weightless)} have weight zero"] if weightless else []
+    if absent:
+        found.append(f"there is no observation of {named(absent)}, kept because the categorical declares it")
+    both = weightless + absent
+    advice = f"only the prior informs {_them(both)} (pass classes=[...] to choose)"
+    return f"{design.response.name}: {', and '.join(found)}; {advice}"
+
+
+def _them(labels: Sequence[Label]) -> str:
+    return "them" if len(labels) > 1 else "it"
