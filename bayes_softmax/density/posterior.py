@@ -12,6 +12,7 @@ from scipy.linalg import eigh
 from bayes_softmax.core.records import BlockMetric, FloatArray, NativeDensity, Penalty, Whitening
 from bayes_softmax.core.threads import in_parallel, ranges
 from bayes_softmax.density import callbacks, curvature, kernel
+from bayes_softmax.density.native import kernel_addresses
 from bayes_softmax.density.packing import aligned, pack_counts, pack_features, pack_rows
 from bayes_softmax.density.prior import (
     PriorCurvature,
@@ -48,6 +49,10 @@ class SoftmaxPosterior:
     offset_term: float
     log_prior_constant: float
     definite: bool
+
+    def __post_init__(self) -> None:
+        """Vector loops read the data through bare addresses: nothing of another dtype or layout gets that far."""
+        kernel_addresses(self.data)
 
     @property
     def dimension(self) -> int:

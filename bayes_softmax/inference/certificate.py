@@ -19,6 +19,8 @@ STEP_ACCURACY = 0.1  # of a Newton step found by conjugate gradients, relative: 
 
 def newton_step(H: FloatArray, gradient: FloatArray) -> FloatArray | None:
     """Solve ``H step = gradient`` after scaling ``H`` to a unit diagonal; None if ``H`` is not positive definite."""
+    if not len(gradient):
+        return gradient.copy()  # nothing to move, as where all weights are held at zero; LAPACK refuses it
     diagonal = np.diag(H)
     if not np.isfinite(H).all() or (diagonal <= 0).any():
         return None
