@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from bayes_softmax.core.errors import ImproperPosteriorError, NotConvergedWarning
 from bayes_softmax.core.records import FloatArray, Mode, Penalty
+from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.results.estimate import PointEstimate
 from bayes_softmax.results.labels import label_coefficients
 from bayes_softmax.results.training import training_data
@@ -36,6 +37,9 @@ from bayes_softmax.spec.schema import Schema
 if TYPE_CHECKING:
     from bayes_softmax.density.jeffreys import JeffreysPosterior
     from bayes_softmax.density.posterior import SoftmaxPosterior
+    from bayes_softmax.density.rowspace import RowSpace
+
+POLISHING = 20  # Newton steps in the full problem after one in fewer coordinates: none but where that lost something
 
 
 class Specification(NamedTuple):
@@ -86,8 +90,12 @@ class Problem:
 
     density: "SoftmaxPosterior"
     coordinates: Coordinates
-    lift: Callable[[FloatArray, np.random.Generator | None], FloatArray]
+    reduced: "RowSpace | None" = None
     log_prior_shift: float = 0.0
+
+    def lift(self, thetas: FloatArray, rng: np.random.Generator | None = None) -> FloatArray:
+        """Free vectors (S, d) of the model; with ``rng`` what the density leaves out is drawn, without it is zero."""
+        return thetas if self.reduced is None else self.reduced.lift(thetas, rng)
 
 
 def problem_of(spec: Specification) -> Problem:
@@ -99,12 +107,31 @@ def problem_of(spec: Specification) -> Problem:
     coordinates = coordinates_of(spec)
     reduced = row_space(spec.distinct, spec.priors, spec.schema.coding)
     if reduced is None:
-        return Problem(
-            build_posterior(spec.distinct, coordinates, spec.priors), coordinates, lambda thetas, _rng: thetas
-        )
+        return Problem(build_posterior(spec.distinct, coordinates, spec.priors), coordinates)
     density = build_posterior(reduced.design, reduced.coordinates, reduced.priors)
     shift = log_prior_constant(spec.priors, coordinates) - density.log_prior_constant
-    return Problem(density, coordinates, reduced.lift, shift)
+    return Problem(density, coordinates, reduced, shift)
+
+
+def certified(spec: Specification, problem: Problem, mode: Mode, *, max_iterations: int = POLISHING) -> Mode:
+    """The mode in the coordinates of the model, with the certificate of the model's own density.
+
+    Where the problem was reduced, gradient and Newton step are computed anew in the full one, and Newton steps there
+    would repair what the reduction lost: what is said of the optimum does not rest on the reduction.
+    """
+    if problem.reduced is None:
+        return mode
+    from bayes_softmax.inference.blocks import preconditioner
+    from bayes_softmax.inference.newton import newton_cg
+
+    solve = preconditioner(problem.density.block_metric(mode.theta), lambda: problem.density.metric(mode.theta))
+    full, start = density_of(spec), problem.lift(mode.theta[None])[0]
+    with blas_on_one_thread():
+        # No steps of its own where the solver ran out of those it was allowed.
+        found = newton_cg(full, start, max_iterations if mode.converged else 0, problem.reduced.lifted_solver(solve))
+    status = found.status if mode.converged or found.converged else mode.status
+    history = np.concatenate([mode.history[:-1] + problem.log_prior_shift, found.history])
+    return found._replace(n_iterations=mode.n_iterations + found.n_iterations, status=status, history=history)
 
 
 def without_priors(spec: Specification) -> Specification:
@@ -130,15 +157,15 @@ def point_estimate(spec: Specification, kind: str, options: SolverOptions) -> Po
     refuse_learned_scales(spec, f"{kind}()")
     problem = problem_of(spec)
     objective = objective_of(spec, problem.density)
-    mode = solve(objective, options)
-    theta = problem.lift(mode.theta[None], None)[0]
+    mode = certified(spec, problem, solve(objective, options))
+    if problem.reduced is not None:
+        objective = density_of(spec)
     status, found = mode.status.value, None
     if not mode.converged:
         found = what_is_open(spec.design, spec.priors)
         status = f"{status}; {_advice(mode, kind, found)}"
         warnings.warn(f"{kind}(solver={options.solver!r}) {status}", NotConvergedWarning, stacklevel=3)
-    at = mode._replace(theta=theta)
-    intercept, weights = problem.coordinates.to_raw(theta[None])
+    intercept, weights = problem.coordinates.to_raw(mode.theta[None])
     labelled = label_coefficients(intercept[0], weights[0], spec.schema)
     log_prior = objective.log_prior(mode.theta)
     return PointEstimate(
@@ -146,7 +173,7 @@ def point_estimate(spec: Specification, kind: str, options: SolverOptions) -> Po
         intercept=labelled[0],
         weights=labelled[1],
         log_likelihood=mode.value - log_prior,
-        log_prior=log_prior + problem.log_prior_shift,
+        log_prior=log_prior,
         total_weight=spec.design.total_weight,
         n_obs=spec.design.n_obs,
         converged=mode.converged,
@@ -154,10 +181,10 @@ def point_estimate(spec: Specification, kind: str, options: SolverOptions) -> Po
         gradient_norm=mode.gradient_norm,
         newton_decrement=mode.newton_decrement,
         n_iterations=mode.n_iterations,
-        history=-(mode.history + problem.log_prior_shift) / spec.design.total_weight,
+        history=-mode.history / spec.design.total_weight,
         schema=spec.schema,
-        covariance_of=lambda: _raw_covariance(spec, at, found),
-        notes=notes_of(spec) + collinearity_notes(spec, found) + _kink_notes(problem.density.penalty, theta),
+        covariance_of=lambda: _raw_covariance(spec, mode, found),
+        notes=notes_of(spec) + collinearity_notes(spec, found) + _kink_notes(problem.density.penalty, mode.theta),
         training=training_data(spec.design, spec.collapsed),
         recession_of=None if found is None else lambda: recession_rays(found),
     )

@@ -27,10 +27,17 @@ def vector(columns: FloatArray, *, joint: bool) -> FloatArray:
     return np.concatenate([columns[..., 0], weights], axis=-1) if joint else weights
 
 
-def preconditioner(metric: BlockMetric | None) -> Callable[[FloatArray], FloatArray]:
-    """Function that solves with the metric; the identity if there is none or it has no Cholesky factor."""
+def preconditioner(
+    metric: BlockMetric | None, otherwise: Callable[[], FloatArray] | None = None
+) -> Callable[[FloatArray], FloatArray]:
+    """Function that solves with the metric, or with the matrix of ``otherwise`` if there is none.
+
+    The identity where there is neither, or no Cholesky factor.
+    """
     if metric is None:
-        return lambda r: r
+        if otherwise is None:
+            return lambda r: r
+        metric = BlockMetric(otherwise()[None], np.ones((1, 1)), joint=False)
     mixing, joint = metric.mixing, metric.joint
     k, m = metric.precisions.shape[:2]
     try:

@@ -1,5 +1,7 @@
 """The certificate every solver ends with: whether this is the optimum, and how far from it it can be."""
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy.linalg import lapack
 
@@ -14,6 +16,7 @@ STEP_TOLERANCE = 1e-5  # logits per sd of a feature; near 1 when the optimum is 
 PIVOT_TOLERANCE = 1e-14
 # Cholesky factors beat conjugate gradients while a Hessian costs less than this many evaluations.
 CHEAP_HESSIAN = 12.0
+Solve = Callable[[FloatArray], FloatArray]
 STEP_ACCURACY = 0.1  # of a Newton step found by conjugate gradients, relative: it is compared, not taken
 
 
@@ -38,14 +41,18 @@ def cheap_hessian(density: LogDensity) -> bool:
     return not density.definite or density.hessian_work <= CHEAP_HESSIAN * density.work
 
 
-def final_step(density: LogDensity, theta: FloatArray, gradient: FloatArray) -> FloatArray | None:
+def final_step(
+    density: LogDensity, theta: FloatArray, gradient: FloatArray, solve: Solve | None = None
+) -> FloatArray | None:
     """Newton step at ``theta``, None if the Hessian is not positive definite.
 
-    Where the density says that it is, conjugate gradients find the step without forming a matrix.
+    Where the density says that it is, conjugate gradients find the step without forming a matrix, preconditioned by
+    ``solve`` where that is given.
     """
-    if cheap_hessian(density):
-        return newton_step(density.hessian(theta), gradient)
-    solve = preconditioner(density.block_metric(theta))
+    if solve is None:
+        if cheap_hessian(density):
+            return newton_step(density.hessian(theta), gradient)
+        solve = preconditioner(density.block_metric(theta))
     return conjugate_gradients(density.hessian_vector(theta), gradient, STEP_ACCURACY, solve)
 
 
@@ -56,6 +63,7 @@ def certify(
     history: list[float],
     *,
     stopped: Status = Status.MAX_ITERATIONS,
+    solve: Solve | None = None,
 ) -> Mode:
     """Measure gradient, Newton decrement and Newton step at ``theta``, and say in words what they prove.
 
@@ -71,6 +79,8 @@ def certify(
         Log density at each iterate.
     stopped
         Why the solver stopped, should the point turn out not to be the optimum.
+    solve
+        Preconditioner for the Newton step of a density whose Hessian is known to be positive definite.
 
     Returns
     -------
@@ -81,7 +91,7 @@ def certify(
     """
     value, gradient = density.value_gradient(theta)
     gradient_norm = float(np.abs(gradient).max(initial=0.0)) / density.total_weight
-    step = final_step(density, theta, gradient)
+    step = final_step(density, theta, gradient, solve)
     if step is None:
         decrement, length = np.nan, np.nan
         status = Status.SINGULAR if gradient_norm <= GRADIENT_TOLERANCE else stopped

@@ -5,13 +5,14 @@ Both maximise; both take full steps near the optimum, where convergence is quadr
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
 from bayes_softmax.core.protocols import LogDensity
 from bayes_softmax.core.records import FloatArray, Mode, Status
 from bayes_softmax.inference.blocks import preconditioner
-from bayes_softmax.inference.certificate import certify, cheap_hessian, newton_step
+from bayes_softmax.inference.certificate import Solve, certify, cheap_hessian, newton_step
 from bayes_softmax.inference.conjugate import conjugate_gradients
 
 ARMIJO = 1e-4
@@ -46,32 +47,42 @@ def newton(density: LogDensity, start: FloatArray, max_iterations: int = 100) ->
     return ascend(density, start, direction, max_iterations)
 
 
-def newton_cg(density: LogDensity, start: FloatArray, max_iterations: int = 200) -> Mode:
+def newton_cg(density: LogDensity, start: FloatArray, max_iterations: int = 200, solve: Solve | None = None) -> Mode:
     """Maximise by Newton steps from truncated conjugate gradients: no matrix is formed until the certificate.
 
     The inner tolerance follows the gradient (Eisenstat-Walker), so that convergence stays superlinear.  The
-    preconditioner is made anew while the point still moves: at iterations 0, 1, 3, 7, ...
+    preconditioner is ``solve``, or one that is made anew while the point still moves: at iterations 0, 1, 3, 7, ...
     """
-    first_norm, n_directions, solve = 0.0, 0, preconditioner(None)
+    first_norm, n_directions, current = 0.0, 0, solve or preconditioner(None)
 
     def direction(theta: FloatArray, gradient: FloatArray) -> FloatArray:
-        nonlocal first_norm, n_directions, solve
+        nonlocal first_norm, n_directions, current
         norm = float(np.linalg.norm(gradient))
         first_norm = first_norm or norm
         n_directions += 1
-        if n_directions & (n_directions - 1) == 0:  # a power of two
-            solve = preconditioner(density.block_metric(theta))
+        if solve is None and n_directions & (n_directions - 1) == 0:  # a power of two
+            current = preconditioner(density.block_metric(theta))
         enough = 0.1 * CG_TARGET * density.total_weight / norm
         tolerance = max(min(0.1, (norm / first_norm) ** 0.5), enough)
-        return conjugate_gradients(density.hessian_vector(theta), gradient, tolerance, solve)
+        return conjugate_gradients(density.hessian_vector(theta), gradient, tolerance, current)
 
-    return ascend(density, start, direction, max_iterations, CG_TARGET)
+    return ascend(density, start, direction, max_iterations, CG_TARGET, solve=solve)
 
 
 def ascend(
-    density: LogDensity, start: FloatArray, direction: Direction, max_iterations: int, target: float = TARGET
+    density: LogDensity,
+    start: FloatArray,
+    direction: Direction,
+    max_iterations: int,
+    target: float = TARGET,
+    *,
+    solve: Solve | None = None,
 ) -> Mode:
-    """Steps along ``direction`` until the gradient is rounding, stops shrinking, or the coefficients diverge."""
+    """Steps along ``direction`` until the gradient is rounding, stops shrinking, or the coefficients diverge.
+
+    ``solve`` is what the certificate is told of the Hessian, see :func:`certify`.
+    """
+    finish = partial(certify, density, solve=solve)
     theta = start
     value, gradient = density.value_gradient(theta)
     history: list[float] = []
@@ -82,16 +93,16 @@ def ascend(
         best_norm = min(best_norm, norm)
         at_floor = norm <= 1e-10 and stalled >= 2
         if norm <= target or at_floor:
-            return certify(density, theta, iteration, history, stopped=Status.UNBOUNDED)
+            return finish(theta, iteration, history, stopped=Status.UNBOUNDED)
         history.append(value)
         step = direction(theta, gradient)
         if step is None:
-            return certify(density, theta, iteration, history, stopped=Status.SINGULAR)
+            return finish(theta, iteration, history, stopped=Status.SINGULAR)
         trial = _line_search(density, theta, value, gradient, step)
         if trial is None:
-            return certify(density, theta, iteration, history, stopped=Status.NO_PROGRESS)
+            return finish(theta, iteration, history, stopped=Status.NO_PROGRESS)
         theta, value, gradient = trial
-    return certify(density, theta, max_iterations, history)
+    return finish(theta, max_iterations, history)
 
 
 def _line_search(
