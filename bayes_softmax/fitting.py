@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayes_softmax.core.errors import ImproperPosteriorError, NotConvergedWarning
-from bayes_softmax.core.records import FloatArray, Mode, Penalty
+from bayes_softmax.core.records import FloatArray, Mode, Penalty, Status
 from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.results.estimate import PointEstimate
 from bayes_softmax.results.labels import label_coefficients
 from bayes_softmax.results.training import training_data
 from bayes_softmax.solvers import SolverOptions as SolverOptions
 from bayes_softmax.solvers import check_counts as check_counts
+from bayes_softmax.solvers import may_have_modes
 from bayes_softmax.solvers import solve as solve
 from bayes_softmax.spec.coding import Coordinates, build_coordinates
 from bayes_softmax.spec.collapse import Collapsed
@@ -163,7 +164,7 @@ def point_estimate(spec: Specification, kind: str, options: SolverOptions) -> Po
     status, found = mode.status.value, None
     if not mode.converged:
         found = what_is_open(spec.design, spec.priors)
-        status = f"{status}; {_advice(mode, kind, found)}"
+        status = f"{status}; {_advice(mode, kind, found, options.solver)}"
         warnings.warn(f"{kind}(solver={options.solver!r}) {status}", NotConvergedWarning, stacklevel=3)
     intercept, weights = problem.coordinates.to_raw(mode.theta[None])
     labelled = label_coefficients(intercept[0], weights[0], spec.schema)
@@ -184,20 +185,29 @@ def point_estimate(spec: Specification, kind: str, options: SolverOptions) -> Po
         history=-mode.history / spec.design.total_weight,
         schema=spec.schema,
         covariance_of=lambda: _raw_covariance(spec, mode, found),
-        notes=notes_of(spec) + collinearity_notes(spec, found) + _kink_notes(problem.density.penalty, mode.theta),
+        notes=notes_of(spec)
+        + collinearity_notes(spec, found)
+        + _kink_notes(problem.density.penalty, mode.theta)
+        + _mode_notes(objective, mode),
         training=training_data(spec.design, spec.collapsed),
         recession_of=None if found is None else lambda: recession_rays(found),
     )
 
 
-def _advice(mode: Mode, kind: str, found: Examination) -> str:
+def _advice(mode: Mode, kind: str, found: Examination, solver: str) -> str:
     """What is wrong with an optimum that is not certified, and what to do."""
     advice = describe(found).advice
     if advice is not None:
         return advice + ("; map() has a prior to decide" if kind == "mle" else "")
     if not np.isfinite(mode.value):
         return "the steps diverged: lower learning_rate"
-    return "raise max_iterations, or use solver='newton'"
+    remedies = {
+        Status.MAX_ITERATIONS: "raise max_iterations",
+        Status.SADDLE: "sample() sees all modes, or use Normal priors",
+    }
+    other = [] if solver == "newton" else ["use solver='newton'"]
+    advice = [remedies[mode.status]] if mode.status in remedies else []
+    return ", or ".join(advice + other) or "the coefficients are nearly collinear or the prior is nearly flat"
 
 
 def collinearity_notes(spec: Specification, found: Examination | None) -> tuple[str, ...]:
@@ -313,6 +323,12 @@ def held_at_kink(penalty: Penalty | None, theta: FloatArray) -> NDArray[np.bool_
     if penalty is not None:
         held[penalty.groups[penalty.norms(theta) == 0]] = True
     return held
+
+
+def _mode_notes(objective: "SoftmaxPosterior | JeffreysPosterior", mode: Mode) -> tuple[str, ...]:
+    """What a certificate does not say where the posterior is not log-concave."""
+    note = may_have_modes(objective) if mode.converged else None
+    return () if note is None else (note,)
 
 
 def _kink_notes(penalty: Penalty | None, theta: FloatArray) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ class Status(Enum):
     NO_PROGRESS = "stopped: no step along the search direction raised the log density"
     UNBOUNDED = "not certified: the log density keeps rising towards infinity"
     SINGULAR = "not certified: the Hessian is singular"
+    SADDLE = "not certified: a saddle point, where the log density rises along some direction"
 
 
 class Penalty(NamedTuple):

@@ -98,7 +98,7 @@ def pack_data(data: KernelData) -> list[int]:
 
 def _dimension(data: KernelData) -> int:
     """Number of free coordinates d."""
-    return data.Cb.shape[1] + data.Cw.shape[1] * len(data.centre)
+    return int(data.Cb.shape[1] + data.Cw.shape[1] * len(data.centre))
 
 
 def pack_pointers(data: KernelData, whitening: Whitening) -> IntArray:

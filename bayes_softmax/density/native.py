@@ -105,7 +105,7 @@ def _addresses(record: Any, fields: Sequence[Field], sizes: Mapping[str, int]) -
 
 def _leading(record: Any, name: str, n_dimensions: int) -> tuple[int, ...]:
     """Shape of a field that others are measured by."""
-    shape = np.shape(getattr(record, name))
+    shape: tuple[int, ...] = np.shape(getattr(record, name))
     _require(len(shape) == n_dimensions, record, name, f"has {len(shape)} dimensions, not {n_dimensions}")
     return shape
 

@@ -11,6 +11,9 @@ from bayes_softmax.inference.blocks import preconditioner
 from bayes_softmax.inference.conjugate import conjugate_gradients
 
 GRADIENT_TOLERANCE = 1e-8  # per unit of data, standardised features
+# The same without coordinates: of the Newton decrement, per root of a unit of data.  Nearly collinear columns, as of
+# features far from zero without an intercept, keep the gradient above its tolerance by the rounding of coefficients.
+DECREMENT_TOLERANCE = 3e-8
 STEP_TOLERANCE = 1e-5  # logits per sd of a feature; near 1 when the optimum is at infinity
 # A pivot this much smaller than its diagonal is rounding: the direction is not determined by the data.
 PIVOT_TOLERANCE = 1e-14
@@ -86,7 +89,8 @@ def certify(
     -------
     Mode
         ``status`` is ``CONVERGED`` only if the Hessian is positive definite, the gradient is at most 1e-8 per unit
-        of data, and the Newton step is at most 1e-5 relative to the coefficients.  A small gradient alone proves
+        of data or the Newton decrement at most 3e-8 per root of a unit, and the Newton step is at most 1e-5 relative to
+        the coefficients.  A small gradient alone proves
         nothing: on separated data it vanishes on the way to infinity while the Newton step stays near 1.
     """
     value, gradient = density.value_gradient(theta)
@@ -99,8 +103,8 @@ def certify(
         decrement = float(np.sqrt(max(float(gradient @ step), 0.0)))
         length = float(np.abs(step).max(initial=0.0))
         small_step = length <= STEP_TOLERANCE * (1.0 + np.abs(theta).max(initial=0.0))
-        if gradient_norm <= GRADIENT_TOLERANCE:
-            status = Status.CONVERGED if small_step else Status.UNBOUNDED
-        else:
-            status = stopped
+        stationary = min(
+            gradient_norm / GRADIENT_TOLERANCE, decrement / np.sqrt(density.total_weight) / DECREMENT_TOLERANCE
+        )
+        status = stopped if not stationary <= 1.0 else Status.CONVERGED if small_step else Status.UNBOUNDED
     return Mode(theta, value, gradient_norm, decrement, length, n_iterations, status, np.array([*history, value]))

@@ -170,7 +170,7 @@ def _to_first_kink(u: FloatArray, kept: NDArray[np.bool_], step: FloatArray, n_f
         return u
     lengths = u[crossing] / -moved[crossing]
     first = int(np.argmin(lengths))
-    candidate = u + lengths[first] * moved
+    candidate: FloatArray = u + lengths[first] * moved
     candidate[crossing[first]] = 0.0
     return candidate
 
