@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from bayes_softmax.density.posterior import SoftmaxPosterior
     from bayes_softmax.density.rowspace import RowSpace
 
+# Free coordinates up to which a covariance of all of them is formed when it is asked for: 0.2 GB, a few times over.
+MANY_COORDINATES = 5000
 POLISHING = 20  # Newton steps in the full problem after one in fewer coordinates: none but where that lost something
 
 
@@ -125,6 +127,11 @@ def certified(spec: Specification, problem: Problem, mode: Mode, *, max_iteratio
     from bayes_softmax.inference.blocks import preconditioner
     from bayes_softmax.inference.newton import newton_cg
 
+    if all(spec.priors.flat_features):  # what is left out of the reduction, nothing determines
+        return mode._replace(
+            theta=problem.lift(mode.theta[None])[0],
+            status=Status.SINGULAR if mode.converged else mode.status,
+        )
     solve = preconditioner(problem.density.block_metric(mode.theta), lambda: problem.density.metric(mode.theta))
     full, start = density_of(spec), problem.lift(mode.theta[None])[0]
     with blas_on_one_thread():
@@ -158,7 +165,8 @@ def point_estimate(spec: Specification, kind: str, options: SolverOptions) -> Po
     refuse_learned_scales(spec, f"{kind}()")
     problem = problem_of(spec)
     objective = objective_of(spec, problem.density)
-    mode = certified(spec, problem, solve(objective, options))
+    solved = solve(objective, options)
+    mode = certified(spec, problem, solved)
     if problem.reduced is not None:
         objective = density_of(spec)
     status, found = mode.status.value, None
@@ -188,9 +196,11 @@ def point_estimate(spec: Specification, kind: str, options: SolverOptions) -> Po
         notes=notes_of(spec)
         + collinearity_notes(spec, found)
         + _kink_notes(problem.density.penalty, mode.theta)
-        + _mode_notes(objective, mode),
+        + _mode_notes(objective, mode)
+        + _size_notes(problem, mode),
         training=training_data(spec.design, spec.collapsed),
         recession_of=None if found is None else lambda: recession_rays(found),
+        variance_of=_variances_of(spec, problem, solved, mode),
     )
 
 
@@ -315,6 +325,38 @@ def _raw_covariance(spec: Specification, mode: Mode, found: Examination | None) 
     result[unknown] = np.nan
     result[:, unknown] = np.nan
     return result
+
+
+def _many(problem: Problem) -> bool:
+    """Whether the model has so many coefficients that the covariance of all is not formed."""
+    from bayes_softmax.inference.laplace import DENSE_DIMENSION
+
+    return problem.coordinates.dimension > (DENSE_DIMENSION if problem.reduced else MANY_COORDINATES)
+
+
+def _variances_of(spec: Specification, problem: Problem, solved: Mode, mode: Mode) -> Callable[[], FloatArray] | None:
+    """Where there are many coefficients, the covariance of each row of them alone: exact, or NaN."""
+    from bayes_softmax.inference.laplace import covariance, laplace_approximation
+
+    if not _many(problem):
+        return None
+    coordinates, reduced = problem.coordinates, problem.reduced
+    if reduced is None or not mode.converged or problem.density.dimension > MANY_COORDINATES:
+        K = coordinates.n_classes
+        return lambda: np.full((1 + coordinates.n_features, K, K), np.nan)
+    return lambda: reduced.variances(coordinates, covariance(laplace_approximation(problem.density, solved)))
+
+
+def _size_notes(problem: Problem, mode: Mode) -> tuple[str, ...]:
+    """That there are no standard errors, and what to do."""
+    if not (mode.converged and _many(problem)):
+        return ()
+    if problem.reduced is not None and problem.density.dimension <= MANY_COORDINATES:
+        return ()
+    return (
+        f"standard errors are NaN: those of {problem.coordinates.dimension} free coefficients would need a matrix of "
+        f"all of them, which is formed up to {MANY_COORDINATES}; sample() gives posterior standard deviations",
+    )
 
 
 def held_at_kink(penalty: Penalty | None, theta: FloatArray) -> NDArray[np.bool_]:

@@ -68,8 +68,9 @@ def may_have_modes(density: "SoftmaxPosterior | JeffreysPosterior") -> str | Non
 
 
 def _best_mode(density: "SoftmaxPosterior", run: Callable[[FloatArray], Mode], mode: Mode) -> Mode:
-    """The best of the modes that several starts lead to: ``mode``, from zero, and where a coefficient is in the tail of
-    its prior also those from a wide normal prior's mode and from fixed random points.
+    """The best of the modes that several starts lead to: the first one, ``mode``, came from zero.
+
+    Where a coefficient is in the tail of its prior, the others are a wide normal prior's mode and fixed random points.
     """
     from bayes_softmax.density.student import in_a_tail, with_normal_priors
     from bayes_softmax.inference.newton import newton

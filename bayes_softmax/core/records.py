@@ -93,6 +93,16 @@ class BlockMetric(NamedTuple):
     joint: bool
 
 
+class LowRankMetric(NamedTuple):
+    """Like :class:`BlockMetric`, with ``precisions[e] = diag(diagonal) + spread[e] rows' rows``, rows (n, m), n < m."""
+
+    rows: FloatArray
+    spread: FloatArray
+    diagonal: FloatArray
+    mixing: FloatArray
+    joint: bool
+
+
 class Whitening(NamedTuple):
     """Linear change of variables ``theta = mode + T z`` in which a density is near a standard normal.
 

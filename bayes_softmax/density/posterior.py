@@ -9,9 +9,10 @@ from typing import Self
 import numpy as np
 from scipy.linalg import eigh
 
-from bayes_softmax.core.records import BlockMetric, FloatArray, NativeDensity, Penalty, Whitening
+from bayes_softmax.core.records import BlockMetric, FloatArray, LowRankMetric, NativeDensity, Penalty, Whitening
 from bayes_softmax.core.threads import in_parallel, ranges
 from bayes_softmax.density import callbacks, curvature, kernel
+from bayes_softmax.density.lowrank import low_rank_metric
 from bayes_softmax.density.native import kernel_addresses
 from bayes_softmax.density.packing import aligned, pack_counts, pack_features, pack_rows
 from bayes_softmax.density.prior import (
@@ -109,10 +110,10 @@ class SoftmaxPosterior:
         """The Hessian without the terms that can make it indefinite (a Student-t prior far from zero)."""
         return self._curvature(theta, convex=True)
 
-    def hessian_vector(self, theta: FloatArray) -> Callable[[FloatArray], FloatArray]:
-        """Product of the metric at ``theta`` with a vector; each costs about one gradient."""
+    def hessian_vector(self, theta: FloatArray, *, convex: bool = True) -> Callable[[FloatArray], FloatArray]:
+        """Product of the metric, or of the Hessian, at ``theta`` with a vector; each costs about one gradient."""
         P = self.expected_counts(theta)
-        prior = PriorCurvature(self._prior_rows, self.coordinates, theta, convex=True)
+        prior = PriorCurvature(self._prior_rows, self.coordinates, theta, convex=convex)
         parts = self._parts(self.work)
 
         def product(vector: FloatArray) -> FloatArray:
@@ -127,6 +128,11 @@ class SoftmaxPosterior:
             return image + prior @ vector
 
         return product
+
+    def low_rank_metric(self, theta: FloatArray) -> LowRankMetric | None:
+        """The same approximation as :meth:`block_metric`, for more features than rows."""
+        prior = PriorCurvature(self._prior_rows, self.coordinates, theta, convex=True).column_diagonal()
+        return low_rank_metric(self, theta, prior)
 
     def block_metric(self, theta: FloatArray) -> BlockMetric | None:
         r"""Kronecker approximation of the likelihood's curvature, plus the prior.

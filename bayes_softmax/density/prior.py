@@ -169,6 +169,15 @@ class PriorCurvature:
             return np.stack([self @ unit for unit in np.eye(len(self._diagonal))])
         return np.diag(self._diagonal)
 
+    def column_diagonal(self) -> FloatArray:
+        """The diagonal (m,) of :meth:`column_matrix`."""
+        intercept, weights = self._split(self._diagonal)
+        own = weights.mean(axis=0)
+        if not self._k_b:
+            return own
+        held = float(intercept.mean())
+        return np.concatenate([[held], own + held * self._centre**2])
+
     def column_matrix(self) -> FloatArray:
         """The curvature of one column of free coordinates (m, m), intercept first, averaged over the columns."""
         intercept, weights = self._split(self._diagonal)

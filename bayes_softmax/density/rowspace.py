@@ -7,6 +7,8 @@ orthonormal basis of that space and :math:`v = R u + v_\perp`,
 * ``u`` is the coefficient vector of a regression on ``F = Z S R`` (N, r) under standard normal priors, and
 * :math:`v_\perp` is independent of it and of the data: zero at the mode, a projected standard normal in a draw.
 
+With flat priors ``S`` is one over the features' sds, and :math:`v_\perp` stays open: no row tells anything of it.
+
 Nothing is approximated, and nothing is cut off by size: ``R`` is from a QR factorisation of ``(Z S)'`` with its rows
 sorted and its columns pivoted, whose backward error is small *in each row* against that row alone (Cox and Higham,
 1998, in *Numerical Analysis 1997*), so that a feature whose prior sd times sd is 1e-12 of another's keeps its digits.
@@ -24,7 +26,7 @@ from scipy.linalg import qr
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.spec.coding import Coordinates, build_coordinates
 from bayes_softmax.spec.design import Design, Standardisation
-from bayes_softmax.spec.priors import Normal, PriorTable, known_scale
+from bayes_softmax.spec.priors import Flat, Normal, PriorTable, known_scale
 
 # A direction in which one prior sd moves no logit by more than this is left to the prior.
 NO_LOGIT = 1e-13
@@ -71,6 +73,41 @@ class RowSpace:
 
         return lifted
 
+    def variances(self, coordinates: Coordinates, covariance: FloatArray) -> FloatArray:
+        """Covariance (q, K, K) of the classes' raw coefficients in each row, intercept first.
+
+        ``coordinates`` are the full model's, ``covariance`` (d, d) that of the reduced free vector.
+        """
+        k_b, C = self.coordinates.n_free_intercept, coordinates.weights_contrast
+        r, (K, k_w) = self.basis.shape[1], C.shape
+        unit = np.concatenate([np.ones(k_b), np.tile(self.coordinates.scale, k_w)])
+        S = covariance / unit / unit[:, None]
+        inside = S[k_b:, k_b:].reshape(k_w, r, k_w, r)
+        blocks = np.empty((self.basis.shape[0], k_w, k_w))
+        for c in range(k_w):
+            for e in range(k_w):
+                blocks[:, c, e] = ((self.basis @ inside[c, :, e]) * self.basis).sum(axis=1)
+        blocks += self._outside()[:, None, None] * np.eye(k_w)
+        blocks *= (self.sd / coordinates.scale)[:, None, None] ** 2
+        of_intercept = np.zeros((K, K))
+        if k_b:
+            moved = self.sd * coordinates.centre / coordinates.scale
+            J = np.hstack([coordinates.intercept_contrast, -np.kron(C, moved @ self.basis)])
+            of_intercept = J @ S @ J.T + C @ C.T * float((self._complement(moved) ** 2).sum())
+            onto = coordinates.intercept_contrast @ np.linalg.pinv(coordinates.intercept_contrast)
+            of_intercept = onto @ of_intercept @ onto.T
+        return np.concatenate([of_intercept[None], C @ blocks @ C.T])
+
+    def _outside(self) -> FloatArray:
+        """Squared lengths (p,) of the unit vectors' parts that no row sees."""
+        out = 1.0 - (self.basis**2).sum(axis=1)
+        # Where little is left the difference is rounding; since the squares sum to r, that is so of few.
+        for j in np.flatnonzero(out < 0.5).tolist():
+            unit = np.zeros(len(out))
+            unit[j] = 1.0
+            out[j] = (self._complement(unit) ** 2).sum()
+        return out
+
     def _complement(self, v: FloatArray) -> FloatArray:
         """The part of ``v`` (..., p) that no row sees."""
         out = v - (v @ self.basis) @ self.basis.T
@@ -81,12 +118,13 @@ class RowSpace:
 
 def row_space(design: Design, priors: PriorTable, coding: str) -> RowSpace | None:
     """Reduce a model with more features than rows; None where that is impossible or pointless."""
+    flat = all(priors.flat_features)
     families = [prior for prior in priors.weights if isinstance(prior, Normal)]
     # A prior on the intercept at x = 0 ties it to all weights.
     coupled = priors.intercept is not None and priors.intercept_at == "zero" and not priors.flat_intercept
-    if design.n_features <= design.n_obs or len(families) < design.n_features or coupled:
+    if design.n_features <= design.n_obs or not (flat or len(families) == design.n_features) or coupled:
         return None
-    prior_scale = np.array([known_scale(prior) for prior in families])
+    prior_scale = 1.0 / design.standardisation.scale if flat else np.array([known_scale(prior) for prior in families])
     # Z S: the features' own scale cancels.
     basis, features = _factorise((design.X - design.standardisation.centre) * prior_scale)
     rank = features.shape[1]
@@ -103,7 +141,13 @@ def row_space(design: Design, priors: PriorTable, coding: str) -> RowSpace | Non
             has_intercept=design.has_intercept,
             flat_intercept=priors.flat_intercept,
         ),
-        PriorTable((Normal(1.0),) * rank, priors.intercept, priors.intercept_at, priors.spherical, (False,) * rank),
+        PriorTable(
+            (Flat() if flat else Normal(1.0),) * rank,
+            priors.intercept,
+            priors.intercept_at,
+            priors.spherical,
+            (False,) * rank,
+        ),
         basis,
         prior_scale * design.standardisation.scale,
     )

@@ -7,8 +7,8 @@ from scipy.linalg import lapack
 
 from bayes_softmax.core.protocols import LogDensity
 from bayes_softmax.core.records import FloatArray, Mode, Status
-from bayes_softmax.inference.blocks import preconditioner
-from bayes_softmax.inference.conjugate import conjugate_gradients
+from bayes_softmax.inference.blocks import preconditioner_at
+from bayes_softmax.inference.conjugate import conjugate_gradients, smallest_curvature
 
 GRADIENT_TOLERANCE = 1e-8  # per unit of data, standardised features
 # The same without coordinates: of the Newton decrement, per root of a unit of data.  Nearly collinear columns, as of
@@ -17,6 +17,11 @@ DECREMENT_TOLERANCE = 3e-8
 STEP_TOLERANCE = 1e-5  # logits per sd of a feature; near 1 when the optimum is at infinity
 # A pivot this much smaller than its diagonal is rounding: the direction is not determined by the data.
 PIVOT_TOLERANCE = 1e-14
+# Above, no matrix of all coordinates is formed: a factor (d^3 / 3) and products with it (d^2 a leapfrog) cost more than
+# approximations lose, and d x d numbers begin to count in memory.
+DENSE_DIMENSION = 1500
+# Smallest curvature relative to a preconditioner that counts as definite, found without a matrix.
+DEFINITE = 1e-6
 # Cholesky factors beat conjugate gradients while a Hessian costs less than this many evaluations.
 CHEAP_HESSIAN = 12.0
 Solve = Callable[[FloatArray], FloatArray]
@@ -40,7 +45,9 @@ def newton_step(H: FloatArray, gradient: FloatArray) -> FloatArray | None:
 
 
 def cheap_hessian(density: LogDensity) -> bool:
-    """Whether to form Hessians: they are cheap, or only their factor shows whether they are definite."""
+    """Whether to form Hessians: not too large, and cheap or needed to show whether they are definite."""
+    if density.dimension > DENSE_DIMENSION:
+        return False
     return not density.definite or density.hessian_work <= CHEAP_HESSIAN * density.work
 
 
@@ -49,14 +56,17 @@ def final_step(
 ) -> FloatArray | None:
     """Newton step at ``theta``, None if the Hessian is not positive definite.
 
-    Where the density says that it is, conjugate gradients find the step without forming a matrix, preconditioned by
-    ``solve`` where that is given.
+    Where the density says that it is, or is large, conjugate gradients find the step without forming a matrix,
+    preconditioned by ``solve`` where that is given.
     """
     if solve is None:
         if cheap_hessian(density):
             return newton_step(density.hessian(theta), gradient)
-        solve = preconditioner(density.block_metric(theta))
-    return conjugate_gradients(density.hessian_vector(theta), gradient, STEP_ACCURACY, solve)
+        solve = preconditioner_at(density, theta)
+    product = density.hessian_vector(theta, convex=False)
+    if not density.definite and not smallest_curvature(product, solve, density.dimension)[0] > DEFINITE:
+        return None
+    return conjugate_gradients(product, gradient, STEP_ACCURACY, solve)
 
 
 def certify(

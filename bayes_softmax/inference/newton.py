@@ -12,7 +12,7 @@ import numpy as np
 
 from bayes_softmax.core.protocols import LogDensity
 from bayes_softmax.core.records import FloatArray, Mode, Status
-from bayes_softmax.inference.blocks import preconditioner
+from bayes_softmax.inference.blocks import preconditioner_at
 from bayes_softmax.inference.certificate import DECREMENT_TOLERANCE, Solve, certify, cheap_hessian, newton_step
 from bayes_softmax.inference.conjugate import conjugate_gradients
 
@@ -73,7 +73,7 @@ def newton_cg(density: LogDensity, start: FloatArray, max_iterations: int = 200,
     The inner tolerance follows the gradient (Eisenstat-Walker), so that convergence stays superlinear.  The
     preconditioner is ``solve``, or one that is made anew while the point still moves: at iterations 0, 1, 3, 7, ...
     """
-    first_norm, n_directions, current = 0.0, 0, solve or preconditioner(None)
+    first_norm, n_directions, current = 0.0, 0, solve or (lambda r: r)
 
     def direction(theta: FloatArray, gradient: FloatArray, damping: float) -> FloatArray:
         nonlocal first_norm, n_directions, current
@@ -81,10 +81,10 @@ def newton_cg(density: LogDensity, start: FloatArray, max_iterations: int = 200,
         first_norm = first_norm or norm
         n_directions += 1
         if solve is None and n_directions & (n_directions - 1) == 0:  # a power of two
-            current = preconditioner(density.block_metric(theta))
+            current = preconditioner_at(density, theta)
         enough = 0.1 * CG_TARGET * density.total_weight / norm
         tolerance = max(min(0.1, (norm / first_norm) ** 0.5), enough)
-        product = density.hessian_vector(theta)
+        product = density.hessian_vector(theta, convex=False)
         if not damping:
             return conjugate_gradients(product, gradient, tolerance, current)
         shift = damping * density.total_weight
@@ -121,9 +121,9 @@ def ascend(
         history.append(value)
         step = direction(theta, gradient, damping)
         # Rounding of ill-conditioned coefficients can keep a gradient up whose Newton step gains nothing any more.
-        if step is not None and stalled >= 2:
-            if float(gradient @ step) <= 0.01 * DECREMENT_TOLERANCE**2 * density.total_weight:
-                return finish(theta, iteration, history, stopped=Status.NO_PROGRESS)
+        no_gain = 0.01 * DECREMENT_TOLERANCE**2 * density.total_weight
+        if step is not None and stalled >= 2 and float(gradient @ step) <= no_gain:
+            return finish(theta, iteration, history, stopped=Status.NO_PROGRESS)
         trial = None if step is None else _line_search(density, theta, value, gradient, step)
         while (trial is None or trial.length < SHORT) and norm > LARGE_GRADIENT and damping < DAMPINGS[1]:
             damping = max(10 * damping, DAMPINGS[0])

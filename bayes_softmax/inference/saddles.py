@@ -13,6 +13,9 @@ from scipy.linalg import eigh
 
 from bayes_softmax.core.protocols import LogDensity
 from bayes_softmax.core.records import FloatArray, Mode, Status
+from bayes_softmax.inference.blocks import preconditioner_at
+from bayes_softmax.inference.certificate import DENSE_DIMENSION
+from bayes_softmax.inference.conjugate import smallest_curvature
 
 ESCAPES = 5  # saddles that may be left one after the other
 NEGATIVE = -1e-8  # of the curvature of the metric: more is a saddle, less the rounding of a flat direction
@@ -56,7 +59,15 @@ Curvature = Callable[[LogDensity, FloatArray], FloatArray | None]
 
 
 def negative_curvature(density: LogDensity, theta: FloatArray) -> FloatArray | None:
-    """Direction (d,) of the most negative curvature relative to the metric's diagonal; None if there is none."""
+    """Direction (d,) of negative curvature, up to 1500 coordinates the most negative one; None if there is none."""
+    if density.dimension > DENSE_DIMENSION:
+        solve = preconditioner_at(density, theta)
+        found, direction = smallest_curvature(density.hessian_vector(theta, convex=False), solve, density.dimension)
+        return (
+            direction / np.sqrt(float(direction @ density.hessian_vector(theta)(direction)))
+            if found < NEGATIVE
+            else None
+        )
     scale = 1.0 / np.sqrt(np.maximum(np.diag(density.metric(theta)), np.finfo(float).tiny))
     H = density.hessian(theta) * scale * scale[:, None]
     if not np.isfinite(H).all():
