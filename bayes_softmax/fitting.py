@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 
 from bayes_softmax.core.checks import check_seed, counted, listed
 from bayes_softmax.core.errors import ImproperPosteriorError, NotConvergedWarning
-from bayes_softmax.core.records import FloatArray, Mode, Penalty
+from bayes_softmax.core.records import FloatArray, Mode, Penalty, Status
+from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.results.estimate import PointEstimate
 from bayes_softmax.results.labels import label_coefficients
 from bayes_softmax.results.training import training_data
 from bayes_softmax.solvers import SolverOptions as SolverOptions
+from bayes_softmax.solvers import may_have_modes
 from bayes_softmax.solvers import solve as solve
 from bayes_softmax.spec.coding import Coordinates, build_coordinates
 from bayes_softmax.spec.collapse import Collapsed
@@ -37,6 +39,11 @@ from bayes_softmax.spec.unused import unused_notes
 if TYPE_CHECKING:
     from bayes_softmax.density.jeffreys import JeffreysPosterior
     from bayes_softmax.density.posterior import SoftmaxPosterior
+    from bayes_softmax.density.rowspace import RowSpace
+
+# Free coordinates up to which a covariance of all of them is formed when it is asked for: 0.2 GB, a few times over.
+MANY_COORDINATES = 5000
+POLISHING = 20  # Newton steps in the full problem after one in fewer coordinates: none but where that lost something
 
 
 class Specification(NamedTuple):
@@ -87,8 +94,12 @@ class Problem:
 
     density: "SoftmaxPosterior"
     coordinates: Coordinates
-    lift: Callable[[FloatArray, np.random.Generator | None], FloatArray]
+    reduced: "RowSpace | None" = None
     log_prior_shift: float = 0.0
+
+    def lift(self, thetas: FloatArray, rng: np.random.Generator | None = None) -> FloatArray:
+        """Free vectors (S, d) of the model; with ``rng`` what the density leaves out is drawn, without it is zero."""
+        return thetas if self.reduced is None else self.reduced.lift(thetas, rng)
 
 
 def problem_of(spec: Specification) -> Problem:
@@ -100,12 +111,36 @@ def problem_of(spec: Specification) -> Problem:
     coordinates = coordinates_of(spec)
     reduced = row_space(spec.distinct, spec.priors, spec.schema.coding)
     if reduced is None:
-        return Problem(
-            build_posterior(spec.distinct, coordinates, spec.priors), coordinates, lambda thetas, _rng: thetas
-        )
+        return Problem(build_posterior(spec.distinct, coordinates, spec.priors), coordinates)
     density = build_posterior(reduced.design, reduced.coordinates, reduced.priors)
     shift = log_prior_constant(spec.priors, coordinates) - density.log_prior_constant
-    return Problem(density, coordinates, reduced.lift, shift)
+    return Problem(density, coordinates, reduced, shift)
+
+
+def certified(spec: Specification, problem: Problem, mode: Mode, *, max_iterations: int = POLISHING) -> Mode:
+    """The mode in the coordinates of the model, with the certificate of the model's own density.
+
+    Where the problem was reduced, gradient and Newton step are computed anew in the full one, and Newton steps there
+    would repair what the reduction lost: what is said of the optimum does not rest on the reduction.
+    """
+    if problem.reduced is None:
+        return mode
+    from bayes_softmax.inference.blocks import preconditioner
+    from bayes_softmax.inference.newton import newton_cg
+
+    if all(spec.priors.flat_features):  # what is left out of the reduction, nothing determines
+        return mode._replace(
+            theta=problem.lift(mode.theta[None])[0],
+            status=Status.SINGULAR if mode.converged else mode.status,
+        )
+    solve = preconditioner(problem.density.block_metric(mode.theta), lambda: problem.density.metric(mode.theta))
+    full, start = density_of(spec), problem.lift(mode.theta[None])[0]
+    with blas_on_one_thread():
+        # No steps of its own where the solver ran out of those it was allowed.
+        found = newton_cg(full, start, max_iterations if mode.converged else 0, problem.reduced.lifted_solver(solve))
+    status = found.status if mode.converged or found.converged else mode.status
+    history = np.concatenate([mode.history[:-1] + problem.log_prior_shift, found.history])
+    return found._replace(n_iterations=mode.n_iterations + found.n_iterations, status=status, history=history)
 
 
 def without_priors(spec: Specification) -> Specification:
@@ -131,15 +166,16 @@ def point_estimate(spec: Specification, kind: str, options: SolverOptions) -> Po
     refuse_learned_scales(spec, f"{kind}()")
     problem = problem_of(spec)
     objective = objective_of(spec, problem.density)
-    mode = solve(objective, options)
-    theta = problem.lift(mode.theta[None], None)[0]
+    solved = solve(objective, options)
+    mode = certified(spec, problem, solved)
+    if problem.reduced is not None:
+        objective = density_of(spec)
     status, found = mode.status.value, None
     if not mode.converged:
         found = what_is_open(spec.design, spec.priors)
-        status = f"{status}; {_advice(mode, kind, found)}"
+        status = f"{status}; {_advice(mode, kind, found, options.solver)}"
         warnings.warn(f"{kind}(solver={options.solver!r}) {status}", NotConvergedWarning, stacklevel=3)
-    at = mode._replace(theta=theta)
-    intercept, weights = problem.coordinates.to_raw(theta[None])
+    intercept, weights = problem.coordinates.to_raw(mode.theta[None])
     labelled = label_coefficients(intercept[0], weights[0], spec.schema)
     log_prior = objective.log_prior(mode.theta)
     return PointEstimate(
@@ -147,7 +183,7 @@ def point_estimate(spec: Specification, kind: str, options: SolverOptions) -> Po
         intercept=labelled[0],
         weights=labelled[1],
         log_likelihood=mode.value - log_prior,
-        log_prior=log_prior + problem.log_prior_shift,
+        log_prior=log_prior,
         total_weight=spec.design.total_weight,
         n_obs=spec.design.n_obs,
         converged=mode.converged,
@@ -155,23 +191,34 @@ def point_estimate(spec: Specification, kind: str, options: SolverOptions) -> Po
         gradient_norm=mode.gradient_norm,
         newton_decrement=mode.newton_decrement,
         n_iterations=mode.n_iterations,
-        history=-(mode.history + problem.log_prior_shift) / spec.design.total_weight,
+        history=-mode.history / spec.design.total_weight,
         schema=spec.schema,
-        covariance_of=lambda: _raw_covariance(spec, at, found),
-        notes=notes_of(spec) + collinearity_notes(spec, found) + _kink_notes(problem.density.penalty, theta),
+        covariance_of=lambda: _raw_covariance(spec, mode, found),
+        notes=notes_of(spec)
+        + collinearity_notes(spec, found)
+        + _kink_notes(problem.density.penalty, mode.theta)
+        + _mode_notes(objective, mode)
+        + _size_notes(problem, mode),
         training=training_data(spec.design, spec.collapsed),
         recession_of=None if found is None else lambda: recession_rays(found),
+        variance_of=_variances_of(spec, problem, solved, mode),
     )
 
 
-def _advice(mode: Mode, kind: str, found: Examination) -> str:
+def _advice(mode: Mode, kind: str, found: Examination, solver: str) -> str:
     """What is wrong with an optimum that is not certified, and what to do."""
     advice = describe(found).advice
     if advice is not None:
         return advice + ("; map() has a prior to decide" if kind == "mle" else "")
     if not np.isfinite(mode.value):
         return "the steps diverged: lower learning_rate"
-    return "raise max_iterations, or use solver='newton'"
+    remedies = {
+        Status.MAX_ITERATIONS: "raise max_iterations",
+        Status.SADDLE: "sample() sees all modes, or use Normal priors",
+    }
+    other = [] if solver == "newton" else ["use solver='newton'"]
+    advice = [remedies[mode.status]] if mode.status in remedies else []
+    return ", or ".join(advice + other) or "the coefficients are nearly collinear or the prior is nearly flat"
 
 
 def collinearity_notes(spec: Specification, found: Examination | None) -> tuple[str, ...]:
@@ -279,12 +326,50 @@ def _raw_covariance(spec: Specification, mode: Mode, found: Examination | None) 
     return result
 
 
+def _many(problem: Problem) -> bool:
+    """Whether the model has so many coefficients that the covariance of all is not formed."""
+    from bayes_softmax.inference.laplace import DENSE_DIMENSION
+
+    return problem.coordinates.dimension > (DENSE_DIMENSION if problem.reduced else MANY_COORDINATES)
+
+
+def _variances_of(spec: Specification, problem: Problem, solved: Mode, mode: Mode) -> Callable[[], FloatArray] | None:
+    """Where there are many coefficients, the covariance of each row of them alone: exact, or NaN."""
+    from bayes_softmax.inference.laplace import covariance, laplace_approximation
+
+    if not _many(problem):
+        return None
+    coordinates, reduced = problem.coordinates, problem.reduced
+    if reduced is None or not mode.converged or problem.density.dimension > MANY_COORDINATES:
+        K = coordinates.n_classes
+        return lambda: np.full((1 + coordinates.n_features, K, K), np.nan)
+    return lambda: reduced.variances(coordinates, covariance(laplace_approximation(problem.density, solved)))
+
+
+def _size_notes(problem: Problem, mode: Mode) -> tuple[str, ...]:
+    """That there are no standard errors, and what to do."""
+    if not (mode.converged and _many(problem)):
+        return ()
+    if problem.reduced is not None and problem.density.dimension <= MANY_COORDINATES:
+        return ()
+    return (
+        f"standard errors are NaN: those of {problem.coordinates.dimension} free coefficients would need a matrix of "
+        f"all of them, which is formed up to {MANY_COORDINATES}; sample() gives posterior standard deviations",
+    )
+
+
 def held_at_kink(penalty: Penalty | None, theta: FloatArray) -> NDArray[np.bool_]:
     """Which free coordinates (d,) are exactly zero because of a Laplace prior."""
     held = np.zeros(len(theta), dtype=bool)
     if penalty is not None:
         held[penalty.groups[penalty.norms(theta) == 0]] = True
     return held
+
+
+def _mode_notes(objective: "SoftmaxPosterior | JeffreysPosterior", mode: Mode) -> tuple[str, ...]:
+    """What a certificate does not say where the posterior is not log-concave."""
+    note = may_have_modes(objective) if mode.converged else None
+    return () if note is None else (note,)
 
 
 def _kink_notes(penalty: Penalty | None, theta: FloatArray) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from bayes_softmax.fitting import (
     Problem,
     SolverOptions,
     Specification,
+    certified,
     coordinates_of,
     notes_of,
     problem_of,
@@ -91,7 +92,7 @@ def prepare(spec: Specification, *, rounded: bool = True) -> Prepared:
     start = time.perf_counter()
     density = problem.density.surrogate if rounded else problem.density
     mode = solve(density, SolverOptions())
-    refuse_improper(spec, mode)
+    refuse_improper(spec, certified(spec, problem, mode, max_iterations=0))
     if not rounded:
         refuse_kink(spec, problem, mode)
     with blas_on_one_thread():

@@ -1,16 +1,24 @@
 """Which solver maximises a density: chosen by name, and by what the density needs."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from bayes_softmax.core.checks import check_between, check_choice, check_counts
-from bayes_softmax.core.records import Mode
+from bayes_softmax.core.records import FloatArray, Mode
 from bayes_softmax.core.threads import blas_on_one_thread
 
 if TYPE_CHECKING:
     from bayes_softmax.density.jeffreys import JeffreysPosterior
     from bayes_softmax.density.posterior import SoftmaxPosterior
+
+# Starts of a search for other modes.  Each of the random ones finds the best mode known in 15 to 60 % of the runs
+# (Cauchy priors on iris and wine, all codings).
+WIDENING = 10.0
+RANDOM_STARTS = (0.3, 1.0, 3.0) * 3  # standard deviations, in logits per sd of a feature
+FEW_COORDINATES = 300
+SAME_MODE = 1e-10  # relative difference of log densities
 
 SOLVERS = ("newton", "newton-cg", "lbfgs", "gradient-descent")
 
@@ -35,10 +43,53 @@ def solve(density: "SoftmaxPosterior | JeffreysPosterior", options: SolverOption
         if solver != "gradient-descent":
             raise ValueError(f"learning_rate is for solver='gradient-descent', not {solver!r}")
         given["learning_rate"] = check_between("learning_rate", learning_rate, 0.0, np.inf)
-    run = _solvers(density, solver)[solver]
+    chosen = _solvers(density, solver)[solver]
+
+    def run(start: FloatArray) -> Mode:
+        mode: Mode = chosen(density, start, **given)
+        return mode
+
     with blas_on_one_thread():
-        mode: Mode = run(density, np.zeros(density.dimension), **given)
-    return mode
+        mode = run(np.zeros(density.dimension))
+        return mode if may_have_modes(density) is None else _best_mode(density, run, mode)
+
+
+def may_have_modes(density: "SoftmaxPosterior | JeffreysPosterior") -> str | None:
+    """In words, why a certified optimum may be one of several; None where the density is log-concave."""
+    from bayes_softmax.density.jeffreys import JeffreysPosterior
+    from bayes_softmax.density.student import has_student
+
+    if isinstance(density, JeffreysPosterior) or not has_student(density):
+        return None
+    return (
+        "a Student-t prior is not log-concave: the certificate is that of a local mode, the best of those found, and "
+        "others may exist"
+    )
+
+
+def _best_mode(density: "SoftmaxPosterior", run: Callable[[FloatArray], Mode], mode: Mode) -> Mode:
+    """The best of the modes that several starts lead to: the first one, ``mode``, came from zero.
+
+    Where a coefficient is in the tail of its prior, the others are a wide normal prior's mode and fixed random points.
+    """
+    from bayes_softmax.density.student import in_a_tail, with_normal_priors
+    from bayes_softmax.inference.newton import newton
+    from bayes_softmax.inference.saddles import away_from_saddles, negative_curvature
+
+    def climb(found: Mode) -> Mode:
+        if density.penalty is not None:
+            return found
+        return away_from_saddles(density, run, found, negative_curvature)
+
+    modes = [climb(mode)]
+    if density.penalty is None and modes[0].converged and in_a_tail(density, modes[0].theta):
+        starts = [newton(with_normal_priors(density, WIDENING), np.zeros(density.dimension)).theta]
+        if density.dimension <= FEW_COORDINATES:
+            rng = np.random.default_rng(0)
+            starts += [size * rng.normal(size=density.dimension) for size in RANDOM_STARTS]
+        modes += [climb(run(start)) for start in starts]
+    best = max((m for m in modes if m.converged), key=lambda m: m.value, default=modes[0])
+    return best if best.value > modes[0].value + SAME_MODE * abs(modes[0].value) else modes[0]
 
 
 def _solvers(density: "SoftmaxPosterior | JeffreysPosterior", chosen: str) -> dict[str, Any]:

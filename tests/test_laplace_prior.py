@@ -172,6 +172,26 @@ def test_solvers_that_need_a_smooth_density_say_so(solver: str) -> None:
     assert model.mle(solver=solver).converged
 
 
+@pytest.mark.parametrize("coding", ["zero-sum", "reference", "full"])
+@pytest.mark.parametrize("scale", [1e-3, 0.1, 100.0])
+def test_without_an_intercept_all_weights_may_be_zero(coding: str, scale: float) -> None:
+    """The optimum, also where nothing is left to move: zero if and only if every group's gradient there is balanced."""
+    X, y = load_iris(return_X_y=True)
+    model = bs.SoftmaxRegression(X, y, intercept=False, prior=bs.Laplace(scale), coding=coding)
+    found = model.map()
+    assert found.converged
+    density = model.log_density
+    _, gradient = density.smooth_part.value_gradient(np.zeros(density.dimension))
+    held = (np.linalg.norm(gradient[density.penalty.groups], axis=1) <= density.penalty.strengths).all()
+    assert (found.weights.values == 0).all() == held
+    assert (scale == 1e-3) == held
+    theta = density.coordinates.from_raw(found.intercept.values, found.weights.values)
+    rng = np.random.default_rng(0)
+    around = theta + 1e-4 * rng.normal(size=(200, density.dimension))
+    assert density.values(around).max() < density.value(theta)
+    assert model.sample(draws=20, tune=50, chains=1, random_seed=1, progressbar=False).draws.shape[:2] == (1, 20)
+
+
 def test_laplace_approximation_is_refused_at_the_kink_only() -> None:
     X, y = simulate(60, 3, 3)
     at_kink = bs.SoftmaxRegression(X, y, prior=bs.Laplace(0.02))

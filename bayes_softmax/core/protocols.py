@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from bayes_softmax.core.records import BlockMetric, FloatArray, NativeDensity, Whitening
+from bayes_softmax.core.records import BlockMetric, FloatArray, LowRankMetric, NativeDensity, Whitening
 
 
 class LogDensity(Protocol):
@@ -59,8 +59,12 @@ class LogDensity(Protocol):
         """Positive semi-definite stand-in (d, d) for the Hessian."""
         ...
 
-    def hessian_vector(self, theta: FloatArray) -> Callable[[FloatArray], FloatArray]:
-        """Product of ``metric(theta)`` with a vector, as a function; the set-up is paid once."""
+    def hessian_vector(self, theta: FloatArray, *, convex: bool = True) -> Callable[[FloatArray], FloatArray]:
+        """Product of ``metric(theta)``, or of ``hessian(theta)``, with a vector, as a function; set up once."""
+        ...
+
+    def low_rank_metric(self, theta: FloatArray) -> LowRankMetric | None:
+        """What ``block_metric`` is, where there are more features than rows; None elsewhere."""
         ...
 
     def block_metric(self, theta: FloatArray) -> BlockMetric | None:

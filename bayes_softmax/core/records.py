@@ -24,6 +24,7 @@ class Status(Enum):
     NO_PROGRESS = "stopped: no step along the search direction raised the log density"
     UNBOUNDED = "not certified: the log density keeps rising towards infinity"
     SINGULAR = "not certified: the Hessian is singular"
+    SADDLE = "not certified: a saddle point, where the log density rises along some direction"
 
 
 class Penalty(NamedTuple):
@@ -88,6 +89,16 @@ class BlockMetric(NamedTuple):
     """
 
     precisions: FloatArray
+    mixing: FloatArray
+    joint: bool
+
+
+class LowRankMetric(NamedTuple):
+    """Like :class:`BlockMetric`, with ``precisions[e] = diag(diagonal) + spread[e] rows' rows``, rows (n, m), n < m."""
+
+    rows: FloatArray
+    spread: FloatArray
+    diagonal: FloatArray
     mixing: FloatArray
     joint: bool
 

@@ -20,6 +20,7 @@ from bayes_softmax.density.kernel import (
     log_likelihood_gradient,
     log_prior_gradient,
 )
+from bayes_softmax.density.native import kernel_addresses, whitening_addresses
 from bayes_softmax.density.simd import pointer
 
 COMPILED_WITH = "4949da220961"  # as in kernel.py
@@ -90,14 +91,19 @@ def whitened_gradient(data, mode, blocks, mixing, joint, z, out):  # type: ignor
 
 def pack_data(data: KernelData) -> list[int]:
     """Addresses of the data's arrays, then the sizes, in the order :func:`read_data` takes them."""
-    addresses = [a.ctypes.data for a in data if isinstance(a, np.ndarray)]
+    addresses = kernel_addresses(data)
     optional = [len(data.totals), len(data.offset), len(data.available)]
     return [*addresses, *data.Z.shape, data.n_obs, *data.Cb.shape, data.Cw.shape[1], *optional]
 
 
+def _dimension(data: KernelData) -> int:
+    """Number of free coordinates d."""
+    return int(data.Cb.shape[1] + data.Cw.shape[1] * len(data.centre))
+
+
 def pack_pointers(data: KernelData, whitening: Whitening) -> IntArray:
     """Addresses and sizes of all arrays, in the order ``_logp`` reads them."""
-    addresses = [a.ctypes.data for a in (whitening.mode, whitening.blocks, whitening.mixing)]
+    addresses = whitening_addresses(whitening, _dimension(data))
     sizes = [*whitening.blocks.shape[:2], int(whitening.joint)]
     return np.array([*pack_data(data), *addresses, *sizes], dtype=np.int64)
 

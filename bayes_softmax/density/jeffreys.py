@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import LinAlgError, cholesky, solve_triangular
 
-from bayes_softmax.core.records import BlockMetric, FloatArray, Whitening
+from bayes_softmax.core.records import BlockMetric, FloatArray, LowRankMetric, Whitening
 from bayes_softmax.density.posterior import SoftmaxPosterior
 from bayes_softmax.spec.coding import Coordinates
 
@@ -95,9 +95,13 @@ class JeffreysPosterior:
         """Fisher information (d, d)."""
         return self.likelihood.metric(theta)
 
-    def hessian_vector(self, theta: FloatArray) -> Callable[[FloatArray], FloatArray]:
+    def hessian_vector(self, theta: FloatArray, *, convex: bool = True) -> Callable[[FloatArray], FloatArray]:
         """Product of the information with a vector."""
-        return self.likelihood.hessian_vector(theta)
+        return self.likelihood.hessian_vector(theta, convex=convex)
+
+    def low_rank_metric(self, theta: FloatArray) -> LowRankMetric | None:
+        """Approximation of the information where there are more features than rows."""
+        return self.likelihood.low_rank_metric(theta)
 
     def block_metric(self, theta: FloatArray) -> BlockMetric | None:
         """Kronecker approximation of the information."""

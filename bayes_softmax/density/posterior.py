@@ -9,9 +9,11 @@ from typing import Self
 import numpy as np
 from scipy.linalg import eigh
 
-from bayes_softmax.core.records import BlockMetric, FloatArray, NativeDensity, Penalty, Whitening
+from bayes_softmax.core.records import BlockMetric, FloatArray, LowRankMetric, NativeDensity, Penalty, Whitening
 from bayes_softmax.core.threads import in_parallel, ranges
 from bayes_softmax.density import callbacks, curvature, kernel
+from bayes_softmax.density.lowrank import low_rank_metric
+from bayes_softmax.density.native import kernel_addresses
 from bayes_softmax.density.packing import aligned, pack_counts, pack_features, pack_mask, pack_offset, pack_rows
 from bayes_softmax.density.prior import (
     PriorCurvature,
@@ -49,6 +51,10 @@ class SoftmaxPosterior:
     offset_term: float
     log_prior_constant: float
     definite: bool
+
+    def __post_init__(self) -> None:
+        """Vector loops read the data through bare addresses: nothing of another dtype or layout gets that far."""
+        kernel_addresses(self.data)
 
     @property
     def dimension(self) -> int:
@@ -105,10 +111,10 @@ class SoftmaxPosterior:
         """The Hessian without the terms that can make it indefinite (a Student-t prior far from zero)."""
         return self._curvature(theta, convex=True)
 
-    def hessian_vector(self, theta: FloatArray) -> Callable[[FloatArray], FloatArray]:
-        """Product of the metric at ``theta`` with a vector; each costs about one gradient."""
+    def hessian_vector(self, theta: FloatArray, *, convex: bool = True) -> Callable[[FloatArray], FloatArray]:
+        """Product of the metric, or of the Hessian, at ``theta`` with a vector; each costs about one gradient."""
         P = self.expected_counts(theta)
-        prior = PriorCurvature(self._prior_rows, self.coordinates, theta, convex=True)
+        prior = PriorCurvature(self._prior_rows, self.coordinates, theta, convex=convex)
         parts = self._parts(self.work)
 
         def product(vector: FloatArray) -> FloatArray:
@@ -123,6 +129,11 @@ class SoftmaxPosterior:
             return image + prior @ vector
 
         return product
+
+    def low_rank_metric(self, theta: FloatArray) -> LowRankMetric | None:
+        """The same approximation as :meth:`block_metric`, for more features than rows."""
+        prior = PriorCurvature(self._prior_rows, self.coordinates, theta, convex=True).column_diagonal()
+        return low_rank_metric(self, theta, prior)
 
     def block_metric(self, theta: FloatArray) -> BlockMetric | None:
         r"""Kronecker approximation of the likelihood's curvature, plus the prior.

@@ -64,9 +64,16 @@ def prior_rows(priors: PriorTable, coordinates: Coordinates) -> PriorRows:
     return PriorRows(
         np.array(codes, dtype=np.int64),
         np.ascontiguousarray(scale * sd, dtype=np.float64),
-        np.array([f.df if isinstance(f, StudentT) else 0.0 if isinstance(f, Laplace) else 1.0 for f in families]),
-        np.ascontiguousarray(centre),
+        np.array([_df(f) for f in families], dtype=np.float64),
+        np.ascontiguousarray(centre, dtype=np.float64),
     )
+
+
+def _df(family: Prior) -> float:
+    """Column ``df`` of a family: degrees of freedom, or smoothing."""
+    if isinstance(family, StudentT):
+        return family.df
+    return 0.0 if isinstance(family, Laplace) else 1.0
 
 
 def log_prior_constant(priors: PriorTable, coordinates: Coordinates) -> float:
@@ -161,6 +168,15 @@ class PriorCurvature:
         if self._coupled or self._has_rank_one:
             return np.stack([self @ unit for unit in np.eye(len(self._diagonal))])
         return np.diag(self._diagonal)
+
+    def column_diagonal(self) -> FloatArray:
+        """The diagonal (m,) of :meth:`column_matrix`."""
+        intercept, weights = self._split(self._diagonal)
+        own = weights.mean(axis=0)
+        if not self._k_b:
+            return own
+        held = float(intercept.mean())
+        return np.concatenate([[held], own + held * self._centre**2])
 
     def column_matrix(self) -> FloatArray:
         """The curvature of one column of free coordinates (m, m), intercept first, averaged over the columns."""

@@ -7,21 +7,31 @@ orthonormal basis of that space and :math:`v = R u + v_\perp`,
 * ``u`` is the coefficient vector of a regression on ``F = Z S R`` (N, r) under standard normal priors, and
 * :math:`v_\perp` is independent of it and of the data: zero at the mode, a projected standard normal in a draw.
 
-Nothing is approximated.  (The finite case of the representer theorem; Kimeldorf and Wahba, *J. Math. Anal. Appl.* 33,
-1971.)
+With flat priors ``S`` is one over the features' sds, and :math:`v_\perp` stays open: no row tells anything of it.
+
+Nothing is approximated, and nothing is cut off by size: ``R`` is from a QR factorisation of ``(Z S)'`` with its rows
+sorted and its columns pivoted, whose backward error is small *in each row* against that row alone (Cox and Higham,
+1998, in *Numerical Analysis 1997*), so that a feature whose prior sd times sd is 1e-12 of another's keeps its digits.
+Eigenvalues of ``Z S S Z'`` would not do: their rounding is relative to the largest, and squared.
+
+(The finite case of the representer theorem; Kimeldorf and Wahba, *J. Math. Anal. Appl.* 33, 1971.)
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.linalg import eigh
+from scipy.linalg import qr
 
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.spec.coding import Coordinates, build_coordinates
 from bayes_softmax.spec.design import Design, Standardisation
-from bayes_softmax.spec.priors import Normal, PriorTable, known_scale
+from bayes_softmax.spec.priors import Flat, Normal, PriorTable, known_scale
 
-RANK_TOLERANCE = 1e-13  # of the largest eigenvalue of the rows' inner products
+# A direction in which one prior sd moves no logit by more than this is left to the prior.
+NO_LOGIT = 1e-13
+# Beyond this many logits per prior sd, the rounding of one projection would be seen in a draw's logits.
+LARGE_LOGIT = 1e4
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,42 +51,116 @@ class RowSpace:
     def lift(self, thetas: FloatArray, rng: np.random.Generator | None = None) -> FloatArray:
         """Free vectors (S, d) of the full model; with ``rng`` the complement is drawn, without it is zero."""
         k_b, k_w = self.coordinates.n_free_intercept, self.coordinates.weights_contrast.shape[1]
-        u = thetas[:, k_b:].reshape(-1, k_w, self.basis.shape[1])
+        u = thetas[:, k_b:].reshape(-1, k_w, self.basis.shape[1]) / self.coordinates.scale
+        v = u @ self.basis.T
         if rng is not None:
-            v = rng.normal(size=(len(thetas), k_w, len(self.sd)))
-            v += (u - v @ self.basis) @ self.basis.T
-        else:
-            v = u @ self.basis.T
+            v += self._complement(rng.normal(size=v.shape))
         v *= self.sd
         return np.concatenate([thetas[:, :k_b], v.reshape(len(thetas), -1)], axis=1)
+
+    def lifted_solver(self, solve: Callable[[FloatArray], FloatArray]) -> Callable[[FloatArray], FloatArray]:
+        """Solver with the full Hessian, from ``solve`` with the reduced one: the complement's is the prior's."""
+        k_b, k_w = self.coordinates.n_free_intercept, self.coordinates.weights_contrast.shape[1]
+
+        def lifted(gradient: FloatArray) -> FloatArray:
+            pulled = gradient[k_b:].reshape(k_w, -1) * self.sd
+            inside = pulled @ self.basis
+            reduced = solve(np.concatenate([gradient[:k_b], (inside / self.coordinates.scale).ravel()]))
+            outside = (self._complement(pulled) * self.sd).ravel()
+            step: FloatArray = self.lift(reduced[None])[0]
+            step[k_b:] += outside
+            return step
+
+        return lifted
+
+    def variances(self, coordinates: Coordinates, covariance: FloatArray) -> FloatArray:
+        """Covariance (q, K, K) of the classes' raw coefficients in each row, intercept first.
+
+        ``coordinates`` are the full model's, ``covariance`` (d, d) that of the reduced free vector.
+        """
+        k_b, C = self.coordinates.n_free_intercept, coordinates.weights_contrast
+        r, (K, k_w) = self.basis.shape[1], C.shape
+        unit = np.concatenate([np.ones(k_b), np.tile(self.coordinates.scale, k_w)])
+        S = covariance / unit / unit[:, None]
+        inside = S[k_b:, k_b:].reshape(k_w, r, k_w, r)
+        blocks = np.empty((self.basis.shape[0], k_w, k_w))
+        for c in range(k_w):
+            for e in range(k_w):
+                blocks[:, c, e] = ((self.basis @ inside[c, :, e]) * self.basis).sum(axis=1)
+        blocks += self._outside()[:, None, None] * np.eye(k_w)
+        blocks *= (self.sd / coordinates.scale)[:, None, None] ** 2
+        of_intercept = np.zeros((K, K))
+        if k_b:
+            moved = self.sd * coordinates.centre / coordinates.scale
+            J = np.hstack([coordinates.intercept_contrast, -np.kron(C, moved @ self.basis)])
+            of_intercept = J @ S @ J.T + C @ C.T * float((self._complement(moved) ** 2).sum())
+            onto = coordinates.intercept_contrast @ np.linalg.pinv(coordinates.intercept_contrast)
+            of_intercept = onto @ of_intercept @ onto.T
+        return np.concatenate([of_intercept[None], C @ blocks @ C.T])
+
+    def _outside(self) -> FloatArray:
+        """Squared lengths (p,) of the unit vectors' parts that no row sees."""
+        out = 1.0 - (self.basis**2).sum(axis=1)
+        # Where little is left the difference is rounding; since the squares sum to r, that is so of few.
+        for j in np.flatnonzero(out < 0.5).tolist():
+            unit = np.zeros(len(out))
+            unit[j] = 1.0
+            out[j] = (self._complement(unit) ** 2).sum()
+        return out
+
+    def _complement(self, v: FloatArray) -> FloatArray:
+        """The part of ``v`` (..., p) that no row sees."""
+        out = v - (v @ self.basis) @ self.basis.T
+        if self.coordinates.scale.max(initial=0.0) > LARGE_LOGIT:
+            out -= (out @ self.basis) @ self.basis.T
+        return out
 
 
 def row_space(design: Design, priors: PriorTable, coding: str) -> RowSpace | None:
     """Reduce a model with more features than rows; None where that is impossible or pointless."""
+    flat = all(priors.flat_features)
     families = [prior for prior in priors.weights if isinstance(prior, Normal)]
     # A prior on the intercept at x = 0 ties it to all weights.
     coupled = priors.intercept is not None and priors.intercept_at == "zero" and not priors.flat_intercept
-    if design.n_features <= design.n_obs or len(families) < design.n_features or coupled:
+    if design.n_features <= design.n_obs or not (flat or len(families) == design.n_features) or coupled:
         return None
-    prior_scale = np.array([known_scale(prior) for prior in families])
-    scaled = (design.X - design.standardisation.centre) * prior_scale  # Z S: the features' own scale cancels
-    values, vectors = eigh(scaled @ scaled.T)
-    kept = values > RANK_TOLERANCE * values[-1]
-    roots, vectors = np.sqrt(values[kept]), vectors[:, kept]
-    rank = len(roots)
+    prior_scale = 1.0 / design.standardisation.scale if flat else np.array([known_scale(prior) for prior in families])
+    # Z S: the features' own scale cancels.
+    basis, features = _factorise((design.X - design.standardisation.centre) * prior_scale)
+    rank = features.shape[1]
     names = tuple(f"direction {j + 1}" for j in range(rank))
-    unit = Standardisation(np.zeros(rank), np.ones(rank))
-    features = np.ascontiguousarray(vectors * roots)
+    # Directions differ in size as much as features do: solver and certificate want them standardised too.
+    size = np.sqrt((features**2).mean(axis=0))
+    standardisation = Standardisation(np.zeros(rank), np.where(size > 0, size, 1.0))
     return RowSpace(
-        replace(design, X=features, feature_names=names, standardisation=unit),
+        replace(design, X=features, feature_names=names, standardisation=standardisation),
         build_coordinates(
             coding,
             design.n_classes,
-            *unit,
+            *standardisation,
             has_intercept=design.has_intercept,
             flat_intercept=priors.flat_intercept,
         ),
-        PriorTable((Normal(1.0),) * rank, priors.intercept, priors.intercept_at, priors.spherical, (False,) * rank),
-        (scaled.T @ vectors) / roots,
+        PriorTable(
+            (Flat() if flat else Normal(1.0),) * rank,
+            priors.intercept,
+            priors.intercept_at,
+            priors.spherical,
+            (False,) * rank,
+        ),
+        basis,
         prior_scale * design.standardisation.scale,
     )
+
+
+def _factorise(scaled: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Orthonormal ``R`` (p, r) and ``F`` (N, r) with ``scaled = F R'`` (N, p)."""
+    order = np.argsort(-np.abs(scaled).max(axis=0), kind="stable")
+    sorted_basis, triangle, pivots = qr(
+        scaled.T[order], mode="economic", pivoting=True, overwrite_a=True, check_finite=False
+    )
+    basis, features = np.empty_like(sorted_basis), np.empty(triangle.shape[::-1])
+    basis[order], features[pivots] = sorted_basis, triangle.T
+    felt = np.abs(features).max(axis=0) > NO_LOGIT
+    felt[0] = True
+    return np.ascontiguousarray(basis[:, felt]), np.ascontiguousarray(features[:, felt])

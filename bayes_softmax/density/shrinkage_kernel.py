@@ -53,9 +53,10 @@ from bayes_softmax.density.kernel import (
     log_likelihood_gradient,
     log_prior_gradient,
 )
+from bayes_softmax.density.native import shrinkage_addresses
 from bayes_softmax.density.simd import pointer
 
-COMPILED_WITH = "f48ab5af8836"  # as in kernel.py
+COMPILED_WITH = "49e42b13d040"  # as in kernel.py
 _options: dict[str, Any] = {
     "nogil": True,
     "cache": True,
@@ -236,7 +237,8 @@ def whitened_gradient(data, sh, u, out):  # type: ignore[no-untyped-def]
 
 def pack_pointers(data: KernelData, sh: ShrinkageData) -> IntArray:
     """Addresses and sizes in the order ``_logp`` reads them, after those of the data."""
-    addresses = [a.ctypes.data for a in sh if isinstance(a, np.ndarray)]
+    dimension = data.Cb.shape[1] + data.Cw.shape[1] * len(data.centre)
+    addresses = shrinkage_addresses(sh, dimension)
     sizes = [*sh.linear.shape, len(sh.log_unit), len(sh.family), sh.parameters.shape[1], len(sh.centre), len(sh.outer)]
     return np.array([*pack_data(data), *addresses, *sizes, sh.joint, sh.n_columns], dtype=np.int64)
 

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import numpy as np
 from scipy.linalg import LinAlgError, cho_solve, cholesky, lapack, solve_triangular
 
-from bayes_softmax.core.records import BlockMetric, FloatArray, Whitening
+from bayes_softmax.core.protocols import LogDensity
+from bayes_softmax.core.records import BlockMetric, FloatArray, LowRankMetric, Whitening
 
 INVERSE_LIMIT = 400  # up to this size one batched product with inverses beats a solve for each block
 
@@ -27,10 +28,42 @@ def vector(columns: FloatArray, *, joint: bool) -> FloatArray:
     return np.concatenate([columns[..., 0], weights], axis=-1) if joint else weights
 
 
-def preconditioner(metric: BlockMetric | None) -> Callable[[FloatArray], FloatArray]:
-    """Function that solves with the metric; the identity if there is none or it has no Cholesky factor."""
+def preconditioner_at(density: LogDensity, theta: FloatArray) -> Callable[[FloatArray], FloatArray]:
+    """Function that about solves with the metric at ``theta``, from whichever approximation the density has."""
+    low_rank = density.low_rank_metric(theta)
+    return preconditioner(density.block_metric(theta)) if low_rank is None else _low_rank_solver(low_rank)
+
+
+def _low_rank_solver(metric: LowRankMetric) -> Callable[[FloatArray], FloatArray]:
+    """Solver by the identity of Sherman, Morrison and Woodbury: Cholesky factors of the size of the rows."""
+    rows, spread, diagonal, mixing, joint = metric
+    inverse = 1.0 / diagonal
+    # Symmetric in the square root of the spread, which may be zero.
+    roots = np.sqrt(spread)
+    gram = (rows * inverse) @ rows.T
+    factors = [cholesky(np.eye(len(rows)) + s**2 * gram, lower=True) for s in roots]
+
+    def solve(r: FloatArray) -> FloatArray:
+        mixed = mixing.T @ columns(r, len(spread), joint=joint) * inverse
+        seen = mixed @ rows.T
+        for e, (factor, s) in enumerate(zip(factors, roots, strict=True)):
+            mixed[e] -= inverse * (rows.T @ (s**2 * cho_solve((factor, True), seen[e], check_finite=False)))
+        return vector(mixing @ mixed, joint=joint)
+
+    return solve
+
+
+def preconditioner(
+    metric: BlockMetric | None, otherwise: Callable[[], FloatArray] | None = None
+) -> Callable[[FloatArray], FloatArray]:
+    """Function that solves with the metric, or with the matrix of ``otherwise`` if there is none.
+
+    The identity where there is neither, or no Cholesky factor.
+    """
     if metric is None:
-        return lambda r: r
+        if otherwise is None:
+            return lambda r: r
+        metric = BlockMetric(otherwise()[None], np.ones((1, 1)), joint=False)
     mixing, joint = metric.mixing, metric.joint
     k, m = metric.precisions.shape[:2]
     try:

@@ -3,10 +3,13 @@
 from collections.abc import Callable
 
 import numpy as np
+from scipy.linalg import eigvalsh_tridiagonal
 
 from bayes_softmax.core.records import FloatArray
 
 MAX_STEPS = 250
+PROBE_STEPS = 300
+PROBE_ACCURACY = 1e-10  # of the residual: the smallest Ritz value has then converged
 NO_CURVATURE = 1e-16  # relative to the preconditioner's
 
 
@@ -50,3 +53,39 @@ def conjugate_gradients(
             break
         direction = solved + (squared / previous) * direction
     return solution
+
+
+def smallest_curvature(
+    product: Callable[[FloatArray], FloatArray], solve: Callable[[FloatArray], FloatArray], dimension: int
+) -> tuple[float, FloatArray]:
+    """About the smallest eigenvalue of ``H`` relative to the preconditioner, without a matrix; and a direction.
+
+    Conjugate gradients from a random right-hand side are the Lanczos process: their coefficients make the tridiagonal
+    matrix whose eigenvalues are the Ritz values, and a direction without positive curvature is met where ``H`` is not
+    positive definite (Golub and Van Loan, *Matrix Computations*, 4th ed., 2013, section 10.2).
+
+    Returns
+    -------
+    float, ndarray
+        Zero or negative as soon as such a direction is met: then it is that direction (d,), else the last one.
+    """
+    residual = np.random.default_rng(0).normal(size=dimension)
+    solved = solve(residual)
+    direction, squared = solved.copy(), float(residual @ solved)
+    start, diagonal, off, carried = squared, [], [], 0.0
+    for _ in range(min(dimension, PROBE_STEPS)):
+        image = product(direction)
+        relative = float(direction @ image) / squared
+        if not relative > NO_CURVATURE:
+            return min(relative, 0.0), direction
+        diagonal.append(relative + carried)
+        residual -= image / relative
+        solved = solve(residual)
+        previous, squared = squared, float(residual @ solved)
+        if squared <= PROBE_ACCURACY**2 * start:
+            break
+        ratio = squared / previous
+        carried = ratio * relative
+        off.append(np.sqrt(ratio) * relative)
+        direction = solved + ratio * direction
+    return float(eigvalsh_tridiagonal(diagonal, off[: len(diagonal) - 1]).min()), direction

@@ -2,10 +2,11 @@
 
 import numpy as np
 from scipy.optimize import minimize
+from scipy.sparse.linalg import LinearOperator, eigsh
 
 from bayes_softmax.core.protocols import LogDensity
 from bayes_softmax.core.records import FloatArray, Mode, Status
-from bayes_softmax.inference.certificate import GRADIENT_TOLERANCE, certify
+from bayes_softmax.inference.certificate import DENSE_DIMENSION, GRADIENT_TOLERANCE, certify
 
 
 def lbfgs(density: LogDensity, start: FloatArray, max_iterations: int = 10_000) -> Mode:
@@ -35,6 +36,15 @@ def lbfgs(density: LogDensity, start: FloatArray, max_iterations: int = 10_000) 
     return certify(density, np.asarray(result.x), int(result.nit), history[:-1], stopped=stopped)
 
 
+def _largest_curvature(density: LogDensity, theta: FloatArray) -> float:
+    """Largest eigenvalue of the metric, without forming it where it is large."""
+    d = density.dimension
+    if d <= DENSE_DIMENSION:
+        return float(np.linalg.eigvalsh(density.metric(theta))[-1])
+    metric = LinearOperator((d, d), matvec=density.hessian_vector(theta), dtype=np.float64)
+    return float(eigsh(metric, k=1, which="LA", return_eigenvectors=False, v0=np.ones(d), tol=1e-3)[0])
+
+
 def gradient_descent(
     density: LogDensity,
     start: FloatArray,
@@ -57,7 +67,7 @@ def gradient_descent(
         ``history`` holds the log density at each iterate.
     """
     if learning_rate is None:
-        learning_rate = 0.5 * density.total_weight / float(np.linalg.eigvalsh(density.metric(start))[-1])
+        learning_rate = 0.5 * density.total_weight / _largest_curvature(density, start)
     elif not 0 < learning_rate < np.inf:
         raise ValueError(f"learning_rate={learning_rate!r} must be positive and finite")
     theta = start

@@ -7,10 +7,7 @@ from scipy.linalg import LinAlgError, cholesky, solve_triangular
 from bayes_softmax.core.protocols import LogDensity
 from bayes_softmax.core.records import FloatArray, LaplaceApproximation, Mode, Whitening
 from bayes_softmax.inference.blocks import block_whitening, whitening_of
-
-# Above, the Hessian's factor (d^3 / 3) and products with it (d^2 a leapfrog) cost more than a block approximation
-# loses in longer trajectories, and d x d numbers begin to count in memory.
-DENSE_DIMENSION = 1500
+from bayes_softmax.inference.certificate import DENSE_DIMENSION as DENSE_DIMENSION
 
 
 def laplace_approximation(density: LogDensity, mode: Mode) -> LaplaceApproximation:

@@ -5,13 +5,15 @@ Both maximise; both take full steps near the optimum, where convergence is quadr
 """
 
 from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
 from bayes_softmax.core.protocols import LogDensity
 from bayes_softmax.core.records import FloatArray, Mode, Status
-from bayes_softmax.inference.blocks import preconditioner
-from bayes_softmax.inference.certificate import certify, cheap_hessian, newton_step
+from bayes_softmax.inference.blocks import preconditioner_at
+from bayes_softmax.inference.certificate import DECREMENT_TOLERANCE, Solve, certify, cheap_hessian, newton_step
 from bayes_softmax.inference.conjugate import conjugate_gradients
 
 ARMIJO = 1e-4
@@ -20,7 +22,24 @@ TARGET = 1e-13  # gradient per unit of data at which further steps only move rou
 CG_TARGET = 1e-11  # the same where each digit costs conjugate gradients; the certificate asks for 1e-8
 RIDGE = 1e-10  # of the Hessian's diagonal, where it is singular: moves along the directions the data determine
 
-Direction = Callable[[FloatArray, FloatArray], FloatArray | None]
+# Levenberg's damping, in curvatures of one logit per unit of data: where all probabilities are 0 or 1 (large offsets)
+# the Hessian says nothing about a step's length, and steps begin short and grow.
+DAMPINGS = (1e-4, 1e2)
+EASING = 0.1  # damping after a step that it made possible
+LARGE_GRADIENT = 1e-3  # per unit of data: near an optimum a short step is rounding, not a poor direction
+SHORT = 1e-3  # a search that ends below had a poor direction: the next one is damped
+
+
+class Trial(NamedTuple):
+    """A point that a line search accepted, the length of the step, and what is known there."""
+
+    theta: FloatArray
+    value: float
+    gradient: FloatArray
+    length: float
+
+
+Direction = Callable[[FloatArray, FloatArray, float], FloatArray | None]
 
 
 def newton(density: LogDensity, start: FloatArray, max_iterations: int = 100) -> Mode:
@@ -33,11 +52,13 @@ def newton(density: LogDensity, start: FloatArray, max_iterations: int = 100) ->
     if not cheap_hessian(density):
         return newton_cg(density, start, max_iterations)
 
-    def direction(theta: FloatArray, gradient: FloatArray) -> FloatArray | None:
-        H = density.hessian(theta)
-        step = newton_step(H, gradient)
+    def direction(theta: FloatArray, gradient: FloatArray, damping: float) -> FloatArray | None:
+        step = None
+        if not damping:
+            step = newton_step(density.hessian(theta), gradient)
         if step is None:
             metric = density.metric(theta)
+            metric[np.diag_indices_from(metric)] += damping * (density.total_weight + np.diag(metric))
             step = newton_step(metric, gradient)
             if step is None:
                 step = newton_step(metric + np.diag(RIDGE * np.diag(metric)), gradient)
@@ -46,57 +67,79 @@ def newton(density: LogDensity, start: FloatArray, max_iterations: int = 100) ->
     return ascend(density, start, direction, max_iterations)
 
 
-def newton_cg(density: LogDensity, start: FloatArray, max_iterations: int = 200) -> Mode:
+def newton_cg(density: LogDensity, start: FloatArray, max_iterations: int = 200, solve: Solve | None = None) -> Mode:
     """Maximise by Newton steps from truncated conjugate gradients: no matrix is formed until the certificate.
 
     The inner tolerance follows the gradient (Eisenstat-Walker), so that convergence stays superlinear.  The
-    preconditioner is made anew while the point still moves: at iterations 0, 1, 3, 7, ...
+    preconditioner is ``solve``, or one that is made anew while the point still moves: at iterations 0, 1, 3, 7, ...
     """
-    first_norm, n_directions, solve = 0.0, 0, preconditioner(None)
+    first_norm, n_directions, current = 0.0, 0, solve or (lambda r: r)
 
-    def direction(theta: FloatArray, gradient: FloatArray) -> FloatArray:
-        nonlocal first_norm, n_directions, solve
+    def direction(theta: FloatArray, gradient: FloatArray, damping: float) -> FloatArray:
+        nonlocal first_norm, n_directions, current
         norm = float(np.linalg.norm(gradient))
         first_norm = first_norm or norm
         n_directions += 1
-        if n_directions & (n_directions - 1) == 0:  # a power of two
-            solve = preconditioner(density.block_metric(theta))
+        if solve is None and n_directions & (n_directions - 1) == 0:  # a power of two
+            current = preconditioner_at(density, theta)
         enough = 0.1 * CG_TARGET * density.total_weight / norm
         tolerance = max(min(0.1, (norm / first_norm) ** 0.5), enough)
-        return conjugate_gradients(density.hessian_vector(theta), gradient, tolerance, solve)
+        product = density.hessian_vector(theta, convex=False)
+        if not damping:
+            return conjugate_gradients(product, gradient, tolerance, current)
+        shift = damping * density.total_weight
+        return conjugate_gradients(lambda v: product(v) + shift * v, gradient, tolerance, lambda r: r)
 
-    return ascend(density, start, direction, max_iterations, CG_TARGET)
+    return ascend(density, start, direction, max_iterations, CG_TARGET, solve=solve)
 
 
 def ascend(
-    density: LogDensity, start: FloatArray, direction: Direction, max_iterations: int, target: float = TARGET
+    density: LogDensity,
+    start: FloatArray,
+    direction: Direction,
+    max_iterations: int,
+    target: float = TARGET,
+    *,
+    solve: Solve | None = None,
 ) -> Mode:
-    """Steps along ``direction`` until the gradient is rounding, stops shrinking, or the coefficients diverge."""
+    """Steps along ``direction`` until the gradient is rounding, stops shrinking, or the coefficients diverge.
+
+    ``solve`` is what the certificate is told of the Hessian, see :func:`certify`.
+    """
+    finish = partial(certify, density, solve=solve)
     theta = start
     value, gradient = density.value_gradient(theta)
     history: list[float] = []
-    best_norm, stalled = np.inf, 0
+    best_norm, stalled, damping = np.inf, 0, 0.0
     for iteration in range(max_iterations):
         norm = float(np.abs(gradient).max(initial=0.0)) / density.total_weight
         stalled = stalled + 1 if norm >= 0.5 * best_norm else 0
         best_norm = min(best_norm, norm)
         at_floor = norm <= 1e-10 and stalled >= 2
         if norm <= target or at_floor:
-            return certify(density, theta, iteration, history, stopped=Status.UNBOUNDED)
+            return finish(theta, iteration, history, stopped=Status.UNBOUNDED)
         history.append(value)
-        step = direction(theta, gradient)
-        if step is None:
-            return certify(density, theta, iteration, history, stopped=Status.SINGULAR)
-        trial = _line_search(density, theta, value, gradient, step)
+        step = direction(theta, gradient, damping)
+        # Rounding of ill-conditioned coefficients can keep a gradient up whose Newton step gains nothing any more.
+        no_gain = 0.01 * DECREMENT_TOLERANCE**2 * density.total_weight
+        if step is not None and stalled >= 2 and float(gradient @ step) <= no_gain:
+            return finish(theta, iteration, history, stopped=Status.NO_PROGRESS)
+        trial = None if step is None else _line_search(density, theta, value, gradient, step)
+        while (trial is None or trial.length < SHORT) and norm > LARGE_GRADIENT and damping < DAMPINGS[1]:
+            damping = max(10 * damping, DAMPINGS[0])
+            step = direction(theta, gradient, damping)
+            damped = None if step is None else _line_search(density, theta, value, gradient, step)
+            trial = max((t for t in (trial, damped) if t), key=lambda t: t.value, default=None)
         if trial is None:
-            return certify(density, theta, iteration, history, stopped=Status.NO_PROGRESS)
-        theta, value, gradient = trial
-    return certify(density, theta, max_iterations, history)
+            return finish(theta, iteration, history, stopped=Status.SINGULAR if step is None else Status.NO_PROGRESS)
+        theta, value, gradient, _ = trial
+        damping = EASING * damping if EASING * damping >= DAMPINGS[0] else 0.0
+    return finish(theta, max_iterations, history)
 
 
 def _line_search(
     density: LogDensity, theta: FloatArray, value: float, gradient: FloatArray, step: FloatArray
-) -> tuple[FloatArray, float, FloatArray] | None:
+) -> Trial | None:
     """Backtrack from the full step until the value rises enough (Armijo), allowing for rounding in the value."""
     slope = float(gradient @ step)
     length = 1.0
@@ -104,6 +147,6 @@ def _line_search(
         candidate = theta + length * step
         new_value, new_gradient = density.value_gradient(candidate)
         if new_value >= value + ARMIJO * length * slope - VALUE_ROUNDING * abs(value):
-            return candidate, new_value, new_gradient
+            return Trial(candidate, new_value, new_gradient, length)
         length *= 0.5
     return None

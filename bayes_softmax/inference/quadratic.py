@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numba as nb
 import numpy as np
+from numpy.typing import NDArray
 
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.inference.certificate import newton_step
@@ -153,7 +154,25 @@ def _finish(model: QuadraticModel, u: FloatArray, descent: FloatArray) -> FloatA
         if _value(model, candidate, model.gradient - model.H @ (candidate - model.theta)) <= before:
             return candidate
         length *= 0.5
-    return u
+    return _to_first_kink(u, kept, step, n_free) if size == 1 else u
+
+
+def _to_first_kink(u: FloatArray, kept: NDArray[np.bool_], step: FloatArray, n_free: int) -> FloatArray:
+    """Go along a Newton step until the first coordinate is zero, and leave it there.
+
+    Where ``H`` is singular (full coding: a constant added to all weights of a feature) and only the norms tell where
+    to stop, the step is far too long; it is a descent up to its first kink, and the face beyond has one zero more.
+    """
+    moved = np.zeros_like(u)
+    moved[kept] = step
+    crossing = n_free + np.flatnonzero((u * (u + moved))[n_free:] < 0)
+    if not len(crossing):
+        return u
+    lengths = u[crossing] / -moved[crossing]
+    first = int(np.argmin(lengths))
+    candidate: FloatArray = u + lengths[first] * moved
+    candidate[crossing[first]] = 0.0
+    return candidate
 
 
 def _value(model: QuadraticModel, u: FloatArray, descent: FloatArray) -> float:

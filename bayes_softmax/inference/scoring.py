@@ -25,7 +25,7 @@ def scoring(density: LogDensity, start: FloatArray, max_iterations: int = 500) -
     pairs: deque[tuple[FloatArray, FloatArray]] = deque(maxlen=MEMORY)
     previous: tuple[FloatArray, FloatArray] | None = None
 
-    def direction(theta: FloatArray, gradient: FloatArray) -> FloatArray | None:
+    def direction(theta: FloatArray, gradient: FloatArray, damping: float) -> FloatArray | None:
         nonlocal previous
         if previous is not None:
             s, y = theta - previous[0], previous[1] - gradient
@@ -33,6 +33,8 @@ def scoring(density: LogDensity, start: FloatArray, max_iterations: int = 500) -
                 pairs.append((s, y))
         previous = (theta, gradient)
         H = density.hessian(theta)
+        if damping:
+            H = H + damping * (density.total_weight * np.eye(len(H)) + np.diag(np.diag(H)))
         step = _corrected(H, gradient, list(pairs))
         return _corrected(H + np.diag(RIDGE * np.diag(H)), gradient, list(pairs)) if step is None else step
 

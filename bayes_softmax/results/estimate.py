@@ -23,7 +23,7 @@ from bayes_softmax.results.training import TrainingData
 from bayes_softmax.spec.design import Label
 from bayes_softmax.spec.schema import Schema
 
-CACHED = ("recession", "limiting_covariance", "raw_covariance")
+CACHED = ("recession", "limiting_covariance", "raw_covariance", "variances")
 TITLES = {"mle": "Maximum-likelihood estimate", "map": "Maximum a posteriori (MAP) estimate"}
 
 
@@ -64,6 +64,8 @@ class PointEstimate:
         What a reader should know: classes without data, rows dropped.
     training
         The data, for scores and averages over them; None where the fit was saved without.
+    variance_of
+        Of a model with so many coefficients that their covariance is not formed: the blocks of :attr:`variances`.
     """
 
     kind: str
@@ -84,6 +86,7 @@ class PointEstimate:
     notes: tuple[str, ...] = ()
     training: TrainingData | None = None
     recession_of: Callable[[], FloatArray] | None = None
+    variance_of: Callable[[], FloatArray] | None = None
 
     # One function answers for every kind of fit.
     predict_proba = prediction.predict_proba
@@ -115,9 +118,32 @@ class PointEstimate:
 
     @cached_property
     def limiting_covariance(self) -> FloatArray:
-        """Covariance (q, K, q, K) of the raw coefficients, for contrasts that are finite."""
+        """Covariance (q, K, q, K) of the raw coefficients, for contrasts that are finite.
+
+        Raises
+        ------
+        ValueError
+            Where there are so many coefficients that it is not formed.
+        """
+        if self.variance_of is not None:
+            n = self.weights.size + self.intercept.size
+            raise ValueError(
+                f"the covariance of {n} coefficients would take {8 * n**2 / 2**30:.1f} GiB and is not formed: standard "
+                "errors of coefficients are in summary(), and laplace() or sample() give intervals of everything else"
+            )
         q, K = 1 + self.weights.sizes["feature"], self.weights.sizes["category"]
         return self.covariance_of().reshape(q, K, q, K)
+
+    @cached_property
+    def variances(self) -> FloatArray:
+        """Covariance (q, K, K) of the classes' coefficients in each row, intercept first, for finite contrasts.
+
+        NaN where so many coefficients are not determined together that their covariance is not formed.
+        """
+        if self.variance_of is not None:
+            return self.variance_of()
+        blocks: FloatArray = np.einsum("ikil->ikl", self.limiting_covariance)
+        return blocks
 
     @cached_property
     def raw_covariance(self) -> FloatArray:
@@ -137,9 +163,9 @@ class PointEstimate:
     @property
     def std_error(self) -> xr.Dataset:
         """Standard errors of ``intercept`` and ``weights``, from the inverse Hessian at the estimate."""
-        q, K = self.raw_covariance.shape[:2]
-        variance = np.einsum("ikik->ik", self.raw_covariance)
-        error = np.sqrt(np.maximum(variance, 0.0)).reshape(q, K)
+        infinite = contrast_limits(self.recession, own_contrasts(self.schema)) != 0
+        variance = np.einsum("ikk->ik", self.variances)
+        error = np.where(infinite, np.nan, np.sqrt(np.maximum(variance, 0.0)))
         return xr.Dataset(
             {"intercept": self.intercept.copy(data=error[0]), "weights": self.weights.copy(data=error[1:])}
         )
@@ -150,7 +176,7 @@ class PointEstimate:
         An estimate is inf, -inf, or NaN if not determined, and its error NaN, where the optimum is not finite.
         """
         estimate = np.vstack([self.intercept.values, self.weights.values]) @ view.matrix
-        variance = np.einsum("km,ikil,lm->im", view.matrix, self.limiting_covariance, view.matrix, optimize=True)
+        variance = np.einsum("km,ikl,lm->im", view.matrix, self.variances, view.matrix, optimize=True)
         limits = contrast_limits(self.recession, view.matrix)
         error = np.where(limits == 0, np.sqrt(np.maximum(variance, 0.0)), np.nan)
         return np.where(limits == 0, estimate, limits), error
@@ -209,7 +235,7 @@ class PointEstimate:
     @property
     def prior_dominated(self) -> tuple[str, ...]:
         """Features that the prior decides more than the data, by the contraction between pairs of classes."""
-        return prior_dominated(self.schema, np.einsum("ikil->ikl", self.limiting_covariance))
+        return prior_dominated(self.schema, self.variances)
 
     @property
     def coefficients(self) -> Coefficients:
@@ -256,10 +282,11 @@ class PointEstimate:
     def __getstate__(self) -> dict[str, Any]:
         """For pickle: covariance and recession themselves in place of the functions that compute them."""
         size = self.weights.size + self.intercept.size
-        lazy = {
-            "covariance_of": partial(np.copy, self.limiting_covariance.reshape((size, size))),
-            "recession_of": partial(np.copy, self.recession),
-        }
+        lazy: dict[str, Any] = {"recession_of": partial(np.copy, self.recession)}
+        if self.variance_of is not None:
+            lazy |= {"covariance_of": partial(np.empty, 0), "variance_of": partial(np.copy, self.variances)}
+        else:
+            lazy["covariance_of"] = partial(np.copy, self.limiting_covariance.reshape((size, size)))
         return {k: v for k, v in self.__dict__.items() if k not in CACHED} | lazy
 
     def __repr__(self) -> str:

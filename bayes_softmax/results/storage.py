@@ -32,12 +32,14 @@ DATA_GROUPS = ("observed_data", "constant_data", "variables")
 
 def save_estimate(estimate: PointEstimate, path: Any, *, data: bool) -> None:
     """Write a point estimate with its covariance."""
-    q, K = estimate.limiting_covariance.shape[:2]
+    n = estimate.weights.size + estimate.intercept.size
+    large = estimate.variance_of is not None
     arrays = xr.Dataset(
         {
             "intercept": ("category_position", estimate.intercept.values),
             "weights": (("feature_position", "category_position"), estimate.weights.values),
-            "covariance": (("row", "column"), estimate.limiting_covariance.reshape(q * K, q * K)),
+            **({} if large else {"covariance": (("row", "column"), estimate.limiting_covariance.reshape(n, n))}),
+            **({"variances": (("coefficient_row", "class_row", "class_column"), estimate.variances)} if large else {}),
             "history": ("iteration", estimate.history),
         },
         attrs={
@@ -181,7 +183,8 @@ def _read_posterior(
 
 def _read_estimate(data: xr.Dataset, kind: str, schema: Schema, training: Any) -> PointEstimate:
     intercept, weights = label_coefficients(data["intercept"].values, data["weights"].values, schema)
-    covariance = data["covariance"].values
+    variances = data["variances"].values if "variances" in data else None
+    covariance = data["covariance"].values if variances is None else np.empty(0)
     recession = data["recession"].values if "recession" in data else no_rays(schema)
     return PointEstimate(
         kind=kind,
@@ -192,6 +195,7 @@ def _read_estimate(data: xr.Dataset, kind: str, schema: Schema, training: Any) -
         history=data["history"].values,
         schema=schema,
         covariance_of=lambda: covariance,
+        variance_of=None if variances is None else lambda: variances,
         recession_of=lambda: recession,
         notes=_texts(data.attrs["notes"]),
         training=training,

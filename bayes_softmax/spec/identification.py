@@ -18,7 +18,7 @@ from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.spec.design import Design, Label, Standardisation
 from bayes_softmax.spec.priors import PriorTable
-from bayes_softmax.spec.rank import coefficient_names, independent_columns, null_space
+from bayes_softmax.spec.rank import NullSpace, coefficient_names, independent_columns, null_space
 from bayes_softmax.spec.rays import ZERO, rays, span
 from bayes_softmax.spec.recession import POSITIVE, Cone, observed_pairs, recession_cone
 from bayes_softmax.spec.separation import Separation
@@ -29,14 +29,14 @@ EXAMPLES = 2  # rows of each class that are shown
 class Examination(NamedTuple):
     """What the likelihood leaves open in the coefficients that may move.
 
-    ``cone`` lives on ``columns``, the independent ones among them; ``null`` (r, q) are the collinearities, of which
+    ``cone`` lives on ``columns``, the independent ones among them; ``null`` are the collinearities, of which
     each makes one column ``redundant``.
     """
 
     design: Design
     cone: Cone
     columns: IntArray
-    null: FloatArray
+    null: NullSpace
     redundant: tuple[str, ...]
 
     @property
@@ -61,8 +61,7 @@ def _examine(design: Design, free: NDArray[np.bool_] | None) -> Examination:
     used = design.totals > 0
     within = Z[:, open_columns] if used.all() else Z[used][:, open_columns]
     kept = independent_columns(within)
-    null = np.zeros((int((~kept).sum()), Z.shape[1]))
-    null[:, open_columns] = null_space(within, kept)
+    null = null_space(within, kept, open_columns, Z.shape[1])
     columns = open_columns[kept]
     cone = recession_cone(observed_pairs(design, Z[:, columns]))
     return Examination(design, cone, columns, null, tuple(names[open_columns[~kept]]))
@@ -144,15 +143,15 @@ def recession_rays(found: Examination) -> FloatArray:
         directions.append(_embedded(found, rays(found.cone, rows[:, found.columns])))
     if len(found.null):
         # A random combination of the collinearities moves every coefficient that one of them moves.
-        line = np.random.default_rng(0).normal(size=len(found.null)) @ found.null
-        directions.append(_of_each_class(K, line[None]))
+        line = found.null.vectors(np.random.default_rng(0).normal(size=(1, len(found.null))))
+        directions.append(_of_each_class(K, line))
         directions.append(-directions[-1])
     return _with_intercept(design, np.concatenate(directions))
 
 
 def open_directions(found: Examination) -> FloatArray:
     """Directions (m, p + 1, K) of the raw coefficients that span what is open, intercept first."""
-    directions = _of_each_class(found.design.n_classes, found.null)
+    directions = _of_each_class(found.design.n_classes, found.null.basis)
     if len(found.cone.directions):
         directions = np.concatenate([directions, _embedded(found, span(found.cone))])
     return _with_intercept(found.design, directions)

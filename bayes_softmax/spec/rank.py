@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.linalg import eigh, qr
 
 from bayes_softmax.core.checks import listed
-from bayes_softmax.core.records import FloatArray
+from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.spec.design import Design
 
 BLOCK = 8192  # rows standardised at once
@@ -44,19 +44,46 @@ def independent_columns(Z: FloatArray) -> NDArray[np.bool_]:
     return kept
 
 
-def null_space(Z: FloatArray, kept: NDArray[np.bool_]) -> FloatArray:
-    """Basis (q - rank, q) of the vectors ``v`` with ``Z v = 0``: each has one redundant column and the kept ones."""
+@dataclass(frozen=True, eq=False)
+class NullSpace:
+    """Basis of the vectors ``v`` (q,) with ``Z v = 0``: each has one redundant column and the kept ones.
+
+    ``combination`` (rank, r) says how the kept columns make up each redundant one; a matrix (r, q) is formed on demand
+    only, since with many more features than rows it is far larger than the data.
+    """
+
+    kept: IntArray
+    redundant: IntArray
+    combination: FloatArray
+    n_columns: int
+
+    def __len__(self) -> int:
+        """Dimension r of the space."""
+        return len(self.redundant)
+
+    def vectors(self, amounts: FloatArray) -> FloatArray:
+        """Vectors (m, q) that are combinations ``amounts`` (m, r) of the basis."""
+        out = np.zeros((len(amounts), self.n_columns))
+        out[:, self.kept] = -amounts @ self.combination.T
+        out[:, self.redundant] = amounts
+        return out
+
+    @property
+    def basis(self) -> FloatArray:
+        """The basis as a matrix (r, q)."""
+        return self.vectors(np.eye(len(self)))
+
+
+def null_space(Z: FloatArray, kept: NDArray[np.bool_], columns: IntArray, n_columns: int) -> NullSpace:
+    """Null space of ``Z`` (N, m), whose columns are those numbered ``columns`` of ``n_columns``."""
     redundant = np.flatnonzero(~kept)
     if not len(redundant):
-        return np.zeros((0, Z.shape[1]))
+        return NullSpace(columns[kept], columns[~kept], np.zeros((int(kept.sum()), 0)), n_columns)
     R = triangular_factor(Z)
     combination = np.linalg.lstsq(R[:, kept], R[:, redundant], rcond=None)[0]
     # What is rounding beside the largest part of a combination is no part of it.
     combination[np.abs(combination) < 1e-9 * np.abs(combination).max(axis=0, initial=1.0)] = 0.0
-    basis = np.zeros((len(redundant), Z.shape[1]))
-    basis[:, kept] = -combination.T
-    basis[np.arange(len(redundant)), redundant] = 1.0
-    return basis
+    return NullSpace(columns[kept], columns[~kept], combination, n_columns)
 
 
 @dataclass(frozen=True)

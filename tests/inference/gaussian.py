@@ -50,7 +50,10 @@ class Gaussian(NamedTuple):
     def metric(self, theta: np.ndarray) -> np.ndarray:
         return self.precision
 
-    def hessian_vector(self, theta: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    def low_rank_metric(self, theta: np.ndarray) -> None:
+        return None
+
+    def hessian_vector(self, theta: np.ndarray, *, convex: bool = True) -> Callable[[np.ndarray], np.ndarray]:
         return lambda v: self.precision @ v
 
     def block_metric(self, theta: np.ndarray) -> None:

@@ -1,0 +1,79 @@
+"""Away from saddle points, for densities that are not log-concave.
+
+Where the gradient vanishes and the Hessian of minus the log density has a negative eigenvalue, the density rises both
+ways along its eigenvector.  A symmetric start leads there: under full coding with two classes every step from zero
+keeps the two columns opposite, though the best point may not.  Nocedal and Wright, *Numerical Optimization* (2nd ed.,
+2006), section 3.4.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy.linalg import eigh
+
+from bayes_softmax.core.protocols import LogDensity
+from bayes_softmax.core.records import FloatArray, Mode, Status
+from bayes_softmax.inference.blocks import preconditioner_at
+from bayes_softmax.inference.certificate import DENSE_DIMENSION
+from bayes_softmax.inference.conjugate import smallest_curvature
+
+ESCAPES = 5  # saddles that may be left one after the other
+NEGATIVE = -1e-8  # of the curvature of the metric: more is a saddle, less the rounding of a flat direction
+LENGTHS = np.geomspace(1e-3, 30.0, 24)  # of the step, in units of the metric's standard deviations
+
+
+def away_from_saddles(
+    density: LogDensity, run: Callable[[FloatArray], Mode], mode: Mode, negative: "Curvature"
+) -> Mode:
+    """Climb on from ``mode`` with the solver ``run`` while it is at a saddle point.
+
+    Parameters
+    ----------
+    density
+        What is maximised.
+    run
+        The solver, from a starting point.
+    mode
+        Where it stopped first.
+    negative
+        Finds a direction of negative curvature, None where there is none.
+    """
+    for attempt in range(ESCAPES + 1):
+        direction = negative(density, mode.theta) if mode.status is Status.SINGULAR else None
+        if direction is None:
+            return mode
+        if attempt == ESCAPES:
+            break
+        points = mode.theta + np.concatenate([LENGTHS, -LENGTHS])[:, None] * direction
+        values = density.values(points)
+        best = int(np.argmax(np.where(np.isfinite(values), values, -np.inf)))
+        if not values[best] > mode.value:
+            break
+        further = run(points[best])
+        n_iterations = mode.n_iterations + 1 + further.n_iterations
+        mode = further._replace(n_iterations=n_iterations, history=np.concatenate([mode.history, further.history]))
+    return mode._replace(status=Status.SADDLE)
+
+
+Curvature = Callable[[LogDensity, FloatArray], FloatArray | None]
+
+
+def negative_curvature(density: LogDensity, theta: FloatArray) -> FloatArray | None:
+    """Direction (d,) of negative curvature, up to 1500 coordinates the most negative one; None if there is none."""
+    if density.dimension > DENSE_DIMENSION:
+        solve = preconditioner_at(density, theta)
+        found, direction = smallest_curvature(density.hessian_vector(theta, convex=False), solve, density.dimension)
+        return (
+            direction / np.sqrt(float(direction @ density.hessian_vector(theta)(direction)))
+            if found < NEGATIVE
+            else None
+        )
+    scale = 1.0 / np.sqrt(np.maximum(np.diag(density.metric(theta)), np.finfo(float).tiny))
+    H = density.hessian(theta) * scale * scale[:, None]
+    if not np.isfinite(H).all():
+        return None
+    value, vector = eigh(H, subset_by_index=(0, 0))
+    if value[0] > NEGATIVE:
+        return None
+    direction: FloatArray = scale * vector[:, 0]
+    return direction
