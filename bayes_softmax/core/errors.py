@@ -19,3 +19,7 @@ class NotReliableWarning(UserWarning):
 
 class UnusedClassWarning(UserWarning):
     """A declared class has no observation: only the prior speaks about it."""
+
+
+class NotEnoughMemoryError(ValueError, MemoryError):
+    """What was asked for does not fit into memory; the message says how much it is and how much there is."""
