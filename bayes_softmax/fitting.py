@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bayes_softmax.core.errors import ImproperPosteriorError, NotConvergedWarning
+from bayes_softmax.core.errors import ImproperPosteriorError, NotConvergedWarning, warn_caller
 from bayes_softmax.core.records import FloatArray, Mode, Penalty
 from bayes_softmax.results.estimate import PointEstimate
 from bayes_softmax.results.labels import label_coefficients
@@ -193,7 +193,7 @@ def refuse_improper(spec: Specification, mode: Mode) -> None:
     """
     if spec.priors.is_proper:
         if not mode.converged:
-            warnings.warn(f"the mode: {mode.status.value}", NotConvergedWarning, stacklevel=4)
+            warn_caller(f"the mode: {mode.status.value}", NotConvergedWarning)
         return
     if mode.converged and not spec.priors.has_heavy_tails:
         return

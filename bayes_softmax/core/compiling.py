@@ -12,7 +12,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numba
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, InTreeCacheLocator, NullCache
@@ -22,8 +22,9 @@ from numba.core.sigutils import normalize_signature
 ADVICE = "set NUMBA_CACHE_DIR to a folder that can be written to keep compiled functions"
 
 
-def njit(*, cache: bool = False, **options: Any) -> Callable[[Callable[..., Any]], Any]:
+def njit(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     """``numba.njit``; with ``cache`` what is compiled is kept on disk where that is possible."""
+    cache = options.pop("cache", False)
 
     def decorate(function: Callable[..., Any]) -> Any:
         dispatcher = numba.njit(**options)(function)
@@ -34,13 +35,14 @@ def njit(*, cache: bool = False, **options: Any) -> Callable[[Callable[..., Any]
     return decorate
 
 
-def cfunc(signature: Any, *, cache: bool = False, **options: Any) -> Callable[[Callable[..., Any]], Any]:
+def cfunc(signature: Any, **options: Any) -> Callable[[Callable[..., Any]], Any]:
     """``numba.cfunc``; with ``cache`` what is compiled is kept on disk where that is possible."""
+    cache = options.pop("cache", False)
 
     def decorate(function: Callable[..., Any]) -> Any:
         compiled = CFunc(function, normalize_signature(signature), locals={}, options=options)
         if cache:
-            compiled._cache = _cache_of(function)
+            compiled.__dict__["_cache"] = _cache_of(function)
         compiled.compile()
         return compiled
 
@@ -61,7 +63,7 @@ class _TemporaryLocator(InTreeCacheLocator):
 class _TemporaryImpl(CompileResultCacheImpl):
     """Numba's way to keep what was compiled, in a temporary folder."""
 
-    _locator_classes = [_TemporaryLocator]
+    _locator_classes: ClassVar[list[Any]] = [_TemporaryLocator]
 
 
 class _Cache(FunctionCache):

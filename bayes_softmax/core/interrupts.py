@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
+INTERRUPTED = "interrupted"  # how notes about it begin
 WAITING = "bayes_softmax: interrupted; stopping as soon as the libraries are loaded"
 
 

@@ -128,3 +128,4 @@ class Draws(NamedTuple):
     stats: dict[str, NDArray[Any]]
     tune: int
     notes: tuple[str, ...] = ()
+    interrupted: bool = False
