@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -80,7 +80,7 @@ def refuse_too_many(spec: Specification, method: str, chains: int, draws: int, t
     size += chains * (tune + draws) * (8.0 * sampled + STEP_BYTES)
     asked = {"draws": draws, "chains": chains, "tune": tune}
     shown = ", ".join(f"{name}={n}" for name, n in asked.items() if name == "draws" or n > 1)
-    refuse_beyond_memory(f"{method}({shown})", size, "ask for fewer draws, chains or tuning steps")
+    refuse_beyond_memory(f"the draws of {method}({shown})", size, "ask for fewer draws, chains or tuning steps")
 
 
 class Prepared(NamedTuple):
@@ -326,9 +326,14 @@ def progress_bar(show: bool) -> Iterator[Callable[[int, int], None] | None]:
 
 def sample_pymc(spec: Specification, settings: SamplerSettings) -> Posterior:
     """``pm.sample`` on a new copy of the PyMC model, labelled like every other posterior."""
+    load_in_full("pymc", "nutpie")
     import pymc as pm
 
+    from bayes_softmax.inference.interrupted import kept
+
     refuse_jeffreys(spec)
+    tune = 1000 if settings.tune is None else settings.tune
+    refuse_too_many(spec, "sample", settings.chains, settings.draws, tune)
     groups = shrinkage_groups(spec.priors)
     if not spec.priors.is_proper:
         if groups:
@@ -336,19 +341,41 @@ def sample_pymc(spec: Specification, settings: SamplerSettings) -> Posterior:
         else:
             refuse_improper(spec, solve(problem_of(spec).density.surrogate, SolverOptions()))
     options = {k: v for k, v in settings._asdict().items() if v is not None and k not in ("seed", "tune")}
-    tune = 1000 if settings.tune is None else settings.tune
     start = time.perf_counter()
     with build_pymc_model(spec.design, coordinates_of(spec), spec.priors, spec.schema):
-        tree = pm.sample(tune=tune, random_seed=settings.seed, compute_convergence_checks=False, **options)
-    posterior = tree["posterior"]
-    shape = (posterior.sizes["chain"], posterior.sizes["draw"])
-    K, p = spec.design.n_classes, spec.design.n_features
-    intercept = posterior["intercept"].values if spec.schema.has_intercept else np.zeros((*shape, K))
-    weights = posterior["weights"].values if p else np.zeros((*shape, 0, K))
-    stats = {str(k): v.values for k, v in tree["sample_stats"].data_vars.items() if v.dims == ("chain", "draw")}
-    drawn = Draws(np.empty(0), stats, tune, notes_of(spec))
-    hyper = {
-        name: posterior[name].values for name in hyper_dims(groups, spec.schema.feature_names) if name in posterior
-    }
+        tree = pm.sample(
+            tune=tune,
+            random_seed=settings.seed,
+            compute_convergence_checks=False,
+            quiet=not settings.progressbar,
+            **options,
+        )
     timings = {"sampling": time.perf_counter() - start}
-    return _posterior(spec, intercept, weights, drawn, ENGINE_TITLES["pymc"], timings, hyper=hyper)
+    # After Ctrl-C chains that did not finish are filled up with NaN, or missing.
+    finished = _finished_draws(tree)
+    left, length, notes = kept([*finished, *[0] * (settings.chains - len(finished))], settings.draws)
+
+    def label() -> Posterior:
+        part = {"chain": left, "draw": slice(length)}
+        posterior, stats = (tree[group].to_dataset().isel(part) for group in ("posterior", "sample_stats"))
+        K, p = spec.design.n_classes, spec.design.n_features
+        intercept = posterior["intercept"].values if spec.schema.has_intercept else np.zeros((len(left), length, K))
+        weights = posterior["weights"].values if p else np.zeros((len(left), length, 0, K))
+        kept_stats = {str(k): v.values for k, v in stats.data_vars.items() if v.dims == ("chain", "draw")}
+        names = [name for name in hyper_dims(groups, spec.schema.feature_names) if name in posterior]
+        hyper = {name: posterior[name].values for name in names}
+        drawn = Draws(np.empty(0), kept_stats, tune, notes_of(spec) + notes)
+        return _posterior(spec, intercept, weights, drawn, ENGINE_TITLES["pymc"], timings, hyper=hyper)
+
+    return _despite_interrupts(Draws(np.empty(0), {}, tune, notes, bool(notes)), label)
+
+
+def _finished_draws(tree: Any) -> list[int]:
+    """Draws of each chain up to the first that is not there."""
+    missing = None
+    for values in tree["posterior"].to_dataset().data_vars.values():
+        empty = values.isnull().any([dim for dim in values.dims if dim not in ("chain", "draw")])
+        missing = empty if missing is None else missing | empty
+    if missing is None:
+        return []
+    return [int(np.argmax(chain)) if chain.any() else len(chain) for chain in missing.values]

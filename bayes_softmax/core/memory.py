@@ -14,13 +14,13 @@ SMALL_BYTES = 128 * 2**20  # not worth asking the system about
 
 
 def refuse_beyond_memory(call: str, size: float, advice: str) -> None:
-    """Raise if ``size`` bytes, which ``call`` needs, are not available."""
+    """Raise if ``size`` bytes, which ``call`` (a plural) need, are not available."""
     if size <= SMALL_BYTES:
         return
     available = available_bytes()
     if size > available:
         raise NotEnoughMemoryError(
-            f"{call} needs about {in_words(size)} of memory, and {in_words(available)} are available: {advice}"
+            f"{call} need about {in_words(size)} of memory, and {in_words(available)} are available: {advice}"
         )
 
 

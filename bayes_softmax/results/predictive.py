@@ -12,7 +12,7 @@ import pandas as pd
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.results.fitted import Fitted, check_count, training_of
 from bayes_softmax.results.intervals import draws_interval, resolve_interval
-from bayes_softmax.results.probabilities import Rows, sum_over_blocks
+from bayes_softmax.results.probabilities import Rows, announce, sum_over_blocks
 from bayes_softmax.results.quantities import share_positive
 from bayes_softmax.results.training import TrainingData
 from bayes_softmax.spec.frames import is_series, to_pandas_series
@@ -151,6 +151,7 @@ def replicate(
     at, X, offset = distinct // G, training.distinct.X, training.distinct.offset
     rows = Rows(X[at], None, None if offset is None else offset[at])
     coefficients = fit.coefficients.thinned(n_draws, fit.n_chains)
+    announce("posterior_predictive()", (len(coefficients.intercept), G, K))
     seeds = rng.integers(2**63, size=len(at))  # one for each row: the blocks may be cut anywhere
     whole = np.round(totals).astype(np.int64)
 
