@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayes_softmax.core.errors import ImproperPosteriorError, NotConvergedWarning, warn_caller
+from bayes_softmax.core.interrupts import load_in_full
 from bayes_softmax.core.records import FloatArray, Mode, Penalty
 from bayes_softmax.results.estimate import PointEstimate
 from bayes_softmax.results.labels import label_coefficients
@@ -36,6 +37,9 @@ from bayes_softmax.spec.schema import Schema
 if TYPE_CHECKING:
     from bayes_softmax.density.jeffreys import JeffreysPosterior
     from bayes_softmax.density.posterior import SoftmaxPosterior
+
+# What fitting needs, Numba among it: imported whole before any work begins.
+COMPILED = ("bayes_softmax.density.jeffreys", "bayes_softmax.density.rowspace", "bayes_softmax.inference.laplace")
 
 
 class Specification(NamedTuple):
@@ -65,6 +69,7 @@ def coordinates_of(spec: Specification) -> Coordinates:
 
 def density_of(spec: Specification) -> "SoftmaxPosterior":
     """The compiled log posterior, in the free coordinates of the model."""
+    load_in_full(*COMPILED)
     from bayes_softmax.density.posterior import build_posterior
 
     return build_posterior(spec.distinct, coordinates_of(spec), spec.priors)
@@ -92,6 +97,7 @@ class Problem:
 
 def problem_of(spec: Specification) -> Problem:
     """The density of a specification, on distinct rows only, and in their row space if there are more features."""
+    load_in_full(*COMPILED)
     from bayes_softmax.density.posterior import build_posterior
     from bayes_softmax.density.prior import log_prior_constant
     from bayes_softmax.density.rowspace import row_space

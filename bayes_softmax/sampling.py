@@ -114,7 +114,6 @@ def load(spec: Specification) -> tuple[Problem, float]:
     """The density, compiled or loaded from disk, and the seconds that took."""
     refuse_jeffreys(spec)
     start = time.perf_counter()
-    load_in_full("bayes_softmax.density.posterior", "bayes_softmax.inference.laplace")
     problem = problem_of(spec)
     problem.density.value_gradient(np.zeros(problem.density.dimension))
     return problem, time.perf_counter() - start

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from bayes_softmax.core.interrupts import load_in_full
 from bayes_softmax.results.contrasts import Average
 from bayes_softmax.results.estimate import PointEstimate
 from bayes_softmax.results.fitted import training_of
@@ -103,6 +104,7 @@ def compare_models(
     >>> sorted(bs.compare_models(fits).index)
     ['a', 'b']
     """
+    load_in_full("arviz_stats", "arviz_stats.base")
     from arviz_stats import compare as arviz_compare
 
     if not isinstance(posteriors, Mapping):

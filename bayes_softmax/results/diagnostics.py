@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayes_softmax.core.interrupts import load_in_full
 from bayes_softmax.core.records import RELIABLE_PARETO_K, FloatArray
 
 RHAT_LIMIT = 1.01  # Vehtari et al., Bayesian Analysis 16 (2021)
@@ -104,6 +105,7 @@ def convergence_table(draws: FloatArray) -> pd.DataFrame:
 
     Quantities that never vary (the fixed class of reference coding) get NaN without a warning.
     """
+    load_in_full("arviz_stats", "arviz_stats.base")
     from arviz_base import rcParams
     from arviz_stats.base import array_stats
 

@@ -7,6 +7,7 @@ import pandas as pd
 import xarray as xr
 
 from bayes_softmax.core.errors import NotReliableWarning, warn_caller
+from bayes_softmax.core.interrupts import load_in_full
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.results.fitted import training_of
 from bayes_softmax.results.labels import observation_coordinate
@@ -64,6 +65,7 @@ def prior_sensitivity(fit: "Posterior", threshold: float = 0.05) -> pd.DataFrame
     DataFrame
         Rows as in ``az.summary``; columns ``prior``, ``likelihood`` and ``diagnosis``.
     """
+    load_in_full("arviz_stats", "arviz_stats.base")
     from arviz_stats import psense_summary
 
     training = training_of(fit, "prior_sensitivity()")
