@@ -72,12 +72,14 @@ __all__ = [*_HOME, *_MODULES]
 
 def __getattr__(name: str) -> Any:
     """Load a public name from its room on first use."""
-    if name in _MODULES:
-        value: Any = importlib.import_module(f"bayes_softmax.{_MODULES[name]}")
-    elif name in _HOME:
-        value = getattr(importlib.import_module(f"bayes_softmax.{_HOME[name]}"), name)
-    else:
+    if name not in _MODULES and name not in _HOME:
         raise AttributeError(f"module 'bayes_softmax' has no attribute {name!r}")
+    from bayes_softmax.core.interrupts import load_in_full
+
+    home = f"bayes_softmax.{_MODULES.get(name) or _HOME[name]}"
+    load_in_full(home)
+    module = importlib.import_module(home)
+    value: Any = module if name in _MODULES else getattr(module, name)
     globals()[name] = value
     return value
 

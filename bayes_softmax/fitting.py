@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayes_softmax.core.checks import check_seed, counted, listed
-from bayes_softmax.core.errors import ImproperPosteriorError, NotConvergedWarning
+from bayes_softmax.core.errors import ImproperPosteriorError, NotConvergedWarning, warn_caller
+from bayes_softmax.core.interrupts import load_in_full
 from bayes_softmax.core.records import FloatArray, Mode, Penalty, Status
 from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.results.estimate import PointEstimate
@@ -45,6 +46,9 @@ if TYPE_CHECKING:
 MANY_COORDINATES = 5000
 POLISHING = 20  # Newton steps in the full problem after one in fewer coordinates: none but where that lost something
 
+# What fitting needs, Numba among it: imported whole before any work begins.
+COMPILED = ("bayes_softmax.density.jeffreys", "bayes_softmax.density.rowspace", "bayes_softmax.inference.laplace")
+
 
 class Specification(NamedTuple):
     """What is modelled: data, names, priors."""
@@ -73,6 +77,7 @@ def coordinates_of(spec: Specification) -> Coordinates:
 
 def density_of(spec: Specification) -> "SoftmaxPosterior":
     """The compiled log posterior, in the free coordinates of the model."""
+    load_in_full(*COMPILED)
     from bayes_softmax.density.posterior import build_posterior
 
     return build_posterior(spec.distinct, coordinates_of(spec), spec.priors)
@@ -104,6 +109,7 @@ class Problem:
 
 def problem_of(spec: Specification) -> Problem:
     """The density of a specification, on distinct rows only, and in their row space if there are more features."""
+    load_in_full(*COMPILED)
     from bayes_softmax.density.posterior import build_posterior
     from bayes_softmax.density.prior import log_prior_constant
     from bayes_softmax.density.rowspace import row_space
@@ -241,7 +247,7 @@ def refuse_improper(spec: Specification, mode: Mode) -> None:
     """
     if spec.priors.is_proper:
         if not mode.converged:
-            warnings.warn(f"the mode: {mode.status.value}", NotConvergedWarning, stacklevel=4)
+            warn_caller(f"the mode: {mode.status.value}", NotConvergedWarning)
         return
     if mode.converged and not spec.priors.has_heavy_tails:
         return

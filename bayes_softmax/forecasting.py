@@ -4,7 +4,7 @@ import os
 from typing import TYPE_CHECKING
 
 from bayes_softmax.fitting import Specification
-from bayes_softmax.results.forecast import Forecast
+from bayes_softmax.results.forecast import Forecast, draws_bytes
 from bayes_softmax.sampling import SamplerSettings, load
 
 if TYPE_CHECKING:
@@ -44,5 +44,5 @@ def _memory(spec: Specification, density: "SoftmaxPosterior", n_draws: int) -> f
     K, q = density.data.YZ.shape
     d, pairs = density.dimension, K * (K - 1) // 2
     hessian = 3 * d**2 + pairs * q**2 if d <= DENSE_DIMENSION else 3 * (K - 1) * q**2
-    draws = 3 * n_draws * (d + (spec.design.n_features + 1) * K)
-    return 8.0 * float(density.data.Z.size + density.data.n_obs * K + hessian + draws)
+    draws = draws_bytes(n_draws, d, spec.design.n_features, K)
+    return 8.0 * float(density.data.Z.size + density.data.n_obs * K + hessian) + draws

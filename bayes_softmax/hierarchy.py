@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy.optimize import minimize
 
+from bayes_softmax.core.interrupts import load_in_full
 from bayes_softmax.core.records import FloatArray, Mode
 from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.fitting import SolverOptions, Specification, coordinates_of, refuse_improper, solve
@@ -34,6 +35,7 @@ class PreparedHierarchy(NamedTuple):
 
 def prepare_hierarchy(spec: Specification) -> PreparedHierarchy:
     """Find scales that the data support and the mode given these, and whiten there; refuses improper posteriors."""
+    load_in_full("bayes_softmax.density.hierarchical")
     from bayes_softmax.density import hierarchical
     from bayes_softmax.density.posterior import build_posterior
 

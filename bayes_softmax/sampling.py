@@ -2,17 +2,18 @@
 
 import os
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from bayes_softmax.core.checks import check_between, check_choice, check_counts, check_counts_or_none, check_flags
-from bayes_softmax.core.errors import NotReliableWarning
+from bayes_softmax.core.errors import NotReliableWarning, warn_caller
+from bayes_softmax.core.interrupts import INTERRUPTED, held_back, load_in_full
+from bayes_softmax.core.memory import refuse_beyond_memory
 from bayes_softmax.core.records import RELIABLE_PARETO_K, Draws, FloatArray, Whitening
 from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.fitting import (
@@ -30,6 +31,7 @@ from bayes_softmax.fitting import (
     solve,
 )
 from bayes_softmax.hierarchy import named_hyperparameters, prepare_hierarchy
+from bayes_softmax.results.forecast import draws_bytes
 from bayes_softmax.results.posterior import Posterior
 from bayes_softmax.results.training import training_data
 from bayes_softmax.results.tree import build_idata
@@ -39,9 +41,6 @@ from bayes_softmax.spec.prior_draws import prior_draws
 from bayes_softmax.spec.pymc_model import build_pymc_model, free_variables
 from bayes_softmax.spec.pymc_shrinkage import hyper_dims
 from bayes_softmax.spec.shrinkage import shrinkage_groups
-
-if TYPE_CHECKING:
-    pass
 
 ENGINE_TITLES = {
     "nuts": "nuts (whitened by the Laplace approximation, nutpie)",
@@ -53,6 +52,8 @@ ENGINE_TITLES = {
 }
 
 REFIT_SEED = 1
+PILOT_STREAM = 2  # the pilot must not see the proposals of the run it decides on
+STEP_BYTES = 280.0  # statistics that nutpie keeps of each step, tuning included; measured
 # Step-size target where features have scales of their own.  On the penguins, separated, where R2 nears 1: at 0.9 eight
 # draws in 40 000 diverge, at 0.95 two in 80 000, at 0.98 none in 120 000.
 LOCAL_TARGET = 0.98
@@ -71,6 +72,18 @@ class SamplerSettings(NamedTuple):
     seed: int
     target_accept: float | None
     progressbar: bool
+
+
+def refuse_too_many(spec: Specification, method: str, chains: int, draws: int, tune: int = 0) -> None:
+    """Raise where the draws would not fit into memory."""
+    coordinates, K = coordinates_of(spec), spec.design.n_classes
+    # With more features than rows, the row space of the features is sampled.
+    sampled = min(coordinates.dimension, (spec.distinct.n_obs + 1) * K)
+    size = draws_bytes(chains * draws, coordinates.dimension, spec.design.n_features, K)
+    size += chains * (tune + draws) * (8.0 * sampled + STEP_BYTES)
+    asked = {"draws": draws, "chains": chains, "tune": tune}
+    shown = ", ".join(f"{name}={n}" for name, n in asked.items() if name == "draws" or n > 1)
+    refuse_beyond_memory(f"the draws of {method}({shown})", size, "ask for fewer draws, chains or tuning steps")
 
 
 class Prepared(NamedTuple):
@@ -134,22 +147,31 @@ def check_engine(engine: str, target_accept: float | None) -> None:
 
 
 def sample(spec: Specification, settings: SamplerSettings, engine: str) -> Posterior:
-    """Draw by NUTS or by the independence sampler; ``"auto"`` decides by a pilot."""
-    from bayes_softmax.inference.independence import choose, independence_chains
-    from bayes_softmax.inference.nuts import whitened_nuts
+    """Draw by NUTS or, where a pilot finds it suitable, by the independence sampler."""
+    # One thread throughout: what comes before and after the sampler decides the last bits of the draws too.
+    with blas_on_one_thread():
+        return _sample(spec, settings, engine)
 
+
+def _sample(spec: Specification, settings: SamplerSettings, engine: str) -> Posterior:
+    from bayes_softmax.inference.independence import choose, independence_chains
+    from bayes_softmax.inference.nuts import DEFAULT_TUNE, whitened_nuts
+
+    refuse_too_many(spec, "sample", settings.chains, settings.draws, settings.tune or DEFAULT_TUNE)
     if spec.priors.learns_scales:
         return sample_hierarchy(spec, settings)
-    prepared = prepare(spec)
-    problem, whitening, timings = prepared
+    problem, whitening, timings = prepare(spec)
     density = problem.density
     cores = settings.cores or os.cpu_count() or 1
     start = time.perf_counter()
     thin, reason = 1, ""
-    if engine == "auto":
-        rng = np.random.default_rng(settings.seed)
-        with blas_on_one_thread():
-            suitable, thin, reason = choose(density, whitening, rng, cores)
+    if engine != "nuts":
+        rng = np.random.default_rng([settings.seed, PILOT_STREAM])
+        asked_for = engine == "independence"
+        suitable, thin, reason = choose(density, whitening, rng, cores, asked_for=asked_for)
+        if asked_for and not suitable:
+            warn_caller(f"engine='independence' is not reliable here: {reason}; NUTS was run", NotReliableWarning)
+            settings = settings._replace(tune=settings.tune and max(settings.tune, DEFAULT_TUNE))
         engine, reason = "independence" if suitable else "nuts", f"; {reason}"
         timings["pilot"] = time.perf_counter() - start
     start = time.perf_counter()
@@ -160,7 +182,21 @@ def sample(spec: Specification, settings: SamplerSettings, engine: str) -> Poste
     else:
         drawn = whitened_nuts(density, whitening, **settings._asdict())
     timings["sampling"] = time.perf_counter() - start
-    return _labelled(spec, problem, drawn, settings.seed, f"{ENGINE_TITLES[engine]}{reason}", timings)
+    return _despite_interrupts(
+        drawn, lambda: _labelled(spec, problem, drawn, settings.seed, f"{ENGINE_TITLES[engine]}{reason}", timings)
+    )
+
+
+def _despite_interrupts(drawn: Draws, label: Callable[[], Posterior]) -> Posterior:
+    """Label draws that are finished: the first Ctrl-C while that lasts loses nothing."""
+    with held_back(pressed_before=drawn.interrupted) as noted:
+        posterior = label()
+    late = (noted.times or drawn.interrupted) and not drawn.notes
+    if not late:
+        return posterior
+    note = f"{INTERRUPTED} when all draws were finished"
+    warn_caller(note)
+    return replace(posterior, notes=(*posterior.notes, note))
 
 
 def sample_hierarchy(spec: Specification, settings: SamplerSettings) -> Posterior:
@@ -175,12 +211,16 @@ def sample_hierarchy(spec: Specification, settings: SamplerSettings) -> Posterio
         target = LOCAL_TARGET
     drawn = nuts(density, **settings._replace(tune=tune, target_accept=target)._asdict())
     timings["sampling"] = time.perf_counter() - start
-    shape = drawn.points.shape[:2]
-    thetas, h = density.unpack(drawn.points.reshape(-1, density.dimension))
-    intercept, weights = (a.reshape(*shape, *a.shape[1:]) for a in coordinates_of(spec).to_raw(thetas))
-    hyper = named_hyperparameters(density, h.reshape(*shape, -1))
-    drawn = drawn._replace(notes=notes_of(spec) + drawn.notes)
-    return _posterior(spec, intercept, weights, drawn, ENGINE_TITLES["hierarchy"], timings, hyper=hyper)
+
+    def label() -> Posterior:
+        shape = drawn.points.shape[:2]
+        thetas, h = density.unpack(drawn.points.reshape(-1, density.dimension))
+        intercept, weights = (a.reshape(*shape, *a.shape[1:]) for a in coordinates_of(spec).to_raw(thetas))
+        hyper = named_hyperparameters(density, h.reshape(*shape, -1))
+        noted = drawn._replace(notes=notes_of(spec) + drawn.notes)
+        return _posterior(spec, intercept, weights, noted, ENGINE_TITLES["hierarchy"], timings, hyper=hyper)
+
+    return _despite_interrupts(drawn, label)
 
 
 def _labelled(
@@ -222,6 +262,7 @@ def _posterior(
 
 def sample_prior(spec: Specification, draws: int, seed: int) -> Posterior:
     """Independent draws of the coefficients from their priors, labelled like a posterior."""
+    refuse_too_many(spec, "sample_prior", 1, draws)
     coordinates, rng = coordinates_of(spec), np.random.default_rng(seed)
     drawn = prior_draws(spec.priors, coordinates, draws, rng, feature_names=spec.schema.feature_names)
     intercept, weights = (a[None] for a in drawn)
@@ -237,14 +278,23 @@ def refit_without(spec: Specification, row: int, code: int) -> Posterior:
     response = replace(design.response, codes=None, counts=counts)
     without = spec._replace(design=replace(design, response=response, weights=None), collapsed=None)
     settings = SamplerSettings(1000, None, 4, None, REFIT_SEED, None, False)
-    return sample(without, settings, "auto")
+    posterior = sample(without, settings, "auto")
+    if any(note.startswith(INTERRUPTED) for note in posterior.notes):
+        raise KeyboardInterrupt("interrupted while a unit was left out")  # part of its draws is no answer
+    return posterior
 
 
 def sample_laplace(spec: Specification, draws: int, seed: int, progressbar: bool) -> Posterior:
     """Equal-weight draws from the Laplace approximation, corrected and judged by importance weights."""
+    with blas_on_one_thread():
+        return _sample_laplace(spec, draws, seed, progressbar)
+
+
+def _sample_laplace(spec: Specification, draws: int, seed: int, progressbar: bool) -> Posterior:
     from bayes_softmax.inference.importance import importance_sample, propose
 
     refuse_learned_scales(spec, "laplace()")
+    refuse_too_many(spec, "laplace", 1, draws)
     problem, whitening, timings = prepare(spec, rounded=False)
     start = time.perf_counter()
     rng = np.random.default_rng(seed)
@@ -252,27 +302,28 @@ def sample_laplace(spec: Specification, draws: int, seed: int, progressbar: bool
         proposals = propose(problem.density, whitening, draws, rng, cores=os.cpu_count() or 1, progress=progress)
     if proposals.finished < 25:  # too few for a tail to be fitted
         raise KeyboardInterrupt("interrupted before enough draws were weighed")
-    found = importance_sample(proposals, proposals.finished, rng)
-    timings["sampling"] = time.perf_counter() - start
     notes: tuple[str, ...] = ()
     if proposals.finished < draws:
-        notes = (f"interrupted: {proposals.finished} of {draws} draws were finished",)
-        warnings.warn(notes[0], stacklevel=3)
-    drawn = Draws(found.points[None], {}, 0, notes)
-    posterior = _labelled(spec, problem, drawn, seed, ENGINE_TITLES["laplace"], timings)
-    if found.pareto_k > RELIABLE_PARETO_K:
-        warnings.warn(
-            f"laplace() is not reliable here: Pareto k is {found.pareto_k:.2f}, above {RELIABLE_PARETO_K}; "
+        notes = (f"{INTERRUPTED}: {proposals.finished} of {draws} draws were finished",)
+        warn_caller(notes[0])
+
+    def label() -> Posterior:
+        found = importance_sample(proposals, proposals.finished, rng)
+        timings["sampling"] = time.perf_counter() - start
+        points = Draws(found.points[None], {}, 0, notes)
+        posterior = _labelled(spec, problem, points, seed, ENGINE_TITLES["laplace"], timings)
+        log_evidence = found.log_evidence + problem.density.coordinates.log_jacobian
+        return replace(posterior, pareto_k=found.pareto_k, ess=found.ess, log_evidence=log_evidence)
+
+    drawn = Draws(proposals.points, {}, 0, notes, proposals.interrupted)
+    posterior = _despite_interrupts(drawn, label)
+    if posterior.pareto_k is not None and posterior.pareto_k > RELIABLE_PARETO_K:
+        warn_caller(
+            f"laplace() is not reliable here: Pareto k is {posterior.pareto_k:.2f}, above {RELIABLE_PARETO_K}; "
             "run model.sample() instead",
             NotReliableWarning,
-            stacklevel=3,
         )
-    return replace(
-        posterior,
-        pareto_k=found.pareto_k,
-        ess=found.ess,
-        log_evidence=found.log_evidence + problem.density.coordinates.log_jacobian,
-    )
+    return posterior
 
 
 @contextmanager
@@ -281,6 +332,7 @@ def progress_bar(show: bool) -> Iterator[Callable[[int, int], None] | None]:
     if not show:
         yield None
         return
+    load_in_full("rich.progress")
     from rich.progress import Progress
 
     with Progress() as bar:
@@ -290,9 +342,14 @@ def progress_bar(show: bool) -> Iterator[Callable[[int, int], None] | None]:
 
 def sample_pymc(spec: Specification, settings: SamplerSettings) -> Posterior:
     """``pm.sample`` on a new copy of the PyMC model, labelled like every other posterior."""
+    load_in_full("pymc", "nutpie")
     import pymc as pm
 
+    from bayes_softmax.inference.interrupted import kept
+
     refuse_jeffreys(spec)
+    tune = 1000 if settings.tune is None else settings.tune
+    refuse_too_many(spec, "sample", settings.chains, settings.draws, tune)
     groups = shrinkage_groups(spec.priors)
     if not spec.priors.is_proper:
         if groups:
@@ -300,19 +357,41 @@ def sample_pymc(spec: Specification, settings: SamplerSettings) -> Posterior:
         else:
             refuse_improper(spec, solve(problem_of(spec).density.surrogate, SolverOptions()))
     options = {k: v for k, v in settings._asdict().items() if v is not None and k not in ("seed", "tune")}
-    tune = 1000 if settings.tune is None else settings.tune
     start = time.perf_counter()
     with build_pymc_model(spec.design, coordinates_of(spec), spec.priors, spec.schema):
-        tree = pm.sample(tune=tune, random_seed=settings.seed, compute_convergence_checks=False, **options)
-    posterior = tree["posterior"]
-    shape = (posterior.sizes["chain"], posterior.sizes["draw"])
-    K, p = spec.design.n_classes, spec.design.n_features
-    intercept = posterior["intercept"].values if spec.schema.has_intercept else np.zeros((*shape, K))
-    weights = posterior["weights"].values if p else np.zeros((*shape, 0, K))
-    stats = {str(k): v.values for k, v in tree["sample_stats"].data_vars.items() if v.dims == ("chain", "draw")}
-    drawn = Draws(np.empty(0), stats, tune, notes_of(spec))
-    hyper = {
-        name: posterior[name].values for name in hyper_dims(groups, spec.schema.feature_names) if name in posterior
-    }
+        tree = pm.sample(
+            tune=tune,
+            random_seed=settings.seed,
+            compute_convergence_checks=False,
+            quiet=not settings.progressbar,
+            **options,
+        )
     timings = {"sampling": time.perf_counter() - start}
-    return _posterior(spec, intercept, weights, drawn, ENGINE_TITLES["pymc"], timings, hyper=hyper)
+    # After Ctrl-C chains that did not finish are filled up with NaN, or missing.
+    finished = _finished_draws(tree)
+    left, length, notes = kept([*finished, *[0] * (settings.chains - len(finished))], settings.draws)
+
+    def label() -> Posterior:
+        part = {"chain": left, "draw": slice(length)}
+        posterior, stats = (tree[group].to_dataset().isel(part) for group in ("posterior", "sample_stats"))
+        K, p = spec.design.n_classes, spec.design.n_features
+        intercept = posterior["intercept"].values if spec.schema.has_intercept else np.zeros((len(left), length, K))
+        weights = posterior["weights"].values if p else np.zeros((len(left), length, 0, K))
+        kept_stats = {str(k): v.values for k, v in stats.data_vars.items() if v.dims == ("chain", "draw")}
+        names = [name for name in hyper_dims(groups, spec.schema.feature_names) if name in posterior]
+        hyper = {name: posterior[name].values for name in names}
+        drawn = Draws(np.empty(0), kept_stats, tune, notes_of(spec) + notes)
+        return _posterior(spec, intercept, weights, drawn, ENGINE_TITLES["pymc"], timings, hyper=hyper)
+
+    return _despite_interrupts(Draws(np.empty(0), {}, tune, notes, bool(notes)), label)
+
+
+def _finished_draws(tree: Any) -> list[int]:
+    """Draws of each chain up to the first that is not there."""
+    missing = None
+    for values in tree["posterior"].to_dataset().data_vars.values():
+        empty = values.isnull().any([dim for dim in values.dims if dim not in ("chain", "draw")])
+        missing = empty if missing is None else missing | empty
+    if missing is None:
+        return []
+    return [int(np.argmax(chain)) if chain.any() else len(chain) for chain in missing.values]

@@ -4,6 +4,11 @@ Bad input raises the built-in ``ValueError`` or ``TypeError``.  What is named he
 model that a caller may want to catch by name.
 """
 
+import warnings
+from pathlib import Path
+
+PACKAGE = str(Path(__file__).parents[1])
+
 
 class ImproperPosteriorError(ValueError):
     """The posterior cannot be normalised, so there is nothing to sample; the message says why."""
@@ -19,3 +24,12 @@ class NotReliableWarning(UserWarning):
 
 class UnusedClassWarning(UserWarning):
     """A declared class has no observation: only the prior informs it."""
+
+
+class NotEnoughMemoryError(ValueError, MemoryError):
+    """What was asked for does not fit into memory; the message says how much it is and how much there is."""
+
+
+def warn_caller(text: str, category: type[Warning] = UserWarning) -> None:
+    """Warn at the line that called the package, however deep inside it the reason was found."""
+    warnings.warn(text, category, stacklevel=2, skip_file_prefixes=(PACKAGE,))

@@ -139,3 +139,4 @@ class Draws(NamedTuple):
     stats: dict[str, NDArray[Any]]
     tune: int
     notes: tuple[str, ...] = ()
+    interrupted: bool = False

@@ -6,43 +6,101 @@ Work is cut into parts by its size alone, never by the number of cores, so that 
 import functools
 import itertools
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import Any, NamedTuple
 
-from threadpoolctl import ThreadpoolController
+from threadpoolctl import OpenBLASController, ThreadpoolController
 
 PART_WORK = 1e6  # multiplications worth a task of their own: about 0.1 ms
 MAX_PARTS = 8
 
 
+class _Libraries(NamedTuple):
+    """The BLAS libraries of the process: those with one number of threads for all callers, and one for each."""
+
+    shared: list[Any]
+    own: list[Any]
+
+
 @functools.lru_cache(maxsize=1)
-def _controller() -> ThreadpoolController:
+def _libraries() -> _Libraries:
     # Finding the loaded BLAS libraries takes milliseconds, longer than a small fit: done once.
     import scipy.linalg.cython_blas  # noqa: F401, PLC0415 (loads the BLAS that compiled code calls)
 
-    return ThreadpoolController()
+    found = ThreadpoolController().select(user_api="blas").lib_controllers
+    own = [library for library in found if getattr(library, "threading_layer", None) == "openmp"]
+    return _Libraries([library for library in found if library not in own], own)
 
 
-_limiting = threading.Lock()
+def _change(libraries: list[Any], threads: list[int]) -> list[int]:
+    """Set numbers of threads; returns those before."""
+    before = [library.num_threads for library in libraries]
+    # Of OpenBLAS threadpoolctl lets only the first thread that asked change the number, and ignores all others.
+    OpenBLASController.clear_controlling_thread(force=True)
+    for library, n in zip(libraries, threads, strict=True):
+        library.set_num_threads(n)
+    OpenBLASController.clear_controlling_thread(force=True)
+    return before
+
+
+class _Limit:
+    """The process's limit of BLAS: set by the first that asks, restored when the last is done.
+
+    Were an earlier one to restore it, the others would go on with several threads, and their sums would depend on who
+    else is running.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._before: list[int] | None = None
+        self._thread = threading.local()
+
+    def enter(self) -> None:
+        shared, own = _libraries()
+        with self._lock:
+            if self._before is None:
+                self._before = _change(shared, [1] * len(shared))
+            self._users += 1
+        entered = getattr(self._thread, "entered", 0)
+        if entered == 0 and own:
+            self._thread.before = _change(own, [1] * len(own))
+        self._thread.entered = entered + 1
+
+    def leave(self) -> None:
+        shared, own = _libraries()
+        self._thread.entered -= 1
+        if self._thread.entered == 0 and own:
+            _change(own, self._thread.before)
+        with self._lock:
+            self._users -= 1
+            if self._users == 0 and self._before is not None:
+                _change(shared, self._before)
+                self._before = None
+
+    def forked(self) -> None:
+        """In a new process only the thread that forked goes on; where others held the limit, the next one restores."""
+        self._lock = threading.Lock()
+        self._users = getattr(self._thread, "entered", 0)
+
+
+_limit = _Limit()
+if sys.platform != "win32":
+    os.register_at_fork(after_in_child=_limit.forked)
 
 
 @contextmanager
 def blas_on_one_thread() -> Iterator[None]:
-    """Context in which BLAS uses one thread.
-
-    The limit is the process's.  Of several threads the first one in sets and restores it: were another to restore
-    what it found, that would be the first one's limit, for good.
-    """
-    if not _limiting.acquire(blocking=False):
-        yield
-        return
+    """Context in which BLAS uses one thread; it may be entered again, and by several threads."""
+    _limit.enter()
     try:
-        with _controller().limit(limits=1, user_api="blas"):
-            yield
+        yield
     finally:
-        _limiting.release()
+        _limit.leave()
 
 
 def _n_threads() -> int:

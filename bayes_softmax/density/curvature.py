@@ -8,9 +8,9 @@ semi-definite.  Shapes as in :mod:`bayes_softmax.density.kernel`, in blocks of B
 ``first <= b < end`` and add to their output, so that ranges of blocks can run in parallel.
 """
 
-import numba as nb
 import numpy as np
 
+from bayes_softmax.core import compiling as nb
 from bayes_softmax.density.kernel import (
     block_available,
     block_logits,
@@ -23,7 +23,7 @@ from bayes_softmax.density.kernel import (
     workspace,
 )
 
-COMPILED_WITH = "4949da220961"  # as in kernel.py
+COMPILED_WITH = "918615897865"  # as in kernel.py
 _options = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": {"contract", "nsz", "arcp"}}
 
 

@@ -3,8 +3,9 @@
 import math
 from typing import Any
 
-import numba as nb
 import numpy as np
+
+from bayes_softmax.core import compiling as nb
 
 _FAST = {"contract", "nsz", "arcp"}
 _options: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": _FAST}

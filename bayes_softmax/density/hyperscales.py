@@ -20,10 +20,10 @@ Hyperparameters are real numbers: logarithms of scales; for R2D2 the logit of R2
 import math
 from typing import Any, NamedTuple
 
-import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
+from bayes_softmax.core import compiling as nb
 from bayes_softmax.core.records import FloatArray, IntArray
 
 LEARNED, R2D2 = 0, 1

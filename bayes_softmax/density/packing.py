@@ -1,9 +1,9 @@
 """Memory layout of the kernel's data: rows in blocks, features first within a block, every row on a cache line."""
 
-import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
+from bayes_softmax.core import compiling as nb
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.core.threads import in_parallel, ranges
 from bayes_softmax.density.simd import ROW_MULTIPLE

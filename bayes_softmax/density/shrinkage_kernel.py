@@ -37,10 +37,10 @@ import functools
 import math
 from typing import Any
 
-import numba as nb
 import numpy as np
 from numba import carray, types
 
+from bayes_softmax.core import compiling as nb
 from bayes_softmax.core.records import IntArray
 from bayes_softmax.density.callbacks import DATA_SIZE, pack_data, read_data, transposed_product, upper_product
 from bayes_softmax.density.factors import factorise, lower, lower_transposed, mix, precision_slope, unmix
@@ -56,7 +56,7 @@ from bayes_softmax.density.kernel import (
 from bayes_softmax.density.native import shrinkage_addresses
 from bayes_softmax.density.simd import pointer
 
-COMPILED_WITH = "49e42b13d040"  # as in kernel.py
+COMPILED_WITH = "64e9fb9e92e1"  # as in kernel.py
 _options: dict[str, Any] = {
     "nogil": True,
     "cache": True,

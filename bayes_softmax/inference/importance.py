@@ -6,13 +6,15 @@ weights of any log-concave density (Hesterberg, *Technometrics* 37, 1995).  The 
 by their tail index k (Vehtari, Simpson, Gelman, Yao and Gabry, *JMLR* 25, 2024).
 """
 
+import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
 from scipy.special import gammaln, logsumexp
 
+from bayes_softmax.core.interrupts import held_back, load_in_full
 from bayes_softmax.core.protocols import LogDensity
 from bayes_softmax.core.records import FloatArray, Whitening
 from bayes_softmax.core.threads import blas_on_one_thread
@@ -31,6 +33,7 @@ class Proposals(NamedTuple):
     points: FloatArray
     log_weights: FloatArray
     finished: int
+    interrupted: bool = False
 
 
 class ImportanceSample(NamedTuple):
@@ -82,25 +85,38 @@ def propose(
     z = proposal_points(rng, n, density.dimension)
     points = unwhiten(whitening, z)
     starts = range(0, n, CHUNK)
-    values, finished = np.empty(n), 0
-    with blas_on_one_thread(), ThreadPoolExecutor(max(cores, 1)) as pool:
-        tasks = [pool.submit(density.values, points[start : start + CHUNK]) for start in starts]
+    values, finished, interrupted = np.empty(n), 0, False
+    tasks: list[Future[FloatArray]] = []
+    with blas_on_one_thread(), ThreadPoolExecutor(min(max(cores, 1), os.cpu_count() or 1)) as pool:
         try:
+            for start in starts:
+                tasks.append(pool.submit(density.values, points[start : start + CHUNK]))
             for start, task in zip(starts, tasks, strict=True):
-                result = task.result()
-                values[start : start + len(result)] = result
-                finished = start + len(result)
+                task.result()
                 if progress is not None:
-                    progress(finished, n)
-        except KeyboardInterrupt:
-            pool.shutdown(wait=True, cancel_futures=True)
+                    progress(min(start + CHUNK, n), n)
+        except BaseException as error:
+            with held_back():
+                for task in tasks:  # nothing more is started
+                    task.cancel()
+            if not isinstance(error, KeyboardInterrupt):
+                raise
+            interrupted = True
+    for start, task in zip(starts, tasks, strict=False):
+        if task.cancelled() or task.exception() is not None:
+            break
+        result = task.result()
+        values[start : start + len(result)] = result
+        finished = start + len(result)
+    z, points, values = z[:finished], points[:finished], values[:finished]
     log_weights = values - proposal_log_density(z) + whitening.log_determinant
     log_weights[~np.isfinite(log_weights)] = -np.inf
-    return Proposals(points[:finished], log_weights[:finished], finished)
+    return Proposals(points, log_weights, finished, interrupted)
 
 
 def smooth(log_weights: FloatArray) -> tuple[FloatArray, float]:
     """Pareto-smoothed log weights, normalised to sum to one, and their tail index k."""
+    load_in_full("arviz_stats.base")
     from arviz_stats.base import array_stats
 
     # ArviZ takes log-likelihoods, that is minus the log weights.

@@ -4,15 +4,16 @@ Exact, like any Markov chain.  With bounded weights it is uniformly ergodic (Men
 Statistics* 24, 1996), and since proposals do not depend on the state they are evaluated many at once.
 """
 
-import warnings
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bayes_softmax.core.interrupts import held_back
 from bayes_softmax.core.protocols import LogDensity
 from bayes_softmax.core.records import Draws, Whitening
 from bayes_softmax.inference.importance import Progress, Proposals, acceptance_rate, propose, smooth
+from bayes_softmax.inference.interrupted import kept
 
 PILOT = 1024
 MAX_K = 0.5  # weights of finite variance with room to spare
@@ -29,15 +30,20 @@ class Choice(NamedTuple):
     reason: str
 
 
-def choose(density: LogDensity, whitening: Whitening, rng: np.random.Generator, cores: int) -> Choice:
+def choose(
+    density: LogDensity, whitening: Whitening, rng: np.random.Generator, cores: int, *, asked_for: bool = False
+) -> Choice:
     """Decide between independence sampling and NUTS, by size and by a pilot of proposals.
 
     An evaluation among many costs a fraction of a NUTS draw, so where the weights are even (k below 0.5, acceptance
-    above 0.6) the independence sampler wins, with a few proposals for each draw kept.
+    above 0.6) the independence sampler wins, with a few proposals for each draw kept.  Elsewhere its chains stick, and
+    their means are wrong by more than they say: also where it was ``asked_for``, for a model of any size.
     """
-    if density.work < SMALL_WORK:
+    if density.work < SMALL_WORK and not asked_for:
         return Choice(False, 1, "a small model")
     pilot = propose(density, whitening, PILOT, rng, cores=cores)
+    if pilot.interrupted:
+        raise KeyboardInterrupt("sampling was interrupted in its pilot, before there were draws")
     _, k = smooth(pilot.log_weights)
     rate = acceptance_rate(pilot.log_weights, rng)
     found = f"a pilot of {PILOT} proposals has Pareto k {k:.2f} and acceptance {rate:.2f}"
@@ -66,18 +72,16 @@ def independence_chains(
     rng = np.random.default_rng(seed)
     length = tune + draws * thin
     proposals = propose(density, whitening, length * chains, rng, cores=cores, progress=progress)
-    finished = (proposals.finished // chains - tune) // thin
-    if finished < 1:
-        raise KeyboardInterrupt("sampling was interrupted before every chain had a draw after tuning")
-    notes: tuple[str, ...] = ()
-    if finished < draws:
-        notes = (f"interrupted: {finished} of {draws} draws per chain were finished",)
-        warnings.warn(notes[0], stacklevel=4)
-    position, accepted = _walk(proposals, tune + finished * thin, chains, rng)
-    kept = position[tune:].T[:, thin - 1 :: thin]
-    rate = accepted[tune:].T.reshape(chains, finished, thin).mean(axis=2)
-    stats = {"acceptance_rate": rate, "log_weight": proposals.log_weights[kept]}
-    return Draws(proposals.points[kept], stats, tune, notes)
+    with held_back(pressed_before=proposals.interrupted) as noted:
+        # All chains have come equally far: proposals are made for one step of each after the other.
+        finished = max((proposals.finished // chains - tune) // thin, 0)
+        notes = kept([finished] * chains, draws).notes
+        position, accepted = _walk(proposals, tune + finished * thin, chains, rng)
+        places = position[tune:].T[:, thin - 1 :: thin]
+        rate = accepted[tune:].T.reshape(chains, finished, thin).mean(axis=2)
+        stats = {"acceptance_rate": rate, "log_weight": proposals.log_weights[places]}
+        drawn = Draws(proposals.points[places], stats, tune, notes)
+    return drawn._replace(interrupted=proposals.interrupted or noted.times > 0)
 
 
 def _walk(

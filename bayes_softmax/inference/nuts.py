@@ -8,21 +8,25 @@ nutpie takes C callbacks only through an interface that is not public (hence its
 without callbacks go through ``nutpie.compiled_pyfunc.from_pyfunc``, which holds Python's lock.
 """
 
+import os
 import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bayes_softmax.core.interrupts import held_back, load_in_full
 from bayes_softmax.core.protocols import LogDensity, WhitenedDensity
 from bayes_softmax.core.records import Draws, FloatArray, NativeDensity, Whitening
 from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.inference.blocks import unwhiten, whiten_gradient
+from bayes_softmax.inference.interrupted import kept
 
 DEFAULT_TUNE = 200  # whitened: only the step size and a nearly unit diagonal are left to learn
 # Above nutpie's 0.8: where a posterior is skewed (separated classes, weak priors) its curvature away from the mode is
 # larger than what it was whitened by. Smaller steps end the divergences there and cost nothing elsewhere, measured.
 DEFAULT_TARGET_ACCEPT = 0.9
+MAX_CORES = 4 * (os.cpu_count() or 1)
 KEPT_STATS = (
     "diverging",
     "n_steps",
@@ -68,7 +72,7 @@ def whitened_nuts(
     Returns
     -------
     Draws
-        After Ctrl-C: the draws that all chains have finished, with a note.
+        After Ctrl-C: of the chains finished or begun by then those that hold most draws, equally long, with a note.
     """
     drawn = nuts(
         _Whitened(density, whitening, native),
@@ -81,7 +85,9 @@ def whitened_nuts(
         progressbar=progressbar,
     )
     z = drawn.points
-    return drawn._replace(points=unwhiten(whitening, z.reshape(-1, z.shape[2])).reshape(z.shape))
+    with held_back(pressed_before=drawn.interrupted) as noted:
+        points = unwhiten(whitening, z.reshape(-1, z.shape[2])).reshape(z.shape)
+    return drawn._replace(points=points, interrupted=drawn.interrupted or noted.times > 0)
 
 
 class _Whitened(NamedTuple):
@@ -115,15 +121,18 @@ def nuts(
     progressbar: bool,
 ) -> Draws:
     """Sample a density that is near a standard normal; parameters and result as in :func:`whitened_nuts`."""
+    load_in_full("nutpie", "pyarrow")
     import nutpie
 
     tune = DEFAULT_TUNE if tune is None else tune
     callbacks = density.callbacks()
     model = _callback_model(density.dimension, callbacks) if callbacks else _python_model(density)
+    # More threads than chains or processors help nobody, and thousands of them the system refuses.
+    cores = min(chains, os.cpu_count() or 1 if cores is None else cores, MAX_CORES)
     # Chains run in parallel, so BLAS must not; one thread also fixes the order of its sums.
     with blas_on_one_thread(), warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
-        trace = nutpie.sample(
+        sampler = nutpie.sample(
             model,
             draws=draws,
             tune=tune,
@@ -134,8 +143,30 @@ def nuts(
             save_warmup=False,
             return_raw_trace=True,
             target_accept=DEFAULT_TARGET_ACCEPT if target_accept is None else target_accept,
+            blocking=False,
         )
-    return _collect(trace, density.dimension, draws=draws, tune=tune)
+        trace, interrupted = _wait(sampler)
+    with held_back(pressed_before=interrupted) as noted:
+        drawn = _collect(trace, density.dimension, draws=draws, tune=tune)
+    return drawn._replace(interrupted=interrupted or noted.times > 0)
+
+
+def _wait(sampler: Any) -> tuple[Any, bool]:
+    """What nutpie has drawn in the end, or when Ctrl-C was pressed, and whether it was.
+
+    However this ends, nutpie's threads have ended before: they call functions on arrays that are freed then.
+    """
+    try:
+        return sampler.wait(), False
+    except KeyboardInterrupt:
+        with held_back() as noted:
+            trace = sampler.abort()
+        if noted.times:  # the second one
+            raise
+        return trace, True
+    except BaseException:
+        sampler.cancel()
+        raise
 
 
 def _collect(trace: Any, dimension: int, *, draws: int, tune: int) -> Draws:
@@ -144,16 +175,10 @@ def _collect(trace: Any, dimension: int, *, draws: int, tune: int) -> Draws:
     (nutpie's own conversion to an ArviZ tree takes longer than sampling a small model.)
     """
     chains = [_read_chain(points, stats, dimension) for points, stats in zip(*trace.get_arrow_trace(), strict=True)]
-    finished = min(len(z) for z, _ in chains)
-    notes: tuple[str, ...] = ()
-    if finished < draws:
-        if finished == 0:
-            raise KeyboardInterrupt("sampling was interrupted before every chain had a draw after tuning")
-        notes = (f"interrupted: {finished} of {draws} draws per chain were finished",)
-        warnings.warn(notes[0], stacklevel=5)
-    z = np.stack([z[:finished] for z, _ in chains])
-    kept = {name: np.stack([stats[name][:finished] for _, stats in chains]) for name in chains[0][1]}
-    return Draws(z, kept, tune, notes)
+    left, length, notes = kept([len(z) for z, _ in chains], draws)
+    z = np.stack([chains[c][0][:length] for c in left])
+    names = chains[left[0]][1]
+    return Draws(z, {n: np.stack([chains[c][1][n][:length] for c in left]) for n in names}, tune, notes)
 
 
 def _read_chain(points: Any, stats: Any, dimension: int) -> tuple[FloatArray, dict[str, NDArray[Any]]]:

@@ -13,10 +13,10 @@ Softw.* 33, 2010).  Where it is known which blocks are zero, the rest is smooth,
 
 from typing import NamedTuple
 
-import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
+from bayes_softmax.core import compiling as nb
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.inference.certificate import newton_step
 from bayes_softmax.inference.newton import RIDGE

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from bayes_softmax.core.checks import check_choice, counted, listed
+from bayes_softmax.core.interrupts import load_in_full
 from bayes_softmax.results.contrasts import Average
 from bayes_softmax.results.estimate import PointEstimate
 from bayes_softmax.results.fitted import FIT_FIRST, training_of
@@ -105,6 +106,7 @@ def compare_models(
     >>> sorted(bs.compare_models(fits).index)
     ['a', 'b']
     """
+    load_in_full("arviz_stats", "arviz_stats.base")
     from arviz_stats import compare as arviz_compare
 
     if not isinstance(posteriors, Mapping):

@@ -7,10 +7,13 @@ import numpy as np
 import pandas as pd
 
 from bayes_softmax.core.checks import counted
+from bayes_softmax.core.interrupts import load_in_full
 from bayes_softmax.core.records import RELIABLE_PARETO_K, FloatArray
 
 RHAT_LIMIT = 1.01  # Vehtari et al., Bayesian Analysis 16 (2021)
 ESS_PER_CHAIN = 100
+# Beyond these, averages over the draws are not merely less exact than one would like: they may be of other things.
+DOUBTFUL_RHAT, FEWEST_EFFECTIVE, FEWEST_DISTINCT = 1.05, 50, 100
 
 
 @dataclass(frozen=True)
@@ -57,11 +60,26 @@ class Diagnostics:
             found.append(f"{counted(self.n_divergences, 'divergence')}: raise target_accept towards 0.99")
         if self.n_chains == 1:
             found.append("R-hat needs more than one chain: draw several")
+        elif np.isnan(self.max_rhat):
+            found.append("R-hat is not defined, with fewer than 4 draws per chain or chains that never move: draw more")
         elif not self.max_rhat <= RHAT_LIMIT:
             found.append(f"R-hat reaches {self.max_rhat:.3f} (limit {RHAT_LIMIT}): run longer chains")
         if not min(self.min_ess_bulk, self.min_ess_tail) >= ESS_PER_CHAIN * self.n_chains:
             least = min(self.min_ess_bulk, self.min_ess_tail)
-            found.append(f"effective sample size falls to {least:.0f}: draw more")
+            known = "is not defined" if np.isnan(least) else f"falls to {least:.0f}"
+            found.append(f"effective sample size {known}: draw more")
+        return tuple(found)
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What makes averages over the draws worthless, in sentences: more than can be mended by a few more draws."""
+        found = []
+        if self.pareto_k is not None and not self.pareto_k <= RELIABLE_PARETO_K:
+            found.append(f"laplace() is not reliable, with Pareto k {self.pareto_k:.2f} (limit {RELIABLE_PARETO_K})")
+        if self.max_rhat > DOUBTFUL_RHAT:
+            found.append(f"the chains disagree, with R-hat {self.max_rhat:.2f}")
+        elif self.min_ess_bulk < FEWEST_EFFECTIVE:
+            found.append(f"the effective sample size falls to {self.min_ess_bulk:.0f}")
         return tuple(found)
 
     @property
@@ -88,6 +106,7 @@ def convergence_table(draws: FloatArray) -> pd.DataFrame:
 
     Quantities that never vary (the fixed class of reference coding) get NaN without a warning.
     """
+    load_in_full("arviz_stats", "arviz_stats.base")
     from arviz_base import rcParams
     from arviz_stats.base import array_stats
 
@@ -97,12 +116,20 @@ def convergence_table(draws: FloatArray) -> pd.DataFrame:
     if varies.any() and flat.shape[1] >= 4:
         x: Any = flat[:, :, varies]
         axes = {"chain_axis": 0, "draw_axis": 1}
-        table.loc[varies, "ess_bulk"] = np.round(array_stats.ess(x, method="bulk", **axes))
-        tail = array_stats.ess(x, method="tail", prob=rcParams["stats.ci_prob"], **axes)
-        table.loc[varies, "ess_tail"] = np.round(tail)
-        table.loc[varies, "r_hat"] = array_stats.rhat(x, method="rank", **axes)
-        table.loc[varies, "mcse_mean"] = array_stats.mcse(x, method="mean", **axes)
+        with np.errstate(divide="ignore", invalid="ignore"):  # chains that never move have no variance
+            table.loc[varies, "ess_bulk"] = np.round(array_stats.ess(x, method="bulk", **axes))
+            tail = array_stats.ess(x, method="tail", prob=rcParams["stats.ci_prob"], **axes)
+            table.loc[varies, "ess_tail"] = np.round(tail)
+            r_hat = array_stats.rhat(x, method="rank", **axes)
+            table.loc[varies, "r_hat"] = np.where(r_hat > 1e6, np.inf, r_hat)  # variances of zero, but for rounding
+            table.loc[varies, "mcse_mean"] = array_stats.mcse(x, method="mean", **axes)
     return table
+
+
+def sd_of(flat: FloatArray) -> FloatArray:
+    """Standard deviation (m,) of draws (S, m); NaN of a single one."""
+    sd: FloatArray = flat.std(axis=0, ddof=1) if len(flat) > 1 else np.full(flat.shape[1], np.nan)
+    return sd
 
 
 def weighted_table(draws: FloatArray, ess: float) -> pd.DataFrame:
@@ -110,7 +137,7 @@ def weighted_table(draws: FloatArray, ess: float) -> pd.DataFrame:
     flat = draws.reshape(-1, int(np.prod(draws.shape[2:])))
     varies = np.ptp(flat, axis=0) > 0
     size = np.where(varies, np.round(ess), np.nan)
-    mcse = np.where(varies, flat.std(axis=0, ddof=1) / np.sqrt(ess), np.nan)
+    mcse = np.where(varies, sd_of(flat) / np.sqrt(ess), np.nan)
     return pd.DataFrame({"ess_bulk": size, "ess_tail": size, "r_hat": np.nan, "mcse_mean": mcse})
 
 
@@ -136,6 +163,12 @@ def diagnose(draws: FloatArray, stats: dict[str, Any], tune: int) -> Diagnostics
     )
 
 
+def n_distinct(draws: FloatArray) -> int:
+    """How many draws (draw, ...) differ, by the coordinate that varies most."""
+    flat = draws.reshape(len(draws), -1)
+    return len(np.unique(flat[:, np.argmax(np.ptp(flat, axis=0))]))
+
+
 def relative_ess(draws: FloatArray) -> float:
     """Effective over actual number of draws (chain, draw, ...), mean over all that varies; 1 for a single chain."""
     from arviz_stats.base import array_stats
@@ -144,5 +177,6 @@ def relative_ess(draws: FloatArray) -> float:
     varying = flat[:, :, np.ptp(flat, axis=(0, 1)) > 0]
     if draws.shape[0] == 1 or draws.shape[1] < 4 or varying.shape[2] == 0:
         return 1.0  # as ArviZ has it
-    ess = array_stats.ess(varying, method="mean", chain_axis=0, draw_axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):  # chains that never move have no variance
+        ess = array_stats.ess(varying, method="mean", chain_axis=0, draw_axis=1)
     return float(np.mean(ess)) / float(flat.shape[0] * flat.shape[1])

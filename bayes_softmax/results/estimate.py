@@ -258,6 +258,11 @@ class PointEstimate:
         return 1.0
 
     @property
+    def doubts(self) -> tuple[str, ...]:
+        """None: they are about draws."""
+        return ()
+
+    @property
     def delta_covariance(self) -> FloatArray:
         """Covariance (q, K, q, K) that the uncertainty of every answer comes from.
 

@@ -40,6 +40,11 @@ class Fitted(Protocol):
         ...
 
     @property
+    def doubts(self) -> tuple[str, ...]:
+        """Why averages over the draws cannot be trusted at all, in sentences."""
+        ...
+
+    @property
     def delta_covariance(self) -> FloatArray | None:
         """Covariance (q, K, q, K) of the estimate, intercept first; None where there are draws."""
         ...

@@ -62,6 +62,11 @@ class Forecast:
         return "\n".join(lines)
 
 
+def draws_bytes(n_draws: int, dimension: int, n_features: int, n_classes: int) -> float:
+    """Bytes of three copies of draws of the free coordinates and of the coefficients."""
+    return 24.0 * n_draws * (dimension + (n_features + 1) * n_classes)
+
+
 def duration(seconds: float) -> str:
     """Seconds in the unit a person would use."""
     if seconds < 0.1:

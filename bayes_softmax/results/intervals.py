@@ -6,6 +6,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from bayes_softmax.core.checks import check_between, check_choice
+from bayes_softmax.core.interrupts import load_in_full
 from bayes_softmax.core.records import FloatArray
 
 KINDS = ("eti", "hdi")
@@ -26,6 +27,7 @@ class Interval(NamedTuple):
 def resolve_interval(ci_prob: float | None, ci_kind: str | None) -> Interval:
     """Arguments checked; None takes ArviZ's setting (``stats.ci_prob``, ``stats.ci_kind``)."""
     if ci_prob is None or ci_kind is None:
+        load_in_full("arviz_base")
         from arviz_base import rcParams
 
         ci_prob = rcParams["stats.ci_prob"] if ci_prob is None else ci_prob

@@ -5,18 +5,19 @@ Leaving out one unit of class k in row n reweights draw s by :math:`1/p_{nk}^{(s
 equal rows are the same problem, solved once for each such cell and counted as often as there are units.
 """
 
+import contextlib
 import math
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import xarray as xr
+from numpy.typing import NDArray
 from scipy.special import logsumexp, softmax
 
 from bayes_softmax.core.checks import check_choice, describe_rows
-from bayes_softmax.core.errors import NotReliableWarning
+from bayes_softmax.core.errors import NotReliableWarning, warn_caller
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.results.fitted import Fitted
 from bayes_softmax.results.labels import observation_coordinate
@@ -80,12 +81,27 @@ def _smoothed(log_p: FloatArray, relative_ess: float, out: Pointwise, own: slice
     vary = np.ptp(log_p, axis=1) > 1e-12
     log_weights: FloatArray = np.full(log_p.shape, -np.log(log_p.shape[1]))
     k = np.full(len(log_p), -np.inf)
-    if vary.any():
-        log_weights[vary], k[vary] = array_stats.psislw(log_p[vary], r_eff=relative_ess)
+    try:
+        if vary.any():
+            log_weights[vary], k[vary] = array_stats.psislw(log_p[vary], r_eff=relative_ess)
+    except ValueError:  # so few draws differ that some row's tail has one value only
+        log_weights, k = _smoothed_singly(log_p, vary, relative_ess)
     out.elpd[own] = logsumexp(log_weights + log_p, axis=1)
     out.lppd[own] = logsumexp(log_p, axis=1) - np.log(log_p.shape[1])
     out.pareto_k[own] = k
     return log_weights
+
+
+def _smoothed_singly(log_p: FloatArray, vary: NDArray[np.bool_], relative_ess: float) -> tuple[FloatArray, FloatArray]:
+    """Log weights and Pareto k of each row: bare weights, and infinite k, where there is no tail to fit."""
+    from arviz_stats.base import array_stats
+
+    log_weights = -log_p - logsumexp(-log_p, axis=1, keepdims=True)
+    k = np.where(vary, np.inf, -np.inf)
+    for row in np.flatnonzero(vary):
+        with contextlib.suppress(ValueError):
+            log_weights[row], k[row] = array_stats.psislw(log_p[row], r_eff=relative_ess)
+    return log_weights, k
 
 
 def newton_loo(fit: Fitted, training: TrainingData) -> FloatArray:
@@ -123,7 +139,7 @@ def leave_one_out(fit: Fitted, training: TrainingData, unit: str, refit: Refit |
         raise ValueError("refit is for unit='unit': exact refits leave out one unit")
     _check_draws(fit)
     counts = training.given_counts()
-    found = row_loo(fit, training, counts, fit.relative_ess)
+    found = _doubted(fit, row_loo(fit, training, counts, fit.relative_ess))
     rows = np.flatnonzero(counts.sum(axis=1) > 0)  # the others say nothing
     _warn_bad(fit, training, found.pareto_k[rows], rows, "their estimates are too optimistic")
     return _result(fit, training, found, rows, rows)
@@ -133,7 +149,7 @@ def checked_cells(fit: Fitted, training: TrainingData, refit: Refit | None = Non
     """Every cell with one unit left out; where Pareto k is too large by ``refit``, or with a warning."""
     _check_whole(training)
     _check_draws(fit)
-    found = cell_loo(fit, training, fit.relative_ess)
+    found = _doubted(fit, cell_loo(fit, training, fit.relative_ess))
     if refit is not None:
         return _refitted(training, found, good_k(len(fit.coefficients.intercept)), refit)
     given, cell = training.units()
@@ -160,18 +176,29 @@ def _check_draws(fit: Fitted) -> None:
         raise ValueError(f"leave-one-out needs at least {FEWEST_DRAWS} draws to judge its weights; there are {n_draws}")
 
 
+def _doubted(fit: Fitted, found: Pointwise) -> Pointwise:
+    """The same with a warning where the draws as a whole cannot be trusted; no weights can judge that."""
+    if not fit.doubts:
+        return found
+    warn_caller(
+        f"leave-one-out is not reliable here: {'; '.join(fit.doubts)}. Its numbers say little; sample longer, or by "
+        "another engine, first",
+        NotReliableWarning,
+    )
+    return found._replace(pareto_k=np.where(found.pareto_k == -np.inf, np.inf, found.pareto_k))
+
+
 def _warn_bad(fit: Fitted, training: TrainingData, pareto_k: FloatArray, rows: IntArray, advice: str) -> None:
     """Name the rows whose Pareto k is beyond the limit."""
     limit = good_k(len(fit.coefficients.intercept))
     bad = np.flatnonzero(~(pareto_k <= limit))
-    if not bad.size:
+    if not bad.size or fit.doubts:  # then it is said
         return
     names = pd.unique(np.asarray(observation_coordinate(training.index))[rows[bad]])
-    warnings.warn(
+    warn_caller(
         f"leave-one-out: Pareto k is above {limit:.2f} for {bad.size} of {len(pareto_k)} units "
         f"({describe_rows(names, range(len(names)))}): {advice}",
         NotReliableWarning,
-        stacklevel=5,
     )
 
 
@@ -216,7 +243,7 @@ def _result(fit: Fitted, training: TrainingData, found: Pointwise, rows: IntArra
         n_samples=n_draws,
         n_data_points=len(elpd_i),
         scale="log",
-        warning=bool((~(k_i <= limit)).any()),
+        warning=bool((~(k_i <= limit)).any()) or bool(fit.doubts),
         good_k=limit,
         elpd_i=xr.DataArray(elpd_i, dims=dim, coords=coords, name="elpd_i"),
         pareto_k=xr.DataArray(k_i, dims=dim, coords=coords, name="pareto_k"),

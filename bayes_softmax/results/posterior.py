@@ -16,11 +16,14 @@ from bayes_softmax.results import effects as effects_module
 from bayes_softmax.results.contraction import contraction, prior_dominated, prior_note
 from bayes_softmax.results.contrasts import View, build_view
 from bayes_softmax.results.diagnostics import (
+    FEWEST_DISTINCT,
     Diagnostics,
     convergence_table,
     diagnose,
     diagnose_weighted,
+    n_distinct,
     relative_ess,
+    sd_of,
     weighted_table,
 )
 from bayes_softmax.results.fitted import training_of
@@ -143,6 +146,14 @@ class Posterior:
         coefficients = self.draws[:, :, first:].reshape(*self.draws.shape[:2], -1)
         return diagnose(np.concatenate([coefficients, self._hyper_draws], axis=2), stats, self.tune)
 
+    @cached_property
+    def doubts(self) -> tuple[str, ...]:
+        """Why averages over these draws cannot be trusted at all, in sentences; empty if they can."""
+        S = len(self.coefficients.intercept)
+        distinct = n_distinct(self.draws.reshape(S, -1))
+        few = () if distinct >= min(FEWEST_DISTINCT, S) else (f"only {distinct} of {S} draws are distinct",)
+        return few + self.diagnostics.doubts
+
     @property
     def _hyper_draws(self) -> FloatArray:
         """Hyperparameters (chain, draw, m), where scales were learned."""
@@ -193,11 +204,12 @@ class Posterior:
         names = interval.columns()
         features = [INTERCEPT, *self.schema.feature_names][first:]
         index = pd.MultiIndex.from_product([features, view.names], names=["feature", "contrast"])
-        columns = {"mean": flat.mean(axis=0), "sd": flat.std(axis=0, ddof=1), names[0]: low, names[1]: high}
+        columns = {"mean": flat.mean(axis=0), "sd": sd_of(flat), names[0]: low, names[1]: high}
         columns["p_positive"] = share_positive(flat)
         quality = convergence_table(draws) if self.ess is None else weighted_table(draws, self.ess)
         table = pd.DataFrame(columns, index=index).join(quality.set_axis(index))
-        contracted = contraction(self.schema, view.matrix, self.contrast_draws(view).var(axis=(0, 1), ddof=1))
+        every = self.contrast_draws(view).reshape(len(flat), -1)
+        contracted = contraction(self.schema, view.matrix, sd_of(every).reshape(-1, len(view.names)) ** 2)
         if contracted is None or self.group == "prior":
             return table
         return table.assign(contraction=contracted[first:].ravel())
@@ -206,6 +218,8 @@ class Posterior:
     def prior_dominated(self) -> tuple[str, ...]:
         """Features that the prior decides more than the data, by the contraction between pairs of classes."""
         flat = self.draws.reshape(-1, *self.draws.shape[2:])
+        if len(flat) < 2:
+            return ()
         centred = flat - flat.mean(axis=0)
         return prior_dominated(self.schema, np.einsum("sik,sil->ikl", centred, centred) / (len(flat) - 1))
 

@@ -13,7 +13,7 @@ from bayes_softmax.core.checks import check_counts, check_seed, counted, did_you
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.results.fitted import Fitted, training_of
 from bayes_softmax.results.intervals import draws_interval, resolve_interval
-from bayes_softmax.results.probabilities import sum_over_blocks
+from bayes_softmax.results.probabilities import announce, sum_over_blocks
 from bayes_softmax.results.quantities import share_positive
 from bayes_softmax.results.training import TrainingData
 from bayes_softmax.spec.arrays import given
@@ -158,6 +158,7 @@ def replicate(
     at = distinct // G
     rows = training.rows.take(at)
     coefficients = fit.coefficients.thinned(n_draws, fit.n_chains)
+    announce("posterior_predictive()", (len(coefficients.intercept), G, K))
     seeds = rng.integers(2**63, size=len(at))  # one for each row: the blocks may be cut anywhere
     whole = np.round(totals).astype(np.int64)
 

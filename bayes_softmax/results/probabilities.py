@@ -5,12 +5,14 @@ more than ``BLOCK_BYTES`` of probabilities exist at a time on each core.
 """
 
 import itertools
+import math
 import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from bayes_softmax.core.memory import refuse_beyond_memory
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.core.threads import blas_on_one_thread, in_parallel
 from bayes_softmax.spec.available import Mask
@@ -178,8 +180,9 @@ def row_log_likelihood(L: FloatArray, counts: FloatArray) -> FloatArray:
 
 
 def announce(what: str, shape: tuple[int, ...]) -> None:
-    """Say how large an array of doubles is before it is made, if it is large."""
-    size = 8 * int(np.prod(shape))
+    """Say how large an array of doubles is before it is made, if it is large; raise if there is no room for it."""
+    size = 8 * math.prod(shape)
+    refuse_beyond_memory(f"{what}: {' x '.join(f'{n:,}' for n in shape)} numbers", size, "ask for fewer rows or draws")
     if size > ANNOUNCED_BYTES:
         dims = " x ".join(f"{n:,}" for n in shape)
         print(f"bayes_softmax: {what}: {dims} numbers, {size / 2**30:.1f} GiB", file=sys.stderr, flush=True)

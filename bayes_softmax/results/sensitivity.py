@@ -7,9 +7,12 @@ import pandas as pd
 import xarray as xr
 
 from bayes_softmax.core.checks import check_between
+from bayes_softmax.core.errors import NotReliableWarning, warn_caller
+from bayes_softmax.core.interrupts import load_in_full
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.results.fitted import training_of
 from bayes_softmax.results.labels import observation_coordinate
+from bayes_softmax.results.loo import FEWEST_DRAWS
 from bayes_softmax.results.probabilities import announce, over_blocks, row_log_likelihood, sum_over_blocks
 
 if TYPE_CHECKING:
@@ -66,6 +69,7 @@ def prior_sensitivity(fit: "Posterior", threshold: float = 0.05) -> pd.DataFrame
     DataFrame
         Rows as in ``az.summary``; columns ``prior``, ``likelihood`` and ``diagnosis``.
     """
+    load_in_full("arviz_stats", "arviz_stats.base")
     from arviz_stats import psense_summary
 
     check_between("threshold", threshold, 0.0, np.inf)
@@ -74,6 +78,13 @@ def prior_sensitivity(fit: "Posterior", threshold: float = 0.05) -> pd.DataFrame
         raise ValueError(
             "prior_sensitivity() needs a posterior, and these are draws from the prior; use model.sample()"
         )
+    n_draws = len(fit.coefficients.intercept)
+    if n_draws < FEWEST_DRAWS:
+        raise ValueError(
+            f"prior_sensitivity() needs at least {FEWEST_DRAWS} draws to judge its weights; there are {n_draws}"
+        )
+    if fit.doubts:
+        warn_caller(f"prior_sensitivity() is not reliable here: {'; '.join(fit.doubts)}", NotReliableWarning)
     if np.ptp(_log_prior(fit).values) == 0:
         raise ValueError("prior_sensitivity(): every prior is flat, so there is nothing to scale")
     counts = training.counts

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from bayes_softmax.core.interrupts import load_in_full
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.spec.coding import Coordinates
 from bayes_softmax.spec.design import Design
@@ -142,6 +143,7 @@ def build_pymc_model(design: Design, coordinates: Coordinates, priors: PriorTabl
             "prior=Jeffreys() has no pm.Model: its density depends on the features through a determinant, and it is "
             "for map(); for a model to sample from use prior=None (autoscaled) or Normal"
         )
+    load_in_full("pymc")
     import pymc as pm
     import pytensor.tensor as pt
 

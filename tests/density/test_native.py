@@ -53,7 +53,7 @@ def test_every_field_is_refused_when_it_is_not_what_is_read(name: str, form: str
             with pytest.raises(TypeError, match=rf"{kind}\.{field} is .*, not [<>|]"):
                 pack(record._replace(**{field: wrong}))
         with pytest.raises(ValueError, match=rf"{kind}\.\w+ has "):
-            pack(record._replace(**{field: np.concatenate([array, array, array[:1] * 0])[..., None]}))
+            pack(record._replace(**{field: np.concatenate([array, array, np.zeros_like(array[:1])])[..., None]}))
         if array.size > 1:
             spread = np.empty((*array.shape, 2), dtype)[..., 0]
             spread[...] = array

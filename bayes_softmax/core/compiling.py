@@ -1,0 +1,138 @@
+"""Numba's decorators, with a cache on disk that may fail.
+
+Numba refuses to compile where none of its folders can be written (a read-only package without a home folder), and
+fails where the disk is full.  Here both only mean that functions are compiled again in the next process; one line says
+so.  Import this as ``nb``, in place of Numba.
+"""
+
+import functools
+import os
+import stat
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numba
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, InTreeCacheLocator, NullCache
+from numba.core.ccallback import CFunc
+from numba.core.sigutils import normalize_signature
+
+ADVICE = "set NUMBA_CACHE_DIR to a folder that can be written to keep compiled functions"
+
+
+def njit(**options: Any) -> Callable[[Callable[..., Any]], Any]:
+    """``numba.njit``; with ``cache`` what is compiled is kept on disk where that is possible."""
+    cache = options.pop("cache", False)
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        dispatcher = numba.njit(**options)(function)
+        if cache:
+            dispatcher._cache = _cache_of(function)
+        return dispatcher
+
+    return decorate
+
+
+def cfunc(signature: Any, **options: Any) -> Callable[[Callable[..., Any]], Any]:
+    """``numba.cfunc``; with ``cache`` what is compiled is kept on disk where that is possible."""
+    cache = options.pop("cache", False)
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        compiled = CFunc(function, normalize_signature(signature), locals={}, options=options)
+        if cache:
+            compiled.__dict__["_cache"] = _cache_of(function)
+        compiled.compile()
+        return compiled
+
+    return decorate
+
+
+class _TemporaryLocator(InTreeCacheLocator):
+    """Numba's interface for a folder of the cache: one for temporary files that belongs to this user alone."""
+
+    def __init__(self, function: Any, file: str) -> None:
+        super().__init__(function, file)
+        folder = private_folder()
+        if folder is None:
+            raise OSError("no folder for temporary files")
+        self._cache_path = str(folder / self.get_suitable_cache_subpath(file))
+
+
+class _TemporaryImpl(CompileResultCacheImpl):
+    """Numba's way to keep what was compiled, in a temporary folder."""
+
+    _locator_classes: ClassVar[list[Any]] = [_TemporaryLocator]
+
+
+class _Cache(FunctionCache):
+    """Numba's cache on disk, without which a function is compiled anew."""
+
+    def load_overload(self, signature: Any, context: Any) -> Any:
+        try:
+            return super().load_overload(signature, context)
+        except Exception as error:  # whatever a damaged file makes of unpickling
+            say_once(f"compiled functions cannot be read ({type(error).__name__}: {error}): compiling again")
+            return None
+
+    def save_overload(self, signature: Any, data: Any) -> None:
+        try:
+            super().save_overload(signature, data)
+        except OSError as error:
+            say_once(f"compiled functions cannot be kept ({error}): the next process compiles again; {ADVICE}")
+
+
+class _TemporaryCache(_Cache):
+    """The same in a temporary folder."""
+
+    _impl_class = _TemporaryImpl
+
+
+class _NoCache(NullCache):
+    """Numba's way to keep nothing; its path is a file in which nothing is found."""
+
+    cache_path = os.devnull
+
+
+def _cache_of(function: Callable[..., Any]) -> Any:
+    """Numba's cache in the first of its folders that can be written, then in a temporary one, then none."""
+    try:
+        return _Cache(function)
+    except (RuntimeError, OSError):
+        pass
+    try:
+        cache = _TemporaryCache(function)
+    except (RuntimeError, OSError):
+        say_once(f"there is no folder for compiled functions, so every process compiles again; {ADVICE}")
+        return _NoCache()
+    say_once(f"compiled functions go to {private_folder()}, since no other folder can be written; {ADVICE}")
+    return cache
+
+
+@functools.lru_cache(maxsize=1)
+def private_folder() -> Path | None:
+    """A folder for temporary files that nobody else can write: what lies in it will be executed."""
+    user = str(os.getuid()) if sys.platform != "win32" else "cache"
+    try:
+        folder = Path(tempfile.gettempdir()) / f"bayes_softmax-{user}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+    except OSError:
+        return None
+    if sys.platform == "win32":  # where that is the user's own anyway
+        return folder
+    own = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077
+    return folder if own else None
+
+
+@functools.lru_cache(maxsize=1)
+def _said() -> set[str]:
+    return set()
+
+
+def say_once(text: str) -> None:
+    """One line on standard error, the first time that the cache fails."""
+    if not _said():
+        _said().add(text)
+        print(f"bayes_softmax: {text}", file=sys.stderr, flush=True)

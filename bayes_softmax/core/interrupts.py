@@ -1,0 +1,74 @@
+"""Ctrl-C: libraries are imported whole or not at all, and finished work is not thrown away."""
+
+import importlib
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+
+INTERRUPTED = "interrupted"  # how notes about it begin
+WAITING = "bayes_softmax: interrupted; stopping as soon as the libraries are loaded"
+
+
+@dataclass
+class Noted:
+    """How often Ctrl-C was pressed while it was held back."""
+
+    times: int = 0
+
+
+def load_in_full(*modules: str) -> None:
+    """Import modules; Ctrl-C waits until they are there.
+
+    An interrupted import leaves modules half made, and compiled ones cannot be made again: every later import in the
+    process would fail.
+    """
+    missing = [name for name in modules if name not in sys.modules]
+    if not missing:
+        return
+    with _counted(lambda noted: print(WAITING, file=sys.stderr, flush=True) if noted == 1 else None):
+        for name in missing:
+            importlib.import_module(name)
+
+
+@contextmanager
+def held_back(*, pressed_before: bool = False) -> Iterator[Noted]:
+    """Context for what follows on finished work: the first Ctrl-C is noted, the second is raised at once.
+
+    Where it was ``pressed_before`` the next one is the second.
+    """
+    if pressed_before:
+        yield Noted()
+        return
+
+    def handle(times: int) -> None:
+        if times > 1:
+            raise KeyboardInterrupt
+
+    with _counted(handle, raise_later=False) as noted:
+        yield noted
+
+
+@contextmanager
+def _counted(handle: Callable[[int], None], *, raise_later: bool = True) -> Iterator[Noted]:
+    """Context in which Ctrl-C calls ``handle`` with how many there were; ``raise_later`` raises it at the end."""
+    noted, before = Noted(), signal.getsignal(signal.SIGINT)
+    # Only the main thread is interrupted, and only it may say how; other handlers than Python's have their reasons.
+    if threading.current_thread() is not threading.main_thread() or before is not signal.default_int_handler:
+        yield noted
+        return
+
+    def note(_signal: int, _frame: FrameType | None) -> None:
+        noted.times += 1
+        handle(noted.times)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield noted
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if raise_later and noted.times:
+        raise KeyboardInterrupt
