@@ -82,6 +82,8 @@ def from_arrays(
     for other, argument in ((y, "y"), (options.weights, "weights"), (options.offset, "offset")):
         check_aligned(X, other, argument)
     X, y, n_dropped, options = _drop_missing_arrays(X, y, options)
+    if len(X) == 0:
+        raise ValueError("X has no rows" + (f" left ({n_dropped} dropped for missing values)" if n_dropped else ""))
     features = X
     if is_frame(X) and _named_columns(options):
         _require_named(X, options, "X")
@@ -216,7 +218,7 @@ def _missing_options(options: Options, n_obs: int) -> NDArray[np.bool_]:
 def _missing_in(values: Any) -> NDArray[np.bool_]:
     """Rows (N,) with a missing value of an array, a series or a frame."""
     missing = np.asarray(pd.isna(values), dtype=bool)
-    return missing.reshape(len(missing), -1).any(axis=1)
+    return np.asarray(missing.any(axis=tuple(range(1, missing.ndim))))
 
 
 def _cut(options: Options, keep: NDArray[np.bool_]) -> Options:
