@@ -189,5 +189,5 @@ def test_where_nothing_is_left_it_is_said() -> None:
         with pytest.raises(ValueError, match=r"X has no rows left \(3 dropped for missing values\)"):
             bs.SoftmaxRegression(features, y, missing="drop")
     for missing in ("error", "drop"):
-        with pytest.raises(ValueError, match="X has no rows$"):
+        with pytest.raises(ValueError, match=r"X has no rows$"):
             bs.SoftmaxRegression(np.empty((0, 2)), [], missing=missing)
