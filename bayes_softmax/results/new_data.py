@@ -7,7 +7,6 @@ import pandas as pd
 
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.results.probabilities import Coefficients, Rows
-from bayes_softmax.spec.arrays import given
 from bayes_softmax.spec.build import check_aligned
 from bayes_softmax.spec.frames import describe_rows, is_frame, missing_rows, require_columns, to_pandas
 from bayes_softmax.spec.schema import ArrayEncoder, Schema, offset_columns
@@ -17,7 +16,7 @@ LOGIT_LIMIT = 1e150  # the delta method squares logits, and 1e300 is still a num
 
 def encode_all(schema: Schema, data: Any, offset: Any) -> Rows:
     """Every row; a missing value is an error."""
-    data = given(data, "data")
+    data = schema.given(data)
     check_aligned(data, offset, "offset", "data")
     X, index = schema.encode(data)
     return Rows(X, index, schema.encode_offset(data, offset, len(X)))
@@ -25,7 +24,7 @@ def encode_all(schema: Schema, data: Any, offset: Any) -> Rows:
 
 def encode_complete(schema: Schema, data: Any, offset: Any) -> Rows:
     """The rows without a missing value in the columns that the model reads, those of the offset among them."""
-    data = given(data, "data")
+    data = schema.given(data)
     if not is_frame(data) and not isinstance(schema.encoder, ArrayEncoder):
         return encode_all(schema, data, offset)  # which says that a formula needs a frame
     check_aligned(data, offset, "offset", "data")

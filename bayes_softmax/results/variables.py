@@ -10,7 +10,6 @@ from bayes_softmax.core.checks import as_float, did_you_mean, is_number, listed,
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.results.fitted import Fitted, training_of
 from bayes_softmax.results.probabilities import Rows
-from bayes_softmax.spec.arrays import given
 from bayes_softmax.spec.build import read_weights
 from bayes_softmax.spec.formula import FormulaEncoder
 from bayes_softmax.spec.frames import is_frame, require_columns, to_pandas
@@ -139,7 +138,7 @@ def population(fit: Fitted, data: Any, at: Setting | str | None, offset: Any = N
             raise ValueError("this file holds no columns of the data (an older version wrote it); pass data=...")
         rows = Population(training.frame, training.distinct.offset, training.distinct.totals)
     else:
-        data = given(data, "data")
+        data = schema.given(data)
         X, _ = schema.encode(data)  # names what is wrong with the data
         table = to_pandas(data) if is_frame(data) else pd.DataFrame(X, columns=list(schema.feature_names))
         frame = table.rename(columns=str)

@@ -210,7 +210,7 @@ def _missing_options(options: Options, n_obs: int) -> NDArray[np.bool_]:
         if value is None or not isinstance(value, np.ndarray | pd.DataFrame | pd.Series):
             continue
         if len(value) != n_obs:
-            raise ValueError(f"{argument} has {counted(len(value), 'row')}; expected {n_obs}")
+            raise ValueError(f"{argument} has shape {value.shape}; expected {counted(n_obs, 'row')}")
         missing |= _missing_in(value)
     return missing
 

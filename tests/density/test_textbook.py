@@ -67,7 +67,7 @@ def test_gradient_matches_a_five_point_stencil() -> None:
         ([0, 3], ValueError, r"y\[1\]=3 is outside 0..2"),
         ([0, -1], ValueError, r"y\[1\]=-1 is outside 0..2"),
         ([0.0, 1.0], TypeError, "y has dtype float64"),
-        ([0], ValueError, "y has 1 entries, the logits have 2 rows"),
+        ([0], ValueError, "y has 1 entry, the logits have 2 rows"),
         ([[1, 0], [0, 1]], ValueError, r"y has shape \(2, 2\)"),
     ],
 )
