@@ -45,7 +45,8 @@ class SoftmaxRegression:
     X
         (N, p) array, or data frame of numeric columns.  For categorical features use :meth:`from_formula`.
     y
-        (N,) labels (strings, integers, booleans, categorical), or (N, K) one-hot rows or counts.
+        (N,) labels (strings, integers, booleans, categorical), or (N, K) one-hot rows or counts.  Categories that are
+        intervals, dates or real numbers are called what they look like.
     feature_names
         p names; default: the frame's columns, or ``x0, x1, ...``.
     prior
@@ -67,7 +68,8 @@ class SoftmaxRegression:
         (N, K) of True and False: which classes are on offer in a row.  A class that is not has probability 0 there, in
         the fit and in every answer; a row with one class on offer adds nothing.  Default: all classes in all rows.
     missing
-        ``"error"`` (default) or ``"drop"`` rows with missing values (the result says how many).
+        ``"error"`` (default) or ``"drop"`` rows with missing values (the result says how many); what is masked, null
+        or None is missing too.
     constant
         ``"error"`` (default) or ``"drop"`` for columns that do not vary.
     intercept

@@ -169,7 +169,7 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
             **INTERVAL,
             "features": NAMES,
             "at": [*SETTING, "median"],
-            "base": SETTING,
+            "base": [*SETTING, {"x0": 1.0}],
             "weights": ROWS,
             "n_draws": COUNT,
             "draws": [*FLAG, True],

@@ -96,7 +96,7 @@ FORMULAS = [
     ("y ~ C(x > 0)", r"C\(\) takes the name of a column"),
     ("y ~ x | g", "several parts"),
     ("y ~ .", "name the columns"),
-    ("y + g ~ x", "column 'y' has dtype .*; counts must be numbers"),
+    ("y + g ~ x", "column 'y' has dtype .* expected numbers or booleans"),
 ]
 
 

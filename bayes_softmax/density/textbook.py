@@ -89,7 +89,9 @@ def _as_counts(y: ArrayLike, shape: tuple[int, ...], weights: ArrayLike | None) 
     n_obs, n_classes = shape
     if labels.ndim == 1:
         if labels.shape[0] != n_obs:
-            raise ValueError(f"y has {counted(len(labels), 'entry', 'entries')}, the logits have {counted(n_obs, 'row')}")
+            raise ValueError(
+                f"y has {counted(len(labels), 'entry', 'entries')}, the logits have {counted(n_obs, 'row')}"
+            )
         if not np.issubdtype(labels.dtype, np.integer):
             raise TypeError(f"y has dtype {labels.dtype}; give integer codes 0..{n_classes - 1} or (N, K) counts")
         bad = np.flatnonzero((labels < 0) | (labels >= n_classes))

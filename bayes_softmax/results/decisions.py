@@ -203,7 +203,7 @@ def read_costs(cost: Any, schema: Schema) -> Costs:
             where = f"for decision {cost.index[d]!r} and class {name!r}"
             if isinstance(value, str | complex | np.complexfloating):
                 kind = "the text" if isinstance(value, str) else "the complex number"
-                raise TypeError(f"cost is {kind} {shown(value)} {where}; expected a finite number")
+                raise TypeError(f"cost is {kind} {shown(value)} {where}; expected a number")
             matrix[d, k] = as_float(value) if isinstance(value, Real | Decimal | np.bool_) else np.nan
             if not np.isfinite(matrix[d, k]):
                 raise ValueError(f"cost is {shown(value)} {where}; expected a finite number")

@@ -107,7 +107,10 @@ def effects(
     True
     """
     variables = chosen_variables(fit.schema, features)
-    levels = check_setting(fit.schema, base or {}, "base")
+    levels = check_setting(fit.schema, {} if base is None else base, "base")
+    for variable in variables:
+        if variable.name in levels and not variable.levels:
+            raise ValueError(f"base: {variable.name!r} is a number, whose effect is per unit; only factors have a base")
     named = [pair for variable in variables for pair in _changes(variable, levels.get(variable.name))]
     if not named:
         raise ValueError("the model has no variable whose effect could be measured")

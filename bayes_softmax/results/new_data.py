@@ -7,7 +7,6 @@ import pandas as pd
 
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.results.probabilities import Coefficients, Rows
-from bayes_softmax.spec.arrays import given
 from bayes_softmax.spec.available import available_columns
 from bayes_softmax.spec.build import check_aligned
 from bayes_softmax.spec.frames import describe_rows, is_frame, missing_rows, require_columns, to_pandas
@@ -18,7 +17,7 @@ LOGIT_LIMIT = 1e150  # the delta method squares logits, and 1e300 is still a num
 
 def encode_all(schema: Schema, data: Any, offset: Any, available: Any) -> Rows:
     """Every row; a missing value is an error."""
-    data = given(data, "data")
+    data = schema.given(data)
     check_aligned(data, offset, "offset", "data")
     check_aligned(data, available, "available", "data")
     X, index = schema.encode(data)
@@ -28,7 +27,7 @@ def encode_all(schema: Schema, data: Any, offset: Any, available: Any) -> Rows:
 
 def encode_complete(schema: Schema, data: Any, offset: Any, available: Any) -> Rows:
     """The rows without a missing value in the columns that the model reads, those of offset and choice sets too."""
-    data = given(data, "data")
+    data = schema.given(data)
     if not is_frame(data) and not isinstance(schema.encoder, ArrayEncoder):
         return encode_all(schema, data, offset, available)  # which says that a formula needs a frame
     check_aligned(data, offset, "offset", "data")

@@ -10,7 +10,6 @@ from bayes_softmax.core.checks import as_float, did_you_mean, is_number, listed,
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.results.fitted import Fitted, training_of
 from bayes_softmax.results.probabilities import Rows
-from bayes_softmax.spec.arrays import given
 from bayes_softmax.spec.available import Mask, without_forced
 from bayes_softmax.spec.build import read_weights
 from bayes_softmax.spec.formula import FormulaEncoder
@@ -152,7 +151,7 @@ def population(
         distinct = training.distinct
         rows = Population(training.frame, distinct.offset, distinct.totals, distinct.available)
     else:
-        data = given(data, "data")
+        data = schema.given(data)
         X, _ = schema.encode(data)  # names what is wrong with the data
         table = to_pandas(data) if is_frame(data) else pd.DataFrame(X, columns=list(schema.feature_names))
         frame = table.rename(columns=str)

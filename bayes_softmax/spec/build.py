@@ -85,6 +85,8 @@ def from_arrays(
     for argument in ("weights", "offset", "available"):
         check_aligned(X, getattr(options, argument), argument)
     X, y, n_dropped, options = _drop_missing_arrays(X, y, options)
+    if len(X) == 0:
+        raise ValueError("X has no rows" + (f" left ({n_dropped} dropped for missing values)" if n_dropped else ""))
     features = X
     if is_frame(X) and _named_columns(options):
         _require_named(X, options, "X")
@@ -230,7 +232,7 @@ def _missing_options(options: Options, n_obs: int) -> NDArray[np.bool_]:
         if value is None or not isinstance(value, np.ndarray | pd.DataFrame | pd.Series):
             continue
         if len(value) != n_obs:
-            raise ValueError(f"{argument} has {counted(len(value), 'row')}; expected {n_obs}")
+            raise ValueError(f"{argument} has shape {value.shape}; expected {counted(n_obs, 'row')}")
         missing |= _missing_in(value)
     return missing
 
@@ -238,7 +240,7 @@ def _missing_options(options: Options, n_obs: int) -> NDArray[np.bool_]:
 def _missing_in(values: Any) -> NDArray[np.bool_]:
     """Rows (N,) with a missing value of an array, a series or a frame."""
     missing = np.asarray(pd.isna(values), dtype=bool)
-    return missing.reshape(len(missing), -1).any(axis=1)
+    return np.asarray(missing.any(axis=tuple(range(1, missing.ndim))))
 
 
 def _cut(options: Options, keep: NDArray[np.bool_]) -> Options:

@@ -123,6 +123,10 @@ class Schema:
             return tuple(self.encoder.variables)
         return tuple(self.encoder.feature_names)
 
+    def given(self, data: Any) -> Any:
+        """New data as a pandas frame or a NumPy array; what a formula cannot use is left to it, to name its columns."""
+        return data if isinstance(data, dict) and isinstance(self.encoder, FormulaEncoder) else given(data, "data")
+
     def encode(self, data: Any) -> tuple[FloatArray, Any]:
         """Features (N, p) and row index of new data."""
         X, index = self.encoder.encode(data)
@@ -267,7 +271,7 @@ def read_offset(offset: Any, data: Any, n_obs: int, classes: Sequence[Label]) ->
     if isinstance(offset, pd.DataFrame):
         columns = [plain_label(c) for c in offset.columns]
         if set(columns) != set(classes) or len(columns) != K:
-            raise ValueError(f"offset has the columns {listed(columns)}; name them by class: {listed(classes)}")
+            raise ValueError(f"offset has columns {listed(columns)}; name them by class: {listed(classes)}")
         at = [columns.index(c) for c in classes]
         offset = np.column_stack([column_numbers(offset.iloc[:, j], str(columns[j]), "offset") for j in at])
     array = real_numbers(offset, "offset", columns=[str(c) for c in classes] if np.shape(offset)[1:] == (K,) else None)

@@ -212,7 +212,7 @@ def test_bad_arguments_are_named(overlapping, posterior) -> None:
         (lambda: fit.contrast({"bill_length_mm": "long"}, {}), "first: bill_length_mm='long' must be a finite number"),
         (lambda: fit.contrast({}, {}), "first and second are empty"),
         (lambda: fit.effects(draws=True), "a point estimate has no draws"),
-        (lambda: posterior.effects(n_draws=0), "n_draws=0 must be a whole number"),
+        (lambda: posterior.effects(n_draws=0), "n_draws=0 must be at least 1"),
         (lambda: fit.odds_ratios(per={"x": 1}), "per: 'x' is not a feature"),
     ):
         with pytest.raises(ValueError, match=text):

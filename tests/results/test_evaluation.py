@@ -268,7 +268,7 @@ def test_bad_arguments_are_named(fits, penguins) -> None:
         (lambda: fit.evaluate(penguins, y=penguins["species"].iloc[:5]), "data has 333 rows, but y has 5"),
         (lambda: fit.evaluate(penguins.assign(species="Emperor")), "unknown label 'Emperor'"),
         (lambda: fit.evaluate(class_prior={"Adelie": 1.0}), "class_prior belongs to new data"),
-        (lambda: fit.evaluate(n_bins=0), "n_bins=0 must be a whole number"),
+        (lambda: fit.evaluate(n_bins=0), "n_bins=0 must be at least 1"),
     ):
         with pytest.raises(ValueError, match=text):
             call()

@@ -133,7 +133,7 @@ def test_compare_refuses_what_cannot_be_compared(overlapping: bs.SoftmaxRegressi
     other = bs.SoftmaxRegression.from_formula("species ~ bill_length_mm", penguins).mle()
     with pytest.raises(ValueError, match=r"b has features .* but a has"):
         bs.compare(a=overlapping.mle(), b=other)
-    with pytest.raises(TypeError, match="a=int is not a PointEstimate or Posterior"):
+    with pytest.raises(TypeError, match="a is of type int, not a PointEstimate or Posterior"):
         bs.compare(a=1)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="at least one fit"):
         bs.compare()

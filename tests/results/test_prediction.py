@@ -64,7 +64,7 @@ def test_impossible_base_rates_are_named(fits, penguins, rates, text) -> None:
 def test_base_rates_are_numbers_by_class(fits, penguins) -> None:
     with pytest.raises(TypeError, match=r"class_prior=\[0.5, 0.5\] must be a mapping"):
         fits["map"].predict(penguins, class_prior=[0.5, 0.5])
-    with pytest.raises(TypeError, match="class_prior: class 'Adelie' has a str, which is not a number"):
+    with pytest.raises(TypeError, match="class_prior: class 'Adelie' has 'half'; expected a number"):
         fits["map"].predict(penguins, class_prior={"Adelie": "half"})
 
 

@@ -182,3 +182,12 @@ def test_a_mask_of_nothing_changes_nothing_and_nothing_is_mutated() -> None:
     bs.SoftmaxRegression(given, CODES, missing="drop").map()
     assert_array_equal(given.data, before.data)
     assert_array_equal(given.mask, before.mask)
+
+
+def test_where_nothing_is_left_it_is_said() -> None:
+    for features, y in ((np.full((3, 1), np.nan), list("aba")), ([[1.0], [2.0], [4.0]], [None] * 3)):
+        with pytest.raises(ValueError, match=r"X has no rows left \(3 dropped for missing values\)"):
+            bs.SoftmaxRegression(features, y, missing="drop")
+    for missing in ("error", "drop"):
+        with pytest.raises(ValueError, match=r"X has no rows$"):
+            bs.SoftmaxRegression(np.empty((0, 2)), [], missing=missing)
