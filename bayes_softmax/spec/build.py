@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.spec.coding import CODINGS
-from bayes_softmax.spec.design import Design, Label, Response, standardise, unit_totals
+from bayes_softmax.spec.design import Design, Label, Response, check_weightless, standardise, unit_totals
 from bayes_softmax.spec.formula import fit_encoder, required_columns, split_formula
 from bayes_softmax.spec.frames import (
     describe_rows,
@@ -23,6 +23,7 @@ from bayes_softmax.spec.frames import (
     to_pandas_series,
 )
 from bayes_softmax.spec.labels import as_series, count_columns, parse_labels, parse_response
+from bayes_softmax.spec.levels import as_frame
 from bayes_softmax.spec.schema import ArrayEncoder, Encoder, Schema, offset_columns, read_offset
 
 
@@ -42,7 +43,7 @@ def from_formula(formula: str, data: Any, options: Options) -> tuple[Design, Sch
     if not is_frame(data):
         raise TypeError(f"data must be a pandas or polars DataFrame, got {type(data).__name__}")
     responses, right = split_formula(formula)
-    frame = to_pandas(data)
+    frame = to_pandas(data).rename(columns=str)
     if len(frame) == 0:
         raise ValueError("data has no rows")
     for other, argument in ((options.weights, "weights"), (options.offset, "offset")):
@@ -60,10 +61,10 @@ def from_formula(formula: str, data: Any, options: Options) -> tuple[Design, Sch
         response = parse_labels(frame[responses[0]], options.classes, responses[0])
     else:
         response = count_columns(frame[list(responses)], options.classes, "counts")
-    encoder = fit_encoder(right, frame)
-    X, index = encoder.encode(frame)
+    encoder = fit_encoder(right, frame, options.constant)
+    X, index, read = encoder.encode_columns(frame)
     design, schema = _assemble(X, index, response, encoder, frame, options, n_dropped)
-    return replace(design, frame=encoder.columns(frame)), schema
+    return replace(design, frame=as_frame(encoder.variables, read, index)), schema
 
 
 def from_arrays(
@@ -112,6 +113,8 @@ def _assemble(
         raise ValueError("y: all counts are zero; at least one observation is needed")
     X, names = _drop_constant(X, names, used, options.constant, has_intercept=encoder.has_intercept)
     rows, row_totals = (X, totals) if used.all() else (X[used], totals[used])
+    if len(rows) < len(X):
+        check_weightless(X, names, used, index, has_intercept=encoder.has_intercept)
     standardisation = standardise(rows, row_totals, names, has_intercept=encoder.has_intercept)
     if not names and not encoder.has_intercept:
         raise ValueError("the model has neither features nor an intercept: there is nothing to estimate")

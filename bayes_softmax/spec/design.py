@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayes_softmax.core.records import FloatArray, IntArray
+from bayes_softmax.spec.frames import describe_rows
 
 Label = Hashable
 
@@ -176,6 +177,20 @@ def standardise(
     for j in np.flatnonzero(constant & (mean == 0)).tolist():
         raise ValueError(f"X: column {feature_names[j]!r} is zero in every row; remove it, or pass constant='drop'")
     return Standardisation(np.zeros_like(mean), np.where(constant, np.abs(mean), sd))
+
+
+def check_weightless(
+    X: FloatArray, names: tuple[str, ...], used: NDArray[np.bool_], index: Any, *, has_intercept: bool
+) -> None:
+    """Raise for a column that is constant only because of rows of weight zero, naming these."""
+    first = X[used][0] if has_intercept else np.zeros(len(names))
+    for j in np.flatnonzero((X[used] == first).all(axis=0)).tolist():
+        others = np.flatnonzero(X[:, j] != first[j])
+        if others.size:
+            raise ValueError(
+                f"X: column {names[j]!r} is {first[j]:g} but in {describe_rows(index, others)}, and these have weight "
+                "zero: leave the column out, or pass constant='drop'"
+            )
 
 
 def _moments(X: FloatArray, weights: FloatArray | None) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bayes_softmax.core.records import FloatArray
+from bayes_softmax.spec.wording import listed
 
 
 def is_frame(data: object) -> bool:
@@ -34,6 +35,11 @@ def is_series(data: object) -> bool:
 def to_pandas(data: Any) -> pd.DataFrame:
     """A pandas frame of ``data``, sharing memory where it can; never mutated afterwards."""
     if isinstance(data, pd.DataFrame):
+        if data.columns.nlevels > 1:
+            raise ValueError(
+                f"data has columns of {data.columns.nlevels} levels, such as {data.columns[0]!r}; give each one name, "
+                "e.g. data.columns = ['_'.join(map(str, c)) for c in data.columns]"
+            )
         return data
     frame = nw.from_native(data, eager_only=True)
     # The categories of a polars Categorical stand in no meaningful order (an Enum's do): read them as strings.
@@ -61,7 +67,7 @@ def require_columns(frame: pd.DataFrame, names: Iterable[str], argument: str = "
         if name not in columns:
             near = difflib.get_close_matches(name, columns, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise ValueError(f"{argument} has no column {name!r}{hint} (columns: {', '.join(map(repr, columns))})")
+            raise ValueError(f"{argument} has no column {name!r}{hint} (columns: {listed(columns)})")
 
 
 def describe_rows(index: Any, where: Sequence[int] | np.ndarray[Any, Any], limit: int = 5) -> str:
@@ -90,8 +96,19 @@ def raise_if_missing(frame: pd.DataFrame, names: Iterable[str], *, advice: str, 
             )
 
 
+def plain_column(column: pd.Series) -> pd.Series:
+    """The column; one of dtype object that holds numbers only, or truth values only, in a dtype for these."""
+    if not pd.api.types.is_object_dtype(column):
+        return column
+    held = pd.api.types.infer_dtype(column, skipna=True)
+    if held in ("integer", "floating", "mixed-integer-float"):
+        return pd.to_numeric(column)
+    return column.astype("boolean") if held == "boolean" else column
+
+
 def numeric_values(column: pd.Series, name: str, argument: str = "data") -> FloatArray:
-    """Finite float64 values of a numeric or boolean column."""
+    """Finite float64 values of a numeric or boolean column, or of one of Python's numbers."""
+    column = plain_column(column)
     if not (pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column)):
         raise TypeError(
             f"{argument}: column {name!r} has dtype {column.dtype}, expected numbers or booleans; "
