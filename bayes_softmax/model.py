@@ -25,6 +25,7 @@ from bayes_softmax.spec.prior_table import prior_table
 from bayes_softmax.spec.priors import Prior, PriorArgument, resolve_priors
 from bayes_softmax.spec.schema import Schema
 from bayes_softmax.spec.separation import Separation
+from bayes_softmax.spec.wording import counted
 
 if TYPE_CHECKING:
     from bayes_softmax.density.hierarchical import HierarchicalPosterior
@@ -130,7 +131,8 @@ class SoftmaxRegression:
         formula
             ``"species ~ bill_length_mm + island"``; ``"~ 0 + ..."`` has no intercept; several responses
             (``"low + medium + high ~ x"``) are columns of counts.  Interactions, ``C()``, ``poly()``, ``bs()``,
-            ``np.log()`` and the like work; other functions are refused: a formula must not execute code.
+            ``np.log()`` and others of a fixed list work: a formula must not execute code.  Booleans, and comparisons
+            such as ``I(age > 40)``, are factors of two levels, as in R.
         data
             pandas or polars data frame.
         prior, intercept_prior, coding, classes, missing, constant, collapse
@@ -424,6 +426,6 @@ class SoftmaxRegression:
         notes = "".join(f"\n  note: {note}" for note in fitting.notes_of(self.specification))
         return (
             f"SoftmaxRegression of {self.schema.response_name!r}: {len(self.classes)} classes, "
-            f"{len(self.feature_names)} features, {self.design.n_obs} rows, coding {self.schema.coding!r}\n"
+            f"{counted(len(self.feature_names), 'feature')}, {self.design.n_obs} rows, coding {self.schema.coding!r}\n"
             f"  classes: {counts}\n  features: {', '.join(self.feature_names) or 'none (intercept only)'}{notes}"
         )

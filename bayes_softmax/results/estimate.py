@@ -21,6 +21,7 @@ from bayes_softmax.results.probabilities import Coefficients
 from bayes_softmax.results.training import TrainingData
 from bayes_softmax.spec.design import Label
 from bayes_softmax.spec.schema import Schema
+from bayes_softmax.spec.wording import counted
 
 CACHED = ("recession", "limiting_covariance", "raw_covariance")
 TITLES = {"mle": "Maximum-likelihood estimate", "map": "Maximum a posteriori (MAP) estimate"}
@@ -268,8 +269,8 @@ class PointEstimate:
         if self.schema.prior_sd and self.weights.size <= MANY_COEFFICIENTS:
             notes += prior_note(self.prior_dominated)
         return (
-            f"{TITLES[self.kind]}: {len(self.schema.classes)} classes, {len(self.schema.feature_names)} features, "
-            f"{self.n_obs} rows\n"
+            f"{TITLES[self.kind]}: {len(self.schema.classes)} classes, "
+            f"{counted(len(self.schema.feature_names), 'feature')}, {self.n_obs} rows\n"
             f"  log-likelihood {self.log_likelihood:.4f}, cross-entropy {self.cross_entropy:.6f}{prior}\n"
             f"  {self.status}\n"
             f"  {self.n_iterations} iterations, gradient {self.gradient_norm:.1e} per unit of data, "

@@ -32,6 +32,7 @@ from bayes_softmax.results.quantities import share_positive
 from bayes_softmax.results.training import TrainingData
 from bayes_softmax.spec.design import Label
 from bayes_softmax.spec.schema import Schema
+from bayes_softmax.spec.wording import counted
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -287,6 +288,7 @@ class Posterior:
         if self.schema.prior_sd and self.group == "posterior":
             notes += prior_note(self.prior_dominated)
         return (
-            f"{self.group.capitalize()}: {chains} chains x {draws} draws, {len(self.schema.classes)} classes, "
-            f"{len(self.schema.feature_names)} features\n  engine: {self.engine}{quality}{notes}"
+            f"{self.group.capitalize()}: {counted(chains, 'chain')} x {counted(draws, 'draw')}, "
+            f"{len(self.schema.classes)} classes, {counted(len(self.schema.feature_names), 'feature')}\n"
+            f"  engine: {self.engine}{quality}{notes}"
         )

@@ -14,6 +14,7 @@ from bayes_softmax.spec.build import read_weights
 from bayes_softmax.spec.formula import FormulaEncoder
 from bayes_softmax.spec.frames import is_frame, require_columns, to_pandas
 from bayes_softmax.spec.schema import ArrayEncoder, Schema
+from bayes_softmax.spec.wording import listed
 
 CHUNK_ROWS = 65536  # encoded at once
 # Central differences: the cube root of the rounding unit balances rounding and curvature.
@@ -101,7 +102,7 @@ def check_variable(known: Mapping[str, Variable], name: str, argument: str) -> N
     if name not in known:
         near = difflib.get_close_matches(str(name), list(known), n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"{argument}: {name!r} is not a variable of the model{hint} ({', '.join(map(repr, known))})")
+        raise ValueError(f"{argument}: {name!r} is not a variable of the model{hint} ({listed(known)})")
 
 
 def check_setting(schema: Schema, values: Any, argument: str) -> dict[str, Any]:
@@ -113,7 +114,7 @@ def check_setting(schema: Schema, values: Any, argument: str) -> dict[str, Any]:
         check_variable(known, name, argument)
         levels = known[name].levels
         if levels and value not in levels:
-            raise ValueError(f"{argument}: {name}={value!r} is not a level of it ({', '.join(map(repr, levels))})")
+            raise ValueError(f"{argument}: {name}={value!r} is not a level of it ({listed(levels)})")
         if not levels and not (isinstance(value, int | float | np.number) and np.isfinite(float(value))):
             raise ValueError(f"{argument}: {name}={value!r} must be a finite number")
     return dict(values)

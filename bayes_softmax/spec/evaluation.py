@@ -145,7 +145,11 @@ class Evaluation:
             state: dict[str, Any] = {}
             _check_rows(call, values, x)
             made = self._applied(call, values, x, state)
-            self.states[key] = read_state(call, state)  # type: ignore[index]
+            try:
+                self.states[key] = read_state(call, state)  # type: ignore[index]
+            except ValueError as error:
+                what = text(call.arguments[0])
+                raise ValueError(f"formula: {text(call)!r}: the values of {what} do not vary, or overflow") from error
             return made
         return self._applied(call, values, x, self.states[key])
 
@@ -215,7 +219,7 @@ def read_state(call: Call, state: Any) -> dict[str, Any]:
             return _spline_state(call, state, values)
         sizes = {word: None if state[word] is None else _number(state[word]) for word in ("center", "scale")}
         if sizes["scale"] == 0:
-            raise ValueError(f"formula: {text(call)!r}: the values do not vary")
+            raise damaged
         return {"ddof": _number(state["ddof"]), **sizes}
     except (KeyError, TypeError, IndexError, AttributeError, OverflowError) as error:
         raise damaged from error

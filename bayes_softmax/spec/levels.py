@@ -3,6 +3,8 @@
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
+from itertools import pairwise
 from math import isfinite
 from typing import Any
 
@@ -47,11 +49,16 @@ def variable_from_data(name: str, fields: Any) -> Variable:
         and len({(isinstance(level, bool), level) for level in levels}) == len(levels)
         and all(isinstance(v, int | float) and isfinite(v) for v in numbers)
         and (kind != "categorical" or levels)
-        and (kind != "numeric" or all(not isinstance(v, str) and isfinite(v) for v in levels))
+        and (kind != "numeric" or _increasing(levels))
     )
     if not sound:
         raise ValueError(f"variable {name!r} is damaged")
     return Variable(str(kind), levels, float(numbers[0]), float(numbers[1]))
+
+
+def _increasing(levels: tuple[Any, ...]) -> bool:
+    numbers = all(isinstance(v, int | float) and not isinstance(v, bool) and isfinite(v) for v in levels)
+    return numbers and all(a < b for a, b in pairwise(levels))
 
 
 def read_variable(column: pd.Series, name: str, *, coded: bool) -> Variable:
@@ -170,7 +177,7 @@ def _lookup(values: Any, levels: tuple[Any, ...]) -> IntArray:
     found: IntArray = index.get_indexer(sought).astype(np.int64, copy=False)
     if all(isinstance(level, str) for level in levels):  # intervals and dates are kept as their text
         for i in np.flatnonzero(found < 0).tolist():
-            if isinstance(sought[i], pd.Interval | pd.Timestamp) and str(sought[i]) in index:
+            if isinstance(sought[i], pd.Interval | pd.Period | date) and str(sought[i]) in index:
                 found[i] = index.get_loc(str(sought[i]))
     return found
 

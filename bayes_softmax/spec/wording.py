@@ -1,4 +1,4 @@
-"""Lists in messages: the first few, and how many more."""
+"""Lists and counts in messages."""
 
 from collections.abc import Iterable
 from itertools import islice
@@ -12,6 +12,11 @@ def listed(values: Iterable[Any], limit: int = LISTED) -> str:
     values = list(values)
     shown = ", ".join(repr(plain(value)) for value in islice(values, limit))
     return shown if len(values) <= limit else f"{shown} and {len(values) - limit:,} more"
+
+
+def counted(n: int, noun: str) -> str:
+    """A number of things: ``1 feature``, ``2 features``."""
+    return f"{n} {noun}{'' if n == 1 else 's'}"
 
 
 def plain(value: Any) -> Any:

@@ -66,7 +66,7 @@ def test_the_prior_answers_the_same_questions(overlapping, penguins) -> None:
     prior = overlapping.sample_prior(draws=2000, random_seed=1)
     assert "prior" in prior.idata
     assert "posterior" not in prior.idata
-    assert repr(prior).startswith("Prior: 1 chains x 2000 draws")
+    assert repr(prior).startswith("Prior: 1 chain x 2000 draws")
     # Exchangeable classes: a third each, with standard error about 0.3 / sqrt(2000).
     assert_allclose(prior.predict_proba(penguins).mean(), 1 / 3, atol=0.03)
     assert_allclose(prior.posterior_predictive(random_seed=1)["replicated"], 1 / 3, atol=0.03)

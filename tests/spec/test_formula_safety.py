@@ -3,8 +3,10 @@
 import builtins
 import copy
 import json
+import pickle
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -103,49 +105,50 @@ def frame() -> pd.DataFrame:
     return pd.DataFrame({"y": np.resize(list("abc"), 60), "x": rng.uniform(1, 2, 60), "g": np.resize(list("pq"), 60)})
 
 
-@pytest.fixture
-def guarded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """Evaluators raise what no handler catches; leaving files behind is an error too."""
-
-    class Reached(BaseException):
-        pass
-
-    def reached(*arguments: Any, **_: Any) -> Any:
-        raise Reached(str(arguments)[:100])
-
+@contextmanager
+def guarded() -> Iterator[None]:
+    """Evaluators take down who calls them; none may be called, and no file may appear."""
     from formulaic.materializers import base
     from formulaic.utils import stateful_transforms, variables
 
-    bs.SoftmaxRegression.from_formula("y ~ bs(x, df=4)", frame())  # imports are done, which do compile
-    monkeypatch.chdir(tmp_path)
-    before = set(tmp_path.iterdir())
-    with monkeypatch.context() as patched:
+    bs.SoftmaxRegression.from_formula("y ~ bs(x, df=4) + C(g, contr.sum)", frame())  # imports are done: they do compile
+    reached: list[str] = []
+
+    def watched(name: str, real: Any) -> Any:
+        def evaluator(*arguments: Any, **options: Any) -> Any:
+            reached.append(f"{name}{arguments!r}"[:200])
+            return real(*arguments, **options)
+
+        return evaluator
+
+    with pytest.MonkeyPatch.context() as patched:
         for module, name in (
             (builtins, "eval"), (builtins, "exec"), (builtins, "compile"), (stateful_transforms, "stateful_eval"),
-            (base, "stateful_eval"), (variables, "get_expression_variables"),
+            (base, "stateful_eval"), (variables, "get_expression_variables"), (pickle, "loads"),
         ):  # fmt: skip
-            patched.setattr(module, name, reached)
+            patched.setattr(module, name, watched(name, getattr(module, name)))
         yield
-    assert not any(path.name == "pwned" for path in set(tmp_path.iterdir()) - before)
+    assert not reached
+    assert not Path("pwned").exists()
 
 
 @pytest.mark.parametrize("payload", PAYLOADS.values(), ids=PAYLOADS.keys())
-def test_no_formula_reaches_an_evaluator(payload: str, guarded: None) -> None:
-    """Each is refused by a ValueError, but three that are harmless: a sum, a column named like code, no signs."""
-    started = time.perf_counter()
-    try:
-        model = bs.SoftmaxRegression.from_formula(f"y ~ {payload}", frame())
-    except ValueError as error:
-        assert len(str(error)) < 1500  # noqa: PT017
-    else:
-        assert model.feature_names == ("x",)
-        assert payload.startswith("x + x")
+def test_no_formula_reaches_an_evaluator(payload: str) -> None:
+    """Each is refused by a ValueError within seconds, but for one that is harmless: the same column many times."""
+    started, refused = time.perf_counter(), ""
+    with guarded():
+        try:
+            model = bs.SoftmaxRegression.from_formula(f"y ~ {payload}", frame())
+        except ValueError as error:
+            refused = str(error)
     assert time.perf_counter() - started < 20
+    assert len(refused) < 1500
+    assert refused or (payload.startswith("x + x") and model.feature_names == ("x",))
 
 
 @pytest.mark.parametrize("payload", PAYLOADS.values(), ids=PAYLOADS.keys())
-def test_no_response_reaches_an_evaluator(payload: str, guarded: None) -> None:
-    with pytest.raises(ValueError, match="."):
+def test_no_response_reaches_an_evaluator(payload: str) -> None:
+    with guarded(), pytest.raises(ValueError, match=r"\w"):
         bs.SoftmaxRegression.from_formula(f"{payload} ~ x", frame()[["y", "g"]].assign(w=1.0))
 
 
@@ -164,7 +167,7 @@ def older(text: str, formula: str) -> str:
 
 
 @pytest.mark.parametrize("payload", PAYLOADS.values(), ids=PAYLOADS.keys())
-def test_no_file_reaches_an_evaluator(payload: str, saved: str, guarded: None) -> None:
+def test_no_file_reaches_an_evaluator(payload: str, saved: str) -> None:
     """In an older file, and as the name of a function, a column, a level or a contrast in one of this version."""
     for text in (
         older(saved, payload),
@@ -172,30 +175,28 @@ def test_no_file_reaches_an_evaluator(payload: str, saved: str, guarded: None) -
         saved.replace('"contr.sum"', json.dumps(payload)),
         saved.replace('"x"', json.dumps(payload), 1),
     ):
-        with pytest.raises(ValueError, match="."):
+        with guarded(), pytest.raises(ValueError, match=r"\w"):
             schema_from_json(text).encode(frame())
     shown = json.loads(saved)  # the text is for display only: nothing reads it
     next(value for key, value in shown["items"] if key == "encoder")["items"][0][1] = payload
-    X, _ = schema_from_json(json.dumps(shown)).encode(frame())
+    with guarded():
+        X, _ = schema_from_json(json.dumps(shown)).encode(frame())
     np.testing.assert_array_equal(X, schema_from_json(saved).encode(frame())[0])
 
 
-def test_a_crafted_file_predicts_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, guarded: None) -> None:
-    """The whole way of ``load`` and the command line's ``predict``."""
-    import xarray as xr
-
+def test_a_crafted_file_predicts_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The whole way of ``load``, and of the command line's ``predict`` and ``fit``."""
+    monkeypatch.chdir(tmp_path)
     fit = bs.SoftmaxRegression.from_formula("y ~ np.log(x)", frame()).map()
-    fit.save(tmp_path / "fit.zarr")
+    fit.save(tmp_path / "fit.nc")
     frame().to_csv(tmp_path / "new.csv")
     evil = older(fit.schema.to_json(), f"I('`' + str({EVIL}) + '`')")
     monkeypatch.setattr("bayes_softmax.results.storage.schema_from_json", lambda _: schema_from_json(evil))
-    assert isinstance(xr.open_datatree(tmp_path / "fit.zarr", engine="zarr", consolidated=False), xr.DataTree)
-    with pytest.raises(ValueError, match="damaged"):
-        bs.load(tmp_path / "fit.zarr").predict_proba(frame())
-    with pytest.raises(SystemExit):
-        main(["predict", str(tmp_path / "fit.zarr"), str(tmp_path / "new.csv")])
-    with pytest.raises(SystemExit):
-        main(["fit", str(tmp_path / "new.csv"), "--formula", f"y ~ {EVIL}", "--out", str(tmp_path / "out")])
+    with pytest.raises(ValueError, match=r"cannot read|not a number|not an expression|damaged"):
+        bs.load(tmp_path / "fit.nc").predict_proba(frame())
+    assert main(["predict", "fit.nc", "new.csv"]) != 0
+    assert main(["fit", "new.csv", "--formula", f"y ~ {EVIL}", "--out", "out"]) != 0
+    assert not Path("pwned").exists()
 
 
 def _damaged(value: Any, rng: np.random.Generator) -> Any:
@@ -253,7 +254,7 @@ def test_deep_json_is_a_value_error(saved: str) -> None:
     deep = "[" * 100_000 + "]" * 100_000
     nested = '["operation", "-", [' * 2000 + '["column", "x", false]' + "]]" * 2000
     for text in (deep, saved.replace('["column", "x", false]', nested), "{", "[]", "1", '{"items": 3}', "null"):
-        with pytest.raises(ValueError, match="."):
+        with pytest.raises(ValueError, match=r"\w"):
             schema_from_json(text)
 
 
