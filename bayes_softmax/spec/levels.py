@@ -15,6 +15,7 @@ from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.spec.frames import describe_rows, numeric_values, plain_column
 from bayes_softmax.spec.wording import listed, plain
 
+MANY = 10_000  # levels among which no nearest match is looked for
 KINDS = ("numeric", "boolean", "categorical")
 TRUTH = (False, True)
 
@@ -111,6 +112,10 @@ def read_columns(variables: Mapping[str, Variable], frame: pd.DataFrame, *, trut
         if variable.kind == "categorical":
             columns[name] = _positions(column, name, variable.levels)
             continue
+        column = plain_column(column)
+        if not (pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column)):
+            held = "booleans" if variable.kind == "boolean" else "numbers"
+            raise TypeError(f"data: column {name!r} has dtype {column.dtype}; the model was fitted with {held}")
         values = numeric_values(column, name)
         if variable.kind == "boolean" and truth:
             _check_known(values, column, name, TRUTH)
@@ -195,8 +200,11 @@ def _unseen(column: pd.Series, name: str, levels: tuple[Any, ...], where: IntArr
     value = plain(column.iloc[int(where[0])])
     if isinstance(value, float):
         value = _whole(value)
-    near = difflib.get_close_matches(str(value), [str(level) for level in levels], n=1) if len(levels) < 10_000 else []
+    alike = next((level for level in levels if str(level) == str(value)), None)
+    near = difflib.get_close_matches(str(value), map(str, levels), n=1) if len(levels) < MANY and alike is None else []
     hint = f"; did you mean {near[0]!r}?" if near and isinstance(value, str) else ""
+    if alike is not None:
+        hint = f": level {alike!r} is of type {type(alike).__name__}, not {type(value).__name__}"
     return ValueError(
         f"data: column {name!r} has level {value!r} in {describe_rows(column.index, where)}, "
         f"which the model was not fitted with (levels: {listed(levels)}){hint}"

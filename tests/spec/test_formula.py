@@ -328,6 +328,11 @@ def test_messages_for_new_data() -> None:
         fit.predict_proba(new)
     with pytest.raises(ValueError, match=r"column 'k' has level 3 in row 1, which .*\(levels: 1, 2, 4, 7\)"):
         fit.predict_proba(data.iloc[:3].assign(k=[1, 3, 1]))
+    with pytest.raises(TypeError, match=r"column 'k' has dtype .*; the model was fitted with numbers"):
+        fit.predict_proba(data.iloc[:3].assign(k=["1", "2", "4"]))
+    labelled = data.assign(k=pd.Categorical(data["k"]))
+    with pytest.raises(ValueError, match=r"column 'k' has level '1' in row 0.*: level 1 is of type int, not str"):
+        bs.SoftmaxRegression.from_formula("y ~ k", labelled).schema.encode(pd.DataFrame({"k": ["1"]}))
     object_numbers = data.assign(x=data["x"].astype(object))
     pd.testing.assert_frame_equal(fit.predict_proba(object_numbers), fit.predict_proba(data))
 
