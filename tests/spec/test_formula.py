@@ -11,7 +11,7 @@ import patsy
 import polars as pl
 import pytest
 import statsmodels.api as sm
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -401,6 +401,7 @@ TREES = st.recursive(
 )
 
 
+@settings(max_examples=300, deadline=None, derandomize=True)
 @given(TREES)
 def test_expressions_are_read_and_written_as_python_does(expression: str) -> None:
     """``ast.unparse`` is the oracle for precedence, and for the names of features."""
