@@ -22,6 +22,7 @@ from bayes_softmax.solvers import solve as solve
 from bayes_softmax.spec.coding import Coordinates, build_coordinates
 from bayes_softmax.spec.collapse import Collapsed
 from bayes_softmax.spec.design import Design
+from bayes_softmax.spec.formula import FormulaEncoder
 from bayes_softmax.spec.hyperpriors import ShrinkagePrior
 from bayes_softmax.spec.identification import (
     Examination,
@@ -303,6 +304,8 @@ def notes_of(spec: Specification) -> tuple[str, ...]:
         notes.append(f"{spec.design.n_obs} rows were collapsed to {distinct}, without loss")
     kept = set(spec.schema.feature_names)
     dropped = [n for n in spec.schema.encoder.feature_names if n not in kept]
+    if isinstance(spec.schema.encoder, FormulaEncoder):
+        dropped += spec.schema.encoder.one_level
     if dropped:
         notes.append(f"columns that do not vary were dropped: {listed(dropped)}")
     return tuple(notes)

@@ -139,7 +139,7 @@ class SoftmaxRegression:
         formula
             ``"species ~ bill_length_mm + island"``; ``"~ 0 + ..."`` has no intercept; several responses
             (``"low + medium + high ~ x"``) are columns of counts.  Interactions, ``C()``, ``poly()``, ``bs()``,
-            ``np.log()`` and the like work; other functions are refused: a formula must not execute code.
+            ``np.log()`` and others of a fixed list work, never code.  Booleans are factors of two levels, as in R.
         data
             pandas or polars data frame.
         prior, intercept_prior, coding, classes, missing, constant, collapse

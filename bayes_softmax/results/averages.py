@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bayes_softmax.core.records import FloatArray
+from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.results.fitted import Fitted, quadratic_form
 from bayes_softmax.results.probabilities import Coefficients, Rows, block_ranges, over_blocks, sum_over_blocks
 from bayes_softmax.results.quantities import Quantities
@@ -50,7 +51,8 @@ def average_changes(fit: Fitted, rows: Population, changes: Sequence[Change], co
     """Each change of each class probability, averaged over the rows: quantities in the order (change, class)."""
     if fit.delta_covariance is None:
         return Quantities(_draws(fit.schema, coefficients, rows, changes))
-    estimate, jacobian = _estimate(fit.schema, coefficients, rows, changes)
+    with blas_on_one_thread():  # products of few columns: a second thread costs more than it brings
+        estimate, jacobian = _estimate(fit.schema, coefficients, rows, changes)
     variance = quadratic_form(jacobian.reshape(-1, *jacobian.shape[2:]), fit.delta_covariance)
     return Quantities(estimate.reshape(1, -1), np.sqrt(variance))
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from bayes_softmax.core.checks import counted
+
 
 @dataclass(frozen=True)
 class Forecast:
@@ -49,8 +51,9 @@ class Forecast:
     def __repr__(self) -> str:
         """Return the forecast in words."""
         lines = [
-            f"Forecast for {self.chains} chains x {self.draws} draws after {self.tune} tuning steps on {self.cores} "
-            f"cores, {self.dimension} dimensions (measured now on this machine; good to a factor of about 2)",
+            f"Forecast for {counted(self.chains, 'chain')} x {self.draws} draws after {self.tune} tuning steps "
+            f"on {counted(self.cores, 'core')}, {counted(self.dimension, 'dimension')} (measured now on this machine; "
+            "good to a factor of about 2)",
             f"  mode and whitening: {duration(self.mode_seconds)}",
             f"  sample(engine='nuts'): {duration(self.sampling_seconds['nuts'])}, at {self.leapfrogs:.0f} gradients a "
             "draw",

@@ -62,8 +62,15 @@ class Population(NamedTuple):
         """The same rows with some variables set."""
         frame = self.frame.copy(deep=False)
         for name, value in values.items():
-            frame[name] = value
+            frame[name] = _repeated(value, frame[name])
         return self._replace(frame=frame)
+
+
+def _repeated(value: Any, column: pd.Series) -> Any:
+    """A value for all rows, in the type of a column: levels by their position, not looked up row by row."""
+    if not isinstance(column.dtype, pd.CategoricalDtype):
+        return value
+    return pd.Categorical.from_codes(np.full(len(column), column.cat.categories.get_loc(value)), dtype=column.dtype)
 
 
 def model_variables(schema: Schema) -> dict[str, Variable]:
@@ -165,7 +172,7 @@ def population(
             if row_weights is not None and not row_weights.any():
                 raise ValueError("available: no row has more than one class on offer, so there is nothing to average")
         rows = Population(
-            frame[list(schema.input_columns)],
+            _as_kept(schema, frame),
             schema.encode_offset(data, offset, len(X)),
             np.ones(len(X)) if row_weights is None else row_weights,
             mask,
@@ -177,6 +184,13 @@ def population(
             raise ValueError(f"at={shown(at)} must be {MEANS!r} or a mapping from variable to value")
         return _average_row(schema, rows)
     return rows.with_values(check_setting(schema, at, "at"))
+
+
+def _as_kept(schema: Schema, frame: pd.DataFrame) -> pd.DataFrame:
+    """The columns that the model reads, in the types that it keeps its own data in."""
+    if isinstance(schema.encoder, FormulaEncoder):
+        return schema.encoder.columns(frame)
+    return frame[list(schema.input_columns)]
 
 
 def _average_row(schema: Schema, rows: Population) -> Population:

@@ -14,10 +14,11 @@ from bayes_softmax.core.records import FloatArray
 from bayes_softmax.spec.arrays import given
 from bayes_softmax.spec.available import Mask, available_columns, check_outcomes, read_available, without_forced
 from bayes_softmax.spec.coding import CODINGS
-from bayes_softmax.spec.design import Design, Label, Response, standardise, unit_totals
+from bayes_softmax.spec.design import Design, Label, Response, check_weightless, standardise, unit_totals
 from bayes_softmax.spec.formula import fit_encoder, required_columns, split_formula
 from bayes_softmax.spec.frames import is_frame, missing_rows, require_columns, to_pandas
 from bayes_softmax.spec.labels import count_columns, parse_labels, parse_response
+from bayes_softmax.spec.levels import as_frame
 from bayes_softmax.spec.numbers import real_numbers
 from bayes_softmax.spec.schema import ArrayEncoder, Encoder, Schema, offset_columns, read_offset
 
@@ -43,6 +44,7 @@ def from_formula(formula: str, data: Any, options: Options) -> tuple[Design, Sch
         raise TypeError(f"data must be a pandas or polars DataFrame, got {type(data).__name__}")
     options = _given_options(options)
     responses, right = split_formula(formula)
+    frame = frame.rename(columns=str)
     if len(frame) == 0:
         raise ValueError("data has no rows")
     for argument in ("weights", "offset", "available"):
@@ -61,10 +63,10 @@ def from_formula(formula: str, data: Any, options: Options) -> tuple[Design, Sch
         response = parse_labels(frame[responses[0]], options.classes, responses[0])
     else:
         response = count_columns(frame[list(responses)], options.classes, "counts")
-    encoder = fit_encoder(right, frame)
-    X, index = encoder.encode(frame)
+    encoder = fit_encoder(right, frame, options.constant)
+    X, index, read = encoder.encode_columns(frame)
     design, schema = _assemble(X, index, response, encoder, frame, options, n_dropped)
-    return replace(design, frame=encoder.columns(frame)), schema
+    return replace(design, frame=as_frame(encoder.variables, read, index)), schema
 
 
 def from_arrays(
@@ -138,9 +140,10 @@ def _assemble(
         raise ValueError(_why_nothing(response, options.weights, available))
     X, names = _drop_constant(X, names, used, options.constant, has_intercept=encoder.has_intercept)
     rows, row_totals = (X, totals) if used.all() else (X[used], totals[used])
-    where = "" if used.all() else " in all rows whose weight or count is not zero"
+    if len(rows) < len(X):
+        check_weightless(X, names, used, index, has_intercept=encoder.has_intercept)
     with np.errstate(over="ignore", invalid="ignore"):  # of values that are too large, which are named next
-        standardisation = standardise(rows, row_totals, names, has_intercept=encoder.has_intercept, where=where)
+        standardisation = standardise(rows, row_totals, names, has_intercept=encoder.has_intercept)
     _check_range(X, names, standardisation.scale, index)
     if not names and not encoder.has_intercept:
         raise ValueError("the model has neither features nor an intercept: there is nothing to estimate")

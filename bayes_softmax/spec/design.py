@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayes_softmax.core.records import FloatArray, IntArray
+from bayes_softmax.spec.frames import describe_rows
 
 Label = Hashable
 
@@ -157,12 +158,11 @@ def dense_counts(response: Response, weights: FloatArray | None) -> FloatArray:
 
 
 def standardise(
-    X: FloatArray, weights: FloatArray | None, feature_names: Sequence[str], *, has_intercept: bool, where: str = ""
+    X: FloatArray, weights: FloatArray | None, feature_names: Sequence[str], *, has_intercept: bool
 ) -> Standardisation:
     """Weighted mean and sd of each feature; a column that does not vary is an error (it *is* an intercept).
 
-    Without an intercept nothing is centred, and a constant column is allowed: its size is its scale.  ``where`` says
-    which rows these are, for messages.
+    Without an intercept nothing is centred, and a constant column is allowed: its size is its scale.
     """
     mean, sd, constant = _moments(X, weights)
     # Rounding in the mean leaves an sd of about eps |mean| in a column that carries no information.
@@ -170,14 +170,12 @@ def standardise(
     if has_intercept:
         for j in np.flatnonzero(constant).tolist():
             raise ValueError(
-                f"X: column {feature_names[j]!r} is constant ({_values(X[:, j])}){where}, which is what the intercept "
+                f"X: column {feature_names[j]!r} is constant ({_values(X[:, j])}), which is what the intercept "
                 "already is; remove the column, or pass constant='drop'"
             )
         return Standardisation(mean, sd)
     for j in np.flatnonzero(constant & (mean == 0)).tolist():
-        raise ValueError(
-            f"X: column {feature_names[j]!r} is zero in every row{where}; remove it, or pass constant='drop'"
-        )
+        raise ValueError(f"X: column {feature_names[j]!r} is zero in every row; remove it, or pass constant='drop'")
     return Standardisation(np.zeros_like(mean), np.where(constant, np.abs(mean), sd))
 
 
@@ -187,6 +185,20 @@ def _values(column: FloatArray) -> str:
     if low == high:
         return f"every value is {low:g}"
     return f"its values, from {low!r} to {high!r}, differ by less than double precision can use: change its unit"
+
+
+def check_weightless(
+    X: FloatArray, names: tuple[str, ...], used: NDArray[np.bool_], index: Any, *, has_intercept: bool
+) -> None:
+    """Raise for a column that is constant only because of rows of weight zero, naming these."""
+    first = X[used][0] if has_intercept else np.zeros(len(names))
+    for j in np.flatnonzero((X[used] == first).all(axis=0)).tolist():
+        others = np.flatnonzero(X[:, j] != first[j])
+        if others.size:
+            raise ValueError(
+                f"X: column {names[j]!r} is {first[j]:g} but in {describe_rows(index, others)}, and these have weight "
+                "zero: leave the column out, or pass constant='drop'"
+            )
 
 
 def _moments(X: FloatArray, weights: FloatArray | None) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:

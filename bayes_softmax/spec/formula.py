@@ -1,62 +1,49 @@
-"""Formulas: from a string and a data frame to features, and again for new data, by formulaic.
+"""Formulas: from a string and a data frame to features, and again for new data.
 
-Three traps are closed here before formulaic sees the data: missing values (it drops the rows), unseen levels (it
-encodes them as the baseline), and expressions outside a white list (a formula string can execute Python).
+What a formula or a file says is data, never code: the text becomes terms of columns, constants and calls
+(:mod:`~bayes_softmax.spec.parsing`), whose functions are looked up by name in a fixed table with checked arguments
+(:mod:`~bayes_softmax.spec.transforms`).  Nothing is evaluated by Python or by formulaic, whose splines, polynomials
+and contrast matrices are called directly.
 """
 
-import ast
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from bayes_softmax.core.records import FloatArray
-from bayes_softmax.spec.frames import (
-    check_finite,
-    describe_rows,
-    is_frame,
-    numeric_values,
-    raise_if_missing,
-    require_columns,
-    to_pandas,
+from bayes_softmax.spec.evaluation import Evaluation, describe_factor, factor_values, read_state
+from bayes_softmax.spec.expressions import COMPARISONS, Call, Node, Operation, columns_of, factor_name, walk
+from bayes_softmax.spec.features import Factor, Layout, fill, lay_out
+from bayes_softmax.spec.frames import check_finite, is_frame, raise_if_missing, require_columns, to_pandas
+from bayes_softmax.spec.levels import (
+    Columns,
+    Variable,
+    as_frame,
+    read_columns,
+    read_variable,
+    variable_from_data,
 )
+from bayes_softmax.spec.terms import Term, parse_terms, split_formula, terms_from_data, terms_to_data
+from bayes_softmax.spec.transforms import key_of, transforms_in
 
-FUNCTIONS = frozenset("log log10 log2 exp exp10 exp2 bs cc cr cs center poly scale standardize C I".split())
-NUMPY_FUNCTIONS = frozenset("log log1p log2 log10 exp expm1 sqrt cbrt square abs sin cos tan tanh power".split())
-CONTRASTS = frozenset("treatment SAS sum helmert diff poly simple".split())
-_NODES = (ast.Expression, ast.Call, ast.Name, ast.Load, ast.Attribute, ast.Constant, ast.BinOp, ast.UnaryOp)
-_NODES += (ast.operator, ast.unaryop, ast.keyword, ast.List, ast.Tuple, ast.Compare, ast.cmpop)  # type: ignore[assignment]
+__all__ = ["FormulaEncoder", "Variable", "encoder_from_data", "fit_encoder", "required_columns", "split_formula"]
 
-
-@dataclass(frozen=True)
-class Variable:
-    """A column a formula reads: ``kind`` is ``"numeric"``, ``"boolean"`` or ``"categorical"``.
-
-    ``levels`` are those of a categorical, or the distinct numbers of a column inside ``C()``; ``low`` and ``high``
-    are the range of a numeric column.
-    """
-
-    kind: str
-    levels: tuple[Any, ...] = ()
-    low: float = 0.0
-    high: float = 1.0
+# How a formula is read.  1, that of files of versions 1 and 2: booleans and comparisons are numbers, exp10(x) is x**10.
+# 2: booleans and comparisons are factors of two levels, as in R and patsy; exp10(x) is 10**x.
+EDITION = 2
 
 
-def split_formula(formula: str) -> tuple[tuple[str, ...], str]:
-    """Response columns and right-hand side of ``"y ~ x + z"``; several responses (``"a + b + c ~ x"``) are counts."""
-    if not isinstance(formula, str):
-        raise TypeError(f"formula={formula!r} must be a string such as 'y ~ x + z'")
-    if formula.count("~") != 1:
-        raise ValueError(f"formula={formula!r} must have one '~', as in 'y ~ x + z'")
-    left, right = (side.strip() for side in formula.split("~"))
-    names = tuple(part.strip().strip("`") for part in left.split("+")) if left else ()
-    if not names or not all(names) or not right:
-        raise ValueError(f"formula={formula!r} needs a response on the left and terms on the right of '~'")
-    return names, right
+class Encoded(NamedTuple):
+    """Features (N, p), row index, and the columns that they were made of."""
+
+    X: FloatArray
+    index: Any
+    columns: Columns
 
 
 @dataclass(frozen=True)
@@ -66,39 +53,46 @@ class FormulaEncoder:
     Attributes
     ----------
     formula
-        Right-hand side.
+        Right-hand side, as it was written: for display only.
     variables
         The columns it reads.
     state
-        State of stateful transforms (``center``, ``bs``, ...), as formulaic keeps it.
+        State of stateful transforms (``center``, ``bs``, ...), by the text of the call.
+    terms
+        What the right-hand side says.
+    edition
+        How it is read.
     """
 
     formula: str
     variables: Mapping[str, Variable]
-    state: Mapping[str, Any]
+    state: Mapping[str, dict[str, Any]]
+    terms: tuple[Term, ...]
+    edition: int = EDITION
 
     @cached_property
-    def _spec(self) -> Any:
-        """formulaic's model specification, rebuilt from a frame that shows every level."""
-        n = 4 * max([len(v.levels) for v in self.variables.values()] + [8])
-        columns = {
-            name: np.resize(np.array(v.levels, dtype=object), n) if v.levels else np.linspace(v.low, v.high, n)
-            for name, v in self.variables.items()
-        }
-        frame = self._typed(pd.DataFrame(columns, index=range(n)).infer_objects())
-        with np.errstate(all="ignore"):
-            matrix = _formulaic(self.formula).get_model_matrix(frame, context={}, na_action="ignore", output="pandas")
-        return matrix.model_spec.update(transform_state=dict(self.state))
+    def layout(self) -> Layout:
+        """The features of each term."""
+        truth = self.edition > 1
+        factors: dict[str, Factor] = {}
+        for node in _factors(self.terms):
+            factors[factor_name(node)] = describe_factor(node, self.variables, self.state, truth=truth)
+        return lay_out(self.terms, factors)
 
     @property
     def has_intercept(self) -> bool:
         """Whether the formula has an intercept."""
-        return "Intercept" in self._spec.column_names
+        return self.layout.has_intercept
 
     @property
     def feature_names(self) -> tuple[str, ...]:
         """Columns of the features, without the intercept."""
-        return tuple(name for name in self._spec.column_names if name != "Intercept")
+        return self.layout.names
+
+    @property
+    def one_level(self) -> tuple[str, ...]:
+        """Factors of one level, which make no feature where they would be coded against an intercept."""
+        return self.layout.vanished
 
     def encode(self, data: Any) -> tuple[FloatArray, Any]:
         """Features (N, p) and row index of new data.
@@ -110,228 +104,155 @@ class FormulaEncoder:
         TypeError
             A column of another kind than when the model was made.
         """
+        encoded = self.encode_columns(data)
+        return encoded.X, encoded.index
+
+    def encode_columns(self, data: Any) -> Encoded:
+        """Features as of :meth:`encode`, with the columns they were made of."""
         if not is_frame(data):
             raise TypeError(
                 f"data must be a data frame with the columns {', '.join(map(repr, self.variables))}, "
                 f"got {type(data).__name__}"
             )
-        frame = to_pandas(data)
+        frame = to_pandas(data).rename(columns=str)
         require_columns(frame, self.variables)
         raise_if_missing(frame, self.variables, advice="fill it, or leave out such rows")
-        typed = self._typed(frame)
+        columns = self.read(frame)
         if not self.variables:
-            return np.ones((len(frame), 0)), frame.index
+            return Encoded(np.ones((len(frame), 0)), frame.index, columns)
+        X = np.zeros((len(frame), len(self.feature_names)))
+        self.write(X, columns, frame.index)
+        return Encoded(X, frame.index, columns)
+
+    def read(self, frame: pd.DataFrame) -> Columns:
+        """The columns of a frame as features are made of them, checked."""
+        return read_columns(self.variables, frame, truth=self.edition > 1)
+
+    def write(self, X: FloatArray, columns: Columns, index: Any) -> None:
+        """Write the features of columns into ``X`` (N, p), zero so far."""
+        rows = Evaluation(columns, self.variables, self.state, index, older=self.edition == 1)
+        known: dict[str, np.ndarray[Any, Any]] = {}
+
+        def values(factor: Factor) -> np.ndarray[Any, Any]:
+            if factor.name not in known:
+                known[factor.name] = factor_values(factor, rows)
+            return known[factor.name]
+
         with np.errstate(all="ignore"):
-            matrix = _evaluate(self._spec, typed, self.formula)
-        X = np.ascontiguousarray(matrix[list(self.feature_names)].to_numpy(dtype=np.float64))
-        check_finite(X, self.feature_names, frame.index, "formula")
-        return X, frame.index
+            finite = fill(X, self.layout.blocks, values)
+        if not finite:
+            check_finite(X, self.feature_names, index, "formula")
 
     @cached_property
     def stepped(self) -> frozenset[str]:
         """Columns inside comparisons, ``I(x > 1)``: what depends on them does so in steps."""
-        inside: set[str] = set()
-        for term in _formulaic(self.formula):
-            for factor in term.factors:
-                if factor.eval_method.value == "python":
-                    tree, quoted = _parse(factor.expr)
-                    comparisons = [node for node in ast.walk(tree) if isinstance(node, ast.Compare)]
-                    names = {n.id for c in comparisons for n in ast.walk(c) if isinstance(n, ast.Name)}
-                    inside |= {quoted.get(name, name) for name in names}
-        return frozenset(inside & set(self.variables))
+        found: set[str] = set()
+        for factor in _factors(self.terms):
+            for node in walk(factor):
+                if isinstance(node, Operation) and node.symbol in COMPARISONS:
+                    found |= columns_of(node)
+        return frozenset(found)
 
     def columns(self, data: pd.DataFrame) -> pd.DataFrame:
         """The columns of the formula as it was fitted to them: numbers, booleans, and categoricals with its levels."""
-        booleans = {name: bool for name, variable in self.variables.items() if variable.kind == "boolean"}
-        return self._typed(data).astype(booleans)
+        return as_frame(self.variables, self.read(data), data.index)
 
-    def _typed(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """The columns of the formula in the types it was fitted with."""
-        columns = {}
-        for name, variable in self.variables.items():
-            column = frame[name]
-            if variable.kind == "categorical":
-                columns[name] = _as_levels(column, name, variable.levels)
-                continue
-            columns[name] = pd.Series(numeric_values(column, name), index=frame.index)
-            if variable.levels:
-                _check_levels(columns[name], name, variable.levels)
-        return pd.DataFrame(columns, index=frame.index)
+    def to_data(self) -> dict[str, Any]:
+        """What :func:`encoder_from_data` reads: names, numbers and lists."""
+        return {
+            "formula": self.formula,
+            "terms": terms_to_data(self.terms),
+            "variables": {name: vars(v) for name, v in self.variables.items()},
+            "state": self.state,
+            "edition": self.edition,
+        }
 
 
-def fit_encoder(formula: str, data: pd.DataFrame) -> FormulaEncoder:
-    """Read the columns a formula needs, check them, and learn levels and transform states from the data."""
-    names = required_columns(formula)
+def encoder_from_data(data: Mapping[str, Any]) -> FormulaEncoder:
+    """The encoder of :meth:`FormulaEncoder.to_data`, or of a file of an older version, which held the formula as text.
+
+    Raises
+    ------
+    ValueError
+        What is not of this form: terms, functions and arguments are checked as those of a formula are, states and
+        levels for their sizes.
+    """
+    formula, given, states = data.get("formula"), data.get("variables"), data.get("state")
+    if not (isinstance(formula, str) and isinstance(given, Mapping) and isinstance(states, Mapping)):
+        raise ValueError("the formula in the file is damaged")
+    edition = data.get("edition", EDITION) if "terms" in data else 1
+    if isinstance(edition, bool) or edition not in range(1, EDITION + 1):
+        raise ValueError(f"the formula in the file is of edition {edition!r}; this version reads up to {EDITION}")
+    terms = terms_from_data(data["terms"]) if "terms" in data else parse_terms(formula)
+    variables = {name: variable_from_data(name, fields) for name, fields in given.items() if isinstance(name, str)}
+    if set(variables) != _columns(terms):
+        raise ValueError("the terms of the formula in the file do not fit its columns")
+    state = {}
+    for call in _stateful(terms):
+        key = key_of(call)
+        state[key] = read_state(call, states[key] if key in states else states.get(_older_key(call)))
+    encoder = FormulaEncoder(formula, variables, state, terms, edition)
+    _ = encoder.layout  # what does not fit is found now
+    return encoder
+
+
+def _older_key(call: Call) -> str:
+    """Name of a state in files of versions 1 and 2: names in backticks had other signs replaced."""
+
+    def plain(match: re.Match[str]) -> str:
+        name = re.sub(r"\W", "_", match.group(1))
+        return f"_{name}" if name[0].isdigit() else name
+
+    return re.sub(r"`([^`]*)`", plain, key_of(call))
+
+
+def fit_encoder(formula: str, data: pd.DataFrame, constant: str = "error") -> FormulaEncoder:
+    """Read the columns a formula needs, check them, and learn levels and transform states from the data.
+
+    A factor of one level is an error where it would be coded against an intercept, unless ``constant`` is ``"drop"``.
+    """
+    terms = parse_terms(formula)
+    names = sorted(_columns(terms))
     require_columns(data, names)
     raise_if_missing(data, names, advice="fill it, or pass missing='drop' to leave out such rows")
     for name in names:
         if name.lower() == "intercept":
             raise ValueError(f"data: column {name!r} has the name of the intercept; rename it")
-    coded = _coded_columns(formula)
-    variables = {name: _read_variable(data[name], name, coded=name in coded) for name in names}
-    encoder = FormulaEncoder(formula, variables, {})
-    if not names:
-        return encoder
-    with np.errstate(all="ignore"):
-        matrix = _evaluate(_formulaic(formula), encoder._typed(data), formula)
-    return FormulaEncoder(formula, variables, dict(matrix.model_spec.transform_state))
-
-
-def _evaluate(spec: Any, frame: pd.DataFrame, formula: str) -> Any:
-    """formulaic's model matrix; what it cannot evaluate is a ValueError that names the formula."""
-    from formulaic.errors import FormulaicError
-
-    try:
-        return spec.get_model_matrix(frame, context={}, na_action="ignore", output="pandas")
-    except FormulaicError as error:
-        raise ValueError(f"formula: {formula!r} cannot be evaluated: {_plain_text(error)}") from error
-
-
-def _plain_text(error: Exception) -> str:
-    """First line of a message, without terminal colours."""
-    return re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip().splitlines()[0]
+    coded = _columns(terms, within_c=True)
+    variables = {name: read_variable(data[name], name, coded=name in coded) for name in names}
+    states: dict[str, dict[str, Any]] = {}
+    encoder = FormulaEncoder(formula, variables, states, terms)
+    calls = _stateful(terms)
+    if calls:
+        evaluation = Evaluation(encoder.read(data), variables, states, data.index, fitting=True)
+        with np.errstate(all="ignore"):
+            for call in calls:
+                evaluation.of(call)
+    if constant == "error" and encoder.one_level:
+        name = encoder.one_level[0]
+        raise ValueError(
+            f"formula: factor {name!r} has one level: it is constant, which is what the intercept already is; "
+            "leave it out, or pass constant='drop'"
+        )
+    return encoder
 
 
 def required_columns(formula: str) -> tuple[str, ...]:
-    """Columns the right-hand side of a formula reads.
-
-    Read off the expressions here, because formulaic 1.2 overlooks columns inside ``scale``, ``poly`` and the like.
-    """
-    columns: set[str] = set()
-    for term in _formulaic(formula):
-        for factor in term.factors:
-            if factor.eval_method.value == "lookup":
-                columns.add(str(factor.expr).strip("`"))
-            elif factor.eval_method.value == "python":
-                columns |= _expression_columns(factor.expr)
-    return tuple(sorted(columns))
+    """Columns the right-hand side of a formula reads."""
+    return tuple(sorted(_columns(parse_terms(formula))))
 
 
-def _coded_columns(formula: str) -> set[str]:
-    """Columns inside ``C()``, where numbers are names of levels."""
-    factors = {factor for term in _formulaic(formula) for factor in term.factors}
-    inside: set[str] = set()
-    for factor in factors:
-        if factor.eval_method.value == "python" and factor.expr.startswith("C("):
-            inside |= _expression_columns(factor.expr)
-    return inside
+def _factors(terms: tuple[Term, ...]) -> list[Node]:
+    return [factor for term in terms for factor in term.factors]
 
 
-def _read_variable(column: pd.Series, name: str, *, coded: bool) -> Variable:
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        used = set(column.unique())
-        found = tuple(level for level in column.cat.categories.tolist() if level in used)
-        plain = all(isinstance(level, str | int | float | bool) for level in found)
-        return Variable("categorical", found if plain else tuple(map(str, found)))  # pd.cut makes intervals
-    if pd.api.types.is_bool_dtype(column):
-        return Variable("boolean")
-    if pd.api.types.is_numeric_dtype(column):
-        values = numeric_values(column, name)
-        levels = tuple(np.unique(values).tolist()) if coded else ()
-        return Variable("numeric", levels, float(values.min()), float(values.max()))
-    if pd.api.types.is_string_dtype(column) or pd.api.types.is_object_dtype(column):
-        kinds = sorted({type(v).__name__ for v in column.tolist()})
-        if kinds != ["str"]:
-            raise TypeError(
-                f"data: column {name!r} has dtype object with values of type {', '.join(kinds)}; "
-                "expected numbers, booleans, strings or a categorical"
-            )
-        return Variable("categorical", tuple(sorted(set(column.tolist()))))
-    raise TypeError(
-        f"data: column {name!r} has dtype {column.dtype}; expected numbers, booleans, strings or a categorical"
-    )
+def _columns(terms: tuple[Term, ...], *, within_c: bool = False) -> set[str]:
+    """Columns that terms read, or those of them that they read in ``C()``."""
+    read = [n for n in _factors(terms) if not within_c or (isinstance(n, Call) and n.function == "C")]
+    return {name for node in read for name in columns_of(node)}
 
 
-def _as_levels(column: pd.Series, name: str, levels: tuple[Any, ...]) -> pd.Series:
-    """A categorical with the fitted levels; anything else in the column is an error."""
-    values = column.astype(object)
-    if all(isinstance(level, str) for level in levels):
-        values = values.map(lambda value: str(value) if isinstance(value, pd.Interval | pd.Timestamp) else value)
-    _check_levels(values, name, levels)
-    return pd.Series(pd.Categorical(values, categories=list(levels)), index=column.index)
-
-
-def _check_levels(values: pd.Series, name: str, levels: tuple[Any, ...]) -> None:
-    """Raise if a level was not seen when the model was made, naming its rows."""
-    unseen = np.flatnonzero(~values.isin(levels).to_numpy())
-    if unseen.size:
-        raise ValueError(
-            f"data: column {name!r} has level {values.iloc[unseen[0]]!r} in {describe_rows(values.index, unseen)}, "
-            f"which the model was not fitted with (levels: {', '.join(map(repr, levels))})"
-        )
-
-
-def _formulaic(formula: str) -> Any:
-    """Parse a right-hand side and check every expression in it against the white list."""
-    from formulaic import Formula, SimpleFormula
-    from formulaic.errors import FormulaicError
-
-    if re.search(r"(^|[\s+*:~-])\.($|[\s+*:-])", formula):
-        raise ValueError(f"formula: '.' in {formula!r} is not supported; name the columns")
-    try:
-        parsed = Formula(formula)
-    except (FormulaicError, SyntaxError) as error:
-        raise ValueError(f"formula: {formula!r} cannot be read: {_plain_text(error)}") from error
-    if not isinstance(parsed, SimpleFormula):
-        raise ValueError(f"formula: {formula!r} has several parts ('|' or '~'); give one right-hand side")
-    for term in parsed:
-        for factor in term.factors:
-            if factor.eval_method.value == "python":
-                _check_expression(factor.expr, formula)
-    return parsed
-
-
-def _parse(expression: str) -> tuple[ast.Expression, dict[str, str]]:
-    """Syntax tree of an expression, with names in backticks replaced by placeholders (returned with their names)."""
-    quoted: dict[str, str] = {}
-
-    def placeholder(match: re.Match[str]) -> str:
-        return quoted.setdefault(match.group(1), f"quoted_{len(quoted)}")
-
-    plain = re.sub(r"`([^`]*)`", placeholder, expression.strip("{}"))
-    return ast.parse(plain, mode="eval"), {alias: name for name, alias in quoted.items()}
-
-
-def _expression_columns(expression: str) -> set[str]:
-    """Names an expression reads, without the functions it calls."""
-    tree, quoted = _parse(expression)
-    functions = {node.func for node in ast.walk(tree) if isinstance(node, ast.Call)}
-    owners = {node.value for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-    names = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and n not in functions and n not in owners}
-    return {quoted.get(name, name) for name in names}
-
-
-def _check_expression(expression: str, formula: str) -> None:
-    """Raise if an expression does more than arithmetic and the functions of the white list."""
-    try:
-        tree, _ = _parse(expression)
-    except SyntaxError as error:
-        raise ValueError(f"formula: {expression!r} in {formula!r} is not an expression") from error
-    for node in ast.walk(tree):
-        called = node.func if isinstance(node, ast.Call) else None
-        if not isinstance(node, _NODES):
-            raise ValueError(f"formula: {expression!r} in {formula!r} uses {type(node).__name__}, which is not allowed")
-        if isinstance(called, ast.Name) and called.id not in FUNCTIONS:
-            raise ValueError(f"formula: function {called.id!r} is not known; {_allowed()}")
-        if isinstance(called, ast.Name) and called.id == "C":
-            _check_coding_call(node, expression)
-        if isinstance(node, ast.Attribute):
-            owner = node.value.id if isinstance(node.value, ast.Name) else ""
-            if node.attr not in {"np": NUMPY_FUNCTIONS, "contr": CONTRASTS}.get(owner, frozenset()):
-                raise ValueError(f"formula: {ast.unparse(node)!r} is not known; {_allowed()}")
-
-
-def _check_coding_call(node: ast.AST, expression: str) -> None:
-    """``C()`` takes a column and perhaps a contrast; given levels, it would merge the others into the baseline."""
-    assert isinstance(node, ast.Call)
-    named = bool(node.args) and isinstance(node.args[0], ast.Name)
-    if not named or len(node.args) > 2 or any(k.arg != "contrasts" for k in node.keywords):
-        raise ValueError(
-            f"formula: {expression!r}: C() takes the name of a column, and perhaps a contrast such as contr.sum; "
-            "make other categories as a column of the data first"
-        )
-
-
-def _allowed() -> str:
-    numpy_names = ", ".join(f"np.{name}" for name in sorted(NUMPY_FUNCTIONS))
-    return f"use one of {', '.join(sorted(FUNCTIONS))}, {numpy_names}"
+def _stateful(terms: tuple[Term, ...]) -> list[Call]:
+    """Calls that keep a state, each once, inner ones first."""
+    calls = {key_of(call): call for node in _factors(terms) for call in reversed(transforms_in(node))}
+    return list(calls.values())

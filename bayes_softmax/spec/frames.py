@@ -93,6 +93,16 @@ def raise_if_missing(frame: pd.DataFrame, names: Iterable[str], *, advice: str, 
             )
 
 
+def plain_column(column: pd.Series) -> pd.Series:
+    """The column; one of dtype object that holds numbers only, or truth values only, in a dtype for these."""
+    if not pd.api.types.is_object_dtype(column):
+        return column
+    held = pd.api.types.infer_dtype(column, skipna=True)
+    if held in ("integer", "floating", "mixed-integer-float"):
+        return pd.to_numeric(column)
+    return column.astype("boolean") if held == "boolean" else column
+
+
 def column_numbers(column: pd.Series, name: str, argument: str = "data") -> FloatArray:
     """Float64 values of a column of numbers or booleans, NaN where one is missing; objects may be numbers too."""
     numeric = pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column)

@@ -13,7 +13,7 @@ from bayes_softmax.core.records import FloatArray
 from bayes_softmax.spec.arrays import given
 from bayes_softmax.spec.available import Mask, read_available
 from bayes_softmax.spec.design import Label
-from bayes_softmax.spec.formula import FormulaEncoder, Variable
+from bayes_softmax.spec.formula import FormulaEncoder, encoder_from_data
 from bayes_softmax.spec.frames import (
     check_finite,
     column_numbers,
@@ -191,24 +191,39 @@ class Schema:
         """Plain JSON, read back by :func:`schema_from_json`."""
         fields = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "encoder"}
         if isinstance(self.encoder, FormulaEncoder):
-            encoder: dict[str, Any] = {
-                "formula": self.encoder.formula,
-                "variables": {name: asdict(v) for name, v in self.encoder.variables.items()},
-                "state": self.encoder.state,
-            }
+            encoder: dict[str, Any] = self.encoder.to_data()
         else:
             encoder = asdict(self.encoder)
         return json.dumps(_tagged({**fields, "encoder": encoder}))
 
 
 def schema_from_json(text: str) -> Schema:
-    """The schema :meth:`Schema.to_json` wrote; a formula is checked against the white list again when used."""
-    fields = _untagged(json.loads(text))
-    encoder = fields.pop("encoder")
-    if "formula" in encoder:
-        variables = {name: Variable(**v) for name, v in encoder["variables"].items()}
-        return Schema(encoder=FormulaEncoder(encoder["formula"], variables, encoder["state"]), **fields)
-    return Schema(encoder=ArrayEncoder(**encoder), **fields)
+    """The schema :meth:`Schema.to_json` wrote; a formula in it is data, and checked as one that a user wrote.
+
+    Raises
+    ------
+    ValueError
+        The text is none of ours, or damaged.
+    """
+    try:
+        fields = _untagged(json.loads(text))
+        given = fields.pop("encoder")
+        encoder = encoder_from_data(given) if "formula" in given else _array_encoder(**given)
+        schema = Schema(encoder=encoder, **fields)
+        unknown = [name for name in schema.feature_names if name not in set(encoder.feature_names)]
+    except (KeyError, TypeError, AttributeError, IndexError, RecursionError, OverflowError) as error:
+        raise ValueError(f"the description of the model is damaged: {type(error).__name__} {error}") from error
+    if unknown:
+        raise ValueError(f"the description of the model is damaged: no feature is called {unknown[0]!r}")
+    return schema
+
+
+def _array_encoder(feature_names: Any, has_intercept: Any) -> ArrayEncoder:
+    if not (isinstance(feature_names, tuple) and all(isinstance(name, str) for name in feature_names)):
+        raise TypeError("feature_names")
+    if not isinstance(has_intercept, bool):
+        raise TypeError("has_intercept")
+    return ArrayEncoder(feature_names, has_intercept)
 
 
 def _tagged(value: Any) -> Any:

@@ -58,10 +58,18 @@ def test_transforms_and_levels_survive(penguins: pd.DataFrame, tmp_path: Path) -
 
 
 def test_a_formula_in_a_file_cannot_execute_code(overlapping: bs.SoftmaxRegression) -> None:
-    fields = json.loads(overlapping.schema.to_json())
-    text = json.dumps(fields).replace("bill_length_mm + sex", "eval('print(1)')")
+    """Version 3 holds terms as data, older files the text: both meet the same table of functions."""
+    text = overlapping.schema.to_json()
+    terms = text.replace('["column", "sex", false]', '["call", "eval", [["column", "sex", false]], []]')
+    assert terms != text
     with pytest.raises(ValueError, match="function 'eval' is not known"):
-        schema_from_json(text).encode(pd.DataFrame({"bill_length_mm": [1.0], "sex": ["male"]}))
+        schema_from_json(terms)
+    older = json.loads(text)
+    encoder = next(value for key, value in older["items"] if key == "encoder")
+    encoder["items"] = [item for item in encoder["items"] if item[0] not in ("terms", "edition")]
+    assert schema_from_json(json.dumps(older)).feature_names == overlapping.schema.feature_names
+    with pytest.raises(ValueError, match="function 'eval' is not known"):
+        schema_from_json(json.dumps(older).replace("bill_length_mm + sex", "eval('print(1)')"))
 
 
 def test_foreign_damaged_and_missing_files_are_named(posterior: bs.Posterior, tmp_path: Path) -> None:
