@@ -30,8 +30,9 @@ def test_default_scale_follows_the_units_and_floors_rare_binaries() -> None:
     rare[:3] = 1.0
     model = bs.SoftmaxRegression(np.column_stack([X[:, 0] * 1000, rare]), y)
     wide, binary = model.priors.weights
-    assert_allclose(wide.scale, 2 / np.sqrt(2) / (X[:, 0].std() * 1000))
-    assert_allclose(binary.scale, 2 / np.sqrt(2) / 0.5)
+    c = 2 / np.sqrt(1 + (rare.std() / 0.5) ** 2)
+    assert_allclose(wide.scale, c / (X[:, 0].std() * 1000))
+    assert_allclose(binary.scale, c / 0.5)
 
 
 def test_default_map_does_not_depend_on_units_or_labels() -> None:
