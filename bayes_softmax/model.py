@@ -228,11 +228,11 @@ class SoftmaxRegression:
         ``logit_sd``: how much one sd of the feature moves a logit a priori; ``attrs``: the sd of a logit over the data
         that results, ``total_logit_sd``, and the default in words, ``formula``.  See also ``plots.prior``.
 
-        By default weights are ``Normal(c / u_j)`` per unit of the feature, where ``u_j`` is its sd, for a column with two
-        values at least half their distance, and ``c = min(2, 2 / sqrt(sum_j (rms_j / u_j)**2))`` over the columns that
-        take the default; ``rms_j`` is the root mean square about the mean, without an intercept about zero.  Together
-        they move a logit with sd 2, and the intercept's ``Normal(1.5)`` at the feature means makes that 2.5.  Under
-        treatment coding the base level of a factor of many levels is shrunk more than the others.
+        By default weights are ``Normal(c / u_j)`` per unit of the feature, where ``u_j`` is its sd, for a column with
+        two values at least half their distance, and ``c = min(2, 2 / sqrt(sum_j (rms_j / u_j)**2))`` over the columns
+        that take the default; ``rms_j`` is the root mean square about the mean, without an intercept about zero.
+        Together they move a logit with sd 2, and the intercept's ``Normal(1.5)`` at the feature means makes that 2.5.
+        Under treatment coding the base level of a factor of many levels is shrunk more than the others.
         """
         return prior_table(self.priors, self.design)
 
