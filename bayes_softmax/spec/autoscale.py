@@ -35,7 +35,9 @@ def column_rms(X: FloatArray, totals: FloatArray, scale: FloatArray, *, has_inte
     """Root mean square of each column, weighted: about its mean, or about zero where there is no intercept."""
     if has_intercept or not X.size:
         return scale
-    rms: FloatArray = np.sqrt((totals / totals.sum()) @ np.square(X))
+    size = np.abs(X).max(axis=0)
+    size[size == 0] = 1.0
+    rms: FloatArray = size * np.sqrt((totals / totals.sum()) @ np.square(X / size))  # squares must not overflow
     return rms
 
 
