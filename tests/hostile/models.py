@@ -119,8 +119,9 @@ def _options(rng: np.random.Generator, N: int, y: Responses) -> dict[str, Any]:
         options["collapse"] = False
     if rng.random() < 0.15 and y.counts is None:
         options["classes"] = [*y.labels, *pick(rng, (), ("never",) if isinstance(y.labels[0], str) else (99,))]
-    if AVAILABLE and rng.random() < 0.1:
-        options["available"] = _available(rng, N, y)
+    own = np.random.default_rng(rng.integers(2**62))  # so that a case is the same with and without the keyword
+    if AVAILABLE and own.random() < 0.15:
+        options["available"] = pick(own, *BAD_MASKS) if own.random() < 0.15 else _available(own, N, y)
     return options
 
 
@@ -183,13 +184,13 @@ BAD: dict[str, tuple[Any, ...]] = {
     "intercept": ("no", None, 2, np.array([True, False])),
     "collapse": ("no", None, 2, np.array([True, False])),
     "feature_names": ("ab", ["a"], 5, ["intercept"] * 3, [["a"]], [None], [1, 2], {"a"}),
-    "available": ("all", 5, [], [[True]], [["a"]], {"a": "b"}, np.zeros((2, 3)), object()),
 }
+BAD_MASKS = ("all", 5, [], [[True]], [["a"]], {"a": "b"}, np.zeros((2, 3)), object())
 
 
 def _spoil(rng: np.random.Generator, options: dict[str, Any], N: int) -> str:
     """One option that cannot be meant; arrays as long as the data, with one bad value, among them."""
-    name = pick(rng, *(n for n in BAD if n != "available" or AVAILABLE))
+    name = pick(rng, *BAD)
     value = pick(rng, *BAD[name])
     if name in ("weights", "offset") and rng.random() < 0.5:
         value = np.ones(N)

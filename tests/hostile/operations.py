@@ -48,9 +48,8 @@ def run_case(seed: int) -> Outcome:
 
 def _shown(options: dict[str, Any]) -> str:
     def short(value: Any) -> str:
-        if isinstance(value, np.ndarray | pd.Series | list) and np.size(value) > 12:
-            with np.errstate(all="ignore"):
-                return f"<{type(value).__name__} {getattr(value, 'dtype', '')} {np.shape(value)}>"
+        if isinstance(value, np.ndarray | pd.Series | list) and len(value) > 12:
+            return f"<{type(value).__name__} of {len(value)} {getattr(value, 'dtype', '')}>"
         return repr(value)
 
     return ", ".join(f"{name}={short(value)}" for name, value in options.items())
