@@ -53,3 +53,15 @@ def feature_spread(X: FloatArray, scale: FloatArray) -> FloatArray:
         if bool(((column == low) | (column == high)).all()):
             sd[j] = max(sd[j], BINARY_SD_FLOOR * float(high - low))
     return sd
+
+
+def variance_units(unit: FloatArray, sd: FloatArray) -> FloatArray:
+    r"""Units in which features share out a variance of the logits: over the rows, all of it arrives.
+
+    A column of rare values has a small sd in its unit, so with shares :math:`\phi_j` of mean ``1 / p`` the variance
+    :math:`\sum_j \phi_j (sd_j / u_j)^2` that arrives of 1 can be far below it (0.02 for the dummies of 200 levels).
+    The units are made smaller by its root, at most so far that one feature alone has all the variance in its own unit.
+    """
+    arriving = float(np.mean(np.square(sd / unit)))
+    units: FloatArray = unit * np.sqrt(max(arriving, 1.0 / len(unit)))
+    return units

@@ -24,7 +24,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bayes_softmax.core.records import FloatArray
-from bayes_softmax.spec.autoscale import DEFAULT_INTERCEPT_SCALE, column_rms, default_scales, feature_spread
+from bayes_softmax.spec.autoscale import (
+    DEFAULT_INTERCEPT_SCALE,
+    column_rms,
+    default_scales,
+    feature_spread,
+    variance_units,
+)
 from bayes_softmax.spec.hyperpriors import HalfNormal, LearnedNormal, ScalePrior, ShrinkagePrior
 from bayes_softmax.spec.hyperpriors import check_positive as _check_positive
 
@@ -239,7 +245,7 @@ def resolve_priors(
         coding == "zero-sum",
         tuple(by_default.tolist()),
         constant,
-        feature_spread(X, scale) if any(isinstance(w, ShrinkagePrior) for w in weights) else np.empty(0),
+        _shrinkage_units(weights, X, scale),
     )
     if coding == "full" and any(table.flat_features):
         named = [n for n, flat in zip(feature_names, table.flat_features, strict=True) if flat]
@@ -248,6 +254,18 @@ def resolve_priors(
             "with K free columns the weights are not identified; use coding='zero-sum' or 'reference'"
         )
     return table
+
+
+def _shrinkage_units(weights: tuple[Prior, ...], X: FloatArray, scale: FloatArray) -> FloatArray:
+    """Unit of each feature for priors that learn scales; those that share one :math:`R^2` share its variance."""
+    families = {w for w in weights if isinstance(w, ShrinkagePrior)}
+    if not families:
+        return np.empty(0)
+    units = feature_spread(X, scale)
+    for family in families:
+        members = np.array([w == family for w in weights], dtype=bool)
+        units[members] = variance_units(units[members], scale[members])
+    return units
 
 
 def _jeffreys_table(

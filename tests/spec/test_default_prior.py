@@ -280,6 +280,18 @@ def test_total_logit_sd_is_that_of_drawn_coefficients(coding):
     assert abs(by_draw.mean() - expected) < 4 * by_draw.std() / np.sqrt(len(by_draw))
 
 
+def test_saved_fits_keep_the_prior_they_were_made_with(tmp_path, monkeypatch):
+    """What a loaded fit says of its prior is what was saved, whatever the default is by then."""
+    X, y = simulate(80, 3, 3)
+    fit = bs.SoftmaxRegression(X, y).map()
+    fit.save(tmp_path / "fit.nc")
+    monkeypatch.setattr("bayes_softmax.spec.autoscale.DEFAULT_TOTAL_SCALE", 0.5)
+    loaded = bs.load(tmp_path / "fit.nc")
+    assert loaded.schema.prior_sd == fit.schema.prior_sd
+    assert loaded.schema.prior_sd != bs.SoftmaxRegression(X, y).schema.prior_sd
+    assert_allclose(loaded.summary()["contraction"], fit.summary()["contraction"], rtol=1e-12)
+
+
 COVERAGE_SEEDS = range(5)
 
 
