@@ -76,12 +76,14 @@ def optimum(watch: Watch, model: bs.SoftmaxRegression, fit: Any) -> None:
     with np.errstate(all="ignore"):
         here = objective.value_gradient(likelihood_only, objective.coordinates(likelihood_only, b, W))[0]
         allowed = objective.tolerance(likelihood_only, here, b, W)
-    if not (fit.converged and np.isfinite(here)):
+    if not np.isfinite(here):
         return
     if fit.log_likelihood > allowed:
         watch.fault("log-likelihood", fit.kind, f"{fit.log_likelihood} is above zero")
     if not abs(fit.log_likelihood + here) <= allowed:
         watch.fault("log-likelihood", fit.kind, f"reported {fit.log_likelihood!r}, by the textbook {-here!r}")
+    if not fit.converged:
+        return
     with np.errstate(all="ignore"):
         here, best = objective.better(problem, b, W)
     allowed = objective.tolerance(problem, here, b, W)

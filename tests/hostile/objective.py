@@ -15,6 +15,7 @@ from scipy.special import logsumexp
 import bayes_softmax as bs
 
 RELATIVE = 1e-8
+HUGE = 1e4
 STEPS = 1000  # of the proximal gradient, which needs more than L-BFGS
 
 
@@ -189,7 +190,7 @@ def better(problem: Problem, intercept: np.ndarray, weights: np.ndarray) -> tupl
 
 
 def tolerance(problem: Problem, value: float, intercept: np.ndarray, weights: np.ndarray) -> float:
-    """1e-8 relative, and what the rounding of raw coefficients may cost."""
-    terms = np.abs(problem.X) @ np.abs(weights) + np.abs(intercept) + np.abs(problem.offset)
+    """1e-8 relative, and what the rounding of raw coefficients may cost; huge offsets rule classes out, exactly."""
+    terms = np.abs(problem.X) @ np.abs(weights) + np.abs(intercept) + np.minimum(np.abs(problem.offset), HUGE)
     rounding = 8 * np.finfo(float).eps * (problem.Y.sum(axis=1, keepdims=True) * terms).sum()
     return RELATIVE * (1.0 + abs(value)) + float(rounding)

@@ -1,13 +1,14 @@
 """Generated calls: nothing undocumented is raised, warned of, touched or run, nothing is wrong; and the net holds."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import bayes_softmax as bs
 from tests.conftest import simulate
-from tests.hostile import objective
+from tests.hostile import checks, objective
 from tests.hostile.operations import run_case
 from tests.hostile.runner import run, table
 from tests.hostile.watch import Refused, Watch
@@ -127,3 +128,17 @@ def test_the_other_gradient_is_that_of_the_other_objective(coding):
     direction = rng.normal(size=theta.shape)
     up, down = (objective.value_gradient(problem, theta + s * 1e-6 * direction)[0] for s in (1, -1))
     assert (up - down) / 2e-6 == pytest.approx(objective.value_gradient(problem, theta)[1] @ direction, rel=1e-6)
+
+
+@pytest.mark.parametrize("wrong", [1e-6, 1e16])
+def test_a_log_likelihood_that_is_not_the_textbooks_is_seen(wrong):
+    X, y = simulate(60, 2, 3)
+    offset = np.where(np.arange(3) == 0, 0.0, np.where(y == 0, -1e30, 0.0)[:, None] * [[0.0, 1.0, 0.0]])
+    model = bs.SoftmaxRegression(X, y, offset=offset)
+    fit = model.map()
+    watch = Watch([])
+    checks.optimum(watch, model, replace(fit, log_likelihood=fit.log_likelihood + 60 * wrong))
+    assert "log-likelihood" in {found.kind for found in watch.findings}
+    watch = Watch([])
+    checks.optimum(watch, model, fit)
+    assert not watch.findings
