@@ -11,7 +11,8 @@ family                 scale :math:`\sigma_j`                                   
 =====================  ==============================================================  ========================
 
 ``R2D2`` compares features with each other, so it needs a common unit: a standard deviation of the feature (for a column
-of two values at least half their distance), as in the autoscaled default.
+of two values at least half their distance), as in the autoscaled default; where columns are rarer than that, as a
+factor's dummies are, all units are smaller by one factor, so that the variance they share out does arrive.
 """
 
 from dataclasses import dataclass

@@ -128,15 +128,15 @@ def prior_sds(priors: PriorTable, centre: FloatArray, n_classes: int) -> tuple[f
     that the model does not have is None.
     """
     size = n_classes - 1 if priors.spherical else 1
-    weights = [_sd(family, size) for family in priors.weights]
+    weights = [coordinate_sd(family, size) for family in priors.weights]
     if priors.intercept is None:
         return (None, *map(_finite, weights))
     shift = centre if priors.intercept_at == "means" else np.zeros_like(centre)
     moved = [m * s for m, s in zip(shift.tolist(), weights, strict=True) if m]
-    return tuple(map(_finite, (float(np.hypot.reduce([_sd(priors.intercept, size), *moved])), *weights)))
+    return tuple(map(_finite, (float(np.hypot.reduce([coordinate_sd(priors.intercept, size), *moved])), *weights)))
 
 
-def _sd(family: Prior, size: int) -> float:
+def coordinate_sd(family: Prior, size: int) -> float:
     """Of one of ``size`` coordinates that are drawn together; infinite where there is no variance, or none known."""
     return SDS[type(family)](family, size) if type(family) in SDS else np.inf
 

@@ -25,11 +25,14 @@ import numpy as np
 
 from bayes_softmax.core.checks import did_you_mean, listed, shown
 from bayes_softmax.core.records import FloatArray
+from bayes_softmax.spec.autoscale import (
+    DEFAULT_INTERCEPT_SCALE,
+    column_rms,
+    default_scales,
+    feature_spread,
+    variance_units,
+)
 from bayes_softmax.spec.hyperpriors import HalfNormal, LearnedNormal, ScalePrior, ShrinkagePrior, set_positive
-
-DEFAULT_INTERCEPT_SCALE = 1.5
-DEFAULT_TOTAL_SCALE = 2.0
-BINARY_SD_FLOOR = 0.5
 
 
 @dataclass(frozen=True)
@@ -140,7 +143,8 @@ class PriorTable:
     """Priors of a model, resolved: one family per feature, one for the intercept.
 
     ``intercept`` is None for a model without one; ``intercept_at`` says where it is measured, ``"zero"``
-    (x = 0) or ``"means"`` (of the features).  ``spherical`` is True under zero-sum coding.
+    (x = 0) or ``"means"`` (of the features).  ``spherical`` is True under zero-sum coding.  ``constant`` is that of
+    :func:`~bayes_softmax.spec.autoscale.default_scales`, NaN where no feature takes the default.
     """
 
     weights: tuple[Prior, ...]
@@ -148,6 +152,7 @@ class PriorTable:
     intercept_at: str
     spherical: bool
     autoscaled: tuple[bool, ...]
+    constant: float = field(default=np.nan, compare=False)
     spread: FloatArray = field(default_factory=lambda: np.empty(0), compare=False)
 
     @property
@@ -191,51 +196,32 @@ def flat_table(table: PriorTable) -> PriorTable:
     return PriorTable(flat, intercept, "means", table.spherical, (False,) * len(flat))
 
 
-def autoscaled_prior(X: FloatArray, scale: FloatArray) -> tuple[Normal, ...]:
-    r"""Default prior of the weights: the logits vary with sd about 2 over the data, whatever ``p`` and the units.
-
-    .. math:: W_j \sim \mathrm{Normal}\Bigl(0,\; \frac{2.0}{\sqrt p\; \mathrm{sd}_j}\Bigr)
-
-    ``sd_j`` is the standard deviation of the feature; for a column with two values it is at least half their
-    distance, so a rare dummy is not given a huge scale.  With the intercept's ``Normal(1.5)`` at the feature
-    means, the prior sd of a logit is about ``sqrt(1.5^2 + 2.0^2) = 2.5``.
-    """
-    shared = DEFAULT_TOTAL_SCALE / np.sqrt(max(X.shape[1], 1))
-    return tuple(Normal(float(shared / s)) for s in feature_spread(X, scale))
-
-
-def feature_spread(X: FloatArray, scale: FloatArray) -> FloatArray:
-    """Unit of each feature: its standard deviation, for a column with two values at least half their distance."""
-    sd = scale.copy()
-    few = X[:: max(len(X) // 64, 1)]  # most columns show a third value among a few rows
-    for j in range(X.shape[1]):
-        if len(np.unique(few[:, j])) > 2:
-            continue
-        column = X[:, j]
-        low, high = column.min(), column.max()
-        if bool(((column == low) | (column == high)).all()):
-            sd[j] = max(sd[j], BINARY_SD_FLOOR * float(high - low))
-    return sd
-
-
 def resolve_priors(
     prior: PriorArgument,
     intercept_prior: Prior | None,
     *,
     coding: str,
     X: FloatArray,
+    totals: FloatArray,
     scale: FloatArray,
     feature_names: Sequence[str],
     has_intercept: bool,
 ) -> PriorTable:
-    """Turn the ``prior`` and ``intercept_prior`` arguments into one family per feature."""
+    """Turn the ``prior`` and ``intercept_prior`` arguments into one family per feature.
+
+    ``X`` and ``totals`` are of the rows that hold observations; ``scale`` is the features' standard deviation there.
+    """
     if isinstance(prior, Jeffreys):
         return _jeffreys_table(prior, intercept_prior, coding, len(feature_names), has_intercept=has_intercept)
     chosen = _per_feature(prior, feature_names)
-    weights = tuple(c for c in chosen if c is not None)
-    if len(weights) < len(chosen):
-        defaults = autoscaled_prior(X, scale)
-        weights = tuple(c if c is not None else d for c, d in zip(chosen, defaults, strict=True))
+    by_default = np.array([c is None for c in chosen], dtype=bool)
+    constant, scales = np.nan, np.empty(0)
+    if by_default.any():
+        taking = X if by_default.all() else X[:, by_default]
+        rms = column_rms(taking, totals, scale[by_default], has_intercept=has_intercept)
+        constant, scales = default_scales(feature_spread(taking, scale[by_default]), rms)
+    left = iter(scales.tolist())
+    weights = tuple(c if c is not None else Normal(next(left)) for c in chosen)
     if intercept_prior is not None and not isinstance(intercept_prior, Prior):
         raise TypeError(f"intercept_prior={shown(intercept_prior)} must be Normal, StudentT, Flat or None")
     if isinstance(intercept_prior, Jeffreys):
@@ -256,8 +242,9 @@ def resolve_priors(
         intercept if has_intercept else None,
         at,
         coding == "zero-sum",
-        tuple(c is None for c in chosen),
-        feature_spread(X, scale) if any(isinstance(w, ShrinkagePrior) for w in weights) else np.empty(0),
+        tuple(by_default.tolist()),
+        constant,
+        _shrinkage_units(weights, X, scale),
     )
     if coding == "full" and any(table.flat_features):
         named = [n for n, flat in zip(feature_names, table.flat_features, strict=True) if flat]
@@ -266,6 +253,18 @@ def resolve_priors(
             "with K free columns the weights are not identified; use coding='zero-sum' or 'reference'"
         )
     return table
+
+
+def _shrinkage_units(weights: tuple[Prior, ...], X: FloatArray, scale: FloatArray) -> FloatArray:
+    """Unit of each feature for priors that learn scales; those that share one :math:`R^2` share its variance."""
+    families = {w for w in weights if isinstance(w, ShrinkagePrior)}
+    if not families:
+        return np.empty(0)
+    units = feature_spread(X, scale)
+    for family in families:
+        members = np.array([w == family for w in weights], dtype=bool)
+        units[members] = variance_units(units[members], scale[members])
+    return units
 
 
 def _jeffreys_table(

@@ -104,5 +104,6 @@ def test_map_between_prior_and_mle() -> None:
 def test_describe_prior_names_scales_and_logit_sds(overlapping: bs.SoftmaxRegression) -> None:
     table = overlapping.describe_prior()
     assert list(table.index) == ["intercept", "bill_length_mm", "sex[T.male]"]
-    assert_allclose(table.loc["bill_length_mm", "logit_sd"], 2 / np.sqrt(2))
+    sex = (overlapping.design.X[:, 1].std() / 0.5) ** 2  # nearly balanced: 0.99996
+    assert_allclose(table.loc["bill_length_mm", "logit_sd"], 2 / np.sqrt(1 + sex))
     assert table["autoscaled"].all()

@@ -1,6 +1,7 @@
 """Prior families and the autoscaled default."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
@@ -30,8 +31,9 @@ def test_default_scale_follows_the_units_and_floors_rare_binaries() -> None:
     rare[:3] = 1.0
     model = bs.SoftmaxRegression(np.column_stack([X[:, 0] * 1000, rare]), y)
     wide, binary = model.priors.weights
-    assert_allclose(wide.scale, 2 / np.sqrt(2) / (X[:, 0].std() * 1000))
-    assert_allclose(binary.scale, 2 / np.sqrt(2) / 0.5)
+    c = 2 / np.sqrt(1 + (rare.std() / 0.5) ** 2)
+    assert_allclose(wide.scale, c / (X[:, 0].std() * 1000))
+    assert_allclose(binary.scale, c / 0.5)
 
 
 def test_default_map_does_not_depend_on_units_or_labels() -> None:
@@ -82,7 +84,25 @@ def test_r2d2_does_not_depend_on_units_and_floors_rare_binaries() -> None:
     rare[:3] = 1.0
     X = np.column_stack([X[:, 0] * 1000, rare])
     (group,) = shrinkage_groups(bs.SoftmaxRegression(X, y, prior=bs.R2D2()).priors)
-    assert_allclose(group.units, [X[:, 0].std(), 0.5])
+    share = (1 + (rare.std() / 0.5) ** 2) / 2
+    assert_allclose(group.units, np.array([X[:, 0].std(), 0.5]) * np.sqrt(share))
+
+
+def test_r2d2_shares_out_a_variance_that_arrives() -> None:
+    """The dummies of 200 levels, with a share of 1/199 each, give a logit the variance omega over the rows."""
+    levels = np.repeat(np.arange(200), 2)
+    frame = pd.DataFrame({"g": pd.Categorical(levels.astype(str)), "y": np.tile([0, 1], 200)})
+    model = bs.SoftmaxRegression.from_formula("y ~ g", frame, prior=bs.R2D2())
+    (group,) = shrinkage_groups(model.priors)
+    omega = 1.7
+    variances = omega / 199 / group.units**2
+    assert_allclose((np.var(model.design.X, axis=0) * variances).sum(), omega)
+
+
+def test_one_rare_flag_under_r2d2_keeps_its_floor() -> None:
+    flag = (np.arange(1000) < 1.0).astype(float)[:, None]
+    (group,) = shrinkage_groups(bs.SoftmaxRegression(flag, np.arange(1000) % 3, prior=bs.R2D2()).priors)
+    assert_allclose(group.units, [0.5])
 
 
 @pytest.mark.parametrize(

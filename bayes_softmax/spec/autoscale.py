@@ -1,0 +1,67 @@
+"""The default prior of the weights: from the spread of the columns over the data to one scale for each."""
+
+import numpy as np
+
+from bayes_softmax.core.records import FloatArray
+
+DEFAULT_INTERCEPT_SCALE = 1.5
+DEFAULT_TOTAL_SCALE = 2.0
+BINARY_SD_FLOOR = 0.5
+
+
+def default_scales(unit: FloatArray, rms: FloatArray) -> tuple[float, FloatArray]:
+    r"""The default's constant and the scales of its normal priors: together they move a logit with sd 2 over the rows.
+
+    .. math:: W_j \sim \mathrm{Normal}(0, c / u_j), \qquad
+              c = \min\Bigl(2,\; 2 \Big/ \sqrt{\textstyle\sum_j (r_j / u_j)^2}\Bigr)
+
+    ``u_j`` is the unit of the column (:func:`feature_spread`) and ``r_j`` its root mean square about its mean, about
+    zero in a model without an intercept, weighted as the rows are.  The sum is over the columns that take the default.
+    So the prior variance of a free logit coordinate, averaged over the rows, is :math:`2^2` however many columns there
+    are: a factor's dummies, a spline's basis and products count for what they do.  It is less only where all columns
+    are rare flags, whose scale stops at :math:`c = 2`: 4 for a column of zeros and ones, however rare the ones.
+    The intercept's ``Normal(1.5)`` at the feature means adds its own: ``sqrt(1.5^2 + 2.0^2) = 2.5``.
+
+    Under treatment coding (``C(g)`` beside an intercept) the base level of a factor of many levels is shrunk more than
+    the others: its logits have the prior sd 1.5 of the intercept alone, the others' that of intercept and dummy, 2.5.
+    ``0 + C(g)`` treats all levels alike.
+    """
+    total = float(np.sqrt(np.square(rms / unit).sum()))
+    constant = DEFAULT_TOTAL_SCALE / max(total, 1.0)
+    return constant, constant / unit
+
+
+def column_rms(X: FloatArray, totals: FloatArray, scale: FloatArray, *, has_intercept: bool) -> FloatArray:
+    """Root mean square of each column, weighted: about its mean, or about zero where there is no intercept."""
+    if has_intercept or not X.size:
+        return scale
+    size = np.abs(X).max(axis=0)
+    size[size == 0] = 1.0
+    rms: FloatArray = size * np.sqrt((totals / totals.sum()) @ np.square(X / size))  # squares must not overflow
+    return rms
+
+
+def feature_spread(X: FloatArray, scale: FloatArray) -> FloatArray:
+    """Unit of each feature: its standard deviation, for a column with two values at least half their distance."""
+    sd = scale.copy()
+    few = X[:: max(len(X) // 64, 1)]  # most columns show a third value among a few rows
+    for j in range(X.shape[1]):
+        if len(np.unique(few[:, j])) > 2:
+            continue
+        column = X[:, j]
+        low, high = column.min(), column.max()
+        if bool(((column == low) | (column == high)).all()):
+            sd[j] = max(sd[j], BINARY_SD_FLOOR * float(high - low))
+    return sd
+
+
+def variance_units(unit: FloatArray, sd: FloatArray) -> FloatArray:
+    r"""Units in which features share out a variance of the logits: over the rows, all of it arrives.
+
+    A column of rare values has a small sd in its unit, so with shares :math:`\phi_j` of mean ``1 / p`` the variance
+    :math:`\sum_j \phi_j (sd_j / u_j)^2` that arrives of 1 can be far below it (0.02 for the dummies of 200 levels).
+    The units are made smaller by its root, at most so far that one feature alone has all the variance in its own unit.
+    """
+    arriving = float(np.mean(np.square(sd / unit)))
+    units: FloatArray = unit * np.sqrt(max(arriving, 1.0 / len(unit)))
+    return units
