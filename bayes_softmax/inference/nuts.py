@@ -8,8 +8,11 @@ nutpie takes C callbacks only through an interface that is not public (hence its
 without callbacks go through ``nutpie.compiled_pyfunc.from_pyfunc``, which holds Python's lock.
 """
 
+import contextlib
 import os
+import time
 import warnings
+import weakref
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -126,7 +129,8 @@ def nuts(
 
     tune = DEFAULT_TUNE if tune is None else tune
     callbacks = density.callbacks()
-    model = _callback_model(density.dimension, callbacks) if callbacks else _python_model(density)
+    used = _InUse()
+    model = _callback_model(density.dimension, callbacks, used) if callbacks else _python_model(density)
     # More threads than chains or processors help nobody, and thousands of them the system refuses.
     cores = min(chains, os.cpu_count() or 1 if cores is None else cores, MAX_CORES)
     # Chains run in parallel, so BLAS must not; one thread also fixes the order of its sums.
@@ -145,16 +149,40 @@ def nuts(
             target_accept=DEFAULT_TARGET_ACCEPT if target_accept is None else target_accept,
             blocking=False,
         )
-        trace, interrupted = _wait(sampler)
+        trace, interrupted = _wait(sampler, used)
     with held_back(pressed_before=interrupted) as noted:
         drawn = _collect(trace, density.dimension, draws=draws, tune=tune)
     return drawn._replace(interrupted=interrupted or noted.times > 0)
 
 
-def _wait(sampler: Any) -> tuple[Any, bool]:
+class _InUse:
+    """Whether nutpie's threads still hold a model: they drop what they were given when they end."""
+
+    def __init__(self) -> None:
+        self._held: weakref.ref[_Held] | None = None
+
+    def give(self) -> "_Held":
+        """An object that lives as long as the model that holds it."""
+        held = _Held()
+        self._held = weakref.ref(held)
+        return held
+
+    def wait(self, sampler: Any) -> None:
+        """Return when no thread runs any more."""
+        while self._held is not None and self._held() is not None:
+            time.sleep(0.002)
+            sampler._sampler.is_empty(ignore_error=True)  # lets go of what threads dropped without Python's lock
+
+
+class _Held:
+    """Held by a model."""
+
+
+def _wait(sampler: Any, used: _InUse) -> tuple[Any, bool]:
     """What nutpie has drawn in the end, or when Ctrl-C was pressed, and whether it was.
 
-    However this ends, nutpie's threads have ended before: they call functions on arrays that are freed then.
+    Where a chain fails nutpie returns at once, and its other threads go on; they would still run compiled code when
+    Python frees it, at exit, and crash.  So we wait until all have ended.
     """
     try:
         return sampler.wait(), False
@@ -165,7 +193,9 @@ def _wait(sampler: Any) -> tuple[Any, bool]:
             raise
         return trace, True
     except BaseException:
-        sampler.cancel()
+        with contextlib.suppress(Exception):
+            sampler.cancel()
+        used.wait(sampler)
         raise
 
 
@@ -194,7 +224,7 @@ def _read_chain(points: Any, stats: Any, dimension: int) -> tuple[FloatArray, di
     return z, {name: column(stats, name).to_numpy(zero_copy_only=False)[sampled] for name in kept}
 
 
-def _callback_model(d: int, callbacks: NativeDensity) -> Any:
+def _callback_model(d: int, callbacks: NativeDensity, used: _InUse) -> Any:
     """A density of ``d`` coordinates as a nutpie model that calls C functions and never takes Python's lock."""
     from nutpie import _lib
     from nutpie.sample import CompiledModel
@@ -225,7 +255,8 @@ def _callback_model(d: int, callbacks: NativeDensity) -> Any:
             variables = _lib.PyVariable.new_variables(["z"], ["float64"], [(d,)], sizes, {"z": ("coordinate",)})
             logp = _lib.LogpFunc(callbacks.logp_address, address, callbacks)
             expand = _lib.ExpandFunc(d, d, callbacks.expand_address, address, callbacks)
-            return _lib.PyMcModel(logp, expand, variables, d, sizes, coords, lambda s: _start(s, d), None)
+            held = used.give()
+            return _lib.PyMcModel(logp, expand, variables, d, sizes, coords, lambda s, _held=held: _start(s, d), None)
 
     return WhitenedModel(dims={"z": ("coordinate",)})
 
