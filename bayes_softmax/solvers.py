@@ -32,6 +32,9 @@ class SolverOptions(NamedTuple):
 
 def solve(density: "SoftmaxPosterior | JeffreysPosterior", options: SolverOptions) -> Mode:
     """Run a solver by name, with BLAS on one thread so that results repeat to the last bit."""
+    from bayes_softmax.density.jeffreys import JeffreysPosterior
+    from bayes_softmax.density.student import has_student
+
     solver, max_iterations, learning_rate = options
     if solver not in SOLVERS:
         raise ValueError(f"solver={solver!r} is not known; use one of {', '.join(map(repr, SOLVERS))}")
@@ -49,9 +52,11 @@ def solve(density: "SoftmaxPosterior | JeffreysPosterior", options: SolverOption
         mode: Mode = chosen(density, start, **given)
         return mode
 
-    with blas_on_one_thread():
+    # A step that overflows is refused by the line search, or ends as a status: NumPy need not warn of it too.
+    with blas_on_one_thread(), np.errstate(all="ignore"):
         mode = run(np.zeros(density.dimension))
-        return mode if may_have_modes(density) is None else _best_mode(density, run, mode)
+        several = not isinstance(density, JeffreysPosterior) and has_student(density)
+        return _best_mode(density, run, mode) if several else mode
 
 
 def may_have_modes(density: "SoftmaxPosterior | JeffreysPosterior") -> str | None:
