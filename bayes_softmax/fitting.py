@@ -218,9 +218,9 @@ def _advice(mode: Mode, kind: str, found: Examination, solver: str) -> str:
         Status.SADDLE: "sample() sees all modes, or use Normal priors",
     }
     other = [] if solver == "newton" else ["use solver='newton'"]
-    advice = [remedies[mode.status]] if mode.status in remedies else []
+    then = [remedies[mode.status]] if mode.status in remedies else []
     return (
-        ", or ".join(advice + other)
+        ", or ".join(then + other)
         or "features are nearly collinear, the prior is nearly flat, or offsets are very large"
     )
 

@@ -55,8 +55,9 @@ def solve(density: "SoftmaxPosterior | JeffreysPosterior", options: SolverOption
     # A step that overflows is refused by the line search, or ends as a status: NumPy need not warn of it too.
     with blas_on_one_thread(), np.errstate(all="ignore"):
         mode = run(np.zeros(density.dimension))
-        several = not isinstance(density, JeffreysPosterior) and has_student(density)
-        return _best_mode(density, run, mode) if several else mode
+        if isinstance(density, JeffreysPosterior) or not has_student(density):
+            return mode
+        return _best_mode(density, run, mode)
 
 
 def may_have_modes(density: "SoftmaxPosterior | JeffreysPosterior") -> str | None:

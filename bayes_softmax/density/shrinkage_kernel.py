@@ -56,7 +56,7 @@ from bayes_softmax.density.kernel import (
 from bayes_softmax.density.native import shrinkage_addresses
 from bayes_softmax.density.simd import pointer
 
-COMPILED_WITH = "a78f36b2896f"  # as in kernel.py
+COMPILED_WITH = "8dfea9fa207b"  # as in kernel.py
 _options: dict[str, Any] = {
     "nogil": True,
     "cache": True,

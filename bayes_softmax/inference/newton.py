@@ -42,7 +42,7 @@ class Trial(NamedTuple):
 Direction = Callable[[FloatArray, FloatArray, float], FloatArray | None]
 
 
-def newton(density: LogDensity, start: FloatArray, max_iterations: int = 100) -> Mode:
+def newton(density: LogDensity, start: FloatArray, max_iterations: int = 500) -> Mode:
     """Maximise by Newton steps: from a Cholesky factor of the Hessian, or as :func:`newton_cg` where that is cheaper.
 
     Where the Hessian is not positive definite (a Student-t prior far from its centre) the metric is used, and where
