@@ -142,7 +142,7 @@ def certified(spec: Specification, problem: Problem, mode: Mode, *, max_iteratio
         )
     solve = preconditioner(problem.density.block_metric(mode.theta), lambda: problem.density.metric(mode.theta))
     full, start = density_of(spec), problem.lift(mode.theta[None])[0]
-    with blas_on_one_thread():
+    with blas_on_one_thread(), np.errstate(all="ignore"):
         # No steps of its own where the solver ran out of those it was allowed.
         found = newton_cg(full, start, max_iterations if mode.converged else 0, problem.reduced.lifted_solver(solve))
     status = found.status if mode.converged or found.converged else mode.status
@@ -218,14 +218,19 @@ def _advice(mode: Mode, kind: str, found: Examination, solver: str) -> str:
     if advice is not None:
         return advice + ("; map() has a prior to decide" if kind == "mle" else "")
     if not np.isfinite(mode.value):
-        return "the steps diverged: lower learning_rate"
+        if solver == "gradient-descent":
+            return "the steps diverged: lower learning_rate"
+        return "the log density is not finite at zero, where large offsets make all probabilities 0 or 1"
     remedies = {
         Status.MAX_ITERATIONS: "raise max_iterations",
         Status.SADDLE: "sample() sees all modes, or use Normal priors",
     }
     other = [] if solver == "newton" else ["use solver='newton'"]
-    advice = [remedies[mode.status]] if mode.status in remedies else []
-    return ", or ".join(advice + other) or "the coefficients are nearly collinear or the prior is nearly flat"
+    then = [remedies[mode.status]] if mode.status in remedies else []
+    return (
+        ", or ".join(then + other)
+        or "features are nearly collinear, the prior is nearly flat, or offsets are very large"
+    )
 
 
 def collinearity_notes(spec: Specification, found: Examination | None) -> tuple[str, ...]:
@@ -352,7 +357,15 @@ def _variances_of(spec: Specification, problem: Problem, solved: Mode, mode: Mod
     if reduced is None or not mode.converged or problem.density.dimension > MANY_COORDINATES:
         K = coordinates.n_classes
         return lambda: np.full((1 + coordinates.n_features, K, K), np.nan)
-    return lambda: reduced.variances(coordinates, covariance(laplace_approximation(problem.density, solved)))
+
+    def exact() -> FloatArray:
+        try:
+            inside = covariance(laplace_approximation(problem.density, solved))
+        except ValueError:  # so little prior in some direction that only rounding is seen of it
+            inside = np.full((problem.density.dimension,) * 2, np.nan)
+        return reduced.variances(coordinates, inside)
+
+    return exact
 
 
 def _size_notes(problem: Problem, mode: Mode) -> tuple[str, ...]:

@@ -33,6 +33,9 @@ class SolverOptions(NamedTuple):
 
 def solve(density: "SoftmaxPosterior | JeffreysPosterior", options: SolverOptions) -> Mode:
     """Run a solver by name, with BLAS on one thread so that results repeat to the last bit."""
+    from bayes_softmax.density.jeffreys import JeffreysPosterior
+    from bayes_softmax.density.student import has_student
+
     solver, max_iterations, learning_rate = options
     check_choice("solver", solver, SOLVERS)
     given: dict[str, Any] = {}
@@ -49,9 +52,12 @@ def solve(density: "SoftmaxPosterior | JeffreysPosterior", options: SolverOption
         mode: Mode = chosen(density, start, **given)
         return mode
 
-    with blas_on_one_thread():
+    # A step that overflows is refused by the line search, or ends as a status: NumPy need not warn of it too.
+    with blas_on_one_thread(), np.errstate(all="ignore"):
         mode = run(np.zeros(density.dimension))
-        return mode if may_have_modes(density) is None else _best_mode(density, run, mode)
+        if isinstance(density, JeffreysPosterior) or not has_student(density):
+            return mode
+        return _best_mode(density, run, mode)
 
 
 def may_have_modes(density: "SoftmaxPosterior | JeffreysPosterior") -> str | None:

@@ -117,4 +117,6 @@ def certify(
             gradient_norm / GRADIENT_TOLERANCE, decrement / np.sqrt(density.total_weight) / DECREMENT_TOLERANCE
         )
         status = stopped if not stationary <= 1.0 else Status.CONVERGED if small_step else Status.UNBOUNDED
+    if not np.isfinite(value):
+        status = stopped
     return Mode(theta, value, gradient_norm, decrement, length, n_iterations, status, np.array([*history, value]))

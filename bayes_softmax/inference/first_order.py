@@ -74,6 +74,8 @@ def gradient_descent(
     history: list[float] = []
     for iteration in range(max_iterations):
         value, gradient = density.value_gradient(theta)
+        if iteration == 0 and not np.isfinite(value):
+            return certify(density, theta, 0, history, stopped=Status.SINGULAR)
         if not np.isfinite(value) or np.abs(theta).max(initial=0.0) > 1e100:
             return certify(density, np.full_like(theta, np.nan), iteration, history)
         if np.abs(gradient).max(initial=0.0) <= 0.1 * GRADIENT_TOLERANCE * density.total_weight:

@@ -54,7 +54,10 @@ def covariance_without(density: LogDensity, mode: Mode, held: NDArray[np.bool_])
     It is the inverse of the other coordinates' Hessian, and zero in the held ones.
     """
     if not held.any():
-        return covariance(laplace_approximation(density, mode))
+        try:
+            return covariance(laplace_approximation(density, mode))
+        except ValueError:
+            return None
     H = density.hessian(mode.theta)[np.ix_(~held, ~held)]
     try:
         factor: FloatArray = cholesky(H, lower=True)

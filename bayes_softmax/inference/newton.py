@@ -42,7 +42,7 @@ class Trial(NamedTuple):
 Direction = Callable[[FloatArray, FloatArray, float], FloatArray | None]
 
 
-def newton(density: LogDensity, start: FloatArray, max_iterations: int = 100) -> Mode:
+def newton(density: LogDensity, start: FloatArray, max_iterations: int = 500) -> Mode:
     """Maximise by Newton steps: from a Cholesky factor of the Hessian, or as :func:`newton_cg` where that is cheaper.
 
     Where the Hessian is not positive definite (a Student-t prior far from its centre) the metric is used, and where
@@ -111,7 +111,7 @@ def ascend(
     value, gradient = density.value_gradient(theta)
     history: list[float] = []
     best_norm, stalled, damping = np.inf, 0, 0.0
-    for iteration in range(max_iterations):
+    for iteration in range(max_iterations if np.isfinite(value) else 0):
         norm = float(np.abs(gradient).max(initial=0.0)) / density.total_weight
         stalled = stalled + 1 if norm >= 0.5 * best_norm else 0
         best_norm = min(best_norm, norm)
@@ -134,6 +134,8 @@ def ascend(
             return finish(theta, iteration, history, stopped=Status.SINGULAR if step is None else Status.NO_PROGRESS)
         theta, value, gradient, _ = trial
         damping = EASING * damping if EASING * damping >= DAMPINGS[0] else 0.0
+    if not np.isfinite(value):  # Jeffreys' prior where the information is singular
+        return finish(theta, 0, history, stopped=Status.SINGULAR)
     return finish(theta, max_iterations, history)
 
 
@@ -146,7 +148,7 @@ def _line_search(
     for _ in range(40):
         candidate = theta + length * step
         new_value, new_gradient = density.value_gradient(candidate)
-        if new_value >= value + ARMIJO * length * slope - VALUE_ROUNDING * abs(value):
+        if np.isfinite(new_value) and new_value >= value + ARMIJO * length * slope - VALUE_ROUNDING * abs(value):
             return Trial(candidate, new_value, new_gradient, length)
         length *= 0.5
     return None

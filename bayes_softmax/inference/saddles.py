@@ -75,5 +75,5 @@ def negative_curvature(density: LogDensity, theta: FloatArray) -> FloatArray | N
     value, vector = eigh(H, subset_by_index=(0, 0))
     if value[0] > NEGATIVE:
         return None
-    direction: FloatArray = scale * vector[:, 0]
-    return direction
+    steepest: FloatArray = scale * vector[:, 0]
+    return steepest

@@ -135,12 +135,15 @@ def recession_rays(found: Examination) -> FloatArray:
     """
     design, K = found.design, found.design.n_classes
     first = int(design.has_intercept)
-    rows = np.eye(design.n_features + first)
+    rows = np.zeros((design.n_features + first, len(found.columns)))
+    rows[found.columns, np.arange(len(found.columns))] = 1.0
     if first:
-        rows[0, 1:] = -design.standardisation.centre / design.standardisation.scale
+        of_weights = found.columns > 0
+        features = found.columns[of_weights] - 1
+        rows[0, of_weights] = -(design.standardisation.centre / design.standardisation.scale)[features]
     directions = [np.zeros((0, K, design.n_features + first))]
     if len(found.cone.directions):
-        directions.append(_embedded(found, rays(found.cone, rows[:, found.columns])))
+        directions.append(_embedded(found, rays(found.cone, rows)))
     if len(found.null):
         # A random combination of the collinearities moves every coefficient that one of them moves.
         line = found.null.vectors(np.random.default_rng(0).normal(size=(1, len(found.null))))

@@ -1,5 +1,7 @@
 """Optima that are hard to reach or to certify: saddles, several modes, collinear columns, saturated starts."""
 
+import warnings
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -109,6 +111,33 @@ def test_features_far_from_zero_without_an_intercept(kind: str, ratio: float) ->
             best = bs.SoftmaxRegression(basis, y, intercept=False).mle()
             assert_allclose(found.log_likelihood, best.log_likelihood, rtol=1e-10)
             assert_allclose(X @ found.weights.values, basis @ best.weights.values, atol=1e-5)
+
+
+@pytest.mark.parametrize("case", ["separated", "collinear", "wide", "offset", "huge offset", "large"])
+@pytest.mark.parametrize("solver", ["newton", "newton-cg", "lbfgs"])
+def test_jeffreys_speaks_in_its_own_words_only(solver: str, case: str) -> None:
+    """Certified, or a warning that says why not; nothing from NumPy (warnings are errors here)."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(40, 2)), rng.integers(0, 3, 40)
+    given = {
+        "separated": (np.array([[-2.0], [-1.0], [1.0], [2.0]]), np.array([0, 0, 1, 1]), None),
+        "collinear": (np.column_stack([X, X[:, 0]]), y, None),
+        "wide": (rng.normal(size=(5, 9)), np.array([0, 1, 2, 0, 1]), None),
+        "offset": (X, y, 800 * rng.normal(size=(40, 3))),
+        "huge offset": (X, y, 1e5 * rng.normal(size=(40, 3))),
+        "large": (1e8 * X, y, None),
+    }[case]
+    model = bs.SoftmaxRegression(*given[:2], offset=given[2], prior=bs.Jeffreys())
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found = model.map(solver=solver)
+    assert {w.category for w in caught} <= {bs.NotConvergedWarning}
+    assert found.converged == (not caught)
+    assert np.isfinite(found.weights).all()
+    if case in ("collinear", "wide"):
+        assert "linear combinations of the others" in str(caught[0].message)
+    if case in ("separated", "large") and solver == "newton":
+        assert found.converged
 
 
 @pytest.mark.parametrize("sd", [50.0, 200.0, 1e3, 1e4])
