@@ -163,14 +163,13 @@ class SoftmaxRegression:
         check_flags(collapse=collapse)
         self.design, self.schema = parts
         self._collapse = collapse
-        totals = self.design.totals
-        used = totals > 0
+        used = self.design.totals > 0
         self.priors = resolve_priors(
             prior,
             intercept_prior,
             coding=self.schema.coding,
             X=self.design.X if used.all() else self.design.X[used],
-            totals=totals if used.all() else totals[used],
+            totals=self.design.totals[used],
             scale=self.design.standardisation.scale,
             feature_names=self.design.feature_names,
             has_intercept=self.design.has_intercept,
@@ -231,13 +230,8 @@ class SoftmaxRegression:
         """One row per coefficient row: prior, where it is measured, what its scale was made from.
 
         ``logit_sd``: how much one sd of the feature moves a logit a priori; ``attrs``: the sd of a logit over the data
-        that results, ``total_logit_sd``, and the default in words, ``formula``.  See also ``plots.prior``.
-
-        By default weights are ``Normal(c / u_j)`` per unit of the feature, where ``u_j`` is its sd, for a column with
-        two values at least half their distance, and ``c = min(2, 2 / sqrt(sum_j (rms_j / u_j)**2))`` over the columns
-        that take the default; ``rms_j`` is the root mean square about the mean, without an intercept about zero.
-        Together they move a logit with sd 2, and the intercept's ``Normal(1.5)`` at the feature means makes that 2.5.
-        Under treatment coding the base level of a factor of many levels is shrunk more than the others.
+        that results, ``total_logit_sd``, and the default in words, ``formula``, derived in
+        :func:`bayes_softmax.spec.autoscale.default_scales`.  See also ``plots.prior``.
         """
         return prior_table(self.priors, self.design)
 
