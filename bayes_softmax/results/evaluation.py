@@ -137,7 +137,8 @@ def evaluate(
     [1.0, 1.0]
     """
     check_count("n_bins", n_bins)
-    schema, rates = fit.schema, np.array(fit.schema.class_totals)
+    schema = fit.schema
+    rates = np.array(schema.class_totals or [np.nan] * len(schema.classes))  # the first saved fits do not know them
     if data is not None:
         if loo:
             raise ValueError("loo=True leaves out units of the data of the fit; it takes no new data")

@@ -13,6 +13,7 @@ from bayes_softmax.core.records import FloatArray
 from bayes_softmax.spec.design import Label
 from bayes_softmax.spec.formula import FormulaEncoder, Variable
 from bayes_softmax.spec.frames import check_finite, is_frame, numeric_values, require_columns, to_pandas
+from bayes_softmax.spec.schema_checks import check_array_encoder, check_fields
 
 
 @dataclass(frozen=True)
@@ -167,12 +168,20 @@ class Schema:
 
 
 def schema_from_json(text: str) -> Schema:
-    """The schema :meth:`Schema.to_json` wrote; a formula is checked against the white list again when used."""
+    """The schema :meth:`Schema.to_json` wrote; a formula is checked against the white list again when used.
+
+    Raises
+    ------
+    ValueError, KeyError, TypeError, RecursionError
+        If the text is no such JSON, or its fields contradict each other.
+    """
     fields = _untagged(json.loads(text))
+    check_fields(fields, Schema.__dataclass_fields__)
     encoder = fields.pop("encoder")
     if "formula" in encoder:
         variables = {name: Variable(**v) for name, v in encoder["variables"].items()}
         return Schema(encoder=FormulaEncoder(encoder["formula"], variables, encoder["state"]), **fields)
+    check_array_encoder(encoder, fields["feature_names"])
     return Schema(encoder=ArrayEncoder(**encoder), **fields)
 
 
