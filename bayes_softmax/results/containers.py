@@ -1,14 +1,17 @@
 """A labelled tree as the bytes of a netCDF file or as the files of a zarr folder, and back.
 
 Both are made in memory: HDF5 must not see a write fail, since a file that it cannot close ends the process later.
+A netCDF file ends in a seal, a digest of its bytes: HDF5 can loop for ever over damaged ones, so it does not see them.
 Before anything is read, the structure is looked through: sizes are bounded by the size on disk, and what would make a
 library open other files, follow cycles or load code (links, external and virtual data, unusual codecs) is refused.
 """
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from io import BytesIO
 from math import ceil, prod
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -16,28 +19,61 @@ import xarray as xr
 SMALL = 1 << 26  # bytes of arrays that a file of any size may claim
 INFLATION = 1000  # more often than that, no honest compression makes data smaller
 OVERHEAD = 1 << 20
+SEAL = b"bayes_softmax sha256 "
+SEAL_BYTES = len(SEAL) + 64 + 1
+HEAP = b"GCOL\x01\x00\x00\x00"
 CODECS = frozenset({"bytes", "zstd", "vlen-utf8"})
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+Bytes = bytes | bytearray | memoryview
 
 
-def to_netcdf(tree: xr.DataTree) -> memoryview:
-    """The bytes of a netCDF file."""
+def to_netcdf(tree: xr.DataTree) -> list[Bytes]:
+    """The bytes of a netCDF file, in parts: HDF5's, and the seal, which HDF5 does not look at."""
     # Where memory is short this raises, and not a write of HDF5.
     bytearray(OVERHEAD + tree.nbytes + tree.nbytes // 4)
     data: memoryview = tree.to_netcdf(None, engine="h5netcdf")
-    return data
+    return [data, _seal(data)]
 
 
-def from_netcdf(file: BinaryIO, size: int) -> xr.DataTree:
-    """The tree of a netCDF file of this size, in memory."""
+def from_netcdf(data: bytes) -> xr.DataTree:
+    """The tree of a netCDF file's bytes, sealed or not."""
     import h5py
 
-    with h5py.File(file, "r") as opened:
+    if is_sealed(data) and data[-SEAL_BYTES:] != _seal(memoryview(data)[:-SEAL_BYTES]):
+        raise ValueError("its bytes do not agree with its checksum")
+    _check_heaps(data)
+    with h5py.File(BytesIO(data), "r") as opened:
         claimed = sum(_hdf5_sizes(opened, "", top=True))
-    _check_claim(claimed, size)
-    file.seek(0)
-    with xr.open_datatree(file, engine="h5netcdf") as tree:
+    _check_claim(claimed, len(data))
+    with xr.open_datatree(BytesIO(data), engine="h5netcdf") as tree:
         return tree.load()
+
+
+def is_sealed(data: bytes) -> bool:
+    """Whether the bytes of a file end in a seal, right or wrong."""
+    return data[-SEAL_BYTES:].startswith(SEAL)
+
+
+def _seal(data: Bytes) -> bytes:
+    return SEAL + hashlib.sha256(data).hexdigest().encode() + b"\n"
+
+
+def _check_heaps(data: bytes) -> None:
+    """Raise where HDF5 would not end: free space of no size in a global heap, where texts are kept.
+
+    A heap is a signature with version, and its size; then objects: index, count of references, and size of each,
+    followed by as many bytes, padded to a multiple of 8 (HDF5 File Format Specification 3.0, III.E).
+    """
+    start = data.find(HEAP)
+    while start >= 0:
+        end = min(start + int.from_bytes(data[start + 8 : start + 16], "little"), len(data))
+        at = start + 16
+        while at + 16 <= end:
+            index, size = int.from_bytes(data[at : at + 2], "little"), int.from_bytes(data[at + 8 : at + 16], "little")
+            if index == 0 and size == 0:
+                raise ValueError("a heap of texts in it has no end")
+            at += size if index == 0 else 16 + -(-size // 8) * 8
+        start = data.find(HEAP, start + 1)
 
 
 def _hdf5_sizes(group: Any, path: str, *, top: bool) -> Iterator[int]:

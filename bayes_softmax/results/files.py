@@ -30,11 +30,11 @@ NOT_EMPTY = (errno.ENOTEMPTY, errno.EEXIST)
 Bytes = bytes | bytearray | memoryview
 
 
-def replace_file(target: Path, data: Bytes) -> None:
-    """Write a file whole, over an older one if there is one; its permissions stay."""
+def replace_file(target: Path, *parts: Bytes) -> None:
+    """Write a file whole, its parts one after the other, over an older one if there is one; its permissions stay."""
     with _aside(target) as folder:
         new = folder / "new"
-        _write(new, data)
+        _write(new, *parts)
         _keep_mode(target, new)
         os.replace(new, target)
         _synchronise(target.parent)
@@ -216,11 +216,12 @@ def _unlock(lock: int | None) -> None:
         os.close(lock)
 
 
-def _write(path: Path, data: Bytes) -> None:
+def _write(path: Path, *parts: Bytes) -> None:
     with open(path, "xb", buffering=0) as file:
-        rest = memoryview(data).cast("B")
-        while rest:
-            rest = rest[file.write(rest) :]
+        for part in parts:
+            rest = memoryview(part).cast("B")
+            while rest:
+                rest = rest[file.write(rest) :]
         os.fsync(file.fileno())
 
 

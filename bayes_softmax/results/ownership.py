@@ -11,11 +11,11 @@ FORMAT = "bayes_softmax"
 def refuse_strange_file(target: Path) -> None:
     """Raise if a file is there that is no fit of ours; an empty one has nothing to lose."""
     if target.is_dir():
-        raise IsADirectoryError(f"{str(target)!r} is a folder; a '.nc' fit is a file, so name another path")
+        raise FileExistsError(f"{str(target)!r} is a folder; a '.nc' fit is a file, so name another path")
     if not target.exists():
         return
     if not target.is_file():
-        raise ValueError(f"{str(target)!r} is not a regular file; name another path")
+        raise FileExistsError(f"{str(target)!r} is not a regular file; name another path")
     if target.stat().st_size and not holds_fit(target):
         raise FileExistsError(
             f"{str(target)!r} is there and is not a fit of bayes_softmax, or is a damaged one; move it away, or name "
@@ -28,7 +28,7 @@ def refuse_strange_folder(target: Path) -> None:
     if not target.exists():
         return
     if not target.is_dir():
-        raise NotADirectoryError(f"{str(target)!r} is a file; a '.zarr' fit is a folder, so name another path")
+        raise FileExistsError(f"{str(target)!r} is a file; a '.zarr' fit is a folder, so name another path")
     names = [name for name, _ in entries(target)]
     if not names and not any(target.iterdir()):
         return

@@ -8,14 +8,13 @@ a checksum over all of it.
 import os
 from collections.abc import Mapping
 from dataclasses import replace
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from bayes_softmax.results.containers import from_netcdf, from_zarr, to_netcdf, to_zarr
+from bayes_softmax.results.containers import from_netcdf, from_zarr, is_sealed, to_netcdf, to_zarr
 from bayes_softmax.results.digest import CHECKSUM, checksum
 from bayes_softmax.results.estimate import PointEstimate
 from bayes_softmax.results.files import found_at, read_folder, replace_file, replace_folder
@@ -35,17 +34,7 @@ SCALARS = ("log_likelihood", "log_prior", "total_weight", "gradient_norm", "newt
 COUNTS = ("n_obs", "n_iterations")
 WEIGHTED = ("pareto_k", "ess", "log_evidence")
 DATA_GROUPS = ("observed_data", "constant_data", "variables")
-# What wrong contents of a file can raise on the way to a fit.
-WRONG = (
-    LookupError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    ArithmeticError,
-    RecursionError,
-    AssertionError,
-    MemoryError,
-)
+LONGEST_REASON = 300  # characters of what a library says of a file
 
 
 def save_estimate(estimate: PointEstimate, path: Any, *, data: bool) -> None:
@@ -107,48 +96,51 @@ def load(path: Any) -> PointEstimate | Posterior:
     place = found_at(source)
     if place is None:
         raise FileNotFoundError(f"there is no file {str(path)!r}")
-    tree = _opened(source, place.is_dir())
+    tree, sealed = _opened(source, place.is_dir())
     if tree.attrs.get("format") != FORMAT:
         raise ValueError(f"{str(path)!r} was not written by bayes_softmax")
     try:
         version = int(tree.attrs["format_version"])
         if version <= FORMAT_VERSION:
-            _verify(tree, version)
+            _verify(tree, version, sealed=sealed)
             return _read(tree, version)
-    except WRONG as error:
+    except Exception as error:  # contents can be wrong in any way, and libraries say so in any way
         raise ValueError(f"{str(path)!r} is damaged: {_said(error)}") from error
     raise ValueError(
         f"{str(path)!r} has format version {version}, this bayes_softmax reads up to {FORMAT_VERSION}: upgrade it"
     )
 
 
-def _opened(source: Path, folder: bool) -> xr.DataTree:
-    """The tree in memory; whatever a library says of a file that is none becomes one sentence."""
+def _opened(source: Path, folder: bool) -> tuple[xr.DataTree, bool]:
+    """The tree in memory, and whether its bytes were sealed; what a library says of a file that is none is one line."""
+    if not folder and not source.is_file():
+        raise ValueError(f"{str(source)!r} is neither a file nor a folder")
+    kind = "zarr folder" if folder else "netCDF file"
     try:
-        if folder:
-            return from_zarr(read_folder(source))
-        if not source.is_file():
-            raise ValueError("it is neither a file nor a folder")
-        with open(source, "rb") as file:
-            return from_netcdf(file, os.fstat(file.fileno()).st_size)
-    except (PermissionError, FileNotFoundError):
-        raise
-    except Exception as error:
-        kind = "zarr folder" if folder else "netCDF file"
-        raise ValueError(f"{str(source)!r} is not a {kind}, or is damaged: {_said(error)}") from error
+        files = read_folder(source) if folder else {}
+        data = b"" if folder else source.read_bytes()
+        try:
+            return (from_zarr(files), True) if folder else (from_netcdf(data), is_sealed(data))
+        except Exception as error:  # of many kinds, an OSError among them
+            raise ValueError(_said(error)) from error
+    except ValueError as error:
+        raise ValueError(f"{str(source)!r} is not a {kind}, or is damaged: {error}") from error
 
 
 def _said(error: BaseException) -> str:
-    """What an error says, on one line; the name of its type where that is needed to understand it."""
+    """What an error says, on one line that can be printed, with the name of its type where that is needed."""
     text = " ".join(str(error).split()) or type(error).__name__
+    text = "".join(letter if letter.isprintable() else "?" for letter in text[:LONGEST_REASON])
     return text if isinstance(error, ValueError | OSError) else f"{type(error).__name__} {text}"
 
 
-def _verify(tree: xr.DataTree, version: int) -> None:
+def _verify(tree: xr.DataTree, version: int, *, sealed: bool = True) -> None:
     """Raise unless a file holds what was written to it; files of the versions before had no checksum."""
+    if version < 1:
+        raise ValueError(f"format version {version} does not exist")
     if CHECKSUM not in tree.attrs and version < FIRST_WITH_CHECKSUM:
         return
-    if CHECKSUM not in tree.attrs:
+    if CHECKSUM not in tree.attrs or not sealed:
         raise ValueError("its checksum is missing")
     if str(tree.attrs[CHECKSUM]) != checksum(tree):
         raise ValueError("its contents do not agree with its checksum, so no answer from it could be trusted")
@@ -183,18 +175,26 @@ def _write(groups: Mapping[str, xr.Dataset], path: Any, kind: str, schema: Schem
     header = {"format": FORMAT, "format_version": FORMAT_VERSION, "kind": kind, "schema": schema.to_json(), **extra}
     tree = xr.DataTree.from_dict({"/": xr.Dataset(attrs=header), **groups})
     tree.attrs[CHECKSUM] = checksum(tree)
+    data = to_netcdf(tree) if given.suffix == ".nc" else []
+    files = to_zarr(tree) if given.suffix == ".zarr" else {}
+    _try_out(from_zarr(files) if files else from_netcdf(b"".join(data)), path)
     try:
-        if given.suffix == ".nc":
-            data = to_netcdf(tree)
-            _verify(from_netcdf(BytesIO(data), len(data)), FORMAT_VERSION)
-            replace_file(target, data)
+        if data:
+            replace_file(target, *data)
         else:
-            files = to_zarr(tree)
-            _verify(from_zarr(files), FORMAT_VERSION)
             replace_folder(target, files, check)
     except OSError as error:
         told = f"{str(path)!r} was not saved: {error.strerror or error}; what was there before is untouched"
         raise (OSError(told) if error.errno is None else OSError(error.errno, told)) from error
+
+
+def _try_out(tree: xr.DataTree, path: Any) -> None:
+    """Raise if what is about to be written would not be read again as it is."""
+    try:
+        _verify(tree, FORMAT_VERSION)
+        _read(tree, FORMAT_VERSION)
+    except Exception as error:
+        raise ValueError(f"{str(path)!r} was not saved, since it could not be loaded again: {_said(error)}") from error
 
 
 def _texts(values: Any) -> tuple[str, ...]:
@@ -209,8 +209,8 @@ def _read_posterior(
     timings = {str(n): float(s) for n, s in zip(names, seconds, strict=True) if n}
     weighted = {name: float(attrs[name]) for name in WEIGHTED if name in attrs}
     tree = xr.DataTree.from_dict({name: group for name, group in groups.items() if name != "variables"})
-    if ("ess" in weighted) != ("pareto_k" in weighted):
-        raise ValueError("of the effective sample size and Pareto k one is missing")
+    if ("ess" in weighted) != ("pareto_k" in weighted) or not weighted.get("ess", 1.0) > 0 or int(attrs["tune"]) < 0:
+        raise ValueError("its effective sample size, Pareto k or tuning steps are impossible")
     return Posterior(
         tree,
         schema,

@@ -61,6 +61,8 @@ def check_estimate(data: xr.Dataset, schema: Schema) -> None:
     if (np.diagonal(covariance) < -1e-6 * np.abs(np.nan_to_num(covariance)).max(initial=0.0)).any():
         raise ValueError("'covariance' has a negative variance")
     check_array(data, "history", (None,), missing=True)
+    if not 0 < data.attrs["total_weight"] < np.inf or data.attrs["converged"] not in (0, 1):
+        raise ValueError("the weight of the data or the word on convergence is impossible")
     if "recession" in data:
         check_array(data, "recession", (None, q, K))
 
