@@ -129,6 +129,11 @@ def check_data(groups: Mapping[str, xr.Dataset], schema: Schema) -> None:
         offered = check_array(constant, "available", (n, K), kind=BOOLEAN)
         if not offered.any(axis=1).all():
             raise ValueError(f"no class is on offer in {_first(~offered.any(axis=1))} of 'available'")
+        offered = offered[constant["pattern_of_obs"].values] if "pattern_of_obs" in constant else offered
+        y = observed["y"].values
+        chosen = offered[np.arange(N), y] if labels else (offered | (y == 0)).all(axis=1)
+        if not chosen.all():
+            raise ValueError(f"the class in {_first(~chosen)} of 'y' was not on offer there")
     if "variables" in groups or isinstance(schema.encoder, FormulaEncoder):
         _check_variables(groups, schema, n)
 

@@ -3,6 +3,7 @@
 import json
 import os
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import arviz as az
@@ -157,6 +158,28 @@ def test_columns_of_formulas_survive(penguins: pd.DataFrame, tmp_path: Path) -> 
         again = bs.load(tmp_path / "fit.nc")
         pd.testing.assert_frame_equal(again.effects(), fit.effects(), rtol=1e-9)
         pd.testing.assert_frame_equal(again.effects(at="means"), fit.effects(at="means"), rtol=1e-9)
+
+
+@pytest.mark.parametrize("suffix", [".nc", ".zarr"])
+@pytest.mark.parametrize("rounded", [True, False])
+def test_classes_on_offer_survive(rounded: bool, suffix: str, tmp_path: Path) -> None:
+    X, y = simulate(60, 2, 3)
+    model = bs.SoftmaxRegression(np.round(X) if rounded else X, y)
+    assert (model.collapsed is not None) == rounded
+    fit = model.map()
+    assert fit.training is not None
+    offered = fit.training.counts > 0
+    offered[:, 0] = True
+    fit = replace(fit, training=replace(fit.training, distinct=replace(fit.training.distinct, available=offered)))
+    fit.save(tmp_path / f"fit{suffix}")
+    again = bs.load(tmp_path / f"fit{suffix}").training
+    assert again is not None
+    assert again.distinct.available is not None
+    assert again.distinct.available.dtype == bool
+    np.testing.assert_array_equal(again.distinct.available, offered)
+    offered[fit.training.row_map[7], y[7]] = False
+    with pytest.raises(ValueError, match=r"could not be loaded again: .* (not|no class is) on offer"):
+        fit.save(tmp_path / f"wrong{suffix}")
 
 
 def test_the_prior_survives(overlapping: bs.SoftmaxRegression, tmp_path: Path) -> None:
