@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 DEMO_FORMULA = "species ~ bill_length_mm + flipper_length_mm"
 DEMO_OUT = Path("out") / "penguins"
+RESULTS = ("posterior.nc", "summary.csv")
+PICTURES = ("compare.png", "forest.png")
 
 
 class Stages:
@@ -40,12 +43,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         status: int = options.run(options)
     except (ValueError, TypeError, OSError) as error:
-        print(f"bayes-softmax: {error}", file=sys.stderr)
+        print(f"bayes-softmax: {_in_options(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("bayes-softmax: interrupted", file=sys.stderr)
         return 130
     return status
+
+
+def _in_options(message: str) -> str:
+    """A message in the words of the command line, where the library names arguments of its own."""
+    return message.replace("missing='drop'", "--drop-missing").replace(", or pass constant='drop'", "")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -69,6 +77,8 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("fit", type=Path, help="folder written by fit, or a saved .nc file")
     predict.add_argument("data", type=Path, help="CSV file")
     predict.set_defaults(run=_predict)
+    for command in (fit, predict):
+        command.add_argument("--separator", default=",", help="what separates the fields of the CSV file (default ',')")
     return parser
 
 
@@ -80,6 +90,9 @@ def _console(quiet: bool) -> "Console":
 
 
 def _demo(options: argparse.Namespace) -> int:
+    from bayes_softmax.results.folder import check_out, write_files
+
+    check_out(options.out, [*RESULTS, *PICTURES])
     stages = Stages(_console(options.quiet))
     with stages.stage("import the package"):
         import bayes_softmax as bs
@@ -103,14 +116,13 @@ def _demo(options: argparse.Namespace) -> int:
         report = f"{mle}\n{map_}\n{posterior}"
     with stages.stage("save, and draw the pictures"):
         written = _write_results(options.out, posterior, table)
-        bs.plots.compare(mle=mle, map=map_, posterior=posterior).savefig(options.out / "compare.png", dpi=150)
-        bs.plots.forest(posterior, vs="Adelie").savefig(options.out / "forest.png", dpi=150)
+        figures = (bs.plots.compare(mle=mle, map=map_, posterior=posterior), bs.plots.forest(posterior, vs="Adelie"))
+        written += write_files(options.out, dict(zip(PICTURES, map(_png, figures), strict=True)))
     results = _console(quiet=False)
     results.print(f"\n{report}\n", markup=False)
     _print_comparison(results, table)
     results.print(_note_on_separation(), markup=False)
-    files = [*written, options.out / "compare.png", options.out / "forest.png"]
-    results.print("\nwritten: " + ", ".join(map(str, files)), markup=False)
+    results.print("\nwritten: " + ", ".join(map(str, written)), markup=False)
     results.print(f"in all {sum(stages.seconds.values()):.1f} s", markup=False)
     return 0
 
@@ -159,22 +171,30 @@ def _print_comparison(console: "Console", table: "pd.DataFrame") -> None:
 
 def _write_results(out: Path, posterior: Any, table: "pd.DataFrame") -> list[Path]:
     """``posterior.nc`` and ``summary.csv`` in a folder, over what a run before has left."""
+    from bayes_softmax.results.folder import write_files
+
     out.mkdir(parents=True, exist_ok=True)
     posterior.save(out / "posterior.nc")
-    table.to_csv(out / "summary.csv", index=False)
-    return [out / "posterior.nc", out / "summary.csv"]
+    return [out / "posterior.nc", *write_files(out, {"summary.csv": table.to_csv(index=False).encode()})]
+
+
+def _png(figure: Any) -> bytes:
+    buffer = BytesIO()
+    figure.savefig(buffer, dpi=150, format="png")
+    return buffer.getvalue()
 
 
 def _fit(options: argparse.Namespace) -> int:
     from bayes_softmax.model import SoftmaxRegression
+    from bayes_softmax.results.folder import check_out
+    from bayes_softmax.spec.csv_file import read_csv
 
-    if options.out.is_file():
-        raise ValueError(f"--out {str(options.out)!r} is a file; name a folder")
+    check_out(options.out, RESULTS)
     stages = Stages(_console(options.quiet))
     missing = "drop" if options.drop_missing else "error"
     with stages.stage(f"read {options.data}"):
         model: SoftmaxRegression = SoftmaxRegression.from_formula(
-            options.formula, _read_csv(options.data), missing=missing
+            options.formula, read_csv(options.data, options.separator), missing=missing
         )
     stages.console.print(repr(model), markup=False)
     posterior = model.sample(
@@ -193,23 +213,16 @@ def _fit(options: argparse.Namespace) -> int:
 
 def _predict(options: argparse.Namespace) -> int:
     from bayes_softmax.results.storage import load
+    from bayes_softmax.spec.csv_file import read_csv
 
     path = options.fit / "posterior.nc" if options.fit.is_dir() else options.fit
     fitted = load(path)
-    data = _read_csv(options.data)
+    data = read_csv(options.data, options.separator)
     probabilities = fitted.predict_proba(data)
     taken = "predicted" in fitted.schema.classes
     probabilities.insert(0, "predicted class" if taken else "predicted", fitted.predict(data))
     probabilities.to_csv(sys.stdout, index_label="row")
     return 0
-
-
-def _read_csv(path: Path) -> "pd.DataFrame":
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no file {str(path)!r}")
-    import pandas as pd
-
-    return pd.read_csv(path)
 
 
 if __name__ == "__main__":

@@ -354,3 +354,15 @@ def test_a_mask_dropped_in_one_row_is_found() -> None:
     wrong[np.flatnonzero(~available.all(axis=1))[0]] = True
     fit = bs.SoftmaxRegression(X, np.array(CLASSES)[y], available=wrong).mle()
     assert abs(fit.log_likelihood - log_likelihood) > 1e-4
+
+
+@pytest.mark.parametrize("suffix", [".nc", ".zarr"])
+def test_saved_and_loaded(fit, suffix: str, tmp_path) -> None:
+    table, _ = frame()
+    fit.save(tmp_path / f"fit{suffix}")
+    loaded = bs.load(tmp_path / f"fit{suffix}")
+    assert_array_equal(loaded.predict_proba(table), fit.predict_proba(table))
+    assert_array_equal(loaded.effects(), fit.effects())
+    assert loaded.evaluate().log_loss == fit.evaluate().log_loss
+    with pytest.raises(ValueError, match="has_bus"):
+        loaded.predict_proba(table[["time", "cost"]])

@@ -1,5 +1,6 @@
 """The command line, in process."""
 
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -44,3 +45,61 @@ def test_fit_and_predict(tmp_path: Path, penguins: pd.DataFrame, capsys: pytest.
 def test_errors_are_one_line_on_standard_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["predict", str(tmp_path / "none.nc"), str(tmp_path / "data.csv")]) == 2
     assert capsys.readouterr().err.startswith("bayes-softmax: there is no file")
+
+
+HEAD = "species,bill_length_mm"
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "is empty; its first line must name the columns"),
+        (b"\n\n", "is empty"),
+        (b"\x89PNG\r\n\x1a\n\0\0", "is not a text|line 1: byte 0x89 is no text in UTF-8"),
+        (f"{HEAD}\nAdelie,39\nAd\xe9lie,40\n".encode("latin-1"), "line 3: byte 0xe9 is no text in UTF-8"),
+        (b"species;bill_length_mm\nAdelie;39,1\n", "line 1: there is no ',', but 1 times ';'; .* pass --separator ';'"),
+        (b"species\tbill_length_mm\nAdelie\t39\n", r"1 times '\\t'"),
+        (f"{HEAD}\nAdelie,39\nAdelie,40,41,42\n".encode(), "line 3: it has 4 fields, the lines before 2"),
+        (f"{HEAD}\n1,Adelie,39\n2,Adelie,40\n".encode(), "line 2: it has more fields than line 1 has names"),
+        (f'{HEAD}\n"Adelie,39\n'.encode(), "cannot be read as CSV"),
+    ],
+)
+def test_broken_csv_files_are_named_by_line(
+    content: bytes, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "data.csv"
+    path.write_bytes(content)
+    assert main(["fit", str(path), "--formula", "species ~ bill_length_mm", "--out", str(tmp_path / "out")]) == 2
+    message = capsys.readouterr().err
+    assert re.search(rf"^bayes-softmax: '.*data\.csv'.*({told})", message), message
+    assert message.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_another_separator(tmp_path: Path, penguins: pd.DataFrame, capsys: pytest.CaptureFixture[str]) -> None:
+    penguins.to_csv(tmp_path / "data.csv", index=False, sep=";")
+    options = ["--formula", "species ~ bill_length_mm", "--out", str(tmp_path / "fit"), "--draws", "100", "--quiet"]
+    assert main(["fit", str(tmp_path / "data.csv"), "--separator", ";", *options]) == 0
+    assert main(["predict", str(tmp_path / "fit"), str(tmp_path / "data.csv"), "--separator", ";"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) > len(penguins)
+
+
+def test_missing_values_name_the_option(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bs.datasets.load_penguins().to_csv(tmp_path / "data.csv", index=False)
+    options = ["--formula", "species ~ bill_length_mm", "--out", str(tmp_path / "fit")]
+    assert main(["fit", str(tmp_path / "data.csv"), *options]) == 2
+    message = capsys.readouterr().err
+    assert "pass --drop-missing to leave out such rows" in message
+    assert "missing=" not in message
+
+
+@pytest.mark.parametrize("name", ["summary.csv", "posterior.nc", "compare.png"])
+def test_strange_files_in_the_folder_of_results_stay(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Found out before anything is sampled; whatever else is in the folder does not matter."""
+    (tmp_path / name).write_text("mine")
+    (tmp_path / "diary.txt").write_text("mine")
+    assert main(["demo", "--out", str(tmp_path), "--draws", "100"]) == 2
+    assert f"{name}' is there and " in capsys.readouterr().err
+    assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {name: "mine", "diary.txt": "mine"}

@@ -19,6 +19,8 @@ def read_rates(schema: Schema, class_prior: BaseRates) -> FloatArray:
         given = list(class_prior.items())
     except AttributeError:
         raise TypeError(f"class_prior={shown(class_prior)} must be a mapping from class to probability") from None
+    if not schema.class_totals:
+        raise ValueError("class_prior: the fit was saved by a version that did not keep the base rates; fit it again")
     rates = np.full(len(schema.classes), np.nan)
     for label, rate in given:
         k = schema.class_position(label, "class_prior")

@@ -276,7 +276,8 @@ class PointEstimate:
         Parameters
         ----------
         path
-            Ends in ``.nc`` or ``.zarr``; an older file there is replaced only once the new one is complete.
+            Ends in ``.nc`` or ``.zarr``; an older fit there is replaced only once the new one is complete, and
+            anything else that is there stays: that is an error.
         data
             Whether the data go in too, each distinct row once: ``evaluate()`` and ``effects()`` need them.
         """

@@ -146,7 +146,8 @@ def evaluate(
     """
     check_counts(n_bins=n_bins)
     check_flags(loo=loo)
-    schema, rates = fit.schema, np.array(fit.schema.class_totals)
+    schema = fit.schema
+    rates = np.array(schema.class_totals or [np.nan] * len(schema.classes))  # the first saved fits do not know them
     if data is not None:
         if loo:
             raise ValueError("loo=True leaves out units of the data of the fit; it takes no new data")

@@ -1,33 +1,40 @@
 """One file per fit: netCDF or zarr with our own JSON for names and encodings.  No pickle, nothing that executes code.
 
 The root holds a header in its attributes; groups hold what ``idata`` holds, so that ArviZ reads the files of
-posteriors too.  Version 2 adds the data: distinct rows once, with the columns that a formula reads.
+posteriors too.  Version 2 adds the data: distinct rows once, with the columns that a formula reads.  Version 3 adds
+a checksum over all of it.
 """
 
 import os
-import shutil
-import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from bayes_softmax.results.containers import from_netcdf, from_zarr, is_sealed, to_netcdf, to_zarr
+from bayes_softmax.results.digest import CHECKSUM, checksum
 from bayes_softmax.results.estimate import PointEstimate
+from bayes_softmax.results.files import found_at, read_folder, replace_file, replace_folder
 from bayes_softmax.results.labels import label_coefficients
 from bayes_softmax.results.limits import no_rays
+from bayes_softmax.results.ownership import FORMAT, refuse_strange_file, refuse_strange_folder
 from bayes_softmax.results.posterior import Posterior
+from bayes_softmax.results.stored_checks import KINDS, check_draws, check_estimate
 from bayes_softmax.results.stored_data import data_groups_of, read_training
+from bayes_softmax.spec.formula import FormulaEncoder
 from bayes_softmax.spec.schema import Schema, schema_from_json
 
-FORMAT = "bayes_softmax"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
+FIRST_WITH_CHECKSUM = 3
 SUFFIXES = (".nc", ".zarr")
 SCALARS = ("log_likelihood", "log_prior", "total_weight", "gradient_norm", "newton_decrement")
 COUNTS = ("n_obs", "n_iterations")
 WEIGHTED = ("pareto_k", "ess", "log_evidence")
 DATA_GROUPS = ("observed_data", "constant_data", "variables")
+LONGEST_REASON = 300  # characters of what a library says of a file
 
 
 def save_estimate(estimate: PointEstimate, path: Any, *, data: bool) -> None:
@@ -88,72 +95,108 @@ def load(path: Any) -> PointEstimate | Posterior:
         If the file is not one of ours, is damaged, or was written by a newer version.
     """
     source = Path(path).expanduser()
-    if not source.exists():
+    place = found_at(source)
+    if place is None:
         raise FileNotFoundError(f"there is no file {str(path)!r}")
-    tree = _opened(source)
+    tree, sealed = _opened(source, place.is_dir())
     if tree.attrs.get("format") != FORMAT:
         raise ValueError(f"{str(path)!r} was not written by bayes_softmax")
     try:
         version = int(tree.attrs["format_version"])
         if version <= FORMAT_VERSION:
-            return _read(tree)
-    except (KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
-        raise ValueError(f"{str(path)!r} is damaged: {type(error).__name__} {error}") from error
+            _verify(tree, version, sealed=sealed)
+            return _read(tree, version)
+    except Exception as error:  # contents can be wrong in any way, and libraries say so in any way
+        raise ValueError(f"{str(path)!r} is damaged: {_said(error)}") from error
     raise ValueError(
         f"{str(path)!r} has format version {version}, this bayes_softmax reads up to {FORMAT_VERSION}: upgrade it"
     )
 
 
-def _opened(source: Path) -> xr.DataTree:
-    """The tree in memory; whatever a library says of a file that is none becomes one sentence."""
-    options: dict[str, Any] = {"engine": "zarr", "consolidated": False} if source.is_dir() else {"engine": "h5netcdf"}
+def _opened(source: Path, folder: bool) -> tuple[xr.DataTree, bool]:
+    """The tree in memory, and whether its bytes were sealed; what a library says of a file that is none is one line."""
+    if not folder and not source.is_file():
+        raise ValueError(f"{str(source)!r} is neither a file nor a folder")
+    kind = "zarr folder" if folder else "netCDF file"
     try:
-        with xr.open_datatree(source, **options) as opened:
-            return opened.load()
-    except Exception as error:
-        kind = "zarr folder" if source.is_dir() else "netCDF file"
+        files = read_folder(source) if folder else {}
+        data = b"" if folder else source.read_bytes()
+        try:
+            return (from_zarr(files), True) if folder else (from_netcdf(data), is_sealed(data))
+        except Exception as error:  # of many kinds, an OSError among them
+            raise ValueError(_said(error)) from error
+    except ValueError as error:
         raise ValueError(f"{str(source)!r} is not a {kind}, or is damaged: {error}") from error
 
 
-def _read(tree: xr.DataTree) -> PointEstimate | Posterior:
+def _said(error: BaseException) -> str:
+    """What an error says, on one line that can be printed, with the name of its type where that is needed."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    text = "".join(letter if letter.isprintable() else "?" for letter in text[:LONGEST_REASON])
+    return text if isinstance(error, ValueError | OSError) else f"{type(error).__name__} {text}"
+
+
+def _verify(tree: xr.DataTree, version: int, *, sealed: bool = True) -> None:
+    """Raise unless a file holds what was written to it; files of the versions before had no checksum."""
+    if version < 1:
+        raise ValueError(f"format version {version} does not exist")
+    if CHECKSUM not in tree.attrs and version < FIRST_WITH_CHECKSUM:
+        return
+    if CHECKSUM not in tree.attrs or not sealed:
+        raise ValueError("its checksum is missing")
+    if str(tree.attrs[CHECKSUM]) != checksum(tree):
+        raise ValueError("its contents do not agree with its checksum, so no answer from it could be trusted")
+
+
+def _read(tree: xr.DataTree, version: int) -> PointEstimate | Posterior:
+    kind = str(tree.attrs["kind"])
+    if kind not in KINDS:
+        raise ValueError(f"kind {kind!r} is not known; expected {', '.join(KINDS)}")
     schema = schema_from_json(tree.attrs["schema"])
     groups = {str(name): tree[name].to_dataset() for name in tree.children}
-    training = read_training(groups, schema) if "observed_data" in groups else None
-    if tree.attrs["kind"] == "posterior":
+    # Version 1 kept encoded features but not the columns of a formula: such a fit answers as one saved without data.
+    whole = version > 1 or not isinstance(schema.encoder, FormulaEncoder)
+    training = read_training(groups, schema) if whole and any(name in groups for name in DATA_GROUPS) else None
+    if training is not None and not schema.class_totals:  # not kept by version 1
+        schema = replace(schema, class_totals=tuple(training.counts.sum(axis=0).tolist()))
+    if kind == "posterior":
         return _read_posterior(tree.attrs, groups, schema, training)
-    return _read_estimate(groups["estimate"], str(tree.attrs["kind"]), schema, training)
+    return _read_estimate(groups["estimate"], kind, schema, training)
 
 
 def _write(groups: Mapping[str, xr.Dataset], path: Any, kind: str, schema: Schema, extra: dict[str, Any]) -> None:
-    """Write aside, then rename: a failed save leaves an old file as it was."""
-    target = Path(path).expanduser()
-    if target.suffix not in SUFFIXES:
+    """Write aside, then rename: a failed save leaves an old fit as it was, and what is no fit is never replaced."""
+    given = Path(path).expanduser()
+    if given.suffix not in SUFFIXES:
         raise ValueError(f"path={str(path)!r} must end in '.nc' (netCDF) or '.zarr'")
+    target = Path(os.path.realpath(given))  # a link stays, and what it points to is replaced
     if not target.parent.is_dir():
         raise FileNotFoundError(f"there is no folder {str(target.parent)!r} to save in")
-    header = {
-        "format": FORMAT,
-        "format_version": FORMAT_VERSION,
-        "kind": kind,
-        "schema": schema.to_json(),
-        **extra,
-    }
+    check = refuse_strange_file if given.suffix == ".nc" else refuse_strange_folder
+    check(target)
+    header = {"format": FORMAT, "format_version": FORMAT_VERSION, "kind": kind, "schema": schema.to_json(), **extra}
     tree = xr.DataTree.from_dict({"/": xr.Dataset(attrs=header), **groups})
-    folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    aside = folder / target.name
+    tree.attrs[CHECKSUM] = checksum(tree)
+    data = to_netcdf(tree) if given.suffix == ".nc" else []
+    files = to_zarr(tree) if given.suffix == ".zarr" else {}
+    _try_out(from_zarr(files) if files else from_netcdf(b"".join(data)), path)
     try:
-        if target.suffix == ".nc":
-            tree.to_netcdf(aside, engine="h5netcdf")
+        if data:
+            replace_file(target, *data)
         else:
-            tree.to_zarr(aside, consolidated=False)
-        if target.is_dir():  # a folder cannot be replaced by a rename: the old one steps aside first
-            target.rename(folder / "old")
-        os.replace(aside, target)
-    finally:
-        old = folder / "old"
-        if old.exists() and not target.exists():
-            old.rename(target)
-        shutil.rmtree(folder, ignore_errors=True)
+            replace_folder(target, files, check)
+    except OSError as error:
+        told = f"{str(path)!r} was not saved: {error.strerror or error}; what was there before is untouched"
+        raise (OSError(told) if error.errno is None else OSError(error.errno, told)) from error
+
+
+def _try_out(tree: xr.DataTree, path: Any) -> None:
+    """Raise if what is about to be written would not be read again as it is."""
+    try:
+        _verify(tree, FORMAT_VERSION)
+        _read(tree, FORMAT_VERSION)
+    except Exception as error:
+        raise ValueError(f"{str(path)!r} was not saved, since it could not be loaded again: {_said(error)}") from error
 
 
 def _texts(values: Any) -> tuple[str, ...]:
@@ -163,11 +206,14 @@ def _texts(values: Any) -> tuple[str, ...]:
 def _read_posterior(
     attrs: Mapping[Any, Any], groups: Mapping[str, xr.Dataset], schema: Schema, training: Any
 ) -> Posterior:
+    check_draws(groups, schema)
     names, seconds = np.atleast_1d(attrs["timing_names"]), np.atleast_1d(attrs["timing_seconds"])
     timings = {str(n): float(s) for n, s in zip(names, seconds, strict=True) if n}
     weighted = {name: float(attrs[name]) for name in WEIGHTED if name in attrs}
     tree = xr.DataTree.from_dict({name: group for name, group in groups.items() if name != "variables"})
-    posterior = Posterior(
+    if ("ess" in weighted) != ("pareto_k" in weighted) or not weighted.get("ess", 1.0) > 0 or int(attrs["tune"]) < 0:
+        raise ValueError("its effective sample size, Pareto k or tuning steps are impossible")
+    return Posterior(
         tree,
         schema,
         str(attrs["engine"]),
@@ -177,11 +223,10 @@ def _read_posterior(
         training=training,
         **weighted,  # type: ignore[arg-type]
     )
-    posterior.draws  # noqa: B018 (a file without them is damaged: found out now)
-    return posterior
 
 
 def _read_estimate(data: xr.Dataset, kind: str, schema: Schema, training: Any) -> PointEstimate:
+    check_estimate(data, schema)
     intercept, weights = label_coefficients(data["intercept"].values, data["weights"].values, schema)
     variances = data["variances"].values if "variances" in data else None
     covariance = data["covariance"].values if variances is None else np.empty(0)

@@ -9,6 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from bayes_softmax.core.records import FloatArray, IntArray
+from bayes_softmax.results.stored_checks import check_data
 from bayes_softmax.results.training import TrainingData
 from bayes_softmax.results.tree import data_groups
 from bayes_softmax.spec.design import Design, Response, Standardisation
@@ -40,11 +41,13 @@ def data_groups_of(training: TrainingData | None, schema: Schema) -> dict[str, x
 
 
 def read_training(groups: Mapping[str, xr.Dataset], schema: Schema) -> TrainingData:
-    """The data from the groups of a file."""
+    """The data from the groups of a file, checked against the schema."""
+    check_data(groups, schema)
     constant, y = groups["constant_data"], groups["observed_data"]["y"]
     X: FloatArray = constant["X"].values
     weights = constant["frequency_weights"].values if "frequency_weights" in constant else None
     offset = constant["offset"].values if "offset" in constant else None
+    available = constant["available"].values if "available" in constant else None
     index = pd.Index(y["obs"].values)
     row_map: IntArray = constant["pattern_of_obs"].values if "pattern_of_obs" in constant else np.arange(len(index))
     labels = y.ndim == 1
@@ -59,7 +62,7 @@ def read_training(groups: Mapping[str, xr.Dataset], schema: Schema) -> TrainingD
     p = len(schema.feature_names)
     design = Design(
         X, response, weights, offset, schema.feature_names, schema.has_intercept,
-        Standardisation(np.zeros(p), np.ones(p)), index, frame=frame,
+        Standardisation(np.zeros(p), np.ones(p)), index, frame=frame, available=available,
     )  # fmt: skip
     given = TrainingData(design, response, weights, row_map, index)
     return given if len(X) == len(index) else _collapsed(given)

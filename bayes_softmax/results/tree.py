@@ -64,7 +64,7 @@ def build_idata(
 
 
 def data_groups(training: TrainingData, schema: Schema) -> dict[str, xr.Dataset]:
-    """The data as seen by the model: responses and weights of the rows as given; features and offset of distinct rows.
+    """The data as seen by the model: responses and weights of the rows as given, the rest of distinct rows.
 
     Where rows were collapsed, features have the dimension ``pattern``, and ``pattern_of_obs`` says which is whose.
     """
@@ -85,6 +85,8 @@ def data_groups(training: TrainingData, schema: Schema) -> dict[str, xr.Dataset]
         constant["frequency_weights"] = ("obs", training.weights)
     if distinct.offset is not None:
         constant["offset"] = ((dim, "category"), distinct.offset)
+    if distinct.available is not None:
+        constant["available"] = ((dim, "category"), distinct.available)
     features = {"feature": np.array(schema.feature_names, dtype=str)}
     return {
         "observed_data": xr.Dataset(observed, coords=coords, attrs={"response": schema.response_name}),

@@ -24,6 +24,7 @@ from bayes_softmax.spec.frames import (
 )
 from bayes_softmax.spec.labels import plain_label
 from bayes_softmax.spec.numbers import real_numbers
+from bayes_softmax.spec.schema_checks import check_array_encoder, check_fields
 
 OFFSET_LIMIT = 1e150  # of an offset's numbers: their squares and differences are still numbers
 
@@ -207,8 +208,13 @@ def schema_from_json(text: str) -> Schema:
     """
     try:
         fields = _untagged(json.loads(text))
+        check_fields(fields, Schema.__dataclass_fields__)
         given = fields.pop("encoder")
-        encoder = encoder_from_data(given) if "formula" in given else _array_encoder(**given)
+        if "formula" in given:
+            encoder: Encoder = encoder_from_data(given)
+        else:
+            check_array_encoder(given, fields["feature_names"])
+            encoder = ArrayEncoder(**given)
         schema = Schema(encoder=encoder, **fields)
         unknown = [name for name in schema.feature_names if name not in set(encoder.feature_names)]
     except (KeyError, TypeError, AttributeError, IndexError, RecursionError, OverflowError) as error:
@@ -216,14 +222,6 @@ def schema_from_json(text: str) -> Schema:
     if unknown:
         raise ValueError(f"the description of the model is damaged: no feature is called {unknown[0]!r}")
     return schema
-
-
-def _array_encoder(feature_names: Any, has_intercept: Any) -> ArrayEncoder:
-    if not (isinstance(feature_names, tuple) and all(isinstance(name, str) for name in feature_names)):
-        raise TypeError("feature_names")
-    if not isinstance(has_intercept, bool):
-        raise TypeError("has_intercept")
-    return ArrayEncoder(feature_names, has_intercept)
 
 
 def _tagged(value: Any) -> Any:

@@ -3,6 +3,7 @@
 import json
 import os
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import arviz as az
@@ -167,6 +168,29 @@ def test_columns_of_formulas_survive(penguins: pd.DataFrame, tmp_path: Path) -> 
         pd.testing.assert_frame_equal(again.effects(at="means"), fit.effects(at="means"), rtol=1e-9)
 
 
+@pytest.mark.parametrize("suffix", [".nc", ".zarr"])
+@pytest.mark.parametrize("rounded", [True, False])
+def test_classes_on_offer_survive(rounded: bool, suffix: str, tmp_path: Path) -> None:
+    X, y = simulate(60, 2, 3)
+    X = np.round(X) if rounded else X
+    available = np.array([[True, True, row > 0] for row in X[:, 0]]) | np.eye(3, dtype=bool)[y]
+    model = bs.SoftmaxRegression(X, y, available=available)
+    assert (model.collapsed is not None) == rounded
+    fit = model.map()
+    assert fit.training is not None
+    offered = fit.training.distinct.available.copy()
+    fit.save(tmp_path / f"fit{suffix}")
+    again = bs.load(tmp_path / f"fit{suffix}").training
+    assert again is not None
+    assert again.distinct.available is not None
+    assert again.distinct.available.dtype == bool
+    np.testing.assert_array_equal(again.distinct.available, offered)
+    offered[fit.training.row_map[7], y[7]] = False
+    fit = replace(fit, training=replace(fit.training, distinct=replace(fit.training.distinct, available=offered)))
+    with pytest.raises(ValueError, match=r"could not be loaded again: .* (not|no class is) on offer"):
+        fit.save(tmp_path / f"wrong{suffix}")
+
+
 def test_the_prior_survives(overlapping: bs.SoftmaxRegression, tmp_path: Path) -> None:
     prior = overlapping.sample_prior(draws=50, random_seed=1)
     prior.save(tmp_path / "prior.nc")
@@ -213,7 +237,7 @@ def test_newer_versions_are_named(posterior: bs.Posterior, tmp_path: Path) -> No
         tree = opened.load()
     tree.attrs["format_version"] = 99
     tree.to_netcdf(tmp_path / "new.nc", engine="h5netcdf")
-    with pytest.raises(ValueError, match="has format version 99, this bayes_softmax reads up to 2: upgrade it"):
+    with pytest.raises(ValueError, match="has format version 99, this bayes_softmax reads up to 3: upgrade it"):
         bs.load(tmp_path / "new.nc")
 
 
