@@ -35,6 +35,8 @@ def triangular_factor(Z: FloatArray) -> FloatArray:
 
 def independent_columns(Z: FloatArray) -> NDArray[np.bool_]:
     """(q,) True for columns that are kept by a pivoted QR; the others are linear combinations of them."""
+    if not Z.size:
+        return np.zeros(Z.shape[1], dtype=bool)
     R, pivots = qr(triangular_factor(Z), mode="r", pivoting=True)
     diagonal = np.abs(np.diag(R))
     rank = int((diagonal > diagonal.max(initial=0.0) * max(Z.shape) * np.finfo(float).eps).sum())

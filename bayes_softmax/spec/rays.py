@@ -22,14 +22,15 @@ FAR = 1e3  # where a line inside the cone has no end
 def span(cone: Cone) -> FloatArray:
     """Orthonormal basis (m, K, q) of the cone's span, first class zero: all directions that keep every equality.
 
+    Directions that no margin sees are not among them.
+
     Rows of one class with the same equalities share a triangular factor, so the matrix stays small.
     """
-    observed, (P, K) = cone.observed, cone.positive.shape
+    observed, K = cone.observed, cone.positive.shape[1]
     q = observed.Z.shape[1]
-    equal = ~cone.positive
-    equal[np.arange(P), observed.own] = False
+    equal = ~cone.positive & observed.others
     patterns, which = np.unique(np.column_stack([observed.own, equal]), axis=0, return_inverse=True)
-    blocks = [np.zeros((0, (K - 1) * q))]
+    blocks = [observed.lines[:, 1:].reshape(len(observed.lines), (K - 1) * q)]
     for number, (own, *row) in enumerate(patterns):
         R = triangular_factor(observed.Z[which.ravel() == number])
         for other in np.flatnonzero(row):
@@ -82,8 +83,8 @@ def rays(cone: Cone, rows: FloatArray) -> FloatArray:
 def _generic(cone: Cone) -> FloatArray:
     """A direction (K, q) of the span in which every contrast moves that moves at all: its coordinates are random."""
     rng = np.random.default_rng(0)
-    (P, K), q = cone.positive.shape, cone.directions.shape[2]
-    if cone.positive.sum() == P * (K - 1):  # no equalities: the span is everything
+    K, q = cone.directions.shape[1:]
+    if not len(cone.observed.lines) and (cone.positive == cone.observed.others).all():  # no equalities: everything
         return np.vstack([np.zeros((1, q)), rng.normal(size=(K - 1, q))])
     basis = span(cone)
     return np.tensordot(rng.normal(size=len(basis)), basis, axes=1)
