@@ -187,29 +187,28 @@ def why_uncertified(spec: Specification) -> str | None:
 
 
 def refuse_improper(spec: Specification, mode: Mode) -> None:
-    """Raise if the posterior cannot be normalised.
+    """Raise if the posterior cannot be normalised; a mode that was not certified is a warning.
 
-    For a log-concave density a finite stationary point with a positive definite Hessian proves that it can.
+    For a log-concave density a finite stationary point with a positive definite Hessian proves that it can.  A solver
+    that stopped before proves nothing: there the linear programs decide.
     """
-    if spec.priors.is_proper:
-        if not mode.converged:
-            warnings.warn(f"the mode: {mode.status.value}", NotConvergedWarning, stacklevel=4)
+    reasons = None if mode.converged or spec.priors.is_proper else why_uncertified(spec)
+    if reasons is not None:
+        raise ImproperPosteriorError(
+            f"the posterior is improper, there is nothing to sample: {reasons}. Give the coefficients a proper prior "
+            "(prior=None is the autoscaled default)"
+        )
+    if not mode.converged:
+        warnings.warn(f"the mode: {mode.status.value}", NotConvergedWarning, stacklevel=4)
+    if spec.priors.is_proper or not spec.priors.has_heavy_tails:
         return
-    if mode.converged and not spec.priors.has_heavy_tails:
-        return
-    if mode.converged:  # polynomial tails beside flat directions: finite mode, perhaps infinite mass
-        separation = check_separation(spec.design)
-        if not separation.separated:
-            return
+    # Polynomial tails beside flat directions: finite mode, perhaps infinite mass.
+    separation = check_separation(spec.design)
+    if separation.separated:
         raise ImproperPosteriorError(
             f"the posterior may be improper: {separation!r}, and Student-t tails are too heavy to make up for the flat "
             "prior; use Normal priors, or none that is flat"
         )
-    raise ImproperPosteriorError(
-        "the posterior is improper, there is nothing to sample: "
-        f"{why_uncertified(spec) or 'no finite mode could be certified'}. Give the coefficients a proper prior "
-        "(prior=None is the autoscaled default)"
-    )
 
 
 def refuse_jeffreys(spec: Specification) -> None:

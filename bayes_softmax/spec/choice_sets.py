@@ -51,7 +51,7 @@ def unseen_lines(Z: FloatArray, available: NDArray[np.bool_]) -> FloatArray:
     _, values, vectors = np.linalg.svd(np.vstack([seen, np.zeros((size, size))]), full_matrices=False)
     unseen = vectors[values <= values.max(initial=0.0) * max(n, size) * np.finfo(float).eps]
     unseen[np.abs(unseen) < ROUNDING] = 0.0
-    return np.concatenate([np.zeros((len(unseen), 1, q)), unseen.reshape(-1, K - 1, q)], axis=1)
+    return np.concatenate([np.zeros((len(unseen), 1, q)), unseen.reshape(len(unseen), K - 1, q)], axis=1)
 
 
 def within_groups(lines: FloatArray, groups: list[tuple[int, ...]]) -> FloatArray:

@@ -62,7 +62,8 @@ def _examine(design: Design, free: NDArray[np.bool_] | None) -> Examination:
     open_columns = np.arange(Z.shape[1]) if free is None else np.flatnonzero(free)
     used = informative_rows(design)
     within = Z[:, open_columns] if used.all() else Z[used][:, open_columns]
-    kept = independent_columns(within)
+    # Where no row says anything, that is why nothing is determined: no column is to blame.
+    kept = independent_columns(within) if len(within) else np.ones(len(open_columns), dtype=bool)
     null = np.zeros((int((~kept).sum()), Z.shape[1]))
     null[:, open_columns] = null_space(within, kept)
     columns = open_columns[kept]
@@ -108,16 +109,18 @@ def describe(found: Examination) -> Separation:
     design, cone = found.design, found.cone
     names, classes = coefficient_names(design), design.response.classes
     empty, absent, groups = _classes_without_choice(design)
-    seen = _among_observed(found, empty) if empty else found
+    # Without an intercept that is free, choice sets may keep an empty class from falling below the others.
+    apart = bool(empty) and (design.available is None or 0 in found.columns[: int(design.has_intercept)])
+    seen = _among_observed(found, empty) if apart else found
     kind = "quasi-complete" if cone.positive.any() else "none"
     if seen.cone.positive.any() and (seen.cone.positive == seen.cone.observed.others).all():
         kind = "complete"
-    chosen, direction = _direction(seen, found, empty)
+    chosen, direction = _direction(seen, found, empty if apart else ())
     raw = _per_unit(design, direction[None])
-    told_apart = _told_apart(design, direction, empty if seen.cone.positive.any() else ())
+    told_apart = _told_apart(design, direction, empty if apart and seen.cone.positive.any() else ())
     index = pd.Index(names, name="feature", dtype=object)
     columns = pd.Index(list(classes), name=design.response.name)
-    loose = within_groups(cone.observed.lines, groups) > 0
+    loose = within_groups(cone.observed.lines, groups) > ZERO
     return Separation(
         kind=kind,
         features=tuple(np.array(names, dtype=object)[chosen & (np.ptp(raw[0], axis=0) > 0)]),
@@ -150,7 +153,8 @@ def _classes_without_choice(design: Design) -> tuple[tuple[int, ...], tuple[int,
 def _among_observed(found: Examination, empty: tuple[int, ...]) -> Examination:
     """The same examination of the classes that were observed, on its columns; the cone of all projects to theirs.
 
-    For any direction of theirs each empty class has one that it keeps below: that of their average.
+    For any direction of theirs each empty class has one that it keeps below: that of their average, with a lower
+    intercept where only some of them are on offer.
     """
     design, K = found.design, found.design.n_classes
     kept = np.array([k for k in range(K) if k not in empty])
@@ -189,6 +193,10 @@ def _direction(seen: Examination, found: Examination, empty: tuple[int, ...]) ->
         kept = [k for k in range(K) if k not in empty]
         moved = _embedded(seen, smallest.direction[None])[0]
         inside[kept] = moved - moved.mean(axis=0)
+        if design.available is not None and empty:
+            margins = found.cone.observed.margins(inside[:, found.columns])
+            inside[list(empty), 0] += np.minimum(margins[:, list(empty)].min(axis=0), 0.0)
+            inside -= inside.mean(axis=0)
     else:
         inside = _embedded(found, found.cone.directions.sum(axis=0, keepdims=True))[0]
         inside -= inside.mean(axis=0)
