@@ -12,6 +12,7 @@ from bayes_softmax.core.errors import ImproperPosteriorError, NotConvergedWarnin
 from bayes_softmax.core.records import FloatArray, Mode, Penalty
 from bayes_softmax.results.estimate import PointEstimate
 from bayes_softmax.results.labels import label_coefficients
+from bayes_softmax.results.limits import Limits
 from bayes_softmax.results.training import training_data
 from bayes_softmax.solvers import SolverOptions as SolverOptions
 from bayes_softmax.solvers import check_counts as check_counts
@@ -23,10 +24,12 @@ from bayes_softmax.spec.hyperpriors import ShrinkagePrior
 from bayes_softmax.spec.identification import (
     Examination,
     check_separation,
+    deciding_directions,
     describe,
     flat_columns,
     open_directions,
     recession_rays,
+    unseen_directions,
     what_is_open,
 )
 from bayes_softmax.spec.priors import PriorTable, flat_table
@@ -110,7 +113,9 @@ def problem_of(spec: Specification) -> Problem:
 def without_priors(spec: Specification) -> Specification:
     """The same data under flat priors; full coding, not identified then, becomes zero-sum."""
     coding = "zero-sum" if spec.schema.coding == "full" else spec.schema.coding
-    return spec._replace(priors=flat_table(spec.priors), schema=replace(spec.schema, coding=coding, prior_sd=()))
+    return spec._replace(
+        priors=flat_table(spec.priors), schema=replace(spec.schema, coding=coding, prior_sd=(), dropped_flat=True)
+    )
 
 
 def refuse_learned_scales(spec: Specification, method: str) -> None:
@@ -159,7 +164,7 @@ def point_estimate(spec: Specification, kind: str, options: SolverOptions) -> Po
         covariance_of=lambda: _raw_covariance(spec, at, found),
         notes=notes_of(spec) + collinearity_notes(spec, found) + _kink_notes(problem.density.penalty, theta),
         training=training_data(spec.design, spec.collapsed),
-        recession_of=None if found is None else lambda: recession_rays(found),
+        limits_of=None if found is None else lambda: _limits(found),
     )
 
 
@@ -171,6 +176,14 @@ def _advice(mode: Mode, kind: str, found: Examination) -> str:
     if not np.isfinite(mode.value):
         return "the steps diverged: lower learning_rate"
     return "raise max_iterations, or use solver='newton'"
+
+
+def _limits(found: Examination) -> Limits:
+    """What the data leave open, for the answers of an estimate."""
+    rows, lines = deciding_directions(found), unseen_directions(found)
+    if not found.design.has_intercept:
+        rows, lines = (np.insert(directions, 0, 0.0, axis=2) for directions in (rows, lines))
+    return Limits(recession_rays(found), rows, lines, *found.design.standardisation)
 
 
 def collinearity_notes(spec: Specification, found: Examination | None) -> tuple[str, ...]:
@@ -243,8 +256,7 @@ def notes_of(spec: Specification) -> tuple[str, ...]:
         notes.append(f"{spec.design.n_dropped} rows with missing values were dropped")
     if spec.collapsed is not None:
         notes.append(f"{spec.design.n_obs} rows were collapsed to {spec.distinct.n_obs} distinct ones, without loss")
-    kept = set(spec.schema.feature_names)
-    dropped = [n for n in spec.schema.encoder.feature_names if n not in kept]
+    dropped = spec.schema.dropped_names
     if dropped:
         notes.append(f"columns that do not vary were dropped: {', '.join(map(repr, dropped))}")
     return tuple(notes)

@@ -18,8 +18,8 @@ LOGIT_LIMIT = 1e150  # the delta method squares logits, and 1e300 is still a num
 def encode_all(schema: Schema, data: Any, offset: Any) -> Rows:
     """Every row; a missing value is an error."""
     check_aligned(data, offset, "offset", "data")
-    X, index = schema.encode(data)
-    return Rows(X, index, schema.encode_offset(data, offset, len(X)))
+    X, index, beyond = schema.encode_marked(data)
+    return Rows(X, index, schema.encode_offset(data, offset, len(X)), beyond=beyond)
 
 
 def encode_complete(schema: Schema, data: Any, offset: Any) -> Rows:
@@ -29,11 +29,11 @@ def encode_complete(schema: Schema, data: Any, offset: Any) -> Rows:
     check_aligned(data, offset, "offset", "data")
     named = offset_columns(schema.offset_columns if offset is None else offset, schema.classes)
     complete, keep, index = _complete(schema, data, named)
-    X, _ = schema.encode(complete)
+    X, _, beyond = schema.encode_marked(complete)
     if named:
-        return Rows(X, index, schema.encode_offset(complete, offset, len(X)), keep)
+        return Rows(X, index, schema.encode_offset(complete, offset, len(X)), keep, beyond)
     values = schema.encode_offset(data, offset, len(index))  # along all rows, as it was given
-    return Rows(X, index, None if values is None else values[keep], keep)
+    return Rows(X, index, None if values is None else values[keep], keep, beyond)
 
 
 def _complete(schema: Schema, data: Any, named: tuple[str, ...]) -> tuple[Any, IntArray, Any]:

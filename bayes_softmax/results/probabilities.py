@@ -40,12 +40,16 @@ class Rows(NamedTuple):
     """Encoded data: features (N, p), row index of the answer, offset (N, K) or None.
 
     ``position`` (N,) says which rows of the answer these are, where rows with missing values were left out.
+    ``beyond`` (N,) marks rows with values that a dropped column never had, ``loose`` (N, K) classes whose probability
+    an optimum at infinity does not determine; None where there are none.
     """
 
     X: FloatArray
     index: Any
     offset: FloatArray | None
     position: Any = None
+    beyond: Any = None
+    loose: Any = None
 
     def expand(self, values: FloatArray, axis: int = 0) -> FloatArray:
         """Values along the encoded rows as values along all rows, NaN where values were missing."""

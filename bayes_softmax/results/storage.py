@@ -16,7 +16,7 @@ import xarray as xr
 
 from bayes_softmax.results.estimate import PointEstimate
 from bayes_softmax.results.labels import label_coefficients
-from bayes_softmax.results.limits import no_rays
+from bayes_softmax.results.limits import Limits, limits_of_rays, no_rays
 from bayes_softmax.results.posterior import Posterior
 from bayes_softmax.results.stored_data import data_groups_of, read_training
 from bayes_softmax.spec.schema import Schema, schema_from_json
@@ -50,6 +50,12 @@ def save_estimate(estimate: PointEstimate, path: Any, *, data: bool) -> None:
     )
     if len(estimate.recession):
         arrays["recession"] = ("ray", "coefficient_row", "category_position"), estimate.recession
+    if estimate.limits is not None and len(estimate.limits.rows):
+        _, rows, lines, centre, scale = estimate.limits
+        arrays["row_recession"] = ("row_ray", "category_position", "coefficient_row"), rows
+        if len(lines):
+            arrays["unseen"] = ("line", "category_position", "coefficient_row"), lines
+        arrays["centre"], arrays["scale"] = ("feature_position", centre), ("feature_position", scale)
     groups = data_groups_of(estimate.training, estimate.schema) if data else {}
     _write({"estimate": arrays, **groups}, path, estimate.kind, estimate.schema, {})
 
@@ -179,10 +185,20 @@ def _read_posterior(
     return posterior
 
 
+def _read_limits(data: xr.Dataset, schema: Schema) -> Limits | None:
+    """What an estimate leaves open; older versions wrote the rays of contrasts only."""
+    rays = data["recession"].values if "recession" in data else no_rays(schema)
+    if "row_recession" in data:
+        rows = data["row_recession"].values
+        lines = data["unseen"].values if "unseen" in data else rows[:0]
+        return Limits(rays, rows, lines, data["centre"].values, data["scale"].values)
+    return limits_of_rays(rays) if len(rays) else None
+
+
 def _read_estimate(data: xr.Dataset, kind: str, schema: Schema, training: Any) -> PointEstimate:
     intercept, weights = label_coefficients(data["intercept"].values, data["weights"].values, schema)
     covariance = data["covariance"].values
-    recession = data["recession"].values if "recession" in data else no_rays(schema)
+    limits = _read_limits(data, schema)
     return PointEstimate(
         kind=kind,
         intercept=intercept,
@@ -192,7 +208,7 @@ def _read_estimate(data: xr.Dataset, kind: str, schema: Schema, training: Any) -
         history=data["history"].values,
         schema=schema,
         covariance_of=lambda: covariance,
-        recession_of=lambda: recession,
+        limits_of=None if limits is None else lambda: limits,
         notes=_texts(data.attrs["notes"]),
         training=training,
         **{name: float(data.attrs[name]) for name in SCALARS},  # type: ignore[arg-type]

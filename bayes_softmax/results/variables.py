@@ -161,11 +161,11 @@ def _average_row(schema: Schema, rows: Population) -> Population:
 def encode(schema: Schema, rows: Population) -> Rows:
     """Features of variables."""
     if isinstance(schema.encoder, FormulaEncoder):
-        X, index = schema.encode(rows.frame)
-    else:  # straight from the columns: new data were checked when they came in
-        X = np.ascontiguousarray(rows.frame[list(schema.feature_names)].to_numpy(dtype=np.float64))
-        index = rows.frame.index
-    return Rows(X, index, rows.offset)
+        X, index, beyond = schema.encode_marked(rows.frame)
+        return Rows(X, index, rows.offset, beyond=beyond)
+    # Straight from the columns: new data were checked when they came in.
+    X = np.ascontiguousarray(rows.frame[list(schema.feature_names)].to_numpy(dtype=np.float64))
+    return Rows(X, rows.frame.index, rows.offset)
 
 
 def derivative(schema: Schema, rows: Population, variable: Variable) -> FloatArray:

@@ -35,8 +35,11 @@ def connected_classes(available: NDArray[np.bool_]) -> list[tuple[int, ...]]:
     return [tuple(classes) for classes in found.values()]
 
 
-def unseen_lines(Z: FloatArray, available: NDArray[np.bool_]) -> FloatArray:
-    """Orthonormal directions (m, K, q), first class zero, that no row (n,) of features and choice sets sees."""
+def unseen_lines(Z: FloatArray, available: NDArray[np.bool_], rounding: float = 0.0) -> FloatArray:
+    """Orthonormal directions (m, K, q), first class zero, that no row (n,) of features and choice sets sees.
+
+    ``rounding`` is as for the rank of the columns.
+    """
     (n, q), K = Z.shape, available.shape[1]
     size = (K - 1) * q
     seen = np.zeros((0, size))
@@ -49,7 +52,8 @@ def unseen_lines(Z: FloatArray, available: NDArray[np.bool_]) -> FloatArray:
         if len(seen) > 4 * size:
             seen = np.linalg.qr(seen, mode="r")
     _, values, vectors = np.linalg.svd(np.vstack([seen, np.zeros((size, size))]), full_matrices=False)
-    unseen = vectors[values <= values.max(initial=0.0) * max(n, size) * np.finfo(float).eps]
+    tolerance = max(max(n, size) * np.finfo(float).eps, rounding)
+    unseen = vectors[values <= values.max(initial=0.0) * tolerance]
     unseen[np.abs(unseen) < ROUNDING] = 0.0
     return np.concatenate([np.zeros((len(unseen), 1, q)), unseen.reshape(len(unseen), K - 1, q)], axis=1)
 

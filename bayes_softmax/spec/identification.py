@@ -19,8 +19,8 @@ from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.spec.choice_sets import connected_classes, informative_rows, unseen_lines, within_groups
 from bayes_softmax.spec.design import Design, Label, Standardisation
 from bayes_softmax.spec.priors import PriorTable
-from bayes_softmax.spec.rank import coefficient_names, independent_columns, null_space
-from bayes_softmax.spec.rays import ZERO, rays, span
+from bayes_softmax.spec.rank import coefficient_names, independent_columns, null_space, rounding_of
+from bayes_softmax.spec.rays import ZERO, rays, row_rays, span
 from bayes_softmax.spec.recession import POSITIVE, Cone, observed_pairs, recession_cone
 from bayes_softmax.spec.separation import Separation
 from bayes_softmax.spec.smallest import smallest_separating
@@ -63,11 +63,12 @@ def _examine(design: Design, free: NDArray[np.bool_] | None) -> Examination:
     used = informative_rows(design)
     within = Z[:, open_columns] if used.all() else Z[used][:, open_columns]
     # Where no row says anything, that is why nothing is determined: no column is to blame.
-    kept = independent_columns(within) if len(within) else np.ones(len(open_columns), dtype=bool)
+    rounding = rounding_of(design)
+    kept = independent_columns(within, rounding) if len(within) else np.ones(len(open_columns), dtype=bool)
     null = np.zeros((int((~kept).sum()), Z.shape[1]))
     null[:, open_columns] = null_space(within, kept)
     columns = open_columns[kept]
-    lines = None if design.available is None else unseen_lines(within[:, kept], design.available[used])
+    lines = None if design.available is None else unseen_lines(within[:, kept], design.available[used], rounding)
     cone = recession_cone(observed_pairs(design, Z[:, columns], lines))
     return Examination(design, cone, columns, null, tuple(names[open_columns[~kept]]))
 
@@ -233,6 +234,20 @@ def recession_rays(found: Examination) -> FloatArray:
         line = np.tensordot(np.random.default_rng(0).normal(size=len(unseen)), unseen, axes=1)
         directions += [line[None], -line[None]]
     return _with_intercept(design, np.concatenate(directions))
+
+
+def deciding_directions(found: Examination) -> FloatArray:
+    """Directions (R, K, q) on the standardised features that show what becomes of the logits of any row.
+
+    Along each of them the likelihood never falls.  A difference of two logits that is zero on all is finite; with one
+    sign on all it is infinite; else it is not determined.
+    """
+    q = found.design.n_features + int(found.design.has_intercept)
+    directions = [np.zeros((0, found.design.n_classes, q))]
+    if len(found.cone.directions):
+        directions.append(_embedded(found, row_rays(found.cone)))
+    unseen = unseen_directions(found)
+    return np.concatenate([*directions, unseen, -unseen])
 
 
 def unseen_directions(found: Examination) -> FloatArray:

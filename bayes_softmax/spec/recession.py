@@ -65,7 +65,7 @@ class Observed(NamedTuple):
         return others
 
     def margins(self, direction: FloatArray) -> FloatArray:
-        """(P, K) margins of the own class over each class; zero in its own column, and where a class is not on offer."""
+        """(P, K) margins of the own class over each class; zero in its own column, and of classes not on offer."""
         logits = self.Z @ direction.T
         margins: FloatArray = logits[np.arange(len(self.own)), self.own][:, None] - logits
         if self.offered is not None:

@@ -123,8 +123,8 @@ class Separation:
             )
         if self.undetermined:
             sentences.append(
-                f"the choice sets do not determine {listed(self.undetermined)} for all classes: where two classes are on "
-                "offer together, these do not vary"
+                f"the choice sets do not determine {listed(self.undetermined)} for all classes: where two classes are "
+                "on offer together, these do not vary"
             )
         return sentences
 

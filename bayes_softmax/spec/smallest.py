@@ -95,9 +95,7 @@ def _told_apart_alone(cone: Cone) -> tuple[IntArray, int]:
     """
     observed, K = cone.observed, cone.observed.n_classes
     seen = [k for k in range(K) if (observed.own == k).any()]
-    low, high = (
-        {k: f(observed.Z[observed.own == k], axis=0) for k in seen} for f in (np.min, np.max)
-    )
+    low, high = ({k: f(observed.Z[observed.own == k], axis=0) for k in seen} for f in (np.min, np.max))
     complete = {(k, l) for k in seen for l in seen if k != l and cone.positive[observed.own == k, l].all()}
     pairs = [(k, l) for k, l in complete if k < l and (l, k) in complete]
     alone = np.zeros(observed.Z.shape[1], dtype=np.int64)
@@ -109,8 +107,8 @@ def _told_apart_alone(cone: Cone) -> tuple[IntArray, int]:
 def _within(cone: Cone, columns: IntArray, vanishing: FloatArray | None) -> FloatArray | None:
     """A direction (K, q) of these columns alone with all positive margins of the cone, or None if there is none.
 
-    Only a working set of the constraints is looked at, and extended by those that are violated; with ``vanishing`` (s,) this
-    function of the direction is zero for every class.
+    Only a working set of the constraints is looked at, and extended by those that are violated.  With ``vanishing``
+    (s,) this function of the direction is zero for every class.
     """
     observed = cone.observed._replace(Z=np.ascontiguousarray(cone.observed.Z[:, columns]))
     zero, K = observed.others & ~cone.positive, observed.n_classes
