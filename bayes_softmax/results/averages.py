@@ -71,7 +71,8 @@ def average_changes(fit: Fitted, rows: Population, changes: Sequence[Change], co
     estimate, jacobian = _estimate(fit, coefficients, rows, changes, cautions)
     variance = quadratic_form(jacobian.reshape(-1, *jacobian.shape[2:]), fit.delta_covariance)
     if fit.limits is not None:
-        variance[variance == 0] = np.nan  # certain in the limit is not certain to be true
+        # Certain in the limit is not certain to be true, and what is not a number has no error.
+        variance[(variance == 0) | np.isnan(estimate.ravel())] = np.nan
     return Averages(Quantities(estimate.reshape(1, -1), np.sqrt(variance)), cautions)
 
 
@@ -267,11 +268,9 @@ def _infinite_slopes(limits: Limits, rows: Rows, row_weights: FloatArray, D: Flo
     """(K,) classes whose slope is infinite in some row: one between two that are possible there moves without end."""
     K = limits.rows.shape[1]
     out = np.zeros(K, dtype=bool)
-    if rows.offset is None or not len(limits.rows):
+    if rows.loose is None:
         return out
-    possible = (rows.offset > -np.inf) & (row_weights > 0)[:, None]
-    if rows.loose is not None:
-        possible &= ~rows.loose
+    possible = ~(rows.excluded | rows.loose) & (row_weights > 0)[:, None]
     for first, end in block_ranges(len(rows.X), 8 * len(limits.rows) * K * K):
         block = slice(first, end)
         moving = moving_pairs(limits, D[block] if len(D) == len(rows.X) else D)

@@ -38,9 +38,9 @@ def unknown_rows(rows: Rows) -> NDArray[np.bool_]:
 
 def rows_without_error(rows: Rows) -> NDArray[np.bool_]:
     """(N,) rows of which an optimum at infinity leaves the probabilities open, or one class only."""
-    if rows.loose is None or rows.offset is None:
+    if rows.loose is None:
         return np.zeros(len(rows.X), dtype=bool)
-    without: NDArray[np.bool_] = rows.loose.any(axis=1) | (np.isfinite(rows.offset).sum(axis=1) < 2)
+    without: NDArray[np.bool_] = rows.loose.any(axis=1) | ((~rows.excluded).sum(axis=1) < 2)
     return without
 
 
@@ -78,9 +78,9 @@ def row_cautions(fit: Fitted, rows: Rows, name: Naming | None = None) -> list[st
 
 def _regular(fit: Fitted, rows: Rows) -> bool:
     """Whether all probabilities of the rows are finite functions of what an estimate determines, and it has found."""
-    if rows.loose is None or rows.offset is None or not np.isfinite(fit.delta_covariance).all():  # type: ignore[arg-type]
+    if rows.loose is None or not np.isfinite(fit.delta_covariance).all():  # type: ignore[arg-type]
         return False
-    return not rows.loose.any() and bool(np.isfinite(rows.offset).all())
+    return not (rows.loose.any() or rows.excluded.any() or unknown_rows(rows).any())
 
 
 def _labels(rows: Rows, positions: IntArray) -> str:

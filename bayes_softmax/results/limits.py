@@ -62,20 +62,21 @@ def limits_of_rays(rays: FloatArray) -> Limits:
     return Limits(rays, np.concatenate([rows, -rows]), rows[:0], np.zeros(p), np.ones(p))
 
 
-def rows_in_the_limit(limits: Limits, X: FloatArray) -> InTheLimit:
-    """Which classes of rows ``X`` (n, p) are excluded, and which are not determined."""
+def rows_in_the_limit(limits: Limits, X: FloatArray, available: NDArray[np.bool_] | None = None) -> InTheLimit:
+    """Which classes of rows ``X`` (n, p) are excluded, and which not determined, among those on offer (n, K)."""
     n, (R, K, _) = len(X), limits.rows.shape
     found = InTheLimit(np.zeros((n, K), bool), np.zeros((n, K), bool), np.zeros(n, bool))
     step = max(1, BLOCK_NUMBERS // max((R + len(limits.lines)) * K, 1))
     for start in range(0, n, step):
         block = slice(start, start + step)
         Z = np.column_stack([np.ones(len(X[block])), (X[block] - limits.centre) / limits.scale])
-        for part, values in zip(found, _judged(limits, Z), strict=True):
+        offered = np.ones((len(Z), K), dtype=bool) if available is None else available[block]
+        for part, values in zip(found, _judged(limits, Z, offered), strict=True):
             part[block] = values
     return found
 
 
-def _judged(limits: Limits, Z: FloatArray) -> InTheLimit:
+def _judged(limits: Limits, Z: FloatArray, offered: NDArray[np.bool_]) -> InTheLimit:
     """The same of standardised rows (n, q) with a constant first."""
     n, K = len(Z), limits.rows.shape[1]
     above, below = (np.zeros((n, K, K), dtype=bool) for _ in range(2))
@@ -89,6 +90,8 @@ def _judged(limits: Limits, Z: FloatArray) -> InTheLimit:
             below[:, k, l] = above[:, l, k] = (moved < -sizes).any(axis=1)
             moved = np.abs(unseen[..., k] - unseen[..., l])
             hidden[:, k, l] = hidden[:, l, k] = (moved > unseen_sizes).any(axis=1)
+    pairs = offered[:, :, None] & offered[:, None, :]
+    above, below, hidden = above & pairs, below & pairs, hidden & pairs
     excluded = (below & ~above).any(axis=2)
     loose = (below & above).any(axis=2) & ~excluded
     both = ~(excluded[:, :, None] | excluded[:, None, :])
@@ -98,8 +101,8 @@ def _judged(limits: Limits, Z: FloatArray) -> InTheLimit:
 def _along(directions: FloatArray, Z: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Logits (n, R, K) of rows along directions (R, K, q), and what of them is rounding (n, R)."""
     moved: FloatArray = np.moveaxis(directions @ Z.T, 2, 0)
-    sizes: FloatArray = (np.abs(directions) @ np.abs(Z).T).max(axis=1).T
-    return moved, ROUNDING * sizes
+    largest = np.abs(directions).max(axis=(1, 2), initial=0.0)
+    return moved, ROUNDING * np.abs(Z).max(axis=1, initial=0.0)[:, None] * largest
 
 
 def moving_pairs(limits: Limits, D: FloatArray) -> NDArray[np.bool_]:
@@ -110,7 +113,7 @@ def moving_pairs(limits: Limits, D: FloatArray) -> NDArray[np.bool_]:
     return pairs
 
 
-def with_limits(rows: Rows, limits: Limits | None, schema: Schema) -> Rows:
+def with_limits(rows: Rows, limits: Limits | None, schema: Schema, available: NDArray[np.bool_] | None = None) -> Rows:
     """The rows with what an optimum at infinity makes of them, and missing logits where nothing is known.
 
     Excluded classes get an offset of minus infinity, rows of which nothing is known one that is not a number; classes
@@ -120,7 +123,7 @@ def with_limits(rows: Rows, limits: Limits | None, schema: Schema) -> Rows:
     unknown = rows.beyond if rows.beyond is not None and schema.dropped_flat else np.zeros(n, dtype=bool)
     found = None
     if limits is not None and len(limits.rows):
-        found = rows_in_the_limit(limits, rows.X)
+        found = rows_in_the_limit(limits, rows.X, available)
         unknown = unknown | found.unknown
     elif not unknown.any():
         return rows
@@ -128,7 +131,9 @@ def with_limits(rows: Rows, limits: Limits | None, schema: Schema) -> Rows:
     if found is not None:
         offset[found.excluded] = -np.inf
     offset[unknown] = np.nan
-    return rows._replace(offset=offset, loose=None if found is None else found.loose)
+    if found is None:
+        return rows._replace(offset=offset)
+    return rows._replace(offset=offset, excluded=found.excluded, loose=found.loose)
 
 
 def contrast_limits(rays: FloatArray, matrix: FloatArray) -> FloatArray:

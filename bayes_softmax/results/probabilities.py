@@ -40,8 +40,8 @@ class Rows(NamedTuple):
     """Encoded data: features (N, p), row index of the answer, offset (N, K) or None.
 
     ``position`` (N,) says which rows of the answer these are, where rows with missing values were left out.
-    ``beyond`` (N,) marks rows with values that a dropped column never had, ``loose`` (N, K) classes whose probability
-    an optimum at infinity does not determine; None where there are none.
+    ``beyond`` (N,) marks rows with values that a dropped column never had; of an optimum at infinity ``excluded``
+    (N, K) marks classes of probability 0, ``loose`` (N, K) those whose probability is not determined; else None.
     """
 
     X: FloatArray
@@ -49,6 +49,7 @@ class Rows(NamedTuple):
     offset: FloatArray | None
     position: Any = None
     beyond: Any = None
+    excluded: Any = None
     loose: Any = None
 
     def expand(self, values: FloatArray, axis: int = 0) -> FloatArray:

@@ -111,7 +111,8 @@ def describe(found: Examination) -> Separation:
     names, classes = coefficient_names(design), design.response.classes
     empty, absent, groups = _classes_without_choice(design)
     # Without an intercept that is free, choice sets may keep an empty class from falling below the others.
-    apart = bool(empty) and (design.available is None or 0 in found.columns[: int(design.has_intercept)])
+    falls = design.available is None or 0 in found.columns[: int(design.has_intercept)]
+    apart = bool(empty) and falls and bool(cone.positive.any())
     seen = _among_observed(found, empty) if apart else found
     kind = "quasi-complete" if cone.positive.any() else "none"
     if seen.cone.positive.any() and (seen.cone.positive == seen.cone.observed.others).all():

@@ -129,7 +129,7 @@ def _extreme_rays(cone: Cone) -> FloatArray | None:
     found = found / np.abs(found).max(axis=1, keepdims=True)
     found = np.unique(np.round(found / SAME) * SAME, axis=0)
     extreme = np.tensordot(found, basis, axes=1)
-    extreme[np.abs(extreme) < SAME * np.abs(extreme).max(axis=(1, 2), keepdims=True)] = 0.0
+    extreme[np.abs(extreme) < ZERO * np.abs(extreme).max(axis=(1, 2), keepdims=True)] = 0.0
     return extreme
 
 

@@ -35,8 +35,8 @@ class Separation:
     direction
         Frame (feature, category) of a direction in these coefficients, per standard deviation of the features, largest
         entry 1, rows summing to zero; its intercept is at the feature means.  Zero where nothing is separated.  Where
-        only empty classes are, a direction in which these fall; else it is one of the observed classes, and zero in
-        the empty ones.
+        only empty classes are, a direction in which these fall; else it is one of the observed classes, which the empty
+        ones follow on average, or from below.
     per_unit
         The same direction per unit of the features as given; its intercept is at x = 0.
     rows

@@ -271,7 +271,7 @@ def test_averages_over_regular_and_certain_rows(corners):
     assert_allclose(found["std_error"].iloc[[0, 2]], np.sqrt(0.6 * 0.4 / 5), rtol=1e-6)
     assert np.isnan(found["std_error"].iloc[1])  # certain in the limit
     slopes = answer(corners, "effects", "b")
-    assert slopes["estimate"].iloc[[0, 2]].isna().all()  # from 3 : 2 the odds rise without end
+    assert slopes.iloc[[0, 2]].isna().all(axis=None)  # from 3 : 2 the odds rise without end
 
 
 def test_the_limit_equals_the_fit_of_the_rows_that_stay(dummy, infinite):
@@ -344,6 +344,13 @@ def test_setosa_is_excluded_or_not_and_the_others_have_intervals():
     assert (table.loc[later, ("setosa", "estimate")] == 0).all()
     assert (table.loc[~later, ("setosa", "estimate")] == 1).all()
     assert table.loc[~later].drop("estimate", axis=1, level=1).isna().all(axis=None)
+    slopes = answer(found, "effects")
+    share = later.mean()  # the rows of setosa are certain, whatever moves
+    others = bs.SoftmaxRegression(iris.data[later], labels[later]).mle().effects()
+    for name in iris.data.columns:
+        own = slopes.loc[name].droplevel(0).loc[["versicolor", "virginica"]]
+        assert_allclose(own["estimate"], share * others.loc[name].droplevel(0)["estimate"], rtol=1e-4)
+        assert_allclose(own["std_error"], share * others.loc[name].droplevel(0)["std_error"], rtol=1e-4)
 
 
 # ---------------------------------------------------------------------- rows that nothing is known of
