@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from bayes_softmax import datasets as datasets
     from bayes_softmax.core.errors import ImproperPosteriorError as ImproperPosteriorError
     from bayes_softmax.core.errors import NotConvergedWarning as NotConvergedWarning
+    from bayes_softmax.core.errors import NotEstimableWarning as NotEstimableWarning
     from bayes_softmax.core.errors import NotReliableWarning as NotReliableWarning
     from bayes_softmax.core.errors import UnusedClassWarning as UnusedClassWarning
     from bayes_softmax.density.textbook import cross_entropy as cross_entropy
@@ -43,6 +44,7 @@ __version__ = "0.1.0"
 _HOME = {
     "ImproperPosteriorError": "core.errors",
     "NotConvergedWarning": "core.errors",
+    "NotEstimableWarning": "core.errors",
     "NotReliableWarning": "core.errors",
     "UnusedClassWarning": "core.errors",
     "SoftmaxRegression": "model",

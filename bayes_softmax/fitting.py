@@ -15,6 +15,7 @@ from bayes_softmax.core.records import FloatArray, Mode, Penalty, Status
 from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.results.estimate import PointEstimate
 from bayes_softmax.results.labels import label_coefficients
+from bayes_softmax.results.limits import Limits
 from bayes_softmax.results.training import training_data
 from bayes_softmax.solvers import SolverOptions as SolverOptions
 from bayes_softmax.solvers import may_have_modes
@@ -27,10 +28,12 @@ from bayes_softmax.spec.hyperpriors import ShrinkagePrior
 from bayes_softmax.spec.identification import (
     Examination,
     check_separation,
+    deciding_directions,
     describe,
     flat_columns,
     open_directions,
     recession_rays,
+    unseen_directions,
     what_is_open,
 )
 from bayes_softmax.spec.priors import PriorTable, flat_table
@@ -153,7 +156,9 @@ def certified(spec: Specification, problem: Problem, mode: Mode, *, max_iteratio
 def without_priors(spec: Specification) -> Specification:
     """The same data under flat priors; full coding, not identified then, becomes zero-sum."""
     coding = "zero-sum" if spec.schema.coding == "full" else spec.schema.coding
-    return spec._replace(priors=flat_table(spec.priors), schema=replace(spec.schema, coding=coding, prior_sd=()))
+    return spec._replace(
+        priors=flat_table(spec.priors), schema=replace(spec.schema, coding=coding, prior_sd=(), dropped_flat=True)
+    )
 
 
 def refuse_learned_scales(spec: Specification, method: str) -> None:
@@ -207,7 +212,7 @@ def point_estimate(spec: Specification, kind: str, options: SolverOptions) -> Po
         + _mode_notes(objective, mode)
         + _size_notes(problem, mode),
         training=training_data(spec.design, spec.collapsed),
-        recession_of=None if found is None else lambda: recession_rays(found),
+        limits_of=None if found is None else lambda: _limits(found),
         variance_of=_variances_of(spec, problem, solved, mode),
     )
 
@@ -233,6 +238,14 @@ def _advice(mode: Mode, kind: str, found: Examination, solver: str) -> str:
     )
 
 
+def _limits(found: Examination) -> Limits:
+    """What the data leave open, for the answers of an estimate."""
+    rows, lines = deciding_directions(found), unseen_directions(found)
+    if not found.design.has_intercept:
+        rows, lines = (np.insert(directions, 0, 0.0, axis=2) for directions in (rows, lines))
+    return Limits(recession_rays(found), rows, lines, *found.design.standardisation)
+
+
 def collinearity_notes(spec: Specification, found: Examination | None) -> tuple[str, ...]:
     """Columns that hardly determine their coefficients, though an optimum exists."""
     if found is not None and not found.is_determined:
@@ -247,29 +260,28 @@ def why_uncertified(spec: Specification) -> str | None:
 
 
 def refuse_improper(spec: Specification, mode: Mode) -> None:
-    """Raise if the posterior cannot be normalised.
+    """Raise if the posterior cannot be normalised; a mode that was not certified is a warning.
 
-    For a log-concave density a finite stationary point with a positive definite Hessian proves that it can.
+    For a log-concave density a finite stationary point with a positive definite Hessian proves that it can.  A solver
+    that stopped before proves nothing: there the linear programs decide.
     """
-    if spec.priors.is_proper:
-        if not mode.converged:
-            warn_caller(f"the mode: {mode.status.value}", NotConvergedWarning)
+    reasons = None if mode.converged or spec.priors.is_proper else why_uncertified(spec)
+    if reasons is not None:
+        raise ImproperPosteriorError(
+            f"the posterior is improper, there is nothing to sample: {reasons}. Give the coefficients a proper prior "
+            "(prior=None is the autoscaled default)"
+        )
+    if not mode.converged:
+        warn_caller(f"the mode: {mode.status.value}", NotConvergedWarning)
+    if spec.priors.is_proper or not spec.priors.has_heavy_tails:
         return
-    if mode.converged and not spec.priors.has_heavy_tails:
-        return
-    if mode.converged:  # polynomial tails beside flat directions: finite mode, perhaps infinite mass
-        separation = check_separation(spec.design)
-        if not separation.separated:
-            return
+    # Polynomial tails beside flat directions: finite mode, perhaps infinite mass.
+    separation = check_separation(spec.design)
+    if separation.separated:
         raise ImproperPosteriorError(
             f"the posterior may be improper: {separation!r}, and Student-t tails are too heavy to make up for the flat "
             "prior; use Normal priors, or none that is flat"
         )
-    raise ImproperPosteriorError(
-        "the posterior is improper, there is nothing to sample: "
-        f"{why_uncertified(spec) or 'no finite mode could be certified'}. Give the coefficients a proper prior "
-        "(prior=None is the autoscaled default)"
-    )
 
 
 def refuse_jeffreys(spec: Specification) -> None:
@@ -307,8 +319,7 @@ def notes_of(spec: Specification) -> tuple[str, ...]:
     if spec.collapsed is not None:
         distinct = counted(spec.distinct.n_obs, "distinct one")
         notes.append(f"{spec.design.n_obs} rows were collapsed to {distinct}, without loss")
-    kept = set(spec.schema.feature_names)
-    dropped = [n for n in spec.schema.encoder.feature_names if n not in kept]
+    dropped = list(spec.schema.dropped_names)
     if isinstance(spec.schema.encoder, FormulaEncoder):
         dropped += spec.schema.encoder.one_level
     if dropped:

@@ -174,9 +174,8 @@ class SoftmaxRegression:
             feature_names=self.design.feature_names,
             has_intercept=self.design.has_intercept,
         )
-        self.schema = replace(
-            self.schema, prior_sd=prior_sds(self.priors, self.design.standardisation.centre, len(self.classes))
-        )
+        sds = prior_sds(self.priors, self.design.standardisation.centre, len(self.classes))
+        self.schema = replace(self.schema, prior_sd=sds, dropped_flat=self.priors.all_flat)
 
     def _warn_unused(self, classes: Sequence[Label] | None) -> None:
         """Levels of a categorical that never occur become classes; say so unless the user declared them."""

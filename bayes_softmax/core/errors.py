@@ -18,6 +18,10 @@ class NotConvergedWarning(UserWarning):
     """An optimiser stopped without a certificate of the optimum; the message says what to do."""
 
 
+class NotEstimableWarning(UserWarning):
+    """Some rows are asked about that neither data nor prior say anything about: their answers are missing."""
+
+
 class NotReliableWarning(UserWarning):
     """An approximation failed its own check; the message says what to run instead."""
 

@@ -9,19 +9,25 @@ which serve all such variables at once.  The Jacobians of the delta method are, 
 :math:`\mathrm{diag}(p) - pp'` of the probabilities and :math:`\mathrm{diag}(f) - fp' - pf'` of the slopes.
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from bayes_softmax.core.records import FloatArray
+from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.core.threads import blas_on_one_thread
+from bayes_softmax.results.cautions import in_the_limit, row_cautions
 from bayes_softmax.results.fitted import Fitted, quadratic_form
+from bayes_softmax.results.limits import Limits, moving_pairs
 from bayes_softmax.results.probabilities import Coefficients, Rows, block_ranges, over_blocks, sum_over_blocks
 from bayes_softmax.results.quantities import Quantities
-from bayes_softmax.results.variables import Population, Setting, Variable, derivative, encode
+from bayes_softmax.results.variables import Population, Setting, Variable, derivative, encode, level_name
 from bayes_softmax.spec.schema import Schema
 
+SHOWN_VALUES = 6  # of a row in words
 PAIRS_PAY = 4  # a slope alone costs about so many operations for each class, a pair of classes one
 
 
@@ -47,14 +53,44 @@ class Level(NamedTuple):
 Change = Slope | Difference | Level
 
 
-def average_changes(fit: Fitted, rows: Population, changes: Sequence[Change], coefficients: Coefficients) -> Quantities:
-    """Each change of each class probability, averaged over the rows: quantities in the order (change, class)."""
+class Averages(NamedTuple):
+    """What was averaged, and what must be said about the rows."""
+
+    quantities: Quantities
+    cautions: list[str]
+
+
+def average_changes(fit: Fitted, rows: Population, changes: Sequence[Change], coefficients: Coefficients) -> Averages:
+    """Each change of each class probability, averaged over the rows: quantities in the order (change, class).
+
+    Where the optimum of an estimate lies at infinity these are of the limiting model: not a number where a row is
+    unknown, or a slope infinite, and without an error where a row is not determined, or all are certain.
+    """
+    cautions: list[str] = []
     if fit.delta_covariance is None:
-        return Quantities(_draws(fit.schema, coefficients, rows, changes))
+        return Averages(Quantities(_draws(fit, coefficients, rows, changes, cautions)), cautions)
     with blas_on_one_thread():  # products of few columns: a second thread costs more than it brings
-        estimate, jacobian = _estimate(fit.schema, coefficients, rows, changes)
+        estimate, jacobian = _estimate(fit, coefficients, rows, changes, cautions)
     variance = quadratic_form(jacobian.reshape(-1, *jacobian.shape[2:]), fit.delta_covariance)
-    return Quantities(estimate.reshape(1, -1), np.sqrt(variance))
+    if fit.limits is not None:
+        # Certain in the limit is not certain to be true, and what is not a number has no error.
+        variance[(variance == 0) | np.isnan(estimate.ravel())] = np.nan
+    return Averages(Quantities(estimate.reshape(1, -1), np.sqrt(variance)), cautions)
+
+
+def _encoded(fit: Fitted, rows: Population, setting: Setting, cautions: list[str]) -> Rows:
+    """Features of the rows with variables set, in the limit of the fit; adds what must be said about them."""
+    encoded = in_the_limit(fit, encode(fit.schema, rows.with_values(setting) if setting else rows))
+    cautions.extend(row_cautions(fit, encoded, partial(_in_words, rows.with_values(setting))))
+    return encoded
+
+
+def _in_words(rows: Population, positions: IntArray) -> str:
+    """Rows by the values of the first of them: averages run over distinct rows, which have no labels."""
+    first = rows.frame.iloc[int(positions[0])].items()
+    values = ", ".join(f"{name}={level_name(value)}" for name, value in itertools.islice(first, SHOWN_VALUES))
+    more = f" and {len(positions) - 1} more rows" if len(positions) > 1 else ""
+    return f"the row {values}{', ...' if rows.frame.shape[1] > SHOWN_VALUES else ''}{more}"
 
 
 def _settings(changes: Sequence[Change]) -> list[tuple[Setting, list[tuple[int, float]]]]:
@@ -69,6 +105,11 @@ def _settings(changes: Sequence[Change]) -> list[tuple[Setting, list[tuple[int, 
     return list(found.values())
 
 
+def _variable_of(change: Change) -> str:
+    """The variable of a slope, in quotes."""
+    return repr(change.variable.name) if isinstance(change, Slope) else ""
+
+
 def _slopes(schema: Schema, rows: Population, changes: Sequence[Change]) -> dict[int, FloatArray]:
     return {i: derivative(schema, rows, c.variable) for i, c in enumerate(changes) if isinstance(c, Slope)}
 
@@ -76,16 +117,19 @@ def _slopes(schema: Schema, rows: Population, changes: Sequence[Change]) -> dict
 # ---------------------------------------------------------------------- draws
 
 
-def _draws(schema: Schema, coefficients: Coefficients, rows: Population, changes: Sequence[Change]) -> FloatArray:
+def _draws(
+    fit: Fitted, coefficients: Coefficients, rows: Population, changes: Sequence[Change], cautions: list[str]
+) -> FloatArray:
     """(S, changes x K)."""
+    schema = fit.schema
     S, _, K = coefficients.weights.shape
     out = np.zeros((len(changes), K, S))
     for chunk in rows.chunks():
         slopes = _slopes(schema, chunk, changes)
         if slopes:
-            _add_slopes(coefficients, encode(schema, chunk), chunk.weights, slopes, out)
+            _add_slopes(coefficients, _encoded(fit, chunk, {}, cautions), chunk.weights, slopes, out)
         for setting, parts in _settings(changes):
-            at = encode(schema, chunk.with_values(setting))
+            at = _encoded(fit, chunk, setting, cautions)
             mean = sum_over_blocks(coefficients, at, lambda P, block: np.matmul(chunk.weights[block], P))  # noqa: B023
             for i, sign in parts:
                 out[i] += sign * mean
@@ -139,19 +183,25 @@ def _varying_slope(P: FloatArray, w: FloatArray, D: FloatArray, coefficients: Co
 
 
 def _estimate(
-    schema: Schema, coefficients: Coefficients, rows: Population, changes: Sequence[Change]
+    fit: Fitted, coefficients: Coefficients, rows: Population, changes: Sequence[Change], cautions: list[str]
 ) -> tuple[FloatArray, FloatArray]:
     """Averages (changes, K) and their Jacobians (changes, K, q, K) in the coefficients, intercept first."""
-    _, p, K = coefficients.weights.shape
+    schema, (_, p, K) = fit.schema, coefficients.weights.shape
     value, jacobian = np.zeros((len(changes), K)), np.zeros((len(changes), K, p + 1, K))
     for chunk in rows.chunks():
         slopes = _slopes(schema, chunk, changes)
         if slopes:
-            base = encode(schema, chunk)
+            base = _encoded(fit, chunk, {}, cautions)
             for first, end in block_ranges(len(base.X), 8 * (K + 2) * (K + p + 1)):
                 _add_slope_jacobians(coefficients, base, chunk.weights, slopes, slice(first, end), value, jacobian)
+            if fit.limits is not None:
+                for i, D in slopes.items():
+                    infinite = _infinite_slopes(fit.limits, base, chunk.weights, D)
+                    value[i, infinite] = np.nan
+                    if infinite.any():
+                        cautions.append(f"the slope in {_variable_of(changes[i])} is not determined, or infinite: NaN")
         for setting, parts in _settings(changes):
-            at = encode(schema, chunk.with_values(setting))
+            at = _encoded(fit, chunk, setting, cautions)
             for first, end in block_ranges(len(at.X), 8 * (K + 2) * (K + p + 1)):
                 mean, J = _level_jacobian(coefficients, at, chunk.weights, slice(first, end))
                 for i, sign in parts:
@@ -178,6 +228,8 @@ def _level_jacobian(
 ) -> tuple[FloatArray, FloatArray]:
     w, P = row_weights[block, None], _probabilities(coefficients, rows, block)
     B = _covariance(P) * w[:, :, None]
+    if rows.loose is not None:
+        B[rows.loose[block] & (w > 0)] = np.nan
     return (w * P).sum(axis=0), np.concatenate([B.sum(axis=0)[:, None], _weighted(rows.X[block], B)], axis=1)
 
 
@@ -204,7 +256,25 @@ def _add_slope_jacobians(
         delta = d @ coefficients.weights[0]
         f = w * P * (delta - (P * delta).sum(axis=1, keepdims=True))
         A = f[:, :, None] * (eye - P[:, None, :]) - P[:, :, None] * f[:, None, :]
+        if rows.loose is not None:
+            A[rows.loose[block] & (w > 0)] = np.nan
         value[i] += f.sum(axis=0)
         jacobian[i, :, 0] += A.sum(axis=0)
         jacobian[i, :, 1:] += _weighted(X, A)
         jacobian[i, :, 1:] += _weighted(np.broadcast_to(d, X.shape), B)
+
+
+def _infinite_slopes(limits: Limits, rows: Rows, row_weights: FloatArray, D: FloatArray) -> NDArray[np.bool_]:
+    """(K,) classes whose slope is infinite in some row: one between two that are possible there moves without end."""
+    K = limits.rows.shape[1]
+    out = np.zeros(K, dtype=bool)
+    if rows.loose is None:
+        return out
+    possible = ~(rows.excluded | rows.loose) & (row_weights > 0)[:, None]
+    if rows.available is not None:
+        possible &= rows.available
+    for first, end in block_ranges(len(rows.X), 8 * len(limits.rows) * K * K):
+        block = slice(first, end)
+        moving = moving_pairs(limits, D[block] if len(D) == len(rows.X) else D)
+        out |= (moving & possible[block, :, None] & possible[block, None, :]).any(axis=(0, 2))
+    return out

@@ -6,11 +6,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from bayes_softmax.core.checks import as_float, listed, shown
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.results.base_rates import BaseRates, prior_shift
+from bayes_softmax.results.cautions import noted, row_cautions, rows_without_error, warn_of
 from bayes_softmax.results.fitted import Fitted
 from bayes_softmax.results.intervals import Interval, draws_interval, normal_quantile, resolve_interval
 from bayes_softmax.results.prediction import logit_covariance, mean_probabilities, read_rows
@@ -52,6 +54,10 @@ class Sureness(NamedTuple):
     low: FloatArray
     high: FloatArray
     p_best: FloatArray
+
+    def without(self, loose: NDArray[np.bool_]) -> "Sureness":
+        """The same, not known in rows (N,) where an optimum at infinity leaves the probabilities open."""
+        return Sureness(*(np.where(loose, np.nan, values) for values in self))
 
 
 def decide(
@@ -104,6 +110,7 @@ def decide(
     """
     costs = read_costs(cost, fit.schema)
     rows = read_rows(fit, data, offset, available, missing=missing)
+    note = warn_of(fit, row_cautions(fit, rows))
     shift = prior_shift(fit.schema, class_prior)
     interval = resolve_interval(ci_prob, "eti")
     P = mean_probabilities(fit.coefficients, rows, shift)
@@ -117,17 +124,21 @@ def decide(
         error = _DeltaError(fit.delta_covariance, rows.X, P)
         sure = _by_delta(error, costs.matrix, chosen, interval=interval)
         ends = interval.columns("wald")
+        sure = sure.without(rows_without_error(rows))
     names = np.array([*costs.decisions, None], dtype=object)[:-1]
+    unknown = np.isnan(chosen.cost)
+    best, second = names[chosen.best], names[chosen.second]
+    best[unknown] = second[unknown] = None
     table = {
-        "decision": names[chosen.best],
+        "decision": best,
         "expected_cost": chosen.cost,
         ends[0]: sure.low,
         ends[1]: sure.high,
-        "second_best": names[chosen.second],
+        "second_best": second,
         "extra_cost": chosen.extra,
         "p_best": sure.p_best,
     }
-    return row_frame(rows, table)
+    return noted(row_frame(rows, table), note)
 
 
 def _by_draws(

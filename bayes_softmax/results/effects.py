@@ -14,6 +14,7 @@ import xarray as xr
 from bayes_softmax.core.checks import check_counts, check_flags
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.results.averages import Change, Difference, Slope, average_changes
+from bayes_softmax.results.cautions import noted, warn_of
 from bayes_softmax.results.fitted import Fitted
 from bayes_softmax.results.intervals import resolve_interval
 from bayes_softmax.results.probabilities import Coefficients
@@ -90,6 +91,9 @@ def effects(
         positive, for an estimate the estimate, its standard error, a Wald interval, and that probability by the
         normal approximation.  Effects of one change sum to zero over the classes.  A variable that the formula compares
         with a number, ``I(x > 1)``, acts in steps and has no slope: NaN; :meth:`contrast` says what it does.
+        Where an estimate is not certified, a warning and ``attrs["note"]`` say so; with its optimum at infinity, the
+        averages are those of the limiting model as in :meth:`predict_proba`: NaN where the average runs over rows of
+        which nothing is known, or a slope is infinite, and without an error where rows are not determined.
 
     Notes
     -----
@@ -194,14 +198,16 @@ def _answer(
     interval = resolve_interval(*ci)
     changes = [change for _, _, change in named]
     coefficients = affordable(fit, len(rows.frame), changes, n_draws)
-    found = average_changes(fit, rows, changes, coefficients)
+    found, cautions = average_changes(fit, rows, changes, coefficients)
+    note = warn_of(fit, cautions)
     classes = list(fit.schema.classes)
     if draws:
         return _labelled_draws(fit, found.values, named)
     index = pd.MultiIndex.from_tuples(
         [(feature, label, c) for feature, label, _ in named for c in classes], names=["feature", "change", "class"]
     )
-    return pd.DataFrame(describe(found, interval), index=index).rename_axis(columns="change of probability")
+    table = pd.DataFrame(describe(found, interval), index=index).rename_axis(columns="change of probability")
+    return noted(table, note)
 
 
 def affordable(fit: Fitted, n_rows: int, changes: Sequence[Change], n_draws: int | None) -> Coefficients:

@@ -17,13 +17,13 @@ from bayes_softmax.results.contraction import MANY_COEFFICIENTS, contraction, pr
 from bayes_softmax.results.contrasts import View, build_view
 from bayes_softmax.results.intervals import normal_quantile, resolve_interval
 from bayes_softmax.results.labels import INTERCEPT
-from bayes_softmax.results.limits import contrast_limits, no_rays, own_contrasts
+from bayes_softmax.results.limits import Limits, contrast_limits, no_rays, own_contrasts
 from bayes_softmax.results.probabilities import Coefficients
 from bayes_softmax.results.training import TrainingData
 from bayes_softmax.spec.design import Label
 from bayes_softmax.spec.schema import Schema
 
-CACHED = ("recession", "limiting_covariance", "raw_covariance", "variances")
+CACHED = ("limits", "limiting_covariance", "raw_covariance", "variances")
 TITLES = {"mle": "Maximum-likelihood estimate", "map": "Maximum a posteriori (MAP) estimate"}
 
 
@@ -85,7 +85,7 @@ class PointEstimate:
     covariance_of: Callable[[], FloatArray]
     notes: tuple[str, ...] = ()
     training: TrainingData | None = None
-    recession_of: Callable[[], FloatArray] | None = None
+    limits_of: Callable[[], Limits] | None = None
     variance_of: Callable[[], FloatArray] | None = None
 
     # One function answers for every kind of fit.
@@ -109,12 +109,25 @@ class PointEstimate:
         return -self.log_likelihood / self.total_weight
 
     @cached_property
+    def limits(self) -> Limits | None:
+        """What the data leave open where no finite, unique optimum is certified; None where one is."""
+        return None if self.limits_of is None else self.limits_of()
+
+    @property
+    def caution(self) -> str | None:
+        """What stands beside every answer of an optimum that is not certified; None where it is."""
+        if self.converged:
+            return None
+        first = self.status.removeprefix("not certified: ").split("; ")[0]
+        return f"these are answers of {self.kind}() without a certified optimum ({first}): see .status"
+
+    @property
     def recession(self) -> FloatArray:
         """Directions (R, q, K) of the raw coefficients along which the likelihood never falls; none (0, q, K) usually.
 
         They show which contrasts are infinite or not determined: :func:`bayes_softmax.results.limits.contrast_limits`.
         """
-        return no_rays(self.schema) if self.recession_of is None else self.recession_of()
+        return no_rays(self.schema) if self.limits is None else self.limits.rays
 
     @cached_property
     def limiting_covariance(self) -> FloatArray:
@@ -266,9 +279,10 @@ class PointEstimate:
     def delta_covariance(self) -> FloatArray:
         """Covariance (q, K, q, K) that the uncertainty of every answer comes from.
 
-        Weights that a Laplace prior holds at exactly zero have no standard error; here they count as known.
+        Weights that a Laplace prior holds at exactly zero have no standard error; here they count as known.  Where
+        the optimum lies at infinity it is that of the limiting model, for what is finite there; the rows say what is.
         """
-        return np.nan_to_num(self.raw_covariance) if self.converged else self.raw_covariance
+        return np.nan_to_num(self.raw_covariance) if self.converged else self.limiting_covariance
 
     def save(self, path: Any, *, data: bool = True) -> None:
         """Write the estimate to one ``.nc`` file or ``.zarr`` folder; :func:`bayes_softmax.load` reads it back.
@@ -288,7 +302,7 @@ class PointEstimate:
     def __getstate__(self) -> dict[str, Any]:
         """For pickle: covariance and recession themselves in place of the functions that compute them."""
         size = self.weights.size + self.intercept.size
-        lazy: dict[str, Any] = {"recession_of": partial(np.copy, self.recession)}
+        lazy: dict[str, Any] = {"limits_of": None if self.limits is None else partial(Limits, *self.limits)}
         if self.variance_of is not None:
             lazy |= {"covariance_of": partial(np.empty, 0), "variance_of": partial(np.copy, self.variances)}
         else:

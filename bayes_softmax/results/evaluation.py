@@ -11,6 +11,7 @@ from bayes_softmax.core.checks import check_counts, check_flags, counted, listed
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.results.base_rates import BaseRates, prior_shift, read_rates
 from bayes_softmax.results.calibration import calibration_error, calibration_table, top_label_table, top_shares
+from bayes_softmax.results.cautions import row_cautions, unknown_rows, warn_of
 from bayes_softmax.results.fitted import Fitted, training_of
 from bayes_softmax.results.intervals import resolve_interval
 from bayes_softmax.results.loo import checked_cells, newton_loo
@@ -152,6 +153,10 @@ def evaluate(
         if loo:
             raise ValueError("loo=True leaves out units of the data of the fit; it takes no new data")
         rows = read_rows(fit, data, offset, available)
+        unknown = unknown_rows(rows)
+        if unknown.any():
+            raise ValueError(f"evaluate(): {'; '.join(row_cautions(fit, rows))}. Leave these rows out")
+        warn_of(fit, row_cautions(fit, rows))
         counts = _new_counts(schema, data, y, weights=weights, rows=rows)
         rates = rates if class_prior is None else read_rates(schema, class_prior)
         found = probabilities_and_logs(fit.coefficients, rows, prior_shift(schema, class_prior))

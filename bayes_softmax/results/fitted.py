@@ -6,6 +6,7 @@ import numpy as np
 
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.results.contrasts import View
+from bayes_softmax.results.limits import Limits
 from bayes_softmax.results.probabilities import Coefficients
 from bayes_softmax.results.training import TrainingData
 from bayes_softmax.spec.schema import Schema
@@ -47,6 +48,16 @@ class Fitted(Protocol):
     @property
     def delta_covariance(self) -> FloatArray | None:
         """Covariance (q, K, q, K) of the estimate, intercept first; None where there are draws."""
+        ...
+
+    @property
+    def limits(self) -> Limits | None:
+        """What an estimate leaves open whose optimum is not certified; None where it is, and for draws."""
+        ...
+
+    @property
+    def caution(self) -> str | None:
+        """What stands beside every answer of an optimum that is not certified; None where it is, and for draws."""
         ...
 
     def contrast_values(self, view: View) -> tuple[FloatArray, FloatArray | None]:

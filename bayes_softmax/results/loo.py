@@ -113,7 +113,7 @@ def newton_loo(fit: Fitted, training: TrainingData) -> FloatArray:
     """
     covariance, cells = fit.delta_covariance, training.cells
     _check_whole(training)
-    if covariance is None or not np.isfinite(covariance).all():
+    if covariance is None or fit.limits is not None or not np.isfinite(covariance).all():
         raise ValueError("leave-one-out of an estimate needs a certified optimum: its covariance is not known")
     rows, K = training.rows, len(fit.schema.classes)
     out, eye = np.empty((len(cells.rows), K)), np.eye(K)

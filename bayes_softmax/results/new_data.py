@@ -20,9 +20,9 @@ def encode_all(schema: Schema, data: Any, offset: Any, available: Any) -> Rows:
     data = schema.given(data)
     check_aligned(data, offset, "offset", "data")
     check_aligned(data, available, "available", "data")
-    X, index = schema.encode(data)
+    X, index, beyond = schema.encode_marked(data)
     values = schema.encode_offset(data, offset, len(X))
-    return Rows(X, index, values, available=schema.encode_available(data, available, index))
+    return Rows(X, index, values, None, schema.encode_available(data, available, index), beyond)
 
 
 def encode_complete(schema: Schema, data: Any, offset: Any, available: Any) -> Rows:
@@ -36,7 +36,7 @@ def encode_complete(schema: Schema, data: Any, offset: Any, available: Any) -> R
     in_available = available_columns(schema.available_columns if available is None else available, schema.classes)
     named = (*(in_offset if schema.has_offset else ()), *(in_available if schema.has_available else ()))
     complete, keep, index = _complete(schema, data, named)
-    X, at = schema.encode(complete)
+    X, at, beyond = schema.encode_marked(complete)
     # What is not among the columns runs along all rows, as it was given.
     values = schema.encode_offset(complete if in_offset else data, offset, len(X) if in_offset else len(index))
     source, labels = (complete, at) if in_available else (data, index)
@@ -47,6 +47,7 @@ def encode_complete(schema: Schema, data: Any, offset: Any, available: Any) -> R
         values if in_offset or values is None else values[keep],
         keep,
         mask if in_available or mask is None else mask[keep],
+        beyond,
     )
 
 

@@ -131,6 +131,16 @@ class Posterior:
         """None: the uncertainty of every answer comes from the draws."""
         return
 
+    @property
+    def limits(self) -> None:
+        """None: a posterior leaves nothing open."""
+        return
+
+    @property
+    def caution(self) -> None:
+        """None: what a sampler has to say is in ``diagnostics``."""
+        return
+
     @cached_property
     def relative_ess(self) -> float:
         """Effective over actual number of draws: mean over the coefficients, or from the importance weights."""

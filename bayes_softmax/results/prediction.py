@@ -11,6 +11,7 @@ from scipy.stats import qmc
 from bayes_softmax.core.checks import check_choice
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.results.base_rates import BaseRates, prior_shift
+from bayes_softmax.results.cautions import in_the_limit, noted, row_cautions, rows_without_error, warn_of
 from bayes_softmax.results.fitted import Fitted
 from bayes_softmax.results.intervals import Interval, draws_interval, normal_quantile, resolve_interval
 from bayes_softmax.results.new_data import check_logits, encode_all, encode_complete
@@ -58,7 +59,13 @@ def predict_proba(
     Returns
     -------
     DataFrame
-        Rows as in ``data``; columns are the classes, or ``(class, statistic)`` with intervals.
+        Rows as in ``data``; columns are the classes, or ``(class, statistic)`` with intervals.  Where an estimate is
+        not certified as an optimum, a warning and ``attrs["note"]`` say so.  Where its optimum lies at infinity,
+        classes whose logits fall below another one's without end have probability 0, and the others the estimate and
+        the interval of the limiting model, given that these are excluded; a probability of 0 or 1 has no interval,
+        since what is certain in the limit is not certain to be true.  Where the limit is not determined, the estimate
+        is where the solver stopped, without an interval.  Rows that neither data nor prior say anything about (a cell
+        that was never observed, under flat priors) are NaN, with a warning that names them.
 
     Raises
     ------
@@ -76,15 +83,16 @@ def predict_proba(
     """
     rows = read_rows(fit, data, offset, available, missing=missing)
     shift = prior_shift(fit.schema, class_prior)
+    note = warn_of(fit, row_cautions(fit, rows))
     if ci_prob is None:
-        return probability_frame(fit.schema, rows, mean_probabilities(fit.coefficients, rows, shift))
+        return noted(probability_frame(fit.schema, rows, mean_probabilities(fit.coefficients, rows, shift)), note)
     interval = resolve_interval(ci_prob, "eti")
     if fit.delta_covariance is None:
         values, center, ends = draw_intervals(fit.coefficients, rows, interval, shift=shift), "mean", interval.columns()
     else:
         values = delta_intervals(fit.coefficients, rows, interval, covariance=fit.delta_covariance, shift=shift)
         center, ends = "estimate", interval.columns("wald")
-    return interval_frame(fit.schema, rows, values, stats=(center, *ends))
+    return noted(interval_frame(fit.schema, rows, values, stats=(center, *ends)), note)
 
 
 def predict(
@@ -96,8 +104,12 @@ def predict(
     class_prior: BaseRates | None = None,
     missing: str = "error",
 ) -> pd.Series:
-    """Most probable class of each row of ``data``; arguments as in :meth:`predict_proba`."""
+    """Most probable class of each row of ``data``; arguments as in :meth:`predict_proba`.
+
+    Missing for rows that neither data nor prior say anything about.
+    """
     rows = read_rows(fit, data, offset, available, missing=missing)
+    warn_of(fit, row_cautions(fit, rows))
     probabilities = mean_probabilities(fit.coefficients, rows, prior_shift(fit.schema, class_prior))
     return label_series(fit.schema, rows, probabilities)
 
@@ -130,6 +142,7 @@ def uncertainty(
     """
     rows = read_rows(fit, data, offset, available, missing=missing)
     shift = prior_shift(fit.schema, class_prior)
+    note = warn_of(fit, row_cautions(fit, rows))
     out = np.empty((2, len(rows.X)))
 
     def split(P: FloatArray, block: slice) -> None:
@@ -140,9 +153,10 @@ def uncertainty(
         over_blocks(fit.coefficients, rows, split, shift=shift)
     else:
         known = normal_logits(fit.coefficients, rows, split, covariance=fit.delta_covariance, shift=shift)
-        out[1, ~known] = np.nan
+        out[1, ~known | rows_without_error(rows)] = np.nan
     table = np.column_stack([out[0], out[1], np.maximum(out[0] - out[1], 0.0)])
-    return pd.DataFrame(rows.expand(table), index=rows.index, columns=["total", "aleatoric", "epistemic"])
+    columns = ["total", "aleatoric", "epistemic"]
+    return noted(pd.DataFrame(rows.expand(table), index=rows.index, columns=columns), note)
 
 
 def _entropy(P: FloatArray) -> FloatArray:
@@ -164,10 +178,10 @@ def encode_rows(
 
 
 def read_rows(fit: Fitted, data: Any, offset: Any = None, available: Any = None, *, missing: str = "error") -> Rows:
-    """New data encoded, and refused where the logits of a fit overflow."""
+    """New data encoded, in the limit of an optimum at infinity, and refused where the logits of a fit overflow."""
     rows = encode_rows(fit.schema, data, offset, available, missing=missing)
     check_logits(fit.schema, fit.coefficients, rows)
-    return rows
+    return in_the_limit(fit, rows)
 
 
 # ---------------------------------------------------------------------- probabilities
@@ -257,9 +271,13 @@ def delta_intervals(
         V = logit_covariance(covariance, rows.X[block])
         variance = np.einsum("nkj,njl,nkl->nk", jacobian, V, jacobian, optimize=True)
         half = z * np.sqrt(np.maximum(variance, 0.0))
-        sure = np.isinf(logit)  # not on offer, or the only one: certain whatever the coefficients are
-        half[sure] = 0.0
+        half[np.isinf(logit)] = 0.0
         out[1, block], out[2, block] = expit(logit - half), expit(logit + half)
+    if rows.loose is not None:  # an optimum at infinity: certain there is not certain to be true
+        unsure = rows.loose | (out[0] == 0) | (out[0] == 1)
+        if rows.available is not None:  # what is not on offer is certain, and so is what alone is
+            unsure &= rows.available & (rows.available.sum(axis=1) > 1)[:, None]
+        out[1:, unsure] = np.nan
     return out
 
 

@@ -43,7 +43,9 @@ class Rows(NamedTuple):
     """Encoded data: features (N, p), row index of the answer, offset (N, K) or None.
 
     ``position`` (N,) says which rows of the answer these are, where rows with missing values were left out;
-    ``available`` (N, K) which classes are on offer, None where all are.
+    ``available`` (N, K) which classes are on offer, None where all are.  ``beyond`` (N,) marks rows with values that a
+    dropped column never had; of an optimum at infinity ``excluded`` (N, K) marks classes of probability 0, ``loose``
+    (N, K) those whose probability is not determined; else None.
     """
 
     X: FloatArray
@@ -51,11 +53,14 @@ class Rows(NamedTuple):
     offset: FloatArray | None
     position: Any = None
     available: Mask | None = None
+    beyond: Any = None
+    excluded: Any = None
+    loose: Any = None
 
     def take(self, at: Any) -> "Rows":
         """Some of the rows, by a slice or by positions, without index."""
-        offset, available = (None if a is None else a[at] for a in (self.offset, self.available))
-        return Rows(self.X[at], None, offset, available=available)
+        marks = (None if a is None else a[at] for a in (self.available, self.beyond, self.excluded, self.loose))
+        return Rows(self.X[at], None, None if self.offset is None else self.offset[at], None, *marks)
 
     def complete_logits(self, L: FloatArray, block: slice) -> None:
         """Add the offset to logits ``L`` (K, rows, ...) of a block of these rows; minus infinity where not on offer."""

@@ -19,7 +19,7 @@ from bayes_softmax.results.digest import CHECKSUM, checksum
 from bayes_softmax.results.estimate import PointEstimate
 from bayes_softmax.results.files import found_at, read_folder, replace_file, replace_folder
 from bayes_softmax.results.labels import label_coefficients
-from bayes_softmax.results.limits import no_rays
+from bayes_softmax.results.limits import Limits, limits_of_rays, no_rays
 from bayes_softmax.results.ownership import FORMAT, refuse_strange_file, refuse_strange_folder
 from bayes_softmax.results.posterior import Posterior
 from bayes_softmax.results.stored_checks import KINDS, check_draws, check_estimate
@@ -59,6 +59,12 @@ def save_estimate(estimate: PointEstimate, path: Any, *, data: bool) -> None:
     )
     if len(estimate.recession):
         arrays["recession"] = ("ray", "coefficient_row", "category_position"), estimate.recession
+    if estimate.limits is not None and len(estimate.limits.rows):
+        _, rows, lines, centre, scale = estimate.limits
+        arrays["row_recession"] = ("row_ray", "category_position", "coefficient_row"), rows
+        if len(lines):
+            arrays["unseen"] = ("line", "category_position", "coefficient_row"), lines
+        arrays["centre"], arrays["scale"] = ("feature_position", centre), ("feature_position", scale)
     groups = data_groups_of(estimate.training, estimate.schema) if data else {}
     _write({"estimate": arrays, **groups}, path, estimate.kind, estimate.schema, {})
 
@@ -225,12 +231,22 @@ def _read_posterior(
     )
 
 
+def _read_limits(data: xr.Dataset, schema: Schema) -> Limits | None:
+    """What an estimate leaves open; older versions wrote the rays of contrasts only."""
+    rays = data["recession"].values if "recession" in data else no_rays(schema)
+    if "row_recession" in data:
+        rows = data["row_recession"].values
+        lines = data["unseen"].values if "unseen" in data else rows[:0]
+        return Limits(rays, rows, lines, data["centre"].values, data["scale"].values)
+    return limits_of_rays(rays) if len(rays) else None
+
+
 def _read_estimate(data: xr.Dataset, kind: str, schema: Schema, training: Any) -> PointEstimate:
     check_estimate(data, schema)
     intercept, weights = label_coefficients(data["intercept"].values, data["weights"].values, schema)
     variances = data["variances"].values if "variances" in data else None
     covariance = data["covariance"].values if variances is None else np.empty(0)
-    recession = data["recession"].values if "recession" in data else no_rays(schema)
+    limits = _read_limits(data, schema)
     return PointEstimate(
         kind=kind,
         intercept=intercept,
@@ -241,7 +257,7 @@ def _read_estimate(data: xr.Dataset, kind: str, schema: Schema, training: Any) -
         schema=schema,
         covariance_of=lambda: covariance,
         variance_of=None if variances is None else lambda: variances,
-        recession_of=lambda: recession,
+        limits_of=None if limits is None else lambda: limits,
         notes=_texts(data.attrs["notes"]),
         training=training,
         **{name: float(data.attrs[name]) for name in SCALARS},  # type: ignore[arg-type]

@@ -23,7 +23,12 @@ def interval_frame(schema: Schema, rows: Rows, values: FloatArray, *, stats: tup
 
 def label_series(schema: Schema, rows: Rows, probabilities: FloatArray) -> pd.Series:
     """Most probable class of each row, as a series with the data's row index; missing where a value was."""
-    labels = pd.Series(list(schema.classes)).iloc[probabilities.argmax(axis=1)].to_numpy()
+    unknown = np.isnan(probabilities).any(axis=1)
+    best = np.where(unknown[:, None], 0.0, probabilities).argmax(axis=1)
+    labels = pd.Series(list(schema.classes)).iloc[best].to_numpy()
+    if unknown.any():
+        labels = labels.astype(object)
+        labels[unknown] = None
     if rows.position is None:
         return pd.Series(labels, index=rows.index, name=schema.response_name)
     known = pd.Series(labels, index=rows.position).astype(object)

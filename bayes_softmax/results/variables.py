@@ -220,11 +220,11 @@ def _most_frequent(rows: Population) -> Mask | None:
 def encode(schema: Schema, rows: Population) -> Rows:
     """Features of variables."""
     if isinstance(schema.encoder, FormulaEncoder):
-        X, index = schema.encode(rows.frame)
-    else:  # straight from the columns: new data were checked when they came in
-        X = np.ascontiguousarray(rows.frame[list(schema.feature_names)].to_numpy(dtype=np.float64))
-        index = rows.frame.index
-    return Rows(X, index, rows.offset, available=rows.available)
+        X, index, beyond = schema.encode_marked(rows.frame)
+        return Rows(X, index, rows.offset, None, rows.available, beyond)
+    # Straight from the columns: new data were checked when they came in.
+    X = np.ascontiguousarray(rows.frame[list(schema.feature_names)].to_numpy(dtype=np.float64))
+    return Rows(X, rows.frame.index, rows.offset, available=rows.available)
 
 
 def derivative(schema: Schema, rows: Population, variable: Variable) -> FloatArray:

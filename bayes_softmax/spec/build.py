@@ -138,7 +138,7 @@ def _assemble(
     used = totals > 0  # rows that hold no unit must not move centre, scale or default prior
     if not used.any():
         raise ValueError(_why_nothing(response, options.weights, available))
-    X, names = _drop_constant(X, names, used, options.constant, has_intercept=encoder.has_intercept)
+    X, names, dropped = _drop_constant(X, names, used, options.constant, has_intercept=encoder.has_intercept)
     rows, row_totals = (X, totals) if used.all() else (X[used], totals[used])
     if len(rows) < len(X):
         check_weightless(X, names, used, index, has_intercept=encoder.has_intercept)
@@ -155,7 +155,7 @@ def _assemble(
     counts = design.class_counts()  # an observation of weight zero is none
     response = replace(response, unused=tuple(c for c, n in zip(response.classes, counts, strict=True) if n == 0))
     design = replace(design, response=response)
-    return design, _schema(design, encoder, options)
+    return design, replace(_schema(design, encoder, options), dropped_values=dropped)
 
 
 def _why_nothing(response: Response, given_weights: Any, available: Mask | None) -> str:
@@ -349,12 +349,13 @@ def _check_range(X: FloatArray, names: tuple[str, ...], scale: FloatArray, index
 
 def _drop_constant(
     X: FloatArray, names: tuple[str, ...], used: NDArray[np.bool_], constant: str, *, has_intercept: bool
-) -> tuple[FloatArray, tuple[str, ...]]:
-    """Without the columns that do not vary, when asked to drop them (named in the model's notes)."""
+) -> tuple[FloatArray, tuple[str, ...], tuple[float, ...]]:
+    """Without the columns that do not vary, when asked to drop them (named in the model's notes), and their values."""
     _check_choice("constant", constant)
     if constant == "error" or not names:
-        return X, names
+        return X, names, ()
     varies = np.ptp(X[used], axis=0) > 0
     if not has_intercept:
         varies |= X[used].any(axis=0)
-    return np.ascontiguousarray(X[:, varies]), tuple(np.array(names, dtype=object)[varies])
+    values = tuple(X[used][0, ~varies].tolist())
+    return np.ascontiguousarray(X[:, varies]), tuple(np.array(names, dtype=object)[varies]), values

@@ -16,21 +16,24 @@ from numpy.typing import NDArray
 
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.core.threads import blas_on_one_thread
+from bayes_softmax.spec.choice_sets import connected_classes, informative_rows, unseen_lines, within_groups
 from bayes_softmax.spec.design import Design, Label, Standardisation
 from bayes_softmax.spec.priors import PriorTable
-from bayes_softmax.spec.rank import NullSpace, coefficient_names, independent_columns, null_space
-from bayes_softmax.spec.rays import ZERO, rays, span
+from bayes_softmax.spec.rank import NullSpace, coefficient_names, independent_columns, null_space, rounding_of
+from bayes_softmax.spec.rays import ZERO, rays, row_rays, span
 from bayes_softmax.spec.recession import POSITIVE, Cone, observed_pairs, recession_cone
 from bayes_softmax.spec.separation import Separation
+from bayes_softmax.spec.smallest import smallest_separating
 
 EXAMPLES = 2  # rows of each class that are shown
+MANY_NUMBERS = 4_000_000  # of directions that are formed one by one
 
 
 class Examination(NamedTuple):
     """What the likelihood leaves open in the coefficients that may move.
 
     ``cone`` lives on ``columns``, the independent ones among them; ``null`` are the collinearities, of which
-    each makes one column ``redundant``.
+    each makes one column ``redundant``.  What choice sets leave open beside them are the lines of ``cone.observed``.
     """
 
     design: Design
@@ -42,7 +45,7 @@ class Examination(NamedTuple):
     @property
     def is_determined(self) -> bool:
         """Whether there is nothing open: a finite, unique optimum."""
-        return not (len(self.cone.directions) or len(self.null))
+        return not (len(self.cone.directions) or len(self.null) or len(self.cone.observed.lines))
 
 
 def examine(design: Design, free: NDArray[np.bool_] | None = None) -> Examination:
@@ -58,12 +61,15 @@ def _examine(design: Design, free: NDArray[np.bool_] | None) -> Examination:
     Z = design.standardised()
     names = np.array(coefficient_names(design), dtype=object)
     open_columns = np.arange(Z.shape[1]) if free is None else np.flatnonzero(free)
-    used = design.totals > 0
+    used = informative_rows(design)
     within = Z[:, open_columns] if used.all() else Z[used][:, open_columns]
-    kept = independent_columns(within)
+    # Where no row says anything, that is why nothing is determined: no column is to blame.
+    rounding = rounding_of(design)
+    kept = independent_columns(within, rounding) if len(within) else np.ones(len(open_columns), dtype=bool)
     null = null_space(within, kept, open_columns, Z.shape[1])
     columns = open_columns[kept]
-    cone = recession_cone(observed_pairs(design, Z[:, columns]))
+    lines = None if design.available is None else unseen_lines(within[:, kept], design.available[used], rounding)
+    cone = recession_cone(observed_pairs(design, Z[:, columns], lines))
     return Examination(design, cone, columns, null, tuple(names[open_columns[~kept]]))
 
 
@@ -103,28 +109,110 @@ def describe(found: Examination) -> Separation:
     """The verdict of an examination, with names."""
     design, cone = found.design, found.cone
     names, classes = coefficient_names(design), design.response.classes
-    kind = "none"
-    if cone.positive.any():
-        kind = "complete" if cone.positive.sum() == len(cone.positive) * (len(classes) - 1) else "quasi-complete"
-    inside = _embedded(found, cone.directions.sum(axis=0, keepdims=True))
-    inside -= inside.mean(axis=1, keepdims=True)
-    inside /= np.abs(inside).max(initial=0.0) or 1.0
-    raw = _per_unit(design, inside)
-    told_apart = _told_apart(design, inside[0])
+    empty, absent, groups = _classes_without_choice(design)
+    # Without an intercept that is free, choice sets may keep an empty class from falling below the others.
+    falls = design.available is None or 0 in found.columns[: int(design.has_intercept)]
+    apart = bool(empty) and falls and bool(cone.positive.any())
+    seen = _among_observed(found, empty) if apart else found
+    kind = "quasi-complete" if cone.positive.any() else "none"
+    if seen.cone.positive.any() and (seen.cone.positive == seen.cone.observed.others).all():
+        kind = "complete"
+    chosen, direction = _direction(seen, found, empty if apart else ())
+    raw = _per_unit(design, direction[None])
+    told_apart = _told_apart(design, direction, empty if apart and seen.cone.positive.any() else ())
     index = pd.Index(names, name="feature", dtype=object)
     columns = pd.Index(list(classes), name=design.response.name)
+    loose = within_groups(cone.observed.lines, groups) > ZERO
     return Separation(
         kind=kind,
-        features=tuple(np.array(names, dtype=object)[np.ptp(raw[0], axis=0) > 0]),
+        features=tuple(np.array(names, dtype=object)[chosen & (np.ptp(raw[0], axis=0) > 0)]),
         pairs=_pairs(cone, classes),
-        direction=pd.DataFrame(inside[0].T, index=index, columns=columns),
+        direction=pd.DataFrame(direction.T, index=index, columns=columns),
         per_unit=pd.DataFrame(raw[0].T, index=index, columns=columns),
         rows=_examples(design, told_apart),
         n_separated=int(told_apart.any(axis=1).sum()),
-        n_obs=int((design.totals > 0).sum()),
+        n_obs=int(informative_rows(design).sum()),
         collinear=found.redundant,
-        empty_classes=design.response.unused,
+        empty_classes=tuple(classes[k] for k in empty),
+        never_offered=tuple(classes[k] for k in absent),
+        unconnected=tuple(tuple(classes[k] for k in group) for group in groups) if len(groups) > 1 else (),
+        undetermined=tuple(np.array(names, dtype=object)[found.columns[loose]]),
     )
+
+
+def _classes_without_choice(design: Design) -> tuple[tuple[int, ...], tuple[int, ...], list[tuple[int, ...]]]:
+    """Classes on offer that were never observed; classes never on offer beside another; the others, as connected."""
+    classes, K = design.response.classes, design.n_classes
+    if design.available is None:
+        return tuple(classes.index(c) for c in design.response.unused), (), [tuple(range(K))]
+    rows = informative_rows(design)
+    offered, chosen = design.available[rows].any(axis=0), design.dense_counts()[rows].sum(axis=0) > 0
+    empty, absent = np.flatnonzero(offered & ~chosen), np.flatnonzero(~offered)
+    groups = [g for g in connected_classes(design.available[rows]) if offered[list(g)].all()]
+    return tuple(empty.tolist()), tuple(absent.tolist()), groups
+
+
+def _among_observed(found: Examination, empty: tuple[int, ...]) -> Examination:
+    """The same examination of the classes that were observed, on its columns; the cone of all projects to theirs.
+
+    For any direction of theirs each empty class has one that it keeps below: that of their average, with a lower
+    intercept where only some of them are on offer.
+    """
+    design, K = found.design, found.design.n_classes
+    kept = np.array([k for k in range(K) if k not in empty])
+    response, available = design.response, design.available
+    position = np.full(K, -1)
+    position[kept] = np.arange(len(kept))
+    part = replace(
+        design,
+        response=replace(
+            response,
+            classes=tuple(response.classes[k] for k in kept),
+            # Classes that occur in rows of weight zero only count as the first: such rows say nothing.
+            codes=None if response.codes is None else np.maximum(position[response.codes], 0),
+            counts=None if response.counts is None else np.ascontiguousarray(response.counts[:, kept]),
+            unused=(),
+        ),
+        available=None if available is None else available[:, kept],
+    )
+    free = np.zeros(design.n_features + int(design.has_intercept), dtype=bool)
+    free[found.columns] = True
+    return _examine(part, free)
+
+
+def _direction(seen: Examination, found: Examination, empty: tuple[int, ...]) -> tuple[NDArray[np.bool_], FloatArray]:
+    """Columns (q,) that are needed to tell observed classes apart, and a direction (K, q) that does, of size 1.
+
+    Where only empty classes can fall, one in which they do.
+    """
+    design, K = found.design, found.design.n_classes
+    chosen = np.ones(design.n_features + int(design.has_intercept), dtype=bool)
+    inside = np.zeros((K, len(chosen)))
+    if seen.cone.positive.any():
+        smallest = smallest_separating(seen.cone, _raw_intercept(seen))
+        chosen[:] = False
+        chosen[seen.columns[smallest.columns]] = True
+        kept = [k for k in range(K) if k not in empty]
+        moved = _embedded(seen, smallest.direction[None])[0]
+        inside[kept] = moved - moved.mean(axis=0)
+        if design.available is not None and empty:
+            margins = found.cone.observed.margins(inside[:, found.columns])
+            inside[list(empty), 0] += np.minimum(margins[:, list(empty)].min(axis=0), 0.0)
+            inside -= inside.mean(axis=0)
+    else:
+        inside = _embedded(found, found.cone.directions.sum(axis=0, keepdims=True))[0]
+        inside -= inside.mean(axis=0)
+    inside /= np.abs(inside).max(initial=0.0) or 1.0
+    return chosen, inside
+
+
+def _raw_intercept(found: Examination) -> FloatArray | None:
+    """The intercept at x = 0 (q,) as a function of the cone's columns; None if theirs is not among them."""
+    design = found.design
+    if not design.has_intercept or not len(found.columns) or found.columns[0] != 0:
+        return None
+    function = np.concatenate([[1.0], -design.standardisation.centre / design.standardisation.scale])
+    return function[found.columns]
 
 
 def recession_rays(found: Examination) -> FloatArray:
@@ -144,17 +232,49 @@ def recession_rays(found: Examination) -> FloatArray:
     directions = [np.zeros((0, K, design.n_features + first))]
     if len(found.cone.directions):
         directions.append(_embedded(found, rays(found.cone, rows)))
-    if len(found.null):
-        # A random combination of the collinearities moves every coefficient that one of them moves.
-        line = found.null.vectors(np.random.default_rng(0).normal(size=(1, len(found.null))))
-        directions.append(_of_each_class(K, line))
-        directions.append(-directions[-1])
+    unseen = unseen_directions(found)
+    if len(unseen):
+        # A random combination of the lines moves every contrast that one of them moves.
+        line = np.tensordot(np.random.default_rng(0).normal(size=len(unseen)), unseen, axes=1)
+        directions += [line[None], -line[None]]
     return _with_intercept(design, np.concatenate(directions))
+
+
+def deciding_directions(found: Examination) -> FloatArray:
+    """Directions (R, K, q) on the standardised features that show what becomes of the logits of any row.
+
+    Along each of them the likelihood never falls.  A difference of two logits that is zero on all is finite; with one
+    sign on all it is infinite; else it is not determined.
+    """
+    q = found.design.n_features + int(found.design.has_intercept)
+    directions = [np.zeros((0, found.design.n_classes, q))]
+    if len(found.cone.directions):
+        directions.append(_embedded(found, row_rays(found.cone)))
+    unseen = unseen_directions(found)
+    return np.concatenate([*directions, unseen, -unseen])
+
+
+def unseen_directions(found: Examination) -> FloatArray:
+    """Directions (m, K, q) along which the likelihood is constant: collinear columns, and what choice sets hide.
+
+    Where the collinearities are many, as with many more features than rows, a random combination of them stands for
+    all: it moves whatever one of them moves.
+    """
+    null, K = found.null, found.design.n_classes
+    if len(null) * K * K * null.n_columns <= MANY_NUMBERS:
+        return _unseen(found, null.basis)
+    return _unseen(found, null.vectors(np.random.default_rng(0).normal(size=(1, len(null))) / np.sqrt(len(null))))
+
+
+def _unseen(found: Examination, collinearities: FloatArray) -> FloatArray:
+    collinear = _of_each_class(found.design.n_classes, collinearities)
+    lines = found.cone.observed.lines
+    return np.concatenate([collinear, _embedded(found, lines)]) if len(lines) else collinear
 
 
 def open_directions(found: Examination) -> FloatArray:
     """Directions (m, p + 1, K) of the raw coefficients that span what is open, intercept first."""
-    directions = _of_each_class(found.design.n_classes, found.null.basis)
+    directions = _unseen(found, found.null.basis)
     if len(found.cone.directions):
         directions = np.concatenate([directions, _embedded(found, span(found.cone))])
     return _with_intercept(found.design, directions)
@@ -193,10 +313,12 @@ def _per_unit(design: Design, directions: FloatArray) -> FloatArray:
     return out
 
 
-def _told_apart(design: Design, direction: FloatArray) -> NDArray[np.bool_]:
-    """(N, K) whether a class observed in a row has a positive margin over another one there."""
+def _told_apart(design: Design, direction: FloatArray, empty: tuple[int, ...]) -> NDArray[np.bool_]:
+    """(N, K) whether a class observed in a row has a positive margin over another one there, empty ones aside."""
     logits = design.standardised() @ direction.T
-    over_least: NDArray[np.bool_] = logits - logits.min(axis=1, keepdims=True) > POSITIVE
+    others = logits if design.available is None else np.where(design.available, logits, np.inf)
+    others = np.delete(others, empty, axis=1) if empty else others
+    over_least: NDArray[np.bool_] = logits - others.min(axis=1, keepdims=True) > POSITIVE
     return over_least & (design.dense_counts() > 0)
 
 

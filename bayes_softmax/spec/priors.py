@@ -166,6 +166,11 @@ class PriorTable:
         return tuple(isinstance(prior, Flat) for prior in self.weights)
 
     @property
+    def all_flat(self) -> bool:
+        """Whether there are features, and all of them have improper priors."""
+        return bool(self.weights) and all(self.flat_features)
+
+    @property
     def is_jeffreys(self) -> bool:
         """Whether the prior is Jeffreys', of all coefficients together."""
         return any(isinstance(prior, Jeffreys) for prior in (*self.weights, self.intercept))

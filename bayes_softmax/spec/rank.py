@@ -16,6 +16,7 @@ from bayes_softmax.spec.design import Design
 BLOCK = 8192  # rows standardised at once
 # Standard errors along such a direction are about a thousand times what they were without the other columns.
 NEARLY_COLLINEAR = 1e3
+ROUNDINGS = 4  # units in the last place that sums of a few features may have lost
 MANY_COLUMNS = 1000  # whose eigenvalues would take longer than the fit
 MAIN_SHARE = 0.5  # of a coefficient's variance that a direction must make up to be what inflates it (Belsley)
 
@@ -34,11 +35,26 @@ def triangular_factor(Z: FloatArray) -> FloatArray:
     return R
 
 
-def independent_columns(Z: FloatArray) -> NDArray[np.bool_]:
-    """(q,) True for columns that are kept by a pivoted QR; the others are linear combinations of them."""
+def rounding_of(design: Design) -> float:
+    """What the standardised features have of rounding: a unit in the last place of the features as given.
+
+    A column far from zero, in units of its standard deviation, has lost digits before anything is computed.
+    """
+    centre, scale = design.standardisation
+    return float(ROUNDINGS * np.finfo(float).eps * (np.abs(centre) / scale).max(initial=0.0))
+
+
+def independent_columns(Z: FloatArray, rounding: float = 0.0) -> NDArray[np.bool_]:
+    """(q,) True for columns that are kept by a pivoted QR; the others are linear combinations of them.
+
+    ``rounding`` is what the columns, of size 1, have of it beside that of double precision.
+    """
+    if not Z.size:
+        return np.zeros(Z.shape[1], dtype=bool)
     R, pivots = qr(triangular_factor(Z), mode="r", pivoting=True)
     diagonal = np.abs(np.diag(R))
-    rank = int((diagonal > diagonal.max(initial=0.0) * max(Z.shape) * np.finfo(float).eps).sum())
+    tolerance = max(max(Z.shape) * np.finfo(float).eps, rounding)
+    rank = int((diagonal > diagonal.max(initial=0.0) * tolerance).sum())
     kept = np.zeros(Z.shape[1], dtype=bool)
     kept[pivots[:rank]] = True
     return kept

@@ -7,6 +7,7 @@ least grows without end.  Where both signs occur, the data do not determine it.
 """
 
 import numpy as np
+from scipy.spatial import ConvexHull, QhullError
 
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.spec.rank import triangular_factor
@@ -17,19 +18,23 @@ ZERO = 1e-8  # of a ray's largest entry: what is left of the solver's rounding
 MANY_PROGRAMS = 100  # coefficients above which two programs for each contrast would take minutes
 APEX = 1e-6
 FAR = 1e3  # where a line inside the cone has no end
+MOST_DIMENSIONS = 6  # of a cone whose extreme rays are enumerated, and ...
+MOST_POINTS = 20000  # ... margins: hulls grow quickly with both
+SAME = 1e-9  # margins, or rays, that differ by less are one
 
 
 def span(cone: Cone) -> FloatArray:
     """Orthonormal basis (m, K, q) of the cone's span, first class zero: all directions that keep every equality.
 
+    Directions that no margin sees are not among them.
+
     Rows of one class with the same equalities share a triangular factor, so the matrix stays small.
     """
-    observed, (P, K) = cone.observed, cone.positive.shape
+    observed, K = cone.observed, cone.positive.shape[1]
     q = observed.Z.shape[1]
-    equal = ~cone.positive
-    equal[np.arange(P), observed.own] = False
+    equal = ~cone.positive & observed.others
     patterns, which = np.unique(np.column_stack([observed.own, equal]), axis=0, return_inverse=True)
-    blocks = [np.zeros((0, (K - 1) * q))]
+    blocks = [observed.lines[:, 1:].reshape(len(observed.lines), (K - 1) * q)]
     for number, (own, *row) in enumerate(patterns):
         R = triangular_factor(observed.Z[which.ravel() == number])
         for other in np.flatnonzero(row):
@@ -79,11 +84,60 @@ def rays(cone: Cone, rows: FloatArray) -> FloatArray:
     return np.array(found)
 
 
+def row_rays(cone: Cone) -> FloatArray:
+    """Members (R, K, q) of the cone that show which sign *any* linear function has on it.
+
+    Its extreme rays: every member is a positive combination of them.  In more than six dimensions they are too many;
+    then a line through the cone and its opposite, on which every function that moves has both signs.
+    """
+    extreme = _extreme_rays(cone)
+    if extreme is not None:
+        return extreme
+    line = _generic(cone)
+    return np.stack([line, -line])
+
+
+def _extreme_rays(cone: Cone) -> FloatArray | None:
+    """The facets of the hull of all margins, as functions on the cone's span: none if they are too many.
+
+    Margins are scaled to 1 in a direction inside the cone.  Functions that are not negative on the cone are their
+    positive combinations (Farkas), so that the hull's facets are the cone's extreme rays.
+    """
+    basis = span(cone)
+    if len(basis) > MOST_DIMENSIONS:
+        return None
+    A = np.stack([cone.observed.margins(direction)[cone.positive] for direction in basis], axis=1)
+    inside = np.tensordot(basis, cone.directions.sum(axis=0), axes=2)
+    A = np.unique(np.round(A / (A @ inside)[:, None] / SAME) * SAME, axis=0)
+    if len(basis) == 1:
+        found = inside[None]
+    else:
+        across = np.linalg.svd(inside[None])[2][1:].T  # (m, m - 1)
+        points = A @ across
+        if len(basis) == 2:
+            normals = np.array([[-1.0], [1.0]])
+            offsets = np.array([points.min(), -points.max()])
+        elif len(points) > MOST_POINTS:
+            return None
+        else:
+            try:
+                equations = ConvexHull(points).equations
+            except QhullError:
+                return None
+            normals, offsets = equations[:, :-1], equations[:, -1]
+        found = -normals @ across.T - offsets[:, None] * inside
+    found = found / np.abs(found).max(axis=1, keepdims=True)
+    found = np.unique(np.round(found / SAME) * SAME, axis=0)
+    extreme = np.tensordot(found, basis, axes=1)
+    extreme[np.abs(extreme) < ZERO * np.abs(extreme).max(axis=(1, 2), keepdims=True)] = 0.0
+    return extreme
+
+
 def _generic(cone: Cone) -> FloatArray:
     """A direction (K, q) of the span in which every contrast moves that moves at all: its coordinates are random."""
     rng = np.random.default_rng(0)
-    (P, K), q = cone.positive.shape, cone.directions.shape[2]
-    if cone.positive.sum() == P * (K - 1):  # no equalities: the span is everything
+    K, q = cone.directions.shape[1:]
+    if not len(cone.observed.lines) and (cone.positive == cone.observed.others).all():  # no equalities: everything
         return np.vstack([np.zeros((1, q)), rng.normal(size=(K - 1, q))])
     basis = span(cone)
     return np.tensordot(rng.normal(size=len(basis)), basis, axes=1)

@@ -24,6 +24,7 @@ from scipy import sparse
 from scipy.optimize import linprog, minimize
 
 from bayes_softmax.core.records import FloatArray, IntArray
+from bayes_softmax.spec.choice_sets import informative_rows
 from bayes_softmax.spec.collapse import row_hashes
 from bayes_softmax.spec.design import Design
 from bayes_softmax.spec.rank import independent_columns
@@ -43,18 +44,32 @@ DESCENT_STEPS = 60
 class Observed(NamedTuple):
     """Distinct pairs of a row and a class observed there.
 
-    ``Z`` (P, q) standardised features, ``own`` (P,) the class, ``row`` (P,) a row of the data that it stands for.
+    ``Z`` (P, q) standardised features, ``own`` (P,) the class, ``row`` (P,) a row of the data that it stands for,
+    ``offered`` (P, K) the classes on offer there, or None for all, ``lines`` (m, K, q) orthonormal directions that no
+    margin sees, first class zero: programs stay orthogonal to them.
     """
 
     Z: FloatArray
     own: IntArray
     row: IntArray
     n_classes: int
+    lines: FloatArray
+    offered: NDArray[np.bool_] | None = None
+
+    @property
+    def others(self) -> NDArray[np.bool_]:
+        """(P, K) the classes that the own one has a margin over: all others on offer."""
+        shape = len(self.own), self.n_classes
+        others = np.ones(shape, dtype=bool) if self.offered is None else self.offered.copy()
+        others[np.arange(len(self.own)), self.own] = False
+        return others
 
     def margins(self, direction: FloatArray) -> FloatArray:
-        """(P, K) margins of the own class over each class; zero in its own column."""
+        """(P, K) margins of the own class over each class; zero in its own column, and of classes not on offer."""
         logits = self.Z @ direction.T
         margins: FloatArray = logits[np.arange(len(self.own)), self.own][:, None] - logits
+        if self.offered is not None:
+            margins[~self.offered] = 0.0
         return margins
 
     def sum_of(self, chosen: NDArray[np.bool_]) -> FloatArray:
@@ -90,31 +105,39 @@ class Maximum(NamedTuple):
     settled: bool
 
 
-def observed_pairs(design: Design, Z: FloatArray) -> Observed:
-    """Each distinct pair of features and class once; rows of weight zero say nothing."""
-    response = design.response
+def observed_pairs(design: Design, Z: FloatArray, lines: FloatArray | None = None) -> Observed:
+    """Each distinct pair of features and class once; rows of weight zero, or of one class on offer, say nothing."""
+    response, used = design.response, informative_rows(design)
     if response.codes is not None:
-        row = np.flatnonzero(design.totals > 0)
+        row = np.flatnonzero(used)
         own = response.codes[row]
     else:
-        row, own = np.nonzero(design.dense_counts() > 0)
+        row, own = np.nonzero((design.dense_counts() > 0) & used[:, None])
     rows = np.ascontiguousarray(Z[row])
+    parts = [rows, own[:, None].astype(np.float64)]
+    if design.available is not None:
+        parts.append(design.available[row].astype(np.float64))
     # Should two different pairs share a hash, a constraint is lost: once in 10^8 data sets of a million rows.
-    _, first = np.unique(row_hashes([rows, own[:, None].astype(np.float64)]), return_index=True)
+    _, first = np.unique(row_hashes(parts), return_index=True)
     first.sort()
-    return Observed(rows[first], own[first].astype(np.int64), row[first].astype(np.int64), design.n_classes)
+    return Observed(
+        rows[first],
+        own[first].astype(np.int64),
+        row[first].astype(np.int64),
+        design.n_classes,
+        np.zeros((0, design.n_classes, Z.shape[1])) if lines is None else lines,
+        None if design.available is None else design.available[row[first]],
+    )
 
 
 def recession_cone(observed: Observed) -> Cone:
-    """The cone of an observed design of full column rank, by linear programs."""
-    P, K = len(observed.own), observed.n_classes
-    positive = np.zeros((P, K), dtype=bool)
-    others = np.ones((P, K), dtype=bool)
-    others[np.arange(P), observed.own] = False
+    """The cone of an observed design, orthogonal to the lines that no margin sees, by linear programs."""
+    K, others = observed.n_classes, observed.others
+    positive = np.zeros_like(others)
     directions: list[FloatArray] = []
     step = Maximum(None, _first_working_set(observed, others), False)
     many = (K - 1) * observed.Z.shape[1] > MANY_COEFFICIENTS
-    if many and K > 2 and _pairs_overlap(observed):
+    if many and K > 2 and not len(observed.lines) and _pairs_overlap(observed):
         return Cone(observed, np.zeros((0, K, observed.Z.shape[1])), positive, step.working)
     if not many:
         step = maximise(observed, observed.sum_of(others), step.working, EASY_ROUNDS)
@@ -155,10 +178,13 @@ def _solve(observed: Observed, objective: FloatArray, working: IntArray) -> Floa
     size = np.abs(objective).max(initial=0.0)
     if size == 0:
         return None
+    lines = observed.lines[:, 1:].reshape(len(observed.lines), (observed.n_classes - 1) * observed.Z.shape[1])
     solution = linprog(
         -(objective / size)[1:].ravel(),  # the first class stays at zero: only differences matter
-        A_ub=-_constraints(observed, working),
+        A_ub=-margin_matrix(observed, working),
         b_ub=np.zeros(len(working)),
+        A_eq=lines if len(lines) else None,
+        b_eq=np.zeros(len(lines)) if len(lines) else None,
         bounds=(-1, 1),
         method="highs-ds",
         options={"primal_feasibility_tolerance": SOLVER_TOLERANCE, "dual_feasibility_tolerance": SOLVER_TOLERANCE},
@@ -188,9 +214,13 @@ def _pairs_overlap(observed: Observed) -> bool:
 
 def _pair_overlaps(observed: Observed, k: int, l: int) -> bool:
     """Whether two classes overlap in all directions, judged by their own rows."""
-    rows = np.flatnonzero((observed.own == k) | (observed.own == l))
+    chosen = (observed.own == k) | (observed.own == l)
+    if observed.offered is not None:
+        chosen &= observed.offered[:, k] & observed.offered[:, l]
+    rows = np.flatnonzero(chosen)
     Z = observed.Z[rows]
-    pair = Observed(Z, (observed.own[rows] == l).astype(np.int64), observed.row[rows], 2)
+    lines = np.zeros((0, 2, Z.shape[1]))
+    pair = Observed(Z, (observed.own[rows] == l).astype(np.int64), observed.row[rows], 2, lines)
     return bool(independent_columns(Z).all()) and not len(recession_cone(pair).directions)
 
 
@@ -201,10 +231,12 @@ def _descend(observed: Observed) -> FloatArray | None:
     few passes over the data where a linear program takes minutes.  To find none proves nothing.
     """
     K, q = observed.n_classes, observed.Z.shape[1]
-    pairs = np.arange(len(observed.own)), observed.own
+    pairs, others = (np.arange(len(observed.own)), observed.own), observed.others
 
     def cross_entropy(flat: FloatArray) -> tuple[float, FloatArray]:
         logits = observed.Z @ flat.reshape(K, q).T
+        if observed.offered is not None:
+            logits[~observed.offered] = -np.inf  # never all of a row
         logits -= logits.max(axis=1, keepdims=True)
         own = logits[pairs]
         residual = np.exp(logits, out=logits)
@@ -215,8 +247,7 @@ def _descend(observed: Observed) -> FloatArray | None:
 
     def separates(flat: FloatArray) -> bool:
         margins = observed.margins(flat.reshape(K, q))
-        margins[pairs] = np.inf
-        return bool(margins.min() > POSITIVE * np.abs(flat).max())
+        return bool(margins[others].min(initial=np.inf) > POSITIVE * np.abs(flat).max())
 
     found: list[FloatArray] = []
 
@@ -252,7 +283,7 @@ def _most_violated(margins: FloatArray, limit: int) -> IntArray:
     return np.column_stack(np.divmod(flat, margins.shape[1])).astype(np.int64)
 
 
-def _constraints(observed: Observed, working: IntArray) -> sparse.csr_matrix:
+def margin_matrix(observed: Observed, working: IntArray) -> sparse.csr_matrix:
     """Sparse matrix (M, (K-1) q) that takes ``vec(D)`` without its first class to the margins of the working set."""
     (i, l), q = working.T, observed.Z.shape[1]
     Z = observed.Z[i]

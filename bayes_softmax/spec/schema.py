@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from bayes_softmax.core.checks import counted, did_you_mean, listed, shown
 from bayes_softmax.core.records import FloatArray
@@ -100,6 +101,10 @@ class Schema:
         infinite.  Empty for a maximum-likelihood fit.
     weights_column
         Column of a data frame that holds the weights, if they were given by name.
+    dropped_values
+        The one value that each column had which was dropped because it did not vary.
+    dropped_flat
+        Whether their coefficients, had they been in the model, would have flat priors.
     """
 
     classes: tuple[Label, ...]
@@ -116,6 +121,8 @@ class Schema:
     weights_column: str | None = None
     available_columns: tuple[str, ...] = ()
     has_available: bool = False
+    dropped_values: tuple[float, ...] = ()
+    dropped_flat: bool = False
 
     @property
     def input_columns(self) -> tuple[str, ...]:
@@ -130,11 +137,26 @@ class Schema:
 
     def encode(self, data: Any) -> tuple[FloatArray, Any]:
         """Features (N, p) and row index of new data."""
-        X, index = self.encoder.encode(data)
-        if self.feature_names != tuple(self.encoder.feature_names):
-            keep = [self.encoder.feature_names.index(name) for name in self.feature_names]
-            X = np.ascontiguousarray(X[:, keep])
+        X, index, _ = self.encode_marked(data)
         return X, index
+
+    def encode_marked(self, data: Any) -> tuple[FloatArray, Any, NDArray[np.bool_] | None]:
+        """As :meth:`encode`, and which rows (N,) have a value that a dropped column never had, or None."""
+        X, index = self.encoder.encode(data)
+        names = tuple(self.encoder.feature_names)
+        if self.feature_names == names:
+            return X, index, None
+        kept = np.isin(names, self.feature_names)
+        dropped = X[:, ~kept]
+        beyond = None
+        if self.dropped_values:  # files of older versions do not have them
+            beyond = ~np.isclose(dropped, self.dropped_values, rtol=1e-9, atol=0.0).all(axis=1)
+        return np.ascontiguousarray(X[:, kept]), index, beyond
+
+    @property
+    def dropped_names(self) -> tuple[str, ...]:
+        """Columns that were dropped because they did not vary."""
+        return tuple(name for name in self.encoder.feature_names if name not in self.feature_names)
 
     def weights_of(self, data: Any, weights: Any) -> Any:
         """Weights of new data: as given, else the column that held those of the fit, if the data have it."""

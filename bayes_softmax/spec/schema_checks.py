@@ -91,5 +91,7 @@ CHECKS: dict[str, Callable[[Any, Fields], bool]] = {
     "available_columns": _columns,
     "class_totals": _totals,
     "prior_sd": _prior_sd,
+    "dropped_values": lambda value, _: isinstance(value, tuple) and all(_number(v, -math.inf) for v in value),
+    "dropped_flat": _boolean,
     "weights_column": lambda value, _: value is None or isinstance(value, str),
 }

@@ -7,6 +7,7 @@ import pandas as pd
 from bayes_softmax.spec.design import Label
 
 MANY = 6  # names in a sentence
+SHOWN_PAIRS = 3  # pairs of classes in a sentence; each is two names
 
 
 def listed(names: tuple[Label, ...]) -> str:
@@ -25,22 +26,33 @@ class Separation:
     kind
         ``"none"`` (they overlap), ``"quasi-complete"`` or ``"complete"`` (every row is told apart from every class).
     features
-        Names of the coefficients that go to infinity (``"intercept"``, at x = 0, among them).
+        Coefficients that together tell the observed classes apart, ``"intercept"`` (at x = 0) among them where it is
+        needed: a set of which none can be left out, certified by linear programs.  There may be a smaller set of
+        other features, unless a single one is named; of very many coefficients (more than 100) some that are named
+        may not be needed.  Others may go to infinity too: :meth:`PointEstimate.summary` says which.
     pairs
         Pairs of classes that are told apart, in some row at least.
     direction
-        Frame (feature, category) of the direction, per standard deviation of the features, largest entry 1, rows
-        summing to zero; its intercept is at the feature means.  Zero where nothing is separated.
+        Frame (feature, category) of a direction in these coefficients, per standard deviation of the features, largest
+        entry 1, rows summing to zero; its intercept is at the feature means.  Zero where nothing is separated.  Where
+        only empty classes are, a direction in which these fall; else it is one of the observed classes, which the empty
+        ones follow on average, or from below.
     per_unit
         The same direction per unit of the features as given; its intercept is at x = 0.
     rows
         Labels of a few rows that are told apart from another class: two of each class.
     n_separated, n_obs
-        How many rows are, and of how many.
+        How many rows are, and of how many (with weight, and with at least two classes on offer).
     collinear
         Columns that are linear combinations of the others: their coefficients are not determined.
     empty_classes
-        Classes without an observation: their logits can fall without end.
+        Classes without an observation where they were on offer: their logits can fall without end.
+    never_offered
+        Classes that are in no choice set beside another: the data say nothing about them.
+    unconnected
+        Groups of classes that no choice set connects: differences between groups are not determined.
+    undetermined
+        Coefficients whose differences between connected classes the choice sets do not determine.
     """
 
     kind: str
@@ -53,6 +65,9 @@ class Separation:
     n_obs: int = 0
     collinear: tuple[str, ...] = ()
     empty_classes: tuple[Label, ...] = ()
+    never_offered: tuple[Label, ...] = ()
+    unconnected: tuple[tuple[Label, ...], ...] = ()
+    undetermined: tuple[str, ...] = ()
 
     @property
     def separated(self) -> bool:
@@ -62,7 +77,7 @@ class Separation:
     @property
     def reasons(self) -> tuple[str, ...]:
         """Sentences that say why there is no finite, unique optimum; none if there is one."""
-        sentences = []
+        sentences = [*self._choices]
         if self.separated and self.empty_classes:
             one = len(self.empty_classes) == 1
             which, verb, fall = ("class", "was", "its logits") if one else ("classes", "were", "their logits")
@@ -90,6 +105,30 @@ class Separation:
         return f"{'; '.join(self.reasons)}, {shown}" if self.reasons else None
 
     @property
+    def _choices(self) -> list[str]:
+        """What the choice sets leave open."""
+        sentences = []
+        if self.never_offered:
+            which, verb = ("class", "is") if len(self.never_offered) == 1 else ("classes", "are")
+            sentences.append(
+                f"{which} {listed(self.never_offered)} {verb} never on offer beside another, so the data say nothing "
+                f"about {'it' if verb == 'is' else 'them'}"
+            )
+        if self.unconnected:
+            groups = [listed(group) for group in self.unconnected[:SHOWN_PAIRS]]
+            more = len(self.unconnected) - len(groups)
+            sentences.append(
+                f"the classes {'; '.join(groups)}{f'; and {more} more groups' if more else ''} are never on offer "
+                "together, so differences between these groups are not determined"
+            )
+        if self.undetermined:
+            sentences.append(
+                f"the choice sets do not determine {listed(self.undetermined)} for all classes: where two classes are "
+                "on offer together, these do not vary"
+            )
+        return sentences
+
+    @property
     def _pairs_seen(self) -> tuple[tuple[Label, Label], ...]:
         """Pairs of classes that both occur."""
         return tuple(pair for pair in self.pairs if not set(pair) & set(self.empty_classes))
@@ -110,8 +149,12 @@ class Separation:
         for label in pairs[0]:
             if all(label in pair for pair in pairs):
                 others = [b if a == label else a for a, b in pairs]
-                return f"class {label!r} is told apart from {', '.join(map(repr, others))}"
+                return f"class {label!r} is told apart from {listed(tuple(others))}"
         labels = {label for pair in pairs for label in pair}
         if len(pairs) == len(labels) * (len(labels) - 1) // 2:
-            return f"the classes {', '.join(sorted(map(repr, labels)))} are all told apart"
-        return "told apart are " + ", ".join(f"{a!r} and {b!r}" for a, b in pairs)
+            return f"the classes {listed(tuple(sorted(labels, key=repr)))} are all told apart"
+        shown = ", ".join(f"{a!r} and {b!r}" for a, b in pairs[:SHOWN_PAIRS])
+        more = len(pairs) - SHOWN_PAIRS
+        if more <= 0:
+            return f"told apart are {shown}"
+        return f"told apart are {shown} and {more} more pair{'s'[: more > 1]} (model.check_separation().pairs)"

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
-from scipy.special import expit, logsumexp, ndtri
+from scipy.special import expit, logsumexp, ndtri, xlogy
 
 import bayes_softmax as bs
 from bayes_softmax.results import probabilities
@@ -155,15 +155,20 @@ def uncertified() -> bs.PointEstimate:
 
 def test_nothing_is_sure_without_a_certified_optimum(uncertified) -> None:
     new = [[-2.0], [2.6]]
-    table = uncertified.decide(new, pd.DataFrame(1.0 - np.eye(3)))
+    with pytest.warns(bs.NotConvergedWarning, match="without a certified optimum"):
+        table = uncertified.decide(new, pd.DataFrame(1.0 - np.eye(3)))
     assert table["expected_cost"].notna().all()
     assert table.iloc[:, [2, 3]].isna().to_numpy().all()
     assert table["p_best"].isna().all()
-    split = uncertified.uncertainty(new)
-    P = uncertified.predict_proba(new)
-    assert_allclose(split["total"], -(P * np.log(P)).sum(axis=1), atol=1e-12)
+    with pytest.warns(bs.NotConvergedWarning, match="without a certified optimum"):
+        split = uncertified.uncertainty(new)
+    with pytest.warns(bs.NotConvergedWarning, match="without a certified optimum"):
+        P = uncertified.predict_proba(new)
+    assert_allclose(split["total"], -xlogy(P, P).sum(axis=1), atol=1e-12)
     assert split[["aleatoric", "epistemic"]].isna().to_numpy().all()
-    assert uncertified.predict_proba(new, 0.9).xs("wald90_lb", axis=1, level=1).isna().to_numpy().all()
+    with pytest.warns(bs.NotConvergedWarning, match="without a certified optimum"):
+        interval = uncertified.predict_proba(new, 0.9)
+    assert interval.xs("wald90_lb", axis=1, level=1).isna().to_numpy().all()
 
 
 # ---------------------------------------------------------------------- decisions

@@ -12,6 +12,7 @@ from scipy.optimize import linprog
 
 import bayes_softmax as bs
 from bayes_softmax.results.limits import contrast_limits
+from bayes_softmax.sampling import prepare
 from bayes_softmax.spec import recession
 from bayes_softmax.spec.identification import examine, recession_rays
 from tests.conftest import simulate
@@ -306,6 +307,147 @@ def test_a_converged_mle_and_overlap_are_the_same_thing():
         verdicts.append(model.check_separation().separated)
         assert converged != verdicts[-1]
     assert 20 < sum(verdicts) < 80
+
+
+def plain_separates(X, y, columns, intercept=True):
+    """Whether these columns alone tell all rows apart from every class, by one plain linear program."""
+    Z = np.column_stack([np.ones(len(X)) * intercept, X[:, columns]])
+    K = y.max() + 1
+    A = np.array(
+        [
+            np.outer(z, np.eye(K)[k] - np.eye(K)[l]).ravel()
+            for z, k in zip(Z, y, strict=True)
+            for l in range(K)
+            if l != k
+        ]
+    )
+    return linprog(np.zeros(A.shape[1]), A_ub=-A, b_ub=-np.ones(len(A)), bounds=(None, None)).status == 0
+
+
+@pytest.mark.parametrize(("p", "K"), [(9, 2), (9, 3), (150, 2)])
+def test_one_column_that_separates_is_the_only_one_named(p, K):
+    """Noise columns are not named, however many."""
+    W = np.random.default_rng(1).normal(size=(200, p))
+    y = np.digitize(W[:, 0], np.linspace(-0.5, 0.5, K - 1) if K > 2 else [0.0])
+    found = bs.SoftmaxRegression(W, y).check_separation()
+    assert found.kind == "complete"
+    assert [name for name in found.features if name != "intercept"] == ["x0"]
+    assert found.n_separated == 200
+    lowest, _ = smallest_and_largest_margin(found, W, y)
+    assert lowest >= -1e-9
+
+
+def test_no_named_column_can_be_left_out():
+    """40 completely separated data sets, seed 2: the named columns do, and none of them can be missed."""
+    rng, sizes = np.random.default_rng(2), []
+    while len(sizes) < 40:
+        p, K, n = int(rng.integers(2, 7)), int(rng.integers(2, 4)), int(rng.integers(10, 40))
+        X = rng.normal(size=(n, p)) * 10.0 ** rng.integers(-3, 4, size=p)
+        scaled = X[:, : int(rng.integers(1, p + 1))] / X[:, : int(rng.integers(1, p + 1))].std(axis=0).max()
+        y = np.unique((scaled @ rng.normal(size=(scaled.shape[1], K))).argmax(axis=1), return_inverse=True)[1]
+        if y.max() == 0:
+            continue
+        found = bs.SoftmaxRegression(X, y).check_separation()
+        assert found.kind == "complete"
+        intercept = "intercept" in found.features
+        columns = [int(name[1:]) for name in found.features if name != "intercept"]
+        standardised = (X - X.mean(axis=0) * intercept) / X.std(axis=0)
+        assert plain_separates(standardised, y, columns, intercept)
+        for j in columns:
+            assert not plain_separates(standardised, y, [c for c in columns if c != j], True)
+        if intercept:
+            assert not plain_separates(X / X.std(axis=0), y, columns, False)
+        sizes.append(len(columns))
+    assert len(set(sizes)) > 2
+
+
+def test_a_quasi_complete_separation_names_what_it_needs():
+    """Setosa by one measure; a flag beside noise; the direction has only these columns."""
+    from sklearn.datasets import load_iris
+
+    iris = load_iris(as_frame=True)
+    found = bs.SoftmaxRegression(iris.data, iris.target_names[iris.target]).check_separation()
+    assert len(found.features) == 2
+    assert found.features[0] == "intercept"
+    unused = found.direction.index.difference(list(found.features))
+    assert not found.direction.loc[unused].to_numpy().any()
+
+
+@pytest.mark.parametrize("others", [["a", "b"], ["a", "b", "never"], ["never", "a", "other", "b"]])
+def test_an_empty_class_does_not_mix_with_the_separation_of_the_others(others):
+    """Flag 1 is always "a", flag 0 is both: 20 of 40 rows, whatever classes are declared beside."""
+    flag = np.tile([0.0, 1.0], 20)
+    y = np.where(flag == 1, "a", np.where(np.arange(40) % 4 < 2, "a", "b"))
+    found = bs.SoftmaxRegression(flag[:, None], y, ["flag"], classes=others).check_separation()
+    assert (found.kind, found.features, found.n_separated) == ("quasi-complete", ("flag",), 20)
+    assert found.empty_classes == tuple(c for c in others if c not in "ab")
+    told = "class 'a' is told apart from 'b' without error by a combination of 'flag', in 20 of 40 rows (1, 3, ...)"
+    assert told in repr(found)
+    logits = flag[:, None] * found.per_unit.loc["flag"].to_numpy() + found.per_unit.loc["intercept"].to_numpy()
+    own = [others.index(c) for c in y]
+    assert (logits[np.arange(40), own][:, None] - logits).min() >= -1e-12
+    counts = np.array([[c == k for k in others] for c in y], dtype=float)
+    same = bs.SoftmaxRegression(flag[:, None], pd.DataFrame(counts, columns=others), ["flag"]).check_separation()
+    assert (same.features, same.n_separated, same.empty_classes) == (("flag",), 20, found.empty_classes)
+
+
+def test_many_pairs_are_counted_not_listed():
+    """26 classes in 20 groups: a message that can be read, and where all pairs are."""
+    rng = np.random.default_rng(15)
+    letters = [chr(65 + i) for i in range(26)]
+    data = pd.DataFrame(
+        {"g": rng.choice(20, 1500).astype(str), "y": rng.choice(letters, 1500, p=rng.dirichlet(np.ones(26)))}
+    )
+    model = bs.SoftmaxRegression.from_formula("y ~ g", data)
+    found = model.check_separation()
+    more = len(found.pairs) - 3
+    assert f"and {more} more pairs (model.check_separation().pairs)" in repr(found)
+    with pytest.warns(bs.NotConvergedWarning) as caught:
+        model.mle()
+    assert len(str(caught[0].message)) < 700
+
+
+@pytest.mark.parametrize("weight", [1e-6, 1.0, 1e6, 1e9])
+def test_weights_change_no_verdict(weight):
+    """Multiplied by a constant, or with one heavy row: separation, rank and propriety are about what was observed."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 2))
+    y = rng.integers(0, 3, 60)
+    flag = np.column_stack([X, np.arange(60) < 6])
+    collinear = np.column_stack([X, X.sum(axis=1)])
+    apart = np.where(np.arange(60) < 6, 0, y)
+    for weights in (np.full(60, weight), np.where(np.arange(60) == 30, weight, 1.0)):
+        assert not bs.SoftmaxRegression(X, y, weights=weights).check_separation().reasons
+        found = bs.SoftmaxRegression(flag, apart, weights=weights).check_separation()
+        assert (found.features, found.n_separated) == (("x2",), 6)
+        assert len(bs.SoftmaxRegression(collinear, y, weights=weights).check_separation().collinear) == 1
+
+
+@pytest.mark.parametrize("weight", [1e-6, 1e6, 1e9])
+@pytest.mark.parametrize("coding", ["zero-sum", "full"])
+def test_a_solver_that_stops_does_not_make_a_posterior_improper(weight, coding):
+    """A Laplace prior beside a flat intercept: proper, as the classes overlap, wherever a solver stops."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(60, 2)), rng.integers(0, 3, 60)
+    options = {"prior": bs.Laplace(1.0), "intercept_prior": bs.Flat(), "coding": coding}
+    model = bs.SoftmaxRegression(X, y, weights=np.full(60, weight), **options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", bs.NotConvergedWarning)  # the mode may be one
+        prepare(model.specification)
+    separated = bs.SoftmaxRegression(X, y, classes=[0, 1, 2, 3], weights=np.full(60, weight), **options)
+    with pytest.raises(bs.ImproperPosteriorError, match="class 3 was declared but never observed"):
+        prepare(separated.specification)
+
+
+def test_rounding_of_a_column_far_from_zero_is_no_information():
+    """2 x + 10^4 is a combination of x and a constant, to the digits that it has."""
+    x = np.random.default_rng(0).normal(size=200)
+    y = np.random.default_rng(1).integers(0, 3, 200)
+    for shift in (0.0, 1e4, 1e8):
+        found = bs.SoftmaxRegression(np.column_stack([x, 2 * x + shift]), y).check_separation()
+        assert len(found.collinear) == 1
+    apart = np.column_stack([x, 2 * x + 1e8 + 1e-3 * np.random.default_rng(2).normal(size=200)])
+    assert not bs.SoftmaxRegression(apart, y).check_separation().collinear
 
 
 def test_rows_are_named_as_in_the_data() -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from bayes_softmax.results.averages import Level, average_changes
+from bayes_softmax.results.cautions import warn_of
 from bayes_softmax.results.effects import PER_UNIT
 from bayes_softmax.results.fitted import Fitted
 from bayes_softmax.results.intervals import Interval, resolve_interval
@@ -97,7 +98,9 @@ def _curves(
         values = np.linspace(low, high, GRID).tolist()
     changes = [Level({variable.name: value}) for value in values]
     coefficients = fit.coefficients.thinned(PICTURE_DRAWS, fit.n_chains)
-    found = describe(average_changes(fit, rows, changes, coefficients), interval)
+    averages = average_changes(fit, rows, changes, coefficients)
+    warn_of(fit, averages.cautions)
+    found = describe(averages.quantities, interval)
     shape = (len(values), len(fit.schema.classes))
     columns = list(found.values())
     centre, lower, upper = (np.clip(columns[i].reshape(shape), 0, 1) for i in (0, 2, 3))
@@ -115,7 +118,7 @@ def _curves(
         panel.set_xlim(-0.6, len(values) - 0.4)
     title(panel, variable.name)
     tidy(panel)
-    return float(upper.max()), marks
+    return float(np.nanmax([upper, centre], initial=0.05)), marks  # without intervals, or where nothing is known
 
 
 def effects(
