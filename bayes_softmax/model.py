@@ -358,9 +358,9 @@ class SoftmaxRegression:
             Step-size target of NUTS; default 0.9, for ``R2D2`` 0.98.
         engine
             ``"nuts"`` (NUTS whitened by the Laplace approximation, through nutpie), ``"independence"``
-            (Metropolis-Hastings with proposals from that approximation: the quicker one where the posterior is near
-            a normal), ``"auto"`` (decides between these by a pilot, and says why in ``engine``), or ``"pymc"``
-            (``pm.sample`` on :attr:`pymc_model`).
+            (Metropolis-Hastings with proposals from that approximation, quicker where the posterior is near a normal;
+            if a pilot finds it is not, NUTS is run, with a ``NotReliableWarning``), ``"auto"`` (decides between these
+            by the pilot, and says why in ``engine``), or ``"pymc"`` (``pm.sample`` on :attr:`pymc_model`).
         progressbar
             Show progress.
 
@@ -373,13 +373,13 @@ class SoftmaxRegression:
         Returns
         -------
         Posterior
-            After Ctrl-C: the draws finished by then, with a note.
+            After Ctrl-C: the draws finished by then, in chains of equal length, with a note; a second one aborts.
 
         Raises
         ------
-        ImproperPosteriorError
+        ImproperPosteriorError, MemoryError
             If the posterior cannot be normalised (flat priors and separated classes, collinear features, or a
-            class without data).
+            class without data); if the draws do not fit into memory.
         """
         sampling.check_run(draws, tune, chains, cores, progressbar=progressbar)
         sampling.check_engine(engine, target_accept)

@@ -55,8 +55,9 @@ def draws_of(post: bs.Posterior) -> list[np.ndarray]:
 def test_moments_equal_quadrature(engine: str, b: float) -> None:
     """One feature, two classes.  Seed 1; each of 4 moments within 4.5 standard errors: error rate 3e-5 a case."""
     rng = np.random.default_rng(4)
-    x = rng.normal(size=25)
-    y = (0.9 * x + rng.logistic(size=25) > 0).astype(int)
+    n = 150 if engine == "independence" else 25  # the posterior of few rows is too far from a normal one for it
+    x = rng.normal(size=n)
+    y = (0.9 * x + rng.logistic(size=n) > 0).astype(int)
     model = bs.SoftmaxRegression(x[:, None], y, prior=bs.Laplace(b), intercept_prior=bs.Normal(1.0))
     means, sds, log_evidence = two_class_moments(x, y, b)
     if engine == "laplace":
@@ -64,6 +65,7 @@ def test_moments_equal_quadrature(engine: str, b: float) -> None:
         assert post.log_evidence == pytest.approx(log_evidence, abs=4.5 / np.sqrt(post.ess))
     else:
         post = model.sample(draws=4000, random_seed=1, engine=engine, progressbar=False)
+        assert engine in post.engine
     for draws, mean, sd in zip(draws_of(post), means, sds, strict=True):
         size = post.ess if engine == "laplace" else az.ess(draws)
         size_squares = post.ess if engine == "laplace" else az.ess((draws - mean) ** 2)

@@ -5,6 +5,7 @@ fails where the disk is full.  Here both only mean that functions are compiled a
 so.  Import this as ``nb``, in place of Numba.
 """
 
+import contextlib
 import functools
 import os
 import stat
@@ -74,12 +75,14 @@ class _Cache(FunctionCache):
             return super().load_overload(signature, context)
         except Exception as error:  # whatever a damaged file makes of unpickling
             say_once(f"compiled functions cannot be read ({type(error).__name__}: {error}): compiling again")
+            with contextlib.suppress(OSError):
+                self.flush()
             return None
 
     def save_overload(self, signature: Any, data: Any) -> None:
         try:
             super().save_overload(signature, data)
-        except OSError as error:
+        except Exception as error:
             say_once(f"compiled functions cannot be kept ({error}): the next process compiles again; {ADVICE}")
 
 

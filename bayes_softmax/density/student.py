@@ -20,7 +20,7 @@ def in_a_tail(density: SoftmaxPosterior, theta: FloatArray) -> bool:
     r"""Whether a coefficient is where its Student-t prior is log-convex: beyond :math:`\sqrt\nu` scales."""
     data, coordinates = density.data, density.coordinates
     k_b, p = coordinates.n_free_intercept, coordinates.n_features
-    weights = theta[k_b:].reshape(-1, p)
+    weights = theta[k_b:].reshape(data.Cw.shape[1], p)
     intercept = theta[:k_b] - weights[:k_b] @ data.centre if k_b else theta[:0]
     rows = [intercept, *weights.T] if k_b else list(weights.T)
     largest = np.array(

@@ -253,9 +253,10 @@ def _callback_model(d: int, callbacks: NativeDensity, used: _InUse) -> Any:
             address = callbacks.user_address
             sizes = {"coordinate": d}
             variables = _lib.PyVariable.new_variables(["z"], ["float64"], [(d,)], sizes, {"z": ("coordinate",)})
-            logp = _lib.LogpFunc(callbacks.logp_address, address, callbacks)
-            expand = _lib.ExpandFunc(d, d, callbacks.expand_address, address, callbacks)
             held = used.give()
+            keep_alive = (callbacks, held)
+            logp = _lib.LogpFunc(callbacks.logp_address, address, keep_alive)
+            expand = _lib.ExpandFunc(d, d, callbacks.expand_address, address, keep_alive)
             return _lib.PyMcModel(logp, expand, variables, d, sizes, coords, lambda s, _held=held: _start(s, d), None)
 
     return WhitenedModel(dims={"z": ("coordinate",)})

@@ -30,8 +30,10 @@ Bytes = bytes | bytearray | memoryview
 def to_netcdf(tree: xr.DataTree) -> list[Bytes]:
     """The bytes of a netCDF file, in parts: HDF5's, and the seal, which HDF5 does not look at."""
     # Where memory is short this raises, and not a write of HDF5.
-    bytearray(OVERHEAD + tree.nbytes + tree.nbytes // 4)
-    data: memoryview = tree.to_netcdf(None, engine="h5netcdf")
+    bytearray(OVERHEAD + 2 * tree.nbytes + tree.nbytes // 4)
+    view: memoryview = tree.to_netcdf(None, engine="h5netcdf")
+    data = bytes(view)
+    view.release()  # what it looks at may be collected, and would complain of being looked at
     return [data, _seal(data)]
 
 

@@ -52,19 +52,27 @@ def _first(where: np.ndarray[Any, Any]) -> str:
 
 def check_estimate(data: xr.Dataset, schema: Schema) -> None:
     """The arrays of a point estimate."""
-    q, K = 1 + len(schema.feature_names), len(schema.classes)
+    p, K = len(schema.feature_names), len(schema.classes)
+    q = p + 1
     intercept = check_array(data, "intercept", (K,))
     if not schema.has_intercept and intercept.any():
         raise ValueError("'intercept' is not zero, but the model has none")
     check_array(data, "weights", (q - 1, K))
-    covariance = check_array(data, "covariance", (q * K, q * K), missing=True)
-    if (np.diagonal(covariance) < -1e-6 * np.abs(np.nan_to_num(covariance)).max(initial=0.0)).any():
-        raise ValueError("'covariance' has a negative variance")
+    if "variances" in data:  # of a fit with more coefficients than a covariance is formed of
+        check_array(data, "variances", (q, K, K), missing=True)
+    else:
+        covariance = check_array(data, "covariance", (q * K, q * K), missing=True)
+        if (np.diagonal(covariance) < -1e-6 * np.abs(np.nan_to_num(covariance)).max(initial=0.0)).any():
+            raise ValueError("'covariance' has a negative variance")
     check_array(data, "history", (None,), missing=True)
     if not 0 < data.attrs["total_weight"] < np.inf or data.attrs["converged"] not in (0, 1):
         raise ValueError("the weight of the data or the word on convergence is impossible")
     if "recession" in data:
         check_array(data, "recession", (None, q, K))
+    directions = (None, K, p + 1)
+    for name, shape in {"row_recession": directions, "unseen": directions, "centre": (p,), "scale": (p,)}.items():
+        if name in data or ("row_recession" in data and name in ("centre", "scale")):
+            check_array(data, name, shape)
 
 
 def check_draws(groups: Mapping[str, xr.Dataset], schema: Schema) -> None:

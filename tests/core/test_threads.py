@@ -70,6 +70,67 @@ def test_the_threads_of_blas_are_restored_whoever_leaves_last() -> None:
     leave.set()
     thread.join()
     assert blas_threads() == before
+    with pytest.raises(ArithmeticError), threads.blas_on_one_thread():
+        raise ArithmeticError
+    assert blas_threads() == before
     with threads.blas_on_one_thread(), threads.blas_on_one_thread():
         assert blas_threads() == {1}
+    assert blas_threads() == before
+
+
+def test_the_limit_holds_until_the_last_one_leaves_and_in_whatever_thread() -> None:
+    """threadpoolctl lets only the first thread change OpenBLAS, and the first one out would free all others."""
+    np.ones((2, 2)) @ np.ones((2, 2))
+    before = blas_threads()
+    entered, leave, seen = Event(), Event(), []
+
+    def first() -> None:
+        with threads.blas_on_one_thread():
+            entered.set()
+            leave.wait(10)
+
+    def second() -> None:
+        with threads.blas_on_one_thread():
+            seen.append(blas_threads())
+            leave.set()
+            one.join()
+            seen.append(blas_threads())
+
+    one, two = Thread(target=first), Thread(target=second)
+    one.start()
+    entered.wait(10)
+    two.start()
+    two.join()
+    assert seen == [{1}, {1}]
+    assert blas_threads() == before
+
+
+def limited_in_child(before: set[int]) -> None:
+    with threads.blas_on_one_thread():
+        assert blas_threads() == {1}
+    sys.exit(0 if blas_threads() == before else 3)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="processes are not forked on Windows")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_process_restores_the_limit_of_threads_it_does_not_have() -> None:
+    before = blas_threads()
+    entered, leave = Event(), Event()
+
+    def hold() -> None:
+        with threads.blas_on_one_thread():
+            entered.set()
+            leave.wait(20)
+
+    holder = Thread(target=hold)
+    holder.start()
+    entered.wait(10)
+    child = multiprocessing.get_context("fork").Process(target=limited_in_child, args=(before,))
+    child.start()
+    child.join(timeout=20)
+    ended = child.exitcode
+    child.kill()
+    leave.set()
+    holder.join()
+    assert ended == 0
     assert blas_threads() == before

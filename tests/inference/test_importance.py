@@ -1,5 +1,9 @@
 """Importance-corrected Laplace and the independence sampler: exact cases, checks that can fail, reproducibility."""
 
+from collections.abc import Iterator
+from threading import Event
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -153,15 +157,57 @@ def test_smoothed_weights_sum_to_one() -> None:
     assert_allclose(np.exp(weights).sum(), 1, rtol=1e-12)
 
 
-def test_interrupted_chains_return_what_they_have(monkeypatch: pytest.MonkeyPatch) -> None:
-    target = Gaussian.random(2)
+class Halting(NamedTuple):
+    """A Gaussian of which only some chunks of proposals can be evaluated before Ctrl-C."""
+
+    target: Gaussian
+    chunks: Iterator[int]
+    pressed: Event
+
+    @property
+    def dimension(self) -> int:
+        return self.target.dimension
+
+    def values(self, thetas: np.ndarray) -> np.ndarray:
+        if next(self.chunks, None) is None:
+            self.pressed.wait(20)
+        return self.target.values(thetas)
+
+
+def test_interrupted_chains_return_what_they_have() -> None:
+    """8 of 16 chunks of 128 proposals are there, and the one under way: 576 steps of two chains, less 10."""
+    target, pressed = Gaussian.random(2), Event()
 
     def interrupt(done: int, total: int) -> None:
-        if done >= total // 2:
+        if done >= 8 * 128:
+            pressed.set()
             raise KeyboardInterrupt
 
     with pytest.warns(UserWarning, match="interrupted: .* of 1000 draws per chain"):
         drawn = independence_chains(
-            target, approximation(target), draws=1000, tune=10, chains=2, cores=1, seed=0, progress=interrupt
-        )
-    assert 300 < drawn.points.shape[1] < 700
+            Halting(target, iter(range(8)), pressed),  # type: ignore[arg-type]
+            approximation(target), draws=1000, tune=10, chains=2, cores=1, seed=0, progress=interrupt,
+        )  # fmt: skip
+    assert drawn.interrupted
+    assert 502 <= drawn.points.shape[1] < 1000
+    assert np.isfinite(drawn.points).all()
+
+
+POOR = {
+    "student": lambda: bs.SoftmaxRegression(*simulate(30, 6, 4), prior=bs.StudentT(2, 5.0)),
+    "counts, reference": lambda: bs.SoftmaxRegression(
+        np.arange(4.0)[:, None], [[9, 0, 1], [8, 1, 0], [0, 2, 9], [0, 0, 9]], coding="reference", prior=bs.Normal(20)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", POOR)
+def test_independence_sampling_gives_way_to_nuts_where_its_pilot_is_poor(name: str) -> None:
+    """As ``auto`` does: the same rule, and said in ``engine`` and in a warning."""
+    model = POOR[name]()
+    with pytest.warns(bs.NotReliableWarning, match="engine='independence' is not reliable here: a pilot of .* NUTS"):
+        post = model.sample(engine="independence", random_seed=1, progressbar=False)
+    assert post.engine.startswith("nuts")
+    assert "too far from a normal" in post.engine
+    same = model.sample(engine="nuts", random_seed=1, progressbar=False)
+    assert_array_equal(post.draws, same.draws)

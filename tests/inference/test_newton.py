@@ -102,7 +102,7 @@ def test_student_t_prior_far_from_zero_converges() -> None:
         (
             {"solver": "gradient-descent", "learning_rate": -1.0},
             ValueError,
-            "learning_rate=-1.0 must be positive",
+            "learning_rate=-1.0 must be a number above 0",
         ),
     ],
 )

@@ -39,7 +39,7 @@ def against_first(coefficients):
 
 def scikit_learn(X, y, C):
     """Zero-sum coefficients (q, K) of scikit-learn, whose two-class fit holds the one difference."""
-    fitted = LogisticRegression(C=C, solver="lbfgs", tol=1e-12, max_iter=100_000).fit(X, y)
+    fitted = LogisticRegression(C=C, solver="newton-cg", tol=1e-12, max_iter=100_000).fit(X, y)
     stacked = np.vstack([fitted.intercept_, fitted.coef_.T])
     if stacked.shape[1] == 1:
         return stacked @ np.array([[-0.5, 0.5]])

@@ -276,7 +276,7 @@ def test_new_data_can_have_weights(survey) -> None:
     rows, w = survey[COLUMNS].iloc[:50], np.resize([1, 2, 3], 50)
     expected = fit.effects(data=rows.loc[rows.index.repeat(w)])
     assert_allclose(fit.effects(data=rows, weights=w), expected, rtol=1e-9)
-    with pytest.raises(ValueError, match="weights and offset belong to new data"):
+    with pytest.raises(ValueError, match="weights, offset and available belong to new data"):
         fit.effects(weights=w)
     with pytest.raises(ValueError, match="data has no rows"):
         fit.effects(data=rows.iloc[:0])

@@ -264,7 +264,7 @@ def test_bad_arguments_are_named(fits, penguins) -> None:
     for call, text in (
         (lambda: fit.evaluate(penguins.drop(columns="species")), "data has no column 'species'"),
         (lambda: fit.evaluate(penguins, loo=True), "it takes no new data"),
-        (lambda: fit.evaluate(y=penguins["species"]), "y and weights belong to new data"),
+        (lambda: fit.evaluate(y=penguins["species"]), "y, weights, offset and available belong to new data"),
         (lambda: fit.evaluate(penguins, y=penguins["species"].iloc[:5]), "data has 333 rows, but y has 5"),
         (lambda: fit.evaluate(penguins.assign(species="Emperor")), "unknown label 'Emperor'"),
         (lambda: fit.evaluate(class_prior={"Adelie": 1.0}), "class_prior belongs to new data"),

@@ -1,12 +1,15 @@
 """Leave-one-out: ArviZ's own numbers, counts as units, exact refits, and comparisons of models."""
 
 import warnings
+from dataclasses import replace
 from functools import partial
 
 import arviz as az
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn.datasets
+import xarray as xr
 from arviz_stats.utils import ELPDDataLOO
 from numpy.testing import assert_allclose
 
@@ -244,3 +247,54 @@ def test_rows_without_an_observation_are_not_left_out() -> None:
     assert log_likelihood["obs"].values.tolist() == [n for n in range(60) if n not in (0, 7)]
     theirs = az.loo(posterior.idata, reff=posterior.relative_ess)
     assert_allclose(theirs.elpd, posterior.loo(unit="row").elpd, rtol=1e-8)
+
+
+def with_draws(post: bs.Posterior, draws: np.ndarray) -> bs.Posterior:
+    """The same fit with other draws (chain, draw, q, K)."""
+    idata = post.idata.copy(deep=True)
+    dims = {"weights": ("chain", "draw", "feature", "category"), "intercept": ("chain", "draw", "category")}
+    group = idata["posterior"].to_dataset().drop_dims(["draw", "chain"])
+    group = group.assign(weights=(dims["weights"], draws[:, :, 1:]), intercept=(dims["intercept"], draws[:, :, 0]))
+    tree = xr.DataTree.from_dict({"posterior": group, "sample_stats": xr.Dataset()})
+    return replace(post, idata=tree)
+
+
+def stuck(kind: str, draws: np.ndarray) -> np.ndarray:
+    out = draws.copy()
+    if kind == "every chain":
+        out[:] = out[:, :1]
+    elif kind == "one chain":
+        out[0] = out[0, :1] + 2.0 * np.array([1.0, 0.0, -1.0])
+    else:
+        out[:] = out[:1, :1]
+    return out
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [("every chain", "only 4 of 2000"), ("one chain", "the chains disagree"), ("all alike", "only 1 of 2000")],
+)
+def test_draws_that_cannot_be_trusted_have_no_leave_one_out_without_a_warning(posterior, kind: str, text: str) -> None:
+    bad = with_draws(posterior, stuck(kind, posterior.draws))
+    assert posterior.doubts == ()
+    for unit in ("unit", "row"):
+        with pytest.warns(bs.NotReliableWarning, match=f"leave-one-out is not reliable here: {text}"):
+            found = bad.loo(unit=unit)
+        assert found.warning
+        assert np.isfinite(found.elpd)
+    with pytest.warns(bs.NotReliableWarning, match=text):
+        bad.evaluate(loo=True)
+    assert not bad.diagnostics.ok
+    assert bad.summary().shape == posterior.summary().shape  # and no warning from inside
+
+
+@pytest.mark.parametrize("scale", [10.0, 1000.0])
+def test_leave_one_out_after_an_unreliable_laplace(scale: float) -> None:
+    """Resampling leaves 8 distinct draws of 4000, or one: the tail of a row may have one value only."""
+    X, y = sklearn.datasets.load_wine(return_X_y=True)
+    with pytest.warns(bs.NotReliableWarning, match=r"laplace\(\) is not reliable"):
+        post = bs.SoftmaxRegression(X, y, prior=bs.Normal(scale)).laplace(**quiet())
+    with pytest.warns(bs.NotReliableWarning, match="leave-one-out is not reliable here.*Pareto k"):
+        found = post.loo()
+    assert found.warning
+    assert (found.pareto_k > found.good_k).any()

@@ -137,3 +137,16 @@ def test_compare_refuses_what_cannot_be_compared(overlapping: bs.SoftmaxRegressi
         bs.compare(a=1)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="at least one fit"):
         bs.compare()
+
+
+@pytest.mark.parametrize(("draws", "chains"), [(1, 1), (1, 4), (2, 1), (3, 2), (4, 1)])
+def test_very_few_draws_have_answers_without_warnings_from_inside(overlapping, draws: int, chains: int) -> None:
+    post = overlapping.sample(draws=draws, chains=chains, random_seed=1, progressbar=False)
+    assert not post.diagnostics.ok
+    assert "nan" not in post.diagnostics.problems[0]
+    table = post.summary()
+    assert np.isfinite(table["mean"]).all()
+    assert table["sd"].isna().all() == (draws * chains == 1)
+    assert "draw" in repr(post)
+    with pytest.raises(ValueError, match="at least 100 draws"):
+        post.prior_sensitivity()
