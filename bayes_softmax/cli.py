@@ -67,6 +67,12 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument("--formula", required=True, help='for example "species ~ bill_length_mm + sex"')
     fit.add_argument("--out", type=Path, required=True, help="folder for posterior.nc and summary.csv")
     fit.add_argument("--drop-missing", action="store_true", help="leave out rows with missing values")
+    fit.add_argument(
+        "--available",
+        nargs="+",
+        metavar="CLASS=COLUMN",
+        help="columns of 0 and 1 that say in which rows each class is on offer, for example bus=has_bus car=has_car",
+    )
     fit.set_defaults(run=_fit)
     for command in (demo, fit):
         command.add_argument("--draws", type=int, default=1000, help="draws per chain (default 1000)")
@@ -193,8 +199,10 @@ def _fit(options: argparse.Namespace) -> int:
     stages = Stages(_console(options.quiet))
     missing = "drop" if options.drop_missing else "error"
     with stages.stage(f"read {options.data}"):
+        data = read_csv(options.data, options.separator)
+        offered = _offered(options.available, options.formula, data)
         model: SoftmaxRegression = SoftmaxRegression.from_formula(
-            options.formula, read_csv(options.data, options.separator), missing=missing
+            options.formula, data, available=offered, missing=missing
         )
     stages.console.print(repr(model), markup=False)
     posterior = model.sample(
@@ -209,6 +217,21 @@ def _fit(options: argparse.Namespace) -> int:
         results.print(posterior.summary().to_string(float_format=lambda x: f"{x:.4g}"), markup=False)
     results.print("written: " + ", ".join(map(str, written)), markup=False)
     return 0
+
+
+def _offered(pairs: Sequence[str] | None, formula: str, data: "pd.DataFrame") -> dict[Any, str] | None:
+    """Columns of choice sets by class; a class is written as its label is."""
+    from bayes_softmax.spec.formula import split_formula
+
+    if pairs is None:
+        return None
+    if bad := [pair for pair in pairs if not all(pair.partition("="))]:
+        raise ValueError(f"--available {bad[0]!r} must be CLASS=COLUMN")
+    responses, _ = split_formula(formula)
+    observed = data[responses[0]].dropna().unique().tolist() if responses[0] in data and len(responses) == 1 else []
+    labels = {str(label): label for label in observed}
+    named = [pair.partition("=")[::2] for pair in pairs]
+    return {labels.get(label, label): column for label, column in named}
 
 
 def _predict(options: argparse.Namespace) -> int:

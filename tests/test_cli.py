@@ -1,8 +1,10 @@
 """The command line, in process."""
 
+import io
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -103,3 +105,23 @@ def test_strange_files_in_the_folder_of_results_stay(
     assert main(["demo", "--out", str(tmp_path), "--draws", "100"]) == 2
     assert f"{name}' is there and " in capsys.readouterr().err
     assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {name: "mine", "diary.txt": "mine"}
+
+
+def test_classes_on_offer(tmp_path: Path, penguins: pd.DataFrame, capsys: pytest.CaptureFixture[str]) -> None:
+    """Columns by class, whose labels may be numbers; ``predict`` reads the same columns."""
+    data = penguins[["bill_length_mm"]].assign(kind=pd.factorize(penguins["species"])[0] + 1)
+    for k in (1, 2, 3):
+        data[f"on{k}"] = ((data["kind"] == k) | (np.arange(len(data)) % 4 != k)).astype(int)
+    data.to_csv(tmp_path / "data.csv", index=False)
+    out, options = str(tmp_path / "fit"), ["--draws", "100", "--chains", "2", "--quiet"]
+    command = ["fit", str(tmp_path / "data.csv"), "--formula", "kind ~ bill_length_mm", "--out", out, *options]
+    assert main([*command, "--available", "1=on1", "2=on2", "3=on3"]) == 0
+    capsys.readouterr()
+    assert main(["predict", out, str(tmp_path / "data.csv")]) == 0
+    predicted = pd.read_csv(io.StringIO(capsys.readouterr().out))[["1", "2", "3"]].to_numpy()
+    on = data[["on1", "on2", "on3"]].to_numpy() == 1
+    assert (predicted[~on] == 0).all()
+    assert (predicted[on] > 0).all()
+    for given, told in ((["1=on1"], "available has no column for class 2"), (["on1"], "must be CLASS=COLUMN")):
+        assert main([*command, "--available", *given]) == 2
+        assert told in capsys.readouterr().err
