@@ -1,6 +1,5 @@
 """Fitting a specification: its density and its point estimates, with what they need to be told in words."""
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -13,6 +12,7 @@ from bayes_softmax.core.errors import ImproperPosteriorError, NotConvergedWarnin
 from bayes_softmax.core.interrupts import load_in_full
 from bayes_softmax.core.records import FloatArray, Mode, Penalty, Status
 from bayes_softmax.core.threads import blas_on_one_thread
+from bayes_softmax.density.by_row import without_rounding
 from bayes_softmax.results.estimate import PointEstimate
 from bayes_softmax.results.labels import label_coefficients
 from bayes_softmax.results.limits import Limits
@@ -186,7 +186,7 @@ def point_estimate(spec: Specification, kind: str, options: SolverOptions) -> Po
     if not mode.converged:
         found = what_is_open(spec.design, spec.priors)
         status = f"{status}; {_advice(mode, kind, found, options.solver)}"
-        warnings.warn(f"{kind}(solver={options.solver!r}) {status}", NotConvergedWarning, stacklevel=3)
+        warn_caller(f"{kind}(solver={options.solver!r}) {status}", NotConvergedWarning)
     intercept, weights = problem.coordinates.to_raw(mode.theta[None])
     labelled = label_coefficients(intercept[0], weights[0], spec.schema)
     log_prior = objective.log_prior(mode.theta)
@@ -194,7 +194,7 @@ def point_estimate(spec: Specification, kind: str, options: SolverOptions) -> Po
         kind=kind,
         intercept=labelled[0],
         weights=labelled[1],
-        log_likelihood=mode.value - log_prior,
+        log_likelihood=without_rounding(mode.value - log_prior, spec.distinct, problem.coordinates, mode.theta),
         log_prior=log_prior,
         total_weight=spec.design.total_weight,
         n_obs=spec.design.n_obs,
