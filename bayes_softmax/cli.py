@@ -1,6 +1,7 @@
 """Command line: ``bayes-softmax demo``, ``fit`` and ``predict``."""
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -42,6 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         status: int = options.run(options)
+    except BrokenPipeError:  # whoever read the output has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except (ValueError, TypeError, OSError) as error:
         print(f"bayes-softmax: {_in_options(str(error))}", file=sys.stderr)
         return 2
@@ -80,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--seed", type=int, default=1, help="random seed (default 1)")
         command.add_argument("--quiet", action="store_true", help="show results only, no progress")
     predict = commands.add_parser("predict", help="class probabilities for new data, as CSV on standard output")
-    predict.add_argument("fit", type=Path, help="folder written by fit, or a saved .nc file")
+    predict.add_argument("fit", type=Path, help="folder written by fit, or a saved .nc file or .zarr folder")
     predict.add_argument("data", type=Path, help="CSV file")
     predict.set_defaults(run=_predict)
     for command in (fit, predict):
@@ -214,7 +218,8 @@ def _fit(options: argparse.Namespace) -> int:
     results = _console(quiet=False)
     results.print(repr(posterior), markup=False)
     with pd.option_context("display.width", 130, "display.max_rows", None, "display.max_columns", None):
-        results.print(posterior.summary().to_string(float_format=lambda x: f"{x:.4g}"), markup=False)
+        table = posterior.summary().to_string(float_format=lambda x: f"{x:.4g}")
+        results.print(table, markup=False, soft_wrap=True)  # a pipe has no width at which to break lines
     results.print("written: " + ", ".join(map(str, written)), markup=False)
     return 0
 
@@ -238,13 +243,15 @@ def _predict(options: argparse.Namespace) -> int:
     from bayes_softmax.results.storage import load
     from bayes_softmax.spec.csv_file import read_csv
 
-    path = options.fit / "posterior.nc" if options.fit.is_dir() else options.fit
+    folder = options.fit.is_dir() and options.fit.suffix != ".zarr"
+    path = options.fit / "posterior.nc" if folder else options.fit
     fitted = load(path)
     data = read_csv(options.data, options.separator)
     probabilities = fitted.predict_proba(data)
     taken = "predicted" in fitted.schema.classes
     probabilities.insert(0, "predicted class" if taken else "predicted", fitted.predict(data))
     probabilities.to_csv(sys.stdout, index_label="row")
+    sys.stdout.flush()  # a broken pipe is found out here, not at exit
     return 0
 
 

@@ -315,7 +315,7 @@ def notes_of(spec: Specification) -> tuple[str, ...]:
     if spec.design.available is not None:
         forced = int((spec.design.available.sum(axis=1) == 1).sum())
         if forced:
-            notes.append(f"rows with one class on offer add nothing: {forced}, of weight zero")
+            notes.append(f"{counted(forced, 'row')} with a single class on offer count for nothing")
     if spec.collapsed is not None:
         distinct = counted(spec.distinct.n_obs, "distinct one")
         notes.append(f"{spec.design.n_obs} rows were collapsed to {distinct}, without loss")

@@ -280,7 +280,7 @@ X_SMALL, Y_SMALL = [[0.0], [1.0], [2.0], [3.0]], ["a", "b", "a", "b"]
         ([[1, 1], [1, 1], [0, 0], [1, 1]], ValueError, "available: no class is on offer in row 2"),
         ([[1, 1], [1, 1], [1, 2], [1, 1]], ValueError, "available: column 'b' is 2 in row 2; expected True or False"),
         ([[1, 1], [1, 1], [1, np.nan], [1, 1]], ValueError, "available: column 'b' has a missing value in row 2"),
-        ([["x", 1]] * 4, ValueError, "available: column 'a' is 'x' in rows 0, 1, 2, 3"),
+        ([["x", 1]] * 4, ValueError, "available: column 'a' is 'x' in row 0;"),
         ({"a": "p"}, ValueError, "available has no column for class 'b'"),
         ({"a": "p", "b": "q", "c": "r"}, ValueError, "available has a column for 'c', which is no class"),
         (["p", "q"], ValueError, "available names the columns 'p', 'q', but the data is not a data frame"),
@@ -297,7 +297,7 @@ def test_refused_in_words(available, error: type[Exception], message: str) -> No
 
 
 def test_counts_of_a_class_not_on_offer_are_named() -> None:
-    with pytest.raises(ValueError, match="available: y is 1 in row 1"):
+    with pytest.raises(ValueError, match="available: y counts class 1 in row 1, where that class is not on offer"):
         bs.SoftmaxRegression([[0.0], [1.0]], [[2, 1], [2, 3]], available=[[1, 1], [1, 0]])
 
 
@@ -366,3 +366,82 @@ def test_saved_and_loaded(fit, suffix: str, tmp_path) -> None:
     assert loaded.evaluate().log_loss == fit.evaluate().log_loss
     with pytest.raises(ValueError, match="has_bus"):
         loaded.predict_proba(table[["time", "cost"]])
+
+
+@pytest.mark.parametrize("coding", ["zero-sum", "reference"])
+@pytest.mark.parametrize("solver", ["newton", "newton-cg", "lbfgs"])
+def test_a_class_never_on_offer_beside_another_changes_nothing(coding: str, solver: str) -> None:
+    """One class nowhere on offer, one only alone: the others' contrasts and errors are as without them, theirs NaN."""
+    X, y, _ = data()
+    X = X / [1.0, 30.0]
+    alone = np.vstack([X, X[:10]]), np.r_[y, np.full(10, 4)]
+    available = np.zeros((N + 10, 5), dtype=bool)
+    available[:N, :3] = available[N:, 4] = True
+    plain = bs.SoftmaxRegression(X, y).mle()
+    with pytest.warns(bs.NotConvergedWarning, match="never on offer"):
+        fit = bs.SoftmaxRegression(*alone, classes=range(5), available=available, coding=coding).mle(solver=solver)
+    assert_allclose(fit.log_likelihood, plain.log_likelihood, rtol=1e-9)
+    expected, found = plain.summary(vs=1), fit.summary(vs=1)
+    assert_allclose(found.loc[expected.index], expected, rtol=1e-4, atol=1e-5)
+    others = found.drop(expected.index)
+    assert others["std_error"].isna().all()
+
+
+def test_a_class_only_ever_on_offer_alone_is_said_to_be() -> None:
+    X, y, _ = data()
+    available = np.ones((N, 3), dtype=bool)
+    available[y == 2] = [False, False, True]
+    with pytest.warns(bs.UnusedClassWarning, match="class 2 was only ever on offer alone; only the prior informs it$"):
+        model = bs.SoftmaxRegression(X, y, available=available)
+    assert "class 2 was only ever on offer alone: only the prior informs it" in model.map().notes
+
+
+def test_setting_a_column_sets_what_is_on_offer() -> None:
+    """A column that is a variable and says what is on offer: both change, as in data with the other value."""
+    table, available = frame()
+    table["has_car"] = table["has_car"].astype(bool)
+    names = {name: f"has_{name}" for name in CLASSES}
+    fit = bs.SoftmaxRegression.from_formula("y ~ time + has_car", table, available=names).map()
+    several = table[available.sum(axis=1) > 1]
+    everyone = several.assign(has_bus=1)
+    found = fit.contrast({"has_car": True}, {"has_car": False}, everyone)["estimate"].to_numpy()
+    ends = [fit.predict_proba(everyone.assign(has_car=value)).mean().to_numpy() for value in (True, False)]
+    assert_allclose(found, ends[0] - ends[1], atol=1e-12)
+    assert found[1] > 0.1
+    with pytest.raises(ValueError, match="with has_car=False no class is on offer in 1 row"):
+        fit.effects(
+            "has_car", table.assign(has_bus=1).iloc[[0, 1]].assign(has_bus=[0, 1], has_rail=[0, 1], has_car=True)
+        )
+    # What is given by value stays.
+    kept = fit.contrast({"has_car": True}, {"has_car": False}, several, available=np.ones((len(several), 3)))
+    ends = [
+        fit.predict_proba(several.assign(has_car=value), available=np.ones((len(several), 3))).mean().to_numpy()
+        for value in (True, False)
+    ]
+    assert_allclose(kept["estimate"].to_numpy(), ends[0] - ends[1], atol=1e-12)
+
+
+def test_errors_name_the_rows_of_one_value() -> None:
+    with pytest.raises(
+        ValueError, match=r"y is 'b' in rows 1, 3, where that class is not on offer \(and another class in 1"
+    ):
+        bs.SoftmaxRegression(X_SMALL, ["a", "b", "a", "b"], available=[[1, 1], [1, 0], [0, 1], [1, 0]])
+
+
+def test_a_gap_in_choice_sets_given_by_value_is_a_missing_row(fit) -> None:
+    table, available = frame()
+    gap = available.astype(float)
+    gap[1, 0] = np.nan
+    P = fit.predict_proba(table[["time", "cost"]], available=gap, missing="nan")
+    assert P.isna().any(axis=1).to_numpy().nonzero()[0].tolist() == [1]
+    assert_array_equal(P.drop(index=1), fit.predict_proba(table).drop(index=1))
+
+
+def test_models_with_other_choice_sets_are_not_compared() -> None:
+    X, y, available = data()
+    fits = {
+        name: bs.SoftmaxRegression(X, y, **options).laplace(draws=400, random_seed=1, progressbar=False)
+        for name, options in {"with": {"available": available}, "without": {}}.items()
+    }
+    with pytest.raises(ValueError, match=r"one has a single class on offer \(available=\).*the same choice sets$"):
+        bs.compare_models(fits)

@@ -2,6 +2,8 @@
 
 import io
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -125,3 +127,13 @@ def test_classes_on_offer(tmp_path: Path, penguins: pd.DataFrame, capsys: pytest
     for given, told in ((["1=on1"], "available has no column for class 2"), (["on1"], "must be CLASS=COLUMN")):
         assert main([*command, "--available", *given]) == 2
         assert told in capsys.readouterr().err
+
+
+def test_a_folder_of_zarr_is_a_fit_and_a_closed_pipe_is_no_error(tmp_path: Path, penguins: pd.DataFrame) -> None:
+    fit = bs.SoftmaxRegression.from_formula("species ~ bill_length_mm", penguins).map()
+    fit.save(tmp_path / "fit.zarr")
+    pd.concat([penguins] * 30).to_csv(tmp_path / "data.csv", index=False)
+    command = f"{sys.executable} -m bayes_softmax predict {tmp_path / 'fit.zarr'} {tmp_path / 'data.csv'}"
+    done = subprocess.run(f"{command} | head -n 2", shell=True, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("row,predicted,")
+    assert done.stderr == ""

@@ -9,6 +9,7 @@ from bayes_softmax.core.records import FloatArray, LowRankMetric
 if TYPE_CHECKING:
     from bayes_softmax.density.posterior import SoftmaxPosterior
 
+SPREAD_FLOOR = 1e-8  # of the largest variance of a class contrast: that of a class never on offer is zero
 RIDGE = 1e-9  # of the data's diagonal: directions without a prior stay where they are
 
 
@@ -31,7 +32,7 @@ def low_rank_metric(density: "SoftmaxPosterior", theta: FloatArray, column_prior
         data.Z.transpose(0, 2, 1).reshape(-1, q)[: data.n_obs] * np.sqrt(weights / max(weights.sum(), 1e-300))[:, None]
     )
     spread, mixing = np.linalg.eigh(data.Cw.T @ A @ data.Cw)
-    spread = np.maximum(spread, 0.0)
+    spread = np.maximum(spread, SPREAD_FLOOR * spread[-1])
     ridge = RIDGE * (rows**2).sum(axis=0) * max(float(spread[-1]), np.finfo(float).tiny)
     return LowRankMetric(
         rows, spread, column_prior + ridge + np.finfo(float).tiny, np.ascontiguousarray(mixing), k_b > 0

@@ -32,6 +32,7 @@ from bayes_softmax.spec.priors import PriorTable
 COMPILE_NOTICE = "bayes_softmax: compiling the likelihood for this machine (once; later runs load it from disk)"
 # Of the diagonal, added to an approximate precision: directions without data or prior stay where they are.
 RIDGE = 1e-9
+SPREAD_FLOOR = 1e-8  # of the largest variance of a class contrast
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,7 +158,8 @@ class SoftmaxPosterior:
         G = (np.triu(G) + np.triu(G, 1).T) / max(float(np.trace(A)), np.finfo(float).tiny)
         spread, mixing = eigh(self.data.Cw.T @ A @ self.data.Cw)
         prior = PriorCurvature(self._prior_rows, self.coordinates, theta, convex=True).column_matrix()
-        precisions = np.maximum(spread, 0.0)[:, None, None] * G + prior
+        spread = np.maximum(spread, SPREAD_FLOOR * spread[-1])  # none of a class that is never on offer
+        precisions = spread[:, None, None] * G + prior
         for matrix in precisions:
             matrix += np.diag(RIDGE * np.diag(matrix) + np.finfo(float).tiny)
         return BlockMetric(precisions, np.ascontiguousarray(mixing), joint=k_b > 0)

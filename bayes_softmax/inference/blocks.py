@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.linalg import LinAlgError, cho_solve, cholesky, lapack, solve_triangular
 
+from bayes_softmax.core.errors import ImproperPosteriorError
 from bayes_softmax.core.protocols import LogDensity
 from bayes_softmax.core.records import BlockMetric, FloatArray, LowRankMetric, Whitening
 
@@ -105,8 +106,16 @@ def whitening_of(mode: FloatArray, factors: list[FloatArray], mixing: FloatArray
     same one, and half the bytes are half the time where products with ``T`` wait for memory.
     """
     identity = np.eye(len(factors[0]))
-    inverses = np.array([solve_triangular(L, identity, lower=True, trans="T") for L in factors], np.float32, order="C")
+    with np.errstate(over="ignore", under="ignore"):
+        solved = [solve_triangular(L, identity, lower=True, trans="T") for L in factors]
+        inverses = np.array(solved, np.float32, order="C")
     diagonals = np.diagonal(inverses, axis1=1, axis2=2).astype(np.float64)
+    if not (np.isfinite(inverses).all() and (diagonals > 0).all()):
+        raise ImproperPosteriorError(
+            "the posterior has a standard deviation above 1e38 or below 1e-38 along some direction, on standardised "
+            "features: a prior is nearly flat where the data say nothing, or has a scale far from all others. Give the "
+            "coefficients a proper prior (prior=None is the autoscaled default)"
+        )
     return Whitening(mode, inverses, mixing, joint, float(np.log(diagonals).sum()))
 
 

@@ -14,7 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import gammaln, logsumexp
 
-from bayes_softmax.core.interrupts import held_back, load_in_full
+from bayes_softmax.core.interrupts import held_back
+from bayes_softmax.core.pareto import smoothed
 from bayes_softmax.core.protocols import LogDensity
 from bayes_softmax.core.records import FloatArray, Whitening
 from bayes_softmax.core.threads import blas_on_one_thread
@@ -116,14 +117,9 @@ def propose(
 
 def smooth(log_weights: FloatArray) -> tuple[FloatArray, float]:
     """Pareto-smoothed log weights, normalised to sum to one, and their tail index k."""
-    load_in_full("arviz_stats.base")
-    from arviz_stats.base import array_stats
-
-    # ArviZ takes log-likelihoods, that is minus the log weights.
-    smoothed, k = array_stats.psislw(-(log_weights - log_weights.max()))
-    normalised: FloatArray = np.asarray(smoothed) - logsumexp(smoothed)
-    # All the weight on a point or two leaves no tail to fit: as bad as can be, not unknown.
-    return normalised, float(k) if np.isfinite(k) else np.inf
+    weights, k = smoothed(log_weights[None])
+    normalised: FloatArray = weights[0] - logsumexp(weights[0])
+    return normalised, float(k[0])
 
 
 def importance_sample(proposals: Proposals, draws: int, rng: np.random.Generator) -> ImportanceSample:

@@ -22,6 +22,8 @@ TARGET = 1e-13  # gradient per unit of data at which further steps only move rou
 CG_TARGET = 1e-11  # the same where each digit costs conjugate gradients; the certificate asks for 1e-8
 RIDGE = 1e-10  # of the Hessian's diagonal, where it is singular: moves along the directions the data determine
 
+RIDGE_FLOOR = 1e-3
+
 # Levenberg's damping, in curvatures of one logit per unit of data: where all probabilities are 0 or 1 (large offsets)
 # the Hessian says nothing about a step's length, and steps begin short and grow.
 DAMPINGS = (1e-4, 1e2)
@@ -61,7 +63,11 @@ def newton(density: LogDensity, start: FloatArray, max_iterations: int = 500) ->
             metric[np.diag_indices_from(metric)] += damping * (density.total_weight + np.diag(metric))
             step = newton_step(metric, gradient)
             if step is None:
-                step = newton_step(metric + np.diag(RIDGE * np.diag(metric)), gradient)
+                # Of a coordinate without any curvature, as of a class that is never on offer, a share of the mean.
+                diagonal = np.diag(metric)
+                step = newton_step(
+                    metric + np.diag(RIDGE * np.maximum(diagonal, RIDGE_FLOOR * diagonal.mean())), gradient
+                )
         return step
 
     return ascend(density, start, direction, max_iterations)

@@ -26,6 +26,7 @@ from bayes_softmax.inference.blocks import unwhiten, whiten_gradient
 from bayes_softmax.inference.interrupted import kept
 
 DEFAULT_TUNE = 200  # whitened: only the step size and a nearly unit diagonal are left to learn
+NO_START = "All initialization points failed"  # nutpie's words
 # Above nutpie's 0.8: where a posterior is skewed (separated classes, weak priors) its curvature away from the mode is
 # larger than what it was whitened by. Smaller steps end the divergences there and cost nothing elsewhere, measured.
 DEFAULT_TARGET_ACCEPT = 0.9
@@ -192,10 +193,15 @@ def _wait(sampler: Any, used: _InUse) -> tuple[Any, bool]:
         if noted.times:  # the second one
             raise
         return trace, True
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(Exception):
             sampler.cancel()
         used.wait(sampler)
+        if NO_START in str(error):
+            raise ValueError(
+                "sampling cannot start: the log posterior is not finite around its mode, as with offsets or features "
+                "so large that all probabilities are 0 or 1; see the status of model.map()"
+            ) from error
         raise
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from bayes_softmax.core.checks import check_choice, counted, listed
 from bayes_softmax.core.interrupts import load_in_full
@@ -124,14 +125,27 @@ def compare_models(
             )
         different = _difference(training_of(fit, "loo()"), training_of(first, "loo()"))
         if different is not None:
-            raise ValueError(
-                f"{name!r} and {first_name!r} were fitted to different observations: {different}. Fit all models to "
-                "the same rows, e.g. data.dropna(subset=[...]) with the columns of all of them"
+            advice = (
+                ""
+                if "available=" in different
+                else (
+                    ". Fit all models to the same rows, e.g. data.dropna(subset=[...]) with the columns of all of them"
+                )
             )
+            raise ValueError(f"{name!r} and {first_name!r} were fitted to different observations: {different}{advice}")
     order = first.schema.classes
     found = {str(name): fit.loo(unit=unit, refit=refit, order=order) for name, fit in posteriors.items()}
     table: pd.DataFrame = arviz_compare(found, method=method, round_to="none")
     return table
+
+
+def _forced(training: TrainingData) -> NDArray[np.bool_]:
+    """Rows as given (N,) in which one class is on offer."""
+    available = training.given.available
+    if available is None:
+        return np.zeros(training.n_obs, dtype=bool)
+    alone: NDArray[np.bool_] = available.sum(axis=1) == 1
+    return alone
 
 
 def _difference(a: TrainingData, b: TrainingData) -> str | None:
@@ -145,6 +159,12 @@ def _difference(a: TrainingData, b: TrainingData) -> str | None:
     if moved.size:
         return f"row {moved[0]} is {labels[0][moved[0]]} in one and {labels[1][moved[0]]} in the other"
     order = [b.response.classes.index(label) for label in a.response.classes]
+    forced = np.flatnonzero(_forced(a) != _forced(b))
+    if forced.size:
+        return (
+            f"in row {labels[0][forced[0]]} one has a single class on offer (available=), so that nothing is scored "
+            "there; give all models the same choice sets"
+        )
     changed = np.flatnonzero((a.given_counts() != b.given_counts()[:, order]).any(axis=1))
     return f"row {labels[0][changed[0]]} has another response or weight" if changed.size else None
 

@@ -315,10 +315,11 @@ class PointEstimate:
         prior = "" if self.kind == "mle" else f", log posterior {self.log_posterior:.4f}"
         if self.schema.prior_sd and self.weights.size <= MANY_COEFFICIENTS:
             notes += prior_note(self.prior_dominated)
+        likelihood = f"{self.log_likelihood:{'.4f' if self.log_likelihood < -1e-3 else '.3g'}}"
         return (
             f"{TITLES[self.kind]}: {len(self.schema.classes)} classes, "
             f"{counted(len(self.schema.feature_names), 'feature')}, {counted(self.n_obs, 'row')}\n"
-            f"  log-likelihood {self.log_likelihood:.4f}, cross-entropy {self.cross_entropy:.6f}{prior}\n"
+            f"  log-likelihood {likelihood}, cross-entropy {self.cross_entropy:.6f}{prior}\n"
             f"  {self.status}\n"
             f"  {counted(self.n_iterations, 'iteration')}, gradient {self.gradient_norm:.1e} per unit of data, "
             f"Newton decrement {self.newton_decrement:.1e}{notes}"

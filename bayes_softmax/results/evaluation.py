@@ -15,6 +15,7 @@ from bayes_softmax.results.cautions import row_cautions, unknown_rows, warn_of
 from bayes_softmax.results.fitted import Fitted, training_of
 from bayes_softmax.results.intervals import resolve_interval
 from bayes_softmax.results.loo import checked_cells, newton_loo
+from bayes_softmax.results.new_data import check_logits
 from bayes_softmax.results.prediction import probabilities_and_logs, read_rows
 from bayes_softmax.results.probabilities import Rows
 from bayes_softmax.spec.available import Mask, check_outcomes, without_forced
@@ -46,7 +47,8 @@ class Evaluation:
     n_units
         Units scored: the sum of weights or counts.
     accuracy, balanced_accuracy, log_loss, brier, mcfadden_r2, calibration_error
-        See :meth:`to_frame`, which says what each means.  The log loss of a posterior is that of its mean
+        See :meth:`to_frame`, which says what each means; where not every class is on offer, class frequencies are
+        shared out among those that are.  The log loss of a posterior is that of its mean
         probabilities (leave-one-out: of the means without the unit), from logarithms that do not underflow.  McFadden's
         R2 is NaN where the log loss of the class frequencies is infinite, so that any model would beat them: where a
         class occurs that had no observation, or leave-one-out a class with a single one.
@@ -167,6 +169,7 @@ def evaluate(
     if class_prior is not None:
         raise ValueError("class_prior belongs to new data: the data of the fit have their own base rates")
     training = training_of(fit, "evaluate()")
+    check_logits(schema, fit.coefficients, training.rows)
     if not loo:
         predicted = Predicted(*probabilities_and_logs(fit.coefficients, training.rows), training.rows.available)
         return score("in-sample", predicted, training.counts, schema=schema, rates=rates, n_bins=n_bins)

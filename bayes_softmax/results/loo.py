@@ -5,7 +5,6 @@ Leaving out one unit of class k in row n reweights draw s by :math:`1/p_{nk}^{(s
 equal rows are the same problem, solved once for each such cell and counted as often as there are units.
 """
 
-import contextlib
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -13,11 +12,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import xarray as xr
-from numpy.typing import NDArray
 from scipy.special import logsumexp, softmax
 
 from bayes_softmax.core.checks import check_choice, describe_rows
 from bayes_softmax.core.errors import NotReliableWarning, warn_caller
+from bayes_softmax.core.pareto import smoothed
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.results.fitted import Fitted
 from bayes_softmax.results.labels import observation_coordinate
@@ -75,33 +74,11 @@ def row_loo(fit: Fitted, training: TrainingData, counts: FloatArray, relative_es
 
 def _smoothed(log_p: FloatArray, relative_ess: float, out: Pointwise, own: slice) -> FloatArray:
     """Fill the entries ``own`` from log likelihoods (m, S); returns the log weights."""
-    from arviz_stats.base import array_stats
-
-    # Where all draws agree the weights are equal: no tail to fit, and nothing wrong.
-    vary = np.ptp(log_p, axis=1) > 1e-12
-    log_weights: FloatArray = np.full(log_p.shape, -np.log(log_p.shape[1]))
-    k = np.full(len(log_p), -np.inf)
-    try:
-        if vary.any():
-            log_weights[vary], k[vary] = array_stats.psislw(log_p[vary], r_eff=relative_ess)
-    except ValueError:  # so few draws differ that some row's tail has one value only
-        log_weights, k = _smoothed_singly(log_p, vary, relative_ess)
+    log_weights, k = smoothed(-log_p, relative_ess)
     out.elpd[own] = logsumexp(log_weights + log_p, axis=1)
     out.lppd[own] = logsumexp(log_p, axis=1) - np.log(log_p.shape[1])
     out.pareto_k[own] = k
     return log_weights
-
-
-def _smoothed_singly(log_p: FloatArray, vary: NDArray[np.bool_], relative_ess: float) -> tuple[FloatArray, FloatArray]:
-    """Log weights and Pareto k of each row: bare weights, and infinite k, where there is no tail to fit."""
-    from arviz_stats.base import array_stats
-
-    log_weights = -log_p - logsumexp(-log_p, axis=1, keepdims=True)
-    k = np.where(vary, np.inf, -np.inf)
-    for row in np.flatnonzero(vary):
-        with contextlib.suppress(ValueError):
-            log_weights[row], k[row] = array_stats.psislw(log_p[row], r_eff=relative_ess)
-    return log_weights, k
 
 
 def newton_loo(fit: Fitted, training: TrainingData) -> FloatArray:

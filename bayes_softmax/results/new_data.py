@@ -4,12 +4,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from bayes_softmax.core.records import FloatArray, IntArray
+from bayes_softmax.core.checks import counted
+from bayes_softmax.core.records import FloatArray
 from bayes_softmax.results.probabilities import Coefficients, Rows
+from bayes_softmax.spec.arrays import given
 from bayes_softmax.spec.available import available_columns
-from bayes_softmax.spec.build import check_aligned
-from bayes_softmax.spec.frames import describe_rows, is_frame, missing_rows, require_columns, to_pandas
+from bayes_softmax.spec.build import check_aligned, missing_in
+from bayes_softmax.spec.frames import describe_rows, is_frame, missing_rows, require_columns
 from bayes_softmax.spec.schema import ArrayEncoder, Schema, offset_columns
 
 LOGIT_LIMIT = 1e150  # the delta method squares logits, and 1e300 is still a number
@@ -26,7 +29,7 @@ def encode_all(schema: Schema, data: Any, offset: Any, available: Any) -> Rows:
 
 
 def encode_complete(schema: Schema, data: Any, offset: Any, available: Any) -> Rows:
-    """The rows without a missing value in the columns that the model reads, those of offset and choice sets too."""
+    """The rows without a missing value in what the model reads: columns, and offset and choice sets as given."""
     data = schema.given(data)
     if not is_frame(data) and not isinstance(schema.encoder, ArrayEncoder):
         return encode_all(schema, data, offset, available)  # which says that a formula needs a frame
@@ -35,33 +38,37 @@ def encode_complete(schema: Schema, data: Any, offset: Any, available: Any) -> R
     in_offset = offset_columns(schema.offset_columns if offset is None else offset, schema.classes)
     in_available = available_columns(schema.available_columns if available is None else available, schema.classes)
     named = (*(in_offset if schema.has_offset else ()), *(in_available if schema.has_available else ()))
-    complete, keep, index = _complete(schema, data, named)
-    X, at, beyond = schema.encode_marked(complete)
-    # What is not among the columns runs along all rows, as it was given.
-    values = schema.encode_offset(complete if in_offset else data, offset, len(X) if in_offset else len(index))
-    source, labels = (complete, at) if in_available else (data, index)
-    mask = schema.encode_available(source, available, labels)
-    return Rows(
-        X,
-        index,
-        values if in_offset or values is None else values[keep],
-        keep,
-        mask if in_available or mask is None else mask[keep],
-        beyond,
+    # What is not among the columns runs along all rows, and may lack values too.
+    offset, available = (
+        v if v is None or columns else given(v, name)
+        for v, name, columns in ((offset, "offset", in_offset), (available, "available", in_available))
     )
+    missing, index = _missing(schema, data, named)
+    for name, value in (("offset", offset), ("available", available)):
+        if isinstance(value, np.ndarray | pd.DataFrame):
+            if len(value) != len(index):
+                raise ValueError(f"{name} has {counted(len(value), 'row')}; expected {len(index)}")
+            missing |= missing_in(value)
+    keep = np.flatnonzero(~missing)
+    offset, available = (
+        v.iloc[keep] if isinstance(v, pd.DataFrame) else v[keep] if isinstance(v, np.ndarray) else v
+        for v in (offset, available)
+    )
+    complete = data.iloc[keep] if isinstance(data, pd.DataFrame) else np.asarray(data)[keep]
+    X, _, beyond = schema.encode_marked(complete)
+    values = schema.encode_offset(complete, offset, len(X))
+    return Rows(X, index, values, keep, schema.encode_available(complete, available, index[keep]), beyond)
 
 
-def _complete(schema: Schema, data: Any, named: tuple[str, ...]) -> tuple[Any, IntArray, Any]:
-    """Complete rows, their positions, and the index of all rows."""
-    if is_frame(data):
-        frame, names = to_pandas(data), [*schema.input_columns, *named]
-        require_columns(frame, names)
-        keep = np.flatnonzero(~missing_rows(frame.rename(columns=str), names))
-        return frame.iloc[keep], keep, frame.index
+def _missing(schema: Schema, data: Any, named: tuple[str, ...]) -> tuple[NDArray[np.bool_], Any]:
+    """Rows (N,) with a missing value in the columns that the model reads, and the index of all rows."""
+    if isinstance(data, pd.DataFrame):
+        names = [*schema.input_columns, *named]
+        require_columns(data, names)
+        return missing_rows(data.rename(columns=str), names), data.index
     assert isinstance(schema.encoder, ArrayEncoder)
     array = schema.encoder.read_array(data)
-    keep = np.flatnonzero(~np.isnan(array).any(axis=1))
-    return array[keep], keep, pd.RangeIndex(len(array))
+    return np.isnan(array).any(axis=1), pd.RangeIndex(len(array))
 
 
 def check_logits(schema: Schema, coefficients: Coefficients, rows: Rows) -> None:

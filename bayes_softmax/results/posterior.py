@@ -149,6 +149,8 @@ class Posterior:
     @cached_property
     def diagnostics(self) -> Diagnostics:
         """Worst R-hat and effective sizes over coefficients, in their own coding, and hyperparameters; divergences."""
+        if self.is_prior:
+            raise ValueError("diagnostics are of a posterior, and these are independent draws from the prior")
         stats = {str(name): values.values for name, values in self.idata["sample_stats"].data_vars.items()}
         first = 0 if self.schema.has_intercept else 1
         if self.pareto_k is not None and self.ess is not None:
@@ -159,6 +161,8 @@ class Posterior:
     @cached_property
     def doubts(self) -> tuple[str, ...]:
         """Why averages over these draws cannot be trusted at all, in sentences; empty if they can."""
+        if self.is_prior:
+            return ()
         S = len(self.coefficients.intercept)
         distinct = n_distinct(self.draws.reshape(S, -1))
         few = () if distinct >= min(FEWEST_DISTINCT, S) else (f"only {distinct} of {S} draws are distinct",)
@@ -167,7 +171,7 @@ class Posterior:
     @property
     def _hyper_draws(self) -> FloatArray:
         """Hyperparameters (chain, draw, m), where scales were learned."""
-        posterior = self.idata["posterior"].dataset
+        posterior = self.idata[self.group].dataset
         names = [str(name) for name in np.atleast_1d(posterior.attrs.get("hyperparameters", []))]
         shape = (posterior.sizes["chain"], posterior.sizes["draw"], -1)
         parts = [posterior[name].values.reshape(shape) for name in names]

@@ -103,7 +103,14 @@ def prior_sensitivity(fit: "Posterior", threshold: float = 0.05) -> pd.DataFrame
             "log_prior": xr.Dataset({"prior": _log_prior(fit)}),
         }
     )
-    table: pd.DataFrame = psense_summary(tree, threshold=threshold)
+    try:
+        with np.errstate(invalid="ignore", divide="ignore"):  # NaN where a coefficient does not vary
+            table: pd.DataFrame = psense_summary(tree, threshold=threshold)
+    except ValueError as error:  # ArviZ has no tail to fit
+        raise ValueError(
+            "prior_sensitivity(): so few of the draws differ that their importance weights have no tail to judge; draw "
+            "more"
+        ) from error
     return table
 
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 import pandas as pd
 
-from bayes_softmax.core.checks import as_float, did_you_mean, is_number, listed, shown
+from bayes_softmax.core.checks import as_float, counted, did_you_mean, is_number, listed, shown
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.results.fitted import Fitted, training_of
 from bayes_softmax.results.probabilities import Rows
@@ -41,17 +41,22 @@ def level_name(level: Any) -> str:
 
 
 class Population(NamedTuple):
-    """Rows that an average runs over: a frame of variables, offset (N, K) or None, weights (N,), classes on offer."""
+    """Rows that an average runs over: a frame of variables, offset (N, K) or None, weights (N,), classes on offer.
+
+    ``offered_by`` are the K columns that the classes on offer were read from, if they were: where these are variables
+    of the model too, setting one sets the other.
+    """
 
     frame: pd.DataFrame
     offset: FloatArray | None
     weights: FloatArray
     available: Mask | None = None
+    offered_by: tuple[str, ...] = ()
 
     def take(self, at: Any) -> "Population":
         """Some of the rows, by a slice or by positions."""
         offset, available = (None if a is None else a[at] for a in (self.offset, self.available))
-        return Population(self.frame.iloc[at], offset, self.weights[at], available)
+        return Population(self.frame.iloc[at], offset, self.weights[at], available, self.offered_by)
 
     def chunks(self) -> Iterator["Population"]:
         """The same rows, some at a time."""
@@ -63,7 +68,21 @@ class Population(NamedTuple):
         frame = self.frame.copy(deep=False)
         for name, value in values.items():
             frame[name] = _repeated(value, frame[name])
-        return self._replace(frame=frame)
+        return self._replace(frame=frame, available=self._offered_with(values))
+
+    def _offered_with(self, values: Setting) -> Mask | None:
+        """Classes on offer, where some of the variables say so themselves; between 0 and 1 nothing is said."""
+        says = [(k, name) for k, name in enumerate(self.offered_by) if name in values and values[name] in (0, 1)]
+        if self.available is None or not says:
+            return self.available
+        available = self.available.copy()
+        for k, name in says:
+            available[:, k] = bool(values[name])
+        nothing = int((~available.any(axis=1)).sum())
+        if nothing:
+            setting = ", ".join(f"{name}={values[name]}" for _, name in says)
+            raise ValueError(f"with {setting} no class is on offer in {counted(nothing, 'row')}")
+        return available
 
 
 def _repeated(value: Any, column: pd.Series) -> Any:
@@ -156,7 +175,9 @@ def population(
         if isinstance(schema.encoder, FormulaEncoder) and training.distinct.frame is None:
             raise ValueError("this file holds no columns of the data (an older version wrote it); pass data=...")
         distinct = training.distinct
-        rows = Population(training.frame, distinct.offset, distinct.totals, distinct.available)
+        rows = Population(
+            training.frame, distinct.offset, distinct.totals, distinct.available, schema.available_columns
+        )
     else:
         data = schema.given(data)
         X, _ = schema.encode(data)  # names what is wrong with the data
@@ -176,6 +197,7 @@ def population(
             schema.encode_offset(data, offset, len(X)),
             np.ones(len(X)) if row_weights is None else row_weights,
             mask,
+            schema.available_columns if available is None else (),
         )
     if at is None:
         return rows
@@ -204,7 +226,8 @@ def _average_row(schema: Schema, rows: Population) -> Population:
             values[name] = float(np.average(column.to_numpy(dtype=np.float64), weights=rows.weights))
     offset = None if rows.offset is None else np.average(rows.offset, axis=0, weights=rows.weights)[None]
     others = {name: rows.frame[name].iloc[0] for name in rows.frame.columns if name not in values}
-    return Population(pd.DataFrame([values | others]), offset, np.ones(1), _most_frequent(rows))
+    one = pd.DataFrame([values | others])
+    return Population(one, offset, np.ones(1), _most_frequent(rows), rows.offered_by)
 
 
 def _most_frequent(rows: Population) -> Mask | None:

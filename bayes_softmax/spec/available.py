@@ -107,7 +107,7 @@ def _flags(column: pd.Series, name: str, index: Any) -> Mask:
     bad = np.flatnonzero(~good)
     if bad.size:
         raise ValueError(
-            f"available: column {name!r} is {shown(values[bad].tolist()[0])} in {describe_rows(index, bad)}; "
+            f"available: column {name!r} is {shown(values[bad].tolist()[0])} in {describe_rows(index, bad[:1])}; "
             "expected True or False, 1 or 0"
         )
     return values.astype(bool)
@@ -116,16 +116,18 @@ def _flags(column: pd.Series, name: str, index: Any) -> Mask:
 def check_outcomes(available: Mask, response: Response, index: Any) -> None:
     """Raise where a class was observed that was not on offer, naming it and its rows."""
     if response.codes is not None:
-        bad = np.flatnonzero(~available[np.arange(len(available)), response.codes])
-        classes = response.codes[bad[:1]]
+        rows = np.flatnonzero(~available[np.arange(len(available)), response.codes])
+        classes, observed = response.codes[rows], f"{response.name} is"
     else:
         assert response.counts is not None
-        rows, columns = np.nonzero((response.counts > 0) & ~available)
-        bad, classes = np.unique(rows), columns
-    if bad.size:
+        rows, classes = np.nonzero((response.counts > 0) & ~available)
+        observed = f"{response.name} counts class"
+    if rows.size:
+        same, others = rows[classes == classes[0]], np.unique(rows[classes != classes[0]])
+        more = f" (and another class in {counted(len(others), 'more row')})" if others.size else ""
         raise ValueError(
-            f"available: {response.name} is {response.classes[int(classes[0])]!r} in {describe_rows(index, bad)}, "
-            "where that class is not on offer"
+            f"available: {observed} {response.classes[int(classes[0])]!r} in {describe_rows(index, same)}, where that "
+            f"class is not on offer{more}"
         )
 
 

@@ -223,7 +223,7 @@ def _drop_missing_arrays(X: Any, y: Any, options: Options) -> tuple[Any, Any, in
         return X, y, 0, options
     if len(X) != len(y):
         raise ValueError(f"X has {counted(len(X), 'row')}, but y has {len(y)}")
-    missing = _missing_in(X) | _missing_in(y) | _missing_options(options, len(X))
+    missing = missing_in(X) | missing_in(y) | _missing_options(options, len(X))
     return X[~missing], y[~missing], int(missing.sum()), _cut(options, ~missing)
 
 
@@ -236,11 +236,11 @@ def _missing_options(options: Options, n_obs: int) -> NDArray[np.bool_]:
             continue
         if len(value) != n_obs:
             raise ValueError(f"{argument} has shape {value.shape}; expected {counted(n_obs, 'row')}")
-        missing |= _missing_in(value)
+        missing |= missing_in(value)
     return missing
 
 
-def _missing_in(values: Any) -> NDArray[np.bool_]:
+def missing_in(values: Any) -> NDArray[np.bool_]:
     """Rows (N,) with a missing value of an array, a series or a frame."""
     missing = np.asarray(pd.isna(values), dtype=bool)
     return np.asarray(missing.any(axis=tuple(range(1, missing.ndim))))
@@ -294,8 +294,9 @@ def check_aligned(X: Any, other: Any, argument: str, owner: str = "X") -> None:
     )
     if different.size:
         i = int(different[0])
+        here, there = shown(other.index[i]), shown(X.index[i])
         raise ValueError(
-            f"{argument} is not aligned with {owner}: row {i} is {other.index[i]!r} in {argument} and {X.index[i]!r} "
+            f"{argument} is not aligned with {owner}: row {i} is {here} in {argument} and {there} "
             f"in {owner}; align it first ({argument}.loc[{owner}.index]), or pass {argument}.to_numpy() if the order "
             "is right"
         )

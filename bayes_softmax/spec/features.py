@@ -204,7 +204,7 @@ def _times(left: Indicators | FloatArray | None, right: Indicators | FloatArray)
             value = other[:, 0] if one.value is None else one.value * other[:, 0]
             return one._replace(value=value)
     a, b = _dense(left), _dense(right)
-    return (b[:, :, None] * a[:, None, :]).reshape(len(a), -1)
+    return (b[:, :, None] * a[:, None, :]).reshape(len(a), a.shape[1] * b.shape[1])
 
 
 def _dense(columns: Indicators | FloatArray) -> FloatArray:

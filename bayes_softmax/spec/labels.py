@@ -1,6 +1,6 @@
 """Responses at the border: labels of any type, one-hot rows or counts in, a ``Response`` out."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from enum import Enum
 from typing import Any
 
@@ -76,7 +76,11 @@ def plain_classes(classes: Any, argument: str = "classes") -> tuple[Label, ...]:
     """Declared classes as plain Python labels; a set has no order and is refused."""
     if isinstance(classes, str | set | frozenset | Mapping) or not isinstance(classes, Iterable):
         raise TypeError(f"{argument}={shown(classes)} must be a sequence of labels: their order is part of the model")
-    return tuple(plain_label(label) for label in classes)
+    plain = tuple(plain_label(label) for label in classes)
+    for label in plain:
+        if not isinstance(label, Hashable):
+            raise TypeError(f"{argument}: {shown(label)} is of type {type(label).__name__}; {LABEL_TYPES}")
+    return plain
 
 
 def plain_label(label: Any) -> Any:
@@ -128,7 +132,7 @@ def _category_names(categories: pd.Index, name: str) -> LabelArray:
     """Labels of a categorical: dates, and real numbers that are not whole, are called what they look like."""
     plain = [plain_label(c) for c in categories.tolist()]
     named = any(not isinstance(c, str | bytes | int) for c in plain)
-    return _plain(np.array([str(c) for c in plain] if named else plain, dtype=object), name)
+    return _plain(np.array([str(c) for c in categories.tolist()] if named else plain, dtype=object), name)
 
 
 def parse_counts(counts: FloatArray, classes: tuple[Label, ...], name: str, index: Any = None) -> Response:

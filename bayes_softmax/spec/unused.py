@@ -28,7 +28,7 @@ def unused_notes(design: Design) -> list[str]:
     absent, weightless = unused_classes(design)
     notes = []
     if weightless:
-        notes.append(f"all rows of {named(weightless)} have weight zero: only the prior informs {_them(weightless)}")
+        notes.append(f"{_without_weight(design, weightless)}: only the prior informs {_them(weightless)}")
     if absent:
         notes.append(f"no observation of {named(absent)}: only the prior informs {_them(absent)}")
     return notes
@@ -39,12 +39,22 @@ def unused_warning(design: Design) -> str | None:
     absent, weightless = unused_classes(design)
     if design.response.codes is None or not (absent or weightless):
         return None
-    found = [f"all rows of {named(weightless)} have weight zero"] if weightless else []
+    found = [_without_weight(design, weightless)] if weightless else []
     if absent:
         found.append(f"there is no observation of {named(absent)}, kept because the categorical declares it")
     both = weightless + absent
-    advice = f"only the prior informs {_them(both)} (pass classes=[...] to choose)"
+    advice = f"only the prior informs {_them(both)}" + (" (pass classes=[...] to choose)" if absent else "")
     return f"{design.response.name}: {', and '.join(found)}; {advice}"
+
+
+def _without_weight(design: Design, labels: tuple[Label, ...]) -> str:
+    """Why classes that occur do not count."""
+    if design.available is not None and design.response.codes is not None:
+        codes = [design.response.classes.index(label) for label in labels]
+        rows = np.isin(design.response.codes, codes)
+        if (design.available[rows].sum(axis=1) == 1).all():
+            return f"{named(labels)} {'were' if len(labels) > 1 else 'was'} only ever on offer alone"
+    return f"all rows of {named(labels)} have weight zero"
 
 
 def _them(labels: Sequence[Label]) -> str:
