@@ -15,8 +15,9 @@ def default_scales(unit: FloatArray, rms: FloatArray) -> tuple[float, FloatArray
     .. math:: W_j \sim \mathrm{Normal}(0, c / u_j), \qquad
               c = \min\Bigl(2,\; 2 \Big/ \sqrt{\textstyle\sum_j (r_j / u_j)^2}\Bigr)
 
-    ``u_j`` is the unit of the column (:func:`feature_spread`) and ``r_j`` its root mean square about its mean, about
-    zero in a model without an intercept, weighted as the rows are.  The sum is over the columns that take the default.
+    ``r_j`` is the root mean square of the column about its mean, about zero in a model without an intercept, weighted
+    as the rows are.  ``u_j`` is its unit (:func:`feature_spread`): ``r_j``, for a column with two values at least half
+    their distance.  The sum is over the columns that take the default.
     So the prior variance of a free logit coordinate, averaged over the rows, is :math:`2^2` however many columns there
     are: a factor's dummies, a spline's basis and products count for what they do.  It is less only where all columns
     are rare flags, whose scale stops at :math:`c = 2`: 4 for a column of zeros and ones, however rare the ones.
@@ -42,7 +43,11 @@ def column_rms(X: FloatArray, totals: FloatArray, scale: FloatArray, *, has_inte
 
 
 def feature_spread(X: FloatArray, scale: FloatArray) -> FloatArray:
-    """Unit of each feature: its standard deviation, for a column with two values at least half their distance."""
+    """Unit of each feature: its ``scale``, for a column with two values at least half their distance.
+
+    The scale is the standard deviation; in a model without an intercept the root mean square, since a column far from
+    zero, in units of its standard deviation, would have all of the variance, and the others none.
+    """
     sd = scale.copy()
     few = X[:: max(len(X) // 64, 1)]  # most columns show a third value among a few rows
     for j in range(X.shape[1]):

@@ -13,9 +13,9 @@ from bayes_softmax.spec.shrinkage import describe, shrinkage_groups
 
 WEIGHTS_FORMULA = (
     "Weights that take the default ({taking} of {p}): scale c / unit, with c = {constant:.4g}; the unit of a column is "
-    "its sd, for a column with two values at least half their distance. c is the smaller of {total:g} and {total:g} / "
-    "sqrt(sum of (rms / unit)^2 over these columns), rms the root mean square {about}: together they move a logit "
-    "with a prior sd of {together:.3g} over the rows of the data. "
+    "its root mean square {about}, for a column with two values at least half their distance. c is the smaller of "
+    "{total:g} and {total:g} / sqrt(sum of (rms / unit)^2 over these columns): together they move a logit with a prior "
+    "sd of {together:.3g} over the rows of the data. "
 )
 INTERCEPT_FORMULA = "Intercept: {intercept:g} at the feature means. "
 TOTAL_FORMULA = "A logit then has a prior sd of {logit:.3g}, averaged as variance over the rows of the data."

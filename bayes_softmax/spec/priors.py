@@ -224,7 +224,7 @@ def resolve_priors(
     if by_default.any():
         taking = X if by_default.all() else X[:, by_default]
         rms = column_rms(taking, totals, scale[by_default], has_intercept=has_intercept)
-        constant, scales = default_scales(feature_spread(taking, scale[by_default]), rms)
+        constant, scales = default_scales(feature_spread(taking, rms), rms)
     left = iter(scales.tolist())
     weights = tuple(c if c is not None else Normal(next(left)) for c in chosen)
     if intercept_prior is not None and not isinstance(intercept_prior, Prior):

@@ -47,7 +47,7 @@ def constant_by_hand(X, totals=None, intercept=True):
     sd = np.sqrt(w @ (X - mean) ** 2)
     rms = sd if intercept else np.sqrt(w @ X**2)
     two = np.array([len(np.unique(column)) == 2 for column in X.T])
-    b = 1 / np.where(two, np.maximum(sd, np.ptp(X, axis=0) / 2), sd)
+    b = 1 / np.where(two, np.maximum(rms, np.ptp(X, axis=0) / 2), rms)
     return min(2, 2 / np.sqrt(((b * rms) ** 2).sum())), b
 
 
@@ -192,6 +192,14 @@ def test_row_totals_are_the_measure(intercept):
         variance = totals @ ((model.design.X - centre) ** 2 @ scales**2) / totals.sum()
         expected = np.sqrt(variance + 1.5**2 * intercept)
         assert_allclose(model.describe_prior().attrs["total_logit_sd"], expected, rtol=1e-9)
+
+
+def test_without_an_intercept_a_column_far_from_zero_leaves_the_others_theirs():
+    """Both move a logit with an sd of sqrt(2); in units of its sd, 1, the first would take all with its mean of 50."""
+    rng = np.random.default_rng(6)
+    X = np.column_stack([rng.normal(50, 1, 200), rng.normal(size=200)])
+    scales = scales_of(bs.SoftmaxRegression(X, np.arange(200) % 3, intercept=False))
+    assert_allclose(scales * np.sqrt((X**2).mean(axis=0)), np.sqrt(2), rtol=1e-9)
 
 
 def test_only_columns_that_take_the_default_count():
