@@ -445,3 +445,42 @@ def test_models_with_other_choice_sets_are_not_compared() -> None:
     }
     with pytest.raises(ValueError, match=r"one has a single class on offer \(available=\).*the same choice sets$"):
         bs.compare_models(fits)
+
+
+def test_what_choice_sets_do_not_determine_does_not_drift() -> None:
+    """Besides separation the data say nothing of x1: it used to drift to 7e13, the log-likelihood above its supremum.
+
+    By hand: of eight rows four have a limit that is not certain, three times 3/4 and once 1/4.
+    """
+    D = [[0, 0, 2, 0, 1, 1, 1], [1, 0, 2, 0, 1, 1, 1], [0, 0, 1, 1, 1, 0, 0], [-1, 0, 2, 1, 1, 1, 1]]
+    D += [[0, 1, 1, 1, 1, 1, 0], [0, 0, 3, 1, 1, 1, 1], [-1, 0, 3, 1, 0, 0, 1], [-1, -1, 0, 1, 1, 0, 0]]
+    X, y, available = np.array(D)[:, :2].astype(float), np.array(D)[:, 2], np.array(D)[:, 3:] > 0
+    with pytest.warns(bs.NotConvergedWarning):
+        fit = bs.SoftmaxRegression(X, y, available=available, classes=range(4)).mle()
+    supremum = 3 * np.log(0.75) + np.log(0.25)
+    assert supremum - 1e-6 < fit.log_likelihood <= supremum
+    assert np.abs(fit.weights).max() < 100
+
+
+def test_base_rates_of_what_is_on_offer(fit) -> None:
+    table, available = frame()
+    rates = {"bus": 0.4, "car": 0.6, "rail": 0.0}
+    only_rail = np.flatnonzero(~available[:, :2].any(axis=1))
+    with pytest.raises(ValueError, match=f"class_prior: the classes on offer in rows? {only_rail[0]}"):
+        fit.predict_proba(table, class_prior=rates)
+    P = fit.predict_proba(table.drop(index=only_rail), class_prior=rates)
+    assert (P["rail"] == 0).all()
+    assert_allclose(P.sum(axis=1), 1.0, rtol=1e-12)
+
+
+@pytest.mark.parametrize("common", [1e17, -1e30])
+def test_an_offset_that_all_classes_have_changes_no_answer(common: float) -> None:
+    X, y, available = data()
+    offset = np.zeros((N, 3))
+    plain = bs.SoftmaxRegression(X, y, available=available, offset=offset).map()
+    offset[:70] = np.where(available[:70], common, 0.0)
+    fit = bs.SoftmaxRegression(X, y, available=available, offset=offset).map()
+    assert_allclose(fit.log_likelihood, plain.log_likelihood, rtol=1e-12)
+    assert_allclose(fit.evaluate().log_loss, plain.evaluate().log_loss, rtol=1e-9)
+    expected = plain.predict_proba(X, available=available, offset=np.zeros((N, 3)))
+    assert_allclose(fit.predict_proba(X, available=available, offset=offset), expected, rtol=1e-9)

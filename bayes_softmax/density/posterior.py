@@ -32,6 +32,7 @@ from bayes_softmax.spec.priors import PriorTable
 COMPILE_NOTICE = "bayes_softmax: compiling the likelihood for this machine (once; later runs load it from disk)"
 # Of the diagonal, added to an approximate precision: directions without data or prior stay where they are.
 RIDGE = 1e-9
+NOISE = 16 * np.finfo(float).eps  # relative, of a contrast of curvatures
 SPREAD_FLOOR = 1e-8  # of the largest variance of a class contrast
 
 
@@ -220,7 +221,23 @@ class SoftmaxPosterior:
 
         H = np.zeros((K, q, K, q))
         curvature.assemble(sum(in_parallel(part, self._parts(self.hessian_work))), H)
-        return self.coordinates.pull_back_matrix(H) + self._prior_matrix(theta, convex=convex)
+        return self._without_noise(H) + self._prior_matrix(theta, convex=convex)
+
+    def _without_noise(self, H: FloatArray) -> FloatArray:
+        """Free curvature (d, d) of engine curvature ``H`` (K, q, K, q), exactly zero where it is a rounding error.
+
+        A contrast that no row sees, as of a class that is never on offer, has the curvature 0 as a difference of equal
+        numbers.  Of what is left of these a Newton step would be made.
+        """
+        free = self.coordinates.pull_back_matrix(H)
+        k_b, k_w = self.data.Cb.shape[1], self.data.Cw.shape[1]
+        largest = np.einsum("kjkj->kj", H).max(axis=0)
+        of_weights = largest[min(k_b, 1) :]
+        floor = NOISE * np.concatenate([np.repeat(largest[:1], k_b), np.tile(of_weights, k_w)])
+        noise = np.diag(free) <= floor
+        free[noise] = 0.0
+        free[:, noise] = 0.0
+        return free
 
     def _prior_matrix(self, theta: FloatArray, *, convex: bool) -> FloatArray:
         """Curvature (d, d) of minus the log prior."""

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from bayes_softmax.core.checks import as_float, is_number, shown
+from bayes_softmax.core.checks import as_float, describe_rows, is_number, shown
 from bayes_softmax.core.records import FloatArray
+from bayes_softmax.results.probabilities import Rows
 from bayes_softmax.spec.design import Label
 from bayes_softmax.spec.schema import Schema
 
@@ -41,12 +42,19 @@ def read_rates(schema: Schema, class_prior: BaseRates) -> FloatArray:
     return rates
 
 
-def prior_shift(schema: Schema, class_prior: BaseRates | None) -> FloatArray | None:
-    """What other base rates add to the logits (K,); -inf for a class that cannot occur."""
+def prior_shift(schema: Schema, class_prior: BaseRates | None, rows: Rows) -> FloatArray | None:
+    """What other base rates add to the logits (K,); -inf for a class that cannot occur, never for all on offer."""
     if class_prior is None:
         return None
     rates, totals = read_rates(schema, class_prior), np.array(schema.class_totals)
     shift = np.full(len(rates), -np.inf)
     possible = rates > 0
     shift[possible] = np.log(rates[possible]) - np.log(totals[possible] / totals.sum())
+    if rows.available is not None:
+        nothing = np.flatnonzero(~rows.available[:, possible].any(axis=1))
+        if nothing.size:
+            index = rows.index if rows.position is None else rows.index[rows.position]
+            raise ValueError(
+                f"class_prior: the classes on offer in {describe_rows(index, nothing)} all have the probability 0"
+            )
     return shift

@@ -111,7 +111,7 @@ def decide(
     costs = read_costs(cost, fit.schema)
     rows = read_rows(fit, data, offset, available, missing=missing)
     note = warn_of(fit, row_cautions(fit, rows))
-    shift = prior_shift(fit.schema, class_prior)
+    shift = prior_shift(fit.schema, class_prior, rows)
     interval = resolve_interval(ci_prob, "eti")
     P = mean_probabilities(fit.coefficients, rows, shift)
     expected = P @ costs.matrix.T  # (N, D)

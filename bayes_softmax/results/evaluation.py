@@ -161,7 +161,7 @@ def evaluate(
         warn_of(fit, row_cautions(fit, rows))
         counts = _new_counts(schema, data, y, weights=weights, rows=rows)
         rates = rates if class_prior is None else read_rates(schema, class_prior)
-        found = probabilities_and_logs(fit.coefficients, rows, prior_shift(schema, class_prior))
+        found = probabilities_and_logs(fit.coefficients, rows, prior_shift(schema, class_prior, rows))
         predicted = Predicted(*found, rows.available)
         return score("new data", predicted, counts, schema=schema, rates=rates, n_bins=n_bins)
     if any(argument is not None for argument in (y, weights, offset, available)):

@@ -82,7 +82,7 @@ def predict_proba(
     [{'a': 0.9, 'b': 0.1}]
     """
     rows = read_rows(fit, data, offset, available, missing=missing)
-    shift = prior_shift(fit.schema, class_prior)
+    shift = prior_shift(fit.schema, class_prior, rows)
     note = warn_of(fit, row_cautions(fit, rows))
     if ci_prob is None:
         return noted(probability_frame(fit.schema, rows, mean_probabilities(fit.coefficients, rows, shift)), note)
@@ -110,7 +110,7 @@ def predict(
     """
     rows = read_rows(fit, data, offset, available, missing=missing)
     warn_of(fit, row_cautions(fit, rows))
-    probabilities = mean_probabilities(fit.coefficients, rows, prior_shift(fit.schema, class_prior))
+    probabilities = mean_probabilities(fit.coefficients, rows, prior_shift(fit.schema, class_prior, rows))
     return label_series(fit.schema, rows, probabilities)
 
 
@@ -141,7 +141,7 @@ def uncertainty(
         Rows as in ``data``; columns ``total``, ``aleatoric``, ``epistemic``, between 0 and log K.
     """
     rows = read_rows(fit, data, offset, available, missing=missing)
-    shift = prior_shift(fit.schema, class_prior)
+    shift = prior_shift(fit.schema, class_prior, rows)
     note = warn_of(fit, row_cautions(fit, rows))
     out = np.empty((2, len(rows.X)))
 

@@ -67,6 +67,9 @@ class Rows(NamedTuple):
         trailing = (1,) * (L.ndim - 2)
         if self.offset is not None:
             offset = self.offset[block].T
+            offered = offset if self.available is None else np.where(self.available[block].T, offset, -np.inf)
+            # What all classes on offer have in common changes nothing, but would cost the logits their digits.
+            offset = offset - offered.max(axis=0)
             L += offset.reshape(*offset.shape, *trailing)
         if self.available is not None:
             L[~self.available[block].T] = -np.inf

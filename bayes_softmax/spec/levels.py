@@ -160,7 +160,8 @@ def dtype_of(levels: tuple[Any, ...]) -> pd.CategoricalDtype:
 def _positions(column: pd.Series, name: str, levels: tuple[Any, ...]) -> IntArray:
     """Position of each value among the levels; anything else in the column is an error."""
     if isinstance(column.dtype, pd.CategoricalDtype):
-        if column.dtype == dtype_of(levels):  # as the model keeps them
+        known = dtype_of(levels)  # pandas takes types of the same categories in another order for equal
+        if column.dtype == known and column.cat.categories.equals(known.categories):  # as the model keeps them
             return column.cat.codes.to_numpy().astype(np.int64)
         table = _lookup(column.cat.categories, levels)
         codes = column.cat.codes.to_numpy()

@@ -1,6 +1,7 @@
 """Formulas give the column spaces of patsy and statsmodels, remember levels, and say what is wrong where."""
 
 import ast
+import itertools
 import json
 import warnings
 from pathlib import Path
@@ -409,3 +410,20 @@ def test_expressions_are_read_and_written_as_python_does(expression: str) -> Non
     tree = reader.expression()
     assert reader.next.kind == "end"
     assert text(tree) == ast.unparse(ast.parse(expression, mode="eval"))
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations("stu")))
+@pytest.mark.parametrize("fitted", ["strings", "categories"])
+def test_the_order_of_the_categories_of_new_data_changes_nothing(order: tuple[str, ...], fitted: str) -> None:
+    """pandas takes two types of the same categories in another order for equal: levels were exchanged silently."""
+    rng = np.random.default_rng(0)
+    data = pd.DataFrame(
+        {"y": rng.choice(list("abc"), 150), "g": rng.choice(list("stu"), 150), "x": rng.normal(size=150)}
+    )
+    if fitted == "categories":
+        data["g"] = pd.Categorical(data["g"], categories=list("uts"))
+    fit = bs.SoftmaxRegression.from_formula("y ~ g + x", data, prior=bs.Normal(1.0)).map()
+    other = data.assign(g=pd.Categorical(data["g"].astype(str), categories=list(order)))
+    np.testing.assert_array_equal(fit.predict_proba(other), fit.predict_proba(data))
+    assert fit.evaluate(other).log_loss == fit.evaluate(data).log_loss
+    np.testing.assert_allclose(fit.effects(data=other), fit.effects(data=data), rtol=1e-12)
