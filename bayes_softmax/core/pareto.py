@@ -25,13 +25,14 @@ def smoothed(log_ratios: FloatArray, r_eff: float = 1.0) -> tuple[FloatArray, Fl
     k = np.where(vary, np.inf, -np.inf)
     rows = np.flatnonzero(vary)
     top = log_ratios[rows] - log_ratios[rows].max(axis=1, keepdims=True)
-    try:
-        if rows.size:  # ArviZ takes log likelihoods, that is minus log ratios
-            log_weights[rows], k[rows] = array_stats.psislw(-top, r_eff=r_eff)
-    except ValueError:
-        log_weights[rows] = top - logsumexp(top, axis=1, keepdims=True)
-        for row, ratios in zip(rows, top, strict=True):
-            with contextlib.suppress(ValueError):
-                log_weights[row], k[row] = array_stats.psislw(-ratios, r_eff=r_eff)
+    with np.errstate(all="ignore"):  # what has no tail is told by k
+        try:
+            if rows.size:  # ArviZ takes log likelihoods, that is minus log ratios
+                log_weights[rows], k[rows] = array_stats.psislw(-top, r_eff=r_eff)
+        except ValueError:
+            log_weights[rows] = top - logsumexp(top, axis=1, keepdims=True)
+            for row, ratios in zip(rows, top, strict=True):
+                with contextlib.suppress(ValueError):
+                    log_weights[row], k[row] = array_stats.psislw(-ratios, r_eff=r_eff)
     k[np.isnan(k)] = np.inf  # a point or two have all the weight
     return log_weights, k

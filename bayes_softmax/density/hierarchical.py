@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.linalg import cholesky, solve_triangular
 from scipy.optimize import brentq
 
+from bayes_softmax.core.errors import ImproperPosteriorError
 from bayes_softmax.core.records import FloatArray, IntArray, NativeDensity
 from bayes_softmax.density import callbacks, factors, hyperscales, kernel, shrinkage_kernel
 from bayes_softmax.density.hyperscales import ShrinkageData
@@ -203,7 +204,13 @@ def stretched(
 
 def _mean_log_sd(precision: FloatArray, inverse: FloatArray, shrunk: NDArray[np.bool_]) -> float:
     """Mean log sd of the shrunk coordinates under blocks of precision plus a diagonal."""
-    covariance = np.linalg.inv(precision + np.diag(inverse))
+    try:
+        covariance = np.linalg.inv(precision + np.diag(inverse))
+    except np.linalg.LinAlgError as error:
+        raise ImproperPosteriorError(
+            "the posterior cannot be sampled: along some direction neither data nor priors say anything that double "
+            "precision holds; give the coefficients proper priors, and features and offsets sizes that can be compared"
+        ) from error
     return 0.5 * float(np.log(np.diagonal(covariance, axis1=1, axis2=2)[:, shrunk]).mean())
 
 

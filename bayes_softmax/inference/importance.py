@@ -135,6 +135,7 @@ def importance_sample(proposals: Proposals, draws: int, rng: np.random.Generator
 
 def acceptance_rate(log_weights: FloatArray, rng: np.random.Generator) -> float:
     """Expected acceptance of an independence sampler with these weights: mean of ``min(1, w'/w)`` under w and q."""
+    log_weights = log_weights - log_weights.max()  # of logarithms of 1e30 nothing else would be left
     weights = np.exp(log_weights - logsumexp(log_weights))
     current = rng.choice(len(weights), size=4 * len(weights), p=weights)
     candidate = rng.integers(len(weights), size=4 * len(weights))
