@@ -12,7 +12,6 @@ import numpy as np
 
 from bayes_softmax.core import compiling as nb
 from bayes_softmax.density.kernel import (
-    block_available,
     block_logits,
     block_totals,
     close_rows,
@@ -23,7 +22,7 @@ from bayes_softmax.density.kernel import (
     workspace,
 )
 
-COMPILED_WITH = "918615897865"  # as in kernel.py
+COMPILED_WITH = "29f5e9db57a4"  # as in kernel.py
 _options = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": {"contract", "nsz", "arcp"}}
 
 
@@ -36,9 +35,9 @@ def expected_counts(data, V, P, first, end):  # type: ignore[no-untyped-def]
     differences(V, D)
     value = 0.0
     for b in range(first, end):
-        block_logits(data, D, b, P[b])
-        totals, available = block_totals(data.totals, b), block_available(data.available, b)
-        value -= softmax_block(P[b], work, totals, available, min(B, data.n_obs - b * B), K)
+        block_logits(D, data.Z[b], data.offset, data.available, b, P[b])
+        totals, c = block_totals(data.totals, b), min(B, data.n_obs - b * B)
+        value -= softmax_block(P[b], work, totals, data.available, b, c, K)
     return value
 
 

@@ -168,39 +168,42 @@ def _log_sum(s, lanes):  # type: ignore[no-untyped-def]
     return total
 
 
-@nb.njit(**_options)
-def block_logits(data, D, b, L):  # type: ignore[no-untyped-def]
-    """Fill ``L`` (K, B) with the logits of block ``b``, from the K-1 differences ``D`` of :func:`differences`."""
+@nb.njit(inline="always", **_options)
+def block_logits(D, Z, offset, available, b, L):  # type: ignore[no-untyped-def]
+    """Fill ``L`` (K, B) with the logits of block ``b``, ``Z`` (q, B), from the K-1 differences ``D``.
+
+    Not handed the whole of ``data``: counting references to all its arrays would cost a block as much as its maxima.
+    """
     K, B = L.shape
-    logits(D, data.Z[b], L, K - 1)
+    logits(D, Z, L, K - 1)
     last = L[K - 1]
     for i in range(B):
         last[i] = 0.0
-    if data.offset.shape[0] > 0:
+    if offset.shape[0] > 0:
         for k in range(K):
-            row, add = L[k], data.offset[b, k]
+            row, add = L[k], offset[b, k]
             for i in range(B):
                 row[i] += add[i]
-    if data.available.shape[0] > 0:
+    if available.shape[0] > 0:
         for k in range(K):
-            row, offered = L[k], data.available[b, k]
+            row, offered = L[k], available[b, k]
             for i in range(B):
                 row[i] = row[i] if offered[i] else NOT_OFFERED
 
 
 @nb.njit(**_options)
-def softmax_block(L, work, totals, available, c, n_out):  # type: ignore[no-untyped-def]
+def softmax_block(L, work, totals, available, b, c, n_out):  # type: ignore[no-untyped-def]
     """Sum of ``n_i logsumexp_i`` over the first ``c`` rows of a block of logits.
 
     The first ``n_out`` rows of ``L`` (K, B) become ``n_i p_ki`` in place, zero where padded or not on offer.  ``work``
-    (3, B); ``totals`` (B,), or (0,) when all are 1; ``available`` (K, B), or (0, B) when all classes are on offer.
+    (3, B); ``totals`` (B,), or (0,) when all are 1; ``available`` (n, K, B) or (0, K, B), of which this is block ``b``.
     """
     K, B = L.shape
-    last, m, s = L[K - 1], work[0], work[1]
+    last, m, s, row = L[K - 1], work[0], work[1], L[0]
     for i in range(B):
-        m[i] = last[i]
+        m[i] = last[i] if last[i] >= row[i] else row[i]
         s[i] = 0.0
-    for k in range(K - 1):
+    for k in range(1, K - 1):
         row = L[k]
         for i in range(B):
             m[i] = m[i] if m[i] >= row[i] else row[i]  # written so that NaN stays
@@ -227,7 +230,7 @@ def softmax_block(L, work, totals, available, c, n_out):  # type: ignore[no-unty
         for i in range(B):
             row[i] *= s[i]
         if available.shape[0] > 0:
-            offered = available[k]
+            offered = available[b, k]
             for i in range(B):  # the exponential of a logit of minus infinity is small, not zero
                 row[i] = row[i] if offered[i] else 0.0
     return total
@@ -237,12 +240,6 @@ def softmax_block(L, work, totals, available, c, n_out):  # type: ignore[no-unty
 def block_totals(totals, block):  # type: ignore[no-untyped-def]
     """Units of a block's rows (B,), or (0,) when all are 1."""
     return totals[block] if totals.shape[0] > 0 else np.empty(0)
-
-
-@nb.njit(**_options)
-def block_available(available, block):  # type: ignore[no-untyped-def]
-    """Classes on offer in a block's rows (K, B), or (0, B) when all are."""
-    return available[block] if available.shape[0] > 0 else np.empty((0, available.shape[2]), np.bool_)
 
 
 @nb.njit(**_options)
@@ -280,10 +277,11 @@ def log_likelihood_gradient(data, V, G, first, end):  # type: ignore[no-untyped-
             G[k, j] = 0.0
     value = 0.0
     for b in range(first, end):
-        block_logits(data, D, b, L)
-        totals, available = block_totals(data.totals, b), block_available(data.available, b)
-        value -= softmax_block(L, work, totals, available, min(B, data.n_obs - b * B), K - 1)
-        products(L, data.Z[b], G, K - 1, False)
+        Z = data.Z[b]
+        block_logits(D, Z, data.offset, data.available, b, L)
+        totals, c = block_totals(data.totals, b), min(B, data.n_obs - b * B)
+        value -= softmax_block(L, work, totals, data.available, b, c, K - 1)
+        products(L, Z, G, K - 1, False)
     return value
 
 
@@ -400,11 +398,10 @@ def log_posterior_values(data, thetas, out):  # type: ignore[no-untyped-def]
             differences(V, D[t])
             out[first + t] = linear_term(data, V, G) + log_prior_gradient(data, thetas[first + t], unused)
         for b in range(data.Z.shape[0]):
-            totals, available = block_totals(data.totals, b), block_available(data.available, b)
-            c = min(B, data.n_obs - b * B)
+            totals, c = block_totals(data.totals, b), min(B, data.n_obs - b * B)
             for t in range(n):
-                block_logits(data, D[t], b, L)
-                out[first + t] -= softmax_block(L, work, totals, available, c, 0)
+                block_logits(D[t], data.Z[b], data.offset, data.available, b, L)
+                out[first + t] -= softmax_block(L, work, totals, data.available, b, c, 0)
 
 
 def is_compiled() -> bool:

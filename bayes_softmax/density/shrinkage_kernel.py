@@ -56,7 +56,7 @@ from bayes_softmax.density.kernel import (
 from bayes_softmax.density.native import shrinkage_addresses
 from bayes_softmax.density.simd import pointer
 
-COMPILED_WITH = "64e9fb9e92e1"  # as in kernel.py
+COMPILED_WITH = "432198b1953c"  # as in kernel.py
 _options: dict[str, Any] = {
     "nogil": True,
     "cache": True,
