@@ -1,6 +1,5 @@
 """The front door: a softmax regression, from data to estimates and posteriors."""
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -11,7 +10,7 @@ import pandas as pd
 
 from bayes_softmax import fitting, forecasting, sampling
 from bayes_softmax.core.checks import check_counts, check_flags, counted
-from bayes_softmax.core.errors import UnusedClassWarning
+from bayes_softmax.core.errors import UnusedClassWarning, warn_caller
 from bayes_softmax.hierarchy import prepare_hierarchy
 from bayes_softmax.results.estimate import PointEstimate
 from bayes_softmax.results.forecast import Forecast
@@ -181,7 +180,7 @@ class SoftmaxRegression:
         """Levels of a categorical that never occur become classes; say so unless the user declared them."""
         message = unused_warning(self.design) if classes is None else None
         if message is not None:
-            warnings.warn(message, UnusedClassWarning, stacklevel=3)
+            warn_caller(message, UnusedClassWarning)
 
     @property
     def classes(self) -> tuple[Label, ...]:

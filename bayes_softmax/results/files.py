@@ -19,6 +19,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from bayes_softmax.results.containers import Bytes
+
 try:
     import fcntl
 except ImportError:  # a system without them: nothing is locked, and nothing that is aside is ever removed
@@ -27,7 +29,6 @@ except ImportError:  # a system without them: nothing is locked, and nothing tha
 ASIDE = ".saving"
 LONGEST_STEM = 200  # bytes; file systems allow names of 255, and a hidden name adds to the stem
 NOT_EMPTY = (errno.ENOTEMPTY, errno.EEXIST)
-Bytes = bytes | bytearray | memoryview
 
 
 def replace_file(target: Path, *parts: Bytes) -> None:

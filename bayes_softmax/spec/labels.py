@@ -8,13 +8,11 @@ import numpy as np
 import pandas as pd
 
 from bayes_softmax.core.checks import describe_rows, did_you_mean, listed, shown
-from bayes_softmax.core.records import FloatArray, IntArray
+from bayes_softmax.core.records import AnyArray, FloatArray, IntArray
 from bayes_softmax.spec.arrays import given
 from bayes_softmax.spec.design import Label, Response
 from bayes_softmax.spec.frames import column_numbers
 from bayes_softmax.spec.numbers import real_numbers
-
-LabelArray = np.ndarray[Any, Any]
 
 EXACT_FLOAT = 2**53  # beyond it, neighbouring whole numbers are one real number
 LABEL_TYPES = "class labels are str, int or bool"
@@ -124,7 +122,7 @@ def parse_labels(series: pd.Series, classes: Sequence[Label] | None, name: str) 
     return Response(name, declared, codes, None, unused)
 
 
-def _category_names(categories: pd.Index, name: str) -> LabelArray:
+def _category_names(categories: pd.Index, name: str) -> AnyArray:
     """Labels of a categorical: dates, and real numbers that are not whole, are called what they look like."""
     plain = [plain_label(c) for c in categories.tolist()]
     named = any(not isinstance(c, str | bytes | int) for c in plain)
@@ -148,7 +146,7 @@ def parse_counts(counts: FloatArray, classes: tuple[Label, ...], name: str, inde
     return Response(name, classes, None, np.array(counts, order="C"), unused)
 
 
-def _plain(values: LabelArray, name: str) -> LabelArray:
+def _plain(values: AnyArray, name: str) -> AnyArray:
     """Labels as an array of one plain type: strings, integers or booleans."""
     kind = values.dtype.kind
     if kind in "bi":
@@ -188,7 +186,7 @@ def _plain(values: LabelArray, name: str) -> LabelArray:
     return out
 
 
-def _whole(labels: list[int], name: str) -> LabelArray:
+def _whole(labels: list[int], name: str) -> AnyArray:
     """Whole numbers of any size that 64 bits hold."""
     low, high = min(labels), max(labels)
     if low < -(2**63) or high >= 2**64 or (low < 0 and high >= 2**63):
@@ -223,7 +221,7 @@ def _check_classes(classes: tuple[Label, ...], name: str) -> None:
         )
 
 
-def _codes(values: LabelArray, classes: tuple[Label, ...], name: str, index: Any) -> IntArray:
+def _codes(values: AnyArray, classes: tuple[Label, ...], name: str, index: Any) -> IntArray:
     """Position of each label in ``classes``; an unknown label is an error with its rows and nearest class."""
     if not len(values):
         return np.empty(0, dtype=np.int64)

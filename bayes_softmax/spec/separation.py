@@ -4,17 +4,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from bayes_softmax.core.checks import listed
 from bayes_softmax.spec.design import Label
 
-MANY = 6  # names in a sentence
+MANY = 6  # rows in a sentence
 SHOWN_PAIRS = 3  # pairs of classes in a sentence; each is two names
-
-
-def listed(names: tuple[Label, ...]) -> str:
-    """Names in quotes; of many the first ones, and how many more."""
-    shown = names if len(names) <= MANY else names[: MANY - 1]
-    more = f" and {len(names) - len(shown)} more" if len(shown) < len(names) else ""
-    return ", ".join(map(repr, shown)) + more
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -149,10 +143,10 @@ class Separation:
         for label in pairs[0]:
             if all(label in pair for pair in pairs):
                 others = [b if a == label else a for a, b in pairs]
-                return f"class {label!r} is told apart from {listed(tuple(others))}"
+                return f"class {label!r} is told apart from {listed(others)}"
         labels = {label for pair in pairs for label in pair}
         if len(pairs) == len(labels) * (len(labels) - 1) // 2:
-            return f"the classes {listed(tuple(sorted(labels, key=repr)))} are all told apart"
+            return f"the classes {listed(sorted(labels, key=repr))} are all told apart"
         shown = ", ".join(f"{a!r} and {b!r}" for a, b in pairs[:SHOWN_PAIRS])
         more = len(pairs) - SHOWN_PAIRS
         if more <= 0:
