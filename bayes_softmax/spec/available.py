@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.sparse.csgraph import connected_components
 
 from bayes_softmax.core.checks import counted, describe_rows, did_you_mean, listed, shown
-from bayes_softmax.core.records import FloatArray, IntArray
+from bayes_softmax.core.records import FloatArray
 from bayes_softmax.spec.arrays import given
 from bayes_softmax.spec.design import Label, Response
 from bayes_softmax.spec.frames import is_frame, raise_if_missing, require_columns, to_pandas
@@ -135,10 +134,3 @@ def without_forced(weights: FloatArray | None, available: Mask) -> FloatArray | 
     if not forced.any():
         return weights
     return np.where(forced, 0.0, 1.0 if weights is None else weights)
-
-
-def choice_components(available: Mask) -> IntArray:
-    """Component (K,) of each class, in the graph whose edges join classes that are on offer together in a row."""
-    flags = available[available.sum(axis=1) > 1].astype(np.float64)
-    _, labels = connected_components(flags.T @ flags, directed=False)
-    return np.asarray(labels, dtype=np.int64)
