@@ -20,6 +20,7 @@ from bayes_softmax.spec.coding import Coordinates
 from bayes_softmax.spec.collapse import Collapsed, collapse_rows
 from bayes_softmax.spec.design import Design, Label
 from bayes_softmax.spec.identification import check_separation
+from bayes_softmax.spec.options import Options
 from bayes_softmax.spec.prior_draws import prior_sds
 from bayes_softmax.spec.prior_table import prior_table
 from bayes_softmax.spec.priors import Prior, PriorArgument, resolve_priors
@@ -110,7 +111,7 @@ class SoftmaxRegression:
         intercept: bool = True,
         collapse: bool = True,
     ) -> None:
-        options = build.Options(coding, classes, weights, offset, missing, constant, available)
+        options = Options(coding, classes, weights, offset, missing, constant, available)
         self._assemble(build.from_arrays(X, y, feature_names, intercept, options), prior, intercept_prior, collapse)
         self._warn_unused(classes)
 
@@ -150,7 +151,7 @@ class SoftmaxRegression:
         available
             (N, K) array of True and False, K names of columns, or a mapping from class to column.
         """
-        options = build.Options(coding, classes, weights, offset, missing, constant, available)
+        options = Options(coding, classes, weights, offset, missing, constant, available)
         model = cls.__new__(cls)
         model._assemble(build.from_formula(formula, data, options), prior, intercept_prior, collapse)
         model._warn_unused(classes)

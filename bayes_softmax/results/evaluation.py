@@ -18,11 +18,12 @@ from bayes_softmax.results.loo import checked_cells, newton_loo
 from bayes_softmax.results.prediction import probabilities_and_logs, read_rows
 from bayes_softmax.results.probabilities import Rows
 from bayes_softmax.spec.available import Mask, check_outcomes, without_forced
-from bayes_softmax.spec.build import check_aligned, read_weights
+from bayes_softmax.spec.build import check_aligned
 from bayes_softmax.spec.design import dense_counts
 from bayes_softmax.spec.frames import is_frame, to_pandas
 from bayes_softmax.spec.labels import parse_response
 from bayes_softmax.spec.schema import Schema
+from bayes_softmax.spec.weights import read_weights
 
 MEANINGS = {
     "accuracy": "share of units whose most probable class is right, ties shared out; 1 is best",

@@ -7,10 +7,10 @@ import pandas as pd
 
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.results.probabilities import Coefficients, Rows
-from bayes_softmax.spec.available import available_columns
 from bayes_softmax.spec.build import check_aligned
+from bayes_softmax.spec.by_class import names_by_class
 from bayes_softmax.spec.frames import describe_rows, is_frame, missing_rows, require_columns, to_pandas
-from bayes_softmax.spec.schema import ArrayEncoder, Schema, offset_columns
+from bayes_softmax.spec.schema import ArrayEncoder, Schema
 
 LOGIT_LIMIT = 1e150  # the delta method squares logits, and 1e300 is still a number
 
@@ -32,8 +32,8 @@ def encode_complete(schema: Schema, data: Any, offset: Any, available: Any) -> R
         return encode_all(schema, data, offset, available)  # which says that a formula needs a frame
     check_aligned(data, offset, "offset", "data")
     check_aligned(data, available, "available", "data")
-    in_offset = offset_columns(schema.offset_columns if offset is None else offset, schema.classes)
-    in_available = available_columns(schema.available_columns if available is None else available, schema.classes)
+    in_offset = names_by_class(schema.offset_columns if offset is None else offset, schema.classes)
+    in_available = names_by_class(schema.available_columns if available is None else available, schema.classes)
     named = (*(in_offset if schema.has_offset else ()), *(in_available if schema.has_available else ()))
     complete, keep, index = _complete(schema, data, named)
     X, at, beyond = schema.encode_marked(complete)

@@ -11,11 +11,11 @@ from bayes_softmax.core.records import FloatArray
 from bayes_softmax.results.fitted import Fitted, training_of
 from bayes_softmax.results.probabilities import Rows
 from bayes_softmax.spec.available import Mask, without_forced
-from bayes_softmax.spec.build import read_weights
 from bayes_softmax.spec.formula import FormulaEncoder
 from bayes_softmax.spec.frames import is_frame, require_columns, to_pandas
 from bayes_softmax.spec.levels import levels_of
 from bayes_softmax.spec.schema import ArrayEncoder, Schema
+from bayes_softmax.spec.weights import read_weights
 
 CHUNK_ROWS = 65536  # encoded at once
 # Central differences: the cube root of the rounding unit balances rounding and curvature.
