@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bayes_softmax import fitting, forecasting, sampling
-from bayes_softmax.core.checks import check_counts, check_flags, counted
+from bayes_softmax.core.checks import check_counts, check_flags, counted, integer_seed
 from bayes_softmax.core.errors import UnusedClassWarning, warn_caller
 from bayes_softmax.hierarchy import prepare_hierarchy
 from bayes_softmax.results.estimate import PointEstimate
@@ -258,10 +258,10 @@ class SoftmaxRegression:
         (1, 2)
         """
         check_counts(draws=draws)
-        return sampling.sample_prior(self.specification, draws, fitting.integer_seed(random_seed))
+        return sampling.sample_prior(self.specification, draws, integer_seed(random_seed))
 
     def check_separation(self) -> Separation:
-        """Whether the classes can be told apart without error, so that the MLE is infinite (linear programs).
+        """Whether the classes are separated, completely or not quite, so that the MLE is infinite (linear programs).
 
         Names classes, features, direction and example rows, collinear columns, and classes without data.
 
@@ -383,7 +383,7 @@ class SoftmaxRegression:
         """
         sampling.check_run(draws, tune, chains, cores, progressbar=progressbar)
         sampling.check_engine(engine, target_accept)
-        seed = fitting.integer_seed(random_seed)
+        seed = integer_seed(random_seed)
         settings = sampling.SamplerSettings(draws, tune, chains, cores, seed, target_accept, progressbar)
         if engine == "pymc":
             return sampling.sample_pymc(self.specification, settings)
@@ -413,7 +413,7 @@ class SoftmaxRegression:
             As :meth:`sample`; and where a Laplace prior holds weights of the mode at zero, a kink.
         """
         sampling.check_weighted_run(draws, progressbar=progressbar)
-        seed = fitting.integer_seed(random_seed)
+        seed = integer_seed(random_seed)
         return sampling.sample_laplace(self.specification, draws, seed, progressbar)
 
     def __repr__(self) -> str:

@@ -102,6 +102,14 @@ def check_seed(random_seed: Any) -> None:
         raise ValueError(f"random_seed={shown(random_seed)} must be below 2**64")
 
 
+def integer_seed(random_seed: int | np.random.Generator | None) -> int:
+    """One integer for samplers that take no Generator."""
+    check_seed(random_seed)
+    if isinstance(random_seed, np.random.Generator):
+        return int(random_seed.integers(2**31))
+    return int(np.random.default_rng().integers(2**31)) if random_seed is None else int(random_seed)
+
+
 def is_number(value: Any) -> bool:
     """Whether a value is one real number (a switch is none)."""
     return is_real(value) and not isinstance(value, bool | np.bool_)

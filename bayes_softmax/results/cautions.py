@@ -24,7 +24,7 @@ def in_the_limit(fit: Fitted, rows: Rows) -> Rows:
     """The rows with what an optimum at infinity, and columns that were dropped, make of them."""
     if fit.limits is None and rows.beyond is None:
         return rows
-    return with_limits(rows, fit.limits, fit.schema, rows.available)
+    return with_limits(rows, fit.limits, fit.schema)
 
 
 def unknown_rows(rows: Rows) -> NDArray[np.bool_]:

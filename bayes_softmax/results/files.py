@@ -27,6 +27,7 @@ except ImportError:  # a system without them: nothing is locked, and nothing tha
     fcntl = None  # type: ignore[assignment]
 
 ASIDE = ".saving"
+ATTEMPTS = 100  # to read a folder that is replaced meanwhile: far more than savings can follow each other
 LONGEST_STEM = 200  # bytes; file systems allow names of 255, and a hidden name adds to the stem
 NOT_EMPTY = (errno.ENOTEMPTY, errno.EEXIST)
 
@@ -95,7 +96,7 @@ def read_folder(target: Path) -> dict[str, bytes]:
             if os.stat(place).st_ino == before:
                 return files
         except (FileNotFoundError, NotADirectoryError):
-            if attempt >= 100:
+            if attempt >= ATTEMPTS:
                 raise
     raise AssertionError("unreachable")
 
