@@ -125,7 +125,7 @@ def evaluate(
     offset
         (N, K) for ``data``, if the model has an offset that is not among its columns.
     available
-        (N, K) for ``data``, if the model knows which classes are on offer and ``data`` has no columns for it.  Rows
+        (N, K) for ``data``, if the model has choice sets and ``data`` has no columns for them.  Rows
         with one class on offer are not scored.
     class_prior
         Base rates of ``data``, as in :meth:`predict_proba`; the class frequencies of McFadden's R2 are then these.

@@ -111,7 +111,7 @@ def _assemble(
         weights = without_forced(weights, available)
     names = tuple(encoder.feature_names)
     totals = unit_totals(response, weights, len(X))
-    used = totals > 0  # rows that hold no unit must not move centre, scale or default prior
+    used = totals > 0  # rows that hold no observation must not move centre, scale or default prior
     if not used.any():
         raise ValueError(_why_nothing(response, options.weights, available))
     X, names, dropped = _drop_constant(X, names, used, options.constant, has_intercept=encoder.has_intercept)

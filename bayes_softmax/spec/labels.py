@@ -130,7 +130,7 @@ def _category_names(categories: pd.Index, name: str) -> AnyArray:
 
 
 def parse_counts(counts: FloatArray, classes: tuple[Label, ...], name: str, index: Any = None) -> Response:
-    """(N, K) counts, one row a unit or a cell; one-hot rows are counts with total one."""
+    """(N, K) counts, one row an observation or a cell; one-hot rows are counts with total one."""
     index = range(len(counts)) if index is None else index
     if len(classes) != counts.shape[1]:
         raise ValueError(f"{name} has {counts.shape[1]} columns of counts, but classes names {len(classes)}")

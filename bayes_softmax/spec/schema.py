@@ -91,9 +91,9 @@ class Schema:
     available_columns
         K columns that say in a data frame which classes are on offer, if they were given by name.
     has_available
-        Whether the model knows which classes are on offer; predictions then need it.
+        Whether the model has choice sets; predictions then need them.
     class_totals
-        Observed units of each class: the base rates that ``class_prior`` shifts from.
+        Observations of each class: the base rates that ``class_prior`` shifts from.
     prior_sd
         Prior standard deviation of the free coordinates of each raw coefficient row, intercept first; None where it is
         infinite.  Empty for a maximum-likelihood fit.
