@@ -15,7 +15,7 @@ from bayes_softmax.spec.arrays import given
 from bayes_softmax.spec.available import Mask, check_outcomes, read_available, without_forced
 from bayes_softmax.spec.by_class import names_by_class
 from bayes_softmax.spec.design import Design, Response, check_weightless, standardise, unit_totals
-from bayes_softmax.spec.formula import fit_encoder, required_columns, split_formula
+from bayes_softmax.spec.formula import fit_encoder, parse_terms, required_columns, split_formula
 from bayes_softmax.spec.frames import require_columns
 from bayes_softmax.spec.labels import count_columns, parse_labels, parse_response
 from bayes_softmax.spec.levels import as_frame
@@ -40,7 +40,8 @@ def from_formula(formula: str, data: Any, options: Options) -> tuple[Design, Sch
         raise ValueError("data has no rows")
     for argument in BY_ROW:
         check_aligned(frame, getattr(options, argument), argument, "data")
-    features = required_columns(right)
+    terms = parse_terms(right)
+    features = required_columns(terms)
     for name in responses:
         if name in features:
             raise ValueError(f"formula: {name!r} is the response and cannot explain itself")
@@ -54,7 +55,7 @@ def from_formula(formula: str, data: Any, options: Options) -> tuple[Design, Sch
         response = parse_labels(frame[responses[0]], options.classes, responses[0])
     else:
         response = count_columns(frame[list(responses)], options.classes, "counts")
-    encoder = fit_encoder(right, frame, options.constant)
+    encoder = fit_encoder(right, terms, frame, options.constant)
     X, index, read = encoder.encode_columns(frame)
     design, schema = _assemble(X, index, response, encoder, frame, options, n_dropped)
     return replace(design, frame=as_frame(encoder.variables, read, index)), schema
