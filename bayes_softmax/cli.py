@@ -145,8 +145,8 @@ def _note_on_separation() -> str:
     model = bs.SoftmaxRegression.from_formula(formula, bs.datasets.load_penguins(), missing="drop")
     found = model.check_separation()
     return (
-        f"\nWith all four measurements the MLE does not exist ({found.kind} separation: the species are told apart "
-        "without error); MAP and posterior do."
+        f"\nWith all four measurements the MLE does not exist ({found.kind} separation of the species); "
+        "MAP and posterior do."
     )
 
 
@@ -154,8 +154,10 @@ def _print_comparison(console: "Console", table: "pd.DataFrame") -> None:
     """The comparison as a table: one row per coefficient."""
     from rich.table import Table
 
+    from bayes_softmax.results.intervals import percent_of
+
     low, high = (name for name in table.columns if name.endswith(("_lb", "_ub")))
-    percent = low.removeprefix("posterior_eti").removesuffix("_lb")
+    percent = percent_of(low.removeprefix("posterior_"))
     shown = Table(title="Coefficients in logits per unit of the feature, against the average of the classes")
     for name in ("feature", "contrast"):
         shown.add_column(name)

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bayes_softmax.core.checks import check_seed, counted, listed
+from bayes_softmax.core.checks import counted, listed
 from bayes_softmax.core.errors import ImproperPosteriorError, NotConvergedWarning, warn_caller
 from bayes_softmax.core.interrupts import load_in_full
 from bayes_softmax.core.records import FloatArray, Mode, Penalty, Status
@@ -101,10 +102,16 @@ class Problem:
     ``coordinates`` are the model's; ``log_prior_shift`` is what its log prior has beyond the density's, a constant.
     """
 
+    spec: Specification
     density: "SoftmaxPosterior"
     coordinates: Coordinates
     reduced: "RowSpace | None" = None
     log_prior_shift: float = 0.0
+
+    @cached_property
+    def full(self) -> "SoftmaxPosterior":
+        """The model's own density, built when it is first needed."""
+        return self.density if self.reduced is None else density_of(self.spec)
 
     def lift(self, thetas: FloatArray, rng: np.random.Generator | None = None) -> FloatArray:
         """Free vectors (S, d) of the model; with ``rng`` what the density leaves out is drawn, without it is zero."""
@@ -121,10 +128,10 @@ def problem_of(spec: Specification) -> Problem:
     coordinates = coordinates_of(spec)
     reduced = row_space(spec.distinct, spec.priors, spec.schema.coding)
     if reduced is None:
-        return Problem(build_posterior(spec.distinct, coordinates, spec.priors), coordinates)
+        return Problem(spec, build_posterior(spec.distinct, coordinates, spec.priors), coordinates)
     density = build_posterior(reduced.design, reduced.coordinates, reduced.priors)
     shift = log_prior_constant(spec.priors, coordinates) - density.log_prior_constant
-    return Problem(density, coordinates, reduced, shift)
+    return Problem(spec, density, coordinates, reduced, shift)
 
 
 def certified(spec: Specification, problem: Problem, mode: Mode, *, max_iterations: int = POLISHING) -> Mode:
@@ -144,7 +151,7 @@ def certified(spec: Specification, problem: Problem, mode: Mode, *, max_iteratio
             status=Status.SINGULAR if mode.converged else mode.status,
         )
     solve = preconditioner(problem.density.block_metric(mode.theta), lambda: problem.density.metric(mode.theta))
-    full, start = density_of(spec), problem.lift(mode.theta[None])[0]
+    full, start = problem.full, problem.lift(mode.theta[None])[0]
     with blas_on_one_thread(), np.errstate(all="ignore"):
         # No steps of its own where the solver ran out of those it was allowed.
         found = newton_cg(full, start, max_iterations if mode.converged else 0, problem.reduced.lifted_solver(solve))
@@ -181,7 +188,7 @@ def point_estimate(spec: Specification, kind: str, options: SolverOptions) -> Po
     solved = solve(objective, options)
     mode = certified(spec, problem, solved)
     if problem.reduced is not None:
-        objective = density_of(spec)
+        objective = problem.full
     status, found = mode.status.value, None
     if not mode.converged:
         found = what_is_open(spec.design, spec.priors)
@@ -213,7 +220,7 @@ def point_estimate(spec: Specification, kind: str, options: SolverOptions) -> Po
         + _size_notes(problem, mode),
         training=training_data(spec.design, spec.collapsed),
         limits_of=None if found is None else lambda: _limits(found),
-        variance_of=_variances_of(spec, problem, solved, mode),
+        variance_of=_variances_of(problem, solved, mode),
     )
 
 
@@ -358,22 +365,23 @@ def _many(problem: Problem) -> bool:
     return problem.coordinates.dimension > (DENSE_DIMENSION if problem.reduced else MANY_COORDINATES)
 
 
-def _variances_of(spec: Specification, problem: Problem, solved: Mode, mode: Mode) -> Callable[[], FloatArray] | None:
+def _variances_of(problem: Problem, solved: Mode, mode: Mode) -> Callable[[], FloatArray] | None:
     """Where there are many coefficients, the covariance of each row of them alone: exact, or NaN."""
     from bayes_softmax.inference.laplace import covariance, laplace_approximation
 
     if not _many(problem):
         return None
-    coordinates, reduced = problem.coordinates, problem.reduced
-    if reduced is None or not mode.converged or problem.density.dimension > MANY_COORDINATES:
+    # Not the problem itself: that would keep the model's own density as long as the estimate.
+    coordinates, reduced, density = problem.coordinates, problem.reduced, problem.density
+    if reduced is None or not mode.converged or density.dimension > MANY_COORDINATES:
         K = coordinates.n_classes
         return lambda: np.full((1 + coordinates.n_features, K, K), np.nan)
 
     def exact() -> FloatArray:
         try:
-            inside = covariance(laplace_approximation(problem.density, solved))
+            inside = covariance(laplace_approximation(density, solved))
         except ValueError:  # so little prior in some direction that only rounding is seen of it
-            inside = np.full((problem.density.dimension,) * 2, np.nan)
+            inside = np.full((density.dimension,) * 2, np.nan)
         return reduced.variances(coordinates, inside)
 
     return exact
@@ -412,13 +420,5 @@ def _kink_notes(penalty: Penalty | None, theta: FloatArray) -> tuple[str, ...]:
         return ()
     return (
         f"{held.sum()} of {penalty.groups.size} free weights with a Laplace prior are exactly zero: their standard "
-        "errors are NaN, and those of the others hold them at zero; sample() knows more",
+        "errors are NaN, and those of the others hold them at zero; sample() gives their posterior",
     )
-
-
-def integer_seed(random_seed: int | np.random.Generator | None) -> int:
-    """One integer for samplers that take no Generator."""
-    check_seed(random_seed)
-    if isinstance(random_seed, np.random.Generator):
-        return int(random_seed.integers(2**31))
-    return int(np.random.default_rng().integers(2**31)) if random_seed is None else int(random_seed)

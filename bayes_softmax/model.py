@@ -1,6 +1,5 @@
 """The front door: a softmax regression, from data to estimates and posteriors."""
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -10,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from bayes_softmax import fitting, forecasting, sampling
-from bayes_softmax.core.checks import check_counts, check_flags, counted
-from bayes_softmax.core.errors import UnusedClassWarning
+from bayes_softmax.core.checks import check_counts, check_flags, counted, integer_seed
+from bayes_softmax.core.errors import UnusedClassWarning, warn_caller
 from bayes_softmax.hierarchy import prepare_hierarchy
 from bayes_softmax.results.estimate import PointEstimate
 from bayes_softmax.results.forecast import Forecast
@@ -21,6 +20,7 @@ from bayes_softmax.spec.coding import Coordinates
 from bayes_softmax.spec.collapse import Collapsed, collapse_rows
 from bayes_softmax.spec.design import Design, Label
 from bayes_softmax.spec.identification import check_separation
+from bayes_softmax.spec.options import Options
 from bayes_softmax.spec.prior_draws import prior_sds
 from bayes_softmax.spec.prior_table import prior_table
 from bayes_softmax.spec.priors import Prior, PriorArgument, resolve_priors
@@ -111,7 +111,7 @@ class SoftmaxRegression:
         intercept: bool = True,
         collapse: bool = True,
     ) -> None:
-        options = build.Options(coding, classes, weights, offset, missing, constant, available)
+        options = Options(coding, classes, weights, offset, missing, constant, available)
         self._assemble(build.from_arrays(X, y, feature_names, intercept, options), prior, intercept_prior, collapse)
         self._warn_unused(classes)
 
@@ -151,7 +151,7 @@ class SoftmaxRegression:
         available
             (N, K) array of True and False, K names of columns, or a mapping from class to column.
         """
-        options = build.Options(coding, classes, weights, offset, missing, constant, available)
+        options = Options(coding, classes, weights, offset, missing, constant, available)
         model = cls.__new__(cls)
         model._assemble(build.from_formula(formula, data, options), prior, intercept_prior, collapse)
         model._warn_unused(classes)
@@ -181,7 +181,7 @@ class SoftmaxRegression:
         """Levels of a categorical that never occur become classes; say so unless the user declared them."""
         message = unused_warning(self.design) if classes is None else None
         if message is not None:
-            warnings.warn(message, UnusedClassWarning, stacklevel=3)
+            warn_caller(message, UnusedClassWarning)
 
     @property
     def classes(self) -> tuple[Label, ...]:
@@ -258,10 +258,10 @@ class SoftmaxRegression:
         (1, 2)
         """
         check_counts(draws=draws)
-        return sampling.sample_prior(self.specification, draws, fitting.integer_seed(random_seed))
+        return sampling.sample_prior(self.specification, draws, integer_seed(random_seed))
 
     def check_separation(self) -> Separation:
-        """Whether the classes can be told apart without error, so that the MLE is infinite (linear programs).
+        """Whether the classes are separated, completely or not quite, so that the MLE is infinite (linear programs).
 
         Names classes, features, direction and example rows, collinear columns, and classes without data.
 
@@ -383,7 +383,7 @@ class SoftmaxRegression:
         """
         sampling.check_run(draws, tune, chains, cores, progressbar=progressbar)
         sampling.check_engine(engine, target_accept)
-        seed = fitting.integer_seed(random_seed)
+        seed = integer_seed(random_seed)
         settings = sampling.SamplerSettings(draws, tune, chains, cores, seed, target_accept, progressbar)
         if engine == "pymc":
             return sampling.sample_pymc(self.specification, settings)
@@ -413,7 +413,7 @@ class SoftmaxRegression:
             As :meth:`sample`; and where a Laplace prior holds weights of the mode at zero, a kink.
         """
         sampling.check_weighted_run(draws, progressbar=progressbar)
-        seed = fitting.integer_seed(random_seed)
+        seed = integer_seed(random_seed)
         return sampling.sample_laplace(self.specification, draws, seed, progressbar)
 
     def __repr__(self) -> str:

@@ -52,7 +52,9 @@ ENGINE_TITLES = {
 }
 
 REFIT_SEED = 1
+COMPLETION_STREAM = 1  # what completes the draws must not repeat what made them
 PILOT_STREAM = 2  # the pilot must not see the proposals of the run it decides on
+FEWEST_PROPOSALS = 25  # below, there is no tail to be fitted
 STEP_BYTES = 280.0  # statistics that nutpie keeps of each step, tuning included; measured
 # Step-size target where features have scales of their own.  On the penguins, separated, where R2 nears 1: at 0.9 eight
 # draws in 40 000 diverge, at 0.95 two in 80 000, at 0.98 none in 120 000.
@@ -200,7 +202,7 @@ def _despite_interrupts(drawn: Draws, label: Callable[[], Posterior]) -> Posteri
 
 
 def sample_hierarchy(spec: Specification, settings: SamplerSettings) -> Posterior:
-    """Draw coefficients and hyperparameters by NUTS, whatever engine was named: no other one knows about scales."""
+    """Draw coefficients and hyperparameters by NUTS, the only engine for learned scales, whatever engine was named."""
     from bayes_softmax.inference.nuts import nuts
 
     density, timings = prepare_hierarchy(spec)
@@ -228,8 +230,7 @@ def _labelled(
 ) -> Posterior:
     """Draws of the density as a posterior of raw coefficients."""
     shape = drawn.points.shape[:2]
-    # A stream of its own: what completes the draws must not repeat what made them.
-    rng = np.random.default_rng([seed, 1])
+    rng = np.random.default_rng([seed, COMPLETION_STREAM])
     thetas = problem.lift(drawn.points.reshape(-1, problem.density.dimension), rng)
     intercept, weights = (a.reshape(*shape, *a.shape[1:]) for a in problem.coordinates.to_raw(thetas))
     return _posterior(spec, intercept, weights, drawn._replace(notes=notes_of(spec) + drawn.notes), engine, timings)
@@ -271,7 +272,7 @@ def sample_prior(spec: Specification, draws: int, seed: int) -> Posterior:
 
 
 def refit_without(spec: Specification, row: int, code: int) -> Posterior:
-    """Posterior of the same model, priors included, without one unit of class ``code`` in a distinct row."""
+    """Posterior of the same model, priors included, without one observation of class ``code`` in a distinct row."""
     design = spec.distinct
     counts = design.dense_counts().copy()
     counts[row, code] -= 1.0
@@ -280,7 +281,7 @@ def refit_without(spec: Specification, row: int, code: int) -> Posterior:
     settings = SamplerSettings(1000, None, 4, None, REFIT_SEED, None, False)
     posterior = sample(without, settings, "auto")
     if any(note.startswith(INTERRUPTED) for note in posterior.notes):
-        raise KeyboardInterrupt("interrupted while a unit was left out")  # part of its draws is no answer
+        raise KeyboardInterrupt("interrupted while an observation was left out")  # part of its draws is no answer
     return posterior
 
 
@@ -300,7 +301,7 @@ def _sample_laplace(spec: Specification, draws: int, seed: int, progressbar: boo
     rng = np.random.default_rng(seed)
     with progress_bar(progressbar) as progress:
         proposals = propose(problem.density, whitening, draws, rng, cores=os.cpu_count() or 1, progress=progress)
-    if proposals.finished < 25:  # too few for a tail to be fitted
+    if proposals.finished < FEWEST_PROPOSALS:
         raise KeyboardInterrupt("interrupted before enough draws were weighed")
     notes: tuple[str, ...] = ()
     if proposals.finished < draws:

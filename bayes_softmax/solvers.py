@@ -1,7 +1,7 @@
 """Which solver maximises a density: chosen by name, and by what the density needs."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
 
 import numpy as np
 
@@ -33,9 +33,6 @@ class SolverOptions(NamedTuple):
 
 def solve(density: "SoftmaxPosterior | JeffreysPosterior", options: SolverOptions) -> Mode:
     """Run a solver by name, with BLAS on one thread so that results repeat to the last bit."""
-    from bayes_softmax.density.jeffreys import JeffreysPosterior
-    from bayes_softmax.density.student import has_student
-
     solver, max_iterations, learning_rate = options
     check_choice("solver", solver, SOLVERS)
     given: dict[str, Any] = {}
@@ -55,22 +52,25 @@ def solve(density: "SoftmaxPosterior | JeffreysPosterior", options: SolverOption
     # A step that overflows is refused by the line search, or ends as a status: NumPy need not warn of it too.
     with blas_on_one_thread(), np.errstate(all="ignore"):
         mode = run(np.zeros(density.dimension))
-        if isinstance(density, JeffreysPosterior) or not has_student(density):
-            return mode
-        return _best_mode(density, run, mode)
+        return _best_mode(density, run, mode) if _has_student(density) else mode
 
 
 def may_have_modes(density: "SoftmaxPosterior | JeffreysPosterior") -> str | None:
     """In words, why a certified optimum may be one of several; None where the density is log-concave."""
-    from bayes_softmax.density.jeffreys import JeffreysPosterior
-    from bayes_softmax.density.student import has_student
-
-    if isinstance(density, JeffreysPosterior) or not has_student(density):
+    if not _has_student(density):
         return None
     return (
         "a Student-t prior is not log-concave: the certificate is that of a local mode, the best of those found, and "
         "others may exist"
     )
+
+
+def _has_student(density: "SoftmaxPosterior | JeffreysPosterior") -> "TypeGuard[SoftmaxPosterior]":
+    """Whether some coefficients have a Student-t prior, which is not log-concave."""
+    from bayes_softmax.density.jeffreys import JeffreysPosterior
+    from bayes_softmax.density.student import has_student
+
+    return not isinstance(density, JeffreysPosterior) and has_student(density)
 
 
 def _best_mode(density: "SoftmaxPosterior", run: Callable[[FloatArray], Mode], mode: Mode) -> Mode:
@@ -80,12 +80,10 @@ def _best_mode(density: "SoftmaxPosterior", run: Callable[[FloatArray], Mode], m
     """
     from bayes_softmax.density.student import in_a_tail, with_normal_priors
     from bayes_softmax.inference.newton import newton
-    from bayes_softmax.inference.saddles import away_from_saddles, negative_curvature
+    from bayes_softmax.inference.saddles import away_from_saddles
 
     def climb(found: Mode) -> Mode:
-        if density.penalty is not None:
-            return found
-        return away_from_saddles(density, run, found, negative_curvature)
+        return found if density.penalty is not None else away_from_saddles(density, run, found)
 
     modes = [climb(mode)]
     if density.penalty is None and modes[0].converged and in_a_tail(density, modes[0].theta):

@@ -7,6 +7,7 @@ import warnings
 import arviz as az
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import minimize
@@ -283,6 +284,7 @@ X_SMALL, Y_SMALL = [[0.0], [1.0], [2.0], [3.0]], ["a", "b", "a", "b"]
         ([["x", 1]] * 4, ValueError, "available: column 'a' is 'x' in row 0;"),
         ({"a": "p"}, ValueError, "available has no column for class 'b'"),
         ({"a": "p", "b": "q", "c": "r"}, ValueError, "available has a column for 'c', which is no class"),
+        ({"a": np.ones(4), "b": np.ones(4)}, TypeError, "available: class 'a' has a ndarray; name a column"),
         (["p", "q"], ValueError, "available names the columns 'p', 'q', but the data is not a data frame"),
         (["p"], ValueError, "available names 1 column;"),
         ([[1, 0], [0, 1], [1, 0], [0, 1]], ValueError, "no observation had more than one class on offer"),
@@ -484,3 +486,10 @@ def test_an_offset_that_all_classes_have_changes_no_answer(common: float) -> Non
     assert_allclose(fit.evaluate().log_loss, plain.evaluate().log_loss, rtol=1e-9)
     expected = plain.predict_proba(X, available=available, offset=np.zeros((N, 3)))
     assert_allclose(fit.predict_proba(X, available=available, offset=offset), expected, rtol=1e-9)
+
+
+def test_a_polars_frame_names_integer_classes_by_text() -> None:
+    X, y, available = data()
+    expected = bs.SoftmaxRegression(X, y, available=available).map().weights
+    given = pl.DataFrame(available, schema=["0", "1", "2"])
+    assert_array_equal(bs.SoftmaxRegression(X, y, available=given).map().weights, expected)

@@ -37,14 +37,16 @@ def shown(value: Any) -> str:
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 5]}...{text[-2:]}"
 
 
-def did_you_mean(name: Any, known: Iterable[Any]) -> str:
+def did_you_mean(name: Any, known: Iterable[Any], cutoff: float = 0.6) -> str:
     """``"; did you mean 'x'?"``, or nothing where no name is near.
 
     >>> did_you_mean("weigth", ["height", "weight"])
     "; did you mean 'weight'?"
+
+    ``cutoff`` is how alike they must be, of 1.
     """
     by_text = {str(k): k for k in known}
-    near = difflib.get_close_matches(str(name), list(by_text), n=1)
+    near = difflib.get_close_matches(str(name), list(by_text), n=1, cutoff=cutoff)
     return f"; did you mean {shown(by_text[near[0]])}?" if near else ""
 
 
@@ -100,9 +102,22 @@ def check_seed(random_seed: Any) -> None:
         raise ValueError(f"random_seed={shown(random_seed)} must be below 2**64")
 
 
+def integer_seed(random_seed: int | np.random.Generator | None) -> int:
+    """One integer for samplers that take no Generator."""
+    check_seed(random_seed)
+    if isinstance(random_seed, np.random.Generator):
+        return int(random_seed.integers(2**31))
+    return int(np.random.default_rng().integers(2**31)) if random_seed is None else int(random_seed)
+
+
 def is_number(value: Any) -> bool:
     """Whether a value is one real number (a switch is none)."""
-    return isinstance(value, Real | Decimal) and not isinstance(value, bool | np.bool_)
+    return is_real(value) and not isinstance(value, bool | np.bool_)
+
+
+def is_real(value: Any) -> bool:
+    """Whether a value is one real number, or a switch that counts as 0 or 1."""
+    return isinstance(value, Real | Decimal | np.bool_)
 
 
 def as_float(value: Any) -> float:

@@ -31,7 +31,10 @@ class UnusedClassWarning(UserWarning):
 
 
 class NotEnoughMemoryError(ValueError, MemoryError):
-    """What was asked for does not fit into memory; the message says how much it is and how much there is."""
+    """What was asked for does not fit into memory; the message says how much it is and how much there is.
+
+    Callers catch it as a ``MemoryError``.
+    """
 
 
 def warn_caller(text: str, category: type[Warning] = UserWarning) -> None:

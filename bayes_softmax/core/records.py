@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+AnyArray = np.ndarray[Any, Any]  # of labels, or of what is not known to be numbers yet
 
 RELIABLE_PARETO_K = 0.7  # importance weights with a heavier tail cannot be trusted (Vehtari et al., JMLR 25, 2024)
 

@@ -1,6 +1,6 @@
 """The log-likelihood as a sum of what each row adds, where the kernel's difference of two large sums loses digits.
 
-The kernel takes ``sum n_i logsumexp_i`` from ``<V, Y'Z>``.  Where the classes are nearly told apart, both are large and
+The kernel takes ``sum n_i logsumexp_i`` from ``<V, Y'Z>``.  Where the classes are nearly separated, both are large and
 almost equal: what is left of the log-likelihood can be rounding, above zero even.  Here each term is a logarithm of a
 probability.
 """

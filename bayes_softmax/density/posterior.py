@@ -24,7 +24,7 @@ from bayes_softmax.density.prior import (
     prior_rows,
     smoothing,
 )
-from bayes_softmax.spec.available import choice_components
+from bayes_softmax.spec.choice_sets import connected_classes
 from bayes_softmax.spec.coding import Coordinates
 from bayes_softmax.spec.design import Design
 from bayes_softmax.spec.priors import PriorTable
@@ -277,7 +277,7 @@ def build_posterior(design: Design, coordinates: Coordinates, priors: PriorTable
         Cw=np.ascontiguousarray(coordinates.weights_contrast),
         **prior_rows(priors, coordinates)._asdict(),
     )
-    linked = available is None or not choice_components(available).any()
+    linked = available is None or len(connected_classes(available)) == 1
     intercept_held = not priors.flat_intercept or bool((design.class_counts() > 0).all() and linked)
     curved = (data.family == kernel.NORMAL) | has_kink(data.family)
     definite = bool(curved[int(design.has_intercept) :].all()) and intercept_held

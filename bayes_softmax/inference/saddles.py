@@ -22,9 +22,7 @@ NEGATIVE = -1e-8  # of the curvature of the metric: more is a saddle, less the r
 LENGTHS = np.geomspace(1e-3, 30.0, 24)  # of the step, in units of the metric's standard deviations
 
 
-def away_from_saddles(
-    density: LogDensity, run: Callable[[FloatArray], Mode], mode: Mode, negative: "Curvature"
-) -> Mode:
+def away_from_saddles(density: LogDensity, run: Callable[[FloatArray], Mode], mode: Mode) -> Mode:
     """Climb on from ``mode`` with the solver ``run`` while it is at a saddle point.
 
     Parameters
@@ -35,11 +33,9 @@ def away_from_saddles(
         The solver, from a starting point.
     mode
         Where it stopped first.
-    negative
-        Finds a direction of negative curvature, None where there is none.
     """
     for attempt in range(ESCAPES + 1):
-        direction = negative(density, mode.theta) if mode.status is Status.SINGULAR else None
+        direction = negative_curvature(density, mode.theta) if mode.status is Status.SINGULAR else None
         if direction is None:
             return mode
         if attempt == ESCAPES:
@@ -53,9 +49,6 @@ def away_from_saddles(
         n_iterations = mode.n_iterations + 1 + further.n_iterations
         mode = further._replace(n_iterations=n_iterations, history=np.concatenate([mode.history, further.history]))
     return mode._replace(status=Status.SADDLE)
-
-
-Curvature = Callable[[LogDensity, FloatArray], FloatArray | None]
 
 
 def negative_curvature(density: LogDensity, theta: FloatArray) -> FloatArray | None:

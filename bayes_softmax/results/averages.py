@@ -12,7 +12,7 @@ which serve all such variables at once.  The Jacobians of the delta method are, 
 import itertools
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,11 +105,6 @@ def _settings(changes: Sequence[Change]) -> list[tuple[Setting, list[tuple[int, 
     return list(found.values())
 
 
-def _variable_of(change: Change) -> str:
-    """The variable of a slope, in quotes."""
-    return repr(change.variable.name) if isinstance(change, Slope) else ""
-
-
 def _slopes(schema: Schema, rows: Population, changes: Sequence[Change]) -> dict[int, FloatArray]:
     return {i: derivative(schema, rows, c.variable) for i, c in enumerate(changes) if isinstance(c, Slope)}
 
@@ -199,7 +194,8 @@ def _estimate(
                     infinite = _infinite_slopes(fit.limits, base, chunk.weights, D)
                     value[i, infinite] = np.nan
                     if infinite.any():
-                        cautions.append(f"the slope in {_variable_of(changes[i])} is not determined, or infinite: NaN")
+                        name = cast(Slope, changes[i]).variable.name
+                        cautions.append(f"the slope in {name!r} is not determined, or infinite: NaN")
         for setting, parts in _settings(changes):
             at = _encoded(fit, chunk, setting, cautions)
             for first, end in block_ranges(len(at.X), 8 * (K + 2) * (K + p + 1)):

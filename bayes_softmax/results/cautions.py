@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from bayes_softmax.core.checks import listed
 from bayes_softmax.core.errors import NotConvergedWarning, NotEstimableWarning, warn_caller
 from bayes_softmax.core.records import IntArray
 from bayes_softmax.results.fitted import Fitted
 from bayes_softmax.results.limits import with_limits
 from bayes_softmax.results.probabilities import Rows
 from bayes_softmax.spec.frames import describe_rows
-from bayes_softmax.spec.separation import listed
 
 NOTE = "note"  # in the attributes of a table
 
@@ -24,7 +24,7 @@ def in_the_limit(fit: Fitted, rows: Rows) -> Rows:
     """The rows with what an optimum at infinity, and columns that were dropped, make of them."""
     if fit.limits is None and rows.beyond is None:
         return rows
-    return with_limits(rows, fit.limits, fit.schema, rows.available)
+    return with_limits(rows, fit.limits, fit.schema)
 
 
 def unknown_rows(rows: Rows) -> NDArray[np.bool_]:

@@ -7,11 +7,11 @@ data, turns a normal prior into half of one: contraction :math:`2/\pi = 0.64`, h
 
 import numpy as np
 
+from bayes_softmax.core.checks import listed
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.results.contrasts import build_view
 from bayes_softmax.spec.coding import contrast_matrix
 from bayes_softmax.spec.schema import Schema
-from bayes_softmax.spec.separation import listed
 
 # Measured under the default prior, the smallest contraction of a difference between two classes: a dummy seen with one
 # class only 0.49 to 0.72 (4 to 205 of its rows), iris 0.3 to 0.7, wine 0.2 to 0.5, all four penguin measurements 0.55

@@ -1,7 +1,5 @@
 """Decisions at given costs: the one of least expected cost for each row, and how sure that is."""
 
-from decimal import Decimal
-from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from bayes_softmax.core.checks import as_float, listed, shown
+from bayes_softmax.core.checks import as_float, is_real, listed, shown
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.results.base_rates import BaseRates, prior_shift
 from bayes_softmax.results.cautions import noted, row_cautions, rows_without_error, warn_of
@@ -215,7 +213,7 @@ def read_costs(cost: Any, schema: Schema) -> Costs:
             if isinstance(value, str | complex | np.complexfloating):
                 kind = "the text" if isinstance(value, str) else "the complex number"
                 raise TypeError(f"cost is {kind} {shown(value)} {where}; expected a number")
-            matrix[d, k] = as_float(value) if isinstance(value, Real | Decimal | np.bool_) else np.nan
+            matrix[d, k] = as_float(value) if is_real(value) else np.nan
             if not np.isfinite(matrix[d, k]):
                 raise ValueError(f"cost is {shown(value)} {where}; expected a finite number")
     return Costs(matrix, tuple(cost.index))

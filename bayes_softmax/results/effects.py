@@ -76,7 +76,7 @@ def effects(
     offset
         (N, K) for ``data``, if the model has an offset that is not among its columns.
     available
-        (N, K) for ``data``, if the model knows which classes are on offer and ``data`` has no columns for it.  Rows
+        (N, K) for ``data``, if the model has choice sets and ``data`` has no columns for them.  Rows
         with one class on offer have no effect and do not count.
     n_draws
         Use so many of a posterior's draws.  Default: all of them, or, where the rows are so many that this would

@@ -19,11 +19,12 @@ from bayes_softmax.results.new_data import check_logits
 from bayes_softmax.results.prediction import probabilities_and_logs, read_rows
 from bayes_softmax.results.probabilities import Rows
 from bayes_softmax.spec.available import Mask, check_outcomes, without_forced
-from bayes_softmax.spec.build import check_aligned, read_weights
+from bayes_softmax.spec.build import check_aligned
 from bayes_softmax.spec.design import dense_counts
 from bayes_softmax.spec.frames import is_frame, to_pandas
 from bayes_softmax.spec.labels import parse_response
 from bayes_softmax.spec.schema import Schema
+from bayes_softmax.spec.weights import read_weights
 
 MEANINGS = {
     "accuracy": "share of units whose most probable class is right, ties shared out; 1 is best",
@@ -126,7 +127,7 @@ def evaluate(
     offset
         (N, K) for ``data``, if the model has an offset that is not among its columns.
     available
-        (N, K) for ``data``, if the model knows which classes are on offer and ``data`` has no columns for it.  Rows
+        (N, K) for ``data``, if the model has choice sets and ``data`` has no columns for them.  Rows
         with one class on offer are not scored.
     class_prior
         Base rates of ``data``, as in :meth:`predict_proba`; the class frequencies of McFadden's R2 are then these.

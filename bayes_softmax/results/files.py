@@ -19,15 +19,17 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from bayes_softmax.results.containers import Bytes
+
 try:
     import fcntl
 except ImportError:  # a system without them: nothing is locked, and nothing that is aside is ever removed
     fcntl = None  # type: ignore[assignment]
 
 ASIDE = ".saving"
+ATTEMPTS = 100  # to read a folder that is replaced meanwhile: far more than savings can follow each other
 LONGEST_STEM = 200  # bytes; file systems allow names of 255, and a hidden name adds to the stem
 NOT_EMPTY = (errno.ENOTEMPTY, errno.EEXIST)
-Bytes = bytes | bytearray | memoryview
 
 
 def replace_file(target: Path, *parts: Bytes) -> None:
@@ -94,7 +96,7 @@ def read_folder(target: Path) -> dict[str, bytes]:
             if os.stat(place).st_ino == before:
                 return files
         except (FileNotFoundError, NotADirectoryError):
-            if attempt >= 100:
+            if attempt >= ATTEMPTS:
                 raise
     raise AssertionError("unreachable")
 

@@ -36,6 +36,11 @@ def resolve_interval(ci_prob: float | None, ci_kind: str | None) -> Interval:
     return Interval(check_between("ci_prob", ci_prob, 0.0, 1.0, ", for example 0.9"), str(ci_kind))
 
 
+def percent_of(column: str) -> str:
+    """Probability of an interval in percent, from the name of its lower end: ``eti95_5_lb`` is ``95.5``."""
+    return column.removesuffix("_lb").lstrip("abcdefghijklmnopqrstuvwxyz").replace("_", ".")
+
+
 def draws_interval(draws: FloatArray, interval: Interval, axis: int = 0) -> tuple[FloatArray, FloatArray]:
     """Lower and upper end over one axis of draws."""
     # A sort is in vector instructions and takes a third of the time of np.quantile.

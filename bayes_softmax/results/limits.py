@@ -113,7 +113,7 @@ def moving_pairs(limits: Limits, D: FloatArray) -> NDArray[np.bool_]:
     return pairs
 
 
-def with_limits(rows: Rows, limits: Limits | None, schema: Schema, available: NDArray[np.bool_] | None = None) -> Rows:
+def with_limits(rows: Rows, limits: Limits | None, schema: Schema) -> Rows:
     """The rows with what an optimum at infinity makes of them, and missing logits where nothing is known.
 
     Excluded classes get an offset of minus infinity, rows of which nothing is known one that is not a number; classes
@@ -123,7 +123,7 @@ def with_limits(rows: Rows, limits: Limits | None, schema: Schema, available: ND
     unknown = rows.beyond if rows.beyond is not None and schema.dropped_flat else np.zeros(n, dtype=bool)
     found = None
     if limits is not None and len(limits.rows):
-        found = rows_in_the_limit(limits, rows.X, available)
+        found = rows_in_the_limit(limits, rows.X, rows.available)
         unknown = unknown | found.unknown
     elif not unknown.any():
         return rows

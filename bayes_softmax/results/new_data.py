@@ -10,10 +10,11 @@ from bayes_softmax.core.checks import counted
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.results.probabilities import Coefficients, Rows
 from bayes_softmax.spec.arrays import given
-from bayes_softmax.spec.available import available_columns
-from bayes_softmax.spec.build import check_aligned, missing_in
+from bayes_softmax.spec.build import check_aligned
+from bayes_softmax.spec.by_class import names_by_class
 from bayes_softmax.spec.frames import describe_rows, is_frame, missing_rows, require_columns
-from bayes_softmax.spec.schema import ArrayEncoder, Schema, offset_columns
+from bayes_softmax.spec.missing import missing_in
+from bayes_softmax.spec.schema import ArrayEncoder, Schema
 
 LOGIT_LIMIT = 1e150  # the delta method squares logits, and 1e300 is still a number
 
@@ -35,8 +36,8 @@ def encode_complete(schema: Schema, data: Any, offset: Any, available: Any) -> R
         return encode_all(schema, data, offset, available)  # which says that a formula needs a frame
     check_aligned(data, offset, "offset", "data")
     check_aligned(data, available, "available", "data")
-    in_offset = offset_columns(schema.offset_columns if offset is None else offset, schema.classes)
-    in_available = available_columns(schema.available_columns if available is None else available, schema.classes)
+    in_offset = names_by_class(schema.offset_columns if offset is None else offset, schema.classes)
+    in_available = names_by_class(schema.available_columns if available is None else available, schema.classes)
     named = (*(in_offset if schema.has_offset else ()), *(in_available if schema.has_available else ()))
     # What is not among the columns runs along all rows, and may lack values too.
     offset, available = (

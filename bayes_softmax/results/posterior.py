@@ -250,7 +250,6 @@ class Posterior:
         refit
             True refits the model without each unit whose Pareto k is too large; a loaded fit needs
             ``model.sample(...).refit`` of the same model instead of True.
-
         order
             Order of the classes in which the units of a row of counts stand; default the model's.
 

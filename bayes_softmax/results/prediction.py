@@ -46,7 +46,7 @@ def predict_proba(
     offset
         (N, K), if the model has an offset that is not a column of the data.
     available
-        (N, K), if the model knows which classes are on offer and the data have no columns for it.
+        (N, K), if the model has choice sets and the data have no columns for them.
     class_prior
         Base rates where the predictions will be used, by class (a mapping, or a series as of
         ``y.value_counts(normalize=True)``); they need not be those of the data.  With the base rates

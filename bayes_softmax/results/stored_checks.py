@@ -129,14 +129,9 @@ def check_data(groups: Mapping[str, xr.Dataset], schema: Schema) -> None:
     _check_labels(observed, "category", schema.classes)
     if "frequency_weights" in constant:
         check_array(constant, "frequency_weights", (N,), low=0)
-    if schema.has_offset != ("offset" in constant):
-        raise ValueError("'offset' is missing" if schema.has_offset else "'offset' is there, but the model has none")
-    if schema.has_offset:
+    if _expected(constant, "offset", schema.has_offset):
         check_array(constant, "offset", (n, K))
-    if schema.has_available != ("available" in constant):
-        missing = "'available' is missing"
-        raise ValueError(missing if schema.has_available else "'available' is there, but the model has none")
-    if schema.has_available:
+    if _expected(constant, "available", schema.has_available):
         offered = check_array(constant, "available", (n, K), kind=BOOLEAN)
         if not offered.any(axis=1).all():
             raise ValueError(f"no class is on offer in {_first(~offered.any(axis=1))} of 'available'")
@@ -166,6 +161,13 @@ def _check_variables(groups: Mapping[str, xr.Dataset], schema: Schema, n: int) -
             check_array(group, f"column_{i}", (n,), kind=WHOLE, low=0, high=len(levels) - 1)
         else:
             check_array(group, f"column_{i}", (n,))
+
+
+def _expected(group: xr.Dataset, name: str, expected: bool) -> bool:
+    """Whether a variable is there, which must be so where the model has it, and there only."""
+    if expected != (name in group):
+        raise ValueError(f"{name!r} is missing" if expected else f"{name!r} is there, but the model has none")
+    return expected
 
 
 def _check_labels(group: xr.Dataset, dim: str, expected: tuple[Any, ...]) -> None:

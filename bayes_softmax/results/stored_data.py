@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +13,7 @@ from bayes_softmax.results.training import TrainingData
 from bayes_softmax.results.tree import data_groups
 from bayes_softmax.spec.design import Design, Response, Standardisation
 from bayes_softmax.spec.formula import FormulaEncoder
+from bayes_softmax.spec.levels import as_frame
 from bayes_softmax.spec.schema import Schema
 
 ROW = "row"
@@ -68,17 +68,11 @@ def read_training(groups: Mapping[str, xr.Dataset], schema: Schema) -> TrainingD
     return given if len(X) == len(index) else _collapsed(given)
 
 
-def _frame(variables: xr.Dataset, schema: Schema) -> Any:
+def _frame(variables: xr.Dataset, schema: Schema) -> pd.DataFrame:
     assert isinstance(schema.encoder, FormulaEncoder)
-    columns = {}
-    for i, name in enumerate(np.atleast_1d(variables.attrs["columns"])):
-        variable, values = schema.encoder.variables[str(name)], variables[f"column_{i}"].values
-        if variable.kind == "categorical":
-            levels = pd.Index(list(variable.levels))
-            columns[str(name)] = pd.Series(pd.Categorical.from_codes(values, levels))
-        else:
-            columns[str(name)] = pd.Series(values.astype(bool) if variable.kind == "boolean" else values)
-    return pd.DataFrame(columns)
+    names = np.atleast_1d(variables.attrs["columns"]).tolist()
+    columns = {str(name): variables[f"column_{i}"].values for i, name in enumerate(names)}
+    return as_frame(schema.encoder.variables, columns, None)
 
 
 def _collapsed(given: TrainingData) -> TrainingData:

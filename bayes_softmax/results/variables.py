@@ -6,15 +6,16 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 import pandas as pd
 
-from bayes_softmax.core.checks import as_float, counted, did_you_mean, is_number, listed, shown
+from bayes_softmax.core.checks import as_float, counted, did_you_mean, is_real, listed, shown
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.results.fitted import Fitted, training_of
 from bayes_softmax.results.probabilities import Rows
 from bayes_softmax.spec.available import Mask, without_forced
-from bayes_softmax.spec.build import read_weights
 from bayes_softmax.spec.formula import FormulaEncoder
 from bayes_softmax.spec.frames import is_frame, require_columns, to_pandas
+from bayes_softmax.spec.levels import levels_of
 from bayes_softmax.spec.schema import ArrayEncoder, Schema
+from bayes_softmax.spec.weights import read_weights
 
 CHUNK_ROWS = 65536  # encoded at once
 # Central differences: the cube root of the rounding unit balances rounding and curvature.
@@ -99,7 +100,7 @@ def model_variables(schema: Schema) -> dict[str, Variable]:
         return {name: Variable(name, ()) for name in schema.feature_names}
     found = {}
     for name, v in encoder.variables.items():
-        levels = (False, True) if v.kind == "boolean" else v.levels
+        levels = levels_of(v)
         if len(levels) > 1 or (not levels and v.high > v.low):  # else it was constant, and is dropped
             found[name] = Variable(name, levels, v.low, v.high)
     return found
@@ -152,8 +153,7 @@ def check_setting(schema: Schema, values: Any, argument: str) -> dict[str, Any]:
         if levels and (not pd.api.types.is_scalar(value) or value not in levels):
             hint = did_you_mean(value, levels)
             raise ValueError(f"{argument}: {name}={shown(value)} is not a level of it{hint} ({listed(levels)})")
-        number = is_number(value) or isinstance(value, bool | np.bool_)
-        if not levels and not (number and np.isfinite(as_float(value))):
+        if not levels and not (is_real(value) and np.isfinite(as_float(value))):
             raise ValueError(f"{argument}: {name}={shown(value)} must be a finite number")
     return dict(values)
 

@@ -12,9 +12,8 @@ import numpy as np
 import pandas as pd
 
 from bayes_softmax.core.checks import shown
+from bayes_softmax.core.records import AnyArray
 from bayes_softmax.spec.frames import check_columns, is_frame, is_series, to_pandas, to_pandas_series
-
-AnyArray = np.ndarray[Any, Any]
 
 DENSE_BYTES = 2**31  # of a sparse matrix written out; beyond, that is a decision for the user
 

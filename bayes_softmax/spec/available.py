@@ -4,31 +4,20 @@ A class that is not on offer in a row has probability zero there; the others sha
 That is a mask of the logits, not an addend of minus infinity: no coefficient sees a class where it is not on offer.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.sparse.csgraph import connected_components
 
-from bayes_softmax.core.checks import counted, describe_rows, did_you_mean, listed, shown
-from bayes_softmax.core.records import FloatArray, IntArray
-from bayes_softmax.spec.arrays import given
+from bayes_softmax.core.checks import counted, describe_rows, shown
+from bayes_softmax.core.records import FloatArray
+from bayes_softmax.spec.by_class import read_by_class
 from bayes_softmax.spec.design import Label, Response
-from bayes_softmax.spec.frames import is_frame, raise_if_missing, require_columns, to_pandas
-from bayes_softmax.spec.labels import plain_label
+from bayes_softmax.spec.frames import raise_if_missing
 
 Mask = NDArray[np.bool_]
-
-
-def available_columns(available: Any, classes: Sequence[Label]) -> tuple[str, ...]:
-    """Columns that say what is on offer, if they are named: by a list in the order of the classes, or by class."""
-    if isinstance(available, Mapping):
-        available = [available[c] for c in classes if c in available]
-    if isinstance(available, list | tuple) and all(isinstance(name, str) for name in available):
-        return tuple(available)
-    return ()
 
 
 def read_available(available: Any, data: Any, n_obs: int, classes: Sequence[Label], index: Any) -> Mask:
@@ -40,59 +29,20 @@ def read_available(available: Any, data: Any, n_obs: int, classes: Sequence[Labe
         A class without a column, values other than true, false, 1 and 0, a missing value, or a row in which nothing
         is on offer: named with its row.
     """
-    K, names = len(classes), [str(c) for c in classes]
-    if isinstance(available, Mapping):
-        odd, absent = [c for c in available if c not in classes], [c for c in classes if c not in available]
-        if odd:
-            hint = did_you_mean(odd[0], absent or classes)
+    K, frame = len(classes), read_by_class(available, data, classes, "available")
+    if not isinstance(frame, pd.DataFrame):
+        if np.shape(frame) != (n_obs, K):
             raise ValueError(
-                f"available has a column for {shown(odd[0])}, which is no class{hint} (classes: {listed(classes)})"
+                f"available has shape {np.shape(frame)}; expected (N, K) = {(n_obs, K)}: True where a class is on offer"
             )
-        if absent:
-            raise ValueError(
-                f"available has no column for class {shown(absent[0])}; name one for each class, a column of ones "
-                "where it is always on offer"
-            )
-        available = [available[c] for c in classes]
-    if isinstance(available, list | tuple) and available and all(isinstance(name, str) for name in available):
-        if len(available) != K:
-            raise ValueError(
-                f"available names {counted(len(available), 'column')}; it needs one for each of {K} classes"
-            )
-        if not is_frame(data):
-            raise ValueError(f"available names the columns {listed(available)}, but the data is not a data frame")
-        frame, names = to_pandas(data), list(available)
-        require_columns(frame, names, "available: data")
-        frame = frame[names]
-    else:
-        frame = _by_class(available, (n_obs, K), classes)
+        frame = pd.DataFrame(frame, columns=[str(c) for c in classes])
     if len(frame) != n_obs:
         raise ValueError(f"available has {counted(len(frame), 'row')}; expected {n_obs}")
-    mask = np.column_stack([_flags(frame.iloc[:, k], names[k], index) for k in range(K)])
+    mask = np.column_stack([_flags(frame.iloc[:, k], str(name), index) for k, name in enumerate(frame.columns)])
     nothing = np.flatnonzero(~mask.any(axis=1))
     if nothing.size:
         raise ValueError(f"available: no class is on offer in {describe_rows(index, nothing)}")
     return mask
-
-
-def _by_class(available: Any, shape: tuple[int, int], classes: Sequence[Label]) -> pd.DataFrame:
-    """A frame, its columns in the order of the classes, from one with the classes as columns or from an array."""
-    if isinstance(available, str):
-        raise TypeError(
-            f"available={shown(available)} must be an (N, K) array of True and False, {shape[1]} names of columns, or "
-            "a mapping from class to column"
-        )
-    values = given(available, "available")
-    if isinstance(values, pd.DataFrame):
-        columns = [plain_label(c) for c in values.columns]
-        if set(columns) != set(classes) or len(columns) != shape[1]:
-            raise ValueError(f"available has the columns {listed(columns)}; name them by class: {listed(classes)}")
-        return values.iloc[:, [columns.index(c) for c in classes]]
-    if np.shape(values) != shape:
-        raise ValueError(
-            f"available has shape {np.shape(values)}; expected (N, K) = {shape}: True where a class is on offer"
-        )
-    return pd.DataFrame(values)
 
 
 def _flags(column: pd.Series, name: str, index: Any) -> Mask:
@@ -137,10 +87,3 @@ def without_forced(weights: FloatArray | None, available: Mask) -> FloatArray | 
     if not forced.any():
         return weights
     return np.where(forced, 0.0, 1.0 if weights is None else weights)
-
-
-def choice_components(available: Mask) -> IntArray:
-    """Component (K,) of each class, in the graph whose edges join classes that are on offer together in a row."""
-    flags = available[available.sum(axis=1) > 1].astype(np.float64)
-    _, labels = connected_components(flags.T @ flags, directed=False)
-    return np.asarray(labels, dtype=np.int64)

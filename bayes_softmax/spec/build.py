@@ -1,40 +1,31 @@
 """From what the user hands over to a checked :class:`Design` and the :class:`Schema` that reads new data."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bayes_softmax.core.checks import check_choice, check_flags, counted, describe_rows, shown
+from bayes_softmax.core.checks import check_flags, counted, describe_rows, shown
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.spec.arrays import given
-from bayes_softmax.spec.available import Mask, available_columns, check_outcomes, read_available, without_forced
-from bayes_softmax.spec.coding import CODINGS
-from bayes_softmax.spec.design import Design, Label, Response, check_weightless, standardise, unit_totals
-from bayes_softmax.spec.formula import fit_encoder, required_columns, split_formula
-from bayes_softmax.spec.frames import is_frame, missing_rows, require_columns, to_pandas
+from bayes_softmax.spec.available import Mask, check_outcomes, read_available, without_forced
+from bayes_softmax.spec.by_class import names_by_class
+from bayes_softmax.spec.design import Design, Response, check_weightless, standardise, unit_totals
+from bayes_softmax.spec.formula import fit_encoder, parse_terms, required_columns, split_formula
+from bayes_softmax.spec.frames import require_columns
 from bayes_softmax.spec.labels import count_columns, parse_labels, parse_response
 from bayes_softmax.spec.levels import as_frame
-from bayes_softmax.spec.numbers import real_numbers
-from bayes_softmax.spec.schema import ArrayEncoder, Encoder, Schema, offset_columns, read_offset
+from bayes_softmax.spec.missing import without_missing, without_missing_arrays
+from bayes_softmax.spec.offset import read_offset
+from bayes_softmax.spec.options import BY_ROW, Options, given_options, named_columns, require_named
+from bayes_softmax.spec.schema import ArrayEncoder, Encoder, Schema
+from bayes_softmax.spec.weights import read_weights
 
 LARGEST = 1e150  # squares of what is smaller are numbers
-
-
-class Options(NamedTuple):
-    """Arguments that formulas and arrays share."""
-
-    coding: str = "zero-sum"
-    classes: Sequence[Label] | None = None
-    weights: Any = None
-    offset: Any = None
-    missing: str = "error"
-    constant: str = "error"
-    available: Any = None
 
 
 def from_formula(formula: str, data: Any, options: Options) -> tuple[Design, Schema]:
@@ -42,28 +33,29 @@ def from_formula(formula: str, data: Any, options: Options) -> tuple[Design, Sch
     frame = given(data, "data")
     if not isinstance(frame, pd.DataFrame):
         raise TypeError(f"data must be a pandas or polars DataFrame, got {type(data).__name__}")
-    options = _given_options(options)
+    options = given_options(options)
     responses, right = split_formula(formula)
     frame = frame.rename(columns=str)
     if len(frame) == 0:
         raise ValueError("data has no rows")
-    for argument in ("weights", "offset", "available"):
+    for argument in BY_ROW:
         check_aligned(frame, getattr(options, argument), argument, "data")
-    features = required_columns(right)
+    terms = parse_terms(right)
+    features = required_columns(terms)
     for name in responses:
         if name in features:
             raise ValueError(f"formula: {name!r} is the response and cannot explain itself")
     require_columns(frame, [*responses, *features])
-    _require_named(frame, options, "data")
-    columns = [*responses, *features, *_named_columns(options)]
-    frame, n_dropped, options = _without_missing(frame, columns, options)
+    require_named(frame, options, "data")
+    columns = [*responses, *features, *named_columns(options)]
+    frame, n_dropped, options = without_missing(frame, columns, options)
     if len(frame) == 0:
         raise ValueError(f"data has no rows left ({n_dropped} dropped for missing values)")
     if len(responses) == 1:
         response = parse_labels(frame[responses[0]], options.classes, responses[0])
     else:
         response = count_columns(frame[list(responses)], options.classes, "counts")
-    encoder = fit_encoder(right, frame, options.constant)
+    encoder = fit_encoder(right, terms, frame, options.constant)
     X, index, read = encoder.encode_columns(frame)
     design, schema = _assemble(X, index, response, encoder, frame, options, n_dropped)
     return replace(design, frame=as_frame(encoder.variables, read, index)), schema
@@ -82,17 +74,17 @@ def from_arrays(
             "SoftmaxRegression(X, y).map(), or .mle(), .laplace(), .sample()"
         )
     check_flags(intercept=intercept)
-    X, y, options = given(X, "X"), given(y, "y"), _given_options(options)
+    X, y, options = given(X, "X"), given(y, "y"), given_options(options)
     check_aligned(X, y, "y")
-    for argument in ("weights", "offset", "available"):
+    for argument in BY_ROW:
         check_aligned(X, getattr(options, argument), argument)
-    X, y, n_dropped, options = _drop_missing_arrays(X, y, options)
+    X, y, n_dropped, options = without_missing_arrays(X, y, options)
     if len(X) == 0:
         raise ValueError("X has no rows" + (f" left ({n_dropped} dropped for missing values)" if n_dropped else ""))
     features = X
-    if is_frame(X) and _named_columns(options):
-        _require_named(X, options, "X")
-        features = to_pandas(X).drop(columns=_named_columns(options))
+    if isinstance(X, pd.DataFrame) and named_columns(options):
+        require_named(X, options, "X")
+        features = X.drop(columns=named_columns(options))
     names = _feature_names(features, feature_names)
     encoder = ArrayEncoder(names, intercept)
     matrix, index = encoder.encode(_renamed(features, names), "X")
@@ -101,19 +93,6 @@ def from_arrays(
     if n_labels != len(matrix):
         raise ValueError(f"X has {counted(len(matrix), 'row')}, but y has {n_labels}")
     return _assemble(matrix, index, response, encoder, X, options, n_dropped)
-
-
-def _given_options(options: Options) -> Options:
-    """Weights, offset and choice sets that are given by value, as pandas objects or arrays; the switches checked."""
-    _check_choice("missing", options.missing)
-    _check_choice("constant", options.constant)
-    check_choice("coding", options.coding, CODINGS)
-    values: dict[str, Any] = {}
-    for name in ("weights", "offset", "available"):
-        value = getattr(options, name)
-        if value is not None and not isinstance(value, str | Mapping) and not _names_in(value):
-            values[name] = given(value, name)
-    return options._replace(**values)
 
 
 def _assemble(
@@ -126,8 +105,6 @@ def _assemble(
     n_dropped: int,
 ) -> tuple[Design, Schema]:
     """Check weights and offset, standardise, and put design and schema together."""
-    if len(X) == 0:
-        raise ValueError("data has no rows" + (f" ({n_dropped} dropped for missing values)" if n_dropped else ""))
     weights, available = read_weights(options.weights, data, len(X), index), None
     if options.available is not None:
         available = read_available(options.available, data, len(X), response.classes, index)
@@ -135,7 +112,7 @@ def _assemble(
         weights = without_forced(weights, available)
     names = tuple(encoder.feature_names)
     totals = unit_totals(response, weights, len(X))
-    used = totals > 0  # rows that hold no unit must not move centre, scale or default prior
+    used = totals > 0  # rows that hold no observation must not move centre, scale or default prior
     if not used.any():
         raise ValueError(_why_nothing(response, options.weights, available))
     X, names, dropped = _drop_constant(X, names, used, options.constant, has_intercept=encoder.has_intercept)
@@ -177,91 +154,26 @@ def _schema(design: Design, encoder: Encoder, options: Options) -> Schema:
         encoder=encoder,
         coding=options.coding,
         has_intercept=encoder.has_intercept,
-        offset_columns=offset_columns(options.offset, response.classes),
+        offset_columns=names_by_class(options.offset, response.classes),
         has_offset=options.offset is not None,
         class_totals=tuple(design.class_counts().tolist()),
         weights_column=options.weights if isinstance(options.weights, str) else None,
-        available_columns=available_columns(options.available, response.classes),
+        available_columns=names_by_class(options.available, response.classes),
         has_available=options.available is not None,
     )
 
 
-def _named_columns(options: Options) -> list[str]:
-    """Columns that weights, offset and available name."""
-    named = [options.weights] if isinstance(options.weights, str) else []
-    return named + [name for value in (options.offset, options.available) for name in _names_in(value)]
-
-
-def _names_in(value: Any) -> list[str]:
-    """Columns that an argument with K columns names."""
-    if isinstance(value, Mapping):
-        return list(value.values())
-    return list(value) if isinstance(value, list | tuple) and all(isinstance(name, str) for name in value) else []
-
-
-def _check_choice(name: str, value: str) -> None:
-    check_choice(name, value, ("error", "drop"))
-
-
-def _require_named(frame: pd.DataFrame, options: Options, owner: str) -> None:
-    """Raise if a column that weights, offset or available name is missing."""
-    for argument in ("weights", "offset", "available"):
-        named = _named_columns(Options(**{argument: getattr(options, argument)}))
-        require_columns(frame, named, f"{argument}: {owner}")
-
-
-def _without_missing(frame: pd.DataFrame, columns: list[str], options: Options) -> tuple[pd.DataFrame, int, Options]:
-    """Drop rows with missing values on request; arrays that run along the rows are cut with them."""
-    if options.missing == "error":
-        return frame, 0, options
-    missing = missing_rows(frame, columns) | _missing_options(options, len(frame))
-    return frame[~missing], int(missing.sum()), _cut(options, ~missing)
-
-
-def _drop_missing_arrays(X: Any, y: Any, options: Options) -> tuple[Any, Any, int, Options]:
-    if options.missing == "error":
-        return X, y, 0, options
-    if len(X) != len(y):
-        raise ValueError(f"X has {counted(len(X), 'row')}, but y has {len(y)}")
-    missing = missing_in(X) | missing_in(y) | _missing_options(options, len(X))
-    return X[~missing], y[~missing], int(missing.sum()), _cut(options, ~missing)
-
-
-def _missing_options(options: Options, n_obs: int) -> NDArray[np.bool_]:
-    """Rows (N,) in which weights, offset or choice sets, given by value, are missing."""
-    missing = np.zeros(n_obs, dtype=bool)
-    for argument in ("weights", "offset", "available"):
-        value = getattr(options, argument)
-        if value is None or not isinstance(value, np.ndarray | pd.DataFrame | pd.Series):
-            continue
-        if len(value) != n_obs:
-            raise ValueError(f"{argument} has shape {value.shape}; expected {counted(n_obs, 'row')}")
-        missing |= missing_in(value)
-    return missing
-
-
-def missing_in(values: Any) -> NDArray[np.bool_]:
-    """Rows (N,) with a missing value of an array, a series or a frame."""
-    missing = np.asarray(pd.isna(values), dtype=bool)
-    return np.asarray(missing.any(axis=tuple(range(1, missing.ndim))))
-
-
-def _cut(options: Options, keep: NDArray[np.bool_]) -> Options:
-    """Weights, offset and choice sets of the kept rows, where they are given by value."""
-    cut: dict[str, Any] = {name: getattr(options, name) for name in ("weights", "offset", "available")}
-    for name, value in cut.items():
-        if isinstance(value, np.ndarray | pd.DataFrame | pd.Series):
-            cut[name] = value[keep]
-    return options._replace(**cut)
-
-
 def _feature_names(X: Any, feature_names: Sequence[str] | None) -> tuple[str, ...]:
     """Names of the columns of ``X``: given, the frame's own, or x0, x1, ..."""
-    if not is_frame(X) and X.ndim != 2:
+    if X.ndim != 2:
         hint = "; one column is X.reshape(-1, 1)" if X.ndim == 1 else ""
         raise ValueError(f"X has shape {X.shape}; expected two dimensions, (N, p){hint}")
     if feature_names is None:
-        names = tuple(str(c) for c in X.columns) if is_frame(X) else tuple(f"x{j}" for j in range(X.shape[1]))
+        names = (
+            tuple(str(c) for c in X.columns)
+            if isinstance(X, pd.DataFrame)
+            else tuple(f"x{j}" for j in range(X.shape[1]))
+        )
     else:
         if isinstance(feature_names, str) or not isinstance(feature_names, Iterable):
             raise TypeError(f"feature_names={shown(feature_names)} must be a sequence of names, one for each column")
@@ -277,10 +189,7 @@ def _feature_names(X: Any, feature_names: Sequence[str] | None) -> tuple[str, ..
 
 
 def _renamed(X: Any, names: tuple[str, ...]) -> Any:
-    if not is_frame(X):
-        return X
-    frame = to_pandas(X)
-    return frame.set_axis(list(names), axis=1)
+    return X.set_axis(list(names), axis=1) if isinstance(X, pd.DataFrame) else X
 
 
 def check_aligned(X: Any, other: Any, argument: str, owner: str = "X") -> None:
@@ -302,42 +211,6 @@ def check_aligned(X: Any, other: Any, argument: str, owner: str = "X") -> None:
         )
 
 
-def read_weights(weights: Any, data: Any, n_obs: int, index: Any) -> FloatArray | None:
-    """(N,) frequency weights from an array, a column, or the name of a column of the data."""
-    if weights is None:
-        return None
-    if isinstance(weights, str):
-        if not is_frame(data):
-            raise ValueError(f"weights={weights!r} names a column, but the data is not a data frame")
-        frame = to_pandas(data)
-        require_columns(frame, [weights], "weights: data")
-        weights = frame[weights]
-    values = read_numbers(weights, "weights", index)
-    if values.shape != (n_obs,):
-        raise ValueError(f"weights has shape {values.shape}; expected ({n_obs},)")
-    bad = np.flatnonzero(~(np.isfinite(values) & (values >= 0)))
-    if bad.size:
-        raise ValueError(
-            f"weights is {shown(values[bad[0]])} in {describe_rows(index, bad)}; "
-            "weights must be finite and not negative"
-        )
-    if values.sum() <= 0:
-        raise ValueError("weights: their sum is zero; at least one observation needs a positive weight")
-    return values
-
-
-def read_numbers(values: Any, argument: str, index: Any = None) -> FloatArray:
-    """New float64 values of an array or a column, NaN where one is missing."""
-    values = given(values, argument)
-    if isinstance(values, pd.Series) and values.dtype != object:
-        if not (pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values)):
-            raise TypeError(f"{argument} has dtype {values.dtype}; expected real numbers")
-        if not pd.api.types.is_complex_dtype(values):
-            return np.array(values.to_numpy(dtype=np.float64, na_value=np.nan))
-    array = values.to_numpy() if isinstance(values, pd.Series | pd.DataFrame) else values
-    return real_numbers(array, argument, index=index if index is not None and len(index) == len(array) else None)
-
-
 def _check_range(X: FloatArray, names: tuple[str, ...], scale: FloatArray, index: Any) -> None:
     """Raise for a column whose squares are no numbers any more: logits and moments could not be computed."""
     for j in np.flatnonzero(~((scale > 1 / LARGEST) & (scale < LARGEST))).tolist():
@@ -352,7 +225,6 @@ def _drop_constant(
     X: FloatArray, names: tuple[str, ...], used: NDArray[np.bool_], constant: str, *, has_intercept: bool
 ) -> tuple[FloatArray, tuple[str, ...], tuple[float, ...]]:
     """Without the columns that do not vary, when asked to drop them (named in the model's notes), and their values."""
-    _check_choice("constant", constant)
     if constant == "error" or not names:
         return X, names, ()
     varies = np.ptp(X[used], axis=0) > 0

@@ -9,7 +9,6 @@ not square the condition of the features.
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
 
 from bayes_softmax.core.records import FloatArray
@@ -28,7 +27,7 @@ def informative_rows(design: Design) -> NDArray[np.bool_]:
 def connected_classes(available: NDArray[np.bool_]) -> list[tuple[int, ...]]:
     """Classes that choice sets (n, K) of two classes and more connect, as groups, each in order of its first class."""
     together = available.T.astype(np.float64) @ available.astype(np.float64)
-    _, group = connected_components(csr_matrix(together), directed=False)
+    _, group = connected_components(together, directed=False)
     found: dict[int, list[int]] = {}
     for k, number in enumerate(group.tolist()):
         found.setdefault(number, []).append(k)

@@ -1,11 +1,10 @@
 """Contrasts of a factor: looked up by name, with checked arguments; the matrices are formulaic's."""
 
-import difflib
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from bayes_softmax.core.checks import listed
+from bayes_softmax.core.checks import did_you_mean, listed
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.spec.expressions import Call, Column, Constant, Items, Node, Operation, Reference, text
 
@@ -44,8 +43,7 @@ def check_contrast(node: Node, where: str) -> tuple[str, dict[str, Any]]:
     """Name and arguments of a contrast, ``contr.sum``, ``contr.treatment('b')``, ``Treatment(reference='b')``."""
     name = node.name if isinstance(node, Reference | Column) else node.function if isinstance(node, Call) else ""
     if name not in CONTRASTS:
-        near = difflib.get_close_matches(name or text(node), list(CONTRASTS), n=1, cutoff=0.5)
-        hint = f"; did you mean {near[0]}?" if near else ""
+        hint = did_you_mean(name or text(node), CONTRASTS, cutoff=0.5)  # "summ" is as near as that to contr.sum
         if isinstance(node, Constant):
             hint = f"; for {node.value!r} as the first level write contr.treatment({node.value!r})"
         raise ValueError(
@@ -126,6 +124,5 @@ def _position(level: Any, levels: tuple[Any, ...], factor: Node) -> int:
     for j, known in enumerate(levels):
         if known == level and isinstance(known, bool) == isinstance(level, bool):
             return j
-    near = difflib.get_close_matches(str(level), list(map(str, levels)), n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    hint = did_you_mean(level, levels)
     raise ValueError(f"formula: {text(factor)!r}: {level!r} is not a level{hint} (levels: {listed(levels)})")

@@ -112,16 +112,16 @@ class Design:
 
     @cached_property
     def totals(self) -> FloatArray:
-        """(N,) units per row: weight, or weight times count total."""
+        """(N,) observations per row: weight, or weight times count total."""
         return unit_totals(self.response, self.weights, self.n_obs)
 
     @property
     def total_weight(self) -> float:
-        """Observed units in all."""
+        """Observations in all."""
         return float(self.totals.sum())
 
     def class_counts(self) -> FloatArray:
-        """(K,) observed units of each class."""
+        """(K,) observations of each class."""
         if self.response.codes is None:
             totals: FloatArray = self.dense_counts().sum(axis=0)
             return totals
@@ -142,7 +142,7 @@ class Design:
 
 
 def unit_totals(response: Response, weights: FloatArray | None, n_obs: int) -> FloatArray:
-    """(N,) units in each row: the weight of a label, the weighted total of counts."""
+    """(N,) observations in each row: the weight of a label, the weighted total of counts."""
     row_weights = np.ones(n_obs) if weights is None else weights
     return row_weights if response.counts is None else row_weights * response.counts.sum(axis=1)
 

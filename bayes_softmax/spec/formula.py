@@ -31,7 +31,15 @@ from bayes_softmax.spec.levels import (
 from bayes_softmax.spec.terms import Term, parse_terms, split_formula, terms_from_data, terms_to_data
 from bayes_softmax.spec.transforms import key_of, transforms_in
 
-__all__ = ["FormulaEncoder", "Variable", "encoder_from_data", "fit_encoder", "required_columns", "split_formula"]
+__all__ = [
+    "FormulaEncoder",
+    "Variable",
+    "encoder_from_data",
+    "fit_encoder",
+    "parse_terms",
+    "required_columns",
+    "split_formula",
+]
 
 # How a formula is read.  1, that of files of versions 1 and 2: booleans and comparisons are numbers, exp10(x) is x**10.
 # 2: booleans and comparisons are factors of two levels, as in R and patsy; exp10(x) is 10**x.
@@ -206,14 +214,12 @@ def _older_key(call: Call) -> str:
     return re.sub(r"`([^`]*)`", plain, key_of(call))
 
 
-def fit_encoder(formula: str, data: pd.DataFrame, constant: str = "error") -> FormulaEncoder:
-    """Read the columns a formula needs, check them, and learn levels and transform states from the data.
+def fit_encoder(formula: str, terms: tuple[Term, ...], data: pd.DataFrame, constant: str = "error") -> FormulaEncoder:
+    """Learn levels and transform states from the data, which have the columns that the terms of the formula read.
 
     A factor of one level is an error where it would be coded against an intercept, unless ``constant`` is ``"drop"``.
     """
-    terms = parse_terms(formula)
-    names = sorted(_columns(terms))
-    require_columns(data, names)
+    names = required_columns(terms)
     raise_if_missing(data, names, advice="fill it, or pass missing='drop' to leave out such rows")
     for name in names:
         if name.lower() == "intercept":
@@ -237,9 +243,9 @@ def fit_encoder(formula: str, data: pd.DataFrame, constant: str = "error") -> Fo
     return encoder
 
 
-def required_columns(formula: str) -> tuple[str, ...]:
-    """Columns the right-hand side of a formula reads."""
-    return tuple(sorted(_columns(parse_terms(formula))))
+def required_columns(terms: tuple[Term, ...]) -> tuple[str, ...]:
+    """Columns that the right-hand side of a formula reads."""
+    return tuple(sorted(_columns(terms)))
 
 
 def _factors(terms: tuple[Term, ...]) -> list[Node]:

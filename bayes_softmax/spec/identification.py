@@ -331,7 +331,7 @@ def _pairs(cone: Cone, labels: Sequence[Label]) -> tuple[tuple[Label, Label], ..
 
 
 def _examples(design: Design, told_apart: NDArray[np.bool_]) -> tuple[Label, ...]:
-    """Labels of the first rows of each class that are told apart, in the order of the data."""
+    """Labels of the first rows of each class that are separated, in the order of the data."""
     chosen = {int(n) for k in range(design.n_classes) for n in np.flatnonzero(told_apart[:, k])[:EXAMPLES]}
     labels = (design.index[n] for n in sorted(chosen))
     return tuple(label.item() if isinstance(label, np.generic) else label for label in labels)

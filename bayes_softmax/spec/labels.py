@@ -8,13 +8,11 @@ import numpy as np
 import pandas as pd
 
 from bayes_softmax.core.checks import describe_rows, did_you_mean, listed, shown
-from bayes_softmax.core.records import FloatArray, IntArray
+from bayes_softmax.core.records import AnyArray, FloatArray, IntArray
 from bayes_softmax.spec.arrays import given
 from bayes_softmax.spec.design import Label, Response
 from bayes_softmax.spec.frames import column_numbers
 from bayes_softmax.spec.numbers import real_numbers
-
-LabelArray = np.ndarray[Any, Any]
 
 EXACT_FLOAT = 2**53  # beyond it, neighbouring whole numbers are one real number
 LABEL_TYPES = "class labels are str, int or bool"
@@ -128,7 +126,7 @@ def parse_labels(series: pd.Series, classes: Sequence[Label] | None, name: str) 
     return Response(name, declared, codes, None, unused)
 
 
-def _category_names(categories: pd.Index, name: str) -> LabelArray:
+def _category_names(categories: pd.Index, name: str) -> AnyArray:
     """Labels of a categorical: dates, and real numbers that are not whole, are called what they look like."""
     plain = [plain_label(c) for c in categories.tolist()]
     named = any(not isinstance(c, str | bytes | int) for c in plain)
@@ -136,7 +134,7 @@ def _category_names(categories: pd.Index, name: str) -> LabelArray:
 
 
 def parse_counts(counts: FloatArray, classes: tuple[Label, ...], name: str, index: Any = None) -> Response:
-    """(N, K) counts, one row a unit or a cell; one-hot rows are counts with total one."""
+    """(N, K) counts, one row an observation or a cell; one-hot rows are counts with total one."""
     index = range(len(counts)) if index is None else index
     if len(classes) != counts.shape[1]:
         raise ValueError(f"{name} has {counts.shape[1]} columns of counts, but classes names {len(classes)}")
@@ -152,7 +150,7 @@ def parse_counts(counts: FloatArray, classes: tuple[Label, ...], name: str, inde
     return Response(name, classes, None, np.array(counts, order="C"), unused)
 
 
-def _plain(values: LabelArray, name: str) -> LabelArray:
+def _plain(values: AnyArray, name: str) -> AnyArray:
     """Labels as an array of one plain type: strings, integers or booleans."""
     kind = values.dtype.kind
     if kind in "bi":
@@ -192,7 +190,7 @@ def _plain(values: LabelArray, name: str) -> LabelArray:
     return out
 
 
-def _whole(labels: list[int], name: str) -> LabelArray:
+def _whole(labels: list[int], name: str) -> AnyArray:
     """Whole numbers of any size that 64 bits hold."""
     low, high = min(labels), max(labels)
     if low < -(2**63) or high >= 2**64 or (low < 0 and high >= 2**63):
@@ -227,7 +225,7 @@ def _check_classes(classes: tuple[Label, ...], name: str) -> None:
         )
 
 
-def _codes(values: LabelArray, classes: tuple[Label, ...], name: str, index: Any) -> IntArray:
+def _codes(values: AnyArray, classes: tuple[Label, ...], name: str, index: Any) -> IntArray:
     """Position of each label in ``classes``; an unknown label is an error with its rows and nearest class."""
     if not len(values):
         return np.empty(0, dtype=np.int64)

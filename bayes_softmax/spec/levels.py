@@ -1,6 +1,5 @@
 """Columns that a formula reads: what they were when the model was made, and new data in the same form."""
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayes_softmax.core.checks import listed
+from bayes_softmax.core.checks import did_you_mean, listed
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.spec.frames import describe_rows, numeric_values, plain_column
 
@@ -203,8 +202,7 @@ def _unseen(column: pd.Series, name: str, levels: tuple[Any, ...], where: IntArr
     if isinstance(value, float):
         value = _whole(value)
     alike = next((level for level in levels if str(level) == str(value)), None)
-    near = difflib.get_close_matches(str(value), map(str, levels), n=1) if len(levels) < MANY and alike is None else []
-    hint = f"; did you mean {near[0]!r}?" if near and isinstance(value, str) else ""
+    hint = did_you_mean(value, levels) if isinstance(value, str) and len(levels) < MANY else ""
     if alike is not None:
         hint = f": level {alike!r} is of type {type(alike).__name__}, not {type(value).__name__}"
     return ValueError(

@@ -1,17 +1,13 @@
 """Real numbers out of whatever holds them; what is no real number is named with its row and column."""
 
 from collections.abc import Sequence
-from decimal import Decimal
-from numbers import Real
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from bayes_softmax.core.checks import as_float, describe_rows, shown
-from bayes_softmax.core.records import FloatArray
-
-AnyArray = np.ndarray[Any, Any]
+from bayes_softmax.core.checks import as_float, describe_rows, is_real, shown
+from bayes_softmax.core.records import AnyArray, FloatArray
 
 
 def real_numbers(values: Any, argument: str, *, index: Any = None, columns: Sequence[str] | None = None) -> FloatArray:
@@ -39,7 +35,7 @@ def real_numbers(values: Any, argument: str, *, index: Any = None, columns: Sequ
 
 def _number(value: Any) -> float | None:
     """The number, NaN for a missing one, None for what is no real number."""
-    if isinstance(value, Real | Decimal | np.bool_):
+    if is_real(value):
         return as_float(value)
     return float("nan") if pd.api.types.is_scalar(value) and bool(pd.isna(value)) else None
 

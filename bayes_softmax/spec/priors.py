@@ -227,25 +227,13 @@ def resolve_priors(
         constant, scales = default_scales(feature_spread(taking, rms), rms)
     left = iter(scales.tolist())
     weights = tuple(c if c is not None else Normal(next(left)) for c in chosen)
-    if intercept_prior is not None and not isinstance(intercept_prior, Prior):
-        raise TypeError(f"intercept_prior={shown(intercept_prior)} must be Normal, StudentT, Flat or None")
-    if isinstance(intercept_prior, Jeffreys):
-        raise ValueError("intercept_prior=Jeffreys() is a prior of all coefficients together: pass prior=Jeffreys()")
-    if isinstance(intercept_prior, Laplace):
-        raise ValueError(
-            f"intercept_prior={intercept_prior!r}: Laplace is a prior of weights, to drop features; an intercept of "
-            "exactly zero would drop nothing. Use Normal, StudentT, Flat or None"
-        )
-    if intercept_prior is not None and isinstance(_resolved(intercept_prior), ShrinkagePrior):
-        raise TypeError(f"intercept_prior={intercept_prior!r} must have a fixed scale: scales are learned for weights")
+    intercept = Normal(DEFAULT_INTERCEPT_SCALE) if intercept_prior is None else _of_intercept(intercept_prior)
     if not has_intercept and intercept_prior is not None:
         raise ValueError("intercept_prior was given, but the model has no intercept")
-    intercept: Prior | None = intercept_prior if intercept_prior is not None else Normal(DEFAULT_INTERCEPT_SCALE)
-    at = "means" if intercept_prior is None else "zero"
     table = PriorTable(
         weights,
         intercept if has_intercept else None,
-        at,
+        "means" if intercept_prior is None else "zero",
         coding == "zero-sum",
         tuple(by_default.tolist()),
         constant,
@@ -258,6 +246,22 @@ def resolve_priors(
             "with K free columns the weights are not identified; use coding='zero-sum' or 'reference'"
         )
     return table
+
+
+def _of_intercept(prior: Prior) -> Prior:
+    """The prior, if an intercept can have it."""
+    if not isinstance(prior, Prior):
+        raise TypeError(f"intercept_prior={shown(prior)} must be Normal, StudentT, Flat or None")
+    if isinstance(prior, Jeffreys):
+        raise ValueError("intercept_prior=Jeffreys() is a prior of all coefficients together: pass prior=Jeffreys()")
+    if isinstance(prior, Laplace):
+        raise ValueError(
+            f"intercept_prior={prior!r}: Laplace is a prior of weights, to drop features; an intercept of exactly zero "
+            "would drop nothing. Use Normal, StudentT, Flat or None"
+        )
+    if isinstance(_resolved(prior), ShrinkagePrior):
+        raise TypeError(f"intercept_prior={prior!r} must have a fixed scale: scales are learned for weights")
+    return prior
 
 
 def _shrinkage_units(weights: tuple[Prior, ...], X: FloatArray, scale: FloatArray) -> FloatArray:

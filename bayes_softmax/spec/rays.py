@@ -63,8 +63,7 @@ def rays(cone: Cone, rows: FloatArray) -> FloatArray:
     """
     K, q = cone.directions.shape[1:]
     if (K - 1) * q > MANY_PROGRAMS:
-        line = _generic(cone)
-        return np.stack([line, -line])  # no sign is claimed
+        return _generic(cone)
     basis = span(cone)
     found = [_cleaned(ray, basis) for ray in _through_the_interior(cone, basis)]
     working = cone.working
@@ -91,10 +90,7 @@ def row_rays(cone: Cone) -> FloatArray:
     then a line through the cone and its opposite, on which every function that moves has both signs.
     """
     extreme = _extreme_rays(cone)
-    if extreme is not None:
-        return extreme
-    line = _generic(cone)
-    return np.stack([line, -line])
+    return _generic(cone) if extreme is None else extreme
 
 
 def _extreme_rays(cone: Cone) -> FloatArray | None:
@@ -134,13 +130,18 @@ def _extreme_rays(cone: Cone) -> FloatArray | None:
 
 
 def _generic(cone: Cone) -> FloatArray:
-    """A direction (K, q) of the span in which every contrast moves that moves at all: its coordinates are random."""
+    """A line of the span, as both its directions (2, K, q): no sign is claimed of any contrast that moves at all.
+
+    Its coordinates are random, so that every such contrast moves along it.
+    """
     rng = np.random.default_rng(0)
     K, q = cone.directions.shape[1:]
     if not len(cone.observed.lines) and (cone.positive == cone.observed.others).all():  # no equalities: everything
-        return np.vstack([np.zeros((1, q)), rng.normal(size=(K - 1, q))])
-    basis = span(cone)
-    return np.tensordot(rng.normal(size=len(basis)), basis, axes=1)
+        line = np.vstack([np.zeros((1, q)), rng.normal(size=(K - 1, q))])
+    else:
+        basis = span(cone)
+        line = np.tensordot(rng.normal(size=len(basis)), basis, axes=1)
+    return np.stack([line, -line])
 
 
 def _contrasts(n_classes: int) -> list[FloatArray]:

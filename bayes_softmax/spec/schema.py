@@ -1,7 +1,7 @@
 """What a fit must remember to read new data and to name its answers: small, and saved as plain JSON."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bayes_softmax.core.checks import counted, did_you_mean, listed, shown
+from bayes_softmax.core.checks import did_you_mean, listed, shown
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.spec.arrays import given
 from bayes_softmax.spec.available import Mask, read_available
@@ -17,7 +17,6 @@ from bayes_softmax.spec.design import Label
 from bayes_softmax.spec.formula import FormulaEncoder, encoder_from_data
 from bayes_softmax.spec.frames import (
     check_finite,
-    column_numbers,
     is_frame,
     numeric_values,
     require_columns,
@@ -25,9 +24,8 @@ from bayes_softmax.spec.frames import (
 )
 from bayes_softmax.spec.labels import plain_label
 from bayes_softmax.spec.numbers import real_numbers
+from bayes_softmax.spec.offset import read_offset
 from bayes_softmax.spec.schema_checks import check_array_encoder, check_fields
-
-OFFSET_LIMIT = 1e150  # of an offset's numbers: their squares and differences are still numbers
 
 
 @dataclass(frozen=True)
@@ -93,9 +91,9 @@ class Schema:
     available_columns
         K columns that say in a data frame which classes are on offer, if they were given by name.
     has_available
-        Whether the model knows which classes are on offer; predictions then need it.
+        Whether the model has choice sets; predictions then need them.
     class_totals
-        Observed units of each class: the base rates that ``class_prior`` shifts from.
+        Observations of each class: the base rates that ``class_prior`` shifts from.
     prior_sd
         Prior standard deviation of the free coordinates of each raw coefficient row, intercept first; None where it is
         infinite.  Empty for a maximum-likelihood fit.
@@ -231,12 +229,12 @@ def schema_from_json(text: str) -> Schema:
     try:
         fields = _untagged(json.loads(text))
         check_fields(fields, Schema.__dataclass_fields__)
-        given = fields.pop("encoder")
-        if "formula" in given:
-            encoder: Encoder = encoder_from_data(given)
+        written = fields.pop("encoder")
+        if "formula" in written:
+            encoder: Encoder = encoder_from_data(written)
         else:
-            check_array_encoder(given, fields["feature_names"])
-            encoder = ArrayEncoder(**given)
+            check_array_encoder(written, fields["feature_names"])
+            encoder = ArrayEncoder(**written)
         schema = Schema(encoder=encoder, **fields)
         unknown = [name for name in schema.feature_names if name not in set(encoder.feature_names)]
     except (KeyError, TypeError, AttributeError, IndexError, RecursionError, OverflowError) as error:
@@ -269,62 +267,3 @@ def _untagged(value: Any) -> Any:
     if "array" in value:
         return np.array(value["array"])
     return tuple(_untagged(v) for v in value["tuple"])
-
-
-def offset_columns(offset: Any, classes: Sequence[Label]) -> tuple[str, ...]:
-    """Columns that hold the offset, if it names them: by a list in the order of the classes, or by class."""
-    if isinstance(offset, Mapping):
-        offset = [offset[c] for c in classes if c in offset]
-    if isinstance(offset, list | tuple) and all(isinstance(name, str) for name in offset):
-        return tuple(offset)
-    return ()
-
-
-def read_offset(offset: Any, data: Any, n_obs: int, classes: Sequence[Label]) -> FloatArray:
-    """Offset (N, K) from an array, a frame, K column names, or a mapping from class to column name."""
-    K = len(classes)
-    if isinstance(offset, Mapping):
-        odd = [c for c in offset if c not in classes]
-        absent = [c for c in classes if c not in offset]
-        if odd or absent:
-            wrong = f"no column for class {absent[0]!r}" if absent else f"a column for {odd[0]!r}, which is no class"
-            hint = did_you_mean(odd[0], absent or classes) if odd else ""
-            raise ValueError(f"offset has {wrong}{hint}; name one for each of the classes {listed(classes)}")
-        offset = [offset[c] for c in classes]
-    if isinstance(offset, list | tuple) and offset and all(isinstance(name, str) for name in offset):
-        if len(offset) != K:
-            raise ValueError(f"offset names {counted(len(offset), 'column')}; it needs one for each of the {K} classes")
-        if not is_frame(data):
-            raise ValueError(f"offset names the columns {listed(offset)}, but the data is not a data frame")
-        frame = to_pandas(data)
-        names = [str(name) for name in offset]
-        require_columns(frame, names, "offset: data")
-        return checked_size(np.column_stack([numeric_values(frame[name], name) for name in names]), classes)
-    if isinstance(offset, str):
-        raise TypeError(f"offset={offset!r} must be an array (N, K), or {K} names of columns, one for each class")
-    offset = given(offset, "offset")
-    if isinstance(offset, pd.DataFrame):
-        columns = [plain_label(c) for c in offset.columns]
-        if set(columns) != set(classes) or len(columns) != K:
-            raise ValueError(f"offset has columns {listed(columns)}; name them by class: {listed(classes)}")
-        at = [columns.index(c) for c in classes]
-        offset = np.column_stack([column_numbers(offset.iloc[:, j], str(columns[j]), "offset") for j in at])
-    array = real_numbers(offset, "offset", columns=[str(c) for c in classes] if np.shape(offset)[1:] == (K,) else None)
-    if array.shape != (n_obs, K):
-        raise ValueError(
-            f"offset has shape {array.shape}; expected (N, K) = ({n_obs}, {K}): "
-            "one number added to all logits of a row would change nothing"
-        )
-    check_finite(array, [str(c) for c in classes], range(n_obs), "offset")
-    return checked_size(array, classes)
-
-
-def checked_size(offset: FloatArray, classes: Sequence[Label]) -> FloatArray:
-    """The offset, if differences of its numbers are numbers too."""
-    rows, columns = np.nonzero(np.abs(offset) > OFFSET_LIMIT)
-    if rows.size:
-        raise ValueError(
-            f"offset: column {str(classes[columns[0]])!r} is {offset[rows[0], columns[0]]:g} in row {rows[0]}; "
-            f"expected at most {OFFSET_LIMIT:g} in size (a class that is not on offer is what available= is for)"
-        )
-    return offset

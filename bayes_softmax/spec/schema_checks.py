@@ -4,7 +4,9 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-CODINGS = ("zero-sum", "reference", "full")
+from bayes_softmax.core.checks import shown
+from bayes_softmax.spec.coding import CODINGS
+
 Fields = Mapping[str, Any]
 
 
@@ -21,8 +23,7 @@ def check_fields(fields: Any, known: Iterable[str]) -> None:
     for name, valid in CHECKS.items():
         value = fields.get(name)
         if name in fields and not valid(value, fields):
-            shown = repr(value) if len(repr(value)) < 80 else f"{repr(value)[:80]}..."
-            raise ValueError(f"the schema's {name} cannot be {shown}")
+            raise ValueError(f"the schema's {name} cannot be {shown(value)}")
 
 
 def check_array_encoder(encoder: Any, feature_names: tuple[str, ...]) -> None:

@@ -4,34 +4,29 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from bayes_softmax.core.checks import listed
 from bayes_softmax.spec.design import Label
 
-MANY = 6  # names in a sentence
+MANY = 6  # rows in a sentence
 SHOWN_PAIRS = 3  # pairs of classes in a sentence; each is two names
-
-
-def listed(names: tuple[Label, ...]) -> str:
-    """Names in quotes; of many the first ones, and how many more."""
-    shown = names if len(names) <= MANY else names[: MANY - 1]
-    more = f" and {len(names) - len(shown)} more" if len(shown) < len(names) else ""
-    return ", ".join(map(repr, shown)) + more
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Separation:
-    """Whether the classes can be separated without error: along which direction, and in which rows.
+    """Whether the classes are separated: along which direction, and in which rows.
 
     Attributes
     ----------
     kind
-        ``"none"`` (they overlap), ``"quasi-complete"`` or ``"complete"`` (every row is told apart from every class).
+        ``"none"`` (they overlap), ``"quasi-complete"`` or ``"complete"`` (every row is separated from
+        every other class).
     features
-        Coefficients that together tell the observed classes apart, ``"intercept"`` (at x = 0) among them where it is
+        Coefficients that together separate the observed classes, ``"intercept"`` (at x = 0) among them where it is
         needed: a set of which none can be left out, certified by linear programs.  There may be a smaller set of
         other features, unless a single one is named; of very many coefficients (more than 100) some that are named
         may not be needed.  Others may go to infinity too: :meth:`PointEstimate.summary` says which.
     pairs
-        Pairs of classes that are told apart, in some row at least.
+        Pairs of classes that are separated, in some row at least.
     direction
         Frame (feature, category) of a direction in these coefficients, per standard deviation of the features, largest
         entry 1, rows summing to zero; its intercept is at the feature means.  Zero where nothing is separated.  Where
@@ -40,7 +35,7 @@ class Separation:
     per_unit
         The same direction per unit of the features as given; its intercept is at x = 0.
     rows
-        Labels of a few rows that are told apart from another class: two of each class.
+        Labels of a few rows that are separated from another class: two of each class.
     n_separated, n_obs
         How many rows are, and of how many (with weight, and with at least two classes on offer).
     collinear
@@ -86,10 +81,10 @@ class Separation:
         if self.collinear:
             sentences.append(f"the columns {listed(self.collinear)} are linear combinations of the others (collinear)")
         if self._pairs_seen:
-            along = listed(self.features)
+            along = listed(self.features) if len(self.features) == 1 else f"a combination of {listed(self.features)}"
             examples = ", ".join(map(repr, self.rows[:MANY]))
             sentences.append(
-                f"{self.kind} separation: {self._who()} without error by a combination of {along}, in "
+                f"{self.kind} separation: {self._who()} by {along}, in "
                 f"{self.n_separated} of {self.n_obs} rows ({examples}{', ...' if self._more else ''})"
             )
         return tuple(sentences)
@@ -149,12 +144,12 @@ class Separation:
         for label in pairs[0]:
             if all(label in pair for pair in pairs):
                 others = [b if a == label else a for a, b in pairs]
-                return f"class {label!r} is told apart from {listed(tuple(others))}"
+                return f"class {label!r} is separated from {listed(others)}"
         labels = {label for pair in pairs for label in pair}
         if len(pairs) == len(labels) * (len(labels) - 1) // 2:
-            return f"the classes {listed(tuple(sorted(labels, key=repr)))} are all told apart"
+            return f"the classes {listed(sorted(labels, key=repr))} are all separated"
         shown = ", ".join(f"{a!r} and {b!r}" for a, b in pairs[:SHOWN_PAIRS])
         more = len(pairs) - SHOWN_PAIRS
         if more <= 0:
-            return f"told apart are {shown}"
-        return f"told apart are {shown} and {more} more pair{'s'[: more > 1]} (model.check_separation().pairs)"
+            return f"separated are {shown}"
+        return f"separated are {shown} and {more} more pair{'s'[: more > 1]} (model.check_separation().pairs)"

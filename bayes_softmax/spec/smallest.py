@@ -32,9 +32,9 @@ class Separating(NamedTuple):
 
 
 def smallest_separating(cone: Cone, intercept: FloatArray | None) -> Separating:
-    """Columns of which none can be left out: without it, what the cone tells apart is no longer all told apart.
+    """Columns of which none can be left out: without it, what the cone separates is no longer all separated.
 
-    Columns are tried in the order of what they tell apart alone, one, two, four and so on of them, until there is a
+    Columns are tried in the order of what they separate alone, one, two, four and so on of them, until there is a
     direction with all the positive margins; then each one is left out, the least first, if the rest still has.  So no
     *proper subset* of the result will do (it is inclusion-minimal).  A set of other columns may be smaller still; but
     where classes that are always on offer are separated completely, a single column that suffices is always found.  Of

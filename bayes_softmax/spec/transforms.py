@@ -4,13 +4,13 @@ Elementwise functions are NumPy's.  Splines and orthogonal polynomials are formu
 a state that they fill when a model is made and use for new data.
 """
 
-import difflib
 from collections.abc import Callable
 from math import isfinite
 from typing import Any
 
 import numpy as np
 
+from bayes_softmax.core.checks import did_you_mean
 from bayes_softmax.spec.arguments import PARAMETERS, SEVERAL_COLUMNS, arguments_of
 from bayes_softmax.spec.arithmetic import inner, joins
 from bayes_softmax.spec.contrasts import check_contrast
@@ -131,6 +131,4 @@ def unknown_function(name: str) -> str:
     known = ["I", "C", *PARAMETERS, *ELEMENTWISE]
     if name in _NOT_HERE:
         return f"function {name!r} is not known; {_NOT_HERE[name]}"
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    return f"function {name!r} is not known; {hint}use one of {', '.join(known)}"
+    return f"function {name!r} is not known{did_you_mean(name, known) or ';'} use one of {', '.join(known)}"

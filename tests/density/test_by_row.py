@@ -1,4 +1,4 @@
-"""The log-likelihood where the classes are nearly told apart: a sum of logarithms of probabilities, at most zero."""
+"""The log-likelihood where the classes are nearly separated: a sum of logarithms of probabilities, at most zero."""
 
 import warnings
 from decimal import Decimal, localcontext
@@ -21,7 +21,7 @@ def test_it_is_the_kernels_sum(form: str, monkeypatch) -> None:
 
 
 def separated(seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Classes told apart by a column of any size, far from zero or not."""
+    """Classes separated by a column of any size, far from zero or not."""
     rng = np.random.default_rng(seed)
     N, p, K = int(rng.integers(5, 200)), int(rng.integers(1, 6)), int(rng.integers(2, 5))
     X = rng.normal(size=(N, p)) * 10.0 ** rng.uniform(-3, 6, p) + 10.0 ** rng.uniform(-3, 6, p) * rng.integers(0, 2, p)

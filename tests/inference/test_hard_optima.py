@@ -59,9 +59,9 @@ def test_a_saddle_is_seen_and_named() -> None:
     assert saddle.status is Status.SINGULAR
     direction = negative_curvature(density, saddle.theta)
     assert direction @ density.hessian(saddle.theta) @ direction < -1e-3
-    stuck = away_from_saddles(density, lambda start: saddle, saddle, negative_curvature)
+    stuck = away_from_saddles(density, lambda start: saddle, saddle)
     assert stuck.status is Status.SADDLE
-    left = away_from_saddles(density, lambda start: newton(density, start), saddle, negative_curvature)
+    left = away_from_saddles(density, lambda start: newton(density, start), saddle)
     assert left.converged
     assert left.value > saddle.value + 0.5
     assert (np.diff(left.history) > -1e-9).all()

@@ -62,7 +62,7 @@ def test_a_small_gradient_on_separated_data_is_not_called_converged() -> None:
     """On the way to infinity the gradient vanishes; the Newton step does not."""
     X = np.array([[-2.0], [-1.0], [1.0], [2.0]])
     model = bs.SoftmaxRegression(X, ["a", "a", "b", "b"])
-    with pytest.warns(bs.NotConvergedWarning, match="complete separation: class 'a' is told apart from 'b'"):
+    with pytest.warns(bs.NotConvergedWarning, match="complete separation: class 'a' is separated from 'b'"):
         found = model.mle()
     assert not found.converged
     assert found.gradient_norm < 1e-8

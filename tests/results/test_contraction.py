@@ -99,7 +99,7 @@ def healthy():
 
 
 def separated(penguins):
-    """Data whose classes are told apart, with the features that say so."""
+    """Data whose classes are separated, with the features that say so."""
     from sklearn.datasets import load_iris, load_wine
 
     iris, wine = load_iris(as_frame=True), load_wine(as_frame=True)

@@ -245,7 +245,7 @@ MESSAGES = {
     "C(g, Treatment('s'))": r"'s' is not a level.*\(levels: 'p', 'q', 'r'\)",
     "C(g, 'q')": r"'q' is not a contrast; for 'q' as the first level write contr.treatment\('q'\)",
     "C(g, 3)": "3 is not a contrast",
-    "C(g, contr.summ)": "contr.summ is not a contrast; did you mean contr.sum",
+    "C(g, contr.summ)": "contr.summ is not a contrast; did you mean 'contr.sum'",
     "C(g, contr.sum(1))": r"contr.sum\(\) takes no argument",
     "C(g, contr.poly(scores=[1, 2]))": "scores must have one number for each of the 3 levels",
     "C(x + z)": r"C\(\) takes the name of a column",

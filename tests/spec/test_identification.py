@@ -79,7 +79,7 @@ def separated(draw, ties):
 
 
 def usable(data):
-    """At least two classes, columns that vary, and a row that is told apart from a class that occurs."""
+    """At least two classes, columns that vary, and a row that is separated from a class that occurs."""
     X, y, logits = data
     if len(set(y)) < 2 or not (np.ptp(X, axis=0) > 0).all():
         return False
@@ -195,7 +195,7 @@ def test_offsets_do_not_matter_and_weight_zero_is_absence():
 
 
 def test_counts_are_rows():
-    """Two classes in one row pin each other; a class that never shares a row is told apart."""
+    """Two classes in one row pin each other; a class that never shares a row is separated."""
     X = np.array([[0.0], [1.0], [2.0]])
     overlapping_counts = bs.SoftmaxRegression(X, np.array([[3, 1], [1, 2], [0, 4]])).check_separation()
     assert not overlapping_counts.separated
@@ -249,7 +249,7 @@ def test_a_dummy_seen_with_some_classes_only_is_named_with_its_rows(clinic):
     assert found.direction.columns.name == "outcome"
     assert found.direction.loc["new"].idxmin() == "died"
     assert found.per_unit.drop(index="new").abs().max(axis=None) == 0
-    for part in ("quasi-complete separation: class 'died' is told apart from 'cured', 'ill'", "'new'", "'patient "):
+    for part in ("quasi-complete separation: class 'died' is separated from 'cured', 'ill'", "'new'", "'patient "):
         assert part in repr(found)
 
 
@@ -260,7 +260,7 @@ def test_collinear_columns_and_empty_classes_are_named_beside_the_rest(clinic):
     assert len(found.collinear) == 1
     assert set(found.collinear) < {"age", "months"}
     assert found.empty_classes == ("moved",)
-    assert found.kind == "quasi-complete"  # "moved" is told apart from every class, in every row
+    assert found.kind == "quasi-complete"  # "moved" is separated from every class, in every row
     assert "class 'moved' was declared but never observed" in repr(found)
     assert "linear combinations of the others (collinear)" in repr(found)
     assert repr(found).startswith("the classes that occur overlap: no direction separates them; ")
@@ -381,7 +381,7 @@ def test_an_empty_class_does_not_mix_with_the_separation_of_the_others(others):
     found = bs.SoftmaxRegression(flag[:, None], y, ["flag"], classes=others).check_separation()
     assert (found.kind, found.features, found.n_separated) == ("quasi-complete", ("flag",), 20)
     assert found.empty_classes == tuple(c for c in others if c not in "ab")
-    told = "class 'a' is told apart from 'b' without error by a combination of 'flag', in 20 of 40 rows (1, 3, ...)"
+    told = "class 'a' is separated from 'b' by 'flag', in 20 of 40 rows (1, 3, ...)"
     assert told in repr(found)
     logits = flag[:, None] * found.per_unit.loc["flag"].to_numpy() + found.per_unit.loc["intercept"].to_numpy()
     own = [others.index(c) for c in y]

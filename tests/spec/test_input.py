@@ -291,7 +291,7 @@ IMPROPER = [
         np.array([[-2.0], [-1], [1], [2]]),
         list("aabb"),
         {},
-        "complete separation: class 'a' is told apart from 'b'",
+        "complete separation: class 'a' is separated from 'b'",
     ),
     (X, NAMES, {"classes": ["low", "mid", "top", "never"]}, "class 'never' was declared but never observed"),
     (np.column_stack([X, X.sum(axis=1)]), CODES, {}, "linear combinations of the others"),

@@ -8,6 +8,7 @@ import pandas as pd
 from bayes_softmax.core.checks import counted
 from bayes_softmax.results.evaluation import Evaluation
 from bayes_softmax.results.fitted import Fitted
+from bayes_softmax.results.intervals import percent_of
 from bayes_softmax.results.plots.style import (
     COLOURS,
     ROW_HEIGHT,
@@ -17,7 +18,6 @@ from bayes_softmax.results.plots.style import (
     legend_below,
     name_rows,
     panel_grid,
-    percent_of,
     tidy,
     title,
 )

@@ -58,7 +58,7 @@ def probabilities(
     offset
         (N, K) for ``data``, if the model has an offset that is not among its columns.
     available
-        (N, K) for ``data``, if the model knows which classes are on offer and ``data`` has no columns for it.
+        (N, K) for ``data``, if the model has choice sets and ``data`` has no columns for them.
 
     Returns
     -------

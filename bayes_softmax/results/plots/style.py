@@ -65,11 +65,6 @@ def title(panel: Any, text: str) -> None:
     panel.set_title(text, fontsize="medium", **AS_IT_IS)
 
 
-def percent_of(column: str) -> str:
-    """Probability of an interval in percent, from the name of its lower end: ``eti95_5_lb`` is ``95.5``."""
-    return column.removesuffix("_lb").lstrip("abcdefghijklmnopqrstuvwxyz").replace("_", ".")
-
-
 def tidy(panel: Any) -> None:
     """Small ticks, no frame at the top and right."""
     panel.spines[["top", "right"]].set_visible(False)
