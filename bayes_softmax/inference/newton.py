@@ -29,6 +29,7 @@ RIDGE_FLOOR = 1e-3
 DAMPINGS = (1e-4, 1e2)
 EASING = 0.1  # damping after a step that it made possible
 LARGE_GRADIENT = 1e-3  # per unit of data: near an optimum a short step is rounding, not a poor direction
+NO_OPTIMUM = 1e-6  # the same where a search fails altogether
 SHORT = 1e-3  # a search that ends below had a poor direction: the next one is damped
 
 
@@ -131,7 +132,7 @@ def ascend(
         if step is not None and stalled >= 2 and float(gradient @ step) <= no_gain:
             return finish(theta, iteration, history, stopped=Status.NO_PROGRESS)
         trial = None if step is None else _line_search(density, theta, value, gradient, step)
-        while (trial is None or trial.length < SHORT) and norm > LARGE_GRADIENT and damping < DAMPINGS[1]:
+        while _poor(trial, norm) and damping < DAMPINGS[1]:
             damping = max(10 * damping, DAMPINGS[0])
             step = direction(theta, gradient, damping)
             damped = None if step is None else _line_search(density, theta, value, gradient, step)
@@ -143,6 +144,11 @@ def ascend(
     if not np.isfinite(value):  # Jeffreys' prior where the information is singular
         return finish(theta, 0, history, stopped=Status.SINGULAR)
     return finish(theta, max_iterations, history)
+
+
+def _poor(trial: Trial | None, norm: float) -> bool:
+    """Whether a search failed, or ended so soon, that its direction was a poor one."""
+    return norm > NO_OPTIMUM if trial is None else trial.length < SHORT and norm > LARGE_GRADIENT
 
 
 def _line_search(
