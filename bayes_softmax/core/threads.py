@@ -103,8 +103,9 @@ def blas_on_one_thread() -> Iterator[None]:
         _limit.leave()
 
 
+@functools.cache
 def _n_threads() -> int:
-    return os.cpu_count() or 1
+    return os.cpu_count() or 1  # asked of the system each time, microseconds
 
 
 @functools.lru_cache(maxsize=1)

@@ -230,6 +230,8 @@ class SoftmaxPosterior:
         numbers.  Of what is left of these a Newton step would be made.
         """
         free = self.coordinates.pull_back_matrix(H)
+        if np.diag(free).min(initial=np.inf) > NOISE * H.max(initial=0.0):  # as nearly always
+            return free
         k_b, k_w = self.data.Cb.shape[1], self.data.Cw.shape[1]
         largest = np.einsum("kjkj->kj", H).max(axis=0)
         of_weights = largest[min(k_b, 1) :]
