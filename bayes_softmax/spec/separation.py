@@ -83,8 +83,9 @@ class Separation:
         if self._pairs_seen:
             along = listed(self.features) if len(self.features) == 1 else f"a combination of {listed(self.features)}"
             examples = ", ".join(map(repr, self.rows[:MANY]))
+            how_many = "; a class is excluded in" if self._in_part else ", in"
             sentences.append(
-                f"{self.kind} separation: {self._who()} by {along}, in "
+                f"{self.kind} separation: {self._who()} by {along}{how_many} "
                 f"{self.n_separated} of {self.n_obs} rows ({examples}{', ...' if self._more else ''})"
             )
         return tuple(sentences)
@@ -129,6 +130,13 @@ class Separation:
         return tuple(pair for pair in self.pairs if not set(pair) & set(self.empty_classes))
 
     @property
+    def _in_part(self) -> bool:
+        """Whether every class is separated from every other, but not in all rows."""
+        labels = {label for pair in self._pairs_seen for label in pair}
+        every = len(labels) > 2 and len(self._pairs_seen) == len(labels) * (len(labels) - 1) // 2
+        return every and self.kind != "complete"
+
+    @property
     def _more(self) -> bool:
         return self.n_separated > len(self.rows[:MANY])
 
@@ -147,7 +155,12 @@ class Separation:
                 return f"class {label!r} is separated from {listed(others)}"
         labels = {label for pair in pairs for label in pair}
         if len(pairs) == len(labels) * (len(labels) - 1) // 2:
-            return f"the classes {listed(sorted(labels, key=repr))} are all separated"
+            who = listed(sorted(labels, key=repr))
+            return (
+                f"each two of the classes {who} are separated in some rows"
+                if self._in_part
+                else (f"the classes {who} are all separated")
+            )
         shown = ", ".join(f"{a!r} and {b!r}" for a, b in pairs[:SHOWN_PAIRS])
         more = len(pairs) - SHOWN_PAIRS
         if more <= 0:

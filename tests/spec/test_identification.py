@@ -455,3 +455,12 @@ def test_rows_are_named_as_in_the_data() -> None:
     X = pd.DataFrame({"x": [0.0, 1.0, 2.0, 3.0]}, index=pd.Index([4, 8, 15, 16]))
     found = bs.SoftmaxRegression(X, pd.Series(["a", "a", "b", "b"], index=X.index)).check_separation()
     assert "in 4 of 4 rows (4, 8, 15, 16)" in repr(found)
+
+
+def test_what_is_separated_in_some_rows_only_is_said_so(penguins) -> None:
+    """Each two species share an island: that they were 'all separated' would promise a perfect prediction."""
+    found = bs.SoftmaxRegression.from_formula("species ~ island", penguins).check_separation()
+    assert repr(found).startswith(
+        "quasi-complete separation: each two of the classes 'Adelie', 'Chinstrap', 'Gentoo' are separated in some rows by"
+    )
+    assert "; a class is excluded in 333 of 333 rows" in repr(found)
