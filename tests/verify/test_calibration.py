@@ -8,8 +8,12 @@ that coefficients hide: Modrák et al., *Bayesian Analysis* 20, 2025.)
 Each quantity is tested three times, by a chi-squared statistic over 20 bins, by the mean rank (a shift) and by the mean
 squared deviation from the middle (a wrong spread), each at level 0.001 / (3 x number of quantities), so a right sampler
 fails with probability at most 0.001.  Seed 2024.
+
+Independence sampling is for posteriors near a normal one: it is given 300 rows, and where its pilot finds a posterior
+too far from normal NUTS runs, as for anyone who asks for it.
 """
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -17,8 +21,10 @@ import pytest
 from scipy import stats
 
 import bayes_softmax as bs
+from bayes_softmax.core.errors import NotReliableWarning
 
 SIMULATIONS, KEPT, BINS, ERROR_RATE = 600, 99, 20, 1e-3
+ROWS = {"nuts": 30, "independence": 300}
 PRIORS = {
     "normal": (bs.Normal(1.0), bs.Normal(1.0)),
     "student": (bs.StudentT(5, 0.7), bs.Normal(1.0)),
@@ -39,23 +45,27 @@ def draw_prior(prior: object, k: int, rng: np.random.Generator) -> np.ndarray:
 def p_values(name: str, engine: str, *, prior_factor: float = 1.0, drop_last: int = 0) -> np.ndarray:
     """One p-value per ranked quantity; the fit may be given a planted bug."""
     prior, intercept_prior = PRIORS[name]
-    rng = np.random.default_rng(2024)
-    ranks = []
+    rng, n = np.random.default_rng(2024), ROWS[engine]
+    ranks, n_asked = [], 0
     for _ in range(SIMULATIONS):
-        X = rng.normal(size=(30, 2))
-        blueprint = bs.SoftmaxRegression(X, np.arange(30) % 3, prior=prior, intercept_prior=intercept_prior)
+        X = rng.normal(size=(n, 2))
+        blueprint = bs.SoftmaxRegression(X, np.arange(n) % 3, prior=prior, intercept_prior=intercept_prior)
         C = blueprint.coordinates.weights_contrast
         W = np.array([C @ draw_prior(prior, 2, rng) for _ in range(2)])
         b = C @ draw_prior(intercept_prior, 2, rng)
-        y = (b + X @ W + rng.gumbel(size=(30, 3))).argmax(axis=1)
+        y = (b + X @ W + rng.gumbel(size=(n, 3))).argmax(axis=1)
         fitted = replace(prior, scale=prior.scale * prior_factor)
-        rows = slice(0, 30 - drop_last)
+        rows = slice(0, n - drop_last)
         model = bs.SoftmaxRegression(X[rows], y[rows], classes=[0, 1, 2], prior=fitted, intercept_prior=intercept_prior)
-        post = model.sample(
-            draws=5 * KEPT, chains=1, tune=150, cores=1, engine=engine, random_seed=rng, progressbar=False
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotReliableWarning)
+            post = model.sample(
+                draws=5 * KEPT, chains=1, tune=150, cores=1, engine=engine, random_seed=rng, progressbar=False
+            )
+        n_asked += post.engine.startswith(engine)
         truth = bs.SoftmaxRegression(X, y, classes=[0, 1, 2], prior=prior, intercept_prior=intercept_prior)
         ranks.append(rank(truth, b, W, post))
+    assert n_asked > 0.5 * SIMULATIONS, "most of what is judged is to be the engine's own"
     return uniformity(np.array(ranks))
 
 
@@ -82,7 +92,7 @@ def quantities(truth: bs.SoftmaxRegression, b: np.ndarray, W: np.ndarray) -> np.
     prior, intercept_prior = truth.priors.weights[0], truth.priors.intercept
     free = np.concatenate([(b @ C)[:, None], W @ C], axis=1)
     log_p = bs.log_softmax(b[:, None] + np.einsum("np,spk->snk", truth.design.X, W))
-    log_likelihood = log_p[:, np.arange(30), truth.design.response.codes]
+    log_likelihood = log_p[:, np.arange(truth.design.n_obs), truth.design.response.codes]
     log_prior = log_density(intercept_prior, free[:, 0]) + sum(log_density(prior, free[:, j]) for j in (1, 2))
     return np.column_stack([free.reshape(len(b), -1), log_likelihood.sum(axis=1), log_likelihood[:, -1], log_prior])
 
