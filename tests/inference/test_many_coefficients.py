@@ -17,15 +17,16 @@ from tests.conftest import simulate
 from tests.density.test_rowspace import spread_models
 
 MEMORY = """
-import resource, sys, warnings
+import sys, warnings
 import numpy as np
 import bayes_softmax as bs
+from tests.benchmarks.workers.common import peak_mb
 warnings.simplefilter("ignore", bs.NotConvergedWarning)
 rng = np.random.default_rng(0)
 X, y = rng.normal(size=(200, 20_000)), rng.integers(0, 3, 200)
 small = bs.SoftmaxRegression(X[:, :3], y)
 small.map(), small.mle(), small.map().summary()
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak_mb()
 options = {
     "mle": {},
     "normal": {},
@@ -36,7 +37,7 @@ options = {
 model = bs.SoftmaxRegression(X, y, **options)
 found = model.mle() if sys.argv[1] == "mle" else model.map()
 found.summary()
-print(found.converged, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**20)
+print(found.converged, (peak_mb() - before) / 2**10)
 """
 
 

@@ -6,7 +6,6 @@ JSON for each: what was done to it, and whether it answered as before, answered 
 
 import json
 import os
-import resource
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ import xarray as xr
 import bayes_softmax as bs
 from bayes_softmax.results.containers import from_netcdf, from_zarr, to_netcdf, to_zarr
 from bayes_softmax.results.digest import CHECKSUM, checksum
+from tests.benchmarks.workers.common import peak_mb
 
 FORBIDDEN = ("os.system", "os.exec", "os.posix_spawn", "os.spawn", "subprocess.Popen", "socket.connect", "pickle.find")
 Files = dict[str, bytes]
@@ -284,5 +284,4 @@ if __name__ == "__main__":
     assert h5py.version.hdf5_version  # imported, as everything else, before the first file is opened
     for outcome in load_all(Path(sys.argv[1])):
         print(json.dumps(outcome), flush=True)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    assert peak < 1500, f"{peak:.0f} MiB"
+    assert peak_mb() < 1500, f"{peak_mb():.0f} MiB"
