@@ -41,14 +41,19 @@ def from_netcdf(data: bytes) -> xr.DataTree:
     """The tree of a netCDF file's bytes, sealed or not."""
     import h5py
 
-    if is_sealed(data) and data[-SEAL_BYTES:] != _seal(memoryview(data)[:-SEAL_BYTES]):
-        raise ValueError("its bytes do not agree with its checksum")
-    _check_heaps(data)
+    check_bytes(data)
     with h5py.File(BytesIO(data), "r") as opened:
         claimed = sum(_hdf5_sizes(opened, "", top=True))
     _check_claim(claimed, len(data))
     with xr.open_datatree(BytesIO(data), engine="h5netcdf") as tree:
         return tree.load()
+
+
+def check_bytes(data: bytes) -> None:
+    """Raise for bytes that HDF5 must not see: of a damaged seal, or of heaps that it would not come to the end of."""
+    if is_sealed(data) and data[-SEAL_BYTES:] != _seal(memoryview(data)[:-SEAL_BYTES]):
+        raise ValueError("its bytes do not agree with its checksum")
+    _check_heaps(data)
 
 
 def is_sealed(data: bytes) -> bool:

@@ -1,8 +1,9 @@
 """Whose a file or folder is: a fit of ours may be replaced, whatever else stands at a path may not."""
 
+from io import BytesIO
 from pathlib import Path
 
-from bayes_softmax.results.containers import foreign_name, zarr_attributes
+from bayes_softmax.results.containers import check_bytes, foreign_name, zarr_attributes
 from bayes_softmax.results.files import entries
 
 FORMAT = "bayes_softmax"
@@ -46,7 +47,9 @@ def holds_fit(path: Path) -> bool:
     import h5py
 
     try:
-        with open(path, "rb") as file, h5py.File(file, "r") as opened:
+        data = path.read_bytes()
+        check_bytes(data)
+        with h5py.File(BytesIO(data), "r") as opened:
             return bool(opened.attrs.get("format") == FORMAT)
     except Exception:  # whatever HDF5 says of a file that is none
         return False

@@ -12,6 +12,7 @@ import xarray as xr
 
 import bayes_softmax as bs
 from bayes_softmax.results import files
+from bayes_softmax.results.containers import SEAL_BYTES
 
 SUFFIXES = pytest.mark.parametrize("suffix", [".nc", ".zarr"])
 
@@ -93,6 +94,21 @@ def test_a_fit_with_a_strangers_file_in_it_stays(small: bs.PointEstimate, tmp_pa
     with pytest.raises(FileExistsError, match=r"it holds 'notes\.txt'"):
         small.save(tmp_path / "fit.zarr")
     assert (tmp_path / "fit.zarr" / "notes.txt").read_text() == "mine"
+
+
+def test_saving_over_a_damaged_file_is_refused_and_ends(small: bs.PointEstimate, tmp_path: Path) -> None:
+    """HDF5 loops for ever over a heap whose first object is free space of no size; it is not handed one."""
+    path = tmp_path / "fit.nc"
+    small.save(path)
+    content = bytearray(path.read_bytes())
+    at = content.find(b"GCOL") + 16
+    content[at : at + 2] = bytes(2)
+    content[at + 8 : at + 16] = bytes(8)
+    for damaged in (bytes(content), bytes(content[:-SEAL_BYTES])):  # with a seal, and without
+        path.write_bytes(damaged)
+        with pytest.raises(FileExistsError, match="or is a damaged one"):
+            small.save(path)
+        assert path.read_bytes() == damaged
 
 
 def test_a_strangers_file_stays(small: bs.PointEstimate, tmp_path: Path) -> None:
