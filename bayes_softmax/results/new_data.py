@@ -6,14 +6,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bayes_softmax.core.checks import counted
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.results.probabilities import Coefficients, Rows
 from bayes_softmax.spec.arrays import given
 from bayes_softmax.spec.build import check_aligned
 from bayes_softmax.spec.by_class import names_by_class
 from bayes_softmax.spec.frames import describe_rows, is_frame, missing_rows, require_columns
-from bayes_softmax.spec.missing import missing_in
+from bayes_softmax.spec.missing import kept_by_row, missing_by_row
 from bayes_softmax.spec.schema import ArrayEncoder, Schema
 
 LOGIT_LIMIT = 1e150  # the delta method squares logits, and 1e300 is still a number
@@ -36,32 +35,23 @@ def encode_complete(schema: Schema, data: Any, offset: Any, available: Any) -> R
         return encode_all(schema, data, offset, available)  # which says that a formula needs a frame
     check_aligned(data, offset, "offset", "data")
     check_aligned(data, available, "available", "data")
-    in_offset = names_by_class(schema.offset_columns if offset is None else offset, schema.classes)
-    in_available = names_by_class(schema.available_columns if available is None else available, schema.classes)
-    named = (*(in_offset if schema.has_offset else ()), *(in_available if schema.has_available else ()))
-    # What is not among the columns runs along all rows, and may lack values too.
-    offset, available = (
-        v if v is None or columns else given(v, name)
-        for v, name, columns in ((offset, "offset", in_offset), (available, "available", in_available))
-    )
+    by_row: dict[str, Any] = {"offset": offset, "available": available}
+    named: list[str] = []
+    for name, of_fit in (("offset", schema.offset_columns), ("available", schema.available_columns)):
+        columns = names_by_class(of_fit if by_row[name] is None else by_row[name], schema.classes)
+        named += columns if getattr(schema, f"has_{name}") else ()
+        if by_row[name] is not None and not columns:  # runs along all rows, and may lack values too
+            by_row[name] = given(by_row[name], name)
     missing, index = _missing(schema, data, named)
-    for name, value in (("offset", offset), ("available", available)):
-        if isinstance(value, np.ndarray | pd.DataFrame):
-            if len(value) != len(index):
-                raise ValueError(f"{name} has {counted(len(value), 'row')}; expected {len(index)}")
-            missing |= missing_in(value)
-    keep = np.flatnonzero(~missing)
-    offset, available = (
-        v.iloc[keep] if isinstance(v, pd.DataFrame) else v[keep] if isinstance(v, np.ndarray) else v
-        for v in (offset, available)
-    )
+    keep = np.flatnonzero(~(missing | missing_by_row(by_row, len(index))))
+    kept = kept_by_row(by_row, keep)
     complete = data.iloc[keep] if isinstance(data, pd.DataFrame) else np.asarray(data)[keep]
     X, _, beyond = schema.encode_marked(complete)
-    values = schema.encode_offset(complete, offset, len(X))
-    return Rows(X, index, values, keep, schema.encode_available(complete, available, index[keep]), beyond)
+    values = schema.encode_offset(complete, kept["offset"], len(X))
+    return Rows(X, index, values, keep, schema.encode_available(complete, kept["available"], index[keep]), beyond)
 
 
-def _missing(schema: Schema, data: Any, named: tuple[str, ...]) -> tuple[NDArray[np.bool_], Any]:
+def _missing(schema: Schema, data: Any, named: list[str]) -> tuple[NDArray[np.bool_], Any]:
     """Rows (N,) with a missing value in the columns that the model reads, and the index of all rows."""
     if isinstance(data, pd.DataFrame):
         names = [*schema.input_columns, *named]

@@ -1,5 +1,6 @@
 """Rows with missing values, dropped on request: weights, offset and choice sets go with them."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ def without_missing(frame: pd.DataFrame, columns: list[str], options: Options) -
     """Drop rows with missing values on request; arrays that run along the rows are cut with them."""
     if options.missing == "error":
         return frame, 0, options
-    missing = missing_rows(frame, columns) | _missing_options(options, len(frame))
+    missing = missing_rows(frame, columns) | missing_by_row(_by_row(options), len(frame))
     return frame[~missing], int(missing.sum()), _cut(options, ~missing)
 
 
@@ -25,16 +26,15 @@ def without_missing_arrays(X: Any, y: Any, options: Options) -> tuple[Any, Any, 
         return X, y, 0, options
     if len(X) != len(y):
         raise ValueError(f"X has {counted(len(X), 'row')}, but y has {len(y)}")
-    missing = missing_in(X) | missing_in(y) | _missing_options(options, len(X))
+    missing = missing_in(X) | missing_in(y) | missing_by_row(_by_row(options), len(X))
     return X[~missing], y[~missing], int(missing.sum()), _cut(options, ~missing)
 
 
-def _missing_options(options: Options, n_obs: int) -> NDArray[np.bool_]:
-    """Rows (N,) in which weights, offset or choice sets, given by value, are missing."""
+def missing_by_row(values: Mapping[str, Any], n_obs: int) -> NDArray[np.bool_]:
+    """Rows (N,) in which arguments that are given by value, an entry for each row, are missing."""
     missing = np.zeros(n_obs, dtype=bool)
-    for argument in BY_ROW:
-        value = getattr(options, argument)
-        if value is None or not isinstance(value, np.ndarray | pd.DataFrame | pd.Series):
+    for argument, value in values.items():
+        if not isinstance(value, np.ndarray | pd.DataFrame | pd.Series):
             continue
         if len(value) != n_obs:
             raise ValueError(f"{argument} has shape {value.shape}; expected {counted(n_obs, 'row')}")
@@ -48,10 +48,21 @@ def missing_in(values: Any) -> NDArray[np.bool_]:
     return np.asarray(missing.any(axis=tuple(range(1, missing.ndim))))
 
 
+def kept_by_row(values: Mapping[str, Any], keep: NDArray[Any]) -> dict[str, Any]:
+    """The arguments at some of the rows, where they are given by value; a mask or positions say which."""
+    kept = dict(values)
+    for name, value in values.items():
+        if isinstance(value, pd.DataFrame | pd.Series):
+            kept[name] = value.iloc[keep]
+        elif isinstance(value, np.ndarray):
+            kept[name] = value[keep]
+    return kept
+
+
+def _by_row(options: Options) -> dict[str, Any]:
+    return {name: getattr(options, name) for name in BY_ROW}
+
+
 def _cut(options: Options, keep: NDArray[np.bool_]) -> Options:
     """Weights, offset and choice sets of the kept rows, where they are given by value."""
-    cut: dict[str, Any] = {name: getattr(options, name) for name in BY_ROW}
-    for name, value in cut.items():
-        if isinstance(value, np.ndarray | pd.DataFrame | pd.Series):
-            cut[name] = value[keep]
-    return options._replace(**cut)
+    return options._replace(**kept_by_row(_by_row(options), keep))
