@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bayes_softmax import datasets as datasets
+    from bayes_softmax import plots as plots
     from bayes_softmax.core.errors import ImproperPosteriorError as ImproperPosteriorError
     from bayes_softmax.core.errors import NotConvergedWarning as NotConvergedWarning
     from bayes_softmax.core.errors import NotEstimableWarning as NotEstimableWarning
@@ -22,13 +23,12 @@ if TYPE_CHECKING:
     from bayes_softmax.density.textbook import log_likelihood as log_likelihood
     from bayes_softmax.density.textbook import log_softmax as log_softmax
     from bayes_softmax.density.textbook import softmax as softmax
+    from bayes_softmax.fits.compare import compare as compare
+    from bayes_softmax.fits.compare import compare_models as compare_models
+    from bayes_softmax.fits.estimate import PointEstimate as PointEstimate
+    from bayes_softmax.fits.posterior import Posterior as Posterior
+    from bayes_softmax.fits.storage import load as load
     from bayes_softmax.model import SoftmaxRegression as SoftmaxRegression
-    from bayes_softmax.results import plots as plots
-    from bayes_softmax.results.compare import compare as compare
-    from bayes_softmax.results.compare import compare_models as compare_models
-    from bayes_softmax.results.estimate import PointEstimate as PointEstimate
-    from bayes_softmax.results.posterior import Posterior as Posterior
-    from bayes_softmax.results.storage import load as load
     from bayes_softmax.spec.hyperpriors import R2D2 as R2D2
     from bayes_softmax.spec.hyperpriors import HalfNormal as HalfNormal
     from bayes_softmax.spec.hyperpriors import HalfStudentT as HalfStudentT
@@ -48,8 +48,8 @@ _HOME = {
     "NotReliableWarning": "core.errors",
     "UnusedClassWarning": "core.errors",
     "SoftmaxRegression": "model",
-    "PointEstimate": "results.estimate",
-    "Posterior": "results.posterior",
+    "PointEstimate": "fits.estimate",
+    "Posterior": "fits.posterior",
     "HalfNormal": "spec.hyperpriors",
     "R2D2": "spec.hyperpriors",
     "HalfStudentT": "spec.hyperpriors",
@@ -58,16 +58,16 @@ _HOME = {
     "Laplace": "spec.priors",
     "Normal": "spec.priors",
     "StudentT": "spec.priors",
-    "compare": "results.compare",
-    "compare_models": "results.compare",
-    "load": "results.storage",
+    "compare": "fits.compare",
+    "compare_models": "fits.compare",
+    "load": "fits.storage",
     "cross_entropy": "density.textbook",
     "cross_entropy_gradient": "density.textbook",
     "log_likelihood": "density.textbook",
     "log_softmax": "density.textbook",
     "softmax": "density.textbook",
 }
-_MODULES = {"datasets": "datasets", "plots": "results.plots"}
+_MODULES = {"datasets": "datasets", "plots": "plots"}
 
 __all__ = [*_HOME, *_MODULES]
 

@@ -100,7 +100,7 @@ def _console(quiet: bool) -> "Console":
 
 
 def _demo(options: argparse.Namespace) -> int:
-    from bayes_softmax.results.folder import check_out, write_files
+    from bayes_softmax.fits.folder import check_out, write_files
 
     check_out(options.out, [*RESULTS, *PICTURES])
     stages = Stages(_console(options.quiet))
@@ -154,7 +154,7 @@ def _print_comparison(console: "Console", table: "pd.DataFrame") -> None:
     """The comparison as a table: one row per coefficient."""
     from rich.table import Table
 
-    from bayes_softmax.results.intervals import percent_of
+    from bayes_softmax.answers.intervals import percent_of
 
     low, high = (name for name in table.columns if name.endswith(("_lb", "_ub")))
     percent = percent_of(low.removeprefix("posterior_"))
@@ -183,7 +183,7 @@ def _print_comparison(console: "Console", table: "pd.DataFrame") -> None:
 
 def _write_results(out: Path, posterior: Any, table: "pd.DataFrame") -> list[Path]:
     """``posterior.nc`` and ``summary.csv`` in a folder, over what a run before has left."""
-    from bayes_softmax.results.folder import write_files
+    from bayes_softmax.fits.folder import write_files
 
     out.mkdir(parents=True, exist_ok=True)
     posterior.save(out / "posterior.nc")
@@ -197,9 +197,9 @@ def _png(figure: Any) -> bytes:
 
 
 def _fit(options: argparse.Namespace) -> int:
+    from bayes_softmax.data.csv_file import read_csv
+    from bayes_softmax.fits.folder import check_out
     from bayes_softmax.model import SoftmaxRegression
-    from bayes_softmax.results.folder import check_out
-    from bayes_softmax.spec.csv_file import read_csv
 
     check_out(options.out, RESULTS)
     stages = Stages(_console(options.quiet))
@@ -228,7 +228,7 @@ def _fit(options: argparse.Namespace) -> int:
 
 def _offered(pairs: Sequence[str] | None, formula: str, data: "pd.DataFrame") -> dict[Any, str] | None:
     """Columns of choice sets by class; a class is written as its label is."""
-    from bayes_softmax.spec.formula import split_formula
+    from bayes_softmax.data.formula.encoder import split_formula
 
     if pairs is None:
         return None
@@ -242,8 +242,8 @@ def _offered(pairs: Sequence[str] | None, formula: str, data: "pd.DataFrame") ->
 
 
 def _predict(options: argparse.Namespace) -> int:
-    from bayes_softmax.results.storage import load
-    from bayes_softmax.spec.csv_file import read_csv
+    from bayes_softmax.data.csv_file import read_csv
+    from bayes_softmax.fits.storage import load
 
     folder = options.fit.is_dir() and options.fit.suffix != ".zarr"
     path = options.fit / "posterior.nc" if folder else options.fit

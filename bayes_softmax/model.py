@@ -8,30 +8,31 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import pandas as pd
 
-from bayes_softmax import fitting, forecasting, sampling
 from bayes_softmax.core.checks import check_counts, check_flags, counted, integer_seed
 from bayes_softmax.core.errors import UnusedClassWarning, warn_caller
-from bayes_softmax.hierarchy import prepare_hierarchy
-from bayes_softmax.results.estimate import PointEstimate
-from bayes_softmax.results.forecast import Forecast
-from bayes_softmax.results.posterior import Posterior
-from bayes_softmax.spec import build
+from bayes_softmax.data import build
+from bayes_softmax.data.collapse import Collapsed, collapse_rows
+from bayes_softmax.data.design import Design, Label
+from bayes_softmax.data.options import Options
+from bayes_softmax.data.schema import Schema
+from bayes_softmax.data.unused import unused_warning
+from bayes_softmax.fits.estimate import PointEstimate
+from bayes_softmax.fits.forecast import Forecast
+from bayes_softmax.fits.posterior import Posterior
+from bayes_softmax.fitting import estimates as fitting
+from bayes_softmax.fitting import forecasting, sampling
+from bayes_softmax.fitting.scales import prepare_hierarchy
+from bayes_softmax.separation.examination import check_separation
+from bayes_softmax.separation.verdict import Separation
 from bayes_softmax.spec.coding import Coordinates
-from bayes_softmax.spec.collapse import Collapsed, collapse_rows
-from bayes_softmax.spec.design import Design, Label
-from bayes_softmax.spec.identification import check_separation
-from bayes_softmax.spec.options import Options
 from bayes_softmax.spec.prior_draws import prior_sds
 from bayes_softmax.spec.prior_table import prior_table
 from bayes_softmax.spec.priors import Prior, PriorArgument, resolve_priors
-from bayes_softmax.spec.schema import Schema
-from bayes_softmax.spec.separation import Separation
-from bayes_softmax.spec.unused import unused_warning
 
 if TYPE_CHECKING:
-    from bayes_softmax.density.hierarchical import HierarchicalPosterior
     from bayes_softmax.density.jeffreys import JeffreysPosterior
     from bayes_softmax.density.posterior import SoftmaxPosterior
+    from bayes_softmax.density.scales.hierarchical import HierarchicalPosterior
 
 
 class SoftmaxRegression:

@@ -8,9 +8,9 @@ probability.
 import numpy as np
 
 from bayes_softmax.core.records import FloatArray
+from bayes_softmax.data.design import Design
 from bayes_softmax.density.textbook import log_softmax
 from bayes_softmax.spec.coding import Coordinates
-from bayes_softmax.spec.design import Design
 
 BLOCK = 16384  # rows at once
 NEARLY_PERFECT = 1e-3  # of log-likelihood per unit: nearer to zero than this, it is summed row by row

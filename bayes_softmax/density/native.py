@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bayes_softmax.core.records import Whitening
-from bayes_softmax.density.hyperscales import N_PARAMETERS, ShrinkageData
 from bayes_softmax.density.kernel import KernelData
+from bayes_softmax.density.scales.hyperscales import N_PARAMETERS, ShrinkageData
 
 
 class Field(NamedTuple):

@@ -6,8 +6,8 @@ from numpy.typing import NDArray
 from bayes_softmax.core import compiling as nb
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.core.threads import in_parallel, ranges
+from bayes_softmax.data.design import Design
 from bayes_softmax.density.simd import ROW_MULTIPLE
-from bayes_softmax.spec.design import Design
 
 # Multiples of the tile with an odd number of cache lines: powers of two would map a block's features to a few sets of
 # the first-level cache.  A block of features should stay in the second-level cache between the two products.

@@ -11,6 +11,7 @@ from scipy.linalg import eigh
 
 from bayes_softmax.core.records import BlockMetric, FloatArray, LowRankMetric, NativeDensity, Penalty, Whitening
 from bayes_softmax.core.threads import in_parallel, ranges
+from bayes_softmax.data.design import Design
 from bayes_softmax.density import callbacks, curvature, kernel
 from bayes_softmax.density.lowrank import low_rank_metric
 from bayes_softmax.density.native import kernel_addresses
@@ -24,9 +25,8 @@ from bayes_softmax.density.prior import (
     prior_rows,
     smoothing,
 )
-from bayes_softmax.spec.choice_sets import connected_classes
+from bayes_softmax.separation.choice_sets import connected_classes
 from bayes_softmax.spec.coding import Coordinates
-from bayes_softmax.spec.design import Design
 from bayes_softmax.spec.priors import PriorTable
 
 COMPILE_NOTICE = "bayes_softmax: compiling the likelihood for this machine (once; later runs load it from disk)"

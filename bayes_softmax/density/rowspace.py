@@ -24,8 +24,8 @@ import numpy as np
 from scipy.linalg import qr
 
 from bayes_softmax.core.records import FloatArray
+from bayes_softmax.data.design import Design, Standardisation
 from bayes_softmax.spec.coding import Coordinates, build_coordinates
-from bayes_softmax.spec.design import Design, Standardisation
 from bayes_softmax.spec.priors import Flat, Normal, PriorTable, known_scale
 
 # A direction in which one prior sd moves no logit by more than this is left to the prior.

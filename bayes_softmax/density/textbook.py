@@ -17,8 +17,8 @@ from numpy.typing import ArrayLike
 
 from bayes_softmax.core.checks import counted
 from bayes_softmax.core.records import FloatArray
-from bayes_softmax.spec.arrays import given
-from bayes_softmax.spec.numbers import real_numbers
+from bayes_softmax.data.arrays import given
+from bayes_softmax.data.numbers import real_numbers
 
 
 def _numbers(values: ArrayLike, argument: str) -> FloatArray:

@@ -25,8 +25,7 @@ from functools import cached_property
 import numpy as np
 
 from bayes_softmax.core.records import FloatArray
-
-CODINGS = ("zero-sum", "reference", "full")
+from bayes_softmax.data.options import CODINGS
 
 
 def zero_sum_contrast(n_classes: int) -> FloatArray:

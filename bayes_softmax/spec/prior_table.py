@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 from bayes_softmax.core.records import FloatArray
+from bayes_softmax.data.design import Design
 from bayes_softmax.spec.autoscale import DEFAULT_INTERCEPT_SCALE, DEFAULT_TOTAL_SCALE
-from bayes_softmax.spec.design import Design
 from bayes_softmax.spec.hyperpriors import ShrinkagePrior
 from bayes_softmax.spec.prior_draws import coordinate_sd
 from bayes_softmax.spec.priors import Flat, Jeffreys, Prior, PriorTable

@@ -13,12 +13,12 @@ import numpy as np
 
 from bayes_softmax.core.interrupts import load_in_full
 from bayes_softmax.core.records import FloatArray
+from bayes_softmax.data.design import Design
+from bayes_softmax.data.schema import Schema
 from bayes_softmax.spec.coding import Coordinates
-from bayes_softmax.spec.design import Design
 from bayes_softmax.spec.hyperpriors import ShrinkagePrior
 from bayes_softmax.spec.priors import Flat, Jeffreys, Laplace, Normal, Prior, PriorTable, StudentT, known_scale
 from bayes_softmax.spec.pymc_shrinkage import shrunk_rows, shrunk_values
-from bayes_softmax.spec.schema import Schema
 from bayes_softmax.spec.shrinkage import Group, shrinkage_groups
 
 

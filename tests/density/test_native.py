@@ -5,8 +5,9 @@ import pytest
 from numpy.testing import assert_allclose
 
 import bayes_softmax as bs
-from bayes_softmax.density import callbacks, native, shrinkage_kernel
-from bayes_softmax.hierarchy import prepare_hierarchy
+from bayes_softmax.density import callbacks, native
+from bayes_softmax.density.scales import shrinkage_kernel
+from bayes_softmax.fitting.scales import prepare_hierarchy
 from bayes_softmax.inference.laplace import laplace_whitening
 from bayes_softmax.inference.newton import newton
 from tests.cases import build

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import bayes_softmax as bs
+from bayes_softmax.fits.forecast import duration
 from bayes_softmax.inference import cost
 from bayes_softmax.inference.cost import measure
-from bayes_softmax.results.forecast import duration
 from tests.conftest import simulate
 from tests.inference.gaussian import Gaussian
 

@@ -8,8 +8,8 @@ import pytest
 from numpy.testing import assert_allclose
 
 import bayes_softmax as bs
-from bayes_softmax import fitting
-from bayes_softmax.fitting import problem_of
+from bayes_softmax.fitting import estimates as fitting
+from bayes_softmax.fitting.estimates import problem_of
 from bayes_softmax.inference import certificate, saddles
 from bayes_softmax.inference.blocks import preconditioner, preconditioner_at
 from bayes_softmax.inference.conjugate import smallest_curvature

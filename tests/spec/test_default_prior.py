@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose
 from scipy.stats import norm
 
 import bayes_softmax as bs
-from bayes_softmax.results.plots.prior_predictive import implied_probabilities
+from bayes_softmax.plots.prior_predictive import implied_probabilities
 from tests.conftest import simulate
 
 mpl.use("Agg")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.results.damage import failures, outcomes, write_damaged
+from tests.fits.damage import failures, outcomes, write_damaged
 
 pytestmark = pytest.mark.verify
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import bayes_softmax as bs
-from bayes_softmax.density.hierarchical import HierarchicalPosterior
+from bayes_softmax.density.scales.hierarchical import HierarchicalPosterior
 from tests.verify.test_calibration import ERROR_RATE, KEPT, SIMULATIONS, uniformity
 
 INTERCEPT = bs.Normal(1.0)

@@ -1,0 +1,1 @@
+"""What a fit answers: one file a question."""

@@ -1,0 +1,71 @@
+"""Calibration: how often a class occurs where it is predicted with a given probability."""
+
+import numpy as np
+import pandas as pd
+from scipy.special import ndtri
+
+from bayes_softmax.answers.intervals import Interval
+from bayes_softmax.core.records import FloatArray
+from bayes_softmax.data.available import Mask
+from bayes_softmax.data.design import Label
+
+TIE = 1e-12  # classes this near the most probable one are as probable: rounding must not decide between them
+
+
+def top_shares(P: FloatArray) -> FloatArray:
+    """The most probable class of each row (n, K): 1 there, or equal shares where several are equally probable."""
+    top = P.max(axis=1, keepdims=True) - P <= TIE
+    shares: FloatArray = top / top.sum(axis=1, keepdims=True)
+    return shares
+
+
+def calibration_table(
+    P: FloatArray,
+    counts: FloatArray,
+    classes: tuple[Label, ...],
+    *,
+    interval: Interval,
+    n_bins: int,
+    available: Mask | None = None,
+) -> pd.DataFrame:
+    """One-vs-rest table: rows ``(class, bin)``, for probabilities and weighted counts (n, K).
+
+    Rows in which a class is not on offer say nothing about its probabilities.
+    """
+    totals, parts = counts.sum(axis=1), []
+    for k in range(len(classes)):
+        at = slice(None) if available is None else available[:, k] & (totals > 0)
+        parts.append(_bins(P[at, k], counts[at, k], totals[at], interval=interval, n_bins=n_bins))
+    return pd.concat(dict(zip(classes, parts, strict=True)), names=["class", "bin"])
+
+
+def top_label_table(P: FloatArray, counts: FloatArray, *, interval: Interval, n_bins: int) -> pd.DataFrame:
+    """The same for the most probable class, whichever it is: confidence against accuracy; rows ``bin``."""
+    hits, totals = (counts * top_shares(P)).sum(axis=1), counts.sum(axis=1)
+    return _bins(P.max(axis=1), hits, totals, interval=interval, n_bins=n_bins).rename_axis("bin")
+
+
+def _bins(p: FloatArray, hits: FloatArray, totals: FloatArray, *, interval: Interval, n_bins: int) -> pd.DataFrame:
+    """Bins with about equal numbers of units: mean probability, frequency, and Wilson's interval of the frequency."""
+    if not len(p):  # a class that is nowhere on offer
+        names = ["predicted", "observed", *interval.columns("wilson"), "units"]
+        return pd.DataFrame(np.empty((0, 5)), pd.RangeIndex(1, 1), names)
+    order = np.argsort(p, kind="stable")
+    share = np.cumsum(totals[order]) / totals.sum()
+    cuts = np.unique(p[order][np.searchsorted(share, np.arange(1, n_bins) / n_bins)])
+    member = np.searchsorted(cuts, p, side="right")
+    n, hit, predicted = (np.bincount(member, weights=w, minlength=len(cuts) + 1) for w in (totals, hits, totals * p))
+    used = n > 0
+    n, hit, predicted = n[used], hit[used], predicted[used]
+    observed, z2 = hit / n, ndtri(0.5 + 0.5 * interval.prob) ** 2
+    middle = (hit + 0.5 * z2) / (n + z2)
+    half = np.sqrt(z2 * (observed * (1 - observed) * n + 0.25 * z2)) / (n + z2)
+    low, high = interval.columns("wilson")
+    columns = {"predicted": predicted / n, "observed": observed, low: middle - half, high: middle + half, "units": n}
+    return pd.DataFrame(columns, index=pd.RangeIndex(1, len(n) + 1))
+
+
+def calibration_error(table: pd.DataFrame) -> float:
+    """Mean distance of observed from predicted frequencies, weighted by the units of the bins."""
+    gap = (table["predicted"] - table["observed"]).abs()
+    return float((gap * table["units"]).sum() / table["units"].sum())

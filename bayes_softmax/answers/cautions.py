@@ -1,0 +1,105 @@
+"""What must stand beside an answer: that its optimum is not certified, and of which rows nothing is known."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bayes_softmax.answers.fitted import Fitted
+from bayes_softmax.answers.limits import with_limits
+from bayes_softmax.answers.probabilities import Rows
+from bayes_softmax.core.checks import listed
+from bayes_softmax.core.errors import NotConvergedWarning, NotEstimableWarning, warn_caller
+from bayes_softmax.core.records import IntArray
+from bayes_softmax.data.frames import describe_rows
+
+NOTE = "note"  # in the attributes of a table
+
+Naming = Callable[[IntArray], str]
+
+
+def in_the_limit(fit: Fitted, rows: Rows) -> Rows:
+    """The rows with what an optimum at infinity, and columns that were dropped, make of them."""
+    if fit.limits is None and rows.beyond is None:
+        return rows
+    return with_limits(rows, fit.limits, fit.schema)
+
+
+def unknown_rows(rows: Rows) -> NDArray[np.bool_]:
+    """(N,) rows of which nothing is known."""
+    if rows.offset is None:
+        return np.zeros(len(rows.X), dtype=bool)
+    unknown: NDArray[np.bool_] = np.isnan(rows.offset[:, 0])
+    return unknown
+
+
+def rows_without_error(rows: Rows) -> NDArray[np.bool_]:
+    """(N,) rows of which an optimum at infinity leaves the probabilities open, or one class only."""
+    if rows.loose is None:
+        return np.zeros(len(rows.X), dtype=bool)
+    possible = ~rows.excluded if rows.available is None else ~rows.excluded & rows.available
+    without: NDArray[np.bool_] = rows.loose.any(axis=1) | (possible.sum(axis=1) < 2)
+    return without
+
+
+def row_cautions(fit: Fitted, rows: Rows, name: Naming | None = None) -> list[str]:
+    """Sentences on rows that neither data nor prior say anything about, and on dropped columns that count as zero.
+
+    ``name`` puts positions of rows into words; default by their labels.  The last one says that the optimum is not
+    certified, unless the answers do not depend on that.
+    """
+    last = [fit.caution] if fit.caution is not None and not _regular(fit, rows) else []
+    if rows.offset is None and rows.beyond is None:
+        return last
+    name = name or partial(_labels, rows)
+    unknown = unknown_rows(rows)
+    beyond = np.zeros(len(unknown), dtype=bool) if rows.beyond is None else rows.beyond
+    dropped = listed(fit.schema.dropped_names)
+    sentences = []
+    if (unknown & beyond).any():
+        sentences.append(
+            f"nothing is known of the probabilities in {name(np.flatnonzero(unknown & beyond))}, they are NaN: the "
+            f"data never varied in {dropped}, as these rows do, and the coefficients have no prior"
+        )
+    if (unknown & ~beyond).any():
+        sentences.append(
+            f"nothing is known of the probabilities in {name(np.flatnonzero(unknown & ~beyond))}, they are NaN: these "
+            "combinations of features (and classes) are not among those that the data determine"
+        )
+    if (beyond & ~unknown).any():
+        sentences.append(
+            f"in {name(np.flatnonzero(beyond & ~unknown))} the data never varied in {dropped}, as these rows do: the "
+            "coefficients of dropped columns count as 0"
+        )
+    return sentences + last
+
+
+def _regular(fit: Fitted, rows: Rows) -> bool:
+    """Whether all probabilities of the rows are finite functions of what an estimate determines, and it has found."""
+    if rows.loose is None or not np.isfinite(fit.delta_covariance).all():  # type: ignore[arg-type]
+        return False
+    return not (rows.loose.any() or rows.excluded.any() or unknown_rows(rows).any())
+
+
+def _labels(rows: Rows, positions: IntArray) -> str:
+    return describe_rows(rows.index if rows.position is None else rows.index[rows.position], positions)
+
+
+def warn_of(fit: Fitted, sentences: Sequence[str]) -> str | None:
+    """One warning of all there is to say; returns what should stand beside the answer in any case."""
+    parts = list(dict.fromkeys(s for s in sentences if s != fit.caution))
+    caution = [] if fit.caution is None else [fit.caution]
+    if sentences:
+        told = [*parts, *(caution if fit.caution in sentences else [])]
+        category = NotEstimableWarning if parts else NotConvergedWarning
+        warn_caller("; ".join(told), category)
+    return "; ".join([*parts, *caution]) or None
+
+
+def noted(table: pd.DataFrame, note: str | None) -> pd.DataFrame:
+    """The table with the note in its ``attrs``, if there is one."""
+    if note is not None:
+        table.attrs[NOTE] = note
+    return table

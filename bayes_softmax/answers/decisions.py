@@ -1,0 +1,219 @@
+"""Decisions at given costs: the one of least expected cost for each row, and how sure that is."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import ndtr
+
+from bayes_softmax.answers.base_rates import BaseRates, prior_shift
+from bayes_softmax.answers.cautions import noted, row_cautions, rows_without_error, warn_of
+from bayes_softmax.answers.fitted import Fitted
+from bayes_softmax.answers.intervals import Interval, draws_interval, normal_quantile, resolve_interval
+from bayes_softmax.answers.prediction import logit_covariance, mean_probabilities, read_rows
+from bayes_softmax.answers.probabilities import Coefficients, Rows, over_blocks
+from bayes_softmax.answers.tables import row_frame
+from bayes_softmax.core.checks import as_float, is_real, listed, shown
+from bayes_softmax.core.records import FloatArray, IntArray
+from bayes_softmax.data.design import Label
+from bayes_softmax.data.frames import check_columns
+from bayes_softmax.data.schema import Schema
+
+
+class Costs(NamedTuple):
+    """``matrix`` (D, K): cost of each decision if each class is true; names of the decisions."""
+
+    matrix: FloatArray
+    decisions: tuple[Label, ...]
+
+
+class Chosen(NamedTuple):
+    """Expected costs (N, D), and the best and the second best decision (N,) of each row."""
+
+    expected: FloatArray
+    best: IntArray
+    second: IntArray
+
+    @property
+    def cost(self) -> FloatArray:
+        """(N,) expected cost of the best."""
+        return np.take_along_axis(self.expected, self.best[:, None], axis=1)[:, 0]
+
+    @property
+    def extra(self) -> FloatArray:
+        """(N,) what the second best would cost more."""
+        return np.take_along_axis(self.expected, self.second[:, None], axis=1)[:, 0] - self.cost
+
+
+class Sureness(NamedTuple):
+    """Ends of the interval of the expected cost, and the probability of being the best decision, each (N,)."""
+
+    low: FloatArray
+    high: FloatArray
+    p_best: FloatArray
+
+    def without(self, loose: NDArray[np.bool_]) -> "Sureness":
+        """The same, not known in rows (N,) where an optimum at infinity leaves the probabilities open."""
+        return Sureness(*(np.where(loose, np.nan, values) for values in self))
+
+
+def decide(
+    fit: Fitted,
+    data: Any,
+    cost: pd.DataFrame,
+    ci_prob: float | None = None,
+    *,
+    offset: Any = None,
+    available: Any = None,
+    class_prior: BaseRates | None = None,
+    missing: str = "error",
+) -> pd.DataFrame:
+    r"""Decision of least expected cost for each row of ``data``.
+
+    The expected cost of decision d is :math:`\sum_k c_{dk}\, p_k`.  It is linear in the probabilities, so the best
+    decision under uncertainty is the one by their mean (Berger, *Statistical Decision Theory*, 1985, section 4.4).
+
+    Parameters
+    ----------
+    data, offset, available, class_prior, missing
+        As in :meth:`predict_proba`.
+    cost
+        One row for each decision, which may be classes or anything else, and one column for each class: what the
+        decision costs if that class is true.
+    ci_prob
+        Probability of the interval of the expected cost; default ArviZ's.
+
+    Returns
+    -------
+    DataFrame
+        Rows as in ``data``: ``decision``, ``expected_cost`` and the interval of the expected cost given the
+        coefficients, ``second_best`` and ``extra_cost`` (what it would cost more), and ``p_best``: the probability
+        that the decision is the best one, were the coefficients known (of an estimate: against the second best, by
+        the normal approximation; NaN where that is not known).  No interval leaves the costs of its decision.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``cost`` is not a frame of finite numbers with a column for every class.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import bayes_softmax as bs
+    >>> fit = bs.SoftmaxRegression([[0.0], [1.0], [2.0], [3.0]], ["ill", "well", "ill", "well"]).map()
+    >>> cost = pd.DataFrame({"ill": [100, 5], "well": [0, 5]}, index=["wait", "treat"])
+    >>> fit.decide([[1.5]], cost)["decision"].tolist()
+    ['treat']
+    """
+    costs = read_costs(cost, fit.schema)
+    rows = read_rows(fit, data, offset, available, missing=missing)
+    note = warn_of(fit, row_cautions(fit, rows))
+    shift = prior_shift(fit.schema, class_prior, rows)
+    interval = resolve_interval(ci_prob, "eti")
+    P = mean_probabilities(fit.coefficients, rows, shift)
+    expected = P @ costs.matrix.T  # (N, D)
+    order = np.argsort(expected, axis=1, kind="stable")
+    chosen = Chosen(expected, order[:, 0], order[:, min(1, len(costs.decisions) - 1)])
+    if fit.delta_covariance is None:
+        sure = _by_draws(fit.coefficients, rows, shift, matrix=costs.matrix, best=chosen.best, interval=interval)
+        ends = interval.columns()
+    else:
+        error = _DeltaError(fit.delta_covariance, rows.X, P)
+        sure = _by_delta(error, costs.matrix, chosen, interval=interval)
+        ends = interval.columns("wald")
+        sure = sure.without(rows_without_error(rows))
+    names = np.array([*costs.decisions, None], dtype=object)[:-1]
+    unknown = np.isnan(chosen.cost)
+    best, second = names[chosen.best], names[chosen.second]
+    best[unknown] = second[unknown] = None
+    table = {
+        "decision": best,
+        "expected_cost": chosen.cost,
+        ends[0]: sure.low,
+        ends[1]: sure.high,
+        "second_best": second,
+        "extra_cost": chosen.extra,
+        "p_best": sure.p_best,
+    }
+    return noted(row_frame(rows, table), note)
+
+
+def _by_draws(
+    coefficients: Coefficients,
+    rows: Rows,
+    shift: FloatArray | None,
+    *,
+    matrix: FloatArray,
+    best: IntArray,
+    interval: Interval,
+) -> Sureness:
+    """Interval of the cost of the best decision over the draws, and the share of draws in which it is the best."""
+    low, high, p_best = np.empty((3, len(best)))
+
+    def judge(P: FloatArray, block: slice) -> None:
+        drawn = np.tensordot(matrix, P, axes=1)  # (D, rows, S)
+        cost = np.take_along_axis(drawn, best[None, block, None], axis=0)[0]
+        low[block], high[block] = draws_interval(cost, interval, axis=1)
+        p_best[block] = (cost <= drawn.min(axis=0)).mean(axis=1)
+
+    over_blocks(coefficients, rows, judge, shift=shift)
+    return Sureness(low, high, p_best)
+
+
+class _DeltaError(NamedTuple):
+    """What standard errors by the delta method come from: covariance of the coefficients, features, probabilities."""
+
+    covariance: FloatArray
+    X: FloatArray
+    P: FloatArray
+
+    def of(self, cost: FloatArray) -> FloatArray:
+        """Standard errors (N,) of ``sum_k cost_nk p_nk``."""
+        slope = self.P * (cost - (cost * self.P).sum(axis=1, keepdims=True))
+        error = np.empty(len(self.P))
+        for start in range(0, len(self.P), 1024):
+            block = slice(start, start + 1024)
+            V = logit_covariance(self.covariance, self.X[block])
+            variance = np.einsum("nk,nkl,nl->n", slope[block], V, slope[block])
+            error[block] = np.sqrt(np.maximum(variance, 0.0))
+        return error
+
+
+def _by_delta(error: _DeltaError, matrix: FloatArray, chosen: Chosen, *, interval: Interval) -> Sureness:
+    """The same by the normal approximation, the best decision against the second best."""
+    own = matrix[chosen.best]
+    half = normal_quantile(interval) * error.of(own)
+    gap_error = error.of(matrix[chosen.second] - own)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        p_best = np.where(gap_error == 0, 1.0, ndtr(chosen.extra / gap_error))
+    low, high = own.min(axis=1), own.max(axis=1)
+    return Sureness(np.clip(chosen.cost - half, low, high), np.clip(chosen.cost + half, low, high), p_best)
+
+
+def read_costs(cost: Any, schema: Schema) -> Costs:
+    """Check a cost table: a column of finite numbers for every class, in any order."""
+    if not isinstance(cost, pd.DataFrame):
+        raise TypeError(
+            f"cost is a {type(cost).__name__}; give a pandas DataFrame with a row for each decision and a column for "
+            f"each of the classes {listed(schema.classes)}"
+        )
+    check_columns(cost, "cost")
+    columns = [schema.class_position(label, "cost: column") for label in cost.columns]
+    for k, label in enumerate(schema.classes):
+        if columns.count(k) != 1:
+            found = f"{columns.count(k)} columns" if k in columns else "no column"
+            raise ValueError(f"cost has {found} for class {label!r}")
+    if len(cost) == 0 or not cost.index.is_unique:
+        raise ValueError("cost needs at least one row, and each decision once")
+    matrix = np.empty((len(cost), len(columns)))
+    for k, name in enumerate(schema.classes):
+        for d, value in enumerate(cost.iloc[:, columns.index(k)]):
+            where = f"for decision {cost.index[d]!r} and class {name!r}"
+            if isinstance(value, str | complex | np.complexfloating):
+                kind = "the text" if isinstance(value, str) else "the complex number"
+                raise TypeError(f"cost is {kind} {shown(value)} {where}; expected a number")
+            matrix[d, k] = as_float(value) if is_real(value) else np.nan
+            if not np.isfinite(matrix[d, k]):
+                raise ValueError(f"cost is {shown(value)} {where}; expected a finite number")
+    return Costs(matrix, tuple(cost.index))

@@ -1,0 +1,241 @@
+"""Effects on the class probabilities, where they can be read: average slopes and contrasts.
+
+One call for every kind of fit.  Draws are carried through; an estimate's uncertainty is by the delta method with its
+exact Jacobian.  The effects of one change on all classes sum to zero.
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import xarray as xr
+
+from bayes_softmax.answers.averages import Change, Difference, Slope, average_changes
+from bayes_softmax.answers.cautions import noted, warn_of
+from bayes_softmax.answers.fitted import Fitted
+from bayes_softmax.answers.intervals import resolve_interval
+from bayes_softmax.answers.probabilities import Coefficients
+from bayes_softmax.answers.quantities import describe
+from bayes_softmax.answers.variables import (
+    Population,
+    Setting,
+    Variable,
+    check_setting,
+    chosen_variables,
+    level_name,
+    population,
+)
+from bayes_softmax.core.checks import check_counts, check_flags
+from bayes_softmax.core.records import FloatArray
+
+PER_UNIT = "per unit"
+# Probabilities that an average may evaluate with all draws; beyond, draws are left out, and it says so.
+EVALUATIONS = 4e9
+FEWEST_DRAWS = 200
+
+
+def effects(
+    fit: Fitted,
+    features: str | Sequence[str] | None = None,
+    data: Any = None,
+    *,
+    at: Setting | str | None = None,
+    ci_prob: float | None = None,
+    ci_kind: str | None = None,
+    base: Mapping[str, Any] | None = None,
+    weights: Any = None,
+    offset: Any = None,
+    available: Any = None,
+    n_draws: int | None = None,
+    draws: bool = False,
+) -> pd.DataFrame | xr.DataArray:
+    r"""Average effect of each variable on each class probability.
+
+    Of a numeric variable: the average marginal effect, :math:`\frac1N\sum_n \partial P(y_n = k)/\partial v`, in
+    probability per unit of the variable.  Of a factor: the average change of the probability when every row is set
+    to a level instead of the first level.  Terms of a formula that share a variable (interactions, polynomials,
+    splines) move together.
+
+    Parameters
+    ----------
+    features
+        Variables, by the names of their columns (of an array without names also by number); default all.
+    data
+        Rows to average over; default the data of the fit, with their weights.
+    at
+        Values that some variables are set to in every row (``{"age": 40}``), or ``"means"``: one row of means and
+        most frequent levels.  Default: the rows as they are (population-averaged).
+    ci_prob, ci_kind
+        Probability and kind of the intervals; defaults are ArviZ's.
+    base
+        Levels that factors are compared with, by variable; default the first of each.
+    weights
+        (N,) weights of ``data``, or the name of a column; default the column that the model's weights were in, if
+        ``data`` has it.
+    offset
+        (N, K) for ``data``, if the model has an offset that is not among its columns.
+    available
+        (N, K) for ``data``, if the model has choice sets and ``data`` has no columns for them.  Rows
+        with one class on offer have no effect and do not count.
+    n_draws
+        Use so many of a posterior's draws.  Default: all of them, or, where the rows are so many that this would
+        take minutes, as many as a budget allows (at least 200; a line says so).
+    draws
+        Return the draws of the effects, (chain, draw, change, category), instead of a table.
+
+    Returns
+    -------
+    DataFrame
+        Rows ``(feature, change, class)``; for draws mean, sd, interval and the probability that the effect is
+        positive, for an estimate the estimate, its standard error, a Wald interval, and that probability by the
+        normal approximation.  Effects of one change sum to zero over the classes.  A variable that the formula compares
+        with a number, ``I(x > 1)``, acts in steps and has no slope: NaN; :meth:`contrast` says what it does.
+        Where an estimate is not certified, a warning and ``attrs["note"]`` say so; with its optimum at infinity, the
+        averages are those of the limiting model as in :meth:`predict_proba`: NaN where the average runs over rows of
+        which nothing is known, or a slope is infinite, and without an error where rows are not determined.
+
+    Notes
+    -----
+    Williams, *Stata Journal* 12 (2012), on average effects and effects at means; Ai and Norton, *Economics Letters*
+    80 (2003), on why coefficients of interactions are not effects.
+
+    Examples
+    --------
+    >>> import bayes_softmax as bs
+    >>> fit = bs.SoftmaxRegression([[0.0], [1.0], [2.0], [3.0]], ["a", "b", "a", "b"], feature_names=["dose"]).map()
+    >>> table = fit.effects()
+    >>> table.index.tolist()
+    [('dose', 'per unit', 'a'), ('dose', 'per unit', 'b')]
+    >>> bool(abs(table["estimate"].sum()) < 1e-12)
+    True
+    """
+    variables = chosen_variables(fit.schema, features)
+    levels = check_setting(fit.schema, {} if base is None else base, "base")
+    for variable in variables:
+        if variable.name in levels and not variable.levels:
+            raise ValueError(f"base: {variable.name!r} is a number, whose effect is per unit; only factors have a base")
+    named = [pair for variable in variables for pair in _changes(variable, levels.get(variable.name))]
+    if not named:
+        raise ValueError("the model has no variable whose effect could be measured")
+    rows = population(fit, data, at, offset, weights, available)
+    return _answer(fit, rows, named, (ci_prob, ci_kind), n_draws, draws=draws)
+
+
+def contrast(
+    fit: Fitted,
+    first: Setting,
+    second: Setting,
+    data: Any = None,
+    *,
+    at: Setting | str | None = None,
+    ci_prob: float | None = None,
+    ci_kind: str | None = None,
+    weights: Any = None,
+    offset: Any = None,
+    available: Any = None,
+    n_draws: int | None = None,
+    draws: bool = False,
+) -> pd.DataFrame | xr.DataArray:
+    """Average difference of the class probabilities between two settings: ``first`` less ``second``.
+
+    Parameters
+    ----------
+    first, second
+        Values of variables, ``{"income": 20, "sex": "male"}``; variables that are not named stay as they are in
+        the rows that are averaged over.
+    data, at, ci_prob, ci_kind, weights, offset, available, n_draws, draws
+        As in :meth:`effects`.
+
+    Returns
+    -------
+    DataFrame
+        Rows ``(feature, change, class)``, with the columns of :meth:`effects`.
+
+    Examples
+    --------
+    >>> import bayes_softmax as bs
+    >>> fit = bs.SoftmaxRegression([[0.0], [1.0], [2.0], [3.0]], ["a", "b", "a", "b"], feature_names=["dose"]).map()
+    >>> fit.contrast({"dose": 3}, {"dose": 0}).index.get_level_values("change").unique().tolist()
+    ['dose=3 vs dose=0']
+    """
+    settings = [check_setting(fit.schema, s, a) for s, a in ((first, "first"), (second, "second"))]
+    if not any(settings):
+        raise ValueError("first and second are empty: set at least one variable, e.g. {'income': 20}, {'income': 10}")
+    names = ", ".join(dict.fromkeys(str(name) for s in settings for name in s))
+    label = " vs ".join(", ".join(f"{k}={v}" for k, v in s.items()) or "as observed" for s in settings)
+    rows = population(fit, data, at, offset, weights, available)
+    named = [(names, label, Difference(settings[0], settings[1]))]
+    return _answer(fit, rows, named, (ci_prob, ci_kind), n_draws, draws=draws)
+
+
+def _changes(variable: Variable, base: Any) -> list[tuple[str, str, Change]]:
+    """Feature, label and change: the slope of a number, each level of a factor against the first or ``base``."""
+    if not variable.levels:
+        return [(variable.name, PER_UNIT, Slope(variable))]
+    against = variable.levels[0] if base is None else base
+    found: list[tuple[str, str, Change]] = []
+    for level in variable.levels:
+        if level != against:
+            change = Difference({variable.name: level}, {variable.name: against})
+            found.append((variable.name, f"{level_name(level)} vs {level_name(against)}", change))
+    return found
+
+
+def _answer(
+    fit: Fitted,
+    rows: Population,
+    named: Sequence[tuple[str, str, Change]],
+    ci: tuple[float | None, str | None],
+    n_draws: int | None,
+    *,
+    draws: bool,
+) -> pd.DataFrame | xr.DataArray:
+    """The table, or the draws."""
+    check_flags(draws=draws)
+    if draws and fit.delta_covariance is not None:
+        raise ValueError("draws=True: a point estimate has no draws; use model.laplace() or model.sample()")
+    interval = resolve_interval(*ci)
+    changes = [change for _, _, change in named]
+    coefficients = affordable(fit, len(rows.frame), changes, n_draws)
+    found, cautions = average_changes(fit, rows, changes, coefficients)
+    note = warn_of(fit, cautions)
+    classes = list(fit.schema.classes)
+    if draws:
+        return _labelled_draws(fit, found.values, named)
+    index = pd.MultiIndex.from_tuples(
+        [(feature, label, c) for feature, label, _ in named for c in classes], names=["feature", "change", "class"]
+    )
+    table = pd.DataFrame(describe(found, interval), index=index).rename_axis(columns="change of probability")
+    return noted(table, note)
+
+
+def affordable(fit: Fitted, n_rows: int, changes: Sequence[Change], n_draws: int | None) -> Coefficients:
+    """The draws to use: ``n_draws``, or as many as the budget allows."""
+    coefficients = fit.coefficients
+    S, _, K = coefficients.weights.shape
+    if n_draws is not None:
+        check_counts(n_draws=n_draws)
+        return coefficients.thinned(int(n_draws), fit.n_chains)
+    passes = 1 + 2 * sum(not isinstance(change, Slope) for change in changes)
+    enough = max(FEWEST_DRAWS, int(EVALUATIONS / (passes * n_rows * K)))
+    if enough < S:
+        print(
+            f"bayes_softmax: averaging {n_rows:,} rows over {enough} of {S} draws, evenly taken (n_draws={S} uses all)",
+            file=sys.stderr,
+            flush=True,
+        )
+    return coefficients.thinned(enough, fit.n_chains)
+
+
+def _labelled_draws(fit: Fitted, values: FloatArray, named: Sequence[tuple[str, str, Change]]) -> xr.DataArray:
+    """Draws (S, changes x K) with labels."""
+    chains = fit.n_chains
+    shape = (chains, len(values) // chains, len(named), len(fit.schema.classes))
+    coords = {
+        "change": [f"{feature}: {label}" for feature, label, _ in named],
+        "category": fit.schema.category_coordinate,
+    }
+    return xr.DataArray(
+        values.reshape(shape), dims=("chain", "draw", "change", "category"), coords=coords, name="effect"
+    )

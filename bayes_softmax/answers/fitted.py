@@ -1,0 +1,88 @@
+"""What point estimates and posteriors have in common, so that one function answers a question for both."""
+
+from typing import Protocol
+
+import numpy as np
+
+from bayes_softmax.answers.contrasts import View
+from bayes_softmax.answers.limits import Limits
+from bayes_softmax.answers.probabilities import Coefficients
+from bayes_softmax.answers.training import TrainingData
+from bayes_softmax.core.records import FloatArray
+from bayes_softmax.data.schema import Schema
+
+
+class Fitted(Protocol):
+    """A fit: draws of the coefficients, or one estimate of them with its covariance."""
+
+    @property
+    def schema(self) -> Schema:
+        """Names and encodings."""
+        ...
+
+    @property
+    def coefficients(self) -> Coefficients:
+        """Draws, or the estimate as one draw."""
+        ...
+
+    @property
+    def is_prior(self) -> bool:
+        """Whether these are draws from the prior, which have seen no data."""
+        ...
+
+    @property
+    def n_chains(self) -> int:
+        """Chains that the draws stand in, one after the other."""
+        ...
+
+    @property
+    def relative_ess(self) -> float:
+        """Effective over actual number of draws."""
+        ...
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """Why averages over the draws cannot be trusted at all, in sentences."""
+        ...
+
+    @property
+    def delta_covariance(self) -> FloatArray | None:
+        """Covariance (q, K, q, K) of the estimate, intercept first; None where there are draws."""
+        ...
+
+    @property
+    def limits(self) -> Limits | None:
+        """What an estimate leaves open whose optimum is not certified; None where it is, and for draws."""
+        ...
+
+    @property
+    def caution(self) -> str | None:
+        """What stands beside every answer of an optimum that is not certified; None where it is, and for draws."""
+        ...
+
+    def contrast_values(self, view: View) -> tuple[FloatArray, FloatArray | None]:
+        """Contrasts of the class columns (S, q, m), intercept first; standard errors (q, m) where S is one estimate."""
+        ...
+
+    @property
+    def training(self) -> TrainingData | None:
+        """The data of the fit; None where it was saved without."""
+        ...
+
+
+FIT_FIRST = "; fit a model first: model.map() or model.sample()"
+
+
+def training_of(fit: Fitted, what: str) -> TrainingData:
+    """The data of a fit, or an error that says what needs them."""
+    if fit.training is None:
+        raise ValueError(f"{what} needs the data of the fit, which was saved without them (data=False); pass data=...")
+    return fit.training
+
+
+def quadratic_form(jacobian: FloatArray, covariance: FloatArray) -> FloatArray:
+    """Variances (m,) of ``m`` quantities with Jacobian (m, q, K): the delta method."""
+    m = jacobian.shape[0]
+    J = jacobian.reshape(m, -1)
+    variance: FloatArray = np.einsum("ij,ij->i", J @ covariance.reshape(J.shape[1], J.shape[1]), J)
+    return np.maximum(variance, 0.0)

@@ -1,0 +1,97 @@
+"""New data at the border: rows without missing values, and rows whose logits can be computed with."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bayes_softmax.answers.probabilities import Coefficients, Rows
+from bayes_softmax.core.records import FloatArray
+from bayes_softmax.data.arrays import given
+from bayes_softmax.data.build import check_aligned
+from bayes_softmax.data.by_class import names_by_class
+from bayes_softmax.data.frames import describe_rows, is_frame, missing_rows, require_columns
+from bayes_softmax.data.missing import kept_by_row, missing_by_row
+from bayes_softmax.data.schema import ArrayEncoder, Schema
+
+LOGIT_LIMIT = 1e150  # the delta method squares logits, and 1e300 is still a number
+
+
+def encode_all(schema: Schema, data: Any, offset: Any, available: Any) -> Rows:
+    """Every row; a missing value is an error."""
+    data = schema.given(data)
+    check_aligned(data, offset, "offset", "data")
+    check_aligned(data, available, "available", "data")
+    X, index, beyond = schema.encode_marked(data)
+    values = schema.encode_offset(data, offset, len(X))
+    return Rows(X, index, values, None, schema.encode_available(data, available, index), beyond)
+
+
+def encode_complete(schema: Schema, data: Any, offset: Any, available: Any) -> Rows:
+    """The rows without a missing value in what the model reads: columns, and offset and choice sets as given."""
+    data = schema.given(data)
+    if not is_frame(data) and not isinstance(schema.encoder, ArrayEncoder):
+        return encode_all(schema, data, offset, available)  # which says that a formula needs a frame
+    check_aligned(data, offset, "offset", "data")
+    check_aligned(data, available, "available", "data")
+    by_row: dict[str, Any] = {"offset": offset, "available": available}
+    named: list[str] = []
+    for name, of_fit in (("offset", schema.offset_columns), ("available", schema.available_columns)):
+        columns = names_by_class(of_fit if by_row[name] is None else by_row[name], schema.classes)
+        named += columns if getattr(schema, f"has_{name}") else ()
+        if by_row[name] is not None and not columns:  # runs along all rows, and may lack values too
+            by_row[name] = given(by_row[name], name)
+    missing, index = _missing(schema, data, named)
+    keep = np.flatnonzero(~(missing | missing_by_row(by_row, len(index))))
+    kept = kept_by_row(by_row, keep)
+    complete = data.iloc[keep] if isinstance(data, pd.DataFrame) else np.asarray(data)[keep]
+    X, _, beyond = schema.encode_marked(complete)
+    values = schema.encode_offset(complete, kept["offset"], len(X))
+    return Rows(X, index, values, keep, schema.encode_available(complete, kept["available"], index[keep]), beyond)
+
+
+def _missing(schema: Schema, data: Any, named: list[str]) -> tuple[NDArray[np.bool_], Any]:
+    """Rows (N,) with a missing value in the columns that the model reads, and the index of all rows."""
+    if isinstance(data, pd.DataFrame):
+        names = [*schema.input_columns, *named]
+        require_columns(data, names)
+        return missing_rows(data.rename(columns=str), names), data.index
+    assert isinstance(schema.encoder, ArrayEncoder)
+    array = schema.encoder.read_array(data)
+    return np.isnan(array).any(axis=1), pd.RangeIndex(len(array))
+
+
+def check_logits(schema: Schema, coefficients: Coefficients, rows: Rows) -> None:
+    """Raise for rows whose logits overflow, naming them and their largest column.
+
+    The bound of a logit is by the largest coefficient over the draws, and first by the largest value of each column:
+    neither copies the data nor the draws.
+    """
+    W = np.maximum(coefficients.weights.max(axis=0), -coefficients.weights.min(axis=0))  # (p, K)
+    b = np.abs(coefficients.intercept).max()
+    X, offset = rows.X, np.zeros((1, 1)) if rows.offset is None else rows.offset
+    if not len(X):
+        return
+    with np.errstate(over="ignore", invalid="ignore"):
+        reach = np.maximum(X.max(axis=0), -X.min(axis=0)) @ W + b + max(offset.max(), -offset.min())
+        if (reach < LOGIT_LIMIT).all():
+            return
+        bad = np.flatnonzero(~(_bounds(X, W, b, offset=offset) < LOGIT_LIMIT))
+    if bad.size:
+        index = rows.index if rows.position is None else rows.index[rows.position]
+        raise ValueError(f"data: the logits overflow in {describe_rows(index, bad)}{_largest(schema, X[bad[0]], W)}")
+
+
+def _bounds(X: FloatArray, W: FloatArray, b: float, *, offset: FloatArray) -> FloatArray:
+    bounds: FloatArray = (np.abs(X) @ W + b + np.abs(offset)).max(axis=1)
+    return bounds
+
+
+def _largest(schema: Schema, x: FloatArray, W: FloatArray) -> str:
+    """The column that moves the logits of a row most."""
+    if not x.any():
+        return ": the offset is too large"
+    with np.errstate(over="ignore"):
+        j = int((np.abs(x) * W.max(axis=1)).argmax())
+    return f": column {schema.feature_names[j]!r} is {x[j]:g} there"

@@ -1,0 +1,180 @@
+"""Predictive checks on the nominal scale: how often each class occurs in data drawn from the fit, and in the data.
+
+Class labels are names.  Frequencies of classes, overall and by group, are what can be compared; densities, means or
+intervals of codes are not.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from bayes_softmax.answers.fitted import Fitted, training_of
+from bayes_softmax.answers.intervals import draws_interval, resolve_interval
+from bayes_softmax.answers.probabilities import announce, sum_over_blocks
+from bayes_softmax.answers.quantities import share_positive
+from bayes_softmax.answers.training import TrainingData
+from bayes_softmax.core.checks import check_counts, check_seed, counted, did_you_mean, listed, shown
+from bayes_softmax.core.records import FloatArray, IntArray
+from bayes_softmax.data.arrays import given
+
+OVERALL = "all rows"
+DEFAULT_DRAWS = 1000
+
+
+class Groups(NamedTuple):
+    """Group of each row (N,), and the names of the groups."""
+
+    codes: IntArray
+    names: tuple[Any, ...]
+
+
+class Replicated(NamedTuple):
+    """Units of each class in replicated data sets (S, groups, K), and in the data (groups, K)."""
+
+    replicated: FloatArray
+    observed: FloatArray
+
+
+def posterior_predictive(
+    fit: Fitted,
+    by: Any = None,
+    *,
+    ci_prob: float | None = None,
+    n_draws: int = DEFAULT_DRAWS,
+    random_seed: int | np.random.Generator | None = None,
+) -> pd.DataFrame:
+    """Compare class frequencies in the data with those in data sets drawn from the fit.
+
+    For each of ``n_draws`` draws of the coefficients a class is drawn for every unit of the data, and counted.  Only
+    the counts are kept.
+
+    Parameters
+    ----------
+    by
+        Groups to count in: the name of a variable of the model, or an array with one label for each row of the data
+        (numbers with more than ten values are cut at their quintiles; a series is matched by its index).  Default: all
+        rows together.
+    ci_prob
+        Probability of the equal-tailed interval of the replicated shares; default ArviZ's.
+    n_draws
+        Data sets to draw, one for each of so many draws, evenly taken.
+    random_seed
+        Integer or NumPy Generator.
+
+    Returns
+    -------
+    DataFrame
+        Rows ``(group, class)``: ``observed`` share, mean share in the replications, its interval, ``units``, and
+        ``p_value``: the probability that a replication has a larger share than the data (ties count half); near 0
+        or 1 the model does not reproduce what was seen (Gelman, Meng and Stern, *Statistica Sinica* 6, 1996).
+
+    Examples
+    --------
+    >>> import bayes_softmax as bs
+    >>> model = bs.SoftmaxRegression([[0.0], [1.0], [2.0], [3.0]] * 5, ["a", "b", "a", "b"] * 5)
+    >>> model.laplace(random_seed=1, progressbar=False).posterior_predictive(random_seed=1)["observed"].tolist()
+    [0.5, 0.5]
+    """
+    training = training_of(fit, "posterior_predictive()")
+    if fit.delta_covariance is not None:
+        raise ValueError("posterior_predictive() needs draws; use model.laplace() or model.sample()")
+    if not training.whole_units:
+        raise ValueError("the weights or counts are not whole numbers: there are no units to replicate")
+    check_counts(n_draws=n_draws)
+    check_seed(random_seed)
+    interval = resolve_interval(ci_prob, "eti")
+    groups = read_groups(training, by)
+    found = replicate(fit, training, groups, n_draws, np.random.default_rng(random_seed))
+    with np.errstate(invalid="ignore"):
+        shares = found.replicated / found.replicated.sum(axis=2, keepdims=True)
+        observed = found.observed / found.observed.sum(axis=1, keepdims=True)
+    flat = shares.reshape(len(shares), -1)
+    low, high = draws_interval(flat, interval)
+    above = share_positive(flat - observed.ravel())
+    names = interval.columns()
+    index = pd.MultiIndex.from_product([groups.names, list(fit.schema.classes)], names=["group", "class"])
+    units = np.repeat(found.observed.sum(axis=1), len(fit.schema.classes))
+    columns = {"observed": observed.ravel(), "replicated": flat.mean(axis=0), names[0]: low, names[1]: high}
+    table = pd.DataFrame({**columns, "p_value": above, "units": units}, index=index)
+    return table.rename_axis(columns="share of units")
+
+
+def read_groups(training: TrainingData, by: Any) -> Groups:
+    """Groups of the rows as given."""
+    if by is None:
+        return Groups(np.zeros(training.n_obs, dtype=np.int64), (OVERALL,))
+    if isinstance(by, str):
+        if by not in training.frame.columns:
+            hint, known = did_you_mean(by, training.frame.columns), listed(training.frame.columns)
+            raise ValueError(
+                f"by={shown(by)} is not a variable of the model{hint} ({known}); or give one label for each row"
+            )
+        column = training.frame[by].iloc[training.row_map].reset_index(drop=True)
+    else:
+        column = _aligned(by, training).reset_index(drop=True)
+    if column.isna().any():
+        raise ValueError(f"by: the label is missing in row {int(np.flatnonzero(column.isna())[0])}")
+    if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column) and column.nunique() > 10:
+        column = pd.qcut(column, 5, duplicates="drop").astype(str)
+        order = sorted(column.unique(), key=lambda text: float(text.strip("(]").split(",")[0]))
+        column = pd.Series(pd.Categorical(column, order))
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        column = column.cat.remove_unused_categories()
+        return Groups(np.asarray(column.cat.codes, dtype=np.int64), tuple(column.cat.categories.tolist()))
+    codes, names = pd.factorize(column, sort=True)
+    return Groups(np.asarray(codes, dtype=np.int64), tuple(map(_plain_name, names.tolist())))
+
+
+def _aligned(by: Any, training: TrainingData) -> pd.Series:
+    """One label for each row: a series by its index, where that has the rows of the data; anything else by position."""
+    index = training.index
+    if isinstance(by, pd.Series) and by.index.is_unique and isinstance(index, pd.Index) and index.isin(by.index).all():
+        return by.loc[index]
+    by = given(by, "by")
+    if isinstance(by, pd.DataFrame) or by.ndim != 1:
+        raise ValueError(f"by has shape {by.shape}; give one label for each row")
+    column = by if isinstance(by, pd.Series) else pd.Series(by).infer_objects()
+    if len(column) != training.n_obs:
+        raise ValueError(f"by has {counted(len(column), 'label')}; the data have {counted(training.n_obs, 'row')}")
+    return column
+
+
+def _plain_name(name: Any) -> Any:
+    """Whole numbers without a point."""
+    return int(name) if isinstance(name, float) and name.is_integer() else name
+
+
+def replicate(
+    fit: Fitted, training: TrainingData, groups: Groups, n_draws: int, rng: np.random.Generator
+) -> Replicated:
+    """Draw classes for every unit and count them by group; equal rows of one group are one multinomial."""
+    counts = training.given_counts()
+    K, G = counts.shape[1], len(groups.names)
+    cell, distinct = pd.factorize(training.row_map * G + groups.codes)
+    totals = np.bincount(cell, weights=counts.sum(axis=1))
+    group = distinct % G
+    observed = np.array([np.bincount(groups.codes, weights=counts[:, k], minlength=G) for k in range(K)]).T
+    at = distinct // G
+    rows = training.rows.take(at)
+    coefficients = fit.coefficients.thinned(n_draws, fit.n_chains)
+    announce("posterior_predictive()", (len(coefficients.intercept), G, K))
+    seeds = rng.integers(2**63, size=len(at))  # one for each row: the blocks may be cut anywhere
+    whole = np.round(totals).astype(np.int64)
+
+    def draw(P: FloatArray, block: slice) -> FloatArray:
+        out = np.zeros((P.shape[2], G, K))
+        for i, n in enumerate(range(block.start, block.stop)):
+            own = np.random.default_rng(seeds[n])
+            # Only classes on offer: rounding must not leave a class a probability that has none.
+            offered = np.arange(K) if rows.available is None else np.flatnonzero(rows.available[n])
+            p = P[offered, i]
+            if whole[n] == 1:
+                chosen = offered[(own.random(P.shape[2]) > np.cumsum(p[:-1], axis=0)).sum(axis=0)]
+                out[np.arange(P.shape[2]), group[n], chosen] += 1
+            else:
+                p = p.T / p.sum(axis=0)[:, None]
+                out[:, group[n], offered] += own.multinomial(whole[n], np.minimum(p, 1.0))
+        return out
+
+    return Replicated(sum_over_blocks(coefficients, rows, draw, parallel=False), observed)

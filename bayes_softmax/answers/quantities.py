@@ -1,0 +1,43 @@
+"""Quantities with their uncertainty, from draws or from a normal approximation, as columns of a table."""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import ndtr
+
+from bayes_softmax.answers.intervals import Interval, draws_interval, normal_quantile
+from bayes_softmax.core.records import FloatArray
+
+
+class Quantities(NamedTuple):
+    """``m`` numbers: draws (S, m) of them, or estimates (1, m) with standard errors (m,)."""
+
+    values: FloatArray
+    std_error: FloatArray | None = None
+
+
+def share_positive(draws: FloatArray) -> FloatArray:
+    """Share (m,) of draws (S, m) above zero; zeros count half, and what is not a number stays so."""
+    return np.heaviside(draws, 0.5).mean(axis=0)
+
+
+def describe(quantities: Quantities, interval: Interval) -> dict[str, FloatArray]:
+    """Centre, spread, interval, and the probability of being above zero, by the names of the columns.
+
+    The probability of an estimate is that of its normal approximation, one minus a one-sided p-value.
+    """
+    if quantities.std_error is None:
+        draws = quantities.values
+        low, high = draws_interval(draws, interval)
+        names = ("mean", "sd", *interval.columns(), "p_positive")
+        sd = draws.std(axis=0, ddof=1) if len(draws) > 1 else np.full(draws.shape[1], np.nan)
+        columns = (draws.mean(axis=0), sd, low, high, share_positive(draws))
+    else:
+        estimate, error = quantities.values[0], quantities.std_error
+        half = normal_quantile(interval) * error
+        names = ("estimate", "std_error", *interval.columns("wald"), "p_positive")
+        with np.errstate(divide="ignore", invalid="ignore"):
+            known = share_positive(estimate[None])
+            positive = np.where(error > 0, ndtr(estimate / error), np.where(np.isnan(error), np.nan, known))
+        columns = (estimate, error, estimate - half, estimate + half, positive)
+    return dict(zip(names, columns, strict=True))

@@ -1,0 +1,81 @@
+"""Odds ratios: coefficients on the scale that many fields report."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayes_softmax.answers.contrasts import build_view
+from bayes_softmax.answers.fitted import Fitted
+from bayes_softmax.answers.intervals import resolve_interval
+from bayes_softmax.answers.quantities import Quantities, describe
+from bayes_softmax.core.checks import as_float, did_you_mean, is_number, listed, shown
+from bayes_softmax.data.design import Label
+from bayes_softmax.data.schema import Schema
+
+
+def odds_ratios(
+    fit: Fitted,
+    vs: Label | Sequence[Label] | None = None,
+    ci_prob: float | None = None,
+    ci_kind: str | None = None,
+    *,
+    per: Mapping[str, float] | None = None,
+) -> pd.DataFrame:
+    r"""Odds ratios: what a step of a feature multiplies the odds of a class against another by, :math:`e^{w}`.
+
+    Parameters
+    ----------
+    vs
+        What each class is contrasted with, as in :meth:`summary`.
+    ci_prob, ci_kind
+        Probability and kind of the intervals; defaults are ArviZ's.
+    per
+        Size of the step by feature, ``{"age": 10}``; default 1, one unit.
+
+    Returns
+    -------
+    DataFrame
+        Rows ``(feature, step, contrast)``: median over the draws or the estimate, interval, and the probability
+        that the odds rise.  Against the average, "odds" are against the geometric mean of all classes.  Where the
+        maximum-likelihood estimate is infinite they are inf or 0, and NaN where it is not determined.
+
+    Examples
+    --------
+    >>> import bayes_softmax as bs
+    >>> fit = bs.SoftmaxRegression([[0.0], [1.0], [2.0], [3.0]], ["a", "b", "a", "b"], feature_names=["dose"]).map()
+    >>> fit.odds_ratios(vs="a", per={"dose": 2}).index.tolist()
+    [('dose', '+2', 'b vs a')]
+    """
+    schema, interval = fit.schema, resolve_interval(ci_prob, ci_kind)
+    steps = dict.fromkeys(schema.feature_names, 1.0) | _steps(schema, per)
+    view = build_view(schema, vs)
+    size_of = np.array(list(steps.values()))[:, None]
+    contrasts, errors = fit.contrast_values(view)
+    values = contrasts[:, 1:] * size_of
+    error = None if errors is None else (errors[1:] * np.abs(size_of)).ravel()
+    logs = Quantities(values.reshape(len(values), -1), error)
+    columns = describe(logs, interval)
+    names = list(columns)
+    center = np.median(logs.values, axis=0) if error is None else columns["estimate"]
+    with np.errstate(over="ignore"):  # an infinite ratio says what it is
+        table = {"odds_ratio": np.exp(center), **{name: np.exp(columns[name]) for name in names[2:4]}}
+    table["p_above_1"] = columns["p_positive"]
+    rows = [(name, f"{size:+g}", contrast) for name, size in steps.items() for contrast in view.names]
+    return pd.DataFrame(table, index=pd.MultiIndex.from_tuples(rows, names=["feature", "step", "contrast"]))
+
+
+def _steps(schema: Schema, per: Any) -> dict[str, float]:
+    """Sizes of steps, checked."""
+    if per is None:
+        return {}
+    if not isinstance(per, Mapping):
+        raise TypeError(f"per={shown(per)} must be a mapping from feature to the size of a step, such as {{'age': 10}}")
+    for name, size in per.items():
+        if name not in schema.feature_names:
+            hint = did_you_mean(name, schema.feature_names)
+            raise ValueError(f"per: {shown(name)} is not a feature{hint} ({listed(schema.feature_names)})")
+        if not is_number(size) or not np.isfinite(as_float(size)) or as_float(size) == 0:
+            raise ValueError(f"per: {name}={shown(size)} must be a finite number other than 0")
+    return {name: float(size) for name, size in per.items()}

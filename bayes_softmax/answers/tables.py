@@ -1,0 +1,44 @@
+"""Answers about rows as pandas objects: the row index of the data, the classes by name."""
+
+import numpy as np
+import pandas as pd
+
+from bayes_softmax.answers.probabilities import Rows
+from bayes_softmax.core.records import FloatArray
+from bayes_softmax.data.schema import Schema
+
+
+def probability_frame(schema: Schema, rows: Rows, probabilities: FloatArray) -> pd.DataFrame:
+    """(N, K) probabilities with the data's row index and class names as columns."""
+    columns = pd.Index(list(schema.classes), name=schema.response_name)
+    return pd.DataFrame(rows.expand(probabilities), index=rows.index, columns=columns)
+
+
+def interval_frame(schema: Schema, rows: Rows, values: FloatArray, *, stats: tuple[str, str, str]) -> pd.DataFrame:
+    """(3, N, K) estimates and ends as columns ``(class, statistic)``."""
+    columns = pd.MultiIndex.from_product([list(schema.classes), stats], names=[schema.response_name, "statistic"])
+    flat = values.transpose(1, 2, 0).reshape(values.shape[1], len(columns))
+    return pd.DataFrame(rows.expand(flat), index=rows.index, columns=columns)
+
+
+def label_series(schema: Schema, rows: Rows, probabilities: FloatArray) -> pd.Series:
+    """Most probable class of each row, as a series with the data's row index; missing where a value was."""
+    unknown = np.isnan(probabilities).any(axis=1)
+    best = np.where(unknown[:, None], 0.0, probabilities).argmax(axis=1)
+    labels = pd.Series(list(schema.classes)).iloc[best].to_numpy()
+    if unknown.any():
+        labels = labels.astype(object)
+        labels[unknown] = None
+    if rows.position is None:
+        return pd.Series(labels, index=rows.index, name=schema.response_name)
+    known = pd.Series(labels, index=rows.position).astype(object)
+    full = known.reindex(range(len(rows.index)))
+    return pd.Series(full.to_numpy(), index=rows.index, name=schema.response_name)
+
+
+def row_frame(rows: Rows, columns: dict[str, np.ndarray]) -> pd.DataFrame:
+    """Columns of any type along the encoded rows, missing where a value was."""
+    table = pd.DataFrame(columns, index=rows.index if rows.position is None else rows.position)
+    if rows.position is None:
+        return table
+    return table.reindex(range(len(rows.index))).set_axis(rows.index)

@@ -1,0 +1,1 @@
+"""What was given: frames, labels, formulas, equal rows."""

@@ -1,0 +1,116 @@
+"""Arrays at the border: what a user hands over as a pandas object or a plain NumPy array, and real numbers out.
+
+Every argument that holds data passes :func:`given` once.  Three things would otherwise be lost without a word: the mask
+of a masked array, the imaginary part of complex numbers, and the null of a library that has one.
+"""
+
+import sys
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+import pandas as pd
+
+from bayes_softmax.core.checks import shown
+from bayes_softmax.core.records import AnyArray
+from bayes_softmax.data.frames import check_columns, is_frame, is_series, to_pandas, to_pandas_series
+
+DENSE_BYTES = 2**31  # of a sparse matrix written out; beyond, that is a decision for the user
+
+
+def given(data: Any, argument: str) -> Any:
+    """Data as a pandas frame, a pandas series or a NumPy array.
+
+    A masked value is a missing value: NaN among numbers, else None.
+
+    Raises
+    ------
+    TypeError
+        What is not data, or is not computed yet (a lazy frame): says what to call.
+    ValueError
+        A frame with columns of several levels, rows of different lengths, a sparse matrix too large to write out.
+    """
+    if type(data) is np.ndarray:
+        return data
+    if isinstance(data, np.ma.MaskedArray):
+        return _filled(data)
+    if isinstance(data, np.ndarray):
+        return np.asarray(data)
+    if isinstance(data, list | tuple):
+        return _listed(data, argument)
+    if not isinstance(data, pd.DataFrame | pd.Series):
+        data = _plain(data, argument)
+    if is_frame(data):
+        frame = to_pandas(data)
+        check_columns(frame, argument)
+        return frame
+    if is_series(data):
+        return to_pandas_series(data)
+    return _array(data, argument)
+
+
+def _filled(data: Any) -> AnyArray:
+    """A masked array with its masked values missing; whole numbers in one dimension may be labels and stay whole."""
+    if not np.ma.is_masked(data):
+        return np.asarray(data.data)
+    kind = data.dtype.kind
+    if kind == "f" or (kind in "biu" and data.ndim > 1):
+        return np.ma.filled(data.astype(np.float64), np.nan)
+    if kind == "c":
+        return np.ma.filled(data, np.nan)
+    filled = data.data.astype(object)  # a copy
+    filled[np.ma.getmaskarray(data)] = None
+    return np.asarray(filled)
+
+
+def _listed(data: Any, argument: str) -> AnyArray:
+    """A list as an array; a missing value among strings or whole numbers is still missing, not the string 'nan'."""
+    if any(isinstance(item, np.ma.MaskedArray) for item in data):  # np.ma.masked is one too
+        return _filled(np.ma.array(list(data)))
+    try:
+        array = np.asarray(data)
+    except ValueError:
+        raise ValueError(f"{argument}: its rows have different lengths; expected one length for all") from None
+    except OverflowError:
+        array = np.asarray(data, dtype=object)
+    if array.dtype.kind in "USO" or array.ndim == 1:
+        array = np.asarray(data, dtype=object)
+    return array
+
+
+def _plain(data: Any, argument: str) -> Any:
+    """Containers of libraries that need not be installed: none can be given unless its library is loaded."""
+    xarray, pyarrow, sparse = (sys.modules.get(name) for name in ("xarray", "pyarrow", "scipy.sparse"))
+    if xarray is not None and isinstance(data, xarray.DataArray):
+        return data.to_numpy()
+    if xarray is not None and isinstance(data, xarray.Dataset):
+        raise TypeError(f"{argument} is an xarray Dataset; pass one of its arrays, or {argument}.to_dataframe()")
+    if pyarrow is not None and isinstance(data, pyarrow.Array):
+        return pyarrow.chunked_array([data])
+    if sparse is not None and sparse.issparse(data):
+        size = 8 * int(np.prod(data.shape))
+        if size > DENSE_BYTES:
+            raise ValueError(
+                f"{argument} is a sparse matrix of shape {data.shape}; the engine is dense, and written out it takes "
+                f"{size / 2**30:.1f} GiB: choose columns first, or pass {argument}.toarray() if that is meant"
+            )
+        return data.toarray()
+    if isinstance(data, nw.LazyFrame) or isinstance(nw.from_native(data, pass_through=True), nw.LazyFrame):
+        call = "compute" if type(data).__module__.startswith("dask") else "collect"
+        raise TypeError(f"{argument} is a {type(data).__name__}, which is not computed yet; pass {argument}.{call}()")
+    return data
+
+
+def _array(data: Any, argument: str) -> AnyArray:
+    """Anything else that NumPy can read (tensors of other libraries), else a TypeError that says what it is."""
+    if isinstance(data, dict):
+        raise TypeError(f"{argument} is a dict; make it a data frame first: pandas.DataFrame({argument})")
+    array = np.asarray(data)
+    if array.ndim == 0:
+        raise TypeError(f"{argument} is {_a(data)}; expected an array or a data frame")
+    return array
+
+
+def _a(data: Any) -> str:
+    """What an object is, in words."""
+    return "None" if data is None else f"of type {type(data).__name__} ({shown(data)})"

@@ -1,0 +1,234 @@
+"""From what the user hands over to a checked :class:`Design` and the :class:`Schema` that reads new data."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bayes_softmax.core.checks import check_flags, counted, describe_rows, shown
+from bayes_softmax.core.records import FloatArray
+from bayes_softmax.data.arrays import given
+from bayes_softmax.data.available import Mask, check_outcomes, read_available, without_forced
+from bayes_softmax.data.by_class import names_by_class
+from bayes_softmax.data.design import Design, Response, check_weightless, standardise, unit_totals
+from bayes_softmax.data.formula.encoder import fit_encoder, parse_terms, required_columns, split_formula
+from bayes_softmax.data.formula.levels import as_frame
+from bayes_softmax.data.frames import require_columns
+from bayes_softmax.data.labels import count_columns, parse_labels, parse_response
+from bayes_softmax.data.missing import without_missing, without_missing_arrays
+from bayes_softmax.data.offset import read_offset
+from bayes_softmax.data.options import BY_ROW, Options, given_options, named_columns, require_named
+from bayes_softmax.data.schema import ArrayEncoder, Encoder, Schema
+from bayes_softmax.data.weights import read_weights
+
+LARGEST = 1e150  # squares of what is smaller are numbers
+
+
+def from_formula(formula: str, data: Any, options: Options) -> tuple[Design, Schema]:
+    """Design of ``response ~ terms`` over the columns of a data frame."""
+    frame = given(data, "data")
+    if not isinstance(frame, pd.DataFrame):
+        raise TypeError(f"data must be a pandas or polars DataFrame, got {type(data).__name__}")
+    options = given_options(options)
+    responses, right = split_formula(formula)
+    frame = frame.rename(columns=str)
+    if len(frame) == 0:
+        raise ValueError("data has no rows")
+    for argument in BY_ROW:
+        check_aligned(frame, getattr(options, argument), argument, "data")
+    terms = parse_terms(right)
+    features = required_columns(terms)
+    for name in responses:
+        if name in features:
+            raise ValueError(f"formula: {name!r} is the response and cannot explain itself")
+    require_columns(frame, [*responses, *features])
+    require_named(frame, options, "data")
+    columns = [*responses, *features, *named_columns(options)]
+    frame, n_dropped, options = without_missing(frame, columns, options)
+    if len(frame) == 0:
+        raise ValueError(f"data has no rows left ({n_dropped} dropped for missing values)")
+    if len(responses) == 1:
+        response = parse_labels(frame[responses[0]], options.classes, responses[0])
+    else:
+        response = count_columns(frame[list(responses)], options.classes, "counts")
+    encoder = fit_encoder(right, terms, frame, options.constant)
+    X, index, read = encoder.encode_columns(frame)
+    design, schema = _assemble(X, index, response, encoder, frame, options, n_dropped)
+    return replace(design, frame=as_frame(encoder.variables, read, index)), schema
+
+
+def from_arrays(
+    X: Any, y: Any, feature_names: Sequence[str] | None, intercept: bool, options: Options
+) -> tuple[Design, Schema]:
+    """Design of arrays, or of a data frame ``X`` with ``y`` aligned to it.
+
+    Columns of ``X`` that ``weights``, ``offset`` or ``available`` name are not features.
+    """
+    if X is None or y is None:
+        raise TypeError(
+            f"SoftmaxRegression needs data, and {'X' if X is None else 'y'} is missing: there is no fit(X, y), but "
+            "SoftmaxRegression(X, y).map(), or .mle(), .laplace(), .sample()"
+        )
+    check_flags(intercept=intercept)
+    X, y, options = given(X, "X"), given(y, "y"), given_options(options)
+    check_aligned(X, y, "y")
+    for argument in BY_ROW:
+        check_aligned(X, getattr(options, argument), argument)
+    X, y, n_dropped, options = without_missing_arrays(X, y, options)
+    if len(X) == 0:
+        raise ValueError("X has no rows" + (f" left ({n_dropped} dropped for missing values)" if n_dropped else ""))
+    features = X
+    if isinstance(X, pd.DataFrame) and named_columns(options):
+        require_named(X, options, "X")
+        features = X.drop(columns=named_columns(options))
+    names = _feature_names(features, feature_names)
+    encoder = ArrayEncoder(names, intercept)
+    matrix, index = encoder.encode(_renamed(features, names), "X")
+    response = parse_response(y, options.classes)
+    n_labels = len(response.codes) if response.codes is not None else len(response.counts)  # type: ignore[arg-type]
+    if n_labels != len(matrix):
+        raise ValueError(f"X has {counted(len(matrix), 'row')}, but y has {n_labels}")
+    return _assemble(matrix, index, response, encoder, X, options, n_dropped)
+
+
+def _assemble(
+    X: FloatArray,
+    index: Any,
+    response: Response,
+    encoder: Encoder,
+    data: Any,
+    options: Options,
+    n_dropped: int,
+) -> tuple[Design, Schema]:
+    """Check weights and offset, standardise, and put design and schema together."""
+    weights, available = read_weights(options.weights, data, len(X), index), None
+    if options.available is not None:
+        available = read_available(options.available, data, len(X), response.classes, index)
+        check_outcomes(available, response, index)
+        weights = without_forced(weights, available)
+    names = tuple(encoder.feature_names)
+    totals = unit_totals(response, weights, len(X))
+    used = totals > 0  # rows that hold no observation must not move centre, scale or default prior
+    if not used.any():
+        raise ValueError(_why_nothing(response, options.weights, available))
+    X, names, dropped = _drop_constant(X, names, used, options.constant, has_intercept=encoder.has_intercept)
+    rows, row_totals = (X, totals) if used.all() else (X[used], totals[used])
+    if len(rows) < len(X):
+        check_weightless(X, names, used, index, has_intercept=encoder.has_intercept)
+    with np.errstate(over="ignore", invalid="ignore"):  # of values that are too large, which are named next
+        standardisation = standardise(rows, row_totals, names, has_intercept=encoder.has_intercept)
+    _check_range(X, names, standardisation.scale, index)
+    if not names and not encoder.has_intercept:
+        raise ValueError("the model has neither features nor an intercept: there is nothing to estimate")
+    offset = None if options.offset is None else read_offset(options.offset, data, len(X), response.classes)
+    design = Design(
+        X, response, weights, offset, names, encoder.has_intercept, standardisation, index, n_dropped,
+        available=available,
+    )  # fmt: skip
+    counts = design.class_counts()  # an observation of weight zero is none
+    response = replace(response, unused=tuple(c for c, n in zip(response.classes, counts, strict=True) if n == 0))
+    design = replace(design, response=response)
+    return design, replace(_schema(design, encoder, options), dropped_values=dropped)
+
+
+def _why_nothing(response: Response, given_weights: Any, available: Mask | None) -> str:
+    """Why no row holds an observation."""
+    if available is not None and (response.counts is None or response.counts.any()):
+        return "available: no observation had more than one class on offer, so there is nothing to estimate"
+    what = "all counts are zero" if given_weights is None else "its rows all have weight or count zero"
+    return f"y: {what}; at least one observation is needed"
+
+
+def _schema(design: Design, encoder: Encoder, options: Options) -> Schema:
+    """What new data need, and the names of the answers."""
+    response = design.response
+    return Schema(
+        classes=response.classes,
+        response_name=response.name,
+        unused_classes=response.unused,
+        feature_names=design.feature_names,
+        encoder=encoder,
+        coding=options.coding,
+        has_intercept=encoder.has_intercept,
+        offset_columns=names_by_class(options.offset, response.classes),
+        has_offset=options.offset is not None,
+        class_totals=tuple(design.class_counts().tolist()),
+        weights_column=options.weights if isinstance(options.weights, str) else None,
+        available_columns=names_by_class(options.available, response.classes),
+        has_available=options.available is not None,
+    )
+
+
+def _feature_names(X: Any, feature_names: Sequence[str] | None) -> tuple[str, ...]:
+    """Names of the columns of ``X``: given, the frame's own, or x0, x1, ..."""
+    if X.ndim != 2:
+        hint = "; one column is X.reshape(-1, 1)" if X.ndim == 1 else ""
+        raise ValueError(f"X has shape {X.shape}; expected two dimensions, (N, p){hint}")
+    if feature_names is None:
+        names = (
+            tuple(str(c) for c in X.columns)
+            if isinstance(X, pd.DataFrame)
+            else tuple(f"x{j}" for j in range(X.shape[1]))
+        )
+    else:
+        if isinstance(feature_names, str) or not isinstance(feature_names, Iterable):
+            raise TypeError(f"feature_names={shown(feature_names)} must be a sequence of names, one for each column")
+        names = tuple(map(str, feature_names))
+    if len(names) != X.shape[1]:
+        raise ValueError(f"feature_names has {counted(len(names), 'name')}, but X has {counted(X.shape[1], 'column')}")
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise ValueError(f"feature_names: {name!r} appears {count} times; names must be unique")
+        if name == "intercept":
+            raise ValueError("feature_names: 'intercept' is the name of the intercept; rename the column")
+    return names
+
+
+def _renamed(X: Any, names: tuple[str, ...]) -> Any:
+    return X.set_axis(list(names), axis=1) if isinstance(X, pd.DataFrame) else X
+
+
+def check_aligned(X: Any, other: Any, argument: str, owner: str = "X") -> None:
+    """A pandas index on both sides must be the same, in the same order: nothing is aligned silently."""
+    if not isinstance(X, pd.DataFrame) or not isinstance(other, pd.DataFrame | pd.Series):
+        return
+    if len(X) != len(other):
+        raise ValueError(f"{owner} has {counted(len(X), 'row')}, but {argument} has {len(other)}")
+    different = np.flatnonzero(
+        np.asarray(X.index != other.index) & ~(np.asarray(X.index.isna()) & np.asarray(other.index.isna()))
+    )
+    if different.size:
+        i = int(different[0])
+        here, there = shown(other.index[i]), shown(X.index[i])
+        raise ValueError(
+            f"{argument} is not aligned with {owner}: row {i} is {here} in {argument} and {there} "
+            f"in {owner}; align it first ({argument}.loc[{owner}.index]), or pass {argument}.to_numpy() if the order "
+            "is right"
+        )
+
+
+def _check_range(X: FloatArray, names: tuple[str, ...], scale: FloatArray, index: Any) -> None:
+    """Raise for a column whose squares are no numbers any more: logits and moments could not be computed."""
+    for j in np.flatnonzero(~((scale > 1 / LARGEST) & (scale < LARGEST))).tolist():
+        i = int(np.abs(X[:, j]).argmax())
+        raise ValueError(
+            f"X: column {names[j]!r} is {X[i, j]:g} in {describe_rows(index, [i])}; squares of values beyond "
+            f"{LARGEST:g}, or all below {1 / LARGEST:g} in size, are lost in double precision: change its unit"
+        )
+
+
+def _drop_constant(
+    X: FloatArray, names: tuple[str, ...], used: NDArray[np.bool_], constant: str, *, has_intercept: bool
+) -> tuple[FloatArray, tuple[str, ...], tuple[float, ...]]:
+    """Without the columns that do not vary, when asked to drop them (named in the model's notes), and their values."""
+    if constant == "error" or not names:
+        return X, names, ()
+    varies = np.ptp(X[used], axis=0) > 0
+    if not has_intercept:
+        varies |= X[used].any(axis=0)
+    values = tuple(X[used][0, ~varies].tolist())
+    return np.ascontiguousarray(X[:, varies]), tuple(np.array(names, dtype=object)[varies]), values

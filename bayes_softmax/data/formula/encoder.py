@@ -1,0 +1,264 @@
+"""Formulas: from a string and a data frame to features, and again for new data.
+
+What a formula or a file says is data, never code: the text becomes terms of columns, constants and calls
+(:mod:`~bayes_softmax.data.formula.parsing`), whose functions are looked up by name in a fixed table with checked
+arguments (:mod:`~bayes_softmax.data.formula.transforms`).  Nothing is evaluated by Python or by formulaic, whose
+splines, polynomials and contrast matrices are called directly.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from bayes_softmax.core.records import FloatArray
+from bayes_softmax.data.formula.evaluation import Evaluation, describe_factor, factor_values, read_state
+from bayes_softmax.data.formula.expressions import COMPARISONS, Call, Node, Operation, columns_of, factor_name, walk
+from bayes_softmax.data.formula.features import Factor, Layout, fill, lay_out
+from bayes_softmax.data.formula.levels import (
+    Columns,
+    Variable,
+    as_frame,
+    read_columns,
+    read_variable,
+    variable_from_data,
+)
+from bayes_softmax.data.formula.terms import Term, parse_terms, split_formula, terms_from_data, terms_to_data
+from bayes_softmax.data.formula.transforms import key_of, transforms_in
+from bayes_softmax.data.frames import check_finite, is_frame, raise_if_missing, require_columns, to_pandas
+
+__all__ = [
+    "FormulaEncoder",
+    "Variable",
+    "encoder_from_data",
+    "fit_encoder",
+    "parse_terms",
+    "required_columns",
+    "split_formula",
+]
+
+# How a formula is read.  1, that of files of versions 1 and 2: booleans and comparisons are numbers, exp10(x) is x**10.
+# 2: booleans and comparisons are factors of two levels, as in R and patsy; exp10(x) is 10**x.
+EDITION = 2
+
+
+class Encoded(NamedTuple):
+    """Features (N, p), row index, and the columns that they were made of."""
+
+    X: FloatArray
+    index: Any
+    columns: Columns
+
+
+@dataclass(frozen=True)
+class FormulaEncoder:
+    """The right-hand side of a formula, fitted to data: encodes new data the same way.
+
+    Attributes
+    ----------
+    formula
+        Right-hand side, as it was written: for display only.
+    variables
+        The columns it reads.
+    state
+        State of stateful transforms (``center``, ``bs``, ...), by the text of the call.
+    terms
+        What the right-hand side says.
+    edition
+        How it is read.
+    """
+
+    formula: str
+    variables: Mapping[str, Variable]
+    state: Mapping[str, dict[str, Any]]
+    terms: tuple[Term, ...]
+    edition: int = EDITION
+
+    @cached_property
+    def layout(self) -> Layout:
+        """The features of each term."""
+        truth = self.edition > 1
+        factors: dict[str, Factor] = {}
+        for node in _factors(self.terms):
+            factors[factor_name(node)] = describe_factor(node, self.variables, self.state, truth=truth)
+        return lay_out(self.terms, factors)
+
+    @property
+    def has_intercept(self) -> bool:
+        """Whether the formula has an intercept."""
+        return self.layout.has_intercept
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Columns of the features, without the intercept."""
+        return self.layout.names
+
+    @property
+    def one_level(self) -> tuple[str, ...]:
+        """Factors of one level, which make no feature where they would be coded against an intercept."""
+        return self.layout.vanished
+
+    def encode(self, data: Any) -> tuple[FloatArray, Any]:
+        """Features (N, p) and row index of new data.
+
+        Raises
+        ------
+        ValueError
+            A missing column or value, or a level not seen when the model was made: named with its rows.
+        TypeError
+            A column of another kind than when the model was made.
+        """
+        encoded = self.encode_columns(data)
+        return encoded.X, encoded.index
+
+    def encode_columns(self, data: Any) -> Encoded:
+        """Features as of :meth:`encode`, with the columns they were made of."""
+        if not is_frame(data):
+            raise TypeError(
+                f"data must be a data frame with the columns {', '.join(map(repr, self.variables))}, "
+                f"got {type(data).__name__}"
+            )
+        frame = to_pandas(data).rename(columns=str)
+        require_columns(frame, self.variables)
+        raise_if_missing(frame, self.variables, advice="fill it, or leave out such rows")
+        columns = self.read(frame)
+        if not self.variables:
+            return Encoded(np.ones((len(frame), 0)), frame.index, columns)
+        X = np.zeros((len(frame), len(self.feature_names)))
+        self.write(X, columns, frame.index)
+        return Encoded(X, frame.index, columns)
+
+    def read(self, frame: pd.DataFrame) -> Columns:
+        """The columns of a frame as features are made of them, checked."""
+        return read_columns(self.variables, frame, truth=self.edition > 1)
+
+    def write(self, X: FloatArray, columns: Columns, index: Any) -> None:
+        """Write the features of columns into ``X`` (N, p), zero so far."""
+        rows = Evaluation(columns, self.variables, self.state, index, older=self.edition == 1)
+        known: dict[str, np.ndarray[Any, Any]] = {}
+
+        def values(factor: Factor) -> np.ndarray[Any, Any]:
+            if factor.name not in known:
+                known[factor.name] = factor_values(factor, rows)
+            return known[factor.name]
+
+        with np.errstate(all="ignore"):
+            finite = fill(X, self.layout.blocks, values)
+        if not finite:
+            check_finite(X, self.feature_names, index, "formula")
+
+    @cached_property
+    def stepped(self) -> frozenset[str]:
+        """Columns inside comparisons, ``I(x > 1)``: what depends on them does so in steps."""
+        found: set[str] = set()
+        for factor in _factors(self.terms):
+            for node in walk(factor):
+                if isinstance(node, Operation) and node.symbol in COMPARISONS:
+                    found |= columns_of(node)
+        return frozenset(found)
+
+    def columns(self, data: pd.DataFrame) -> pd.DataFrame:
+        """The columns of the formula as it was fitted to them: numbers, booleans, and categoricals with its levels."""
+        return as_frame(self.variables, self.read(data), data.index)
+
+    def to_data(self) -> dict[str, Any]:
+        """What :func:`encoder_from_data` reads: names, numbers and lists."""
+        return {
+            "formula": self.formula,
+            "terms": terms_to_data(self.terms),
+            "variables": {name: vars(v) for name, v in self.variables.items()},
+            "state": self.state,
+            "edition": self.edition,
+        }
+
+
+def encoder_from_data(data: Mapping[str, Any]) -> FormulaEncoder:
+    """The encoder of :meth:`FormulaEncoder.to_data`, or of a file of an older version, which held the formula as text.
+
+    Raises
+    ------
+    ValueError
+        What is not of this form: terms, functions and arguments are checked as those of a formula are, states and
+        levels for their sizes.
+    """
+    formula, given, states = data.get("formula"), data.get("variables"), data.get("state")
+    if not (isinstance(formula, str) and isinstance(given, Mapping) and isinstance(states, Mapping)):
+        raise ValueError("the formula in the file is damaged")
+    edition = data.get("edition", EDITION) if "terms" in data else 1
+    if isinstance(edition, bool) or edition not in range(1, EDITION + 1):
+        raise ValueError(f"the formula in the file is of edition {edition!r}; this version reads up to {EDITION}")
+    terms = terms_from_data(data["terms"]) if "terms" in data else parse_terms(formula)
+    variables = {name: variable_from_data(name, fields) for name, fields in given.items() if isinstance(name, str)}
+    if set(variables) != _columns(terms):
+        raise ValueError("the terms of the formula in the file do not fit its columns")
+    state = {}
+    for call in _stateful(terms):
+        key = key_of(call)
+        state[key] = read_state(call, states[key] if key in states else states.get(_older_key(call)))
+    encoder = FormulaEncoder(formula, variables, state, terms, edition)
+    _ = encoder.layout  # what does not fit is found now
+    return encoder
+
+
+def _older_key(call: Call) -> str:
+    """Name of a state in files of versions 1 and 2: names in backticks had other signs replaced."""
+
+    def plain(match: re.Match[str]) -> str:
+        name = re.sub(r"\W", "_", match.group(1))
+        return f"_{name}" if name[0].isdigit() else name
+
+    return re.sub(r"`([^`]*)`", plain, key_of(call))
+
+
+def fit_encoder(formula: str, terms: tuple[Term, ...], data: pd.DataFrame, constant: str = "error") -> FormulaEncoder:
+    """Learn levels and transform states from the data, which have the columns that the terms of the formula read.
+
+    A factor of one level is an error where it would be coded against an intercept, unless ``constant`` is ``"drop"``.
+    """
+    names = required_columns(terms)
+    raise_if_missing(data, names, advice="fill it, or pass missing='drop' to leave out such rows")
+    for name in names:
+        if name.lower() == "intercept":
+            raise ValueError(f"data: column {name!r} has the name of the intercept; rename it")
+    coded = _columns(terms, within_c=True)
+    variables = {name: read_variable(data[name], name, coded=name in coded) for name in names}
+    states: dict[str, dict[str, Any]] = {}
+    encoder = FormulaEncoder(formula, variables, states, terms)
+    calls = _stateful(terms)
+    if calls:
+        evaluation = Evaluation(encoder.read(data), variables, states, data.index, fitting=True)
+        with np.errstate(all="ignore"):
+            for call in calls:
+                evaluation.of(call)
+    if constant == "error" and encoder.one_level:
+        name = encoder.one_level[0]
+        raise ValueError(
+            f"formula: factor {name!r} has one level: it is constant, which is what the intercept already is; "
+            "leave it out, or pass constant='drop'"
+        )
+    return encoder
+
+
+def required_columns(terms: tuple[Term, ...]) -> tuple[str, ...]:
+    """Columns that the right-hand side of a formula reads."""
+    return tuple(sorted(_columns(terms)))
+
+
+def _factors(terms: tuple[Term, ...]) -> list[Node]:
+    return [factor for term in terms for factor in term.factors]
+
+
+def _columns(terms: tuple[Term, ...], *, within_c: bool = False) -> set[str]:
+    """Columns that terms read, or those of them that they read in ``C()``."""
+    read = [n for n in _factors(terms) if not within_c or (isinstance(n, Call) and n.function == "C")]
+    return {name for node in read for name in columns_of(node)}
+
+
+def _stateful(terms: tuple[Term, ...]) -> list[Call]:
+    """Calls that keep a state, each once, inner ones first."""
+    calls = {key_of(call): call for node in _factors(terms) for call in reversed(transforms_in(node))}
+    return list(calls.values())

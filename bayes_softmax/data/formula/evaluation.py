@@ -1,0 +1,270 @@
+"""Values of the factors of a formula: a small walk over checked trees, which calls the table of transforms only."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayes_softmax.core.checks import listed
+from bayes_softmax.core.records import FloatArray
+from bayes_softmax.data.formula.arguments import PARAMETERS, SEVERAL_COLUMNS, SPLINES, arguments_of
+from bayes_softmax.data.formula.arithmetic import inner, is_logical, operate
+from bayes_softmax.data.formula.expressions import Call, Column, Constant, Node, Operation, columns_of, text
+from bayes_softmax.data.formula.features import Factor
+from bayes_softmax.data.formula.levels import TRUTH, Columns, Variable, levels_of, positions_of
+from bayes_softmax.data.formula.transforms import ELEMENTWISE, key_of
+from bayes_softmax.data.frames import describe_rows
+
+SAMPLE = 10_000  # values among which enough different ones are looked for first
+
+States = Mapping[str, dict[str, Any]]
+
+
+def describe_factor(node: Node, variables: Mapping[str, Variable], states: States, *, truth: bool) -> Factor:
+    """The columns that a factor makes; ``truth`` if truth values are two levels."""
+    whole, node = node, inner(node)
+    if isinstance(node, Call) and node.function == "C":
+        column = node.arguments[0]
+        assert isinstance(column, Column)
+        return Factor(whole, levels_of(variables[column.name]))
+    if isinstance(node, Column) and variables[node.name].kind == "categorical":
+        return Factor(whole, variables[node.name].levels)
+    booleans = frozenset(name for name, v in variables.items() if v.kind == "boolean")
+    if truth and is_logical(node, booleans):
+        return Factor(whole, TRUTH)
+    name = Factor(whole, None).name
+    if isinstance(node, Call) and node.function in SEVERAL_COLUMNS:
+        fields, spans = fields_of(node, states.get(key_of(node), {}))
+        return Factor(whole, None, tuple(f"{name}[{field}]" for field in fields), spans)
+    return Factor(whole, None, (name,))
+
+
+def fields_of(call: Call, state: Mapping[str, Any]) -> tuple[range, bool]:
+    """Numbers of the columns of a polynomial or spline, and whether they add up to a constant."""
+    values = arguments_of(call)
+    if call.function == "poly":
+        degree = values["degree"]
+        return (range(degree) if values["raw"] else range(1, degree + 1)), False
+    knots = len(state["knots"])
+    if call.function == "bs":
+        whole = values["include_intercept"]
+        return range(0 if whole else 1, knots - values["degree"] - 1), whole
+    constraints = state["constraints"]
+    return range(1, knots - bool(state["cyclic"]) - (0 if constraints is None else len(constraints)) + 1), False
+
+
+def factor_values(factor: Factor, rows: "Evaluation") -> np.ndarray[Any, Any]:
+    """Positions of levels (N,), or numbers (N,) or (N, k)."""
+    node = inner(factor.node)
+    if isinstance(node, Call) and node.function == "C":
+        node = node.arguments[0]
+    if factor.levels is not None and isinstance(node, Column):
+        return positions_of(rows.columns[node.name], rows.variables[node.name])
+    found = rows.of(node)
+    if factor.levels is not None:
+        return np.asarray(found).astype(np.int64)
+    return np.asarray(found, dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The columns of some rows and the states of the transforms, from which expressions are computed.
+
+    States are filled where ``fitting``, and only read otherwise.  ``older`` as files of versions 1 and 2 meant it.
+    """
+
+    columns: Columns
+    variables: Mapping[str, Variable]
+    states: States
+    index: Any
+    fitting: bool = False
+    older: bool = False
+
+    def of(self, node: Node) -> Any:
+        """The value of an expression: an array over the rows, or a number."""
+        if isinstance(node, Constant):
+            return np.float64(node.value)
+        if isinstance(node, Column):
+            variable = self.variables[node.name]
+            if variable.kind == "categorical":
+                raise ValueError(
+                    f"formula: column {node.name!r} holds levels ({listed(variable.levels, 3)}), not numbers; "
+                    f"compare it with one of them, I({node.name} == {variable.levels[0]!r})"
+                )
+            return self.columns[node.name]
+        if isinstance(node, Operation):
+            if (level := self._is_level(node)) is not None:
+                return level
+            return operate(node.symbol, [self.of(operand) for operand in node.operands])
+        assert isinstance(node, Call)
+        if node.function == "I":
+            return self.of(node.arguments[0])
+        if node.function in PARAMETERS:
+            return self._transform(node)
+        values = [np.asarray(self.of(argument), dtype=np.float64) for argument in node.arguments]
+        if self.older and node.function == "exp10":
+            return values[0] ** 10
+        return ELEMENTWISE[node.function](*values)
+
+    def _is_level(self, node: Operation) -> Any:
+        """Where a categorical column has a level, ``g == 'a'``; None if the operation is not of this form."""
+        sides = [inner(side) for side in node.operands]
+        column = next((s for s in sides if isinstance(s, Column)), None)
+        level = next((s for s in sides if isinstance(s, Constant)), None)
+        if node.symbol not in ("==", "!=") or column is None or level is None:
+            return None
+        variable = self.variables[column.name]
+        if variable.kind != "categorical":
+            if isinstance(level.value, int | float):
+                return None
+            raise ValueError(f"formula: {text(node)!r}: column {column.name!r} holds numbers, not {level.value!r}")
+        if level.value not in variable.levels:
+            raise ValueError(
+                f"formula: {text(node)!r}: {level.value!r} is not a level of {column.name!r} "
+                f"(levels: {listed(variable.levels)})"
+            )
+        found = self.columns[column.name] == variable.levels.index(level.value)
+        return found if node.symbol == "==" else ~found
+
+    def _transform(self, call: Call) -> FloatArray:
+        """A spline, a polynomial or a scaled column, with its state."""
+        values, key = arguments_of(call), key_of(call)
+        x = np.asarray(self.of(call.arguments[0]), dtype=np.float64)
+        if x.ndim != 1:
+            raise ValueError(f"formula: {text(call)!r} takes one column")
+        finite = np.isfinite(x)
+        if not finite.all():
+            raise ValueError(
+                f"data: {text(call.arguments[0])!r} is not a finite number in "
+                f"{describe_rows(self.index, np.flatnonzero(~finite))}, which {call.function}() needs"
+            )
+        if self.fitting and key not in self.states:
+            state: dict[str, Any] = {}
+            _check_rows(call, values, x)
+            made = self._applied(call, values, x, state)
+            try:
+                self.states[key] = read_state(call, state)  # type: ignore[index]
+            except ValueError as error:
+                what = text(call.arguments[0])
+                raise ValueError(f"formula: {text(call)!r}: the values of {what} do not vary, or overflow") from error
+            return made
+        return self._applied(call, values, x, self.states[key])
+
+    def _applied(self, call: Call, values: dict[str, Any], x: FloatArray, state: dict[str, Any]) -> FloatArray:
+        if call.function in SPLINES and values["extrapolation"] == "raise":
+            self._check_range(call, values, x, state)
+        from formulaic import transforms
+
+        function = {
+            "poly": transforms.poly, "bs": transforms.basis_spline, "cc": transforms.cyclic_cubic_spline,
+            "cs": transforms.natural_cubic_spline, "cr": transforms.natural_cubic_spline, "scale": transforms.scale,
+            "center": transforms.center, "standardize": transforms.patsy_compat.standardize,
+        }[call.function]  # fmt: skip
+        options = {word: value for word, value in values.items() if word != "cyclic" or value is not None}
+        known = state if self.fitting else dict(state)
+        try:
+            made = function(x, **options, _state=known)
+        except ValueError as error:
+            raise ValueError(f"formula: {text(call)!r}: {error}") from error
+        if isinstance(getattr(made, "__wrapped__", made), dict):
+            return np.column_stack(list(made.values()))
+        return np.array(made, dtype=np.float64)
+
+    def _check_range(self, call: Call, values: dict[str, Any], x: FloatArray, state: dict[str, Any]) -> None:
+        """Raise where a spline would have to go on beyond the data it was made from."""
+        given = {word: state.get(word, values[word]) for word in ("lower_bound", "upper_bound")}
+        low, high = (np.inf * sign if v is None else v for v, sign in zip(given.values(), (-1, 1), strict=True))
+        outside = np.flatnonzero((x < low) | (x > high))
+        if outside.size:
+            argument = call.arguments[0]
+            what = f"column {argument.name!r}" if isinstance(argument, Column) else text(argument)
+            raise ValueError(
+                f"data: {what} is {x[outside[0]]:g} in {describe_rows(self.index, outside)}, outside the range of "
+                f"{text(call)}, {low:g} to {high:g}; leave such rows out, or write {call.function}(..., "
+                "extrapolation='clip') or 'extend'"
+            )
+
+
+def _check_rows(call: Call, values: dict[str, Any], x: FloatArray) -> None:
+    """Raise where there are too few different values for so many columns."""
+    name = "degree" if call.function == "poly" else "df"
+    wanted = values.get(name)
+    if wanted is None or call.function not in SEVERAL_COLUMNS:
+        return
+    distinct = len(pd.unique(x[:SAMPLE]))
+    if distinct <= wanted:
+        distinct = len(pd.unique(x))
+    if distinct < wanted + (call.function == "poly"):
+        what = ", ".join(sorted(columns_of(call)))
+        raise ValueError(
+            f"formula: {text(call)!r}: {name}={wanted} is too large for {distinct} different values of {what}"
+        )
+
+
+# ---------------------------------------------------------------------- states
+
+
+def read_state(call: Call, state: Any) -> dict[str, Any]:
+    """The state of a transform as plain numbers, checked for names, sizes and finiteness."""
+    values, damaged = arguments_of(call), ValueError(f"the state of {text(call)} is damaged")
+    if not isinstance(state, Mapping):
+        raise damaged
+    try:
+        if call.function == "poly":
+            return {} if values["raw"] else _polynomial_state(state, values["degree"])
+        if call.function in SPLINES:
+            return _spline_state(call, state, values)
+        sizes = {word: None if state[word] is None else _number(state[word]) for word in ("center", "scale")}
+        if sizes["scale"] == 0:
+            raise damaged
+        return {"ddof": _number(state["ddof"]), **sizes}
+    except (KeyError, TypeError, IndexError, AttributeError, OverflowError) as error:
+        raise damaged from error
+
+
+def _number(value: Any) -> float:
+    array = np.asarray(value)
+    if array.shape != () or array.dtype.kind not in "iuf" or not isfinite(float(array)):
+        raise TypeError
+    return float(array)
+
+
+def _numbers(values: Any) -> list[float]:
+    return [_number(value) for value in values]
+
+
+def _polynomial_state(state: Mapping[str, Any], degree: int) -> dict[str, Any]:
+    alpha = {k: _number(state["alpha"][k]) for k in range(degree)}
+    norms2 = {k: _number(state["norms2"][k]) for k in range(degree + 1)}
+    if min(norms2.values()) <= 0:
+        raise TypeError
+    return {"alpha": alpha, "norms2": norms2}
+
+
+def _spline_state(call: Call, state: Mapping[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    read: dict[str, Any] = {word: _number(state[word]) for word in ("lower_bound", "upper_bound")}
+    knots = _numbers(state["knots"])
+    gaps = np.diff(knots)
+    if call.function == "bs":
+        n_inner = len(values["knots"] or ())
+        if values["df"] is not None:
+            n_inner = values["df"] - values["degree"] - values["include_intercept"]
+        if len(knots) != n_inner + 2 + 2 * values["degree"] or (gaps < 0).any():
+            raise TypeError
+        return {**read, "knots": knots}
+    cyclic, constraints = state["cyclic"], state["constraints"]
+    if not isinstance(cyclic, bool) or (gaps <= 0).any() or len(knots) < 3:
+        raise TypeError
+    if constraints is not None:
+        constraints = np.array([_numbers(row) for row in constraints])
+        if constraints.shape != (1, len(knots) - cyclic):
+            raise TypeError
+    n_inner = len(set(values["knots"] or ()))
+    if values["df"] is not None:
+        n_inner = values["df"] - 2 + cyclic + (constraints is not None)
+    if len(knots) != n_inner + 2:
+        raise TypeError
+    return {**read, "knots": knots, "cyclic": cyclic, "constraints": constraints}

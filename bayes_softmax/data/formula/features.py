@@ -1,0 +1,216 @@
+"""Features from terms: which columns each term makes, so that none is redundant, and their values.
+
+A factor in a term is coded with all its levels, or without what lower terms already span: the rule of R and patsy
+(Chambers and Hastie, *Statistical Models in S*, 1992, section 2.4; patsy's manual, "Redundancy and categorical
+factors").  A product of factors with l1 and l2 columns has l1 l2, the first running fastest.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import product
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from bayes_softmax.core.records import FloatArray, IntArray
+from bayes_softmax.data.formula.contrasts import Coding, coding_of
+from bayes_softmax.data.formula.expressions import Node, factor_name
+from bayes_softmax.data.formula.terms import Term
+
+MAX_COLUMNS = 200_000
+
+
+class Factor(NamedTuple):
+    """A factor of a term, described by the columns it can make.
+
+    ``levels`` are those of a categorical factor, else None and ``fields`` name its numeric columns; ``spans`` says
+    whether these add up to a constant, so that the first can be left out.
+    """
+
+    node: Node
+    levels: tuple[Any, ...] | None
+    fields: tuple[str, ...] = ()
+    spans: bool = False
+
+    @property
+    def name(self) -> str:
+        """Its name, with which the names of its columns begin."""
+        return factor_name(self.node)
+
+    def coding(self, *, reduced: bool) -> Coding:
+        """The columns it makes."""
+        if self.levels is not None:
+            return coding_of(self.node, self.name, self.levels, reduced=reduced)
+        shown = tuple(range(int(reduced), len(self.fields)))
+        return Coding(None, shown, tuple(self.fields[j] for j in shown))
+
+
+class Block(NamedTuple):
+    """Neighbouring features: products of the columns of some factors, times ``scale``."""
+
+    factors: tuple[Factor, ...]
+    codings: tuple[Coding, ...]
+    scale: float
+    start: int
+
+    @property
+    def size(self) -> int:
+        """Its number of features."""
+        return prod(len(coding.fields) for coding in self.codings)
+
+    def names(self) -> list[str]:
+        """Names of its features."""
+        return [":".join(reversed(fields)) for fields in product(*(c.fields for c in reversed(self.codings)))]
+
+
+class Layout(NamedTuple):
+    """All features of a formula; ``vanished`` are factors of one level that left a term without features."""
+
+    has_intercept: bool
+    blocks: tuple[Block, ...]
+    names: tuple[str, ...]
+    vanished: tuple[str, ...]
+
+
+# ---------------------------------------------------------------------- which columns
+
+
+Part = tuple[str, bool]  # a factor, and whether it is reduced
+Parts = tuple[Part, ...]
+
+
+def lay_out(terms: Sequence[Term], factors: Mapping[str, Factor]) -> Layout:
+    """The features that terms make."""
+    spanned: set[frozenset[Part]] = set()
+    blocks: list[Block] = []
+    names: list[str] = []
+    vanished: dict[str, None] = {}
+    has_intercept, start = False, 0
+    for term in terms:
+        spans = {frozenset(parts): parts for parts in _spanned_by(term, factors)}
+        new = [parts for key, parts in spans.items() if key not in spanned]
+        spanned |= spans.keys()
+        for parts in _simplified(new):
+            if not parts:
+                has_intercept = True
+                continue
+            used = tuple(factors[name] for name, _ in parts)
+            codings = tuple(factors[name].coding(reduced=reduced) for name, reduced in parts)
+            block = Block(used, codings, term.scale, start)
+            start += block.size
+            if start > MAX_COLUMNS:
+                raise ValueError(f"formula: its terms make more than {MAX_COLUMNS:,} features")
+            if not block.size:
+                vanished |= {f.name: None for f, c in zip(used, codings, strict=True) if not c.fields}
+                continue
+            blocks.append(block)
+            names += block.names()
+    return Layout(has_intercept, tuple(blocks), tuple(names), tuple(vanished))
+
+
+def _spanned_by(term: Term, factors: Mapping[str, Factor]) -> list[Parts]:
+    """What a term spans: factors that add up to a constant are there, reduced, or not there."""
+    choices: list[tuple[Part | None, ...]] = []
+    for node in term.factors:
+        factor = factors[factor_name(node)]
+        free = factor.spans or factor.levels is not None
+        choices.append(((factor.name, True), None) if free else ((factor.name, False),))
+    return [tuple(part for part in parts if part is not None) for parts in product(*choices)]
+
+
+def _simplified(several: Sequence[Parts]) -> list[Parts]:
+    """The fewest products with the same span: ``b:(reduced a) + b`` is ``b:a``."""
+    found: list[Parts] = []
+    for parts in sorted(several, key=len):
+        merged = False
+        for other in found:
+            extra = set(parts) - set(other)
+            if len(parts) != len(other) + 1 or len(extra) != 1:
+                continue
+            (name, reduced) = extra.pop()
+            if reduced:
+                whole = tuple((name, False) if part == (name, True) else part for part in parts)
+                rest = [known for known in found if known != other]
+                found = _simplified([*rest, *([] if _among(whole, rest) else [whole])])
+                merged = True
+                break
+        if not merged and not _among(parts, found):
+            found.append(parts)
+    return found
+
+
+def _among(parts: Parts, several: Sequence[Parts]) -> bool:
+    return any(set(parts) == set(other) for other in several)
+
+
+# ---------------------------------------------------------------------- their values
+
+
+class Indicators(NamedTuple):
+    """Columns of which each row has at most one that is not zero: at ``position`` (-1: none), with ``value``."""
+
+    position: IntArray
+    value: FloatArray | None
+    size: int
+
+
+def fill(X: FloatArray, blocks: Sequence[Block], values: Callable[[Factor], np.ndarray[Any, Any]]) -> bool:
+    """Write the features of blocks into ``X`` (N, p), zero so far; whether all are finite.
+
+    Indicators write their ones only: of a factor with thousands of levels most of the memory is never touched.
+    """
+    finite = True
+    for block in blocks:
+        made: Indicators | FloatArray | None = None
+        for factor, coding in zip(block.factors, block.codings, strict=True):
+            made = _times(made, _coded(factor, coding, values(factor)))
+        target = X[:, block.start : block.start + block.size]
+        if isinstance(made, Indicators):
+            rows = np.flatnonzero(made.position >= 0)
+            ones = np.ones(1) if made.value is None else made.value[rows]
+            target[rows, made.position[rows]] = block.scale * ones
+        else:
+            assert made is not None
+            ones = made if block.scale == 1.0 else block.scale * made
+            target[:] = ones
+        finite &= bool(np.isfinite(ones).all())
+    return finite
+
+
+def _coded(factor: Factor, coding: Coding, values: np.ndarray[Any, Any]) -> Indicators | FloatArray:
+    """The columns of a factor."""
+    if factor.levels is None:
+        columns = values[:, None] if values.ndim == 1 else values
+        return columns if len(coding.shown) == columns.shape[1] else columns[:, list(coding.shown)]
+    if coding.matrix is not None:
+        taken: FloatArray = coding.matrix[values]
+        return taken
+    place = np.full(len(factor.levels), -1)
+    place[list(coding.shown)] = np.arange(len(coding.shown))
+    return Indicators(place[values], None, len(coding.shown))
+
+
+def _times(left: Indicators | FloatArray | None, right: Indicators | FloatArray) -> Indicators | FloatArray:
+    """All products of a column of the one with a column of the other, the left one running fastest."""
+    if left is None:
+        return right
+    if isinstance(left, Indicators) and isinstance(right, Indicators):
+        position = np.where((left.position < 0) | (right.position < 0), -1, left.position + left.size * right.position)
+        known = [v for v in (left.value, right.value) if v is not None]
+        value = known[0] * known[1] if len(known) == 2 else known[0] if known else None
+        return Indicators(position, value, left.size * right.size)
+    for one, other in ((left, right), (right, left)):
+        if isinstance(one, Indicators) and not isinstance(other, Indicators) and other.shape[1] == 1:
+            value = other[:, 0] if one.value is None else one.value * other[:, 0]
+            return one._replace(value=value)
+    a, b = _dense(left), _dense(right)
+    return (b[:, :, None] * a[:, None, :]).reshape(len(a), a.shape[1] * b.shape[1])
+
+
+def _dense(columns: Indicators | FloatArray) -> FloatArray:
+    if not isinstance(columns, Indicators):
+        return columns
+    dense = np.zeros((len(columns.position), columns.size))
+    rows = np.flatnonzero(columns.position >= 0)
+    dense[rows, columns.position[rows]] = 1.0 if columns.value is None else columns.value[rows]
+    return dense

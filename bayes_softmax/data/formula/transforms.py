@@ -1,0 +1,134 @@
+"""The functions a formula may call: a fixed table, looked up by name, with checked and bounded arguments.
+
+Elementwise functions are NumPy's.  Splines and orthogonal polynomials are formulaic's transforms, called directly with
+a state that they fill when a model is made and use for new data.
+"""
+
+from collections.abc import Callable
+from math import isfinite
+from typing import Any
+
+import numpy as np
+
+from bayes_softmax.core.checks import did_you_mean
+from bayes_softmax.data.formula.arguments import PARAMETERS, SEVERAL_COLUMNS, arguments_of
+from bayes_softmax.data.formula.arithmetic import inner, joins
+from bayes_softmax.data.formula.contrasts import check_contrast
+from bayes_softmax.data.formula.expressions import (
+    LOGICAL,
+    MAX_NODES,
+    Call,
+    Column,
+    Constant,
+    Node,
+    Operation,
+    columns_of,
+    text,
+    walk,
+)
+
+_NUMPY = "log log1p log2 log10 exp expm1 sqrt cbrt square abs sin cos tan tanh".split()
+ELEMENTWISE: dict[str, Callable[..., Any]] = {f"np.{name}": getattr(np, name) for name in _NUMPY}
+ELEMENTWISE |= {name: getattr(np, name) for name in ("log", "log10", "log2", "exp", "exp2")}
+ELEMENTWISE |= {"exp10": lambda x: np.power(10.0, x), "np.power": np.power}
+
+
+_NOT_HERE = {
+    "offset": "an offset is an argument: from_formula(..., offset=[one column for each class])",
+    "ns": "natural cubic splines are cr(x, df=4)",
+    "s": "a smooth curve is cr(x, df=6)",
+    "te": "products of curves are cr(x, df=4):cr(z, df=4)",
+    "factor": "a factor is C(x)",
+    "as.factor": "a factor is C(x)",
+    "ordered": "polynomial contrasts are C(x, contr.poly)",
+    "cbind": "columns of counts stand on the left, joined by '+': 'a + b + c ~ x'",
+    "Q": "a name with spaces or signs is written in backticks: `my column`",
+    "lag": "make it a column of the data first",
+    "hashed": "make it a column of the data first",
+    **dict.fromkeys(("Treatment", "Sum", "Helmert", "Poly", "Diff"), "it stands inside C(): C(x, Treatment('a'))"),
+    **{name: f"write np.{name}" for name in [*_NUMPY, "power"]},
+}
+
+
+def key_of(call: Call) -> str:
+    """Name under which the state of a call is kept."""
+    return text(call)
+
+
+def transforms_in(node: Node) -> list[Call]:
+    """Calls in an expression that keep a state."""
+    return [part for part in walk(node) if isinstance(part, Call) and part.function in PARAMETERS]
+
+
+# ---------------------------------------------------------------------- checks
+
+
+def check_factor(node: Node) -> None:
+    """Raise unless a factor is a column, ``C()`` of one, or an expression of known functions with bounded arguments."""
+    if sum(1 for _ in walk(node)) > MAX_NODES:
+        raise ValueError(f"formula: an expression of more than {MAX_NODES} parts; make it a column of the data first")
+    if isinstance(node, Call) and node.function == "C":
+        _check_coding(node)
+    else:
+        _check_expression(node, within=inner(node))
+    if not columns_of(node):
+        raise ValueError(f"formula: {text(node)!r} reads no column of the data")
+
+
+def _check_coding(node: Call) -> None:
+    """``C()`` takes a column and perhaps a contrast; given levels, it would merge the others into the baseline."""
+    contrast = [*node.arguments[1:], *(value for name, value in node.keywords if name == "contrasts")]
+    named = bool(node.arguments) and isinstance(node.arguments[0], Column)
+    if not named or len(contrast) > 1 or len(node.arguments) + len(node.keywords) > 1 + len(contrast):
+        raise ValueError(
+            f"formula: {text(node)!r}: C() takes the name of a column, and perhaps a contrast such as contr.sum; "
+            "make other categories as a column of the data first"
+        )
+    if contrast:
+        check_contrast(contrast[0], text(node))
+
+
+def _check_expression(node: Node, within: Node) -> None:
+    """Raise unless numbers can be computed; ``within`` is the part that may make several columns."""
+    if isinstance(node, Constant) and isinstance(node.value, int | float) and isfinite(node.value):
+        return
+    if isinstance(node, Operation):
+        sides = node.operands
+        for side in sides:
+            if not (node.symbol in ("==", "!=") and isinstance(side, Constant) and len(columns_of(node)) == 1):
+                _check_expression(side, within)
+        if node.symbol in LOGICAL | {"~"} and any(isinstance(side, Constant) for side in sides):
+            raise ValueError(joins(node.symbol))
+    elif isinstance(node, Call):
+        _check_call(node, within)
+        _check_expression(node.arguments[0], within)
+    elif not isinstance(node, Column):
+        raise ValueError(f"formula: {text(node)!r} is not a number, or an expression of columns")
+
+
+def _check_call(node: Call, within: Node) -> None:
+    """Raise unless the function is known and its arguments are right."""
+    name, n_given = node.function, len(node.arguments)
+    if name in PARAMETERS:
+        arguments_of(node)
+        if name in SEVERAL_COLUMNS and node is not within:
+            raise ValueError(f"formula: {text(node)!r} makes several columns, and cannot be part of an expression")
+    elif name == "I" or name in ELEMENTWISE:
+        takes = 2 if name == "np.power" else 1
+        if n_given != takes or node.keywords:
+            several = "two arguments" if takes == 2 else "one argument"
+            raise ValueError(f"formula: {text(node)!r}: {name}() takes {several}, without a name")
+        for argument in node.arguments[1:]:
+            _check_expression(argument, within)
+    elif name == "C":
+        raise ValueError(f"formula: {text(node)!r} is a factor, and cannot be part of an expression")
+    else:
+        raise ValueError(f"formula: {unknown_function(name)}")
+
+
+def unknown_function(name: str) -> str:
+    """What to write instead of a function that is not in the table."""
+    known = ["I", "C", *PARAMETERS, *ELEMENTWISE]
+    if name in _NOT_HERE:
+        return f"function {name!r} is not known; {_NOT_HERE[name]}"
+    return f"function {name!r} is not known{did_you_mean(name, known) or ';'} use one of {', '.join(known)}"

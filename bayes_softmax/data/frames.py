@@ -1,0 +1,141 @@
+"""Data frames at the border: pandas or polars in, checked pandas columns out; errors name column and row."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+import pandas as pd
+
+from bayes_softmax.core.checks import describe_rows as describe_rows
+from bayes_softmax.core.checks import did_you_mean, listed
+from bayes_softmax.core.records import FloatArray
+from bayes_softmax.data.numbers import real_numbers
+
+
+def is_frame(data: object) -> bool:
+    """Whether ``data`` is a data frame of a library we read (pandas, or any that narwhals knows)."""
+    if isinstance(data, pd.DataFrame):
+        return True
+    if isinstance(data, np.ndarray | list | tuple):
+        return False
+    if isinstance(data, pd.Series | dict | str) or data is None:
+        return False
+    return isinstance(nw.from_native(data, eager_only=True, pass_through=True), nw.DataFrame)
+
+
+def is_series(data: object) -> bool:
+    """Whether ``data`` is a pandas or polars column."""
+    if isinstance(data, pd.Series | pd.Categorical | pd.Index):
+        return True
+    if isinstance(data, np.ndarray | list | tuple | str) or data is None:
+        return False
+    return isinstance(nw.from_native(data, series_only=True, pass_through=True), nw.Series)
+
+
+def to_pandas(data: Any) -> pd.DataFrame:
+    """A pandas frame of ``data``, sharing memory where it can; never mutated afterwards."""
+    if isinstance(data, pd.DataFrame):
+        return data
+    frame = nw.from_native(data, eager_only=True)
+    # The categories of a polars Categorical stand in no meaningful order (an Enum's do): read them as strings.
+    unordered = [name for name, dtype in frame.schema.items() if dtype == nw.Categorical]
+    plain: pd.DataFrame = frame.with_columns(nw.col(name).cast(nw.String) for name in unordered).to_pandas()
+    return plain
+
+
+def to_pandas_series(data: Any) -> pd.Series:
+    """A pandas series of a column of any kind."""
+    if isinstance(data, pd.Series):
+        return data
+    if isinstance(data, pd.Categorical | pd.Index):
+        return pd.Series(data)
+    series = nw.from_native(data, series_only=True)
+    return to_pandas(series.to_frame().to_native()).iloc[:, 0]
+
+
+def require_columns(frame: pd.DataFrame, names: Iterable[str], argument: str = "data") -> None:
+    """Raise if a column is missing, naming it and the nearest column there is, or if it appears twice."""
+    columns = [str(c) for c in frame.columns]
+    for name in names:
+        if columns.count(name) > 1:
+            raise ValueError(f"{argument} has {columns.count(name)} columns named {name!r}; names must be unique")
+        if name not in columns:
+            hint = did_you_mean(name, columns)
+            raise ValueError(f"{argument} has no column {name!r}{hint} (columns: {listed(frame.columns)})")
+
+
+def check_columns(frame: pd.DataFrame, argument: str) -> None:
+    """Raise if columns have names of several levels: a feature, a class or an option has one name."""
+    if frame.columns.nlevels > 1:
+        first = ", ".join(map(str, frame.columns[0]))
+        raise ValueError(
+            f"{argument} has columns of {frame.columns.nlevels} levels, such as ({first}); give each one "
+            f"name first: {argument}.columns = ['_'.join(map(str, c)) for c in {argument}.columns]"
+        )
+
+
+def missing_rows(frame: pd.DataFrame, names: Iterable[str]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """(N,) True where any of the named columns is missing."""
+    missing = np.zeros(len(frame), dtype=bool)
+    for name in names:
+        missing |= frame[name].isna().to_numpy(dtype=bool)
+    return missing
+
+
+def raise_if_missing(frame: pd.DataFrame, names: Iterable[str], *, advice: str, argument: str = "data") -> None:
+    """Raise if a value is missing, naming column and rows, with advice what to do."""
+    for name in names:
+        where = np.flatnonzero(frame[name].isna().to_numpy(dtype=bool))
+        if where.size:
+            raise ValueError(
+                f"{argument}: column {name!r} has a missing value in {describe_rows(frame.index, where)}; {advice}"
+            )
+
+
+def plain_column(column: pd.Series) -> pd.Series:
+    """The column; one of dtype object that holds numbers only, or truth values only, in a dtype for these."""
+    if not pd.api.types.is_object_dtype(column):
+        return column
+    held = pd.api.types.infer_dtype(column, skipna=True)
+    if held in ("integer", "floating", "mixed-integer-float"):
+        return pd.to_numeric(column)
+    return column.astype("boolean") if held == "boolean" else column
+
+
+def column_numbers(column: pd.Series, name: str, argument: str = "data") -> FloatArray:
+    """Float64 values of a column of numbers or booleans, NaN where one is missing; objects may be numbers too."""
+    numeric = pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column)
+    if numeric and not pd.api.types.is_complex_dtype(column):
+        values: FloatArray = column.to_numpy(dtype=np.float64, na_value=np.nan)
+        return values
+    if numeric or column.dtype == object:
+        return real_numbers(column.to_numpy(dtype=object), f"{argument}: column {name!r}", index=column.index)
+    text = ""
+    if pd.api.types.is_string_dtype(column):
+        text = f" (text, {str(column.iloc[0])!r} in {describe_rows(column.index, [0])})" if len(column) else " (text)"
+    hint = "; a categorical feature needs a formula, e.g. SoftmaxRegression.from_formula('y ~ x + group', data)"
+    raise TypeError(
+        f"{argument}: column {name!r} has dtype {column.dtype}{text}, expected numbers or booleans"
+        + (hint if argument == "X" else "")
+    )
+
+
+def numeric_values(column: pd.Series, name: str, argument: str = "data") -> FloatArray:
+    """Finite float64 values of a numeric or boolean column."""
+    values = column_numbers(column, name, argument)
+    check_finite(values[:, None], [name], column.index, argument)
+    return values
+
+
+def check_finite(values: FloatArray, names: Sequence[str], index: Any, argument: str) -> None:
+    """Raise if an entry is NaN or infinite, naming column and rows."""
+    if np.isfinite(values).all():
+        return
+    for j, name in enumerate(names):
+        where = np.flatnonzero(~np.isfinite(values[:, j]))
+        if where.size:
+            kind = "NaN" if np.isnan(values[where[0], j]) else "infinite"
+            raise ValueError(
+                f"{argument}: column {name!r} is {kind} in {describe_rows(index, where)}; expected finite numbers"
+            )

@@ -1,0 +1,48 @@
+"""Weights at the border: one finite number for each row, not negative."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayes_softmax.core.checks import describe_rows, shown
+from bayes_softmax.core.records import FloatArray
+from bayes_softmax.data.arrays import given
+from bayes_softmax.data.frames import is_frame, require_columns, to_pandas
+from bayes_softmax.data.numbers import real_numbers
+
+
+def read_weights(weights: Any, data: Any, n_obs: int, index: Any) -> FloatArray | None:
+    """(N,) frequency weights from an array, a column, or the name of a column of the data."""
+    if weights is None:
+        return None
+    if isinstance(weights, str):
+        if not is_frame(data):
+            raise ValueError(f"weights={weights!r} names a column, but the data is not a data frame")
+        frame = to_pandas(data)
+        require_columns(frame, [weights], "weights: data")
+        weights = frame[weights]
+    values = read_numbers(weights, "weights", index)
+    if values.shape != (n_obs,):
+        raise ValueError(f"weights has shape {values.shape}; expected ({n_obs},)")
+    bad = np.flatnonzero(~(np.isfinite(values) & (values >= 0)))
+    if bad.size:
+        raise ValueError(
+            f"weights is {shown(values[bad[0]])} in {describe_rows(index, bad)}; "
+            "weights must be finite and not negative"
+        )
+    if values.sum() <= 0:
+        raise ValueError("weights: their sum is zero; at least one observation needs a positive weight")
+    return values
+
+
+def read_numbers(values: Any, argument: str, index: Any = None) -> FloatArray:
+    """New float64 values of an array or a column, NaN where one is missing."""
+    values = given(values, argument)
+    if isinstance(values, pd.Series) and values.dtype != object:
+        if not (pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values)):
+            raise TypeError(f"{argument} has dtype {values.dtype}; expected real numbers")
+        if not pd.api.types.is_complex_dtype(values):
+            return np.array(values.to_numpy(dtype=np.float64, na_value=np.nan))
+    array = values.to_numpy() if isinstance(values, pd.Series | pd.DataFrame) else values
+    return real_numbers(array, argument, index=index if index is not None and len(index) == len(array) else None)

@@ -1,0 +1,1 @@
+"""The log posterior of models that learn the scales of their priors."""

@@ -1,0 +1,190 @@
+"""Any number of fits side by side, in common coordinates."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bayes_softmax.answers.contrasts import Average
+from bayes_softmax.answers.fitted import FIT_FIRST, training_of
+from bayes_softmax.answers.labels import observation_coordinate
+from bayes_softmax.answers.training import TrainingData
+from bayes_softmax.core.checks import check_choice, counted, listed
+from bayes_softmax.core.interrupts import load_in_full
+from bayes_softmax.data.design import Label
+from bayes_softmax.fits.estimate import PointEstimate
+from bayes_softmax.fits.posterior import Posterior
+
+Fit = PointEstimate | Posterior
+METHODS = ("stacking", "BB-pseudo-BMA", "pseudo-BMA")
+
+
+def compare(
+    *unnamed: Fit,
+    vs: Label | None = None,
+    ci_prob: float | None = None,
+    ci_kind: str | None = None,
+    **fits: Fit,
+) -> pd.DataFrame:
+    """Put the coefficients of several fits side by side.
+
+    Fits of different codings are brought to common coordinates first: against the average of all classes, where
+    the coefficients of a feature sum to zero.
+
+    Parameters
+    ----------
+    vs
+        A class to contrast with instead of the average.
+    ci_prob, ci_kind
+        Interval of the posterior columns; defaults are ArviZ's.
+    **fits
+        Point estimates and posteriors under the names their columns shall have; they must be named.
+
+    Returns
+    -------
+    DataFrame
+        One row per coefficient, with columns ``feature`` and ``contrast``.  A point estimate ``m`` gives ``m``
+        and ``m_se``; a posterior ``p`` gives ``p_mean``, ``p_sd`` and the ends of its interval, e.g.
+        ``p_eti89_lb``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a fit is neither of these, or the fits have different classes or features.
+
+    Examples
+    --------
+    >>> import bayes_softmax as bs
+    >>> model = bs.SoftmaxRegression([[0.0], [1.0], [2.0], [3.0]], ["a", "b", "a", "b"])
+    >>> bs.compare(mle=model.mle(), map=model.map()).columns.tolist()
+    ['feature', 'contrast', 'mle', 'mle_se', 'map', 'map_se']
+    """
+    check_comparable(fits, unnamed)
+    tables = []
+    for name, fit in fits.items():
+        view = Average.OF_ALL if vs is None else vs
+        table = fit.summary(vs=view, ci_prob=ci_prob, ci_kind=ci_kind)
+        if isinstance(fit, PointEstimate):
+            table = table[["estimate", "std_error"]].set_axis([name, f"{name}_se"], axis=1)
+        else:
+            table = table.iloc[:, :4].add_prefix(f"{name}_")
+        tables.append(table)
+    return pd.concat(tables, axis=1).reset_index()
+
+
+def compare_models(
+    posteriors: Mapping[str, Posterior], *, method: str = "stacking", unit: str = "unit", refit: bool = False
+) -> pd.DataFrame:
+    """Compare models of the same data by leave-one-out: ``az.compare`` on :meth:`Posterior.loo`.
+
+    Parameters
+    ----------
+    posteriors
+        Posteriors by name; they may differ in features, priors and coding, not in the observations.
+    method
+        Of the weights: ``"stacking"``, ``"BB-pseudo-BMA"`` or ``"pseudo-BMA"``.
+    unit, refit
+        As in :meth:`Posterior.loo`.
+
+    Returns
+    -------
+    DataFrame
+        ArviZ's table, the best model first: expected log predictive density, differences and their standard
+        errors, and weights.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If these are not at least two posteriors, or not of the same observations.
+
+    Examples
+    --------
+    >>> import bayes_softmax as bs
+    >>> X, y = [[0.0], [1.0], [2.0], [3.0]] * 5, ["a", "b", "a", "b"] * 5
+    >>> a, b = (bs.SoftmaxRegression(X, y, prior=bs.Normal(s)) for s in (0.1, 1.0))
+    >>> fits = {name: m.laplace(random_seed=1, progressbar=False) for name, m in {"a": a, "b": b}.items()}
+    >>> sorted(bs.compare_models(fits).index)
+    ['a', 'b']
+    """
+    load_in_full("arviz_stats", "arviz_stats.base")
+    from arviz_stats import compare as arviz_compare
+
+    if not isinstance(posteriors, Mapping):
+        raise TypeError(f"posteriors is a {type(posteriors).__name__}; give a mapping from name to posterior")
+    if len(posteriors) < 2:
+        raise ValueError(f"posteriors: compare_models needs two at least, and there are {len(posteriors)}")
+    lower = {name.lower(): name for name in METHODS}
+    check_choice("method", lower.get(str(method).lower(), method), METHODS)
+    first_name, first = next(iter(posteriors.items()))
+    for name, fit in posteriors.items():
+        if not isinstance(fit, Posterior):
+            raise TypeError(
+                f"posteriors[{name!r}] is a {type(fit).__name__}; leave-one-out needs a Posterior, as model.sample() "
+                "or model.laplace() makes"
+            )
+        different = _difference(training_of(fit, "loo()"), training_of(first, "loo()"))
+        if different is not None:
+            advice = (
+                ""
+                if "available=" in different
+                else (
+                    ". Fit all models to the same rows, e.g. data.dropna(subset=[...]) with the columns of all of them"
+                )
+            )
+            raise ValueError(f"{name!r} and {first_name!r} were fitted to different observations: {different}{advice}")
+    order = first.schema.classes
+    found = {str(name): fit.loo(unit=unit, refit=refit, order=order) for name, fit in posteriors.items()}
+    table: pd.DataFrame = arviz_compare(found, method=method, round_to="none")
+    return table
+
+
+def _forced(training: TrainingData) -> NDArray[np.bool_]:
+    """Rows as given (N,) in which one class is on offer."""
+    available = training.given.available
+    if available is None:
+        return np.zeros(training.n_obs, dtype=bool)
+    alone: NDArray[np.bool_] = available.sum(axis=1) == 1
+    return alone
+
+
+def _difference(a: TrainingData, b: TrainingData) -> str | None:
+    """In words, the first observation that differs; the order of the classes does not matter."""
+    if set(a.response.classes) != set(b.response.classes):
+        return f"classes {listed(a.response.classes)} and {listed(b.response.classes)}"
+    if a.n_obs != b.n_obs:
+        return f"{a.n_obs} and {b.n_obs} rows"
+    labels = [np.asarray(observation_coordinate(t.index)) for t in (a, b)]
+    moved = np.flatnonzero(labels[0] != labels[1])
+    if moved.size:
+        return f"row {moved[0]} is {labels[0][moved[0]]} in one and {labels[1][moved[0]]} in the other"
+    order = [b.response.classes.index(label) for label in a.response.classes]
+    forced = np.flatnonzero(_forced(a) != _forced(b))
+    if forced.size:
+        return (
+            f"in row {labels[0][forced[0]]} one has a single class on offer (available=), so that nothing is scored "
+            "there; give all models the same choice sets"
+        )
+    changed = np.flatnonzero((a.given_counts() != b.given_counts()[:, order]).any(axis=1))
+    return f"row {labels[0][changed[0]]} has another response or weight" if changed.size else None
+
+
+def check_comparable(fits: dict[str, Fit], unnamed: tuple[Fit, ...] = ()) -> None:
+    """Raise unless there are fits, by name, all of one set of classes and features."""
+    if unnamed:
+        raise TypeError(
+            f"compare takes fits by the names their columns shall have, and {counted(len(unnamed), 'fit')} came "
+            "without one: compare(mle=a, map=b)"
+        )
+    if not fits:
+        raise ValueError("compare needs at least one fit, e.g. compare(mle=model.mle(), map=model.map())")
+    first_name, first = next(iter(fits.items()))
+    for name, fit in fits.items():
+        if not isinstance(fit, PointEstimate | Posterior):
+            raise TypeError(f"{name} is of type {type(fit).__name__}, not a PointEstimate or Posterior{FIT_FIRST}")
+        for what, own, others in (
+            ("classes", fit.schema.classes, first.schema.classes),
+            ("features", fit.schema.feature_names, first.schema.feature_names),
+        ):
+            if own != others:
+                raise ValueError(f"{name} has {what} {listed(own)}, but {first_name} has {listed(others)}")

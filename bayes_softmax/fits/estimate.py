@@ -1,0 +1,326 @@
+"""Point estimates: maximum likelihood and maximum a posteriori, with their certificate and uncertainty."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from bayes_softmax.answers import decisions, evaluation, prediction, ratios
+from bayes_softmax.answers import effects as effects_module
+from bayes_softmax.answers.contraction import MANY_COEFFICIENTS, contraction, prior_dominated, prior_note
+from bayes_softmax.answers.contrasts import View, build_view
+from bayes_softmax.answers.intervals import normal_quantile, resolve_interval
+from bayes_softmax.answers.labels import INTERCEPT
+from bayes_softmax.answers.limits import Limits, contrast_limits, no_rays, own_contrasts
+from bayes_softmax.answers.probabilities import Coefficients
+from bayes_softmax.answers.training import TrainingData
+from bayes_softmax.core.checks import counted
+from bayes_softmax.core.records import FloatArray
+from bayes_softmax.data.design import Label
+from bayes_softmax.data.schema import Schema
+
+CACHED = ("limits", "limiting_covariance", "raw_covariance", "variances")
+TITLES = {"mle": "Maximum-likelihood estimate", "map": "Maximum a posteriori (MAP) estimate"}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PointEstimate:
+    """A maximum-likelihood or MAP estimate of a softmax regression.
+
+    Made by ``SoftmaxRegression.mle()`` and ``.map()``.
+
+    Attributes
+    ----------
+    kind
+        ``"mle"`` or ``"map"``.
+    intercept
+        (category,) logits at x = 0; zeros for a model without an intercept.
+    weights
+        (feature, category) change of the logit per unit of the feature.  Where the optimum lies at infinity, these
+        are the finite numbers at which the solver stopped: they predict as well as the optimum to the last digits,
+        but :meth:`summary` says which of them are infinite.
+    log_likelihood
+        At the estimate, without multinomial coefficients.
+    log_prior
+        Log prior density at the estimate; 0 for flat priors.
+    converged, status
+        Whether the certificate holds, and what it says in words.
+    gradient_norm
+        Largest absolute gradient entry per unit of data, on standardised features (no unit); with Laplace priors the
+        KKT residual, the largest distance of the gradient from what the kinks can balance.
+    newton_decrement
+        ``sqrt(g' H^-1 g)``; half its square estimates what is missing in the log density.
+    n_iterations
+        Iterations of the solver.
+    history
+        Minus the log density per unit of data at each iterate (for the MLE: the cross-entropy).
+    schema
+        Names and encodings.
+    notes
+        What a reader should know: classes without data, rows dropped.
+    training
+        The data, for scores and averages over them; None where the fit was saved without.
+    variance_of
+        Of a model with so many coefficients that their covariance is not formed: the blocks of :attr:`variances`.
+    """
+
+    kind: str
+    intercept: xr.DataArray
+    weights: xr.DataArray
+    log_likelihood: float
+    log_prior: float
+    total_weight: float
+    n_obs: int
+    converged: bool
+    status: str
+    gradient_norm: float
+    newton_decrement: float
+    n_iterations: int
+    history: FloatArray
+    schema: Schema
+    covariance_of: Callable[[], FloatArray]
+    notes: tuple[str, ...] = ()
+    training: TrainingData | None = None
+    limits_of: Callable[[], Limits] | None = None
+    variance_of: Callable[[], FloatArray] | None = None
+
+    # One function answers for every kind of fit.
+    predict_proba = prediction.predict_proba
+    predict = prediction.predict
+    uncertainty = prediction.uncertainty
+    decide = decisions.decide
+    effects = effects_module.effects
+    contrast = effects_module.contrast
+    odds_ratios = ratios.odds_ratios
+    evaluate = evaluation.evaluate
+
+    @property
+    def log_posterior(self) -> float:
+        """Log-likelihood plus log prior."""
+        return self.log_likelihood + self.log_prior
+
+    @property
+    def cross_entropy(self) -> float:
+        """Minus the log-likelihood per unit of data."""
+        return -self.log_likelihood / self.total_weight
+
+    @cached_property
+    def limits(self) -> Limits | None:
+        """What the data leave open where no finite, unique optimum is certified; None where one is."""
+        return None if self.limits_of is None else self.limits_of()
+
+    @property
+    def caution(self) -> str | None:
+        """What stands beside every answer of an optimum that is not certified; None where it is."""
+        if self.converged:
+            return None
+        first = self.status.removeprefix("not certified: ").split("; ")[0]
+        return f"these are answers of {self.kind}() without a certified optimum ({first}): see .status"
+
+    @property
+    def recession(self) -> FloatArray:
+        """Directions (R, q, K) of the raw coefficients along which the likelihood never falls; none (0, q, K) usually.
+
+        They show which contrasts are infinite or not determined: :func:`bayes_softmax.answers.limits.contrast_limits`.
+        """
+        return no_rays(self.schema) if self.limits is None else self.limits.rays
+
+    @cached_property
+    def limiting_covariance(self) -> FloatArray:
+        """Covariance (q, K, q, K) of the raw coefficients, for contrasts that are finite.
+
+        Raises
+        ------
+        ValueError
+            Where there are so many coefficients that it is not formed.
+        """
+        if self.variance_of is not None:
+            n = self.weights.size + self.intercept.size
+            raise ValueError(
+                f"the covariance of {n} coefficients would take {8 * n**2 / 2**30:.1f} GiB and is not formed: standard "
+                "errors of coefficients are in summary(), and laplace() or sample() give intervals of everything else"
+            )
+        q, K = 1 + self.weights.sizes["feature"], self.weights.sizes["category"]
+        return self.covariance_of().reshape(q, K, q, K)
+
+    @cached_property
+    def variances(self) -> FloatArray:
+        """Covariance (q, K, K) of the classes' coefficients in each row, intercept first, for finite contrasts.
+
+        NaN where so many coefficients are not determined together that their covariance is not formed.
+        """
+        if self.variance_of is not None:
+            return self.variance_of()
+        blocks: FloatArray = np.einsum("ikil->ikl", self.limiting_covariance)
+        return blocks
+
+    @cached_property
+    def raw_covariance(self) -> FloatArray:
+        """Covariance (q, K, q, K) of the raw coefficients, intercept first; NaN for those without a finite optimum."""
+        infinite = contrast_limits(self.recession, own_contrasts(self.schema)) != 0
+        open_pair = infinite[:, :, None, None] | infinite[None, None]
+        return np.where(open_pair, np.nan, self.limiting_covariance) if infinite.any() else self.limiting_covariance
+
+    @property
+    def covariance(self) -> pd.DataFrame:
+        """Covariance of all coefficients, rows and columns ``(feature, category)``; computed when first read."""
+        features = [INTERCEPT, *self.schema.feature_names]
+        index = pd.MultiIndex.from_product([features, list(self.schema.classes)], names=["feature", "category"])
+        flat = self.raw_covariance.reshape(len(index), len(index))
+        return pd.DataFrame(flat, index=index, columns=index)
+
+    @property
+    def std_error(self) -> xr.Dataset:
+        """Standard errors of ``intercept`` and ``weights``, from the inverse Hessian at the estimate."""
+        infinite = contrast_limits(self.recession, own_contrasts(self.schema)) != 0
+        variance = np.einsum("ikk->ik", self.variances)
+        error = np.where(infinite, np.nan, np.sqrt(np.maximum(variance, 0.0)))
+        return xr.Dataset(
+            {"intercept": self.intercept.copy(data=error[0]), "weights": self.weights.copy(data=error[1:])}
+        )
+
+    def contrasts(self, view: View) -> tuple[FloatArray, FloatArray]:
+        """Estimates and standard errors (q, m) of contrasts of the class columns, intercept first.
+
+        An estimate is inf, -inf, or NaN if not determined, and its error NaN, where the optimum is not finite.
+        """
+        estimate = np.vstack([self.intercept.values, self.weights.values]) @ view.matrix
+        variance = np.einsum("km,ikl,lm->im", view.matrix, self.variances, view.matrix, optimize=True)
+        limits = contrast_limits(self.recession, view.matrix)
+        error = np.where(limits == 0, np.sqrt(np.maximum(variance, 0.0)), np.nan)
+        return np.where(limits == 0, estimate, limits), error
+
+    def contrast_values(self, view: View) -> tuple[FloatArray, FloatArray]:
+        """The contrasts as one draw (1, q, m), and their standard errors."""
+        estimate, error = self.contrasts(view)
+        return estimate[None], error
+
+    def summary(
+        self,
+        vs: Label | Sequence[Label] | None = None,
+        ci_prob: float | None = None,
+        ci_kind: str | None = None,
+    ) -> pd.DataFrame:
+        """Table of coefficients: estimate, standard error and Wald interval.
+
+        Parameters
+        ----------
+        vs
+            What each class is contrasted with: a class, a pair ``("a", "b")``, or ``"average"``.  Default: the
+            average of all classes, or the first class under reference coding.  Never refits.
+        ci_prob, ci_kind
+            Probability of the interval (default ArviZ's); a normal interval is both kinds at once.
+
+        Returns
+        -------
+        DataFrame
+            Rows ``(feature, contrast)``, in logits per unit of the feature.  ``estimate`` is inf or -inf where the
+            likelihood rises towards its supremum only as the contrast grows without end (separated classes), and NaN
+            where the data do not determine it (collinear features, or directions of both signs); such rows have no
+            standard error.  The others keep theirs.  With a proper prior ``contraction`` says how much of
+            its variance the data take away: near 1 they decide, near 0 the answer is the prior's.
+
+        Examples
+        --------
+        >>> import bayes_softmax as bs
+        >>> model = bs.SoftmaxRegression([[0.0], [1.0], [2.0], [3.0]], ["a", "b", "a", "b"])
+        >>> model.mle().summary(vs="a", ci_prob=0.9).columns.tolist()
+        ['estimate', 'std_error', 'wald90_lb', 'wald90_ub']
+        """
+        interval = resolve_interval(ci_prob, ci_kind)
+        view = build_view(self.schema, vs)
+        estimate, error = self.contrasts(view)
+        half = normal_quantile(interval) * error
+        low, high = interval.columns("wald")
+        first = 0 if self.schema.has_intercept else 1
+        features = [INTERCEPT, *self.schema.feature_names][first:]
+        index = pd.MultiIndex.from_product([features, view.names], names=["feature", "contrast"])
+        columns = {"estimate": estimate, "std_error": error, low: estimate - half, high: estimate + half}
+        contracted = contraction(self.schema, view.matrix, error**2)
+        if contracted is not None:
+            columns["contraction"] = contracted
+        return pd.DataFrame({name: values[first:].ravel() for name, values in columns.items()}, index=index)
+
+    @property
+    def prior_dominated(self) -> tuple[str, ...]:
+        """Features that the prior decides more than the data, by the contraction between pairs of classes."""
+        return prior_dominated(self.schema, self.variances)
+
+    @property
+    def coefficients(self) -> Coefficients:
+        """The estimate as one draw."""
+        return Coefficients(self.intercept.values[None], self.weights.values[None])
+
+    @property
+    def is_prior(self) -> bool:
+        """False."""
+        return False
+
+    @property
+    def n_chains(self) -> int:
+        """One."""
+        return 1
+
+    @property
+    def relative_ess(self) -> float:
+        """One."""
+        return 1.0
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """None: they are about draws."""
+        return ()
+
+    @property
+    def delta_covariance(self) -> FloatArray:
+        """Covariance (q, K, q, K) that the uncertainty of every answer comes from.
+
+        Weights that a Laplace prior holds at exactly zero have no standard error; here they count as known.  Where
+        the optimum lies at infinity it is that of the limiting model, for what is finite there; the rows say what is.
+        """
+        return np.nan_to_num(self.raw_covariance) if self.converged else self.limiting_covariance
+
+    def save(self, path: Any, *, data: bool = True) -> None:
+        """Write the estimate to one ``.nc`` file or ``.zarr`` folder; :func:`bayes_softmax.load` reads it back.
+
+        Parameters
+        ----------
+        path
+            Ends in ``.nc`` or ``.zarr``; an older fit there is replaced only once the new one is complete, and
+            anything else that is there stays: that is an error.
+        data
+            Whether the data go in too, each distinct row once: ``evaluate()`` and ``effects()`` need them.
+        """
+        from bayes_softmax.fits.storage import save_estimate
+
+        save_estimate(self, path, data=data)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle: covariance and recession themselves in place of the functions that compute them."""
+        size = self.weights.size + self.intercept.size
+        lazy: dict[str, Any] = {"limits_of": None if self.limits is None else partial(Limits, *self.limits)}
+        if self.variance_of is not None:
+            lazy |= {"covariance_of": partial(np.empty, 0), "variance_of": partial(np.copy, self.variances)}
+        else:
+            lazy["covariance_of"] = partial(np.copy, self.limiting_covariance.reshape((size, size)))
+        return {k: v for k, v in self.__dict__.items() if k not in CACHED} | lazy
+
+    def __repr__(self) -> str:
+        """Return a few lines that say what was estimated and how good the optimum is."""
+        notes = "".join(f"\n  note: {note}" for note in self.notes)
+        prior = "" if self.kind == "mle" else f", log posterior {self.log_posterior:.4f}"
+        if self.schema.prior_sd and self.weights.size <= MANY_COEFFICIENTS:
+            notes += prior_note(self.prior_dominated)
+        likelihood = f"{self.log_likelihood:{'.4f' if self.log_likelihood < -1e-3 else '.3g'}}"
+        return (
+            f"{TITLES[self.kind]}: {len(self.schema.classes)} classes, "
+            f"{counted(len(self.schema.feature_names), 'feature')}, {counted(self.n_obs, 'row')}\n"
+            f"  log-likelihood {likelihood}, cross-entropy {self.cross_entropy:.6f}{prior}\n"
+            f"  {self.status}\n"
+            f"  {counted(self.n_iterations, 'iteration')}, gradient {self.gradient_norm:.1e} per unit of data, "
+            f"Newton decrement {self.newton_decrement:.1e}{notes}"
+        )

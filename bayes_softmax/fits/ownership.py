@@ -1,0 +1,55 @@
+"""Whose a file or folder is: a fit of ours may be replaced, whatever else stands at a path may not."""
+
+from io import BytesIO
+from pathlib import Path
+
+from bayes_softmax.fits.containers import check_bytes, foreign_name, zarr_attributes
+from bayes_softmax.fits.files import entries
+
+FORMAT = "bayes_softmax"
+
+
+def refuse_strange_file(target: Path) -> None:
+    """Raise if a file is there that is no fit of ours; an empty one has nothing to lose."""
+    if target.is_dir():
+        raise FileExistsError(f"{str(target)!r} is a folder; a '.nc' fit is a file, so name another path")
+    if not target.exists():
+        return
+    if not target.is_file():
+        raise FileExistsError(f"{str(target)!r} is not a regular file; name another path")
+    if target.stat().st_size and not holds_fit(target):
+        raise FileExistsError(
+            f"{str(target)!r} is there and is not a fit of bayes_softmax, or is a damaged one; move it away, or name "
+            "another path"
+        )
+
+
+def refuse_strange_folder(target: Path) -> None:
+    """Raise if a folder is there that holds anything but a fit of ours; an empty one has nothing to lose."""
+    if not target.exists():
+        return
+    if not target.is_dir():
+        raise FileExistsError(f"{str(target)!r} is a file; a '.zarr' fit is a folder, so name another path")
+    names = [name for name, _ in entries(target)]
+    if not names and not any(target.iterdir()):
+        return
+    header = zarr_attributes((target / "zarr.json").read_bytes()) if "zarr.json" in names else {}
+    foreign = foreign_name(names)
+    if header.get("format") != FORMAT or foreign is not None:
+        inside = f" (it holds {foreign!r})" if foreign else ""
+        raise FileExistsError(
+            f"{str(target)!r} is there and is not a fit of bayes_softmax{inside}; move it away, or name another path"
+        )
+
+
+def holds_fit(path: Path) -> bool:
+    """Whether a file is a fit of ours, of any version, told by its header."""
+    import h5py
+
+    try:
+        data = path.read_bytes()
+        check_bytes(data)
+        with h5py.File(BytesIO(data), "r") as opened:
+            return bool(opened.attrs.get("format") == FORMAT)
+    except Exception:  # whatever HDF5 says of a file that is none
+        return False

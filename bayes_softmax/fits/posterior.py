@@ -1,0 +1,334 @@
+"""Posterior draws with labels: an ArviZ-compatible tree, and the same questions a point estimate answers."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from bayes_softmax.answers import decisions, evaluation, prediction, predictive, ratios
+from bayes_softmax.answers import effects as effects_module
+from bayes_softmax.answers.contraction import contraction, prior_dominated, prior_note
+from bayes_softmax.answers.contrasts import View, build_view
+from bayes_softmax.answers.diagnostics import (
+    FEWEST_DISTINCT,
+    Diagnostics,
+    convergence_table,
+    diagnose,
+    diagnose_weighted,
+    n_distinct,
+    relative_ess,
+    sd_of,
+    weighted_table,
+)
+from bayes_softmax.answers.fitted import training_of
+from bayes_softmax.answers.intervals import draws_interval, resolve_interval
+from bayes_softmax.answers.labels import INTERCEPT, observation_coordinate
+from bayes_softmax.answers.loo import Refit, leave_one_out
+from bayes_softmax.answers.prediction import encode_rows
+from bayes_softmax.answers.probabilities import Coefficients, announce, over_blocks
+from bayes_softmax.answers.quantities import share_positive
+from bayes_softmax.answers.training import TrainingData
+from bayes_softmax.core.checks import counted, listed, shown
+from bayes_softmax.core.records import FloatArray
+from bayes_softmax.data.design import Label
+from bayes_softmax.data.labels import plain_classes
+from bayes_softmax.data.schema import Schema
+from bayes_softmax.fits import sensitivity
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Posterior:
+    """Draws from the posterior of a softmax regression.
+
+    Made by ``SoftmaxRegression.sample()`` and ``.laplace()``.
+
+    Attributes
+    ----------
+    idata
+        ``xarray.DataTree`` with groups ``posterior`` (``intercept`` and ``weights``, always with all K
+        categories), ``sample_stats``, ``observed_data`` and ``constant_data``; ``az.summary(post.idata)`` works.
+    schema
+        Names and encodings.
+    engine
+        What drew the sample, and why that engine.
+    tune
+        Tuning steps of each chain.
+    notes
+        What happened on the way that a reader should know.
+    timings
+        Seconds of each stage.
+    pareto_k, ess, log_evidence
+        For ``laplace()``: tail index and effective sample size of the importance weights, and the log of the
+        normalising constant; None for Markov chains.
+    training
+        The data, for scores and averages over them; None where the fit was saved without.
+    refit
+        Fits again without one unit, for exact leave-one-out; None after loading.
+    """
+
+    idata: xr.DataTree
+    schema: Schema
+    engine: str
+    tune: int
+    notes: tuple[str, ...] = ()
+    timings: Mapping[str, float] = field(default_factory=dict)
+    pareto_k: float | None = None
+    ess: float | None = None
+    log_evidence: float | None = None
+    training: TrainingData | None = None
+    refit: Refit | None = None
+
+    # One function answers for every kind of fit.
+    predict_proba = prediction.predict_proba
+    predict = prediction.predict
+    uncertainty = prediction.uncertainty
+    decide = decisions.decide
+    effects = effects_module.effects
+    contrast = effects_module.contrast
+    odds_ratios = ratios.odds_ratios
+    evaluate = evaluation.evaluate
+    posterior_predictive = predictive.posterior_predictive
+    add_log_likelihood = sensitivity.add_log_likelihood
+    add_log_prior = sensitivity.add_log_prior
+    prior_sensitivity = sensitivity.prior_sensitivity
+
+    @property
+    def group(self) -> str:
+        """Group of ``idata`` that holds the draws: ``"posterior"``, or ``"prior"`` of ``sample_prior()``."""
+        return "posterior" if "posterior" in self.idata.children else "prior"
+
+    @cached_property
+    def draws(self) -> FloatArray:
+        """Raw coefficients (chain, draw, q, K), intercept (zero if there is none) first."""
+        posterior = self.idata[self.group].dataset
+        weights = posterior["weights"].transpose("chain", "draw", "feature", "category").values
+        if "intercept" not in posterior:
+            return np.concatenate([np.zeros_like(weights[:, :, :1]), weights], axis=2)
+        intercept = posterior["intercept"].transpose("chain", "draw", "category").values
+        return np.concatenate([intercept[:, :, None], weights], axis=2)
+
+    @cached_property
+    def coefficients(self) -> Coefficients:
+        """All draws in one axis: intercept (S, K), weights (S, p, K)."""
+        flat = self.draws.reshape(-1, *self.draws.shape[2:])
+        return Coefficients(np.ascontiguousarray(flat[:, 0]), np.ascontiguousarray(flat[:, 1:]))
+
+    @property
+    def is_prior(self) -> bool:
+        """Whether these are draws of ``sample_prior()``."""
+        return self.group == "prior"
+
+    @property
+    def n_chains(self) -> int:
+        """Chains of the sample."""
+        return int(self.draws.shape[0])
+
+    @property
+    def delta_covariance(self) -> None:
+        """None: the uncertainty of every answer comes from the draws."""
+        return
+
+    @property
+    def limits(self) -> None:
+        """None: a posterior leaves nothing open."""
+        return
+
+    @property
+    def caution(self) -> None:
+        """None: what a sampler has to say is in ``diagnostics``."""
+        return
+
+    @cached_property
+    def relative_ess(self) -> float:
+        """Effective over actual number of draws: mean over the coefficients, or from the importance weights."""
+        return relative_ess(self.draws) if self.ess is None else self.ess / float(self.draws.shape[1])
+
+    @cached_property
+    def diagnostics(self) -> Diagnostics:
+        """Worst R-hat and effective sizes over coefficients, in their own coding, and hyperparameters; divergences."""
+        if self.is_prior:
+            raise ValueError("diagnostics are of a posterior, and these are independent draws from the prior")
+        stats = {str(name): values.values for name, values in self.idata["sample_stats"].data_vars.items()}
+        first = 0 if self.schema.has_intercept else 1
+        if self.pareto_k is not None and self.ess is not None:
+            return diagnose_weighted(self.draws, self.ess, self.pareto_k)
+        coefficients = self.draws[:, :, first:].reshape(*self.draws.shape[:2], -1)
+        return diagnose(np.concatenate([coefficients, self._hyper_draws], axis=2), stats, self.tune)
+
+    @cached_property
+    def doubts(self) -> tuple[str, ...]:
+        """Why averages over these draws cannot be trusted at all, in sentences; empty if they can."""
+        if self.is_prior:
+            return ()
+        S = len(self.coefficients.intercept)
+        distinct = n_distinct(self.draws.reshape(S, -1))
+        few = () if distinct >= min(FEWEST_DISTINCT, S) else (f"only {distinct} of {S} draws are distinct",)
+        return few + self.diagnostics.doubts
+
+    @property
+    def _hyper_draws(self) -> FloatArray:
+        """Hyperparameters (chain, draw, m), where scales were learned."""
+        posterior = self.idata[self.group].dataset
+        names = [str(name) for name in np.atleast_1d(posterior.attrs.get("hyperparameters", []))]
+        shape = (posterior.sizes["chain"], posterior.sizes["draw"], -1)
+        parts = [posterior[name].values.reshape(shape) for name in names]
+        return np.concatenate(parts, axis=2) if parts else np.empty((*shape[:2], 0))
+
+    def contrast_draws(self, view: View) -> FloatArray:
+        """Draws (chain, draw, q, m) of contrasts of the class columns, intercept first."""
+        contrasts: FloatArray = self.draws @ view.matrix
+        return contrasts
+
+    def contrast_values(self, view: View) -> tuple[FloatArray, None]:
+        """The draws (S, q, m) of contrasts, which need no standard errors."""
+        draws = self.contrast_draws(view)
+        return draws.reshape(-1, *draws.shape[2:]), None
+
+    def summary(
+        self,
+        vs: Label | Sequence[Label] | None = None,
+        ci_prob: float | None = None,
+        ci_kind: str | None = None,
+    ) -> pd.DataFrame:
+        """Table of coefficients: mean, sd, interval, effective sample sizes and R-hat.
+
+        Parameters
+        ----------
+        vs
+            What each class is contrasted with: a class, a pair ``("a", "b")``, or ``"average"``.  Default: the
+            average of all classes, or the first class under reference coding.  Never refits.
+        ci_prob, ci_kind
+            Probability and kind (``"eti"``, ``"hdi"``) of the interval; defaults are ArviZ's.
+
+        Returns
+        -------
+        DataFrame
+            Rows ``(feature, contrast)``, in logits per unit of the feature.  ``contraction`` says how much of the
+            prior's variance the data take away: near 1 they decide, near 0 the answer is the prior's.
+        """
+        interval = resolve_interval(ci_prob, ci_kind)
+        view = build_view(self.schema, vs)
+        first = 0 if self.schema.has_intercept else 1
+        draws = self.contrast_draws(view)[:, :, first:]
+        flat = draws.reshape(-1, draws.shape[2] * draws.shape[3])
+        low, high = draws_interval(flat, interval)
+        names = interval.columns()
+        features = [INTERCEPT, *self.schema.feature_names][first:]
+        index = pd.MultiIndex.from_product([features, view.names], names=["feature", "contrast"])
+        columns = {"mean": flat.mean(axis=0), "sd": sd_of(flat), names[0]: low, names[1]: high}
+        columns["p_positive"] = share_positive(flat)
+        quality = convergence_table(draws) if self.ess is None else weighted_table(draws, self.ess)
+        table = pd.DataFrame(columns, index=index).join(quality.set_axis(index))
+        every = self.contrast_draws(view).reshape(len(flat), -1)
+        contracted = contraction(self.schema, view.matrix, sd_of(every).reshape(-1, len(view.names)) ** 2)
+        if contracted is None or self.group == "prior":
+            return table
+        return table.assign(contraction=contracted[first:].ravel())
+
+    @cached_property
+    def prior_dominated(self) -> tuple[str, ...]:
+        """Features that the prior decides more than the data, by the contraction between pairs of classes."""
+        flat = self.draws.reshape(-1, *self.draws.shape[2:])
+        if len(flat) < 2:
+            return ()
+        centred = flat - flat.mean(axis=0)
+        return prior_dominated(self.schema, np.einsum("sik,sil->ikl", centred, centred) / (len(flat) - 1))
+
+    def loo(self, *, unit: str = "unit", refit: bool | Refit = False, order: Sequence[Label] | None = None) -> Any:
+        """Expected log predictive density by leave-one-out, as ArviZ's own ``ELPDDataLOO``: ``az.compare`` takes it.
+
+        Computed block by block: no array of rows x draws is kept.
+
+        Parameters
+        ----------
+        unit
+            ``"unit"`` (default): one unit of the counts or whole weights is left out at a time.  ``"row"``: a row as
+            a whole, with its weight or all its counts, which is another question.
+        refit
+            True refits the model without each unit whose Pareto k is too large; a loaded fit needs
+            ``model.sample(...).refit`` of the same model instead of True.
+        order
+            Order of the classes in which the units of a row of counts stand; default the model's.
+
+        Returns
+        -------
+        ELPDDataLOO
+            With pointwise values: along ``obs`` where every row is one unit, else along ``unit``.
+
+        Raises
+        ------
+        ValueError
+            For weights that are not whole numbers under ``unit="unit"``.
+        """
+        training = training_of(self, "loo()")
+        if not (isinstance(refit, bool) or callable(refit)):
+            raise TypeError(f"refit={shown(refit)} must be True, False, or the refit of a posterior")
+        function = self.refit if refit is True else (refit or None)
+        if refit is True and function is None:
+            raise ValueError(
+                "refit=True: a loaded fit cannot refit; pass refit=model.sample(...).refit of the model it came from"
+            )
+        return leave_one_out(self, training, unit, function, _class_order(self.schema, order))
+
+    def predict_draws(self, data: Any, *, offset: Any = None, available: Any = None) -> xr.DataArray:
+        """Class probabilities of every draw (chain, draw, obs, category).
+
+        These are N x K x draws numbers: above 256 MiB a line says how many before they are made.
+        """
+        rows = encode_rows(self.schema, data, offset, available)
+        shape = (*self.draws.shape[:2], len(rows.X), len(self.schema.classes))
+        announce("predict_draws()", shape)
+        values = np.empty((shape[0] * shape[1], *shape[2:]))
+
+        def fill(P: FloatArray, block: slice) -> None:
+            values[:, block] = P.transpose(2, 1, 0)
+
+        over_blocks(self.coefficients, rows, fill)
+        return xr.DataArray(
+            values.reshape(shape),
+            dims=("chain", "draw", "obs", "category"),
+            coords={"obs": observation_coordinate(rows.index), "category": self.schema.category_coordinate},
+            name="probability",
+        )
+
+    def save(self, path: Any, *, data: bool = True) -> None:
+        """Write the draws to one ``.nc`` file or ``.zarr`` folder; :func:`bayes_softmax.load` reads it back.
+
+        Parameters
+        ----------
+        path
+            Ends in ``.nc`` or ``.zarr``; an older fit there is replaced only once the new one is complete, and
+            anything else that is there stays: that is an error.
+        data
+            Whether the data go in too, each distinct row once: ``loo()``, ``evaluate()`` and ``effects()`` need them.
+        """
+        from bayes_softmax.fits.storage import save_posterior
+
+        save_posterior(self, path, data=data)
+
+    def __repr__(self) -> str:
+        """Return a few lines that say what was drawn, how, and how far to trust it."""
+        chains, draws = self.draws.shape[:2]
+        notes = "".join(f"\n  note: {note}" for note in self.notes)
+        quality = f"\n  {self.diagnostics}" if self.group == "posterior" else ""
+        if self.schema.prior_sd and self.group == "posterior":
+            notes += prior_note(self.prior_dominated)
+        return (
+            f"{self.group.capitalize()}: {counted(chains, 'chain')} x {counted(draws, 'draw')}, "
+            f"{len(self.schema.classes)} classes, {counted(len(self.schema.feature_names), 'feature')}\n"
+            f"  engine: {self.engine}{quality}{notes}"
+        )
+
+
+def _class_order(schema: Schema, order: Sequence[Label] | None) -> Sequence[Label]:
+    """Every class once, in an order that the caller chose, or in the model's."""
+    if order is None:
+        return schema.classes
+    chosen = plain_classes(order, "order")
+    if len(chosen) != len(schema.classes) or set(chosen) != set(schema.classes):
+        raise ValueError(f"order: {listed(chosen)} must name every class once ({listed(schema.classes)})")
+    return chosen

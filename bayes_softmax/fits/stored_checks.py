@@ -1,0 +1,175 @@
+"""What must hold of the arrays in a file before a fit is made of them: shapes, types and values, against its schema.
+
+Damage is found by the checksum.  This is for files without one, and for files that somebody changed on purpose.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from bayes_softmax.data.formula.encoder import FormulaEncoder
+from bayes_softmax.data.schema import Schema
+
+KINDS = ("mle", "map", "posterior")
+NUMBERS, WHOLE, BOOLEAN = "f", "iu", "b"
+
+
+def check_array(
+    group: xr.Dataset,
+    name: str,
+    shape: tuple[int | None, ...],
+    *,
+    kind: str = NUMBERS,
+    low: float = -np.inf,
+    high: float = np.inf,
+    missing: bool = False,
+) -> np.ndarray[Any, Any]:
+    """Values of a variable of this shape (None: any size), type and range; NaN only where ``missing`` allows it."""
+    if name not in group.data_vars:
+        raise ValueError(f"{name!r} is missing")
+    values: np.ndarray[Any, Any] = group[name].values
+    if values.ndim != len(shape) or any(n not in (None, m) for n, m in zip(shape, values.shape, strict=True)):
+        expected = tuple("any" if n is None else n for n in shape)
+        raise ValueError(f"{name!r} has shape {values.shape}, expected {expected}".replace("'any'", "any"))
+    if values.dtype.kind not in kind:
+        raise ValueError(f"{name!r} has dtype {values.dtype}, expected {' or '.join(_TYPES[k] for k in kind)}")
+    if kind == NUMBERS and not (missing or np.isfinite(values).all()):
+        raise ValueError(f"{name!r} is NaN or infinite in {_first(~np.isfinite(values))}")
+    if kind != BOOLEAN and ((values < low) | (values > high)).any():
+        raise ValueError(f"{name!r} is out of range in {_first((values < low) | (values > high))}")
+    return values
+
+
+_TYPES = {"f": "real numbers", "i": "whole numbers", "u": "whole numbers", "b": "booleans"}
+
+
+def _first(where: np.ndarray[Any, Any]) -> str:
+    place = tuple(int(i) for i in np.argwhere(where)[0])
+    return f"position {place[0] if len(place) == 1 else place}"
+
+
+def check_estimate(data: xr.Dataset, schema: Schema) -> None:
+    """The arrays of a point estimate."""
+    p, K = len(schema.feature_names), len(schema.classes)
+    q = p + 1
+    intercept = check_array(data, "intercept", (K,))
+    if not schema.has_intercept and intercept.any():
+        raise ValueError("'intercept' is not zero, but the model has none")
+    check_array(data, "weights", (q - 1, K))
+    if "variances" in data:  # of a fit with more coefficients than a covariance is formed of
+        check_array(data, "variances", (q, K, K), missing=True)
+    else:
+        covariance = check_array(data, "covariance", (q * K, q * K), missing=True)
+        if (np.diagonal(covariance) < -1e-6 * np.abs(np.nan_to_num(covariance)).max(initial=0.0)).any():
+            raise ValueError("'covariance' has a negative variance")
+    check_array(data, "history", (None,), missing=True)
+    if not 0 < data.attrs["total_weight"] < np.inf or data.attrs["converged"] not in (0, 1):
+        raise ValueError("the weight of the data or the word on convergence is impossible")
+    if "recession" in data:
+        check_array(data, "recession", (None, q, K))
+    directions = (None, K, p + 1)
+    for name, shape in {"row_recession": directions, "unseen": directions, "centre": (p,), "scale": (p,)}.items():
+        if name in data or ("row_recession" in data and name in ("centre", "scale")):
+            check_array(data, name, shape)
+
+
+def check_draws(groups: Mapping[str, xr.Dataset], schema: Schema) -> None:
+    """The draws, their labels and statistics."""
+    names = [name for name in ("posterior", "prior") if name in groups]
+    if not names:
+        raise ValueError("it holds no draws")
+    draws = groups[names[0]]
+    p, K = len(schema.feature_names), len(schema.classes)
+    if "intercept" in draws and not schema.has_intercept:
+        raise ValueError("'intercept' is there, but the model has none")
+    shapes: dict[str, tuple[int | None, ...]] = {"weights": (None, None, p, K)}
+    if schema.has_intercept:
+        shapes["intercept"] = (None, None, K)
+    for name, shape in shapes.items():
+        dims = ("chain", "draw", "feature", "category") if name == "weights" else ("chain", "draw", "category")
+        check_array(draws, name, shape)
+        if draws[name].dims != dims:
+            raise ValueError(f"{name!r} has dimensions {draws[name].dims}, expected {dims}")
+    size = (draws.sizes["chain"], draws.sizes["draw"])
+    if min(size) < 1:
+        raise ValueError("it holds no draws")
+    _check_labels(draws, "category", schema.classes)
+    _check_labels(draws, "feature", schema.feature_names)
+    for name in np.atleast_1d(draws.attrs.get("hyperparameters", [])).tolist():
+        if name not in draws.data_vars or draws[name].dims[:2] != ("chain", "draw"):
+            raise ValueError(f"hyperparameter {name!r} is missing")
+        check_array(draws, name, (None,) * draws[name].ndim)
+    if names[0] == "posterior" and "sample_stats" not in groups:
+        raise ValueError("'sample_stats' is missing")
+    for label, stat in groups.get("sample_stats", xr.Dataset()).data_vars.items():
+        if stat.shape != size or stat.dtype.kind not in "fiub":
+            raise ValueError(f"statistic {label!r} has shape {stat.shape} of {stat.dtype}, expected {size} numbers")
+
+
+def check_data(groups: Mapping[str, xr.Dataset], schema: Schema) -> None:
+    """The data of a fit: rows that exist, classes that exist, counts and weights that count."""
+    if "constant_data" not in groups or "y" not in groups["observed_data"]:
+        raise ValueError("the data are there in part only")
+    observed, constant = groups["observed_data"], groups["constant_data"]
+    p, K, labels = len(schema.feature_names), len(schema.classes), observed["y"].ndim == 1
+    N = len(observed["y"])
+    if "obs" in constant.sizes and constant.sizes["obs"] != N:
+        raise ValueError(f"the responses have {N} rows, the data {constant.sizes['obs']}")
+    n = len(check_array(constant, "X", (None, p)))
+    if "pattern_of_obs" in constant:
+        check_array(constant, "pattern_of_obs", (N,), kind=WHOLE, low=0, high=n - 1)
+    elif n != N:
+        raise ValueError(f"'X' has {n} rows for {N} responses, and 'pattern_of_obs' is missing")
+    if labels:
+        check_array(observed, "y", (N,), kind=WHOLE, low=0, high=K - 1)
+    else:
+        check_array(observed, "y", (N, K), low=0)
+    _check_labels(observed, "category", schema.classes)
+    if "frequency_weights" in constant:
+        check_array(constant, "frequency_weights", (N,), low=0)
+    if _expected(constant, "offset", schema.has_offset):
+        check_array(constant, "offset", (n, K))
+    if _expected(constant, "available", schema.has_available):
+        offered = check_array(constant, "available", (n, K), kind=BOOLEAN)
+        if not offered.any(axis=1).all():
+            raise ValueError(f"no class is on offer in {_first(~offered.any(axis=1))} of 'available'")
+        offered = offered[constant["pattern_of_obs"].values] if "pattern_of_obs" in constant else offered
+        y = observed["y"].values
+        chosen = offered[np.arange(N), y] if labels else (offered | (y == 0)).all(axis=1)
+        if not chosen.all():
+            raise ValueError(f"the class in {_first(~chosen)} of 'y' was not on offer there")
+    if "variables" in groups or isinstance(schema.encoder, FormulaEncoder):
+        _check_variables(groups, schema, n)
+
+
+def _check_variables(groups: Mapping[str, xr.Dataset], schema: Schema, n: int) -> None:
+    """The columns that a formula reads."""
+    if not isinstance(schema.encoder, FormulaEncoder):
+        raise ValueError("columns of a formula are there, but the model has no formula")
+    known = schema.encoder.variables
+    if "variables" not in groups:
+        raise ValueError("the columns of the formula are missing")
+    group = groups["variables"]
+    names = [str(name) for name in np.atleast_1d(group.attrs.get("columns", [])).tolist() if name or known]
+    if sorted(names) != sorted(known):
+        raise ValueError(f"it holds the columns {names}, but the formula reads {list(known)}")
+    for i, name in enumerate(names):
+        levels, categorical = known[name].levels, known[name].kind == "categorical"
+        if categorical:
+            check_array(group, f"column_{i}", (n,), kind=WHOLE, low=0, high=len(levels) - 1)
+        else:
+            check_array(group, f"column_{i}", (n,))
+
+
+def _expected(group: xr.Dataset, name: str, expected: bool) -> bool:
+    """Whether a variable is there, which must be so where the model has it, and there only."""
+    if expected != (name in group):
+        raise ValueError(f"{name!r} is missing" if expected else f"{name!r} is there, but the model has none")
+    return expected
+
+
+def _check_labels(group: xr.Dataset, dim: str, expected: tuple[Any, ...]) -> None:
+    if dim in group.coords and group[dim].values.tolist() != list(expected):
+        raise ValueError(f"the labels of {dim!r} are not those of the model")

@@ -1,0 +1,94 @@
+"""The labelled tree of a posterior: an ``xarray.DataTree`` that ArviZ and PyMC read."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from bayes_softmax.answers.labels import observation_coordinate
+from bayes_softmax.answers.training import TrainingData
+from bayes_softmax.core.records import FloatArray
+from bayes_softmax.data.schema import Schema
+
+
+def build_idata(
+    intercept: FloatArray,
+    weights: FloatArray,
+    free: Mapping[str, FloatArray],
+    stats: Mapping[str, Any],
+    training: TrainingData,
+    schema: Schema,
+    engine: str,
+    group: str = "posterior",
+    hyper: Mapping[str, tuple[str, Sequence[str]] | None] | None = None,
+) -> xr.DataTree:
+    """Labelled tree of draws: intercept (chain, draw, K), weights (chain, draw, p, K), statistics (chain, draw).
+
+    ``free`` are the PyMC model's other random variables, so that PyMC's functions can use the tree.  Those that
+    ``hyper`` names are hyperparameters; it gives the dimension and its labels where they have one.
+    """
+    hyper = hyper or {}
+    chains, draws = weights.shape[:2]
+    coords = {
+        "chain": np.arange(chains),
+        "draw": np.arange(draws),
+        "feature": np.array(schema.feature_names, dtype=str),
+        "category": schema.category_coordinate,
+    }
+    # ``weights`` stands first on purpose: az.summary (ArviZ 1.3) labels rows wrongly unless the dimensions of a
+    # data set first appear in the order in which each variable has them.
+    variables: dict[str, Any] = {"weights": (("chain", "draw", "feature", "category"), weights)}
+    if schema.has_intercept:
+        variables["intercept"] = (("chain", "draw", "category"), intercept)
+    for name, values in free.items():
+        # Dimensions of their own keep ArviZ's order rule; those of the intercept are the categories.
+        dims = [f"{name}_dim_{i}" for i in range(values.ndim - 2)]
+        if name == "intercept_at_means":
+            dims = ["category"]
+        local = hyper.get(name)
+        if local is not None:
+            dims = [local[0]]
+            coords[local[0]] = np.array(local[1], dtype=str)
+        variables[name] = (("chain", "draw", *dims), values)
+    attrs: dict[str, Any] = {"inference_library": "bayes_softmax", "engine": engine, "sample_dims": ["chain", "draw"]}
+    if hyper:
+        attrs["hyperparameters"] = list(hyper)
+    sampled = {k: coords[k] for k in ("chain", "draw")}
+    groups = {
+        group: xr.Dataset(variables, coords=coords, attrs=attrs),
+        "sample_stats": xr.Dataset({k: (("chain", "draw"), v) for k, v in stats.items()}, coords=sampled, attrs=attrs),
+        **data_groups(training, schema),
+    }
+    return xr.DataTree.from_dict(groups)
+
+
+def data_groups(training: TrainingData, schema: Schema) -> dict[str, xr.Dataset]:
+    """The data as seen by the model: responses and weights of the rows as given, the rest of distinct rows.
+
+    Where rows were collapsed, features have the dimension ``pattern``, and ``pattern_of_obs`` says which is whose.
+    """
+    distinct, response = training.distinct, training.response
+    coords: dict[str, Any] = {
+        "obs": observation_coordinate(training.index),
+        "category": schema.category_coordinate,
+    }
+    observed: dict[str, Any] = (
+        {"y": ("obs", response.codes)} if response.codes is not None else {"y": (("obs", "category"), response.counts)}
+    )
+    collapsed = distinct.n_obs != training.n_obs
+    dim = "pattern" if collapsed else "obs"
+    constant: dict[str, Any] = {"X": ((dim, "feature"), distinct.X)}
+    if collapsed:
+        constant["pattern_of_obs"] = ("obs", training.row_map)
+    if training.weights is not None:
+        constant["frequency_weights"] = ("obs", training.weights)
+    if distinct.offset is not None:
+        constant["offset"] = ((dim, "category"), distinct.offset)
+    if distinct.available is not None:
+        constant["available"] = ((dim, "category"), distinct.available)
+    features = {"feature": np.array(schema.feature_names, dtype=str)}
+    return {
+        "observed_data": xr.Dataset(observed, coords=coords, attrs={"response": schema.response_name}),
+        "constant_data": xr.Dataset(constant, coords={**coords, **features}),
+    }

@@ -1,0 +1,48 @@
+"""What a run will cost: a few timed evaluations, and the sizes of what it holds."""
+
+import os
+from typing import TYPE_CHECKING
+
+from bayes_softmax.fits.forecast import Forecast, draws_bytes
+from bayes_softmax.fitting.estimates import Specification
+from bayes_softmax.fitting.sampling import SamplerSettings, load
+
+if TYPE_CHECKING:
+    from bayes_softmax.density.posterior import SoftmaxPosterior
+
+NUTS_OVERHEAD = 0.1  # seconds that nutpie takes to start and to hand over its draws
+
+
+def forecast(spec: Specification, settings: SamplerSettings) -> Forecast:
+    """Time and memory of a run, from a few timed evaluations."""
+    from bayes_softmax.inference import independence, nuts
+    from bayes_softmax.inference.cost import measure
+
+    if spec.priors.learns_scales:
+        raise ValueError("forecast() cannot say what a run with learned scales will take; try sample() with few draws")
+    problem, compiled = load(spec)
+    density = problem.density
+    cost = measure(density)
+    chains, draws = settings.chains, settings.draws
+    cores = settings.cores or os.cpu_count() or 1
+    tune = nuts.DEFAULT_TUNE if settings.tune is None else settings.tune
+    rounds = -(-chains // cores)
+    proposals = chains * (draws + (independence.DEFAULT_TUNE if settings.tune is None else settings.tune))
+    seconds = {
+        "nuts": NUTS_OVERHEAD + rounds * (tune + draws) * cost.leapfrogs * cost.gradient,
+        "independence": proposals * cost.value / min(cores, chains),
+        "laplace": chains * draws * cost.value / cores,
+    }
+    memory = _memory(spec, density, chains * draws)
+    return Forecast(draws, tune, chains, cores, cost.dimension, compiled, cost.mode, seconds, cost.leapfrogs, memory)
+
+
+def _memory(spec: Specification, density: "SoftmaxPosterior", n_draws: int) -> float:
+    """Bytes beyond the data: packed features, expected counts, Hessian and factor, and three copies of the draws."""
+    from bayes_softmax.inference.laplace import DENSE_DIMENSION
+
+    K, q = density.data.YZ.shape
+    d, pairs = density.dimension, K * (K - 1) // 2
+    hessian = 3 * d**2 + pairs * q**2 if d <= DENSE_DIMENSION else 3 * (K - 1) * q**2
+    draws = draws_bytes(n_draws, d, spec.design.n_features, K)
+    return 8.0 * float(density.data.Z.size + density.data.n_obs * K + hessian) + draws

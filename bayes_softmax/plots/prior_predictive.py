@@ -1,0 +1,190 @@
+"""A picture of what a prior says about probabilities, before any data."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayes_softmax.core.checks import check_counts, check_seed, counted
+from bayes_softmax.core.checks import shown as in_words
+from bayes_softmax.core.records import FloatArray
+from bayes_softmax.data.design import Design
+from bayes_softmax.data.schema import Schema
+from bayes_softmax.density.textbook import softmax
+from bayes_softmax.plots.style import AS_IT_IS, COLOURS, finished, name_rows, tidy
+from bayes_softmax.spec.coding import Coordinates
+from bayes_softmax.spec.prior_draws import prior_draws
+from bayes_softmax.spec.priors import Normal, PriorTable, StudentT
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SURE = 0.99  # a probability that leaves nothing to learn
+BY_HAND = Normal(2.5)  # a common prior, and one that people write for coefficients of features as they are
+MAX_ROWS = 100  # of the data, evenly spaced, that probabilities are computed for
+MAX_CLASSES = 12  # shown
+
+
+@runtime_checkable
+class HasPrior(Protocol):
+    """A model, as far as its prior is concerned."""
+
+    @property
+    def priors(self) -> PriorTable:
+        """One family for each coefficient row."""
+
+    @property
+    def coordinates(self) -> Coordinates:
+        """Linear maps to raw coefficients."""
+
+    @property
+    def design(self) -> Design:
+        """The data whose features the probabilities are of."""
+
+    @property
+    def schema(self) -> Schema:
+        """Names."""
+
+
+class Implied(NamedTuple):
+    """Class probabilities (draws, rows, K) that a prior implies for rows of the data."""
+
+    probabilities: FloatArray
+
+    @property
+    def largest(self) -> FloatArray:
+        """(draws, rows) probability of each row's most probable class."""
+        largest: FloatArray = self.probabilities.max(axis=2)
+        return largest
+
+    @property
+    def share_sure(self) -> float:
+        """Share of rows with a class above 0.99."""
+        return float((self.largest > SURE).mean())
+
+
+def implied_probabilities(model: HasPrior, draws: int, rng: np.random.Generator, priors: PriorTable) -> Implied:
+    """Prior-predictive class probabilities of the data's rows under some priors for the model's coordinates."""
+    design = model.design
+    rows: NDArray[np.int64] = np.flatnonzero(design.totals > 0)
+    rows = rows[np.linspace(0, len(rows) - 1, min(MAX_ROWS, len(rows))).astype(np.int64)]
+    intercept, weights = prior_draws(priors, model.coordinates, draws, rng, feature_names=design.feature_names)
+    logits = np.einsum("np,spk->snk", design.X[rows], weights, optimize=True) + intercept[:, None]
+    if design.offset is not None:
+        logits += design.offset[rows]
+    if design.available is not None:
+        logits[:, ~design.available[rows]] = -np.inf
+    return Implied(softmax(logits))
+
+
+def prior(
+    model: HasPrior,
+    *,
+    draws: int = 2000,
+    against: Normal | StudentT | None = BY_HAND,
+    random_seed: int | np.random.Generator | None = 0,
+) -> "Figure":
+    """What the prior says about class probabilities, before any data: how sure it is, and of what.
+
+    Parameters
+    ----------
+    model
+        A ``SoftmaxRegression`` with proper priors.
+    draws
+        Draws from the prior.
+    against
+        Prior of all raw coefficients, intercept at x = 0 included, shown beside the model's own; default
+        ``Normal(2.5)``.  None shows the model's alone.
+    random_seed
+        Integer or NumPy Generator.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Left: the distribution, over draws and rows of the data, of the largest class probability of a row, with the
+        share of rows that have a class above 0.99.  Right: the probability of each class.
+
+    Raises
+    ------
+    ValueError
+        If a prior is improper.
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> matplotlib.use("Agg")
+    >>> import bayes_softmax as bs
+    >>> model = bs.SoftmaxRegression([[0.0], [1.0], [2.0]], ["a", "b", "a"])
+    >>> bs.plots.prior(model, draws=100).axes[1].get_title()
+    'Probability of each class'
+    """
+    import matplotlib.pyplot as plt
+
+    if not isinstance(model, HasPrior):
+        raise TypeError(f"model: plots.prior shows the prior of a model, and this is of type {type(model).__name__}")
+    check_counts(draws=draws)
+    check_seed(random_seed)
+    if against is not None and not isinstance(against, Normal | StudentT):
+        raise TypeError(f"against={in_words(against)} must be Normal, StudentT or None")
+    rng = np.random.default_rng(random_seed)
+    shown = [("this model's prior", COLOURS[0], implied_probabilities(model, draws, rng, model.priors))]
+    if against is not None:
+        other = replace(
+            model.priors,
+            weights=(against,) * len(model.priors.weights),
+            intercept=None if model.priors.intercept is None else against,
+            intercept_at="zero",
+        )
+        label = f"{against} on raw coefficients"
+        shown.append((label, COLOURS[1], implied_probabilities(model, draws, rng, other)))
+    figure, (left, right) = plt.subplots(
+        1, 2, figsize=(10.5, 4.0), layout="constrained", gridspec_kw={"width_ratios": (1.5, 1)}
+    )
+    _how_sure(left, shown, len(model.schema.classes))
+    _of_what(right, shown, model.schema)
+    return finished(figure)
+
+
+def _how_sure(panel: Any, shown: list[tuple[str, str, Implied]], n_classes: int) -> None:
+    """Distribution of the largest class probability, and the share that is all but certain."""
+    bins = np.linspace(1.0 / n_classes, 1.0, 31)
+    for label, colour, implied in shown:
+        text = f"{label}: {100 * implied.share_sure:.0f} % of rows have a class above {SURE}"
+        weights = np.full(implied.largest.size, 100.0 / implied.largest.size)
+        panel.hist(implied.largest.ravel(), bins, weights=weights, color=colour, alpha=0.25)
+        panel.hist(
+            implied.largest.ravel(), bins, weights=weights, histtype="step", color=colour, linewidth=1.8, label=text
+        )
+    panel.axvline(1.0 / n_classes, color="0.4", linewidth=1, linestyle=":")
+    panel.text(1.0 / n_classes, 0.97, f" all {n_classes} classes alike", transform=panel.get_xaxis_transform(),
+               va="top", fontsize="small", color="0.35")  # fmt: skip
+    panel.set_xlabel("largest class probability of a row")
+    panel.set_ylabel("share of draws and rows, %")
+    panel.set_title("How sure the prior is before any data", fontsize="medium")
+    tidy(panel)
+    panel.legend(frameon=False, fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.17))
+
+
+def _of_what(panel: Any, shown: list[tuple[str, str, Implied]], schema: Schema) -> None:
+    """Median, middle half and 90 % of each class's probability over draws and rows."""
+    labels = [str(label) for label in schema.classes[:MAX_CLASSES]]
+    positions = np.arange(len(labels))[::-1]
+    spread = np.linspace(0.14, -0.14, len(shown)) if len(shown) > 1 else np.zeros(1)
+    for shift, (_, colour, implied) in zip(spread, shown, strict=True):
+        p = implied.probabilities[..., : len(labels)].reshape(-1, len(labels))
+        ends = np.quantile(p, [0.05, 0.25, 0.5, 0.75, 0.95], axis=0)
+        panel.hlines(positions + shift, ends[0], ends[4], color=colour, linewidth=1.4)
+        panel.hlines(positions + shift, ends[1], ends[3], color=colour, linewidth=5)
+        panel.plot(ends[2], positions + shift, "o", color="white", markeredgecolor=colour, markersize=5)
+    panel.axvline(1.0 / len(schema.classes), color="0.4", linewidth=1, linestyle=":")
+    name_rows(panel, positions, labels)
+    panel.set_ylim(-0.6, len(labels) - 0.4)
+    panel.set_xlim(-0.02, 1.02)
+    more = len(schema.classes) - len(labels)
+    panel.set_ylabel(
+        schema.response_name + (f" (and {counted(more, 'more class', 'more classes')})" if more else ""), **AS_IT_IS
+    )
+    panel.set_xlabel("prior probability: median, 50 % and 90 %")
+    panel.set_title("Probability of each class", fontsize="medium")
+    tidy(panel)

@@ -1,1 +1,0 @@
-"""What comes back: labelled estimates and posteriors, their tables, predictions and pictures."""

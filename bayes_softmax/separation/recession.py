@@ -1,0 +1,296 @@
+r"""Directions along which the likelihood never falls: their cone, found by linear programs.
+
+A direction ``D`` (K, q) of the coefficients has a margin :math:`z_n'(D_{y_n} - D_l)` for every observed pair of a row
+and a class, and every other class ``l``.  The log-likelihood never falls along ``D`` iff no margin is negative, and
+rises for ever iff one is positive too (Albert and Anderson, *Biometrika* 71, 1984).  These directions form a convex
+cone.  The margins that are zero on all of it, its *implicit equalities*, tell its span, the set of directions whose
+coefficients the data do not hold (Geyer, *Electronic Journal of Statistics* 3, 2009); they are found by repeating
+
+    maximise the sum of the margins that have not been positive yet, all margins >= 0, |D| <= 1
+
+until the maximum is zero (Konis, *Linear programming algorithms for detecting separated data*, thesis, Oxford 2007, for
+one such program).  Only a working set of the constraints is ever given to the solver.  Constraints make the cone
+smaller: where the maximum is zero with some of them, it is zero with all, so overlap that a sample of the rows proves
+is proven.  A maximum that is not zero is a candidate, checked on all rows; those it puts on the wrong side join the
+working set (cutting planes).
+"""
+
+import itertools
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.optimize import linprog, minimize
+
+from bayes_softmax.core.records import FloatArray, IntArray
+from bayes_softmax.data.collapse import row_hashes
+from bayes_softmax.data.design import Design
+from bayes_softmax.separation.choice_sets import informative_rows
+from bayes_softmax.separation.rank import independent_columns
+
+# Directions are scaled to a largest entry of 1, features to sd 1: margins are of order 1, and the solver's vertices are
+# exact to about 1e-12.  Between the two tolerances lies nothing but data that overlap, or not, in the eighth digit.
+POSITIVE = 1e-7
+NEGATIVE = -1e-9
+SOLVER_TOLERANCE = 1e-10  # the least HiGHS takes
+FIRST_ROWS = 200  # rows in the first working set, at least ...
+ROWS_PER_COEFFICIENT = 5  # ... and for each coefficient: fewer overlap less often, more cost the solver time
+MANY_COEFFICIENTS = 100  # where linear programs begin to be slow
+EASY_ROUNDS = 4  # of cutting planes, before a descent is tried
+DESCENT_STEPS = 60
+
+
+class Observed(NamedTuple):
+    """Distinct pairs of a row and a class observed there.
+
+    ``Z`` (P, q) standardised features, ``own`` (P,) the class, ``row`` (P,) a row of the data that it stands for,
+    ``offered`` (P, K) the classes on offer there, or None for all, ``lines`` (m, K, q) orthonormal directions that no
+    margin sees, first class zero: programs stay orthogonal to them.
+    """
+
+    Z: FloatArray
+    own: IntArray
+    row: IntArray
+    n_classes: int
+    lines: FloatArray
+    offered: NDArray[np.bool_] | None = None
+
+    @property
+    def others(self) -> NDArray[np.bool_]:
+        """(P, K) the classes that the own one has a margin over: all others on offer."""
+        shape = len(self.own), self.n_classes
+        others = np.ones(shape, dtype=bool) if self.offered is None else self.offered.copy()
+        others[np.arange(len(self.own)), self.own] = False
+        return others
+
+    def margins(self, direction: FloatArray) -> FloatArray:
+        """(P, K) margins of the own class over each class; zero in its own column, and of classes not on offer."""
+        logits = self.Z @ direction.T
+        margins: FloatArray = logits[np.arange(len(self.own)), self.own][:, None] - logits
+        if self.offered is not None:
+            margins[~self.offered] = 0.0
+        return margins
+
+    def sum_of(self, chosen: NDArray[np.bool_]) -> FloatArray:
+        """Coefficients (K, q) of the sum of the chosen margins (P, K) as a linear function of the direction."""
+        signs = -chosen.astype(np.float64)
+        signs[np.arange(len(self.own)), self.own] += chosen.sum(axis=1)
+        total: FloatArray = signs.T @ self.Z
+        return total
+
+
+class Cone(NamedTuple):
+    """The recession cone of the likelihood on the columns of ``observed``.
+
+    ``directions`` (m, K, q) lie in it and their sum in its interior, ``positive`` (P, K) are the margins that can be
+    positive (own classes excluded), ``working`` (M, 2) the constraints (pair, class) that were needed to know.
+    """
+
+    observed: Observed
+    directions: FloatArray
+    positive: NDArray[np.bool_]
+    working: IntArray
+
+
+class Maximum(NamedTuple):
+    """Where a linear function is largest on the cone.
+
+    ``direction`` (K, q) with largest entry 1, or None if the function is nowhere positive; ``working`` the working set
+    with the constraints that were added; ``settled`` False if the rounds ran out before either was known.
+    """
+
+    direction: FloatArray | None
+    working: IntArray
+    settled: bool
+
+
+def observed_pairs(design: Design, Z: FloatArray, lines: FloatArray | None = None) -> Observed:
+    """Each distinct pair of features and class once; rows of weight zero, or of one class on offer, say nothing."""
+    response, used = design.response, informative_rows(design)
+    if response.codes is not None:
+        row = np.flatnonzero(used)
+        own = response.codes[row]
+    else:
+        row, own = np.nonzero((design.dense_counts() > 0) & used[:, None])
+    rows = np.ascontiguousarray(Z[row])
+    parts = [rows, own[:, None].astype(np.float64)]
+    if design.available is not None:
+        parts.append(design.available[row].astype(np.float64))
+    # Should two different pairs share a hash, a constraint is lost: once in 10^8 data sets of a million rows.
+    _, first = np.unique(row_hashes(parts), return_index=True)
+    first.sort()
+    return Observed(
+        rows[first],
+        own[first].astype(np.int64),
+        row[first].astype(np.int64),
+        design.n_classes,
+        np.zeros((0, design.n_classes, Z.shape[1])) if lines is None else lines,
+        None if design.available is None else design.available[row[first]],
+    )
+
+
+def recession_cone(observed: Observed) -> Cone:
+    """The cone of an observed design, orthogonal to the lines that no margin sees, by linear programs."""
+    K, others = observed.n_classes, observed.others
+    positive = np.zeros_like(others)
+    directions: list[FloatArray] = []
+    step = Maximum(None, _first_working_set(observed, others), False)
+    many = (K - 1) * observed.Z.shape[1] > MANY_COEFFICIENTS
+    if many and K > 2 and not len(observed.lines) and _pairs_overlap(observed):
+        return Cone(observed, np.zeros((0, K, observed.Z.shape[1])), positive, step.working)
+    if not many:
+        step = maximise(observed, observed.sum_of(others), step.working, EASY_ROUNDS)
+    perfect = None if step.settled else _descend(observed)
+    if perfect is not None:
+        return Cone(observed, perfect[None], others, step.working)
+    if not step.settled:
+        step = maximise(observed, observed.sum_of(others), step.working)
+    while step.direction is not None:
+        gained = (observed.margins(step.direction) > POSITIVE) & others & ~positive
+        if not gained.any():
+            break
+        directions.append(step.direction)
+        positive |= gained
+        step = maximise(observed, observed.sum_of(others & ~positive), step.working)
+    shape = (len(directions), K, observed.Z.shape[1])
+    return Cone(observed, np.array(directions).reshape(shape), positive, step.working)
+
+
+def maximise(observed: Observed, objective: FloatArray, working: IntArray, max_rounds: int | None = None) -> Maximum:
+    """Maximise a linear function (K, q) of the direction over the cone, from a working set (M, 2) of constraints."""
+    for _ in itertools.count() if max_rounds is None else range(max_rounds):
+        direction = _solve(observed, objective, working)
+        if direction is None:
+            return Maximum(None, working, True)
+        violated = _most_violated(observed.margins(direction), max(len(working), FIRST_ROWS))
+        if not len(violated):
+            return Maximum(direction, working, True)
+        extended = np.unique(np.vstack([working, violated]), axis=0)
+        if len(extended) == len(working):  # nothing but the solver's tolerance lets it through
+            return Maximum(None, working, True)
+        working = extended
+    return Maximum(None, working, False)
+
+
+def _solve(observed: Observed, objective: FloatArray, working: IntArray) -> FloatArray | None:
+    """As :func:`maximise` with the constraints of the working set alone."""
+    size = np.abs(objective).max(initial=0.0)
+    if size == 0:
+        return None
+    lines = observed.lines[:, 1:].reshape(len(observed.lines), (observed.n_classes - 1) * observed.Z.shape[1])
+    solution = linprog(
+        -(objective / size)[1:].ravel(),  # the first class stays at zero: only differences matter
+        A_ub=-margin_matrix(observed, working),
+        b_ub=np.zeros(len(working)),
+        A_eq=lines if len(lines) else None,
+        b_eq=np.zeros(len(lines)) if len(lines) else None,
+        bounds=(-1, 1),
+        method="highs-ds",
+        options={"primal_feasibility_tolerance": SOLVER_TOLERANCE, "dual_feasibility_tolerance": SOLVER_TOLERANCE},
+    )
+    if solution.x is None or np.abs(solution.x).max(initial=0.0) < POSITIVE:
+        return None
+    moved = solution.x.reshape(observed.n_classes - 1, -1) / np.abs(solution.x).max()
+    return np.vstack([np.zeros(moved.shape[1]), moved])
+
+
+def _pairs_overlap(observed: Observed) -> bool:
+    """Whether enough pairs of classes overlap, each on its own, to prove that all classes do.
+
+    A direction of the cone keeps all margins of each pair of classes ``k, l``; where the pair's rows have full column
+    rank and overlap, that leaves only :math:`D_k = D_l`.  Pairs that connect all classes leave nothing.  Their linear
+    programs have q unknowns instead of (K - 1) q.  False proves nothing.
+    """
+    connected, missing = [0], list(range(1, observed.n_classes))
+    while missing:
+        joined = next((l for l in missing if any(_pair_overlaps(observed, k, l) for k in connected)), None)
+        if joined is None:
+            return False
+        connected.append(joined)
+        missing.remove(joined)
+    return True
+
+
+def _pair_overlaps(observed: Observed, k: int, l: int) -> bool:
+    """Whether two classes overlap in all directions, judged by their own rows."""
+    chosen = (observed.own == k) | (observed.own == l)
+    if observed.offered is not None:
+        chosen &= observed.offered[:, k] & observed.offered[:, l]
+    rows = np.flatnonzero(chosen)
+    Z = observed.Z[rows]
+    lines = np.zeros((0, 2, Z.shape[1]))
+    pair = Observed(Z, (observed.own[rows] == l).astype(np.int64), observed.row[rows], 2, lines)
+    return bool(independent_columns(Z).all()) and not len(recession_cone(pair).directions)
+
+
+def _descend(observed: Observed) -> FloatArray | None:
+    """A direction (K, q) with all margins positive, if a few steps towards the likelihood's supremum find one.
+
+    On the way to infinity the coefficients soon tell all rows apart (Soudry et al., *JMLR* 19, 2018), at the cost of a
+    few passes over the data where a linear program takes minutes.  To find none proves nothing.
+    """
+    K, q = observed.n_classes, observed.Z.shape[1]
+    pairs, others = (np.arange(len(observed.own)), observed.own), observed.others
+
+    def cross_entropy(flat: FloatArray) -> tuple[float, FloatArray]:
+        logits = observed.Z @ flat.reshape(K, q).T
+        if observed.offered is not None:
+            logits[~observed.offered] = -np.inf  # never all of a row
+        logits -= logits.max(axis=1, keepdims=True)
+        own = logits[pairs]
+        residual = np.exp(logits, out=logits)
+        totals = residual.sum(axis=1, keepdims=True)
+        residual /= totals
+        residual[pairs] -= 1.0
+        return float((np.log(totals[:, 0]) - own).sum()), (residual.T @ observed.Z).ravel()
+
+    def separates(flat: FloatArray) -> bool:
+        margins = observed.margins(flat.reshape(K, q))
+        return bool(margins[others].min(initial=np.inf) > POSITIVE * np.abs(flat).max())
+
+    found: list[FloatArray] = []
+
+    def stop(intermediate_result: Any) -> None:
+        if separates(intermediate_result.x):
+            found.append(intermediate_result.x.reshape(K, q).copy())
+            raise StopIteration
+
+    options = {"maxiter": DESCENT_STEPS, "ftol": 0.0, "gtol": 0.0}
+    minimize(cross_entropy, np.zeros(K * q), jac=True, method="L-BFGS-B", callback=stop, options=options)
+    if not found:
+        return None
+    direction: FloatArray = found[0] - found[0][0]
+    return direction / float(np.abs(direction).max())
+
+
+def _first_working_set(observed: Observed, others: NDArray[np.bool_]) -> IntArray:
+    """Constraints of all rows if they are few, else of a sample."""
+    P, K = others.shape
+    n_rows = max(FIRST_ROWS, ROWS_PER_COEFFICIENT * observed.Z.shape[1] * (K - 1))
+    chosen = np.arange(P)
+    if 2 * n_rows < P:
+        chosen = np.sort(np.random.default_rng(0).choice(P, size=n_rows, replace=False))
+    i, l = np.nonzero(others[chosen])
+    return np.column_stack([chosen[i], l]).astype(np.int64)
+
+
+def _most_violated(margins: FloatArray, limit: int) -> IntArray:
+    """Constraints (pair, class) with a negative margin, the worst ones if there are many."""
+    flat = np.flatnonzero(margins.ravel() < NEGATIVE)
+    if len(flat) > limit:
+        flat = flat[np.argpartition(margins.ravel()[flat], limit)[:limit]]
+    return np.column_stack(np.divmod(flat, margins.shape[1])).astype(np.int64)
+
+
+def margin_matrix(observed: Observed, working: IntArray) -> sparse.csr_matrix:
+    """Sparse matrix (M, (K-1) q) that takes ``vec(D)`` without its first class to the margins of the working set."""
+    (i, l), q = working.T, observed.Z.shape[1]
+    Z = observed.Z[i]
+    columns = np.concatenate([observed.own[i, None] * q, l[:, None] * q], axis=1)
+    indices = (columns[:, :, None] + np.arange(q)).reshape(len(i), 2 * q)
+    values = np.concatenate([Z, -Z], axis=1)
+    used = (values != 0) & (indices >= q)
+    pointers = np.concatenate([[0], np.cumsum(used.sum(axis=1))])
+    shape = (len(i), (observed.n_classes - 1) * q)
+    return sparse.csr_matrix((values[used], indices[used] - q, pointers), shape=shape)
