@@ -11,8 +11,8 @@ import pandas as pd
 from bayes_softmax.core.checks import check_counts, check_flags, counted, integer_seed
 from bayes_softmax.core.errors import UnusedClassWarning, warn_caller
 from bayes_softmax.data import build
-from bayes_softmax.data.collapse import Collapsed, collapse_rows
 from bayes_softmax.data.design import Design, Label
+from bayes_softmax.data.observations import Observations
 from bayes_softmax.data.options import Options
 from bayes_softmax.data.schema import Schema
 from bayes_softmax.data.unused import unused_warning
@@ -27,7 +27,8 @@ from bayes_softmax.separation.verdict import Separation
 from bayes_softmax.spec.coding import Coordinates
 from bayes_softmax.spec.prior_draws import prior_sds
 from bayes_softmax.spec.prior_table import prior_table
-from bayes_softmax.spec.priors import Prior, PriorArgument, resolve_priors
+from bayes_softmax.spec.priors import Prior, PriorArgument, PriorTable, resolve_priors
+from bayes_softmax.spec.specification import Specification
 
 if TYPE_CHECKING:
     from bayes_softmax.density.jeffreys import JeffreysPosterior
@@ -162,27 +163,42 @@ class SoftmaxRegression:
         self, parts: tuple[Design, Schema], prior: PriorArgument, intercept_prior: Prior | None, collapse: bool
     ) -> None:
         check_flags(collapse=collapse)
-        self.design, self.schema = parts
-        self._collapse = collapse
-        used = self.design.totals > 0
-        self.priors = resolve_priors(
+        design, schema = parts
+        used = design.totals > 0
+        priors = resolve_priors(
             prior,
             intercept_prior,
-            coding=self.schema.coding,
-            X=self.design.X if used.all() else self.design.X[used],
-            totals=self.design.totals[used],
-            scale=self.design.standardisation.scale,
-            feature_names=self.design.feature_names,
-            has_intercept=self.design.has_intercept,
+            coding=schema.coding,
+            X=design.X if used.all() else design.X[used],
+            totals=design.totals[used],
+            scale=design.standardisation.scale,
+            feature_names=design.feature_names,
+            has_intercept=design.has_intercept,
         )
-        sds = prior_sds(self.priors, self.design.standardisation.centre, len(self.classes))
-        self.schema = replace(self.schema, prior_sd=sds, dropped_flat=self.priors.all_flat)
+        sds = prior_sds(priors, design.standardisation.centre, design.n_classes)
+        schema = replace(schema, prior_sd=sds, dropped_flat=priors.all_flat)
+        self.specification = Specification(Observations(design, collapse), schema, priors)
 
     def _warn_unused(self, classes: Sequence[Label] | None) -> None:
         """Levels of a categorical that never occur become classes; say so unless the user declared them."""
         message = unused_warning(self.design) if classes is None else None
         if message is not None:
             warn_caller(message, UnusedClassWarning)
+
+    @property
+    def design(self) -> Design:
+        """The rows as given: features, responses, weights, offset."""
+        return self.specification.design
+
+    @property
+    def schema(self) -> Schema:
+        """Names and encodings."""
+        return self.specification.schema
+
+    @property
+    def priors(self) -> PriorTable:
+        """One prior family per coefficient row."""
+        return self.specification.priors
 
     @property
     def classes(self) -> tuple[Label, ...]:
@@ -202,19 +218,9 @@ class SoftmaxRegression:
         return build_pymc_model(self.design, self.coordinates, self.priors, self.schema)
 
     @property
-    def specification(self) -> fitting.Specification:
-        """Data, names and priors together."""
-        return fitting.Specification(self.design, self.schema, self.priors, self.collapsed)
-
-    @cached_property
-    def collapsed(self) -> Collapsed | None:
-        """The data with equal rows made one, and the map from rows to those; None where that would not help."""
-        return collapse_rows(self.design) if self._collapse else None
-
-    @property
     def coordinates(self) -> Coordinates:
         """Linear maps between the free vector of :attr:`log_density` and the raw coefficients."""
-        return fitting.coordinates_of(self.specification)
+        return self.specification.coordinates
 
     @cached_property
     def log_density(self) -> "SoftmaxPosterior | JeffreysPosterior | HierarchicalPosterior":
@@ -316,7 +322,7 @@ class SoftmaxRegression:
             empty class) a ``NotConvergedWarning`` says why; ``summary()`` then tells what is infinite from the rest.
         """
         options = fitting.SolverOptions(solver, max_iterations, learning_rate)
-        return fitting.point_estimate(fitting.without_priors(self.specification), "mle", options)
+        return fitting.point_estimate(self.specification.without_priors(), "mle", options)
 
     def map(
         self, solver: str = "newton", *, max_iterations: int | None = None, learning_rate: float | None = None

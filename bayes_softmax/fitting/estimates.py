@@ -1,9 +1,9 @@
 """Fitting a specification: its density and its point estimates, with what they need to be told in words."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +16,7 @@ from bayes_softmax.core.errors import ImproperPosteriorError, NotConvergedWarnin
 from bayes_softmax.core.interrupts import load_in_full
 from bayes_softmax.core.records import FloatArray, Mode, Penalty, Status
 from bayes_softmax.core.threads import blas_on_one_thread
-from bayes_softmax.data.collapse import Collapsed
-from bayes_softmax.data.design import Design
 from bayes_softmax.data.formula.encoder import FormulaEncoder
-from bayes_softmax.data.schema import Schema
 from bayes_softmax.data.unused import unused_notes
 from bayes_softmax.density.by_row import without_rounding
 from bayes_softmax.fits.estimate import PointEstimate
@@ -38,9 +35,9 @@ from bayes_softmax.separation.examination import (
     what_is_open,
 )
 from bayes_softmax.separation.rank import near_collinearity
-from bayes_softmax.spec.coding import Coordinates, build_coordinates
+from bayes_softmax.spec.coding import Coordinates
 from bayes_softmax.spec.hyperpriors import ShrinkagePrior
-from bayes_softmax.spec.priors import PriorTable, flat_table
+from bayes_softmax.spec.specification import Specification
 
 if TYPE_CHECKING:
     from bayes_softmax.density.jeffreys import JeffreysPosterior
@@ -55,37 +52,12 @@ POLISHING = 20  # Newton steps in the full problem after one in fewer coordinate
 COMPILED = ("bayes_softmax.density.jeffreys", "bayes_softmax.density.rowspace", "bayes_softmax.inference.laplace")
 
 
-class Specification(NamedTuple):
-    """What is modelled: data, names, priors."""
-
-    design: Design
-    schema: Schema
-    priors: PriorTable
-    collapsed: Collapsed | None = None  # the same data with equal rows made one
-
-    @property
-    def distinct(self) -> Design:
-        """The data that is fitted: collapsed where that helps."""
-        return self.design if self.collapsed is None else self.collapsed.design
-
-
-def coordinates_of(spec: Specification) -> Coordinates:
-    """Linear maps between free, engine and raw coordinates."""
-    return build_coordinates(
-        spec.schema.coding,
-        spec.design.n_classes,
-        *spec.design.standardisation,
-        has_intercept=spec.design.has_intercept,
-        flat_intercept=spec.priors.flat_intercept,
-    )
-
-
 def density_of(spec: Specification) -> "SoftmaxPosterior":
     """The compiled log posterior, in the free coordinates of the model."""
     load_in_full(*COMPILED)
     from bayes_softmax.density.posterior import build_posterior
 
-    return build_posterior(spec.distinct, coordinates_of(spec), spec.priors)
+    return build_posterior(spec.distinct, spec.coordinates, spec.priors)
 
 
 def objective_of(spec: Specification, density: "SoftmaxPosterior") -> "SoftmaxPosterior | JeffreysPosterior":
@@ -125,7 +97,7 @@ def problem_of(spec: Specification) -> Problem:
     from bayes_softmax.density.prior import log_prior_constant
     from bayes_softmax.density.rowspace import row_space
 
-    coordinates = coordinates_of(spec)
+    coordinates = spec.coordinates
     reduced = row_space(spec.distinct, spec.priors, spec.schema.coding)
     if reduced is None:
         return Problem(spec, build_posterior(spec.distinct, coordinates, spec.priors), coordinates)
@@ -158,14 +130,6 @@ def certified(spec: Specification, problem: Problem, mode: Mode, *, max_iteratio
     status = found.status if mode.converged or found.converged else mode.status
     history = np.concatenate([mode.history[:-1] + problem.log_prior_shift, found.history])
     return found._replace(n_iterations=mode.n_iterations + found.n_iterations, status=status, history=history)
-
-
-def without_priors(spec: Specification) -> Specification:
-    """The same data under flat priors; full coding, not identified then, becomes zero-sum."""
-    coding = "zero-sum" if spec.schema.coding == "full" else spec.schema.coding
-    return spec._replace(
-        priors=flat_table(spec.priors), schema=replace(spec.schema, coding=coding, prior_sd=(), dropped_flat=True)
-    )
 
 
 def refuse_learned_scales(spec: Specification, method: str) -> None:
@@ -339,7 +303,7 @@ def _raw_covariance(spec: Specification, mode: Mode, found: Examination | None) 
     from bayes_softmax.inference.laplace import DENSE_DIMENSION, covariance_without
     from bayes_softmax.inference.limiting import complement_covariance
 
-    coordinates, density = coordinates_of(spec), density_of(spec)
+    coordinates, density = spec.coordinates, density_of(spec)
     raw_map, free = coordinates.raw_map, None
     held = held_at_kink(density.penalty, mode.theta)
     if mode.converged:

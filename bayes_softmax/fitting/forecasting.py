@@ -4,8 +4,8 @@ import os
 from typing import TYPE_CHECKING
 
 from bayes_softmax.fits.forecast import Forecast, draws_bytes
-from bayes_softmax.fitting.estimates import Specification
 from bayes_softmax.fitting.sampling import SamplerSettings, load
+from bayes_softmax.spec.specification import Specification
 
 if TYPE_CHECKING:
     from bayes_softmax.density.posterior import SoftmaxPosterior

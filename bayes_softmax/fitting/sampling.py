@@ -17,15 +17,14 @@ from bayes_softmax.core.interrupts import INTERRUPTED, held_back, load_in_full
 from bayes_softmax.core.memory import refuse_beyond_memory
 from bayes_softmax.core.records import RELIABLE_PARETO_K, Draws, FloatArray, Whitening
 from bayes_softmax.core.threads import blas_on_one_thread
+from bayes_softmax.data.observations import Observations
 from bayes_softmax.fits.forecast import draws_bytes
 from bayes_softmax.fits.posterior import Posterior
 from bayes_softmax.fits.tree import build_idata
 from bayes_softmax.fitting.estimates import (
     Problem,
     SolverOptions,
-    Specification,
     certified,
-    coordinates_of,
     notes_of,
     problem_of,
     refuse_improper,
@@ -41,6 +40,7 @@ from bayes_softmax.spec.prior_draws import prior_draws
 from bayes_softmax.spec.pymc_model import build_pymc_model, free_variables
 from bayes_softmax.spec.pymc_shrinkage import hyper_dims
 from bayes_softmax.spec.shrinkage import shrinkage_groups
+from bayes_softmax.spec.specification import Specification
 
 ENGINE_TITLES = {
     "nuts": "nuts (whitened by the Laplace approximation, nutpie)",
@@ -78,7 +78,7 @@ class SamplerSettings(NamedTuple):
 
 def refuse_too_many(spec: Specification, method: str, chains: int, draws: int, tune: int = 0) -> None:
     """Raise where the draws would not fit into memory."""
-    coordinates, K = coordinates_of(spec), spec.design.n_classes
+    coordinates, K = spec.coordinates, spec.design.n_classes
     # With more features than rows, the row space of the features is sampled.
     sampled = min(coordinates.dimension, (spec.distinct.n_obs + 1) * K)
     size = draws_bytes(chains * draws, coordinates.dimension, spec.design.n_features, K)
@@ -217,7 +217,7 @@ def sample_hierarchy(spec: Specification, settings: SamplerSettings) -> Posterio
     def label() -> Posterior:
         shape = drawn.points.shape[:2]
         thetas, h = density.unpack(drawn.points.reshape(-1, density.dimension))
-        intercept, weights = (a.reshape(*shape, *a.shape[1:]) for a in coordinates_of(spec).to_raw(thetas))
+        intercept, weights = (a.reshape(*shape, *a.shape[1:]) for a in spec.coordinates.to_raw(thetas))
         hyper = named_hyperparameters(density, h.reshape(*shape, -1))
         noted = drawn._replace(notes=notes_of(spec) + drawn.notes)
         return _posterior(spec, intercept, weights, noted, ENGINE_TITLES["hierarchy"], timings, hyper=hyper)
@@ -247,7 +247,7 @@ def _posterior(
     hyper: dict[str, FloatArray] | None = None,
 ) -> Posterior:
     """Raw draws, intercept (chain, draw, K) and weights (chain, draw, p, K), as a posterior."""
-    coordinates, shape, groups = coordinates_of(spec), intercept.shape[:2], shrinkage_groups(spec.priors)
+    coordinates, shape, groups = spec.coordinates, intercept.shape[:2], shrinkage_groups(spec.priors)
     unknown = bool(groups) and not hyper  # the prior's own draws keep no hyperparameters
     free = {} if unknown else free_variables(spec.priors, coordinates, intercept, weights, groups, hyper)
     stats = dict(drawn.stats)
@@ -264,7 +264,7 @@ def _posterior(
 def sample_prior(spec: Specification, draws: int, seed: int) -> Posterior:
     """Independent draws of the coefficients from their priors, labelled like a posterior."""
     refuse_too_many(spec, "sample_prior", 1, draws)
-    coordinates, rng = coordinates_of(spec), np.random.default_rng(seed)
+    coordinates, rng = spec.coordinates, np.random.default_rng(seed)
     drawn = prior_draws(spec.priors, coordinates, draws, rng, feature_names=spec.schema.feature_names)
     intercept, weights = (a[None] for a in drawn)
     nothing = Draws(np.empty(0), {}, 0, notes_of(spec))
@@ -277,7 +277,7 @@ def refit_without(spec: Specification, row: int, code: int) -> Posterior:
     counts = design.dense_counts().copy()
     counts[row, code] -= 1.0
     response = replace(design.response, codes=None, counts=counts)
-    without = spec._replace(design=replace(design, response=response, weights=None), collapsed=None)
+    without = replace(spec, rows=Observations(replace(design, response=response, weights=None), collapse=False))
     settings = SamplerSettings(1000, None, 4, None, REFIT_SEED, None, False)
     posterior = sample(without, settings, "auto")
     if any(note.startswith(INTERRUPTED) for note in posterior.notes):
@@ -359,7 +359,7 @@ def sample_pymc(spec: Specification, settings: SamplerSettings) -> Posterior:
             refuse_improper(spec, solve(problem_of(spec).density.surrogate, SolverOptions()))
     options = {k: v for k, v in settings._asdict().items() if v is not None and k not in ("seed", "tune")}
     start = time.perf_counter()
-    with build_pymc_model(spec.design, coordinates_of(spec), spec.priors, spec.schema):
+    with build_pymc_model(spec.design, spec.coordinates, spec.priors, spec.schema):
         tree = pm.sample(
             tune=tune,
             random_seed=settings.seed,

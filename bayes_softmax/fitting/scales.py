@@ -10,9 +10,10 @@ from scipy.optimize import minimize
 from bayes_softmax.core.interrupts import load_in_full
 from bayes_softmax.core.records import FloatArray, Mode
 from bayes_softmax.core.threads import blas_on_one_thread
-from bayes_softmax.fitting.estimates import SolverOptions, Specification, coordinates_of, refuse_improper, solve
+from bayes_softmax.fitting.estimates import SolverOptions, refuse_improper, solve
 from bayes_softmax.spec.pymc_shrinkage import hyperparameters
 from bayes_softmax.spec.shrinkage import shrinkage_groups, without_shrinkage
+from bayes_softmax.spec.specification import Specification
 
 if TYPE_CHECKING:
     from bayes_softmax.density.scales.hierarchical import HierarchicalPosterior
@@ -41,7 +42,7 @@ def prepare_hierarchy(spec: Specification) -> PreparedHierarchy:
 
     start = time.perf_counter()
     groups = shrinkage_groups(spec.priors)
-    base = build_posterior(spec.distinct, coordinates_of(spec), without_shrinkage(spec.priors))
+    base = build_posterior(spec.distinct, spec.coordinates, without_shrinkage(spec.priors))
     sh = hierarchical.shrinkage_data(base, groups)
     base.value_gradient(np.zeros(base.dimension))
     loaded = time.perf_counter()

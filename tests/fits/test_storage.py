@@ -143,7 +143,7 @@ def test_data_survive(form: str, suffix: str, tmp_path: Path) -> None:
     if form == "offset":
         options["offset"] = rng.normal(size=(60, 3))
     model = bs.SoftmaxRegression(X, y, **options)
-    assert (model.collapsed is not None) == (form == "collapsed")
+    assert (model.specification.collapsed is not None) == (form == "collapsed")
     post, point = model.laplace(draws=4000, random_seed=1, progressbar=False), model.map()
     for fit in (post, point):
         fit.save(tmp_path / f"fit{suffix}")
@@ -175,7 +175,7 @@ def test_classes_on_offer_survive(rounded: bool, suffix: str, tmp_path: Path) ->
     X = np.round(X) if rounded else X
     available = np.array([[True, True, row > 0] for row in X[:, 0]]) | np.eye(3, dtype=bool)[y]
     model = bs.SoftmaxRegression(X, y, available=available)
-    assert (model.collapsed is not None) == rounded
+    assert (model.specification.collapsed is not None) == rounded
     fit = model.map()
     assert fit.training is not None
     offered = fit.training.distinct.available.copy()

@@ -151,7 +151,7 @@ def test_maximum_likelihood_with_more_features_than_rows() -> None:
     """In the row space, and the supremum of the likelihood as near as without it."""
     X, y = simulate(20, 30, 3)
     model = bs.SoftmaxRegression(X, y)
-    assert problem_of(fitting.without_priors(model.specification)).reduced is not None
+    assert problem_of(model.specification.without_priors()).reduced is not None
     with pytest.warns(bs.NotConvergedWarning, match="linear combinations of the others"):
         found = model.mle()
     assert not found.converged

@@ -1,0 +1,33 @@
+"""The rows of a model: as they were given, and as they are fitted, with equal rows made one."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from bayes_softmax.data.collapse import Collapsed, collapse_rows
+from bayes_softmax.data.design import Design
+
+
+@dataclass(frozen=True, eq=False)
+class Observations:
+    """Rows as given, and the distinct ones among them, found when they are first needed.
+
+    Attributes
+    ----------
+    design
+        The rows as given.
+    collapse
+        Whether equal rows are made one where that helps.
+    """
+
+    design: Design
+    collapse: bool = True
+
+    @cached_property
+    def collapsed(self) -> Collapsed | None:
+        """Equal rows made one, and the map from rows to those; None where that would not help."""
+        return collapse_rows(self.design) if self.collapse else None
+
+    @property
+    def distinct(self) -> Design:
+        """The rows that are fitted: distinct ones where that helps."""
+        return self.design if self.collapsed is None else self.collapsed.design

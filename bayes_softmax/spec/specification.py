@@ -1,0 +1,62 @@
+"""What is modelled: rows, names, coding and priors, put together once by the front door and never changed."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from bayes_softmax.data.collapse import Collapsed
+from bayes_softmax.data.design import Design
+from bayes_softmax.data.observations import Observations
+from bayes_softmax.data.schema import Schema
+from bayes_softmax.spec.coding import Coordinates, build_coordinates
+from bayes_softmax.spec.priors import PriorTable, flat_table
+
+
+@dataclass(frozen=True, eq=False)
+class Specification:
+    """A model, from which its log density and its ``pm.Model`` are made.
+
+    Attributes
+    ----------
+    rows
+        The observations.
+    schema
+        Names and encodings.
+    priors
+        One family per coefficient row.
+    """
+
+    rows: Observations
+    schema: Schema
+    priors: PriorTable
+
+    @property
+    def design(self) -> Design:
+        """The rows as given."""
+        return self.rows.design
+
+    @property
+    def collapsed(self) -> Collapsed | None:
+        """Equal rows made one, where that helps."""
+        return self.rows.collapsed
+
+    @property
+    def distinct(self) -> Design:
+        """The rows that are fitted."""
+        return self.rows.distinct
+
+    @cached_property
+    def coordinates(self) -> Coordinates:
+        """Linear maps between free, engine and raw coordinates."""
+        return build_coordinates(
+            self.schema.coding,
+            self.design.n_classes,
+            *self.design.standardisation,
+            has_intercept=self.design.has_intercept,
+            flat_intercept=self.priors.flat_intercept,
+        )
+
+    def without_priors(self) -> "Specification":
+        """The same rows under flat priors; full coding, not identified then, becomes zero-sum."""
+        coding = "zero-sum" if self.schema.coding == "full" else self.schema.coding
+        schema = replace(self.schema, coding=coding, prior_sd=(), dropped_flat=True)
+        return Specification(self.rows, schema, flat_table(self.priors))
