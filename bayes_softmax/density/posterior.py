@@ -12,7 +12,7 @@ from scipy.linalg import eigh
 from bayes_softmax.core.records import BlockMetric, FloatArray, LowRankMetric, NativeDensity, Penalty, Whitening
 from bayes_softmax.core.threads import in_parallel, ranges
 from bayes_softmax.data.design import Design
-from bayes_softmax.density import callbacks, curvature, kernel
+from bayes_softmax.density import callbacks, curvature, fused, kernel
 from bayes_softmax.density.lowrank import low_rank_metric
 from bayes_softmax.density.native import kernel_addresses
 from bayes_softmax.density.packing import aligned, pack_counts, pack_features, pack_mask, pack_offset, pack_rows
@@ -32,7 +32,6 @@ from bayes_softmax.spec.priors import PriorTable
 COMPILE_NOTICE = "bayes_softmax: compiling the likelihood for this machine (once; later runs load it from disk)"
 # Of the diagonal, added to an approximate precision: directions without data or prior stay where they are.
 RIDGE = 1e-9
-NOISE = 16 * np.finfo(float).eps  # relative, of a contrast of curvatures
 SPREAD_FLOOR = 1e-8  # of the largest variance of a class contrast
 
 
@@ -80,14 +79,18 @@ class SoftmaxPosterior:
 
     def value_gradient(self, theta: FloatArray) -> tuple[float, FloatArray]:
         """Log posterior and its gradient (d,)."""
-        theta = _contiguous(theta)
-        V, gradient = self._engine(theta), np.empty(self.dimension)
+        theta, gradient = _contiguous(theta), np.empty(self.dimension)
+        ranges_of_blocks = self._parts(self.work)
+        if len(ranges_of_blocks) == 1:
+            value = fused.log_posterior_gradient(self.data, theta, gradient)
+            return value + self.offset_term + self.log_prior_constant, gradient
+        V = self._engine(theta)
 
         def part(first: int, end: int) -> tuple[float, FloatArray]:
             G = np.empty_like(V)
             return kernel.log_likelihood_gradient(self.data, V, G, first, end), G
 
-        parts = in_parallel(part, self._parts(self.work))
+        parts = in_parallel(part, ranges_of_blocks)
         G = sum(g for _, g in parts)
         value = sum(v for v, _ in parts) + kernel.linear_term(self.data, V, G)
         kernel.free_gradient(self.data, G, gradient)
@@ -120,7 +123,11 @@ class SoftmaxPosterior:
         parts = self._parts(self.work)
 
         def product(vector: FloatArray) -> FloatArray:
-            D, image = self._engine(_contiguous(vector)), np.empty(self.dimension)
+            vector, image = _contiguous(vector), np.empty(self.dimension)
+            if len(parts) == 1:
+                fused.likelihood_product(self.data, P, vector, image)
+                return image + prior @ vector
+            D = self._engine(vector)
 
             def part(first: int, end: int) -> FloatArray:
                 out = np.zeros_like(D)
@@ -212,6 +219,11 @@ class SoftmaxPosterior:
         return P
 
     def _curvature(self, theta: FloatArray, *, convex: bool) -> FloatArray:
+        parts = self._parts(self.hessian_work)
+        if len(parts) == 1:
+            free = np.empty((self.dimension,) * 2)
+            fused.likelihood_hessian(self.data, _contiguous(theta), free)
+            return free + self._prior_matrix(theta, convex=convex)
         P, (K, q) = self.expected_counts(theta), self.data.YZ.shape
 
         def part(first: int, end: int) -> FloatArray:
@@ -220,7 +232,7 @@ class SoftmaxPosterior:
             return S
 
         H = np.zeros((K, q, K, q))
-        curvature.assemble(sum(in_parallel(part, self._parts(self.hessian_work))), H)
+        curvature.assemble(sum(in_parallel(part, parts)), H)
         return self._without_noise(H) + self._prior_matrix(theta, convex=convex)
 
     def _without_noise(self, H: FloatArray) -> FloatArray:
@@ -230,12 +242,12 @@ class SoftmaxPosterior:
         numbers.  Of what is left of these a Newton step would be made.
         """
         free = self.coordinates.pull_back_matrix(H)
-        if np.diag(free).min(initial=np.inf) > NOISE * H.max(initial=0.0):  # as nearly always
+        if np.diag(free).min(initial=np.inf) > fused.NOISE * H.max(initial=0.0):  # as nearly always
             return free
         k_b, k_w = self.data.Cb.shape[1], self.data.Cw.shape[1]
         largest = np.einsum("kjkj->kj", H).max(axis=0)
         of_weights = largest[min(k_b, 1) :]
-        floor = NOISE * np.concatenate([np.repeat(largest[:1], k_b), np.tile(of_weights, k_w)])
+        floor = fused.NOISE * np.concatenate([np.repeat(largest[:1], k_b), np.tile(of_weights, k_w)])
         noise = np.diag(free) <= floor
         free[noise] = 0.0
         free[:, noise] = 0.0

@@ -1,0 +1,118 @@
+r"""Whole evaluations in one call, for small data: there every call from Python costs as much as a pass over the rows.
+
+They give what :class:`~bayes_softmax.density.posterior.SoftmaxPosterior` puts together from parts where there is more
+to do.  Shapes as in :mod:`bayes_softmax.density.kernel`.
+"""
+
+import numpy as np
+
+from bayes_softmax.core import compiling as nb
+from bayes_softmax.density.curvature import expected_counts, hessian_product, pair_hessians
+from bayes_softmax.density.kernel import (
+    engine_coefficients,
+    free_gradient,
+    linear_term,
+    log_likelihood_gradient,
+    log_prior_gradient,
+    workspace,
+)
+
+NOISE = 16 * np.finfo(float).eps  # relative, of a contrast of curvatures
+_options = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": {"contract", "nsz", "arcp"}}
+
+
+@nb.njit(**_options)
+def log_posterior_gradient(data, theta, gradient):  # type: ignore[no-untyped-def]
+    """Log posterior without its constants; fills its gradient (d,)."""
+    V, G = np.empty(data.YZ.shape), np.empty(data.YZ.shape)
+    engine_coefficients(data, theta, V)
+    value = log_likelihood_gradient(data, V, G, 0, data.Z.shape[0])
+    value += linear_term(data, V, G)
+    free_gradient(data, G, gradient)
+    return value + log_prior_gradient(data, theta, gradient)
+
+
+@nb.njit(**_options)
+def likelihood_product(data, P, vector, image):  # type: ignore[no-untyped-def]
+    """Fill ``image`` (d,) with the product of the likelihood's Hessian, at expected counts ``P``, and a vector (d,)."""
+    D, out = np.empty(data.YZ.shape), np.zeros(data.YZ.shape)
+    engine_coefficients(data, vector, D)
+    hessian_product(data, P, D, out, 0, data.Z.shape[0])
+    free_gradient(data, out, image)
+
+
+@nb.njit(inline="always", **_options)
+def _place(c, a, k_b, p):  # type: ignore[no-untyped-def]
+    """Position in the free vector of column ``c`` of engine column ``a``."""
+    if k_b == 0:
+        return c * p + a
+    return c if a == 0 else k_b + c * p + a - 1
+
+
+@nb.njit(**_options)
+def _free_hessian(S, Cb, Cw, H):  # type: ignore[no-untyped-def]
+    """Fill ``H`` (d, d) from the sums ``S`` of ``curvature.pair_hessians``, exactly zero where it is a rounding error.
+
+    For engine columns ``a`` and ``b`` the classes' curvature (K, K) is a Laplacian, with the pair's number at ``k, l``
+    and minus the row sums on the diagonal; contrasts on both sides make it one of free columns.
+
+    A contrast that no row sees, as of a class that is never on offer, has the curvature 0 as a difference of equal
+    numbers.  Of what is left of these a Newton step would be made.
+    """
+    q = S.shape[1]
+    (K, k_b), k_w = Cb.shape, Cw.shape[1]
+    first = min(k_b, 1)
+    p = q - first
+    A, half, largest = np.empty((K, K)), np.empty((k_w, K)), np.zeros(q)
+    for a in range(q):
+        left = Cb if a < first else Cw
+        for b in range(a, q):
+            right = Cb if b < first else Cw
+            pair = 0
+            for k in range(K):
+                A[k, k] = 0.0
+            for k in range(K):
+                for l in range(k + 1, K):
+                    s = S[pair, a, b]
+                    A[k, l] = s
+                    A[l, k] = s
+                    A[k, k] -= s
+                    A[l, l] -= s
+                    pair += 1
+            if a == b:
+                for k in range(K):
+                    largest[a] = max(largest[a], A[k, k])
+            for c in range(left.shape[1]):
+                for l in range(K):
+                    total = 0.0
+                    for k in range(K):
+                        total += left[k, c] * A[k, l]
+                    half[c, l] = total
+            for c in range(left.shape[1]):
+                i = _place(c, a, k_b, p)
+                for e in range(c if a == b else 0, right.shape[1]):
+                    total = 0.0
+                    for l in range(K):
+                        total += half[c, l] * right[l, e]
+                    j = _place(e, b, k_b, p)
+                    H[i, j] = total
+                    H[j, i] = total
+    for a in range(q):
+        for c in range(k_b if a < first else k_w):
+            i = _place(c, a, k_b, p)
+            if H[i, i] <= NOISE * largest[a]:
+                for j in range(H.shape[0]):
+                    H[i, j] = 0.0
+                    H[j, i] = 0.0
+
+
+@nb.njit(**_options)
+def likelihood_hessian(data, theta, H):  # type: ignore[no-untyped-def]
+    """Fill ``H`` (d, d) with the Hessian of minus the log-likelihood."""
+    K, q = data.YZ.shape
+    n, _, B = data.Z.shape
+    V, P, S = np.empty((K, q)), workspace(n * K, B).reshape(n, K, B), np.zeros((K * (K - 1) // 2, q, q))
+    engine_coefficients(data, theta, V)
+    expected_counts(data, V, P, 0, n)
+    pair_hessians(data, P, S, 0, n)
+    _free_hessian(S, data.Cb, data.Cw, H)
