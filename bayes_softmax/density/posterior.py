@@ -7,7 +7,6 @@ from functools import cached_property
 from typing import Self
 
 import numpy as np
-from scipy.linalg import eigh
 
 from bayes_softmax.core.records import BlockMetric, FloatArray, LowRankMetric, NativeDensity, Penalty, Whitening
 from bayes_softmax.core.threads import in_parallel, ranges
@@ -32,6 +31,7 @@ from bayes_softmax.spec.priors import PriorTable
 COMPILE_NOTICE = "bayes_softmax: compiling the likelihood for this machine (once; later runs load it from disk)"
 # Of the diagonal, added to an approximate precision: directions without data or prior stay where they are.
 RIDGE = 1e-9
+TINY = np.finfo(float).tiny
 SPREAD_FLOOR = 1e-8  # of the largest variance of a class contrast
 
 
@@ -119,7 +119,7 @@ class SoftmaxPosterior:
     def hessian_vector(self, theta: FloatArray, *, convex: bool = True) -> Callable[[FloatArray], FloatArray]:
         """Product of the metric, or of the Hessian, at ``theta`` with a vector; each costs about one gradient."""
         P = self.expected_counts(theta)
-        prior = PriorCurvature(self._prior_rows, self.coordinates, theta, convex=convex)
+        prior = self._prior_curvature(theta, convex=convex)
         parts = self._parts(self.work)
 
         def product(vector: FloatArray) -> FloatArray:
@@ -141,7 +141,9 @@ class SoftmaxPosterior:
 
     def low_rank_metric(self, theta: FloatArray) -> LowRankMetric | None:
         """The same approximation as :meth:`block_metric`, for more features than rows."""
-        prior = PriorCurvature(self._prior_rows, self.coordinates, theta, convex=True).column_diagonal()
+        if self.data.YZ.shape[1] <= self.data.n_obs:
+            return None
+        prior = self._prior_curvature(theta, convex=True).column_diagonal()
         return low_rank_metric(self, theta, prior)
 
     def block_metric(self, theta: FloatArray) -> BlockMetric | None:
@@ -163,13 +165,13 @@ class SoftmaxPosterior:
 
         parts = in_parallel(part, self._parts(0.5 * self.data.n_obs * q * q))
         G, A = -sum(g for g, _ in parts), sum(a for _, a in parts)
-        G = (np.triu(G) + np.triu(G, 1).T) / max(float(np.trace(A)), np.finfo(float).tiny)
-        spread, mixing = eigh(self.data.Cw.T @ A @ self.data.Cw)
-        prior = PriorCurvature(self._prior_rows, self.coordinates, theta, convex=True).column_matrix()
+        G = (np.triu(G) + np.triu(G, 1).T) / max(float(np.trace(A)), TINY)
+        spread, mixing = np.linalg.eigh(self.data.Cw.T @ A @ self.data.Cw)
+        prior = self._prior_curvature(theta, convex=True).column_matrix()
         spread = np.maximum(spread, SPREAD_FLOOR * spread[-1])  # none of a class that is never on offer
         precisions = spread[:, None, None] * G + prior
-        for matrix in precisions:
-            matrix += np.diag(RIDGE * np.diag(matrix) + np.finfo(float).tiny)
+        diagonals = np.einsum("kii->ki", precisions)
+        diagonals += RIDGE * diagonals + TINY
         return BlockMetric(precisions, np.ascontiguousarray(mixing), joint=k_b > 0)
 
     @cached_property
@@ -256,15 +258,25 @@ class SoftmaxPosterior:
     def _prior_matrix(self, theta: FloatArray, *, convex: bool) -> FloatArray:
         """Curvature (d, d) of minus the log prior."""
         if self._quadratic_prior is not None:
+            return self._quadratic_matrix
+        return self._prior_curvature(theta, convex=convex).matrix()
+
+    def _prior_curvature(self, theta: FloatArray, *, convex: bool) -> PriorCurvature:
+        if self._quadratic_prior is not None:
             return self._quadratic_prior
-        return PriorCurvature(self._prior_rows, self.coordinates, theta, convex=convex).matrix()
+        return PriorCurvature(self._prior_rows, self.coordinates, theta, convex=convex)
 
     @cached_property
-    def _quadratic_prior(self) -> FloatArray | None:
+    def _quadratic_prior(self) -> PriorCurvature | None:
         """The prior's curvature where it is the same everywhere: Normal and flat."""
-        if not np.isin(self.data.family, (kernel.NORMAL, kernel.FLAT)).all():
+        if not ((self.data.family == kernel.NORMAL) | (self.data.family == kernel.FLAT)).all():
             return None
-        return PriorCurvature(self._prior_rows, self.coordinates, np.zeros(self.dimension), convex=True).matrix()
+        return PriorCurvature(self._prior_rows, self.coordinates, np.zeros(self.dimension), convex=True)
+
+    @cached_property
+    def _quadratic_matrix(self) -> FloatArray:
+        assert self._quadratic_prior is not None
+        return self._quadratic_prior.matrix()
 
     @property
     def _prior_rows(self) -> PriorRows:

@@ -103,7 +103,8 @@ def _log_normaliser(family: Prior, k: int, *, spherical: bool) -> float:
 
 def has_kink(family: IntArray) -> NDArray[np.bool_]:
     """Which coefficient rows have a Laplace prior."""
-    return np.isin(family, (kernel.LAPLACE_SPHERICAL, kernel.LAPLACE_ELEMENTWISE))
+    kinked: NDArray[np.bool_] = (family == kernel.LAPLACE_SPHERICAL) | (family == kernel.LAPLACE_ELEMENTWISE)
+    return kinked
 
 
 def penalty_of(rows: PriorRows, coordinates: Coordinates) -> Penalty | None:
