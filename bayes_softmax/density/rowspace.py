@@ -66,10 +66,15 @@ class RowSpace:
             pulled = gradient[k_b:].reshape(k_w, -1) * self.sd
             inside = pulled @ self.basis
             reduced = solve(np.concatenate([gradient[:k_b], (inside / self.coordinates.scale).ravel()]))
-            outside = (self._complement(pulled) * self.sd).ravel()
-            step: FloatArray = self.lift(reduced[None])[0]
-            step[k_b:] += outside
-            return step
+            if self.coordinates.scale.max(initial=0.0) > LARGE_LOGIT:
+                outside = (self._complement(pulled) * self.sd).ravel()
+                step: FloatArray = self.lift(reduced[None])[0]
+                step[k_b:] += outside
+                return step
+            # The same with one product instead of three.
+            u = reduced[k_b:].reshape(k_w, -1) / self.coordinates.scale
+            v = (pulled + (u - inside) @ self.basis.T) * self.sd
+            return np.concatenate([reduced[:k_b], v.ravel()])
 
         return lifted
 
