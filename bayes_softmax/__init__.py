@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from bayes_softmax.fits.compare import compare as compare
     from bayes_softmax.fits.compare import compare_models as compare_models
     from bayes_softmax.fits.estimate import PointEstimate as PointEstimate
+    from bayes_softmax.fits.load import load as load
     from bayes_softmax.fits.posterior import Posterior as Posterior
-    from bayes_softmax.fits.storage import load as load
     from bayes_softmax.model import SoftmaxRegression as SoftmaxRegression
     from bayes_softmax.spec.hyperpriors import R2D2 as R2D2
     from bayes_softmax.spec.hyperpriors import HalfNormal as HalfNormal
@@ -60,7 +60,7 @@ _HOME = {
     "StudentT": "spec.priors",
     "compare": "fits.compare",
     "compare_models": "fits.compare",
-    "load": "fits.storage",
+    "load": "fits.load",
     "cross_entropy": "density.textbook",
     "cross_entropy_gradient": "density.textbook",
     "log_likelihood": "density.textbook",

@@ -22,6 +22,8 @@ from bayes_softmax.core.checks import counted
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.design import Label
 from bayes_softmax.data.schema import Schema
+from bayes_softmax.fits.storage import writing
+from bayes_softmax.fits.storage.records import EstimateRecord
 
 CACHED = ("limits", "limiting_covariance", "raw_covariance", "variances")
 TITLES = {"mle": "Maximum-likelihood estimate", "map": "Maximum a posteriori (MAP) estimate"}
@@ -97,6 +99,7 @@ class PointEstimate:
     contrast = effects_module.contrast
     odds_ratios = ratios.odds_ratios
     evaluate = evaluation.evaluate
+    save = writing.save
 
     @property
     def log_posterior(self) -> float:
@@ -284,20 +287,31 @@ class PointEstimate:
         """
         return np.nan_to_num(self.raw_covariance) if self.converged else self.limiting_covariance
 
-    def save(self, path: Any, *, data: bool = True) -> None:
-        """Write the estimate to one ``.nc`` file or ``.zarr`` folder; :func:`bayes_softmax.load` reads it back.
-
-        Parameters
-        ----------
-        path
-            Ends in ``.nc`` or ``.zarr``; an older fit there is replaced only once the new one is complete, and
-            anything else that is there stays: that is an error.
-        data
-            Whether the data go in too, each distinct row once: ``evaluate()`` and ``effects()`` need them.
-        """
-        from bayes_softmax.fits.storage import save_estimate
-
-        save_estimate(self, path, data=data)
+    @property
+    def record(self) -> EstimateRecord:
+        """What is kept of it in a file."""
+        size, large = self.weights.size + self.intercept.size, self.variance_of is not None
+        return EstimateRecord(
+            kind=self.kind,
+            schema=self.schema,
+            intercept=self.intercept.values,
+            weights=self.weights.values,
+            log_likelihood=self.log_likelihood,
+            log_prior=self.log_prior,
+            total_weight=self.total_weight,
+            gradient_norm=self.gradient_norm,
+            newton_decrement=self.newton_decrement,
+            n_obs=self.n_obs,
+            n_iterations=self.n_iterations,
+            converged=self.converged,
+            status=self.status,
+            history=self.history,
+            notes=self.notes,
+            covariance=None if large else self.limiting_covariance.reshape(size, size),
+            variances=self.variances if large else None,
+            limits=self.limits,
+            training=self.training,
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         """For pickle: covariance and recession themselves in place of the functions that compute them."""

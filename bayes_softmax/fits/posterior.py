@@ -38,6 +38,8 @@ from bayes_softmax.data.design import Label
 from bayes_softmax.data.labels import plain_classes
 from bayes_softmax.data.schema import Schema
 from bayes_softmax.fits import sensitivity
+from bayes_softmax.fits.storage import writing
+from bayes_softmax.fits.storage.records import PosteriorRecord
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -91,6 +93,7 @@ class Posterior:
     contrast = effects_module.contrast
     odds_ratios = ratios.odds_ratios
     evaluate = evaluation.evaluate
+    save = writing.save
     posterior_predictive = predictive.posterior_predictive
     add_log_likelihood = sensitivity.add_log_likelihood
     add_log_prior = sensitivity.add_log_prior
@@ -295,20 +298,21 @@ class Posterior:
             name="probability",
         )
 
-    def save(self, path: Any, *, data: bool = True) -> None:
-        """Write the draws to one ``.nc`` file or ``.zarr`` folder; :func:`bayes_softmax.load` reads it back.
-
-        Parameters
-        ----------
-        path
-            Ends in ``.nc`` or ``.zarr``; an older fit there is replaced only once the new one is complete, and
-            anything else that is there stays: that is an error.
-        data
-            Whether the data go in too, each distinct row once: ``loo()``, ``evaluate()`` and ``effects()`` need them.
-        """
-        from bayes_softmax.fits.storage import save_posterior
-
-        save_posterior(self, path, data=data)
+    @property
+    def record(self) -> PosteriorRecord:
+        """What is kept of it in a file: all but the way to fit again."""
+        return PosteriorRecord(
+            self.idata,
+            self.schema,
+            self.engine,
+            self.tune,
+            self.notes,
+            self.timings,
+            self.pareto_k,
+            self.ess,
+            self.log_evidence,
+            self.training,
+        )
 
     def __repr__(self) -> str:
         """Return a few lines that say what was drawn, how, and how far to trust it."""
