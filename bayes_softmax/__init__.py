@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from bayes_softmax import datasets as datasets
     from bayes_softmax import plots as plots
+    from bayes_softmax.answers.compare import compare as compare
+    from bayes_softmax.answers.compare import compare_models as compare_models
     from bayes_softmax.core.errors import ImproperPosteriorError as ImproperPosteriorError
     from bayes_softmax.core.errors import NotConvergedWarning as NotConvergedWarning
     from bayes_softmax.core.errors import NotEstimableWarning as NotEstimableWarning
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
     from bayes_softmax.density.textbook import log_likelihood as log_likelihood
     from bayes_softmax.density.textbook import log_softmax as log_softmax
     from bayes_softmax.density.textbook import softmax as softmax
-    from bayes_softmax.fits.compare import compare as compare
-    from bayes_softmax.fits.compare import compare_models as compare_models
     from bayes_softmax.fits.estimate import PointEstimate as PointEstimate
     from bayes_softmax.fits.load import load as load
     from bayes_softmax.fits.posterior import Posterior as Posterior
@@ -58,8 +58,8 @@ _HOME = {
     "Laplace": "spec.priors",
     "Normal": "spec.priors",
     "StudentT": "spec.priors",
-    "compare": "fits.compare",
-    "compare_models": "fits.compare",
+    "compare": "answers.compare",
+    "compare_models": "answers.compare",
     "load": "fits.load",
     "cross_entropy": "density.textbook",
     "cross_entropy_gradient": "density.textbook",
