@@ -22,7 +22,7 @@ from bayes_softmax.fits.posterior import Posterior
 from bayes_softmax.fitting import estimates as fitting
 from bayes_softmax.fitting import forecasting, sampling
 from bayes_softmax.fitting.scales import prepare_hierarchy
-from bayes_softmax.separation.examination import check_separation
+from bayes_softmax.separation.diagnosis import check_separation
 from bayes_softmax.separation.verdict import Separation
 from bayes_softmax.spec.coding import Coordinates
 from bayes_softmax.spec.prior_draws import prior_sds
