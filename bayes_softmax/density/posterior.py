@@ -26,7 +26,7 @@ from bayes_softmax.density.prior import (
     smoothing,
 )
 from bayes_softmax.separation.choice_sets import connected_classes
-from bayes_softmax.spec.coding import Coordinates
+from bayes_softmax.spec.coding import Coordinates, free_vectors
 from bayes_softmax.spec.priors import PriorTable
 
 COMPILE_NOTICE = "compiling the likelihood for this machine (once; later runs load it from disk)"
@@ -144,8 +144,7 @@ class SoftmaxPosterior:
         :math:`A \otimes G`, ``A`` the sum of the covariances in free columns and ``G`` the mean of :math:`z_i z_i'`
         weighted by their traces.  In the eigenvectors of ``A`` it falls into one block per column.
         """
-        k_b, k_w = self.data.Cb.shape[1], self.data.Cw.shape[1]
-        if k_b not in (0, k_w):  # intercept and weights have different columns
+        if not self.coordinates.is_matrix:
             return None
         P, (K, q) = self.expected_counts(theta), self.data.YZ.shape
 
@@ -163,7 +162,7 @@ class SoftmaxPosterior:
         precisions = spread[:, None, None] * G + prior
         for matrix in precisions:
             matrix += np.diag(RIDGE * np.diag(matrix) + np.finfo(float).tiny)
-        return BlockMetric(precisions, np.ascontiguousarray(mixing), joint=k_b > 0)
+        return BlockMetric(precisions, np.ascontiguousarray(mixing))
 
     @cached_property
     def penalty(self) -> Penalty | None:
@@ -235,7 +234,7 @@ class SoftmaxPosterior:
         k_b, k_w = self.data.Cb.shape[1], self.data.Cw.shape[1]
         largest = np.einsum("kjkj->kj", H).max(axis=0)
         of_weights = largest[min(k_b, 1) :]
-        floor = NOISE * np.concatenate([np.repeat(largest[:1], k_b), np.tile(of_weights, k_w)])
+        floor = NOISE * free_vectors(np.repeat(largest[:1], k_b), np.tile(of_weights, (k_w, 1)))
         noise = np.diag(free) <= floor
         free[noise] = 0.0
         free[:, noise] = 0.0
