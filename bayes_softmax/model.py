@@ -15,7 +15,7 @@ from bayes_softmax.data.design import Design, Label
 from bayes_softmax.data.observations import Observations
 from bayes_softmax.data.options import Options
 from bayes_softmax.data.schema import Schema
-from bayes_softmax.data.unused import unused_warning
+from bayes_softmax.data.unused_classes import unused_warning
 from bayes_softmax.fits.estimate import PointEstimate
 from bayes_softmax.fits.forecast import Forecast
 from bayes_softmax.fits.posterior import Posterior

@@ -17,7 +17,7 @@ from bayes_softmax.core.interrupts import load_in_full
 from bayes_softmax.core.records import FloatArray, Mode, Penalty, Status
 from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.data.formula.encoder import FormulaEncoder
-from bayes_softmax.data.unused import unused_notes
+from bayes_softmax.data.unused_classes import unused_notes
 from bayes_softmax.density.by_row import without_rounding
 from bayes_softmax.fits.estimate import PointEstimate
 from bayes_softmax.fitting.solvers import SolverOptions as SolverOptions
