@@ -24,6 +24,7 @@ HEAVY = (
     "sklearn",
     "dask",
 )
+FAMILIES = ("registry", "normal", "student_t", "laplace", "flat")
 ROOT = Path(bs.__file__).parent
 
 
@@ -91,7 +92,8 @@ def test_files_and_public_names_stay_small() -> None:
 @pytest.mark.parametrize(
     ("module", "parts"),
     [
-        ("kernel", "simd"),
+        ("log_prior", " ".join(f"../spec/families/{f}" for f in FAMILIES)),
+        ("kernel", "simd log_prior"),
         ("curvature", "kernel simd"),
         ("callbacks", "kernel simd"),
         ("scales.shrinkage_kernel", "kernel simd callbacks scales/hyperscales scales/factors"),

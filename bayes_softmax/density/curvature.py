@@ -22,7 +22,7 @@ from bayes_softmax.density.kernel import (
     workspace,
 )
 
-COMPILED_WITH = "29f5e9db57a4"  # as in kernel.py
+COMPILED_WITH = "94f76797f133"  # as in kernel.py
 _options = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": {"contract", "nsz", "arcp"}}
 
 

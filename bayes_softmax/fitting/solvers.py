@@ -68,9 +68,9 @@ def may_have_modes(density: "SoftmaxPosterior | JeffreysPosterior") -> str | Non
 def _has_student(density: "SoftmaxPosterior | JeffreysPosterior") -> "TypeGuard[SoftmaxPosterior]":
     """Whether some coefficients have a Student-t prior, which is not log-concave."""
     from bayes_softmax.density.jeffreys import JeffreysPosterior
-    from bayes_softmax.density.student import has_student
+    from bayes_softmax.density.tails import has_heavy_tails
 
-    return not isinstance(density, JeffreysPosterior) and has_student(density)
+    return not isinstance(density, JeffreysPosterior) and has_heavy_tails(density)
 
 
 def _best_mode(density: "SoftmaxPosterior", run: Callable[[FloatArray], Mode], mode: Mode) -> Mode:
@@ -78,7 +78,7 @@ def _best_mode(density: "SoftmaxPosterior", run: Callable[[FloatArray], Mode], m
 
     Where a coefficient is in the tail of its prior, the others are a wide normal prior's mode and fixed random points.
     """
-    from bayes_softmax.density.student import in_a_tail, with_normal_priors
+    from bayes_softmax.density.tails import in_a_tail, with_normal_priors
     from bayes_softmax.inference.newton import newton
     from bayes_softmax.inference.saddles import away_from_saddles
 

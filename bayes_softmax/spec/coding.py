@@ -24,7 +24,7 @@ from functools import cached_property
 
 import numpy as np
 
-from bayes_softmax.core.records import FloatArray
+from bayes_softmax.core.records import AnyArray, FloatArray
 from bayes_softmax.data.options import CODINGS
 
 
@@ -105,6 +105,12 @@ class Coordinates:
     def dimension(self) -> int:
         """Number of free coordinates d."""
         return self.n_free_intercept + int(self.weights_contrast.shape[1]) * self.n_features
+
+    def split(self, vectors: AnyArray) -> tuple[AnyArray, AnyArray]:
+        """Intercepts (..., k_b) and weights (..., k_w, p) of free vectors (..., d)."""
+        k_b, shape = self.n_free_intercept, vectors.shape[:-1]
+        weights = vectors[..., k_b:].reshape(*shape, self.weights_contrast.shape[1], self.n_features)
+        return vectors[..., :k_b], weights
 
     def to_engine(self, thetas: FloatArray) -> FloatArray:
         """Engine coefficients (S, K, q) of free vectors (S, d)."""
@@ -188,6 +194,11 @@ def build_coordinates(
     if not has_intercept:
         intercept_contrast = np.zeros((n_classes, 0))
     return Coordinates(intercept_contrast, weights_contrast, centre, scale)
+
+
+def free_vectors(intercept: AnyArray, weights: AnyArray) -> AnyArray:
+    """Free vectors (..., d) of intercepts (..., k_b) and weights (..., k_w, p): the inverse of ``split``."""
+    return np.concatenate([intercept, weights.reshape(*weights.shape[:-2], -1)], axis=-1)
 
 
 def to_zero_sum(coefficients: FloatArray) -> FloatArray:

@@ -49,14 +49,14 @@ from bayes_softmax.density.kernel import (
     free_gradient,
     linear_term,
     log_likelihood_gradient,
-    log_prior_gradient,
 )
+from bayes_softmax.density.log_prior import log_prior_gradient
 from bayes_softmax.density.native import shrinkage_addresses
 from bayes_softmax.density.scales.factors import factorise, lower, lower_transposed, mix, precision_slope, unmix
 from bayes_softmax.density.scales.hyperscales import ShrinkageData, log_scales, pull_back_scales
 from bayes_softmax.density.simd import pointer
 
-COMPILED_WITH = "432198b1953c"  # as in kernel.py
+COMPILED_WITH = "b7b8e55bb87c"  # as in kernel.py
 _options: dict[str, Any] = {
     "nogil": True,
     "cache": True,
