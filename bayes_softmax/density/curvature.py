@@ -22,7 +22,6 @@ from bayes_softmax.density.kernel import (
     workspace,
 )
 
-COMPILED_WITH = "94f76797f133"  # as in kernel.py
 _options = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": {"contract", "nsz", "arcp"}}
 
 

@@ -127,7 +127,8 @@ class PriorTable:
     @property
     def fixed(self) -> NDArray[np.bool_]:
         """(p,) which features have a family with a fixed scale."""
-        return self.features.family != LEARNED
+        fixed: NDArray[np.bool_] = self.features.family != LEARNED
+        return fixed
 
     @property
     def learns_scales(self) -> bool:
