@@ -8,11 +8,13 @@ from bayes_softmax.core.records import FloatArray
 from bayes_softmax.density import prior
 from bayes_softmax.density.log_prior import NORMAL
 from bayes_softmax.density.posterior import SoftmaxPosterior
+from bayes_softmax.spec.families import registry
 
 
-def has_heavy_tails(density: SoftmaxPosterior) -> bool:
-    """Whether some coefficients have a prior that is not log-concave."""
-    return not prior.rows_that_are(density.data.family, "log_concave").all()
+def heavy_tailed(density: SoftmaxPosterior) -> tuple[str, ...]:
+    """The families among the priors that are not log-concave, in words."""
+    families = registry.each(density.data.family // 2)
+    return tuple(family.words for family, _ in families if not family.log_concave)
 
 
 def in_a_tail(density: SoftmaxPosterior, theta: FloatArray) -> bool:

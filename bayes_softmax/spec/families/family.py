@@ -21,13 +21,11 @@ them.  ``df`` is a family's second parameter, zero where it has none.  To add a 
 :data:`bayes_softmax.spec.families.registry.FAMILIES`.
 """
 
-from typing import Any, ClassVar, Literal, Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 
 from bayes_softmax.core.records import FloatArray
-
-Drawn = Literal["coefficients", "free", "unit"]
 
 
 class Family(Protocol):
@@ -35,6 +33,8 @@ class Family(Protocol):
 
     Attributes
     ----------
+    words
+        Its name in a sentence.
     proper, log_concave
         Whether the density integrates to one, and whether its logarithm is concave.
     quadratic
@@ -44,15 +44,16 @@ class Family(Protocol):
         Whether minus the log density is the norm ``|g| / s``: a kink at zero, whose prox is the soft threshold.  Then
         ``df`` rounds it off, by ``rounding(k)`` for a smooth surrogate.
     spherical_variable_is
-        The random variable of the spherical form in PyMC: the coefficients of all K classes, their free coordinates,
-        or these over their scale.
+        The random variable of the spherical form in PyMC: ``"coefficients"`` of all K classes, their ``"free"``
+        coordinates, or ``"unit"``, these over their scale.
     """
 
-    proper: ClassVar[bool]
-    log_concave: ClassVar[bool]
-    quadratic: ClassVar[bool]
-    kinked: ClassVar[bool]
-    spherical_variable_is: ClassVar[Drawn]
+    words: str
+    proper: bool
+    log_concave: bool
+    quadratic: bool
+    kinked: bool
+    spherical_variable_is: str
 
     @property
     def numbers(self) -> tuple[float, float]:

@@ -1,23 +1,23 @@
 """No prior: improper and constant."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 
 from bayes_softmax.core.records import FloatArray
-from bayes_softmax.spec.families.family import Drawn
 
 
 @dataclass(frozen=True)
 class Flat:
     """Improper constant prior: the MAP estimate is the maximum-likelihood estimate."""
 
-    proper: ClassVar[bool] = False
-    log_concave: ClassVar[bool] = True
-    quadratic: ClassVar[bool] = True
-    kinked: ClassVar[bool] = False
-    spherical_variable_is: ClassVar[Drawn] = "free"
+    words = "flat"
+    proper = False
+    log_concave = True
+    quadratic = True
+    kinked = False
+    spherical_variable_is = "free"
 
     @property
     def numbers(self) -> tuple[float, float]:

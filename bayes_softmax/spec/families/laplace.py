@@ -2,12 +2,11 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 
 from bayes_softmax.core.records import FloatArray
-from bayes_softmax.spec.families.family import Drawn
 from bayes_softmax.spec.families.radial import log_sphere, spherical_variable
 from bayes_softmax.spec.hyperpriors import set_positive
 
@@ -29,11 +28,12 @@ class Laplace:
 
     scale: float
 
-    proper: ClassVar[bool] = True
-    log_concave: ClassVar[bool] = True
-    quadratic: ClassVar[bool] = False
-    kinked: ClassVar[bool] = True
-    spherical_variable_is: ClassVar[Drawn] = "free"
+    words = "Laplace"
+    proper = True
+    log_concave = True
+    quadratic = False
+    kinked = True
+    spherical_variable_is = "free"
 
     def __post_init__(self) -> None:
         set_positive(self, "scale")

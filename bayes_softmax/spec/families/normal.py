@@ -2,12 +2,11 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 
 from bayes_softmax.core.records import FloatArray
-from bayes_softmax.spec.families.family import Drawn
 from bayes_softmax.spec.hyperpriors import ScalePrior, set_positive
 
 
@@ -26,11 +25,12 @@ class Normal:
 
     scale: float | ScalePrior
 
-    proper: ClassVar[bool] = True
-    log_concave: ClassVar[bool] = True
-    quadratic: ClassVar[bool] = True
-    kinked: ClassVar[bool] = False
-    spherical_variable_is: ClassVar[Drawn] = "coefficients"
+    words = "normal"
+    proper = True
+    log_concave = True
+    quadratic = True
+    kinked = False
+    spherical_variable_is = "coefficients"
 
     def __post_init__(self) -> None:
         if not isinstance(self.scale, ScalePrior):

@@ -2,12 +2,11 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 
 from bayes_softmax.core.records import FloatArray
-from bayes_softmax.spec.families.family import Drawn
 from bayes_softmax.spec.hyperpriors import set_positive
 
 
@@ -24,11 +23,12 @@ class StudentT:
     df: float
     scale: float
 
-    proper: ClassVar[bool] = True
-    log_concave: ClassVar[bool] = False
-    quadratic: ClassVar[bool] = False
-    kinked: ClassVar[bool] = False
-    spherical_variable_is: ClassVar[Drawn] = "unit"
+    words = "Student-t"
+    proper = True
+    log_concave = False
+    quadratic = False
+    kinked = False
+    spherical_variable_is = "unit"
 
     def __post_init__(self) -> None:
         set_positive(self, "df", "scale")
