@@ -37,7 +37,8 @@ from bayes_softmax.fitting.scales import named_hyperparameters, prepare_hierarch
 from bayes_softmax.spec.hyperpriors import R2D2
 from bayes_softmax.spec.log_prior import log_prior_draws
 from bayes_softmax.spec.prior_draws import prior_draws
-from bayes_softmax.spec.pymc_model import build_pymc_model, free_variables
+from bayes_softmax.spec.pymc_model import build_pymc_model
+from bayes_softmax.spec.pymc_priors import free_variables
 from bayes_softmax.spec.pymc_shrinkage import hyper_dims
 from bayes_softmax.spec.shrinkage import shrinkage_groups
 from bayes_softmax.spec.specification import Specification
@@ -209,7 +210,7 @@ def sample_hierarchy(spec: Specification, settings: SamplerSettings) -> Posterio
     start = time.perf_counter()
     tune = HIERARCHY_TUNE if settings.tune is None else settings.tune
     target = settings.target_accept
-    if target is None and any(isinstance(family, R2D2) for family in spec.priors.weights):
+    if target is None and any(isinstance(learned.prior, R2D2) for learned in spec.priors.learned):
         target = LOCAL_TARGET
     drawn = nuts(density, **settings._replace(tune=tune, target_accept=target)._asdict())
     timings["sampling"] = time.perf_counter() - start
