@@ -16,7 +16,8 @@ Shapes, fixed here once (float64 but for the mask, C-contiguous; sums over obser
 ``family``...  (rows,)        prior per row: the intercept first (if any), then each
                               feature
 ``V``          (K, q)         engine coefficients, class-major
-``theta``      (d,)           ``[k_b intercepts, k_w x p weights]``
+``theta``      (d,)           column by column: c's intercept (for c < k_b) at ``c (p + 1)``,
+                              its p weights from ``c p + min(c + 1, k_b)`` on
 =============  =============  =========================================================
 
 Logits of a block are class-major, (K, B): every loop over rows is contiguous, and nothing of size N is allocated.
@@ -267,11 +268,11 @@ def engine_coefficients(data, theta, V):  # type: ignore[no-untyped-def]
         for j in range(V.shape[1]):
             V[k, j] = 0.0
         for c in range(k_b):
-            V[k, 0] += data.Cb[k, c] * theta[c]
+            V[k, 0] += data.Cb[k, c] * theta[c * (p + 1)]
         for c in range(k_w):
             contrast = data.Cw[k, c]
             if contrast != 0.0:
-                row, column = V[k, first:], theta[k_b + c * p :]
+                row, column = V[k, first:], theta[c * p + min(c + 1, k_b) :]
                 for j in range(p):
                     row[j] += contrast * column[j]
 
@@ -285,11 +286,11 @@ def free_gradient(data, G, gradient):  # type: ignore[no-untyped-def]
         gradient[j] = 0.0
     for k in range(K):
         for c in range(k_b):
-            gradient[c] += data.Cb[k, c] * G[k, 0]
+            gradient[c * (p + 1)] += data.Cb[k, c] * G[k, 0]
         for c in range(k_w):
             contrast = data.Cw[k, c]
             if contrast != 0.0:
-                row, column = G[k, first:], gradient[k_b + c * p :]
+                row, column = G[k, first:], gradient[c * p + min(c + 1, k_b) :]
                 for j in range(p):
                     column[j] += contrast * row[j]
 

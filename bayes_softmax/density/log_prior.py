@@ -61,13 +61,13 @@ _phi, _slope = _of_all_families("phi"), _of_all_families("slope")
 @nb.njit(**_inlined)
 def intercept_at(c, p, k_b):  # type: ignore[no-untyped-def]
     """Where the intercept of column ``c < k_b`` is in the free vector."""
-    return c
+    return c * (p + 1)
 
 
 @nb.njit(**_inlined)
 def weights_at(c, p, k_b):  # type: ignore[no-untyped-def]
     """Where the weights of column ``c`` begin in the free vector."""
-    return k_b + c * p
+    return c * p + min(c + 1, k_b)
 
 
 @nb.njit(**_inlined | KEPT)
