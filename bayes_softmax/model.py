@@ -1,39 +1,31 @@
 """The front door: a softmax regression, from data to estimates and posteriors."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 
-from bayes_softmax.core.checks import check_counts, check_flags, counted, integer_seed
-from bayes_softmax.core.errors import UnusedClassWarning, warn_caller
-from bayes_softmax.data import build
+from bayes_softmax.core.checks import check_counts, integer_seed
+from bayes_softmax.core.interrupts import load_in_full
+from bayes_softmax.core.protocols import LogDensity, WhitenedDensity
 from bayes_softmax.data.design import Design, Label
-from bayes_softmax.data.observations import Observations
 from bayes_softmax.data.options import Options
 from bayes_softmax.data.schema import Schema
-from bayes_softmax.data.unused import unused_warning
 from bayes_softmax.fits.estimate import PointEstimate
 from bayes_softmax.fits.forecast import Forecast
 from bayes_softmax.fits.posterior import Posterior
-from bayes_softmax.fitting import estimates as fitting
-from bayes_softmax.fitting import forecasting, sampling
-from bayes_softmax.fitting.scales import prepare_hierarchy
+from bayes_softmax.fitting import prior as prior_sampling
+from bayes_softmax.fitting.notes import summary_of
+from bayes_softmax.fitting.settings import SamplerSettings, check_run, check_weighted_run
 from bayes_softmax.separation.examination import check_separation
 from bayes_softmax.separation.verdict import Separation
+from bayes_softmax.spec import specify
 from bayes_softmax.spec.coding import Coordinates
-from bayes_softmax.spec.prior_draws import prior_sds
 from bayes_softmax.spec.prior_table import prior_table
-from bayes_softmax.spec.priors import Prior, PriorArgument, PriorTable, resolve_priors
+from bayes_softmax.spec.priors import Prior, PriorArgument, PriorTable
 from bayes_softmax.spec.specification import Specification
-
-if TYPE_CHECKING:
-    from bayes_softmax.density.jeffreys import JeffreysPosterior
-    from bayes_softmax.density.posterior import SoftmaxPosterior
-    from bayes_softmax.density.scales.hierarchical import HierarchicalPosterior
 
 
 class SoftmaxRegression:
@@ -113,9 +105,10 @@ class SoftmaxRegression:
         intercept: bool = True,
         collapse: bool = True,
     ) -> None:
-        options = Options(coding, classes, weights, offset, missing, constant, available)
-        self._assemble(build.from_arrays(X, y, feature_names, intercept, options), prior, intercept_prior, collapse)
-        self._warn_unused(classes)
+        options = Options(
+            prior, intercept_prior, coding, classes, weights, offset, available, missing, constant, collapse
+        )
+        self.specification = specify.from_arrays(X, y, feature_names, intercept, options)
 
     @classmethod
     def from_formula(
@@ -153,37 +146,12 @@ class SoftmaxRegression:
         available
             (N, K) array of True and False, K names of columns, or a mapping from class to column.
         """
-        options = Options(coding, classes, weights, offset, missing, constant, available)
-        model = cls.__new__(cls)
-        model._assemble(build.from_formula(formula, data, options), prior, intercept_prior, collapse)
-        model._warn_unused(classes)
-        return model
-
-    def _assemble(
-        self, parts: tuple[Design, Schema], prior: PriorArgument, intercept_prior: Prior | None, collapse: bool
-    ) -> None:
-        check_flags(collapse=collapse)
-        design, schema = parts
-        used = design.totals > 0
-        priors = resolve_priors(
-            prior,
-            intercept_prior,
-            coding=schema.coding,
-            X=design.X if used.all() else design.X[used],
-            totals=design.totals[used],
-            scale=design.standardisation.scale,
-            feature_names=design.feature_names,
-            has_intercept=design.has_intercept,
+        options = Options(
+            prior, intercept_prior, coding, classes, weights, offset, available, missing, constant, collapse
         )
-        sds = prior_sds(priors, design.standardisation.centre, design.n_classes)
-        schema = replace(schema, prior_sd=sds, dropped_flat=priors.all_flat)
-        self.specification = Specification(Observations(design, collapse), schema, priors)
-
-    def _warn_unused(self, classes: Sequence[Label] | None) -> None:
-        """Levels of a categorical that never occur become classes; say so unless the user declared them."""
-        message = unused_warning(self.design) if classes is None else None
-        if message is not None:
-            warn_caller(message, UnusedClassWarning)
+        model = cls.__new__(cls)
+        model.specification = specify.from_formula(formula, data, options)
+        return model
 
     @property
     def design(self) -> Design:
@@ -215,7 +183,7 @@ class SoftmaxRegression:
         """The same model as a ``pm.Model``: read, draw, extend or sample it with PyMC."""
         from bayes_softmax.spec.pymc_model import build_pymc_model
 
-        return build_pymc_model(self.design, self.coordinates, self.priors, self.schema)
+        return build_pymc_model(self.specification)
 
     @property
     def coordinates(self) -> Coordinates:
@@ -223,14 +191,18 @@ class SoftmaxRegression:
         return self.specification.coordinates
 
     @cached_property
-    def log_density(self) -> "SoftmaxPosterior | JeffreysPosterior | HierarchicalPosterior":
+    def log_density(self) -> LogDensity | WhitenedDensity:
         """The compiled log posterior as a ``LogDensity``: for algorithms of your own.
 
         Where scales are learned it is a ``WhitenedDensity``, of whitened coefficients and hyperparameters.
         """
+        load_in_full("bayes_softmax.fitting.scales")
+        from bayes_softmax.fitting.problem import density_of, objective_of
+        from bayes_softmax.fitting.scales import prepare_hierarchy
+
         if self.priors.learns_scales:
             return prepare_hierarchy(self.specification).density
-        return fitting.objective_of(self.specification, fitting.density_of(self.specification))
+        return objective_of(self.specification, density_of(self.specification))
 
     def describe_prior(self) -> pd.DataFrame:
         """One row per coefficient row: prior, where it is measured, what its scale was made from.
@@ -265,7 +237,7 @@ class SoftmaxRegression:
         (1, 2)
         """
         check_counts(draws=draws)
-        return sampling.sample_prior(self.specification, draws, integer_seed(random_seed))
+        return prior_sampling.sample_prior(self.specification, draws, integer_seed(random_seed))
 
     def check_separation(self) -> Separation:
         """Whether the classes are separated, completely or not quite, so that the MLE is infinite (linear programs).
@@ -296,9 +268,11 @@ class SoftmaxRegression:
         >>> sorted(model.forecast().sampling_seconds)
         ['independence', 'laplace', 'nuts']
         """
-        sampling.check_run(draws, tune, chains, cores)
-        settings = sampling.SamplerSettings(draws, tune, chains, cores, 0, None, False)
-        return forecasting.forecast(self.specification, settings)
+        check_run(draws, tune, chains, cores)
+        load_in_full("bayes_softmax.fitting.forecasting")
+        from bayes_softmax.fitting.forecasting import forecast
+
+        return forecast(self.specification, SamplerSettings(draws, tune, chains, cores, 0, None, False))
 
     def mle(
         self, solver: str = "newton", *, max_iterations: int | None = None, learning_rate: float | None = None
@@ -321,8 +295,7 @@ class SoftmaxRegression:
             With the certificate of the optimum.  Where none exists (separated classes, collinear features, an
             empty class) a ``NotConvergedWarning`` says why; ``summary()`` then tells what is infinite from the rest.
         """
-        options = fitting.SolverOptions(solver, max_iterations, learning_rate)
-        return fitting.point_estimate(self.specification.without_priors(), "mle", options)
+        return _point_estimate(self.specification.without_priors(), "mle", solver, max_iterations, learning_rate)
 
     def map(
         self, solver: str = "newton", *, max_iterations: int | None = None, learning_rate: float | None = None
@@ -337,8 +310,7 @@ class SoftmaxRegression:
         ``Jeffreys()`` is Firth's penalised likelihood, finite also on separated data.  Learned scales are refused: the
         joint mode depends on how the scale is written, and lies at a scale of zero.
         """
-        options = fitting.SolverOptions(solver, max_iterations, learning_rate)
-        return fitting.point_estimate(self.specification, "map", options)
+        return _point_estimate(self.specification, "map", solver, max_iterations, learning_rate)
 
     def sample(
         self,
@@ -388,13 +360,14 @@ class SoftmaxRegression:
             If the posterior cannot be normalised (flat priors and separated classes, collinear features, or a
             class without data); if the draws do not fit into memory.
         """
-        sampling.check_run(draws, tune, chains, cores, progressbar=progressbar)
-        sampling.check_engine(engine, target_accept)
+        check_run(draws, tune, chains, cores, progressbar=progressbar)
+        load_in_full("bayes_softmax.fitting.engines")
+        from bayes_softmax.fitting import engines
+
+        engines.check_engine(engine, target_accept)
         seed = integer_seed(random_seed)
-        settings = sampling.SamplerSettings(draws, tune, chains, cores, seed, target_accept, progressbar)
-        if engine == "pymc":
-            return sampling.sample_pymc(self.specification, settings)
-        return sampling.sample(self.specification, settings, engine)
+        settings = SamplerSettings(draws, tune, chains, cores, seed, target_accept, progressbar)
+        return engines.sample(self.specification, settings, engine)
 
     def laplace(
         self, draws: int = 4000, *, random_seed: int | np.random.Generator | None = None, progressbar: bool = True
@@ -419,19 +392,22 @@ class SoftmaxRegression:
         ValueError
             As :meth:`sample`; and where a Laplace prior holds weights of the mode at zero, a kink.
         """
-        sampling.check_weighted_run(draws, progressbar=progressbar)
-        seed = integer_seed(random_seed)
-        return sampling.sample_laplace(self.specification, draws, seed, progressbar)
+        check_weighted_run(draws, progressbar=progressbar)
+        load_in_full("bayes_softmax.fitting.weighted")
+        from bayes_softmax.fitting.weighted import sample_laplace
+
+        return sample_laplace(self.specification, draws, integer_seed(random_seed), progressbar)
 
     def __repr__(self) -> str:
         """Return what is modelled, in a few lines."""
-        counts = ", ".join(
-            f"{label!r} {count:g}" for label, count in zip(self.classes, self.design.class_counts(), strict=True)
-        )
-        notes = "".join(f"\n  note: {note}" for note in fitting.notes_of(self.specification))
-        return (
-            f"SoftmaxRegression of {self.schema.response_name!r}: {len(self.classes)} classes, "
-            f"{counted(len(self.feature_names), 'feature')}, {counted(self.design.n_obs, 'row')}, "
-            f"coding {self.schema.coding!r}\n"
-            f"  classes: {counts}\n  features: {', '.join(self.feature_names) or 'none (intercept only)'}{notes}"
-        )
+        return summary_of(self.specification)
+
+
+def _point_estimate(
+    spec: Specification, kind: str, solver: str, max_iterations: int | None, learning_rate: float | None
+) -> PointEstimate:
+    load_in_full("bayes_softmax.fitting.estimates")
+    from bayes_softmax.fitting.estimates import point_estimate
+    from bayes_softmax.fitting.solvers import SolverOptions
+
+    return point_estimate(spec, kind, SolverOptions(solver, max_iterations, learning_rate))

@@ -20,6 +20,7 @@ from bayes_softmax.spec.hyperpriors import ShrinkagePrior
 from bayes_softmax.spec.priors import Flat, Jeffreys, Laplace, Normal, Prior, PriorTable, StudentT, known_scale
 from bayes_softmax.spec.pymc_shrinkage import shrunk_rows, shrunk_values
 from bayes_softmax.spec.shrinkage import Group, shrinkage_groups
+from bayes_softmax.spec.specification import Specification
 
 
 class Block(NamedTuple):
@@ -136,8 +137,9 @@ def _free_values(block: Block, rows: FloatArray) -> dict[str, FloatArray]:
     return {f"{block.name}_free": gamma / block.sigma if block.is_scaled else gamma}
 
 
-def build_pymc_model(design: Design, coordinates: Coordinates, priors: PriorTable, schema: Schema) -> Any:
+def build_pymc_model(spec: Specification) -> Any:
     """The model as a ``pm.Model``; PyMC is imported here and nowhere before."""
+    design, coordinates, priors, schema = spec.design, spec.coordinates, spec.priors, spec.schema
     if priors.is_jeffreys:
         raise ValueError(
             "prior=Jeffreys() has no pm.Model: its density depends on the features through a determinant, and it is "
