@@ -1,6 +1,5 @@
 """The log posterior of a model: likelihood kernel x coding x prior, as a ``LogDensity``."""
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -9,6 +8,7 @@ from typing import Self
 import numpy as np
 from scipy.linalg import eigh
 
+from bayes_softmax.core.logger import LOGGER
 from bayes_softmax.core.records import BlockMetric, FloatArray, LowRankMetric, NativeDensity, Penalty, Whitening
 from bayes_softmax.core.threads import in_parallel, ranges
 from bayes_softmax.data.design import Design
@@ -26,10 +26,10 @@ from bayes_softmax.density.prior import (
     smoothing,
 )
 from bayes_softmax.separation.choice_sets import connected_classes
-from bayes_softmax.spec.coding import Coordinates
+from bayes_softmax.spec.coding import Coordinates, free_vectors
 from bayes_softmax.spec.priors import PriorTable
 
-COMPILE_NOTICE = "bayes_softmax: compiling the likelihood for this machine (once; later runs load it from disk)"
+COMPILE_NOTICE = "compiling the likelihood for this machine (once; later runs load it from disk)"
 # Of the diagonal, added to an approximate precision: directions without data or prior stay where they are.
 RIDGE = 1e-9
 NOISE = 16 * np.finfo(float).eps  # relative, of a contrast of curvatures
@@ -144,8 +144,7 @@ class SoftmaxPosterior:
         :math:`A \otimes G`, ``A`` the sum of the covariances in free columns and ``G`` the mean of :math:`z_i z_i'`
         weighted by their traces.  In the eigenvectors of ``A`` it falls into one block per column.
         """
-        k_b, k_w = self.data.Cb.shape[1], self.data.Cw.shape[1]
-        if k_b not in (0, k_w):  # intercept and weights have different columns
+        if not self.coordinates.is_matrix:
             return None
         P, (K, q) = self.expected_counts(theta), self.data.YZ.shape
 
@@ -163,7 +162,7 @@ class SoftmaxPosterior:
         precisions = spread[:, None, None] * G + prior
         for matrix in precisions:
             matrix += np.diag(RIDGE * np.diag(matrix) + np.finfo(float).tiny)
-        return BlockMetric(precisions, np.ascontiguousarray(mixing), joint=k_b > 0)
+        return BlockMetric(precisions, np.ascontiguousarray(mixing))
 
     @cached_property
     def penalty(self) -> Penalty | None:
@@ -235,7 +234,7 @@ class SoftmaxPosterior:
         k_b, k_w = self.data.Cb.shape[1], self.data.Cw.shape[1]
         largest = np.einsum("kjkj->kj", H).max(axis=0)
         of_weights = largest[min(k_b, 1) :]
-        floor = NOISE * np.concatenate([np.repeat(largest[:1], k_b), np.tile(of_weights, k_w)])
+        floor = NOISE * free_vectors(np.repeat(largest[:1], k_b), np.tile(of_weights, (k_w, 1)))
         noise = np.diag(free) <= floor
         free[noise] = 0.0
         free[:, noise] = 0.0
@@ -287,7 +286,7 @@ def build_posterior(design: Design, coordinates: Coordinates, priors: PriorTable
         data, coordinates, design.total_weight, offset_term, log_prior_constant(priors, coordinates), definite
     )
     if not kernel.is_compiled():
-        print(COMPILE_NOTICE, file=sys.stderr, flush=True)
+        LOGGER.info(COMPILE_NOTICE)
     return posterior
 
 

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from bayes_softmax.core.records import FloatArray, IntArray, Penalty
 from bayes_softmax.density import kernel
-from bayes_softmax.spec.coding import Coordinates
+from bayes_softmax.spec.coding import Coordinates, free_vectors
 from bayes_softmax.spec.priors import Flat, Jeffreys, Laplace, Normal, Prior, PriorTable, StudentT, known_scale
 
 SPHERICAL = {
@@ -108,15 +108,14 @@ def has_kink(family: IntArray) -> NDArray[np.bool_]:
 
 def penalty_of(rows: PriorRows, coordinates: Coordinates) -> Penalty | None:
     """The Laplace priors as norms of groups of free coordinates, None without such priors."""
-    first, p = min(coordinates.n_free_intercept, 1), coordinates.n_features
+    first = min(coordinates.n_free_intercept, 1)
     features = np.flatnonzero(has_kink(rows.family[first:]))
     if not len(features):
         return None
-    columns = coordinates.n_free_intercept + p * np.arange(coordinates.weights_contrast.shape[1])
-    groups = features[:, None] + columns
+    groups = coordinates.split(np.arange(coordinates.dimension))[1][:, features].T
     strengths = 1.0 / rows.scale[first + features]
     if rows.family[first + features[0]] == kernel.LAPLACE_ELEMENTWISE:
-        return Penalty(groups.reshape(-1, 1), np.repeat(strengths, len(columns)))
+        return Penalty(groups.reshape(-1, 1), np.repeat(strengths, groups.shape[1]))
     return Penalty(groups, strengths)
 
 
@@ -139,16 +138,15 @@ class PriorCurvature:
 
     def __init__(self, rows: PriorRows, coordinates: Coordinates, theta: FloatArray, *, convex: bool) -> None:
         self._centre = rows.centre
-        self._k_b, self._p = coordinates.n_free_intercept, coordinates.n_features
-        self._k_w = int(coordinates.weights_contrast.shape[1])
+        self._k_b, self._split = coordinates.n_free_intercept, coordinates.split
         self._coupled = bool(rows.centre.any())
         intercept, weights = self._split(self._centred(theta))
         first = min(self._k_b, 1)
         parts = [
             _row_curvature(g, rows.family[part], rows.scale[part], rows.df[part], convex=convex)
-            for g, part in ((intercept, slice(0, first)), (weights, slice(first, None)))
+            for g, part in ((intercept[:, None], slice(0, first)), (weights, slice(first, None)))
         ]
-        self._diagonal, self._rank_one = (np.concatenate([a.ravel(), b.ravel()]) for a, b in zip(*parts, strict=True))
+        self._diagonal, self._rank_one = (free_vectors(a.ravel(), b) for a, b in zip(*parts, strict=True))
         self._has_rank_one = bool(self._rank_one.any())
 
     def __matmul__(self, vector: FloatArray) -> FloatArray:
@@ -156,11 +154,11 @@ class PriorCurvature:
         u = self._centred(vector)
         image = self._diagonal * u
         if self._has_rank_one:
-            for b, part, out in zip(self._split(self._rank_one), self._split(u), self._split(image), strict=True):
-                out -= b * (b * part).sum(axis=0)
+            both = zip(self._split(self._rank_one), self._split(u), strict=True)
+            image -= free_vectors(*(b * (b * part).sum(axis=0) for b, part in both))
         if self._coupled:
             intercept, weights = self._split(image)
-            weights -= np.outer(intercept, self._centre)
+            image = free_vectors(intercept, weights - np.outer(intercept, self._centre))
         return image
 
     def matrix(self) -> FloatArray:
@@ -187,17 +185,12 @@ class PriorCurvature:
             matrix += intercept.mean() * np.outer(direction, direction)
         return matrix
 
-    def _split(self, vector: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Intercept (k_b, 1) and weights (k_w, p) of a vector, as views."""
-        return vector[: self._k_b, None], vector[self._k_b :].reshape(self._k_w, self._p)
-
     def _centred(self, vector: FloatArray) -> FloatArray:
         """The vector whose intercept is the one its prior is about."""
         if not self._coupled:
             return vector
-        out = vector.copy()
-        out[: self._k_b] -= vector[self._k_b :].reshape(self._k_w, self._p) @ self._centre
-        return out
+        intercept, weights = self._split(vector)
+        return free_vectors(intercept - weights @ self._centre, weights)
 
 
 def _row_curvature(

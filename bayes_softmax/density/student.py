@@ -19,10 +19,9 @@ def has_student(density: SoftmaxPosterior) -> bool:
 def in_a_tail(density: SoftmaxPosterior, theta: FloatArray) -> bool:
     r"""Whether a coefficient is where its Student-t prior is log-convex: beyond :math:`\sqrt\nu` scales."""
     data, coordinates = density.data, density.coordinates
-    k_b, p = coordinates.n_free_intercept, coordinates.n_features
-    weights = theta[k_b:].reshape(data.Cw.shape[1], p)
-    intercept = theta[:k_b] - weights[:k_b] @ data.centre if k_b else theta[:0]
-    rows = [intercept, *weights.T] if k_b else list(weights.T)
+    at_means, weights = coordinates.split(theta)
+    intercept = at_means - weights[: len(at_means)] @ data.centre
+    rows = [intercept, *weights.T] if coordinates.has_intercept else list(weights.T)
     largest = np.array(
         [
             (g**2).sum() if f == kernel.T_SPHERICAL else (g**2).max(initial=0.0)

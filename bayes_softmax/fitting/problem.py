@@ -87,7 +87,8 @@ def certified(spec: Specification, problem: Problem, mode: Mode, *, max_iteratio
     full, start = problem.full, problem.lift(mode.theta[None])[0]
     with blas_on_one_thread(), np.errstate(all="ignore"):
         # No steps of its own where the solver ran out of those it was allowed.
-        found = newton_cg(full, start, max_iterations if mode.converged else 0, problem.reduced.lifted_solver(solve))
+        lifted = problem.reduced.lifted_solver(problem.coordinates, solve)
+        found = newton_cg(full, start, max_iterations if mode.converged else 0, lifted)
     status = found.status if mode.converged or found.converged else mode.status
     history = np.concatenate([mode.history[:-1] + problem.log_prior_shift, found.history])
     return found._replace(n_iterations=mode.n_iterations + found.n_iterations, status=status, history=history)

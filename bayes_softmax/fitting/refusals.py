@@ -68,7 +68,7 @@ def refuse_kink(spec: Specification, problem: Problem, mode: Mode) -> None:
     held = held_at_kink(problem.density.penalty, mode.theta)
     if not held.any():
         return
-    rows = held[problem.coordinates.n_free_intercept :].reshape(-1, problem.coordinates.n_features)
+    rows = problem.coordinates.split(held)[1]
     names = [spec.schema.feature_names[j] for j in np.flatnonzero(rows.any(axis=0))]
     raise ValueError(
         f"laplace(): the mode is at the kink of the Laplace prior, with weights of {listed(names)} "

@@ -61,10 +61,11 @@ def test_lifted_points_have_the_covariance_of_the_full_laplace_approximation(nam
     d, r = full.dimension, problem.density.dimension
     zero = problem.lift(np.zeros((1, r)), None)
     J = (problem.lift(np.eye(r), None) - zero).T
-    k_b, k_w = full.coordinates.n_free_intercept, full.coordinates.weights_contrast.shape[1]
+    k_w = full.coordinates.weights_contrast.shape[1]
+    of_weights = full.coordinates.split(np.arange(d))[1].ravel()
     projector = np.eye(len(reduced.sd)) - reduced.basis @ reduced.basis.T
     complement = np.zeros((d, d))
-    complement[k_b:, k_b:] = np.kron(np.eye(k_w), reduced.sd[:, None] * projector * reduced.sd)
+    complement[np.ix_(of_weights, of_weights)] = np.kron(np.eye(k_w), reduced.sd[:, None] * projector * reduced.sd)
     expected = np.linalg.inv(full.hessian(problem.lift(small.mode[None], None)[0]))
     inverse = np.linalg.inv(small.factor @ small.factor.T)
     assert_allclose(J @ inverse @ J.T + complement, expected, rtol=1e-6, atol=1e-9)
