@@ -2,32 +2,31 @@
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 import numpy as np
 import pandas as pd
 
-from bayes_softmax.core.checks import check_counts, integer_seed
-from bayes_softmax.core.interrupts import load_in_full
+from bayes_softmax.core.checks import integer_seed
 from bayes_softmax.core.protocols import LogDensity, WhitenedDensity
 from bayes_softmax.data.design import Design, Label
-from bayes_softmax.data.options import Options
 from bayes_softmax.data.schema import Schema
 from bayes_softmax.fits.estimate import PointEstimate
-from bayes_softmax.fits.forecast import Forecast
 from bayes_softmax.fits.posterior import Posterior
-from bayes_softmax.fitting import prior as prior_sampling
+from bayes_softmax.fitting import door, prior
 from bayes_softmax.fitting.notes import summary_of
-from bayes_softmax.fitting.settings import SamplerSettings, check_run, check_weighted_run
+from bayes_softmax.fitting.settings import SamplerSettings
 from bayes_softmax.separation.examination import check_separation
 from bayes_softmax.separation.verdict import Separation
 from bayes_softmax.spec import specify
+from bayes_softmax.spec.arguments import Arguments, options_of, takes_arguments
 from bayes_softmax.spec.coding import Coordinates
 from bayes_softmax.spec.prior_table import prior_table
-from bayes_softmax.spec.priors import Prior, PriorArgument, PriorTable
-from bayes_softmax.spec.specification import Specification
+from bayes_softmax.spec.priors import PriorTable
+from bayes_softmax.spec.pymc_model import build_pymc_model
 
 
+@takes_arguments
 class SoftmaxRegression:
     r"""Bayesian softmax (multinomial logistic) regression.
 
@@ -43,33 +42,10 @@ class SoftmaxRegression:
         intervals, dates or real numbers are called what they look like.
     feature_names
         p names; default: the frame's columns, or ``x0, x1, ...``.
-    prior
-        Prior of the weights, on the scale of the features as given: ``Normal``, ``StudentT``, ``Laplace``, ``Flat``,
-        or a mapping from feature to one of these; ``Jeffreys`` for all coefficients together; with learned scales
-        ``Normal(scale=HalfNormal(1))``, one for all features that carry it, and ``R2D2()``, one for each, per standard
-        deviation of the feature.  Default: autoscaled Normal priors, see :meth:`describe_prior`.
-    intercept_prior
-        Prior of the intercept at x = 0; default ``Normal(1.5)`` at the feature means.
-    coding
-        ``"zero-sum"`` (default: no class is special), ``"reference"`` (first class fixed at zero) or ``"full"``.
-    classes
-        Class labels in order; classes without data are allowed with a proper prior.
-    weights
-        (N,) frequency weights: weight 2 is the row twice.
-    offset
-        (N, K) added to the logits.
-    available
-        (N, K) of True and False: which classes are on offer in a row.  A class that is not has probability 0 there, in
-        the fit and in every answer; a row with one class on offer adds nothing.  Default: all classes in all rows.
-    missing
-        ``"error"`` (default) or ``"drop"`` rows with missing values (the result says how many); what is masked, null
-        or None is missing too.
-    constant
-        ``"error"`` (default) or ``"drop"`` for columns that do not vary.
     intercept
         Whether there is an intercept.
-    collapse
-        Whether rows with equal features are made one row of counts where that helps; nothing is lost by it.
+    **arguments
+        Those of :class:`~bayes_softmax.spec.arguments.Arguments`.
 
     Raises
     ------
@@ -93,40 +69,14 @@ class SoftmaxRegression:
         y: Any = None,
         feature_names: Sequence[str] | None = None,
         *,
-        prior: PriorArgument = None,
-        intercept_prior: Prior | None = None,
-        coding: str = "zero-sum",
-        classes: Sequence[Label] | None = None,
-        weights: Any = None,
-        offset: Any = None,
-        available: Any = None,
-        missing: str = "error",
-        constant: str = "error",
         intercept: bool = True,
-        collapse: bool = True,
+        **arguments: Unpack[Arguments],
     ) -> None:
-        options = Options(
-            prior, intercept_prior, coding, classes, weights, offset, available, missing, constant, collapse
-        )
-        self.specification = specify.from_arrays(X, y, feature_names, intercept, options)
+        self.specification = specify.from_arrays(X, y, feature_names, intercept, options_of("__init__", arguments))
 
     @classmethod
-    def from_formula(
-        cls,
-        formula: str,
-        data: Any,
-        *,
-        prior: PriorArgument = None,
-        intercept_prior: Prior | None = None,
-        coding: str = "zero-sum",
-        classes: Sequence[Label] | None = None,
-        weights: Any = None,
-        offset: Any = None,
-        available: Any = None,
-        missing: str = "error",
-        constant: str = "error",
-        collapse: bool = True,
-    ) -> Self:
+    @takes_arguments
+    def from_formula(cls, formula: str, data: Any, **arguments: Unpack[Arguments]) -> Self:
         """Model of a formula over the columns of a data frame.
 
         Parameters
@@ -137,21 +87,16 @@ class SoftmaxRegression:
             ``np.log()`` and others of a fixed list work, never code.  Booleans are factors of two levels, as in R.
         data
             pandas or polars data frame.
-        prior, intercept_prior, coding, classes, missing, constant, collapse
-            As for the class.  A mapping of priors names the columns the formula makes, ``"island[T.Dream]"``.
-        weights
-            Array, or the name of a column.
-        offset
-            (N, K) array, K names of columns, or a mapping from class to column.
-        available
-            (N, K) array of True and False, K names of columns, or a mapping from class to column.
+        **arguments
+            Those of :class:`~bayes_softmax.spec.arguments.Arguments`.
         """
-        options = Options(
-            prior, intercept_prior, coding, classes, weights, offset, available, missing, constant, collapse
-        )
         model = cls.__new__(cls)
-        model.specification = specify.from_formula(formula, data, options)
+        model.specification = specify.from_formula(formula, data, options_of("from_formula", arguments))
         return model
+
+    # Documented where they are defined: methods that need no more than the specification.
+    sample_prior = prior.sample_prior
+    forecast = door.forecast
 
     @property
     def design(self) -> Design:
@@ -181,8 +126,6 @@ class SoftmaxRegression:
     @cached_property
     def pymc_model(self) -> Any:
         """The same model as a ``pm.Model``: read, draw, extend or sample it with PyMC."""
-        from bayes_softmax.spec.pymc_model import build_pymc_model
-
         return build_pymc_model(self.specification)
 
     @property
@@ -196,13 +139,7 @@ class SoftmaxRegression:
 
         Where scales are learned it is a ``WhitenedDensity``, of whitened coefficients and hyperparameters.
         """
-        load_in_full("bayes_softmax.fitting.scales")
-        from bayes_softmax.fitting.problem import density_of, objective_of
-        from bayes_softmax.fitting.scales import prepare_hierarchy
-
-        if self.priors.learns_scales:
-            return prepare_hierarchy(self.specification).density
-        return objective_of(self.specification, density_of(self.specification))
+        return door.log_density(self.specification)
 
     def describe_prior(self) -> pd.DataFrame:
         """One row per coefficient row: prior, where it is measured, what its scale was made from.
@@ -212,32 +149,6 @@ class SoftmaxRegression:
         :func:`bayes_softmax.spec.autoscale.default_scales`.  See also ``plots.prior``.
         """
         return prior_table(self.priors, self.design)
-
-    def sample_prior(self, draws: int = 1000, *, random_seed: int | np.random.Generator | None = None) -> Posterior:
-        """Draw the coefficients from their priors: what the model says before it has seen the classes.
-
-        The result answers the questions a posterior answers (``posterior_predictive`` is then the prior predictive);
-        its draws are in the group ``prior`` of ``idata``.
-
-        Parameters
-        ----------
-        draws, random_seed
-            Number of independent draws; integer or NumPy Generator.
-
-        Raises
-        ------
-        ValueError
-            If a prior is improper.
-
-        Examples
-        --------
-        >>> import bayes_softmax as bs
-        >>> model = bs.SoftmaxRegression([[0.0], [1.0], [2.0]], ["a", "b", "a"])
-        >>> model.sample_prior(draws=100, random_seed=1).predict_proba([[1.0]]).shape
-        (1, 2)
-        """
-        check_counts(draws=draws)
-        return prior_sampling.sample_prior(self.specification, draws, integer_seed(random_seed))
 
     def check_separation(self) -> Separation:
         """Whether the classes are separated, completely or not quite, so that the MLE is infinite (linear programs).
@@ -250,29 +161,6 @@ class SoftmaxRegression:
         (('a', 'b'),)
         """
         return check_separation(self.design)
-
-    def forecast(
-        self, draws: int = 1000, tune: int | None = None, chains: int = 4, *, cores: int | None = None
-    ) -> Forecast:
-        """Time and memory that ``sample()`` and ``laplace()`` will take here, from about a second of measuring.
-
-        Parameters
-        ----------
-        draws, tune, chains, cores
-            The run to forecast, as in :meth:`sample`.
-
-        Examples
-        --------
-        >>> import bayes_softmax as bs
-        >>> model = bs.SoftmaxRegression([[0.0], [1.0], [2.0]], ["a", "b", "a"])
-        >>> sorted(model.forecast().sampling_seconds)
-        ['independence', 'laplace', 'nuts']
-        """
-        check_run(draws, tune, chains, cores)
-        load_in_full("bayes_softmax.fitting.forecasting")
-        from bayes_softmax.fitting.forecasting import forecast
-
-        return forecast(self.specification, SamplerSettings(draws, tune, chains, cores, 0, None, False))
 
     def mle(
         self, solver: str = "newton", *, max_iterations: int | None = None, learning_rate: float | None = None
@@ -295,7 +183,7 @@ class SoftmaxRegression:
             With the certificate of the optimum.  Where none exists (separated classes, collinear features, an
             empty class) a ``NotConvergedWarning`` says why; ``summary()`` then tells what is infinite from the rest.
         """
-        return _point_estimate(self.specification.without_priors(), "mle", solver, max_iterations, learning_rate)
+        return door.point_estimate(self.specification.without_priors(), "mle", solver, max_iterations, learning_rate)
 
     def map(
         self, solver: str = "newton", *, max_iterations: int | None = None, learning_rate: float | None = None
@@ -310,7 +198,7 @@ class SoftmaxRegression:
         ``Jeffreys()`` is Firth's penalised likelihood, finite also on separated data.  Learned scales are refused: the
         joint mode depends on how the scale is written, and lies at a scale of zero.
         """
-        return _point_estimate(self.specification, "map", solver, max_iterations, learning_rate)
+        return door.point_estimate(self.specification, "map", solver, max_iterations, learning_rate)
 
     def sample(
         self,
@@ -360,14 +248,9 @@ class SoftmaxRegression:
             If the posterior cannot be normalised (flat priors and separated classes, collinear features, or a
             class without data); if the draws do not fit into memory.
         """
-        check_run(draws, tune, chains, cores, progressbar=progressbar)
-        load_in_full("bayes_softmax.fitting.engines")
-        from bayes_softmax.fitting import engines
-
-        engines.check_engine(engine, target_accept)
         seed = integer_seed(random_seed)
         settings = SamplerSettings(draws, tune, chains, cores, seed, target_accept, progressbar)
-        return engines.sample(self.specification, settings, engine)
+        return door.sample(self.specification, settings, engine)
 
     def laplace(
         self, draws: int = 4000, *, random_seed: int | np.random.Generator | None = None, progressbar: bool = True
@@ -392,22 +275,8 @@ class SoftmaxRegression:
         ValueError
             As :meth:`sample`; and where a Laplace prior holds weights of the mode at zero, a kink.
         """
-        check_weighted_run(draws, progressbar=progressbar)
-        load_in_full("bayes_softmax.fitting.weighted")
-        from bayes_softmax.fitting.weighted import sample_laplace
-
-        return sample_laplace(self.specification, draws, integer_seed(random_seed), progressbar)
+        return door.laplace(self.specification, draws, integer_seed(random_seed), progressbar=progressbar)
 
     def __repr__(self) -> str:
         """Return what is modelled, in a few lines."""
         return summary_of(self.specification)
-
-
-def _point_estimate(
-    spec: Specification, kind: str, solver: str, max_iterations: int | None, learning_rate: float | None
-) -> PointEstimate:
-    load_in_full("bayes_softmax.fitting.estimates")
-    from bayes_softmax.fitting.estimates import point_estimate
-    from bayes_softmax.fitting.solvers import SolverOptions
-
-    return point_estimate(spec, kind, SolverOptions(solver, max_iterations, learning_rate))

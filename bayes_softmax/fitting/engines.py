@@ -57,8 +57,7 @@ def refit_without(spec: Specification, row: int, code: int) -> Posterior:
     counts[row, code] -= 1.0
     response = replace(design.response, codes=None, counts=counts)
     without = replace(spec, rows=Observations(replace(design, response=response, weights=None), collapse=False))
-    settings = SamplerSettings(1000, None, 4, None, REFIT_SEED, None, False)
-    posterior = sample(without, settings, "auto")
+    posterior = sample(without, SamplerSettings(seed=REFIT_SEED), "auto")
     if any(note.startswith(INTERRUPTED) for note in posterior.notes):
         raise KeyboardInterrupt("interrupted while an observation was left out")  # part of its draws is no answer
     return posterior

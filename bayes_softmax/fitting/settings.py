@@ -14,20 +14,20 @@ FEWEST_WEIGHTS = 100
 class SamplerSettings(NamedTuple):
     """How to sample; None takes the engine's default."""
 
-    draws: int
-    tune: int | None
-    chains: int
-    cores: int | None
-    seed: int
-    target_accept: float | None
-    progressbar: bool
+    draws: int = 1000
+    tune: int | None = None
+    chains: int = 4
+    cores: int | None = None
+    seed: int = 0
+    target_accept: float | None = None
+    progressbar: bool = False
 
 
-def check_run(draws: int, tune: int | None, chains: int, cores: int | None, *, progressbar: bool = False) -> None:
+def check_run(settings: SamplerSettings) -> None:
     """Raise for a run that cannot be: numbers of draws, chains and cores."""
-    check_counts(draws=draws, chains=chains)
-    check_counts_or_none(tune=tune, cores=cores)
-    check_flags(progressbar=progressbar)
+    check_counts(draws=settings.draws, chains=settings.chains)
+    check_counts_or_none(tune=settings.tune, cores=settings.cores)
+    check_flags(progressbar=settings.progressbar)
 
 
 def check_weighted_run(draws: int, *, progressbar: bool) -> None:
