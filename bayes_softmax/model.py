@@ -16,7 +16,7 @@ from bayes_softmax.fits.posterior import Posterior
 from bayes_softmax.fitting import door, prior
 from bayes_softmax.fitting.notes import summary_of
 from bayes_softmax.fitting.settings import SamplerSettings
-from bayes_softmax.separation.examination import check_separation
+from bayes_softmax.separation.diagnosis import check_separation
 from bayes_softmax.separation.verdict import Separation
 from bayes_softmax.spec import specify
 from bayes_softmax.spec.arguments import Arguments, options_of, takes_arguments

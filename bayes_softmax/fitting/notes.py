@@ -2,7 +2,7 @@
 
 from bayes_softmax.core.checks import counted, listed
 from bayes_softmax.data.formula.encoder import FormulaEncoder
-from bayes_softmax.data.unused import unused_notes
+from bayes_softmax.data.unused_classes import unused_notes
 from bayes_softmax.spec.specification import Specification
 
 

@@ -10,7 +10,7 @@ from bayes_softmax.data.design import Design
 from bayes_softmax.data.observations import Observations
 from bayes_softmax.data.options import Options
 from bayes_softmax.data.schema import Schema
-from bayes_softmax.data.unused import unused_warning
+from bayes_softmax.data.unused_classes import unused_warning
 from bayes_softmax.spec.prior_draws import prior_sds
 from bayes_softmax.spec.priors import resolve_priors
 from bayes_softmax.spec.specification import Specification
