@@ -13,9 +13,9 @@ from bayes_softmax.density.kernel import (
     free_gradient,
     linear_term,
     log_likelihood_gradient,
-    log_prior_gradient,
     workspace,
 )
+from bayes_softmax.density.log_prior import log_prior_gradient
 
 NOISE = 16 * np.finfo(float).eps  # relative, of a contrast of curvatures
 _options = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": {"contract", "nsz", "arcp"}}
@@ -43,10 +43,8 @@ def likelihood_product(data, P, vector, image):  # type: ignore[no-untyped-def]
 
 @nb.njit(inline="always", **_options)
 def _place(c, a, k_b, p):  # type: ignore[no-untyped-def]
-    """Position in the free vector of column ``c`` of engine column ``a``."""
-    if k_b == 0:
-        return c * p + a
-    return c if a == 0 else k_b + c * p + a - 1
+    """Position of engine column ``a`` in column ``c`` of the free vector."""
+    return c * p + min(c, k_b) + a - (1 if 0 < k_b <= c else 0)
 
 
 @nb.njit(**_options)

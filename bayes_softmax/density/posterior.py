@@ -1,6 +1,5 @@
 """The log posterior of a model: likelihood kernel x coding x prior, as a ``LogDensity``."""
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -8,27 +7,21 @@ from typing import Self
 
 import numpy as np
 
+from bayes_softmax.core.logger import LOGGER
 from bayes_softmax.core.records import BlockMetric, FloatArray, LowRankMetric, NativeDensity, Penalty, Whitening
 from bayes_softmax.core.threads import in_parallel, ranges
 from bayes_softmax.data.design import Design
-from bayes_softmax.density import callbacks, curvature, fused, kernel
+from bayes_softmax.density import callbacks, curvature, fused, kernel, packing
+from bayes_softmax.density.log_prior import FLAT, log_prior_gradient
 from bayes_softmax.density.lowrank import low_rank_metric
 from bayes_softmax.density.native import kernel_addresses
-from bayes_softmax.density.packing import aligned, pack_counts, pack_features, pack_mask, pack_offset, pack_rows
-from bayes_softmax.density.prior import (
-    PriorCurvature,
-    PriorRows,
-    has_kink,
-    log_prior_constant,
-    penalty_of,
-    prior_rows,
-    smoothing,
-)
+from bayes_softmax.density.prior import PriorCurvature, PriorRows, penalty_of, prior_rows, rounded, rows_that_are
 from bayes_softmax.separation.choice_sets import connected_classes
-from bayes_softmax.spec.coding import Coordinates
+from bayes_softmax.spec.coding import Coordinates, free_vectors
+from bayes_softmax.spec.log_prior import log_prior_constant
 from bayes_softmax.spec.priors import PriorTable
 
-COMPILE_NOTICE = "bayes_softmax: compiling the likelihood for this machine (once; later runs load it from disk)"
+COMPILE_NOTICE = "compiling the likelihood for this machine (once; later runs load it from disk)"
 # Of the diagonal, added to an approximate precision: directions without data or prior stay where they are.
 RIDGE = 1e-9
 TINY = np.finfo(float).tiny
@@ -42,7 +35,7 @@ class SoftmaxPosterior:
     ``value`` is the log-likelihood without multinomial coefficients, plus the log prior density of the raw free
     coordinates with its normalising constant (zero for flat priors).  Make it with :func:`build_posterior`.
 
-    With Laplace priors it has kinks: ``smooth_part`` and ``penalty`` are what a mode is found with, and the
+    With priors that have kinks it has them too: ``smooth_part`` and ``penalty`` are what a mode is found with, and the
     ``surrogate``, whose Hessian is then the one that ``definite`` is about, is what whitening is found with.
     """
 
@@ -56,6 +49,7 @@ class SoftmaxPosterior:
     def __post_init__(self) -> None:
         """Vector loops read the data through bare addresses: nothing of another dtype or layout gets that far."""
         kernel_addresses(self.data)
+        rows_that_are(self.data.family, "proper")  # nor a code that is of no family
 
     @property
     def dimension(self) -> int:
@@ -94,7 +88,7 @@ class SoftmaxPosterior:
         G = sum(g for _, g in parts)
         value = sum(v for v, _ in parts) + kernel.linear_term(self.data, V, G)
         kernel.free_gradient(self.data, G, gradient)
-        value += kernel.log_prior_gradient(self.data, theta, gradient)
+        value += log_prior_gradient(self.data, theta, gradient)
         return value + self.offset_term + self.log_prior_constant, gradient
 
     def values(self, thetas: FloatArray) -> FloatArray:
@@ -106,7 +100,7 @@ class SoftmaxPosterior:
     def log_prior(self, theta: FloatArray) -> float:
         """Log prior density at ``theta`` (d,)."""
         unused = np.zeros(self.dimension)
-        return float(kernel.log_prior_gradient(self.data, _contiguous(theta), unused)) + self.log_prior_constant
+        return float(log_prior_gradient(self.data, _contiguous(theta), unused)) + self.log_prior_constant
 
     def hessian(self, theta: FloatArray) -> FloatArray:
         """Hessian (d, d) of minus the log posterior."""
@@ -153,8 +147,7 @@ class SoftmaxPosterior:
         :math:`A \otimes G`, ``A`` the sum of the covariances in free columns and ``G`` the mean of :math:`z_i z_i'`
         weighted by their traces.  In the eigenvectors of ``A`` it falls into one block per column.
         """
-        k_b, k_w = self.data.Cb.shape[1], self.data.Cw.shape[1]
-        if k_b not in (0, k_w):  # intercept and weights have different columns
+        if not self.coordinates.is_matrix:
             return None
         P, (K, q) = self.expected_counts(theta), self.data.YZ.shape
 
@@ -172,17 +165,17 @@ class SoftmaxPosterior:
         precisions = spread[:, None, None] * G + prior
         diagonals = np.einsum("kii->ki", precisions)
         diagonals += RIDGE * diagonals + TINY
-        return BlockMetric(precisions, np.ascontiguousarray(mixing), joint=k_b > 0)
+        return BlockMetric(precisions, np.ascontiguousarray(mixing))
 
     @cached_property
     def penalty(self) -> Penalty | None:
         """The Laplace priors' part, which has kinks; None for a density that is smooth."""
-        return penalty_of(self._prior_rows, self.coordinates)
+        return penalty_of(self.prior_rows, self.coordinates)
 
     @property
     def smooth_part(self) -> Self:
         """The density without its :attr:`penalty`."""
-        family = np.where(has_kink(self.data.family), kernel.FLAT, self.data.family)
+        family = np.where(rows_that_are(self.data.family, "kinked"), FLAT, self.data.family)
         return replace(self, data=self.data._replace(family=family), definite=False)
 
     @property
@@ -193,7 +186,7 @@ class SoftmaxPosterior:
         """
         if self.penalty is None:
             return self
-        return replace(self, data=self.data._replace(df=smoothing(self._prior_rows, self.coordinates)))
+        return replace(self, data=self.data._replace(df=rounded(self.prior_rows, self.coordinates)))
 
     def native(self, whitening: Whitening) -> NativeDensity:
         """C callbacks for the density of ``z`` with ``theta = mode + T z``."""
@@ -202,7 +195,7 @@ class SoftmaxPosterior:
         return NativeDensity(logp, expand, int(pointers.ctypes.data), (self.data, whitening, pointers))
 
     def _parts(self, work: float) -> list[tuple[int, int]]:
-        """Ranges of blocks to be worked on in parallel."""
+        """Ranges of blocks to be worked on in parallel; where it is one, all is done in one compiled call."""
         return ranges(self.data.Z.shape[0], work)
 
     def _engine(self, theta: FloatArray) -> FloatArray:
@@ -214,7 +207,7 @@ class SoftmaxPosterior:
         """Expected counts (n, K, B) of each row and class, in the kernel's blocks."""
         V = self._engine(_contiguous(theta))
         n_blocks, _, B = self.data.Z.shape
-        P = aligned((n_blocks, V.shape[0], B))
+        P = packing.aligned((n_blocks, V.shape[0], B))
         in_parallel(
             lambda first, end: curvature.expected_counts(self.data, V, P, first, end), self._parts(0.5 * self.work)
         )
@@ -225,7 +218,7 @@ class SoftmaxPosterior:
         if len(parts) == 1:
             free = np.empty((self.dimension,) * 2)
             fused.likelihood_hessian(self.data, _contiguous(theta), free)
-            return free + self._prior_matrix(theta, convex=convex)
+            return free + self._prior_curvature(theta, convex=convex).matrix
         P, (K, q) = self.expected_counts(theta), self.data.YZ.shape
 
         def part(first: int, end: int) -> FloatArray:
@@ -235,7 +228,7 @@ class SoftmaxPosterior:
 
         H = np.zeros((K, q, K, q))
         curvature.assemble(sum(in_parallel(part, parts)), H)
-        return self._without_noise(H) + self._prior_matrix(theta, convex=convex)
+        return self._without_noise(H) + self._prior_curvature(theta, convex=convex).matrix
 
     def _without_noise(self, H: FloatArray) -> FloatArray:
         """Free curvature (d, d) of engine curvature ``H`` (K, q, K, q), exactly zero where it is a rounding error.
@@ -249,37 +242,27 @@ class SoftmaxPosterior:
         k_b, k_w = self.data.Cb.shape[1], self.data.Cw.shape[1]
         largest = np.einsum("kjkj->kj", H).max(axis=0)
         of_weights = largest[min(k_b, 1) :]
-        floor = fused.NOISE * np.concatenate([np.repeat(largest[:1], k_b), np.tile(of_weights, k_w)])
+        floor = fused.NOISE * free_vectors(np.repeat(largest[:1], k_b), np.tile(of_weights, (k_w, 1)))
         noise = np.diag(free) <= floor
         free[noise] = 0.0
         free[:, noise] = 0.0
         return free
 
-    def _prior_matrix(self, theta: FloatArray, *, convex: bool) -> FloatArray:
-        """Curvature (d, d) of minus the log prior."""
-        if self._quadratic_prior is not None:
-            return self._quadratic_matrix
-        return self._prior_curvature(theta, convex=convex).matrix()
-
     def _prior_curvature(self, theta: FloatArray, *, convex: bool) -> PriorCurvature:
         if self._quadratic_prior is not None:
             return self._quadratic_prior
-        return PriorCurvature(self._prior_rows, self.coordinates, theta, convex=convex)
+        return PriorCurvature(self.prior_rows, self.coordinates, theta, convex=convex)
 
     @cached_property
     def _quadratic_prior(self) -> PriorCurvature | None:
-        """The prior's curvature where it is the same everywhere: Normal and flat."""
-        if not ((self.data.family == kernel.NORMAL) | (self.data.family == kernel.FLAT)).all():
+        """The prior's curvature where it is the same everywhere."""
+        if not rows_that_are(self.data.family, "quadratic").all():
             return None
-        return PriorCurvature(self._prior_rows, self.coordinates, np.zeros(self.dimension), convex=True)
-
-    @cached_property
-    def _quadratic_matrix(self) -> FloatArray:
-        assert self._quadratic_prior is not None
-        return self._quadratic_prior.matrix()
+        return PriorCurvature(self.prior_rows, self.coordinates, np.zeros(self.dimension), convex=True)
 
     @property
-    def _prior_rows(self) -> PriorRows:
+    def prior_rows(self) -> PriorRows:
+        """The priors as the kernel reads them."""
         return PriorRows(self.data.family, self.data.scale, self.data.df, self.data.centre)
 
 
@@ -288,44 +271,33 @@ def build_posterior(design: Design, coordinates: Coordinates, priors: PriorTable
     totals = design.totals
     rows = np.flatnonzero(totals > 0)  # a row of weight zero says nothing
     K = coordinates.n_classes
-    Z = pack_features(design, rows)
+    Z = packing.pack_features(design, rows)
     B = Z.shape[2]
-    offset, offset_term = pack_offset(design, rows, B)
+    offset, offset_term = packing.pack_offset(design, rows, B)
     available = None if design.available is None else design.available[rows]
     data = kernel.KernelData(
         Z=Z,
         n_obs=len(rows),
-        YZ=_response_products(Z, pack_counts(design, rows, B)),
-        totals=np.empty((0, B)) if (totals[rows] == 1).all() else pack_rows(totals[rows][:, None], B)[:, 0].copy(),
+        YZ=packing.response_products(Z, packing.pack_counts(design, rows, B)),
+        totals=np.empty((0, B))
+        if (totals[rows] == 1).all()
+        else packing.pack_rows(totals[rows][:, None], B)[:, 0].copy(),
         offset=offset,
-        available=pack_mask(available, K, B),
+        available=packing.pack_mask(available, K, B),
         Cb=np.ascontiguousarray(coordinates.intercept_contrast),
         Cw=np.ascontiguousarray(coordinates.weights_contrast),
         **prior_rows(priors, coordinates)._asdict(),
     )
     linked = available is None or len(connected_classes(available)) == 1
     intercept_held = not priors.flat_intercept or bool((design.class_counts() > 0).all() and linked)
-    curved = (data.family == kernel.NORMAL) | has_kink(data.family)
+    curved = rows_that_are(data.family, "log_concave", "proper")
     definite = bool(curved[int(design.has_intercept) :].all()) and intercept_held
     posterior = SoftmaxPosterior(
         data, coordinates, design.total_weight, offset_term, log_prior_constant(priors, coordinates), definite
     )
     if not kernel.is_compiled():
-        print(COMPILE_NOTICE, file=sys.stderr, flush=True)
+        LOGGER.info(COMPILE_NOTICE)
     return posterior
-
-
-def _response_products(Z: FloatArray, Y: FloatArray) -> FloatArray:
-    """``Y'Z`` (K, q) of packed counts and features."""
-
-    def part(first: int, end: int) -> FloatArray:
-        out = np.zeros((Y.shape[1], Z.shape[1]))
-        curvature.response_products(Z, Y, out, first, end)
-        return out
-
-    parts = in_parallel(part, ranges(len(Z), float(Z.size * Y.shape[1])))
-    total: FloatArray = -np.sum(parts, axis=0)
-    return total
 
 
 def _contiguous(a: FloatArray) -> FloatArray:
