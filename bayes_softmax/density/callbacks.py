@@ -23,7 +23,6 @@ from bayes_softmax.density.kernel import (
 from bayes_softmax.density.native import kernel_addresses, whitening_addresses
 from bayes_softmax.density.simd import pointer
 
-COMPILED_WITH = "212489f82a7c"  # as in kernel.py
 DATA_SIZE = 21  # numbers that tell where the data are
 _FAST = {"contract", "nsz", "arcp"}
 _options: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": _FAST}

@@ -43,8 +43,6 @@ from bayes_softmax.core import compiling as nb
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.density.simd import FEATURES, MAX_CLASSES, WIDTH, exp_row, logits_tile, products_tile
 
-# Numba's disk cache sees changes in this file only; what is compiled into it is named by a digest that a test checks.
-COMPILED_WITH = "7045d6aff9ad"
 FLAT, NORMAL, T_SPHERICAL, T_ELEMENTWISE = 0, 1, 2, 3
 LAPLACE_SPHERICAL, LAPLACE_ELEMENTWISE = 4, 5  # their ``df`` is a smoothing: |g|/b is sqrt(|g|^2/b^2 + df^2)
 STACK = 65536  # coefficients of the points evaluated in one pass over the data: they stay in the second-level cache
@@ -72,9 +70,7 @@ class KernelData(NamedTuple):
     centre: FloatArray
 
 
-_l1, _l2, _l3, _l4, _l5 = (logits_tile(n) for n in range(1, 6))
-_p1, _p2, _p3, _p4, _p5 = (products_tile(n, FEATURES) for n in range(1, 6))
-_s1, _s2, _s3, _s4, _s5 = (products_tile(n, 1) for n in range(1, 6))
+_strip, _column = products_tile(FEATURES), products_tile(1)
 
 
 @nb.njit(**_options)
@@ -86,51 +82,8 @@ def logits(V, Z, L, n):  # type: ignore[no-untyped-def]
         size = (n - k) // (n_groups - group)
         v = V.ctypes.data + 8 * k * q
         for i in range(0, B, 3 * WIDTH):
-            z, l = Z.ctypes.data + 8 * i, L.ctypes.data + 8 * (k * B + i)
-            if size == 1:
-                _l1(v, q, z, B, l, B, q)
-            elif size == 2:
-                _l2(v, q, z, B, l, B, q)
-            elif size == 3:
-                _l3(v, q, z, B, l, B, q)
-            elif size == 4:
-                _l4(v, q, z, B, l, B, q)
-            else:
-                _l5(v, q, z, B, l, B, q)
+            logits_tile(v, q, Z.ctypes.data + 8 * i, B, L.ctypes.data + 8 * (k * B + i), B, q, size)
         k += size
-
-
-@nb.njit(**_options)
-def _products_group(size, p, Z, G, k, first):  # type: ignore[no-untyped-def]
-    """``size`` rows of :func:`products` from row ``k`` on; ``p`` is the address of the first."""
-    q, B = Z.shape
-    j = first
-    while j < q:
-        z, g = Z.ctypes.data + 8 * j * B, G.ctypes.data + 8 * (k * q + j)
-        if j + FEATURES <= q:
-            if size == 1:
-                _p1(p, B, z, B, g, q, B)
-            elif size == 2:
-                _p2(p, B, z, B, g, q, B)
-            elif size == 3:
-                _p3(p, B, z, B, g, q, B)
-            elif size == 4:
-                _p4(p, B, z, B, g, q, B)
-            else:
-                _p5(p, B, z, B, g, q, B)
-            j += FEATURES
-        else:
-            if size == 1:
-                _s1(p, B, z, B, g, q, B)
-            elif size == 2:
-                _s2(p, B, z, B, g, q, B)
-            elif size == 3:
-                _s3(p, B, z, B, g, q, B)
-            elif size == 4:
-                _s4(p, B, z, B, g, q, B)
-            else:
-                _s5(p, B, z, B, g, q, B)
-            j += 1
 
 
 @nb.njit(**_options)
@@ -139,11 +92,19 @@ def products(P, Z, G, n, symmetric):  # type: ignore[no-untyped-def]
 
     ``symmetric``: ``G`` is, and only what is needed of its upper triangle is computed.
     """
-    B = Z.shape[1]
+    q, B = Z.shape
     n_groups, k = -(-n // MAX_CLASSES), 0
     for group in range(n_groups):
         size = (n - k) // (n_groups - group)
-        _products_group(size, P.ctypes.data + 8 * k * B, Z, G, k, k if symmetric else 0)
+        p, j = P.ctypes.data + 8 * k * B, k if symmetric else 0
+        while j < q:
+            z, g = Z.ctypes.data + 8 * j * B, G.ctypes.data + 8 * (k * q + j)
+            if j + FEATURES <= q:
+                _strip(p, B, z, B, g, q, B, size)
+                j += FEATURES
+            else:
+                _column(p, B, z, B, g, q, B, size)
+                j += 1
         k += size
 
 

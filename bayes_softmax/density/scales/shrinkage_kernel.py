@@ -56,7 +56,6 @@ from bayes_softmax.density.scales.factors import factorise, lower, lower_transpo
 from bayes_softmax.density.scales.hyperscales import ShrinkageData, log_scales, pull_back_scales
 from bayes_softmax.density.simd import pointer
 
-COMPILED_WITH = "c23f74456cd2"  # as in kernel.py
 _options: dict[str, Any] = {
     "nogil": True,
     "cache": True,
