@@ -243,7 +243,7 @@ def _offered(pairs: Sequence[str] | None, formula: str, data: "pd.DataFrame") ->
 
 def _predict(options: argparse.Namespace) -> int:
     from bayes_softmax.data.csv_file import read_csv
-    from bayes_softmax.fits.storage import load
+    from bayes_softmax.fits.load import load
 
     folder = options.fit.is_dir() and options.fit.suffix != ".zarr"
     path = options.fit / "posterior.nc" if folder else options.fit

@@ -6,7 +6,7 @@ equal rows are the same problem, solved once for each such cell and counted as o
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,20 +14,21 @@ import pandas as pd
 import xarray as xr
 from scipy.special import logsumexp, softmax
 
-from bayes_softmax.answers.fitted import Fitted
+from bayes_softmax.answers.fitted import Fitted, Refit, Sampled, training_of
 from bayes_softmax.answers.labels import observation_coordinate
 from bayes_softmax.answers.prediction import logit_covariance
 from bayes_softmax.answers.probabilities import estimate_logits, over_blocks, row_log_likelihood
 from bayes_softmax.answers.training import TrainingData
-from bayes_softmax.core.checks import check_choice, describe_rows
+from bayes_softmax.core.checks import check_choice, describe_rows, listed, shown
 from bayes_softmax.core.errors import NotReliableWarning, warn_caller
 from bayes_softmax.core.pareto import smoothed
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.data.design import Label
+from bayes_softmax.data.labels import plain_classes
+from bayes_softmax.data.schema import Schema
 
 UNITS = ("unit", "row")
 FEWEST_DRAWS = 100
-Refit = Callable[[int, int], Fitted]
 
 
 class Pointwise(NamedTuple):
@@ -106,7 +107,54 @@ def newton_loo(fit: Fitted, training: TrainingData) -> FloatArray:
     return out
 
 
-def leave_one_out(fit: Fitted, training: TrainingData, unit: str, refit: Refit | None, order: Sequence[Label]) -> Any:
+def loo(fit: Sampled, *, unit: str = "unit", refit: bool | Refit = False, order: Sequence[Label] | None = None) -> Any:
+    """Expected log predictive density by leave-one-out, as ArviZ's own ``ELPDDataLOO``: ``az.compare`` takes it.
+
+    Computed block by block: no array of rows x draws is kept.
+
+    Parameters
+    ----------
+    unit
+        ``"unit"`` (default): one unit of the counts or whole weights is left out at a time.  ``"row"``: a row as
+        a whole, with its weight or all its counts, which is another question.
+    refit
+        True refits the model without each unit whose Pareto k is too large; a loaded fit needs
+        ``model.sample(...).refit`` of the same model instead of True.
+    order
+        Order of the classes in which the units of a row of counts stand; default the model's.
+
+    Returns
+    -------
+    ELPDDataLOO
+        With pointwise values: along ``obs`` where every row is one unit, else along ``unit``.
+
+    Raises
+    ------
+    ValueError
+        For weights that are not whole numbers under ``unit="unit"``.
+    """
+    training = training_of(fit, "loo()")
+    if not (isinstance(refit, bool) or callable(refit)):
+        raise TypeError(f"refit={shown(refit)} must be True, False, or the refit of a posterior")
+    function = fit.refit if refit is True else (refit or None)
+    if refit is True and function is None:
+        raise ValueError(
+            "refit=True: a loaded fit cannot refit; pass refit=model.sample(...).refit of the model it came from"
+        )
+    return _leave_one_out(fit, training, unit, function, _class_order(fit.schema, order))
+
+
+def _class_order(schema: Schema, order: Sequence[Label] | None) -> Sequence[Label]:
+    """Every class once, in an order that the caller chose, or in the model's."""
+    if order is None:
+        return schema.classes
+    chosen = plain_classes(order, "order")
+    if len(chosen) != len(schema.classes) or set(chosen) != set(schema.classes):
+        raise ValueError(f"order: {listed(chosen)} must name every class once ({listed(schema.classes)})")
+    return chosen
+
+
+def _leave_one_out(fit: Fitted, training: TrainingData, unit: str, refit: Refit | None, order: Sequence[Label]) -> Any:
     """ArviZ's own ``ELPDDataLOO`` of a posterior."""
     check_choice("unit", unit, UNITS)
     if unit == "unit":

@@ -6,12 +6,12 @@ more than ``BLOCK_BYTES`` of probabilities exist at a time on each core.
 
 import itertools
 import math
-import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from bayes_softmax.core.logger import LOGGER
 from bayes_softmax.core.memory import refuse_beyond_memory
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.core.threads import blas_on_one_thread, in_parallel
@@ -193,4 +193,4 @@ def announce(what: str, shape: tuple[int, ...]) -> None:
     refuse_beyond_memory(f"{what}: {' x '.join(f'{n:,}' for n in shape)} numbers", size, "ask for fewer rows or draws")
     if size > ANNOUNCED_BYTES:
         dims = " x ".join(f"{n:,}" for n in shape)
-        print(f"bayes_softmax: {what}: {dims} numbers, {size / 2**30:.1f} GiB", file=sys.stderr, flush=True)
+        LOGGER.info(f"{what}: {dims} numbers, {size / 2**30:.1f} GiB")

@@ -20,6 +20,7 @@ from numba.core.caching import CompileResultCacheImpl, FunctionCache, InTreeCach
 from numba.core.ccallback import CFunc
 from numba.core.sigutils import normalize_signature
 
+from bayes_softmax.core.logger import LOGGER
 from bayes_softmax.core.sources import sources_digest
 
 ADVICE = "set NUMBA_CACHE_DIR to a folder that can be written to keep compiled functions"
@@ -147,4 +148,4 @@ def say_once(text: str) -> None:
     """One line on standard error, the first time that the cache fails."""
     if not _said():
         _said().add(text)
-        print(f"bayes_softmax: {text}", file=sys.stderr, flush=True)
+        LOGGER.warning(text)

@@ -1,6 +1,5 @@
 """The log posterior of a model: likelihood kernel x coding x prior, as a ``LogDensity``."""
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -9,6 +8,7 @@ from typing import Self
 import numpy as np
 from scipy.linalg import eigh
 
+from bayes_softmax.core.logger import LOGGER
 from bayes_softmax.core.records import BlockMetric, FloatArray, LowRankMetric, NativeDensity, Penalty, Whitening
 from bayes_softmax.core.threads import in_parallel, ranges
 from bayes_softmax.data.design import Design
@@ -29,7 +29,7 @@ from bayes_softmax.separation.choice_sets import connected_classes
 from bayes_softmax.spec.coding import Coordinates, free_vectors
 from bayes_softmax.spec.priors import PriorTable
 
-COMPILE_NOTICE = "bayes_softmax: compiling the likelihood for this machine (once; later runs load it from disk)"
+COMPILE_NOTICE = "compiling the likelihood for this machine (once; later runs load it from disk)"
 # Of the diagonal, added to an approximate precision: directions without data or prior stay where they are.
 RIDGE = 1e-9
 NOISE = 16 * np.finfo(float).eps  # relative, of a contrast of curvatures
@@ -286,7 +286,7 @@ def build_posterior(design: Design, coordinates: Coordinates, priors: PriorTable
         data, coordinates, design.total_weight, offset_term, log_prior_constant(priors, coordinates), definite
     )
     if not kernel.is_compiled():
-        print(COMPILE_NOTICE, file=sys.stderr, flush=True)
+        LOGGER.info(COMPILE_NOTICE)
     return posterior
 
 

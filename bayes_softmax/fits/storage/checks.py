@@ -12,7 +12,6 @@ import xarray as xr
 from bayes_softmax.data.formula.encoder import FormulaEncoder
 from bayes_softmax.data.schema import Schema
 
-KINDS = ("mle", "map", "posterior")
 NUMBERS, WHOLE, BOOLEAN = "f", "iu", "b"
 
 
