@@ -1,5 +1,7 @@
 """What goes to compiled code is what that code reads: dtype, shape and contiguity of every field, by its table."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -28,19 +30,20 @@ def packers(form: str = "offset") -> dict[str, tuple[object, tuple, object]]:
     data = hierarchy.base.data
     return {
         "kernel": (density.data, native.KERNEL_FIELDS, callbacks.pack_data),
+        "rows": (density.likelihood.parts[0].rows, native.ROW_FIELDS, native.part_numbers),
         "whitening": (whitening, native.WHITENING_FIELDS, lambda w: callbacks.pack_pointers(density.data, w)),
         "shrinkage": (hierarchy.shrinkage, native.SHRINKAGE_FIELDS, lambda s: shrinkage_kernel.pack_pointers(data, s)),
     }
 
 
-@pytest.mark.parametrize("name", ["kernel", "whitening", "shrinkage"])
+@pytest.mark.parametrize("name", ["kernel", "rows", "whitening", "shrinkage"])
 def test_tables_name_every_array_in_the_order_it_is_read(name: str) -> None:
     record, fields, _ = packers()[name]
     arrays = [key for key, value in record._asdict().items() if isinstance(value, np.ndarray)]
     assert arrays == [field.name for field in fields]
 
 
-@pytest.mark.parametrize("name", ["kernel", "whitening", "shrinkage"])
+@pytest.mark.parametrize("name", ["kernel", "rows", "whitening", "shrinkage"])
 @pytest.mark.parametrize("form", ["offset", "real weights", "available"])
 def test_every_field_is_refused_when_it_is_not_what_is_read(name: str, form: str) -> None:
     record, fields, pack = packers(form)[name]
@@ -72,8 +75,11 @@ def test_read_only_arrays_are_read() -> None:
 
 def test_a_density_cannot_be_made_of_misread_data() -> None:
     density = posterior()
-    with pytest.raises(TypeError, match=r"KernelData\.Z is <f4, not <f8"):
-        type(density)(**{**density.__dict__, "data": density.data._replace(Z=density.data.Z.astype(np.float32))})
+    part = density.likelihood.parts[0]
+    with pytest.raises(TypeError, match=r"RowData\.Z is <f4, not <f8"):
+        replace(part, rows=part.rows._replace(Z=part.rows.Z.astype(np.float32)))
+    with pytest.raises(TypeError, match=r"KernelData\.YZ is <f4, not <f8"):
+        replace(density, data=density.data._replace(YZ=density.data.YZ.astype(np.float32)))
 
 
 @pytest.mark.parametrize(

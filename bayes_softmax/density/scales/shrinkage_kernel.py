@@ -43,14 +43,7 @@ from numba import carray, types
 from bayes_softmax.core import compiling as nb
 from bayes_softmax.core.records import IntArray
 from bayes_softmax.density.callbacks import DATA_SIZE, pack_data, read_data, transposed_product, upper_product
-from bayes_softmax.density.kernel import (
-    KernelData,
-    engine_coefficients,
-    free_gradient,
-    linear_term,
-    log_likelihood_gradient,
-    log_prior_gradient,
-)
+from bayes_softmax.density.kernel import KernelData, log_posterior_gradient
 from bayes_softmax.density.native import shrinkage_addresses
 from bayes_softmax.density.scales.factors import factorise, lower, lower_transposed, mix, precision_slope, unmix
 from bayes_softmax.density.scales.hyperscales import ShrinkageData, log_scales, pull_back_scales
@@ -181,12 +174,7 @@ def shrunk_product(sh, theta, gradient, k_b):  # type: ignore[no-untyped-def]
 @nb.njit(**_options)
 def joint_gradient(data, sh, theta, s, gradient, ds):  # type: ignore[no-untyped-def]
     """Log posterior given log scales ``s`` in engine units; fills ``gradient`` (d,) and ``ds`` (R,)."""
-    V, G = np.empty_like(data.YZ), np.empty_like(data.YZ)
-    engine_coefficients(data, theta, V)
-    value = log_likelihood_gradient(data, V, G, 0, data.Z.shape[0])
-    value += linear_term(data, V, G)
-    free_gradient(data, G, gradient)
-    value += log_prior_gradient(data, theta, gradient)
+    value = log_posterior_gradient(data, theta, gradient)
     return value + shrunk_prior(sh, s, theta, gradient, ds, data.Cb.shape[1])
 
 
