@@ -16,7 +16,8 @@ Shapes, fixed here once (float64 but for the mask, C-contiguous; sums over obser
                               on offer; (0, K, B) when absent
 ``available``  (n, K, B)      boolean, whether a class is on offer; (0, K, B) when all are
 *of them all*
-``parts``      (n_parts, 12)  addresses and sizes of the parts in memory, see ``PART``
+``parts``      (n_parts, 12)  addresses and sizes of the parts, see ``PART``; (0, 12) when
+                              some are not in memory, and the density here is NaN
 ``YZ``         (K, q)         ``Y'Z``: all the likelihood needs of the responses
 ``Cb``, ``Cw`` (K, k)         contrasts of intercept (k_b = 0: none) and weights
 ``family``...  (rows,)        prior per row: the intercept first (if any), then each
@@ -274,7 +275,7 @@ def log_posterior_gradient(data, theta, gradient):  # type: ignore[no-untyped-de
     """Log posterior of parts in memory, without its constants; fills its gradient (d,)."""
     V, G = np.empty_like(data.YZ), np.zeros_like(data.YZ)
     engine_coefficients(data, theta, V)
-    value = 0.0
+    value = 0.0 if data.parts.shape[0] > 0 else np.nan
     for i in range(data.parts.shape[0]):
         rows = read_part(data.parts, i)
         value += log_likelihood_gradient(rows, V, G, 0, rows.Z.shape[0])
@@ -307,6 +308,8 @@ def log_posterior_values(data, thetas, out):  # type: ignore[no-untyped-def]
             engine_coefficients(data, thetas[first + t], V)
             differences(V, D[t])
             out[first + t] = linear_term(data.YZ, V, G) + log_prior_gradient(data, thetas[first + t], unused)
+        if data.parts.shape[0] == 0:
+            out[:] = np.nan
         for i in range(data.parts.shape[0]):
             rows = read_part(data.parts, i)
             add_log_likelihoods(rows, D[:n], out[first : first + n], 0, rows.Z.shape[0])

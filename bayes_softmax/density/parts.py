@@ -126,10 +126,10 @@ def pack_part(design: Design) -> MemoryPart:
 def split_rows(design: Design, n_parts: int) -> list[Design]:
     """Consecutive rows of a design as several, with one standardisation."""
     bounds = [design.n_obs * part // n_parts for part in range(n_parts + 1)]
-    return [_rows_of(design, slice(first, end)) for first, end in itertools.pairwise(bounds)]
+    return [rows_of(design, slice(first, end)) for first, end in itertools.pairwise(bounds)]
 
 
-def _rows_of(design: Design, rows: slice) -> Design:
+def rows_of(design: Design, rows: slice) -> Design:
     """A design of some rows; views, no copies."""
 
     def cut(array: Any) -> Any:
@@ -162,10 +162,13 @@ def _response_products(Z: FloatArray, Y: FloatArray) -> FloatArray:
 
 
 def part_table(parts: Sequence[Part]) -> IntArray:
-    """Lines (n, 12) of the parts in memory, ``kernel.PART``: an array that keeps what is behind its addresses."""
-    found = [(part, line) for part in parts if (line := part.native()) is not None]
-    lines = np.array([line for _, line in found], dtype=np.int64).reshape(-1, kernel.PART_SIZE)
-    return np.asarray(_Owner(lines, tuple(part for part, _ in found)))
+    """Lines (n, 12) of the parts, ``kernel.PART``: an array that keeps what is behind its addresses.
+
+    None (0, 12) where some part is not in memory.
+    """
+    found = [line for part in parts if (line := part.native()) is not None]
+    lines = np.array(found if len(found) == len(parts) else [], dtype=np.int64).reshape(-1, kernel.PART_SIZE)
+    return np.asarray(_Owner(lines, tuple(parts)))
 
 
 @dataclass(frozen=True)
