@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bayes_softmax.core.records import IntArray, Whitening
-from bayes_softmax.density.kernel import PART_SIZE, KernelData, RowData
+from bayes_softmax.density.kernel import PART, PART_SIZE, KernelData, RowData
 from bayes_softmax.density.scales.hyperscales import N_PARAMETERS, ShrinkageData
 
 
@@ -63,7 +63,8 @@ SHRINKAGE_FIELDS = (
 def part_numbers(rows: RowData) -> IntArray:
     """Addresses of the arrays of :class:`RowData`, each checked, then their sizes: a line of ``kernel.PART``."""
     n, q, B = _leading(rows, "Z", 3)
-    K = _leading(rows, "offset", 3)[1]
+    by_class = [np.shape(array) for array in (rows.offset, rows.available)]
+    K = next((shape[1] for shape in by_class if len(shape) == 3), 0)
     optional = {f"n_{name}": len(getattr(rows, name)) for name in ("totals", "offset", "available")}
     for name, found in optional.items():
         _require(found in (0, n), rows, name.removeprefix("n_"), f"has {found} blocks, not {n} or none")
@@ -74,7 +75,12 @@ def part_numbers(rows: RowData) -> IntArray:
 
 def kernel_addresses(data: KernelData) -> list[int]:
     """Addresses of the arrays of :class:`KernelData` in the table's order, each checked."""
-    return _addresses(data, KERNEL_FIELDS, _kernel_sizes(data))
+    sizes = _kernel_sizes(data)
+    addresses = _addresses(data, KERNEL_FIELDS, sizes)
+    lines = data.parts.view(PART)
+    same = bool((lines["q"] == sizes["q"]).all() and (lines["K"] == sizes["K"]).all())
+    _require(same, data, "parts", f"has parts of other than {sizes['q']} features or {sizes['K']} classes")
+    return addresses
 
 
 def whitening_addresses(whitening: Whitening, dimension: int) -> list[int]:

@@ -20,19 +20,13 @@ from bayes_softmax.core.records import (
 from bayes_softmax.data.design import Design
 from bayes_softmax.density import callbacks, kernel, kronecker, linear
 from bayes_softmax.density.likelihood import Likelihood
+from bayes_softmax.density.log_prior import FLAT, log_prior_gradient
 from bayes_softmax.density.native import kernel_addresses
 from bayes_softmax.density.parts import pack_part, part_table, split_rows
-from bayes_softmax.density.prior import (
-    PriorCurvature,
-    PriorRows,
-    has_kink,
-    log_prior_constant,
-    penalty_of,
-    prior_rows,
-    smoothing,
-)
+from bayes_softmax.density.prior import PriorCurvature, PriorRows, penalty_of, prior_rows, rounded, rows_that_are
 from bayes_softmax.separation.choice_sets import connected_classes
 from bayes_softmax.spec.coding import Coordinates, free_vectors
+from bayes_softmax.spec.log_prior import log_prior_constant
 from bayes_softmax.spec.priors import PriorTable
 
 COMPILE_NOTICE = "compiling the likelihood for this machine (once; later runs load it from disk)"
@@ -46,7 +40,7 @@ class SoftmaxPosterior:
     ``value`` is the log-likelihood without multinomial coefficients, plus the log prior density of the raw free
     coordinates with its normalising constant (zero for flat priors).  Make it with :func:`build_posterior`.
 
-    With Laplace priors it has kinks: ``smooth_part`` and ``penalty`` are what a mode is found with, and the
+    With priors that have kinks it has them too: ``smooth_part`` and ``penalty`` are what a mode is found with, and the
     ``surrogate``, whose Hessian is then the one that ``definite`` is about, is what whitening is found with.
     """
 
@@ -59,6 +53,7 @@ class SoftmaxPosterior:
     def __post_init__(self) -> None:
         """Vector loops read the data through bare addresses: nothing of another dtype or layout gets that far."""
         kernel_addresses(self.data)
+        rows_that_are(self.data.family, "proper")  # nor a code that is of no family
 
     @cached_property
     def _in_memory(self) -> bool:
@@ -102,7 +97,7 @@ class SoftmaxPosterior:
             return value + self.offset_term + self.log_prior_constant, gradient
         value, G = self.likelihood.value_gradient(self._engine(theta))
         linear.free_gradient(self.data, G, gradient)
-        value += kernel.log_prior_gradient(self.data, theta, gradient)
+        value += log_prior_gradient(self.data, theta, gradient)
         return value + self.log_prior_constant, gradient
 
     def values(self, thetas: FloatArray) -> FloatArray:
@@ -118,7 +113,7 @@ class SoftmaxPosterior:
     def log_prior(self, theta: FloatArray) -> float:
         """Log prior density at ``theta`` (d,)."""
         unused = np.zeros(self.dimension)
-        return float(kernel.log_prior_gradient(self.data, _contiguous(theta), unused)) + self.log_prior_constant
+        return float(log_prior_gradient(self.data, _contiguous(theta), unused)) + self.log_prior_constant
 
     def hessian(self, theta: FloatArray) -> FloatArray:
         """Hessian (d, d) of minus the log posterior."""
@@ -131,7 +126,7 @@ class SoftmaxPosterior:
     def hessian_vector(self, theta: FloatArray, *, convex: bool = True) -> Callable[[FloatArray], FloatArray]:
         """Product of the metric, or of the Hessian, at ``theta`` with a vector; each costs about one gradient."""
         of_likelihood = self.likelihood.hessian_product(self._engine(_contiguous(theta)))
-        prior = PriorCurvature(self._prior_rows, self.coordinates, theta, convex=convex)
+        prior = PriorCurvature(self.prior_rows, self.coordinates, theta, convex=convex)
 
         def product(vector: FloatArray) -> FloatArray:
             image = np.empty(self.dimension)
@@ -144,7 +139,7 @@ class SoftmaxPosterior:
         """The same approximation as :meth:`block_metric`, for more features than rows."""
         if not self.coordinates.is_matrix or self.coordinates.n_columns <= self.likelihood.n_obs:
             return None
-        prior = PriorCurvature(self._prior_rows, self.coordinates, theta, convex=True).column_diagonal()
+        prior = PriorCurvature(self.prior_rows, self.coordinates, theta, convex=True).column_diagonal()
         return kronecker.low_rank_metric(self.expected_rows(theta), self.data.Cw, prior)
 
     def block_metric(self, theta: FloatArray) -> BlockMetric | None:
@@ -152,18 +147,18 @@ class SoftmaxPosterior:
         if not self.coordinates.is_matrix:
             return None
         G, A = self.likelihood.metric_sums(self._engine(_contiguous(theta)))
-        prior = PriorCurvature(self._prior_rows, self.coordinates, theta, convex=True).column_matrix()
+        prior = PriorCurvature(self.prior_rows, self.coordinates, theta, convex=True).column_matrix()
         return kronecker.block_metric(G, A, self.data.Cw, prior)
 
     @cached_property
     def penalty(self) -> Penalty | None:
         """The Laplace priors' part, which has kinks; None for a density that is smooth."""
-        return penalty_of(self._prior_rows, self.coordinates)
+        return penalty_of(self.prior_rows, self.coordinates)
 
     @property
     def smooth_part(self) -> Self:
         """The density without its :attr:`penalty`."""
-        family = np.where(has_kink(self.data.family), kernel.FLAT, self.data.family)
+        family = np.where(rows_that_are(self.data.family, "kinked"), FLAT, self.data.family)
         return replace(self, data=self.data._replace(family=family), definite=False)
 
     @property
@@ -174,7 +169,7 @@ class SoftmaxPosterior:
         """
         if self.penalty is None:
             return self
-        return replace(self, data=self.data._replace(df=smoothing(self._prior_rows, self.coordinates)))
+        return replace(self, data=self.data._replace(df=rounded(self.prior_rows, self.coordinates)))
 
     def native(self, whitening: Whitening) -> NativeDensity | None:
         """C callbacks for the density of ``z`` with ``theta = mode + T z``; None where rows are not in memory."""
@@ -219,17 +214,18 @@ class SoftmaxPosterior:
         """Curvature (d, d) of minus the log prior."""
         if self._quadratic_prior is not None:
             return self._quadratic_prior
-        return PriorCurvature(self._prior_rows, self.coordinates, theta, convex=convex).matrix()
+        return PriorCurvature(self.prior_rows, self.coordinates, theta, convex=convex).matrix()
 
     @cached_property
     def _quadratic_prior(self) -> FloatArray | None:
-        """The prior's curvature where it is the same everywhere: Normal and flat."""
-        if not np.isin(self.data.family, (kernel.NORMAL, kernel.FLAT)).all():
+        """The prior's curvature where it is the same everywhere."""
+        if not rows_that_are(self.data.family, "quadratic").all():
             return None
-        return PriorCurvature(self._prior_rows, self.coordinates, np.zeros(self.dimension), convex=True).matrix()
+        return PriorCurvature(self.prior_rows, self.coordinates, np.zeros(self.dimension), convex=True).matrix()
 
     @property
-    def _prior_rows(self) -> PriorRows:
+    def prior_rows(self) -> PriorRows:
+        """The priors as the kernel reads them."""
         return PriorRows(self.data.family, self.data.scale, self.data.df, self.data.centre)
 
 
@@ -259,7 +255,7 @@ def build_posterior(
         Cw=np.ascontiguousarray(coordinates.weights_contrast),
         **prior_rows(priors, coordinates)._asdict(),
     )
-    curved = (data.family == kernel.NORMAL) | has_kink(data.family)
+    curved = rows_that_are(data.family, "log_concave", "proper")
     definite = bool(curved[int(coordinates.has_intercept) :].all()) and (
         not priors.flat_intercept or _holds_intercept(designs)
     )

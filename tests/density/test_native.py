@@ -78,6 +78,17 @@ def test_a_density_cannot_be_made_of_misread_data() -> None:
     part = density.likelihood.parts[0]
     with pytest.raises(TypeError, match=r"RowData\.Z is <f4, not <f8"):
         replace(part, rows=part.rows._replace(Z=part.rows.Z.astype(np.float32)))
+    with pytest.raises(ValueError, match=r"KernelData\.parts has parts of other than 3 features or 3 classes"):
+        replace(
+            density,
+            data=density.data._replace(
+                YZ=density.data.YZ[:, 1:].copy(),
+                centre=density.data.centre[1:],
+                family=density.data.family[1:],
+                scale=density.data.scale[1:],
+                df=density.data.df[1:],
+            ),
+        )
     with pytest.raises(TypeError, match=r"KernelData\.YZ is <f4, not <f8"):
         replace(density, data=density.data._replace(YZ=density.data.YZ.astype(np.float32)))
 
