@@ -29,14 +29,14 @@ if TYPE_CHECKING:
     from bayes_softmax.fits.load import load as load
     from bayes_softmax.fits.posterior import Posterior as Posterior
     from bayes_softmax.model import SoftmaxRegression as SoftmaxRegression
+    from bayes_softmax.spec.families.flat import Flat as Flat
+    from bayes_softmax.spec.families.laplace import Laplace as Laplace
+    from bayes_softmax.spec.families.normal import Normal as Normal
+    from bayes_softmax.spec.families.student_t import StudentT as StudentT
     from bayes_softmax.spec.hyperpriors import R2D2 as R2D2
     from bayes_softmax.spec.hyperpriors import HalfNormal as HalfNormal
     from bayes_softmax.spec.hyperpriors import HalfStudentT as HalfStudentT
-    from bayes_softmax.spec.priors import Flat as Flat
     from bayes_softmax.spec.priors import Jeffreys as Jeffreys
-    from bayes_softmax.spec.priors import Laplace as Laplace
-    from bayes_softmax.spec.priors import Normal as Normal
-    from bayes_softmax.spec.priors import StudentT as StudentT
 
 __version__ = "0.1.0"
 
@@ -53,11 +53,11 @@ _HOME = {
     "HalfNormal": "spec.hyperpriors",
     "R2D2": "spec.hyperpriors",
     "HalfStudentT": "spec.hyperpriors",
-    "Flat": "spec.priors",
+    "Flat": "spec.families.flat",
     "Jeffreys": "spec.priors",
-    "Laplace": "spec.priors",
-    "Normal": "spec.priors",
-    "StudentT": "spec.priors",
+    "Laplace": "spec.families.laplace",
+    "Normal": "spec.families.normal",
+    "StudentT": "spec.families.student_t",
     "compare": "answers.compare",
     "compare_models": "answers.compare",
     "load": "fits.load",

@@ -11,7 +11,8 @@ from scipy.optimize import brentq
 
 from bayes_softmax.core.errors import ImproperPosteriorError
 from bayes_softmax.core.records import FloatArray, IntArray, NativeDensity
-from bayes_softmax.density import callbacks, kernel
+from bayes_softmax.density import callbacks
+from bayes_softmax.density.log_prior import NORMAL
 from bayes_softmax.density.posterior import SoftmaxPosterior
 from bayes_softmax.density.scales import factors, hyperscales, shrinkage_kernel
 from bayes_softmax.density.scales.hyperscales import ShrinkageData
@@ -130,7 +131,7 @@ def conditional(base: SoftmaxPosterior, sh: ShrinkageData, scales: FloatArray) -
     first = int(base.coordinates.has_intercept)
     shrunk = first + np.flatnonzero(_rows_of_features(base, sh) >= 0)
     family, scale = base.data.family.copy(), base.data.scale.copy()
-    family[shrunk] = kernel.NORMAL
+    family[shrunk] = NORMAL
     scale[shrunk] = scales[_rows_of_features(base, sh)[shrunk - first]]
     return replace(base, data=base.data._replace(family=family, scale=scale))
 

@@ -49,8 +49,8 @@ from bayes_softmax.density.kernel import (
     free_gradient,
     linear_term,
     log_likelihood_gradient,
-    log_prior_gradient,
 )
+from bayes_softmax.density.log_prior import KEPT, log_prior_gradient
 from bayes_softmax.density.native import shrinkage_addresses
 from bayes_softmax.density.scales.factors import factorise, lower, lower_transposed, mix, precision_slope, unmix
 from bayes_softmax.density.scales.hyperscales import ShrinkageData, log_scales, pull_back_scales
@@ -178,7 +178,7 @@ def shrunk_product(sh, theta, gradient, k_b):  # type: ignore[no-untyped-def]
     return total
 
 
-@nb.njit(**_options)
+@nb.njit(**_options | KEPT)
 def joint_gradient(data, sh, theta, s, gradient, ds):  # type: ignore[no-untyped-def]
     """Log posterior given log scales ``s`` in engine units; fills ``gradient`` (d,) and ``ds`` (R,)."""
     V, G = np.empty_like(data.YZ), np.empty_like(data.YZ)
@@ -190,7 +190,7 @@ def joint_gradient(data, sh, theta, s, gradient, ds):  # type: ignore[no-untyped
     return value + shrunk_prior(sh, s, theta, gradient, ds, data.Cb.shape[1])
 
 
-@nb.njit(**_options)
+@nb.njit(**_options | KEPT)
 def whitened_gradient(data, sh, u, out):  # type: ignore[no-untyped-def]
     """Log density of ``u = [z, e]``, up to a constant; fills ``out`` (d + H,) with its gradient."""
     k, m = sh.linear.shape
@@ -295,6 +295,6 @@ def logp_address() -> int:
     """Address of the C callback; compiled at the first call."""
     double = types.CPointer(types.double)
     signature = types.int64(types.uint64, double, double, double, types.voidptr)
-    compiled = nb.cfunc(signature, cache=True, error_model="numpy", nopython=True)(_logp)
+    compiled = nb.cfunc(signature, error_model="numpy", nopython=True, **KEPT)(_logp)
     logp_address.keep = compiled  # type: ignore[attr-defined]
     return int(compiled.address)
