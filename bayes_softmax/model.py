@@ -215,7 +215,7 @@ class SoftmaxRegression:
         """The same model as a ``pm.Model``: read, draw, extend or sample it with PyMC."""
         from bayes_softmax.spec.pymc_model import build_pymc_model
 
-        return build_pymc_model(self.design, self.coordinates, self.priors, self.schema)
+        return build_pymc_model(self.specification)
 
     @property
     def coordinates(self) -> Coordinates:

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayes_softmax.answers.labels import label_coefficients
-from bayes_softmax.answers.limits import Limits, limits_of_rays, no_rays
+from bayes_softmax.answers.labels import label_parameters
+from bayes_softmax.core.protocols import Logits
 from bayes_softmax.data.formula.encoder import FormulaEncoder
 from bayes_softmax.data.schema import Schema, schema_from_json
 from bayes_softmax.fits.containers import from_netcdf, from_zarr, is_sealed, to_netcdf, to_zarr
@@ -26,6 +26,9 @@ from bayes_softmax.fits.ownership import FORMAT, refuse_strange_file, refuse_str
 from bayes_softmax.fits.posterior import Posterior
 from bayes_softmax.fits.stored_checks import KINDS, check_draws, check_estimate
 from bayes_softmax.fits.stored_data import data_groups_of, read_training
+from bayes_softmax.separation.limits import Limits, limits_of_rays, no_rays
+from bayes_softmax.spec.linear import LinearLogits
+from bayes_softmax.spec.logits import UnknownLogitsError, logits_from_json, logits_to_json
 
 FORMAT_VERSION = 3
 FIRST_WITH_CHECKSUM = 3
@@ -34,18 +37,20 @@ SCALARS = ("log_likelihood", "log_prior", "total_weight", "gradient_norm", "newt
 COUNTS = ("n_obs", "n_iterations")
 WEIGHTED = ("pareto_k", "ess", "log_evidence")
 DATA_GROUPS = ("observed_data", "constant_data", "variables")
+LOGITS = "logits"
 LONGEST_REASON = 300  # characters of what a library says of a file
 
 
 def save_estimate(estimate: PointEstimate, path: Any, *, data: bool) -> None:
     """Write a point estimate with its covariance."""
-    n = estimate.weights.size + estimate.intercept.size
     large = estimate.variance_of is not None
     arrays = xr.Dataset(
         {
-            "intercept": ("category_position", estimate.intercept.values),
-            "weights": (("feature_position", "category_position"), estimate.weights.values),
-            **({} if large else {"covariance": (("row", "column"), estimate.limiting_covariance.reshape(n, n))}),
+            **{
+                name: ([f"{dim}_position" for dim in dims], estimate.values[name].values)
+                for name, dims in estimate.logits.dims.items()
+            },
+            **({} if large else {"covariance": (("row", "column"), estimate.parameter_covariance)}),
             **({"variances": (("coefficient_row", "class_row", "class_column"), estimate.variances)} if large else {}),
             "history": ("iteration", estimate.history),
         },
@@ -66,7 +71,7 @@ def save_estimate(estimate: PointEstimate, path: Any, *, data: bool) -> None:
             arrays["unseen"] = ("line", "category_position", "coefficient_row"), lines
         arrays["centre"], arrays["scale"] = ("feature_position", centre), ("feature_position", scale)
     groups = data_groups_of(estimate.training, estimate.schema) if data else {}
-    _write({"estimate": arrays, **groups}, path, estimate.kind, estimate.schema, {})
+    _write({"estimate": arrays, **groups}, path, estimate.kind, estimate.schema, estimate.logits, {})
 
 
 def save_posterior(posterior: Posterior, path: Any, *, data: bool) -> None:
@@ -82,23 +87,26 @@ def save_posterior(posterior: Posterior, path: Any, *, data: bool) -> None:
         "timing_seconds": [float(v) for v in posterior.timings.values()] or [0.0],
         **{name: value for name in WEIGHTED if (value := getattr(posterior, name)) is not None},
     }
-    _write(groups, path, "posterior", posterior.schema, extra)
+    _write(groups, path, "posterior", posterior.schema, posterior.logits, extra)
 
 
-def load(path: Any) -> PointEstimate | Posterior:
+def load(path: Any, *, logits: Logits | None = None) -> PointEstimate | Posterior:
     """Read a fit that ``save`` wrote; it answers without PyMC, nutpie or any compilation.
 
     Parameters
     ----------
     path
         What ``PointEstimate.save`` or ``Posterior.save`` wrote: a ``.nc`` file or a ``.zarr`` folder.
+    logits
+        The function that logits are computed by, where it is not one of the package: a file holds no code.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file is not one of ours, is damaged, or was written by a newer version.
+        If the file is not one of ours, is damaged, or was written by a newer version; if its logits are of a kind that
+        is not known and not given.
     """
     source = Path(path).expanduser()
     place = found_at(source)
@@ -111,7 +119,9 @@ def load(path: Any) -> PointEstimate | Posterior:
         version = int(tree.attrs["format_version"])
         if version <= FORMAT_VERSION:
             _verify(tree, version, sealed=sealed)
-            return _read(tree, version)
+            return _read(tree, version, logits)
+    except UnknownLogitsError as error:
+        raise ValueError(f"{str(path)!r} cannot be read: {error}") from error
     except Exception as error:  # contents can be wrong in any way, and libraries say so in any way
         raise ValueError(f"{str(path)!r} is damaged: {_said(error)}") from error
     raise ValueError(
@@ -154,23 +164,35 @@ def _verify(tree: xr.DataTree, version: int, *, sealed: bool = True) -> None:
         raise ValueError("its contents do not agree with its checksum, so no answer from it could be trusted")
 
 
-def _read(tree: xr.DataTree, version: int) -> PointEstimate | Posterior:
+def _read(tree: xr.DataTree, version: int, given: Logits | None) -> PointEstimate | Posterior:
     kind = str(tree.attrs["kind"])
     if kind not in KINDS:
         raise ValueError(f"kind {kind!r} is not known; expected {', '.join(KINDS)}")
     schema = schema_from_json(tree.attrs["schema"])
+    logits = _logits(tree.attrs, schema, given)
     groups = {str(name): tree[name].to_dataset() for name in tree.children}
     # Version 1 kept encoded features but not the columns of a formula: such a fit answers as one saved without data.
     whole = version > 1 or not isinstance(schema.encoder, FormulaEncoder)
     training = read_training(groups, schema) if whole and any(name in groups for name in DATA_GROUPS) else None
     if training is not None and not schema.class_totals:  # not kept by version 1
-        schema = replace(schema, class_totals=tuple(training.counts.sum(axis=0).tolist()))
+        schema = replace(schema, class_totals=tuple(training.distinct.class_counts().tolist()))
     if kind == "posterior":
-        return _read_posterior(tree.attrs, groups, schema, training)
-    return _read_estimate(groups["estimate"], kind, schema, training)
+        return _read_posterior(tree.attrs, groups, schema, logits, training)
+    return _read_estimate(groups["estimate"], kind, schema, logits, training)
 
 
-def _write(groups: Mapping[str, xr.Dataset], path: Any, kind: str, schema: Schema, extra: dict[str, Any]) -> None:
+def _logits(attrs: Mapping[Any, Any], schema: Schema, given: Logits | None) -> Logits:
+    """The function of the logits, which older versions did not name: it was linear."""
+    linear = LinearLogits(len(schema.feature_names), len(schema.classes))
+    logits = logits_from_json(attrs.get(LOGITS) or logits_to_json(linear), given)
+    if logits.n_classes != linear.n_classes or (logits.kind == linear.kind and logits != linear):
+        raise ValueError("its logits are not those of its features and classes")
+    return logits
+
+
+def _write(
+    groups: Mapping[str, xr.Dataset], path: Any, kind: str, schema: Schema, logits: Logits, extra: dict[str, Any]
+) -> None:
     """Write aside, then rename: a failed save leaves an old fit as it was, and what is no fit is never replaced."""
     given = Path(path).expanduser()
     if given.suffix not in SUFFIXES:
@@ -180,12 +202,13 @@ def _write(groups: Mapping[str, xr.Dataset], path: Any, kind: str, schema: Schem
         raise FileNotFoundError(f"there is no folder {str(target.parent)!r} to save in")
     check = refuse_strange_file if given.suffix == ".nc" else refuse_strange_folder
     check(target)
-    header = {"format": FORMAT, "format_version": FORMAT_VERSION, "kind": kind, "schema": schema.to_json(), **extra}
+    said = {"schema": schema.to_json(), LOGITS: logits_to_json(logits)}
+    header = {"format": FORMAT, "format_version": FORMAT_VERSION, "kind": kind, **said, **extra}
     tree = xr.DataTree.from_dict({"/": xr.Dataset(attrs=header), **groups})
     tree.attrs[CHECKSUM] = checksum(tree)
     data = to_netcdf(tree) if given.suffix == ".nc" else []
     files = to_zarr(tree) if given.suffix == ".zarr" else {}
-    _try_out(from_zarr(files) if files else from_netcdf(b"".join(data)), path)
+    _try_out(from_zarr(files) if files else from_netcdf(b"".join(data)), path, logits)
     try:
         if data:
             replace_file(target, *data)
@@ -196,11 +219,11 @@ def _write(groups: Mapping[str, xr.Dataset], path: Any, kind: str, schema: Schem
         raise (OSError(told) if error.errno is None else OSError(error.errno, told)) from error
 
 
-def _try_out(tree: xr.DataTree, path: Any) -> None:
+def _try_out(tree: xr.DataTree, path: Any, logits: Logits) -> None:
     """Raise if what is about to be written would not be read again as it is."""
     try:
         _verify(tree, FORMAT_VERSION)
-        _read(tree, FORMAT_VERSION)
+        _read(tree, FORMAT_VERSION, logits)
     except Exception as error:
         raise ValueError(f"{str(path)!r} was not saved, since it could not be loaded again: {_said(error)}") from error
 
@@ -210,9 +233,9 @@ def _texts(values: Any) -> tuple[str, ...]:
 
 
 def _read_posterior(
-    attrs: Mapping[Any, Any], groups: Mapping[str, xr.Dataset], schema: Schema, training: Any
+    attrs: Mapping[Any, Any], groups: Mapping[str, xr.Dataset], schema: Schema, logits: Logits, training: Any
 ) -> Posterior:
-    check_draws(groups, schema)
+    check_draws(groups, schema, logits)
     names, seconds = np.atleast_1d(attrs["timing_names"]), np.atleast_1d(attrs["timing_seconds"])
     timings = {str(n): float(s) for n, s in zip(names, seconds, strict=True) if n}
     weighted = {name: float(attrs[name]) for name in WEIGHTED if name in attrs}
@@ -227,6 +250,7 @@ def _read_posterior(
         _texts(attrs["notes"]),
         timings,
         training=training,
+        function=logits,
         **weighted,  # type: ignore[arg-type]
     )
 
@@ -241,20 +265,20 @@ def _read_limits(data: xr.Dataset, schema: Schema) -> Limits | None:
     return limits_of_rays(rays) if len(rays) else None
 
 
-def _read_estimate(data: xr.Dataset, kind: str, schema: Schema, training: Any) -> PointEstimate:
-    check_estimate(data, schema)
-    intercept, weights = label_coefficients(data["intercept"].values, data["weights"].values, schema)
+def _read_estimate(data: xr.Dataset, kind: str, schema: Schema, logits: Logits, training: Any) -> PointEstimate:
+    check_estimate(data, schema, logits)
+    values = {name: data[name].values for name in logits.shapes}
     variances = data["variances"].values if "variances" in data else None
     covariance = data["covariance"].values if variances is None else np.empty(0)
     limits = _read_limits(data, schema)
     return PointEstimate(
         kind=kind,
-        intercept=intercept,
-        weights=weights,
+        values=label_parameters(logits, values, schema),
         converged=bool(data.attrs["converged"]),
         status=str(data.attrs["status"]),
         history=data["history"].values,
         schema=schema,
+        logits=logits,
         covariance_of=lambda: covariance,
         variance_of=None if variances is None else lambda: variances,
         limits_of=None if limits is None else lambda: limits,

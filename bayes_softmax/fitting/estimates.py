@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from bayes_softmax.answers.labels import label_coefficients
-from bayes_softmax.answers.limits import Limits
+from bayes_softmax.answers.labels import label_parameters
 from bayes_softmax.answers.training import training_data
 from bayes_softmax.core.checks import counted, listed
 from bayes_softmax.core.errors import ImproperPosteriorError, NotConvergedWarning, warn_caller
@@ -34,9 +33,11 @@ from bayes_softmax.separation.examination import (
     unseen_directions,
     what_is_open,
 )
+from bayes_softmax.separation.limits import Limits
 from bayes_softmax.separation.rank import near_collinearity
 from bayes_softmax.spec.coding import Coordinates
 from bayes_softmax.spec.hyperpriors import ShrinkagePrior
+from bayes_softmax.spec.linear import INTERCEPT, WEIGHTS
 from bayes_softmax.spec.specification import Specification
 
 if TYPE_CHECKING:
@@ -159,12 +160,11 @@ def point_estimate(spec: Specification, kind: str, options: SolverOptions) -> Po
         status = f"{status}; {_advice(mode, kind, found, options.solver)}"
         warn_caller(f"{kind}(solver={options.solver!r}) {status}", NotConvergedWarning)
     intercept, weights = problem.coordinates.to_raw(mode.theta[None])
-    labelled = label_coefficients(intercept[0], weights[0], spec.schema)
+    values = {INTERCEPT: intercept[0], WEIGHTS: weights[0]}
     log_prior = objective.log_prior(mode.theta)
     return PointEstimate(
         kind=kind,
-        intercept=labelled[0],
-        weights=labelled[1],
+        values=label_parameters(spec.logits, values, spec.schema),
         log_likelihood=without_rounding(mode.value - log_prior, spec.distinct, problem.coordinates, mode.theta),
         log_prior=log_prior,
         total_weight=spec.design.total_weight,
@@ -176,6 +176,7 @@ def point_estimate(spec: Specification, kind: str, options: SolverOptions) -> Po
         n_iterations=mode.n_iterations,
         history=-mode.history / spec.design.total_weight,
         schema=spec.schema,
+        logits=spec.logits,
         covariance_of=lambda: _raw_covariance(spec, mode, found),
         notes=notes_of(spec)
         + collinearity_notes(spec, found)

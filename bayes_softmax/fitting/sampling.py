@@ -35,6 +35,7 @@ from bayes_softmax.fitting.estimates import (
 )
 from bayes_softmax.fitting.scales import named_hyperparameters, prepare_hierarchy
 from bayes_softmax.spec.hyperpriors import R2D2
+from bayes_softmax.spec.linear import INTERCEPT, WEIGHTS
 from bayes_softmax.spec.log_prior import log_prior_draws
 from bayes_softmax.spec.prior_draws import prior_draws
 from bayes_softmax.spec.pymc_model import build_pymc_model, free_variables
@@ -256,9 +257,13 @@ def _posterior(
         stats["log_prior"] = log_prior_draws(spec.priors, coordinates, *flat).reshape(shape)
     training = training_data(spec.design, spec.collapsed)
     members = hyper_dims(groups, spec.schema.feature_names) if hyper else {}
-    idata = build_idata(intercept, weights, free, stats, training, spec.schema, engine, group, members)
+    named = {WEIGHTS: weights, INTERCEPT: intercept} if spec.schema.has_intercept else {WEIGHTS: weights}
+    idata = build_idata(spec.logits, named, free, stats, training, spec.schema, engine, group, members)
     refit = partial(refit_without, spec) if group == "posterior" else None
-    return Posterior(idata, spec.schema, engine, drawn.tune, drawn.notes, timings, training=training, refit=refit)
+    return Posterior(
+        idata, spec.schema, engine, drawn.tune, drawn.notes, timings,
+        training=training, refit=refit, function=spec.logits,
+    )  # fmt: skip
 
 
 def sample_prior(spec: Specification, draws: int, seed: int) -> Posterior:
@@ -359,7 +364,7 @@ def sample_pymc(spec: Specification, settings: SamplerSettings) -> Posterior:
             refuse_improper(spec, solve(problem_of(spec).density.surrogate, SolverOptions()))
     options = {k: v for k, v in settings._asdict().items() if v is not None and k not in ("seed", "tune")}
     start = time.perf_counter()
-    with build_pymc_model(spec.design, spec.coordinates, spec.priors, spec.schema):
+    with build_pymc_model(spec):
         tree = pm.sample(
             tune=tune,
             random_seed=settings.seed,

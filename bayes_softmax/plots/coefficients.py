@@ -7,7 +7,6 @@ import numpy as np
 
 from bayes_softmax.answers.contrasts import Average, build_view
 from bayes_softmax.answers.intervals import Interval, draws_interval, normal_quantile, resolve_interval
-from bayes_softmax.answers.labels import INTERCEPT
 from bayes_softmax.core.checks import did_you_mean, listed
 from bayes_softmax.core.checks import shown as in_words
 from bayes_softmax.core.records import FloatArray
@@ -26,6 +25,7 @@ from bayes_softmax.plots.style import (
     tidy,
     title,
 )
+from bayes_softmax.spec.linear import INTERCEPT
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -17,9 +17,11 @@ from bayes_softmax.data.design import Design
 from bayes_softmax.data.schema import Schema
 from bayes_softmax.spec.coding import Coordinates
 from bayes_softmax.spec.hyperpriors import ShrinkagePrior
+from bayes_softmax.spec.linear import INTERCEPT, WEIGHTS
 from bayes_softmax.spec.priors import Flat, Jeffreys, Laplace, Normal, Prior, PriorTable, StudentT, known_scale
 from bayes_softmax.spec.pymc_shrinkage import shrunk_rows, shrunk_values
 from bayes_softmax.spec.shrinkage import Group, shrinkage_groups
+from bayes_softmax.spec.specification import Specification
 
 
 class Block(NamedTuple):
@@ -136,8 +138,9 @@ def _free_values(block: Block, rows: FloatArray) -> dict[str, FloatArray]:
     return {f"{block.name}_free": gamma / block.sigma if block.is_scaled else gamma}
 
 
-def build_pymc_model(design: Design, coordinates: Coordinates, priors: PriorTable, schema: Schema) -> Any:
+def build_pymc_model(spec: Specification) -> Any:
     """The model as a ``pm.Model``; PyMC is imported here and nowhere before."""
+    design, coordinates, priors, schema = spec.design, spec.coordinates, spec.priors, spec.schema
     if priors.is_jeffreys:
         raise ValueError(
             "prior=Jeffreys() has no pm.Model: its density depends on the features through a determinant, and it is "
@@ -156,14 +159,13 @@ def build_pymc_model(design: Design, coordinates: Coordinates, priors: PriorTabl
     }
     with pm.Model(coords=coords) as model:
         X = pm.Data("X", design.X, dims=("obs", "feature"))
-        logits = pt.zeros((X.shape[0], design.n_classes))
-        weights = None
+        variables: dict[str, Any] = {}
         if design.n_features:
-            weights = _weights(weights_blocks(priors, coordinates, shrinkage_groups(priors)), schema)
-            logits = X @ weights
+            variables[WEIGHTS] = _weights(weights_blocks(priors, coordinates, shrinkage_groups(priors)), schema)
         block = intercept_block(priors, coordinates)
         if block is not None:
-            logits = logits + _intercept(block, coordinates, weights)
+            variables[INTERCEPT] = _intercept(block, coordinates, variables.get(WEIGHTS))
+        logits = spec.logits.expression(X, variables)
         if design.offset is not None:
             logits = logits + pm.Data("offset", design.offset, dims=("obs", "category"))
         if design.available is not None:  # a mask: no coefficient hears of a class where it is not on offer

@@ -8,9 +8,9 @@ from scipy.optimize import linprog, minimize
 from scipy.special import logsumexp
 
 import bayes_softmax as bs
-from bayes_softmax.answers.limits import contrast_limits
 from bayes_softmax.data.collapse import collapse_rows
 from bayes_softmax.separation.examination import check_separation, describe, examine, open_directions, recession_rays
+from bayes_softmax.separation.limits import contrast_limits
 
 
 def designed(X, y, available, **options):
