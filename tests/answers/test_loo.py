@@ -298,3 +298,12 @@ def test_leave_one_out_after_an_unreliable_laplace(scale: float) -> None:
         found = post.loo()
     assert found.warning
     assert (found.pareto_k > found.good_k).any()
+
+
+def test_the_old_spelling_of_what_is_left_out(posterior: bs.Posterior) -> None:
+    for old, new in (("unit", "observation"), ("row", "row")):
+        with pytest.warns(FutureWarning, match="unit= is now by="):
+            found = posterior.loo(unit=old)
+        assert found.elpd == posterior.loo(by=new).elpd
+    with pytest.warns(FutureWarning, match="n_units is now n_observations"):
+        assert posterior.evaluate().n_units == 333
