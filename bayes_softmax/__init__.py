@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from bayes_softmax import datasets as datasets
     from bayes_softmax import plots as plots
+    from bayes_softmax.answers.compare import compare as compare
+    from bayes_softmax.answers.compare import compare_models as compare_models
     from bayes_softmax.core.errors import ImproperPosteriorError as ImproperPosteriorError
     from bayes_softmax.core.errors import NotConvergedWarning as NotConvergedWarning
     from bayes_softmax.core.errors import NotEstimableWarning as NotEstimableWarning
@@ -23,20 +25,18 @@ if TYPE_CHECKING:
     from bayes_softmax.density.textbook import log_likelihood as log_likelihood
     from bayes_softmax.density.textbook import log_softmax as log_softmax
     from bayes_softmax.density.textbook import softmax as softmax
-    from bayes_softmax.fits.compare import compare as compare
-    from bayes_softmax.fits.compare import compare_models as compare_models
     from bayes_softmax.fits.estimate import PointEstimate as PointEstimate
+    from bayes_softmax.fits.load import load as load
     from bayes_softmax.fits.posterior import Posterior as Posterior
-    from bayes_softmax.fits.storage import load as load
     from bayes_softmax.model import SoftmaxRegression as SoftmaxRegression
+    from bayes_softmax.spec.families.flat import Flat as Flat
+    from bayes_softmax.spec.families.laplace import Laplace as Laplace
+    from bayes_softmax.spec.families.normal import Normal as Normal
+    from bayes_softmax.spec.families.student_t import StudentT as StudentT
     from bayes_softmax.spec.hyperpriors import R2D2 as R2D2
     from bayes_softmax.spec.hyperpriors import HalfNormal as HalfNormal
     from bayes_softmax.spec.hyperpriors import HalfStudentT as HalfStudentT
-    from bayes_softmax.spec.priors import Flat as Flat
     from bayes_softmax.spec.priors import Jeffreys as Jeffreys
-    from bayes_softmax.spec.priors import Laplace as Laplace
-    from bayes_softmax.spec.priors import Normal as Normal
-    from bayes_softmax.spec.priors import StudentT as StudentT
 
 __version__ = "0.1.0"
 
@@ -53,14 +53,14 @@ _HOME = {
     "HalfNormal": "spec.hyperpriors",
     "R2D2": "spec.hyperpriors",
     "HalfStudentT": "spec.hyperpriors",
-    "Flat": "spec.priors",
+    "Flat": "spec.families.flat",
     "Jeffreys": "spec.priors",
-    "Laplace": "spec.priors",
-    "Normal": "spec.priors",
-    "StudentT": "spec.priors",
-    "compare": "fits.compare",
-    "compare_models": "fits.compare",
-    "load": "fits.storage",
+    "Laplace": "spec.families.laplace",
+    "Normal": "spec.families.normal",
+    "StudentT": "spec.families.student_t",
+    "compare": "answers.compare",
+    "compare_models": "answers.compare",
+    "load": "fits.load",
     "cross_entropy": "density.textbook",
     "cross_entropy_gradient": "density.textbook",
     "log_likelihood": "density.textbook",

@@ -9,8 +9,11 @@ from scipy import stats
 from scipy.special import gammaln, logsumexp
 
 from bayes_softmax.model import SoftmaxRegression
+from bayes_softmax.spec.families.flat import Flat
+from bayes_softmax.spec.families.laplace import Laplace
+from bayes_softmax.spec.families.normal import Normal
 from bayes_softmax.spec.hyperpriors import HalfNormal, LearnedNormal
-from bayes_softmax.spec.priors import Flat, Laplace, Normal, Prior
+from bayes_softmax.spec.priors import Prior
 from bayes_softmax.spec.shrinkage import Group, shrinkage_groups
 
 

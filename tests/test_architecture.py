@@ -1,7 +1,7 @@
 """What importing costs, what the package must not need, and that the documentation's examples run."""
 
+import ast
 import doctest
-import hashlib
 import importlib
 import pkgutil
 import subprocess
@@ -72,6 +72,18 @@ def test_unknown_attribute_and_completion() -> None:
         bs.Softmax  # noqa: B018
 
 
+def test_type_checkers_and_python_find_public_names_in_the_same_room() -> None:
+    source = ast.parse((ROOT / "__init__.py").read_text())
+    (typed,) = (node for node in source.body if isinstance(node, ast.If))
+    homes = {
+        alias.asname: f"{line.module}.{alias.name}".removeprefix("bayes_softmax.")
+        for line in typed.body
+        if isinstance(line, ast.ImportFrom)
+        for alias in line.names
+    }
+    assert homes == bs._MODULES | {name: f"{home}.{name}" for name, home in bs._HOME.items()}
+
+
 def modules() -> list[str]:
     return [m.name for m in pkgutil.walk_packages([str(ROOT)], "bayes_softmax.") if not m.name.endswith("__main__")]
 
@@ -86,20 +98,3 @@ def test_files_and_public_names_stay_small() -> None:
     long = {p.name: n for p in ROOT.rglob("*.py") if (n := len(p.read_text().splitlines())) > 440}
     assert not long
     assert len(bs.__all__) <= 26
-
-
-@pytest.mark.parametrize(
-    ("module", "parts"),
-    [
-        ("kernel", "simd"),
-        ("curvature", "kernel simd"),
-        ("callbacks", "kernel simd"),
-        ("scales.shrinkage_kernel", "kernel simd callbacks scales/hyperscales scales/factors"),
-    ],
-)
-def test_compiled_files_name_what_is_compiled_into_them(module: str, parts: str) -> None:
-    """Numba's disk cache sees changes in one file only: a file that inlines others must change when they do."""
-    sources = b"".join((ROOT / "density" / f"{part}.py").read_bytes() for part in parts.split())
-    digest = hashlib.sha256(sources).hexdigest()[:12]
-    written = importlib.import_module(f"bayes_softmax.density.{module}").COMPILED_WITH
-    assert written == digest, f"{parts} changed: write COMPILED_WITH = {digest!r} into density/{module}.py"

@@ -164,7 +164,7 @@ def fits() -> list[object]:
     model = bs.SoftmaxRegression.from_formula(
         "y ~ time + cost", frame, available={name: f"has_{name}" for name in CLASSES}
     )
-    return [model.map(), model.laplace(draws=400, random_seed=1, progressbar=False)]
+    return [model.map(), model.laplace(draws=400, random_seed=2, progressbar=False)]
 
 
 @pytest.fixture(scope="module", params=[0, 1], ids=["estimate", "posterior"])

@@ -327,7 +327,7 @@ def test_every_public_callable_is_tried() -> None:
     for owner in (bs.SoftmaxRegression, bs.PointEstimate, bs.Posterior):
         public |= {name for name, _ in inspect.getmembers(owner, callable) if not name.startswith("_")}
     # Files are tried in test_storage; these have no arguments, take a view of contrasts, or are not called by users.
-    elsewhere = {"load", "save", "PointEstimate", "Posterior", "contrasts", "contrast_values", "contrast_draws"}
+    elsewhere = {"load", "save", "PointEstimate", "Posterior", "contrast_values", "draw_quality"}
     without = {"Flat", "Jeffreys", "check_separation", "describe_prior", "add_log_likelihood", "add_log_prior"}
     errors = {name for name in public if name.endswith(("Error", "Warning"))}
     assert public - tried - elsewhere - without - errors == set()

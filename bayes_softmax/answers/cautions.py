@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 
 from bayes_softmax.answers.fitted import Fitted
 from bayes_softmax.answers.rows import Rows
-from bayes_softmax.core.checks import listed
+from bayes_softmax.core.checks import describe_rows, listed
 from bayes_softmax.core.errors import NotConvergedWarning, NotEstimableWarning, warn_caller
 from bayes_softmax.core.records import IntArray
-from bayes_softmax.data.frames import describe_rows
 from bayes_softmax.separation.limits import rows_in_the_limit
 
 NOTE = "note"  # in the attributes of a table

@@ -4,7 +4,6 @@ One call for every kind of fit.  Draws are carried through; an estimate's uncert
 exact Jacobian.  The effects of one change on all classes sum to zero.
 """
 
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,6 +19,7 @@ from bayes_softmax.answers.probabilities import SomeDraws, some_draws
 from bayes_softmax.answers.quantities import summary_columns
 from bayes_softmax.answers.variables import Covariate, Setting, check_setting, chosen_variables, level_name
 from bayes_softmax.core.checks import check_counts, check_flags
+from bayes_softmax.core.logger import LOGGER
 from bayes_softmax.core.records import FloatArray
 
 PER_UNIT = "per unit"
@@ -212,11 +212,7 @@ def affordable(fit: Fitted, n_rows: int, changes: Sequence[Change], n_draws: int
     passes = 1 + 2 * sum(not isinstance(change, Slope) for change in changes)
     enough = max(FEWEST_DRAWS, int(EVALUATIONS / (passes * n_rows * K)))
     if enough < S:
-        print(
-            f"bayes_softmax: averaging {n_rows:,} rows over {enough} of {S} draws, evenly taken (n_draws={S} uses all)",
-            file=sys.stderr,
-            flush=True,
-        )
+        LOGGER.info(f"averaging {n_rows:,} rows over {enough} of {S} draws, evenly taken (n_draws={S} uses all)")
     return some_draws(fit, enough, fit.n_chains)
 
 

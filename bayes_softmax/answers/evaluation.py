@@ -7,18 +7,18 @@ import numpy as np
 from bayes_softmax.answers.base_rates import BaseRates, prior_shift, read_rates
 from bayes_softmax.answers.cautions import row_cautions, unknown_rows, warn_of
 from bayes_softmax.answers.fitted import Fitted, training_of
-from bayes_softmax.answers.loo import checked_cells, newton_loo
+from bayes_softmax.answers.loo import checked_cells
 from bayes_softmax.answers.mean_probabilities import probabilities_and_logs
 from bayes_softmax.answers.new_data import check_logits, read_rows
+from bayes_softmax.answers.newton_loo import newton_loo
 from bayes_softmax.answers.rows import Rows
 from bayes_softmax.answers.scores import Evaluation, Predicted, score
 from bayes_softmax.answers.training import TrainingData
 from bayes_softmax.core.checks import check_counts, check_flags, counted, listed
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.data.available import Mask, check_outcomes, without_forced
-from bayes_softmax.data.build import check_aligned
 from bayes_softmax.data.design import dense_counts
-from bayes_softmax.data.frames import is_frame, to_pandas
+from bayes_softmax.data.frames import check_aligned, is_frame, to_pandas
 from bayes_softmax.data.labels import parse_response
 from bayes_softmax.data.schema import Schema
 from bayes_softmax.data.weights import read_weights

@@ -1,8 +1,11 @@
 """What point estimates and posteriors have in common, so that one function answers a question for both."""
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
+import pandas as pd
+import xarray as xr
 
 from bayes_softmax.answers.contrasts import View
 from bayes_softmax.answers.training import TrainingData
@@ -13,8 +16,14 @@ from bayes_softmax.data.schema import Schema
 from bayes_softmax.separation.limits import Limits
 
 
+@runtime_checkable
 class Fitted(Protocol):
     """A fit: draws of the parameters, or one estimate of them with its covariance."""
+
+    @property
+    def kind(self) -> str:
+        """What was fitted: ``"mle"``, ``"map"`` or ``"posterior"``."""
+        ...
 
     @property
     def schema(self) -> Schema:
@@ -73,12 +82,47 @@ class Fitted(Protocol):
         """
         ...
 
+    def draw_quality(self, quantities: FloatArray) -> pd.DataFrame | None:
+        """How well the draws tell quantities (S, ...) of them: sample sizes, R-hat, errors; None for an estimate."""
+        ...
+
     @property
     def training(self) -> TrainingData | None:
         """The data of the fit; None where it was saved without."""
         ...
 
 
+@runtime_checkable
+class Sampled(Fitted, Protocol):
+    """A fit of draws."""
+
+    @property
+    def idata(self) -> xr.DataTree:
+        """The labelled draws, with statistics and data."""
+        ...
+
+    @property
+    def group(self) -> str:
+        """Group of ``idata`` that holds the draws."""
+        ...
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Chains, and draws of each."""
+        ...
+
+    @property
+    def draws(self) -> FloatArray:
+        """Raw coefficients (chain, draw, q, K), intercept (zero if there is none) first."""
+        ...
+
+    @property
+    def refit(self) -> "Refit | None":
+        """Fits again without one observation of a row and class; None after loading."""
+        ...
+
+
+Refit = Callable[[int, int], Fitted]
 FIT_FIRST = "; fit a model first: model.map() or model.sample()"
 
 

@@ -6,28 +6,29 @@ Observations of one class in equal rows are the same problem, solved once for ea
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy.special import logsumexp, softmax
+from scipy.special import logsumexp
 
-from bayes_softmax.answers.fitted import Fitted
+from bayes_softmax.answers.fitted import Fitted, Refit, Sampled, training_of
 from bayes_softmax.answers.labels import observation_coordinate
-from bayes_softmax.answers.probabilities import estimate_logits, over_blocks, row_log_likelihood
-from bayes_softmax.answers.rows import short_blocks
+from bayes_softmax.answers.newton_loo import check_whole
+from bayes_softmax.answers.probabilities import over_blocks, row_log_likelihood
 from bayes_softmax.answers.training import Block, Cells, TrainingData
-from bayes_softmax.core.checks import check_choice, describe_rows
+from bayes_softmax.core.checks import check_choice, describe_rows, listed, shown
 from bayes_softmax.core.errors import NotReliableWarning, warn_caller
 from bayes_softmax.core.pareto import smoothed
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.data.design import Label
+from bayes_softmax.data.labels import plain_classes
+from bayes_softmax.data.schema import Schema
 
 LEFT_OUT = ("observation", "row")
 FEWEST_DRAWS = 100
-Refit = Callable[[int, int], Fitted]
 
 
 class Pointwise(NamedTuple):
@@ -91,32 +92,63 @@ def _smoothed(log_p: FloatArray, relative_ess: float, out: Pointwise, own: slice
     return log_weights
 
 
-def newton_loo(fit: Fitted, training: TrainingData) -> FloatArray:
-    r"""Class probabilities (cells, K) of an estimate with one observation of the cell left out, by one Newton step.
+def loo(
+    fit: Sampled,
+    *,
+    by: str = "observation",
+    refit: bool | Refit = False,
+    order: Sequence[Label] | None = None,
+    unit: str | None = None,
+) -> Any:
+    """Expected log predictive density by leave-one-out, as ArviZ's own ``ELPDDataLOO``: ``az.compare`` takes it.
 
-    With the covariance V of the row's logits and :math:`S = \mathrm{diag}(p) - pp'`, leaving out an observation of
-    class k moves them by :math:`-(I - VS)^{-1} V (e_k - p)` (Pregibon, *Annals of Statistics* 9, 1981; Rad and
-    Maleki, *JRSS B* 82, 2020).
+    Computed block by block: no array of rows x draws is kept.
+
+    Parameters
+    ----------
+    by
+        ``"observation"`` (default): one observation of the counts or whole weights is left out at a time.
+        ``"row"``: a row as a whole, with its weight or all its counts, which is another question.
+    refit
+        True refits the model without each observation whose Pareto k is too large; a loaded fit needs
+        ``model.sample(...).refit`` of the same model instead of True.
+    order
+        Order of the classes in which the observations of a row of counts stand; default the model's.
+    unit
+        What ``by`` was called before, with ``"unit"`` for ``"observation"``.
+
+    Returns
+    -------
+    ELPDDataLOO
+        With pointwise values: along ``obs`` where every row is one observation, else along ``unit``.
+
+    Raises
+    ------
+    ValueError
+        For weights that are not whole numbers under ``by="observation"``.
     """
-    covariance = fit.delta_covariance
-    _check_whole(training)
-    if covariance is None or fit.limits is not None or not np.isfinite(covariance).all():
-        raise ValueError("leave-one-out of an estimate needs a certified optimum: its covariance is not known")
-    out, eye = [], np.eye(fit.logits.n_classes)
-    for rows in training.blocks():
-        cells = rows.cells
-        for own in short_blocks(len(cells.rows)):
-            at = rows.rows.take(cells.rows[own])
-            logits = estimate_logits(fit, at, slice(None))
-            P, V = softmax(logits, axis=1), fit.logits.covariance(fit.parameters, at.X, covariance)
-            S = P[:, :, None] * (eye - P[:, None, :])
-            residual = eye[cells.codes[own]] - P
-            move = np.linalg.solve(eye - V @ S, np.einsum("nkl,nl->nk", V, residual)[:, :, None])[:, :, 0]
-            out.append(softmax(logits - move, axis=1))
-    return np.concatenate(out)
+    training = training_of(fit, "loo()")
+    if not (isinstance(refit, bool) or callable(refit)):
+        raise TypeError(f"refit={shown(refit)} must be True, False, or the refit of a posterior")
+    function = fit.refit if refit is True else (refit or None)
+    if refit is True and function is None:
+        raise ValueError(
+            "refit=True: a loaded fit cannot refit; pass refit=model.sample(...).refit of the model it came from"
+        )
+    return _leave_one_out(fit, training, by_of_unit(by, unit), function, _class_order(fit.schema, order))
 
 
-def leave_one_out(fit: Fitted, training: TrainingData, by: str, refit: Refit | None, order: Sequence[Label]) -> Any:
+def _class_order(schema: Schema, order: Sequence[Label] | None) -> Sequence[Label]:
+    """Every class once, in an order that the caller chose, or in the model's."""
+    if order is None:
+        return schema.classes
+    chosen = plain_classes(order, "order")
+    if len(chosen) != len(schema.classes) or set(chosen) != set(schema.classes):
+        raise ValueError(f"order: {listed(chosen)} must name every class once ({listed(schema.classes)})")
+    return chosen
+
+
+def _leave_one_out(fit: Fitted, training: TrainingData, by: str, refit: Refit | None, order: Sequence[Label]) -> Any:
     """ArviZ's own ``ELPDDataLOO`` of a posterior."""
     check_choice("by", by, LEFT_OUT)
     if by == "observation":
@@ -142,7 +174,7 @@ def by_of_unit(by: str, unit: str | None) -> str:
 
 def checked_cells(fit: Fitted, training: TrainingData, refit: Refit | None = None) -> Pointwise:
     """Every cell with one observation left out; where Pareto k is too large by ``refit``, or with a warning."""
-    _check_whole(training)
+    check_whole(training)
     _check_draws(fit)
     found = _doubted(fit, cell_loo(fit, training, fit.relative_ess))
     if refit is not None:
@@ -151,15 +183,6 @@ def checked_cells(fit: Fitted, training: TrainingData, refit: Refit | None = Non
     advice = "their estimates are too optimistic; loo(refit=True) refits without each of them"
     _warn_bad(fit, training, found.pareto_k[cell], given, advice)
     return found
-
-
-def _check_whole(training: TrainingData) -> None:
-    """Raise unless there are observations to leave out one by one."""
-    if not training.whole_counts:
-        raise ValueError(
-            "the weights or counts are not whole numbers, so there are no observations to leave out one by one; "
-            "loo(by='row') leaves out whole rows with their weights"
-        )
 
 
 def _check_draws(fit: Fitted) -> None:

@@ -13,10 +13,11 @@ from bayes_softmax.answers.training import VariableRows
 from bayes_softmax.answers.variables import Covariate, Setting, check_setting, model_variables
 from bayes_softmax.core.checks import counted, shown
 from bayes_softmax.core.records import FloatArray
+from bayes_softmax.data.array_encoder import ArrayEncoder
 from bayes_softmax.data.available import Mask, without_forced
 from bayes_softmax.data.formula.encoder import FormulaEncoder
 from bayes_softmax.data.frames import is_frame, require_columns, to_pandas
-from bayes_softmax.data.schema import ArrayEncoder, Schema
+from bayes_softmax.data.schema import Schema
 from bayes_softmax.data.weights import read_weights
 
 # Central differences: the cube root of the rounding unit balances rounding and curvature.
@@ -143,7 +144,7 @@ def population(
 
 def _new_population(schema: Schema, data: Any, offset: Any, weights: Any, available: Any) -> Population:
     """New rows, checked."""
-    data = schema.given(data)
+    data = schema.to_pandas_or_numpy(data)
     X, _ = schema.encode(data)  # names what is wrong with the data
     table = to_pandas(data) if is_frame(data) else pd.DataFrame(X, columns=list(schema.feature_names))
     frame = table.rename(columns=str)

@@ -6,13 +6,13 @@ more than ``BLOCK_BYTES`` of probabilities exist at a time on each core.
 
 import itertools
 import math
-import sys
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from bayes_softmax.answers.rows import Rows, block_ranges
+from bayes_softmax.core.logger import LOGGER
 from bayes_softmax.core.memory import refuse_beyond_memory
 from bayes_softmax.core.parameters import Parameters
 from bayes_softmax.core.protocols import Logits
@@ -152,4 +152,4 @@ def announce(what: str, shape: tuple[int, ...]) -> None:
     refuse_beyond_memory(f"{what}: {' x '.join(f'{n:,}' for n in shape)} numbers", size, "ask for fewer rows or draws")
     if size > ANNOUNCED_BYTES:
         dims = " x ".join(f"{n:,}" for n in shape)
-        print(f"bayes_softmax: {what}: {dims} numbers, {size / 2**30:.1f} GiB", file=sys.stderr, flush=True)
+        LOGGER.info(f"{what}: {dims} numbers, {size / 2**30:.1f} GiB")

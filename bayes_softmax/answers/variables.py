@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 
 from bayes_softmax.core.checks import as_float, did_you_mean, is_real, listed, shown
-from bayes_softmax.data.formula.levels import levels_of
-from bayes_softmax.data.schema import ArrayEncoder, Schema
+from bayes_softmax.data.array_encoder import ArrayEncoder
+from bayes_softmax.data.formula.columns import levels_of
+from bayes_softmax.data.schema import Schema
 
 Setting = Mapping[str, Any]
 

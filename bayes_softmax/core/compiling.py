@@ -1,4 +1,4 @@
-"""Numba's decorators, with a cache on disk that may fail.
+"""Numba's decorators, with a cache on disk that knows all sources of a function, and that may fail.
 
 Numba refuses to compile where none of its folders can be written (a read-only package without a home folder), and
 fails where the disk is full.  Here both only mean that functions are compiled again in the next process; one line says
@@ -19,6 +19,9 @@ import numba
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, InTreeCacheLocator, NullCache
 from numba.core.ccallback import CFunc
 from numba.core.sigutils import normalize_signature
+
+from bayes_softmax.core.logger import LOGGER
+from bayes_softmax.core.sources import sources_digest
 
 ADVICE = "set NUMBA_CACHE_DIR to a folder that can be written to keep compiled functions"
 
@@ -69,6 +72,13 @@ class _TemporaryImpl(CompileResultCacheImpl):
 
 class _Cache(FunctionCache):
     """Numba's cache on disk, without which a function is compiled anew."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)
+        package = sys.modules[function.__module__.partition(".")[0]].__file__
+        if package is not None:
+            file = function.__code__.co_filename
+            self._cache_file._source_stamp = sources_digest(file, str(Path(package).parent))
 
     def load_overload(self, signature: Any, context: Any) -> Any:
         try:
@@ -138,4 +148,4 @@ def say_once(text: str) -> None:
     """One line on standard error, the first time that the cache fails."""
     if not _said():
         _said().add(text)
-        print(f"bayes_softmax: {text}", file=sys.stderr, flush=True)
+        LOGGER.warning(text)

@@ -4,10 +4,20 @@ Bad input raises the built-in ``ValueError`` or ``TypeError``.  What is named he
 model that a caller may want to catch by name.
 """
 
+import contextlib
+import functools
+import os
 import warnings
 from pathlib import Path
 
-PACKAGE = str(Path(__file__).parents[1])
+# How the files begin whose lines no user wrote: those of the package, and of the standard library between two of them.
+# The separator ends the package's: ``bayes_softmax_study.py`` beside it is the user's.  Python 3.13 does not take a
+# whole name for its own beginning.
+_NOT_THE_CALLER = (
+    f"{Path(__file__).parents[1]}{os.sep}",
+    functools.__file__.removesuffix("py"),
+    contextlib.__file__.removesuffix("py"),
+)
 
 
 class ImproperPosteriorError(ValueError):
@@ -39,4 +49,4 @@ class NotEnoughMemoryError(ValueError, MemoryError):
 
 def warn_caller(text: str, category: type[Warning] = UserWarning) -> None:
     """Warn at the line that called the package, however deep inside it the reason was found."""
-    warnings.warn(text, category, stacklevel=2, skip_file_prefixes=(PACKAGE,))
+    warnings.warn(text, category, skip_file_prefixes=_NOT_THE_CALLER)

@@ -9,8 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
+from bayes_softmax.core.logger import LOGGER
+
 INTERRUPTED = "interrupted"  # how notes about it begin
-WAITING = "bayes_softmax: interrupted; stopping as soon as the libraries are loaded"
+WAITING = "interrupted; stopping as soon as the libraries are loaded"
 
 
 @dataclass
@@ -29,7 +31,7 @@ def load_in_full(*modules: str) -> None:
     missing = [name for name in modules if name not in sys.modules]
     if not missing:
         return
-    with _counted(lambda noted: print(WAITING, file=sys.stderr, flush=True) if noted == 1 else None):
+    with _counted(lambda noted: LOGGER.info(WAITING) if noted == 1 else None):
         for name in missing:
             importlib.import_module(name)
 

@@ -84,14 +84,12 @@ class LaplaceApproximation(NamedTuple):
 class BlockMetric(NamedTuple):
     """Positive definite approximation of a metric that is block diagonal once the classes are mixed.
 
-    The free vector is read as ``k`` columns of ``m`` coordinates, ``(k, m)``; where ``joint``, coordinate 0 of each
-    column is its intercept, and the vector holds the ``k`` intercepts first.  With ``mixing`` (k, k) orthonormal the
-    metric is ``(mixing x I) diag(precisions[0], ..., precisions[k-1]) (mixing x I)'``.
+    The vector is read as a matrix of ``k`` columns of ``m`` coordinates, ``(k, m)``.  With ``mixing`` (k, k)
+    orthonormal the metric is ``(mixing x I) diag(precisions[0], ..., precisions[k-1]) (mixing x I)'``.
     """
 
     precisions: FloatArray
     mixing: FloatArray
-    joint: bool
 
 
 class LowRankMetric(NamedTuple):
@@ -101,7 +99,6 @@ class LowRankMetric(NamedTuple):
     spread: FloatArray
     diagonal: FloatArray
     mixing: FloatArray
-    joint: bool
 
 
 class Whitening(NamedTuple):
@@ -115,7 +112,6 @@ class Whitening(NamedTuple):
     mode: FloatArray
     blocks: NDArray[np.float32]
     mixing: FloatArray
-    joint: bool
     log_determinant: float
 
 

@@ -18,12 +18,11 @@ from bayes_softmax.density.kernel import (
     free_gradient,
     linear_term,
     log_likelihood_gradient,
-    log_prior_gradient,
 )
+from bayes_softmax.density.log_prior import KEPT, log_prior_gradient
 from bayes_softmax.density.native import kernel_addresses, whitening_addresses
 from bayes_softmax.density.simd import pointer
 
-COMPILED_WITH = "29f5e9db57a4"  # as in kernel.py
 DATA_SIZE = 21  # numbers that tell where the data are
 _FAST = {"contract", "nsz", "arcp"}
 _options: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": _FAST}
@@ -53,23 +52,20 @@ def transposed_product(M, y, out):  # type: ignore[no-untyped-def]
             tail[j] += row[j] * factor
 
 
-@nb.njit(inline="always", **_options)  # its one caller is a callback: not compiled twice
-def whitened_gradient(data, mode, blocks, mixing, joint, z, out):  # type: ignore[no-untyped-def]
+@nb.njit(inline="always", **_options | KEPT)  # its one caller is a callback: not compiled twice
+def whitened_gradient(data, mode, blocks, mixing, z, out):  # type: ignore[no-untyped-def]
     """Log posterior at ``mode + T z``; fills ``out`` (d,) with ``T' gradient``.
 
-    ``T`` is as in ``core.records.Whitening``: coordinate j of column c of ``theta`` is
-    ``sum_e mixing[c, e] (blocks[e] z[e])_j``; ``joint`` is 1 where coordinate 0 of a column is its intercept.
+    ``T`` is as in ``core.records.Whitening``: column c of ``theta`` is ``sum_e mixing[c, e] blocks[e] z[e]``.
     """
     k, m = blocks.shape[0], blocks.shape[1]
     theta, gradient, column = mode.copy(), np.empty_like(mode), np.empty(m)
     for e in range(k):
         upper_product(blocks[e], z[e * m : (e + 1) * m], column)
         for c in range(k):
-            if joint == 1:
-                theta[c] += mixing[c, e] * column[0]
-            weights, tail = theta[joint * k + c * (m - joint) :], column[joint:]
-            for j in range(m - joint):
-                weights[j] += mixing[c, e] * tail[j]
+            mixed, factor = theta[c * m :], mixing[c, e]
+            for j in range(m):
+                mixed[j] += factor * column[j]
     V, G = np.empty_like(data.YZ), np.empty_like(data.YZ)
     engine_coefficients(data, theta, V)
     value = log_likelihood_gradient(data, V, G, 0, data.Z.shape[0])
@@ -80,11 +76,9 @@ def whitened_gradient(data, mode, blocks, mixing, joint, z, out):  # type: ignor
         for j in range(m):
             column[j] = 0.0
         for c in range(k):
-            if joint == 1:
-                column[0] += mixing[c, e] * gradient[c]
-            weights, tail = gradient[joint * k + c * (m - joint) :], column[joint:]
-            for j in range(m - joint):
-                tail[j] += mixing[c, e] * weights[j]
+            mixed, factor = gradient[c * m :], mixing[c, e]
+            for j in range(m):
+                column[j] += factor * mixed[j]
         transposed_product(blocks[e], column, out[e * m : (e + 1) * m])
     return value
 
@@ -104,8 +98,7 @@ def _dimension(data: KernelData) -> int:
 def pack_pointers(data: KernelData, whitening: Whitening) -> IntArray:
     """Addresses and sizes of all arrays, in the order ``_logp`` reads them."""
     addresses = whitening_addresses(whitening, _dimension(data))
-    sizes = [*whitening.blocks.shape[:2], int(whitening.joint)]
-    return np.array([*pack_data(data), *addresses, *sizes], dtype=np.int64)
+    return np.array([*pack_data(data), *addresses, *whitening.blocks.shape[:2]], dtype=np.int64)
 
 
 @nb.njit(**_options)
@@ -154,13 +147,13 @@ def _logp(dimension, z_, out_, value_, user_):  # type: ignore[no-untyped-def]
     """C callback: the whitened log posterior; returns 0, or 4 (a divergence) where it is not finite."""
     value = carray(value_, (1,))
     value[0] = np.nan
-    user = carray(user_, (DATA_SIZE + 6,), np.int64)
+    user = carray(user_, (DATA_SIZE + 5,), np.int64)
     more = user[DATA_SIZE:]
-    k, m, joint = more[3], more[4], more[5]
+    k, m = more[3], more[4]
     d = np.int64(dimension)
     mode, blocks, mixing = _vector(more[0], d), _singles(more[1], k, m, m), _matrix(more[2], k, k)
     z, out = carray(z_, (d,)), carray(out_, (d,))
-    value[0] = whitened_gradient(read_data(user), mode, blocks, mixing, joint, z, out)
+    value[0] = whitened_gradient(read_data(user), mode, blocks, mixing, z, out)
     return 0 if np.isfinite(value[0]) else 4
 
 
@@ -179,7 +172,7 @@ def native_addresses() -> tuple[int, int]:
     double = types.CPointer(types.double)
     logp = types.int64(types.uint64, double, double, double, types.voidptr)
     expand = types.int64(types.uint64, types.uint64, double, double, types.voidptr)
-    options = {"cache": True, "error_model": "numpy", "nopython": True}
+    options = KEPT | {"error_model": "numpy", "nopython": True}
     compiled = [nb.cfunc(sig, **options)(f) for sig, f in ((logp, _logp), (expand, _expand))]
     native_addresses.keep = compiled  # type: ignore[attr-defined]
     return compiled[0].address, compiled[1].address

@@ -22,7 +22,6 @@ from bayes_softmax.density.kernel import (
     workspace,
 )
 
-COMPILED_WITH = "29f5e9db57a4"  # as in kernel.py
 _options = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": {"contract", "nsz", "arcp"}}
 
 

@@ -16,7 +16,8 @@ Shapes, fixed here once (float64 but for the mask, C-contiguous; sums over obser
 ``family``...  (rows,)        prior per row: the intercept first (if any), then each
                               feature
 ``V``          (K, q)         engine coefficients, class-major
-``theta``      (d,)           ``[k_b intercepts, k_w x p weights]``
+``theta``      (d,)           column by column: c's intercept (for c < k_b) at ``c (p + 1)``,
+                              its p weights from ``c p + min(c + 1, k_b)`` on
 =============  =============  =========================================================
 
 Logits of a block are class-major, (K, B): every loop over rows is contiguous, and nothing of size N is allocated.
@@ -40,12 +41,9 @@ from numpy.typing import NDArray
 
 from bayes_softmax.core import compiling as nb
 from bayes_softmax.core.records import FloatArray, IntArray
+from bayes_softmax.density.log_prior import KEPT, log_prior_gradient
 from bayes_softmax.density.simd import FEATURES, MAX_CLASSES, WIDTH, exp_row, logits_tile, products_tile
 
-# Numba's disk cache sees changes in this file only; what is compiled into it is named by a digest that a test checks.
-COMPILED_WITH = "7045d6aff9ad"
-FLAT, NORMAL, T_SPHERICAL, T_ELEMENTWISE = 0, 1, 2, 3
-LAPLACE_SPHERICAL, LAPLACE_ELEMENTWISE = 4, 5  # their ``df`` is a smoothing: |g|/b is sqrt(|g|^2/b^2 + df^2)
 STACK = 65536  # coefficients of the points evaluated in one pass over the data: they stay in the second-level cache
 NOT_OFFERED = -1e300  # below every logit, and still a number after another is taken from it
 LANES = 8  # products of exponential sums kept side by side, so that one logarithm serves B / 8 rows
@@ -71,9 +69,7 @@ class KernelData(NamedTuple):
     centre: FloatArray
 
 
-_l1, _l2, _l3, _l4, _l5 = (logits_tile(n) for n in range(1, 6))
-_p1, _p2, _p3, _p4, _p5 = (products_tile(n, FEATURES) for n in range(1, 6))
-_s1, _s2, _s3, _s4, _s5 = (products_tile(n, 1) for n in range(1, 6))
+_strip, _column = products_tile(FEATURES), products_tile(1)
 
 
 @nb.njit(**_options)
@@ -85,51 +81,8 @@ def logits(V, Z, L, n):  # type: ignore[no-untyped-def]
         size = (n - k) // (n_groups - group)
         v = V.ctypes.data + 8 * k * q
         for i in range(0, B, 3 * WIDTH):
-            z, l = Z.ctypes.data + 8 * i, L.ctypes.data + 8 * (k * B + i)
-            if size == 1:
-                _l1(v, q, z, B, l, B, q)
-            elif size == 2:
-                _l2(v, q, z, B, l, B, q)
-            elif size == 3:
-                _l3(v, q, z, B, l, B, q)
-            elif size == 4:
-                _l4(v, q, z, B, l, B, q)
-            else:
-                _l5(v, q, z, B, l, B, q)
+            logits_tile(v, q, Z.ctypes.data + 8 * i, B, L.ctypes.data + 8 * (k * B + i), B, q, size)
         k += size
-
-
-@nb.njit(**_options)
-def _products_group(size, p, Z, G, k, first):  # type: ignore[no-untyped-def]
-    """``size`` rows of :func:`products` from row ``k`` on; ``p`` is the address of the first."""
-    q, B = Z.shape
-    j = first
-    while j < q:
-        z, g = Z.ctypes.data + 8 * j * B, G.ctypes.data + 8 * (k * q + j)
-        if j + FEATURES <= q:
-            if size == 1:
-                _p1(p, B, z, B, g, q, B)
-            elif size == 2:
-                _p2(p, B, z, B, g, q, B)
-            elif size == 3:
-                _p3(p, B, z, B, g, q, B)
-            elif size == 4:
-                _p4(p, B, z, B, g, q, B)
-            else:
-                _p5(p, B, z, B, g, q, B)
-            j += FEATURES
-        else:
-            if size == 1:
-                _s1(p, B, z, B, g, q, B)
-            elif size == 2:
-                _s2(p, B, z, B, g, q, B)
-            elif size == 3:
-                _s3(p, B, z, B, g, q, B)
-            elif size == 4:
-                _s4(p, B, z, B, g, q, B)
-            else:
-                _s5(p, B, z, B, g, q, B)
-            j += 1
 
 
 @nb.njit(**_options)
@@ -138,11 +91,19 @@ def products(P, Z, G, n, symmetric):  # type: ignore[no-untyped-def]
 
     ``symmetric``: ``G`` is, and only what is needed of its upper triangle is computed.
     """
-    B = Z.shape[1]
+    q, B = Z.shape
     n_groups, k = -(-n // MAX_CLASSES), 0
     for group in range(n_groups):
         size = (n - k) // (n_groups - group)
-        _products_group(size, P.ctypes.data + 8 * k * B, Z, G, k, k if symmetric else 0)
+        p, j = P.ctypes.data + 8 * k * B, k if symmetric else 0
+        while j < q:
+            z, g = Z.ctypes.data + 8 * j * B, G.ctypes.data + 8 * (k * q + j)
+            if j + FEATURES <= q:
+                _strip(p, B, z, B, g, q, B, size)
+                j += FEATURES
+            else:
+                _column(p, B, z, B, g, q, B, size)
+                j += 1
         k += size
 
 
@@ -307,11 +268,11 @@ def engine_coefficients(data, theta, V):  # type: ignore[no-untyped-def]
         for j in range(V.shape[1]):
             V[k, j] = 0.0
         for c in range(k_b):
-            V[k, 0] += data.Cb[k, c] * theta[c]
+            V[k, 0] += data.Cb[k, c] * theta[c * (p + 1)]
         for c in range(k_w):
             contrast = data.Cw[k, c]
             if contrast != 0.0:
-                row, column = V[k, first:], theta[k_b + c * p :]
+                row, column = V[k, first:], theta[c * p + min(c + 1, k_b) :]
                 for j in range(p):
                     row[j] += contrast * column[j]
 
@@ -325,65 +286,16 @@ def free_gradient(data, G, gradient):  # type: ignore[no-untyped-def]
         gradient[j] = 0.0
     for k in range(K):
         for c in range(k_b):
-            gradient[c] += data.Cb[k, c] * G[k, 0]
+            gradient[c * (p + 1)] += data.Cb[k, c] * G[k, 0]
         for c in range(k_w):
             contrast = data.Cw[k, c]
             if contrast != 0.0:
-                row, column = G[k, first:], gradient[k_b + c * p :]
+                row, column = G[k, first:], gradient[c * p + min(c + 1, k_b) :]
                 for j in range(p):
                     column[j] += contrast * row[j]
 
 
-@nb.njit(**_options)
-def log_prior_gradient(data, theta, gradient):  # type: ignore[no-untyped-def]
-    """Log prior up to its constant; *adds* its gradient to ``gradient`` (d,)."""
-    k_b, k_w, p = data.Cb.shape[1], data.Cw.shape[1], data.centre.shape[0]
-    has_intercept = min(k_b, 1)
-    g = np.empty(max(k_b, k_w))
-    value = 0.0
-    for row in range(data.family.shape[0]):
-        family, inverse, df = data.family[row], 1.0 / data.scale[row] ** 2, data.df[row]
-        if family == FLAT:
-            continue
-        is_intercept = has_intercept == 1 and row == 0
-        j, k = row - has_intercept, k_b if is_intercept else k_w
-        squares = 0.0
-        for c in range(k):
-            g[c] = theta[c] if is_intercept else theta[k_b + c * p + j]
-            if is_intercept:
-                for i in range(p):
-                    g[c] -= data.centre[i] * theta[k_b + c * p + i]
-            squares += g[c] * g[c]
-        if family == NORMAL:
-            value -= 0.5 * inverse * squares
-        elif family == T_SPHERICAL:
-            value -= 0.5 * (df + k) * math.log1p(squares * inverse / df)
-        radius = 0.0
-        if family == LAPLACE_SPHERICAL:
-            radius = math.sqrt(squares * inverse + df * df)
-            value -= radius
-        for c in range(k):
-            slope = inverse * g[c]
-            if family == T_SPHERICAL:
-                slope *= (df + k) / (df + squares * inverse)
-            elif family == T_ELEMENTWISE:
-                value -= 0.5 * (df + 1) * math.log1p(g[c] * g[c] * inverse / df)
-                slope *= (df + 1) / (df + g[c] * g[c] * inverse)
-            elif family >= LAPLACE_SPHERICAL:
-                if family == LAPLACE_ELEMENTWISE:
-                    radius = math.sqrt(g[c] * g[c] * inverse + df * df)
-                    value -= radius
-                slope = slope / radius if radius > 0.0 else 0.0
-            if is_intercept:
-                gradient[c] -= slope
-                for i in range(p):
-                    gradient[k_b + c * p + i] += data.centre[i] * slope
-            else:
-                gradient[k_b + c * p + j] -= slope
-    return value
-
-
-@nb.njit(**_options)
+@nb.njit(**_options | KEPT)
 def log_posterior_values(data, thetas, out):  # type: ignore[no-untyped-def]
     """Log posterior at many points (S, d), one pass over the data for a stack of them; fills ``out`` (S,)."""
     K, q = data.YZ.shape

@@ -20,9 +20,8 @@ def low_rank_metric(density: "SoftmaxPosterior", theta: FloatArray, column_prior
     features, or intercept and weights have different columns.
     """
     data = density.data
-    k_b, k_w = data.Cb.shape[1], data.Cw.shape[1]
     K, q = data.YZ.shape
-    if k_b not in (0, k_w) or q <= data.n_obs:
+    if not density.coordinates.is_matrix or q <= data.n_obs:
         return None
     P = density.expected_counts(theta).transpose(0, 2, 1).reshape(-1, K)[: data.n_obs]
     totals = P.sum(axis=1)
@@ -34,6 +33,4 @@ def low_rank_metric(density: "SoftmaxPosterior", theta: FloatArray, column_prior
     spread, mixing = np.linalg.eigh(data.Cw.T @ A @ data.Cw)
     spread = np.maximum(spread, SPREAD_FLOOR * spread[-1])
     ridge = RIDGE * (rows**2).sum(axis=0) * max(float(spread[-1]), np.finfo(float).tiny)
-    return LowRankMetric(
-        rows, spread, column_prior + ridge + np.finfo(float).tiny, np.ascontiguousarray(mixing), k_b > 0
-    )
+    return LowRankMetric(rows, spread, column_prior + ridge + np.finfo(float).tiny, np.ascontiguousarray(mixing))

@@ -25,8 +25,11 @@ from scipy.linalg import qr
 
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.design import Design, Standardisation
-from bayes_softmax.spec.coding import Coordinates, build_coordinates
-from bayes_softmax.spec.priors import Flat, Normal, PriorTable, known_scale
+from bayes_softmax.spec.coding import Coordinates, build_coordinates, free_vectors
+from bayes_softmax.spec.families import registry
+from bayes_softmax.spec.families.flat import Flat
+from bayes_softmax.spec.families.normal import Normal
+from bayes_softmax.spec.priors import PriorTable, repeated
 
 # A direction in which one prior sd moves no logit by more than this is left to the prior.
 NO_LOGIT = 1e-13
@@ -50,25 +53,27 @@ class RowSpace:
 
     def lift(self, thetas: FloatArray, rng: np.random.Generator | None = None) -> FloatArray:
         """Free vectors (S, d) of the full model; with ``rng`` the complement is drawn, without it is zero."""
-        k_b, k_w = self.coordinates.n_free_intercept, self.coordinates.weights_contrast.shape[1]
-        u = thetas[:, k_b:].reshape(-1, k_w, self.basis.shape[1]) / self.coordinates.scale
-        v = u @ self.basis.T
+        intercept, u = self.coordinates.split(thetas)
+        v = (u / self.coordinates.scale) @ self.basis.T
         if rng is not None:
             v += self._complement(rng.normal(size=v.shape))
         v *= self.sd
-        return np.concatenate([thetas[:, :k_b], v.reshape(len(thetas), -1)], axis=1)
+        return free_vectors(intercept, v)
 
-    def lifted_solver(self, solve: Callable[[FloatArray], FloatArray]) -> Callable[[FloatArray], FloatArray]:
-        """Solver with the full Hessian, from ``solve`` with the reduced one: the complement's is the prior's."""
-        k_b, k_w = self.coordinates.n_free_intercept, self.coordinates.weights_contrast.shape[1]
+    def lifted_solver(
+        self, coordinates: Coordinates, solve: Callable[[FloatArray], FloatArray]
+    ) -> Callable[[FloatArray], FloatArray]:
+        """Solver with the full Hessian, from ``solve`` with the reduced one: the complement's is the prior's.
+
+        ``coordinates`` are the full model's.
+        """
 
         def lifted(gradient: FloatArray) -> FloatArray:
-            pulled = gradient[k_b:].reshape(k_w, -1) * self.sd
-            inside = pulled @ self.basis
-            reduced = solve(np.concatenate([gradient[:k_b], (inside / self.coordinates.scale).ravel()]))
-            outside = (self._complement(pulled) * self.sd).ravel()
-            step: FloatArray = self.lift(reduced[None])[0]
-            step[k_b:] += outside
+            intercept, weights = coordinates.split(gradient)
+            pulled = weights * self.sd
+            reduced = solve(free_vectors(intercept, (pulled @ self.basis) / self.coordinates.scale))
+            outside = free_vectors(np.zeros_like(intercept), self._complement(pulled) * self.sd)
+            step: FloatArray = self.lift(reduced[None])[0] + outside
             return step
 
         return lifted
@@ -80,9 +85,10 @@ class RowSpace:
         """
         k_b, C = self.coordinates.n_free_intercept, coordinates.weights_contrast
         r, (K, k_w) = self.basis.shape[1], C.shape
-        unit = np.concatenate([np.ones(k_b), np.tile(self.coordinates.scale, k_w)])
+        unit = free_vectors(np.ones(k_b), np.tile(self.coordinates.scale, (k_w, 1)))
         S = covariance / unit / unit[:, None]
-        inside = S[k_b:, k_b:].reshape(k_w, r, k_w, r)
+        of_weights = self.coordinates.split(np.arange(len(S)))[1].ravel()
+        inside = S[np.ix_(of_weights, of_weights)].reshape(k_w, r, k_w, r)
         blocks = np.empty((self.basis.shape[0], k_w, k_w))
         for c in range(k_w):
             for e in range(k_w):
@@ -92,7 +98,7 @@ class RowSpace:
         of_intercept = np.zeros((K, K))
         if k_b:
             moved = self.sd * coordinates.centre / coordinates.scale
-            J = np.hstack([coordinates.intercept_contrast, -np.kron(C, moved @ self.basis)])
+            J = free_vectors(coordinates.intercept_contrast, -C[:, :, None] * (moved @ self.basis))
             of_intercept = J @ S @ J.T + C @ C.T * float((self._complement(moved) ** 2).sum())
             onto = coordinates.intercept_contrast @ np.linalg.pinv(coordinates.intercept_contrast)
             of_intercept = onto @ of_intercept @ onto.T
@@ -118,13 +124,13 @@ class RowSpace:
 
 def row_space(design: Design, priors: PriorTable, coding: str) -> RowSpace | None:
     """Reduce a model with more features than rows; None where that is impossible or pointless."""
-    flat = all(priors.flat_features)
-    families = [prior for prior in priors.weights if isinstance(prior, Normal)]
+    flat = bool(priors.flat_features.all())
+    normal = bool((priors.features.family == registry.position(Normal)).all())
     # A prior on the intercept at x = 0 ties it to all weights.
     coupled = priors.intercept is not None and priors.intercept_at == "zero" and not priors.flat_intercept
-    if design.n_features <= design.n_obs or not (flat or len(families) == design.n_features) or coupled:
+    if design.n_features <= design.n_obs or not (flat or normal) or coupled:
         return None
-    prior_scale = 1.0 / design.standardisation.scale if flat else np.array([known_scale(prior) for prior in families])
+    prior_scale = 1.0 / design.standardisation.scale if flat else priors.features.scale
     # Z S: the features' own scale cancels.
     basis, features = _factorise((design.X - design.standardisation.centre) * prior_scale)
     rank = features.shape[1]
@@ -142,11 +148,11 @@ def row_space(design: Design, priors: PriorTable, coding: str) -> RowSpace | Non
             flat_intercept=priors.flat_intercept,
         ),
         PriorTable(
-            (Flat() if flat else Normal(1.0),) * rank,
+            repeated(Flat() if flat else Normal(1.0), rank),
             priors.intercept,
             priors.intercept_at,
             priors.spherical,
-            (False,) * rank,
+            np.zeros(rank, dtype=np.bool_),
         ),
         basis,
         prior_scale * design.standardisation.scale,

@@ -9,7 +9,7 @@ function below writes one loop in LLVM's vector type, which LLVM maps to what th
 * :func:`exp_row`       ``L = exp(L - m)``, ``s += L``, relative error below 4e-16.
 
 Addresses are integers (``array.ctypes.data``); strides count doubles.  Rows are padded, so there is no remainder.
-Numba's disk cache does not see changes in this file: ``kernel.COMPILED_WITH`` does, and a test holds it to it.
+A tile has sums for a fixed number of classes; which one is run is chosen by a jump inside the function.
 """
 
 import math
@@ -107,66 +107,83 @@ def _accumulate(
     return updated
 
 
-def logits_tile(n_classes: int) -> Any:
-    """Function ``(V, stride_v, Z, stride_z, L, stride_l, q)``: a tile of ``L = V Z``, n_classes x 3 WIDTH."""
+def _for_classes(builder: Builder, n_classes: Value, generate: Callable[[int], None]) -> None:
+    """Jump to the code that ``generate`` writes for 1, 2, ... or ``MAX_CLASSES`` classes."""
+    after = builder.append_basic_block("chosen")
+    sizes = {n: builder.append_basic_block(f"classes{n}") for n in range(1, MAX_CLASSES + 1)}
+    jump = builder.switch(n_classes, sizes[MAX_CLASSES])
+    for n, block in sizes.items():
+        if n < MAX_CLASSES:
+            jump.add_case(_integer(n), block)
+        builder.position_at_end(block)
+        generate(n)
+        builder.branch(after)
+    builder.position_at_end(after)
+
+
+@intrinsic
+def logits_tile(_context, V, stride_v, Z, stride_z, L, stride_l, q, n_classes):  # type: ignore[no-untyped-def]
+    """A tile of ``L = V Z``, n_classes x 3 WIDTH."""
     width = 3
 
-    @intrinsic
-    def tile(_context, V, stride_v, Z, stride_z, L, stride_l, q):  # type: ignore[no-untyped-def]
-        def generate(context, builder, _signature, args):  # type: ignore[no-untyped-def]
-            V, stride_v, Z, stride_z, L, stride_l, q = args
-            V, Z, L = (_pointer(builder, address) for address in (V, Z, L))
-            one = _integer(1)
+    def generate(context, builder, _signature, args):  # type: ignore[no-untyped-def]
+        V, stride_v, Z, stride_z, L, stride_l, q, n_classes = args
+        V, Z, L = (_pointer(builder, address) for address in (V, Z, L))
+        one = _integer(1)
 
+        def tile(n: int) -> None:
             def body(j: Value, sums: list[Value]) -> list[Value]:
                 z = [_load(builder, _at(builder, Z, (j, stride_z), (_integer(u * WIDTH), one))) for u in range(width)]
                 new = []
-                for k in range(n_classes):
+                for k in range(n):
                     v = _broadcast(builder, builder.load(_at(builder, V, (_integer(k), stride_v), (j, one))))
                     new += [_fma(builder, v, z[u], sums[k * width + u]) for u in range(width)]
                 return new
 
-            sums = _accumulate(builder, q, 1, n_classes * width, body)
-            for k in range(n_classes):
+            sums = _accumulate(builder, q, 1, n * width, body)
+            for k in range(n):
                 for u in range(width):
                     target = _at(builder, L, (_integer(k), stride_l), (_integer(u * WIDTH), one))
                     _store(builder, sums[k * width + u], target)
-            return context.get_dummy_value()
 
-        return types.void(V, stride_v, Z, stride_z, L, stride_l, q), generate
+        _for_classes(builder, n_classes, tile)
+        return context.get_dummy_value()
 
-    return tile
+    return types.void(V, stride_v, Z, stride_z, L, stride_l, q, n_classes), generate
 
 
-def products_tile(n_classes: int, n_features: int) -> Any:
-    """Function ``(P, stride_p, Z, stride_z, G, stride_g, rows)``: a tile of ``G -= P Z'``."""
+def products_tile(n_features: int) -> Any:
+    """Function ``(P, stride_p, Z, stride_z, G, stride_g, rows, n_classes)``: a tile of ``G -= P Z'``."""
 
     @intrinsic
-    def tile(_context, P, stride_p, Z, stride_z, G, stride_g, rows):  # type: ignore[no-untyped-def]
+    def chosen(_context, P, stride_p, Z, stride_z, G, stride_g, rows, n_classes):  # type: ignore[no-untyped-def]
         def generate(context, builder, _signature, args):  # type: ignore[no-untyped-def]
-            P, stride_p, Z, stride_z, G, stride_g, rows = args
+            P, stride_p, Z, stride_z, G, stride_g, rows, n_classes = args
             P, Z, G = (_pointer(builder, address) for address in (P, Z, G))
             one = _integer(1)
 
-            def body(i: Value, sums: list[Value]) -> list[Value]:
-                z = [_load(builder, _at(builder, Z, (_integer(j), stride_z), (i, one))) for j in range(n_features)]
-                new = []
-                for k in range(n_classes):
-                    row = _load(builder, _at(builder, P, (_integer(k), stride_p), (i, one)))
-                    new += [_fma(builder, row, z[j], sums[k * n_features + j]) for j in range(n_features)]
-                return new
+            def tile(n: int) -> None:
+                def body(i: Value, sums: list[Value]) -> list[Value]:
+                    z = [_load(builder, _at(builder, Z, (_integer(j), stride_z), (i, one))) for j in range(n_features)]
+                    new = []
+                    for k in range(n):
+                        row = _load(builder, _at(builder, P, (_integer(k), stride_p), (i, one)))
+                        new += [_fma(builder, row, z[j], sums[k * n_features + j]) for j in range(n_features)]
+                    return new
 
-            sums = _accumulate(builder, rows, WIDTH, n_classes * n_features, body)
-            for k in range(n_classes):
-                for j in range(n_features):
-                    target = _at(builder, G, (_integer(k), stride_g), (_integer(j), one))
-                    total = _sum(builder, sums[k * n_features + j])
-                    builder.store(builder.fsub(builder.load(target), total), target)
+                sums = _accumulate(builder, rows, WIDTH, n * n_features, body)
+                for k in range(n):
+                    for j in range(n_features):
+                        target = _at(builder, G, (_integer(k), stride_g), (_integer(j), one))
+                        total = _sum(builder, sums[k * n_features + j])
+                        builder.store(builder.fsub(builder.load(target), total), target)
+
+            _for_classes(builder, n_classes, tile)
             return context.get_dummy_value()
 
-        return types.void(P, stride_p, Z, stride_z, G, stride_g, rows), generate
+        return types.void(P, stride_p, Z, stride_z, G, stride_g, rows, n_classes), generate
 
-    return tile
+    return chosen
 
 
 # Above, 1.5 * 2^52: adding it rounds to an integer that sits in the low bits of the sum.

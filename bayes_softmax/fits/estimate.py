@@ -1,6 +1,6 @@
 """Point estimates: maximum likelihood and maximum a posteriori, with their certificate and uncertainty."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
@@ -11,16 +11,17 @@ import xarray as xr
 
 from bayes_softmax.answers import decisions, evaluation, prediction, ratios
 from bayes_softmax.answers import effects as effects_module
-from bayes_softmax.answers.contraction import MANY_COEFFICIENTS, contraction, prior_dominated, prior_note
-from bayes_softmax.answers.contrasts import View, build_view
-from bayes_softmax.answers.intervals import normal_quantile, resolve_interval
+from bayes_softmax.answers import summary as summary_module
+from bayes_softmax.answers.contraction import MANY_COEFFICIENTS, prior_dominated, prior_note
+from bayes_softmax.answers.contrasts import View
 from bayes_softmax.answers.training import TrainingData
 from bayes_softmax.core.checks import counted
 from bayes_softmax.core.parameters import Parameters, size_of
 from bayes_softmax.core.protocols import Logits
 from bayes_softmax.core.records import FloatArray
-from bayes_softmax.data.design import Label
 from bayes_softmax.data.schema import Schema
+from bayes_softmax.fits.storage import writing
+from bayes_softmax.fits.storage.records import EstimateRecord
 from bayes_softmax.separation.limits import Limits, contrast_limits, no_rays, own_contrasts
 from bayes_softmax.spec.linear import INTERCEPT, LINEAR, WEIGHTS, require_linear
 
@@ -88,6 +89,7 @@ class PointEstimate:
     variance_of: Callable[[], FloatArray] | None = None
 
     # One function answers for every kind of fit.
+    summary = summary_module.summary
     predict_proba = prediction.predict_proba
     predict = prediction.predict
     uncertainty = prediction.uncertainty
@@ -96,6 +98,7 @@ class PointEstimate:
     contrast = effects_module.contrast
     odds_ratios = ratios.odds_ratios
     evaluate = evaluation.evaluate
+    save = writing.save
 
     @property
     def intercept(self) -> xr.DataArray:
@@ -147,13 +150,7 @@ class PointEstimate:
 
     @cached_property
     def parameter_covariance(self) -> FloatArray:
-        """Covariance (d, d) of all parameters; of linear logits for contrasts that are finite.
-
-        Raises
-        ------
-        ValueError
-            Where there are so many coefficients that it is not formed.
-        """
+        """Covariance (d, d) of all parameters, of linear logits for contrasts that are finite; formed up to a size."""
         if self.variance_of is not None:
             n = size_of(self.logits.shapes)
             raise ValueError(
@@ -204,8 +201,8 @@ class PointEstimate:
             {"intercept": self.intercept.copy(data=error[0]), "weights": self.weights.copy(data=error[1:])}
         )
 
-    def contrasts(self, view: View) -> tuple[FloatArray, FloatArray]:
-        """Estimates and standard errors (q, m) of contrasts of the class columns, intercept first.
+    def contrast_values(self, view: View) -> tuple[FloatArray, FloatArray]:
+        """Contrasts of the class columns as one draw (1, q, m), intercept first, and their standard errors (q, m).
 
         An estimate is inf, -inf, or NaN if not determined, and its error NaN, where the optimum is not finite.
         """
@@ -213,58 +210,11 @@ class PointEstimate:
         variance = np.einsum("km,ikl,lm->im", view.matrix, self.variances, view.matrix, optimize=True)
         limits = contrast_limits(self.recession, view.matrix)
         error = np.where(limits == 0, np.sqrt(np.maximum(variance, 0.0)), np.nan)
-        return np.where(limits == 0, estimate, limits), error
+        return np.where(limits == 0, estimate, limits)[None], error
 
-    def contrast_values(self, view: View) -> tuple[FloatArray, FloatArray]:
-        """The contrasts as one draw (1, q, m), and their standard errors."""
-        estimate, error = self.contrasts(view)
-        return estimate[None], error
-
-    def summary(
-        self,
-        vs: Label | Sequence[Label] | None = None,
-        ci_prob: float | None = None,
-        ci_kind: str | None = None,
-    ) -> pd.DataFrame:
-        """Table of coefficients: estimate, standard error and Wald interval.
-
-        Parameters
-        ----------
-        vs
-            What each class is contrasted with: a class, a pair ``("a", "b")``, or ``"average"``.  Default: the
-            average of all classes, or the first class under reference coding.  Never refits.
-        ci_prob, ci_kind
-            Probability of the interval (default ArviZ's); a normal interval is both kinds at once.
-
-        Returns
-        -------
-        DataFrame
-            Rows ``(feature, contrast)``, in logits per unit of the feature.  ``estimate`` is inf or -inf where the
-            likelihood rises towards its supremum only as the contrast grows without end (separated classes), and NaN
-            where the data do not determine it (collinear features, or directions of both signs); such rows have no
-            standard error.  The others keep theirs.  With a proper prior ``contraction`` says how much of
-            its variance the data take away: near 1 they decide, near 0 the answer is the prior's.
-
-        Examples
-        --------
-        >>> import bayes_softmax as bs
-        >>> model = bs.SoftmaxRegression([[0.0], [1.0], [2.0], [3.0]], ["a", "b", "a", "b"])
-        >>> model.mle().summary(vs="a", ci_prob=0.9).columns.tolist()
-        ['estimate', 'std_error', 'wald90_lb', 'wald90_ub']
-        """
-        interval = resolve_interval(ci_prob, ci_kind)
-        view = build_view(self.schema, vs)
-        estimate, error = self.contrasts(view)
-        half = normal_quantile(interval) * error
-        low, high = interval.columns("wald")
-        first = 0 if self.schema.has_intercept else 1
-        features = [INTERCEPT, *self.schema.feature_names][first:]
-        index = pd.MultiIndex.from_product([features, view.names], names=["feature", "contrast"])
-        columns = {"estimate": estimate, "std_error": error, low: estimate - half, high: estimate + half}
-        contracted = contraction(self.schema, view.matrix, error**2)
-        if contracted is not None:
-            columns["contraction"] = contracted
-        return pd.DataFrame({name: values[first:].ravel() for name, values in columns.items()}, index=index)
+    def draw_quality(self, quantities: FloatArray) -> None:
+        """None: there are no draws."""
+        return
 
     @property
     def prior_dominated(self) -> tuple[str, ...]:
@@ -309,20 +259,17 @@ class PointEstimate:
         known = self.raw_covariance.reshape(covariance.shape) if self.logits.kind == LINEAR else covariance
         return np.nan_to_num(known)
 
-    def save(self, path: Any, *, data: bool = True) -> None:
-        """Write the estimate to one ``.nc`` file or ``.zarr`` folder; :func:`bayes_softmax.load` reads it back.
-
-        Parameters
-        ----------
-        path
-            Ends in ``.nc`` or ``.zarr``; an older fit there is replaced only once the new one is complete, and
-            anything else that is there stays: that is an error.
-        data
-            Whether the data go in too, each distinct row once: ``evaluate()`` and ``effects()`` need them.
-        """
-        from bayes_softmax.fits.storage import save_estimate
-
-        save_estimate(self, path, data=data)
+    @property
+    def record(self) -> EstimateRecord:
+        """What is kept of it in a file."""
+        kept = set(EstimateRecord._fields) - {"values", "covariance", "variances"}
+        large = self.variance_of is not None
+        return EstimateRecord(
+            **{name: getattr(self, name) for name in kept},
+            values={name: values.values for name, values in self.values.items()},
+            covariance=None if large else self.parameter_covariance,
+            variances=self.variances if large else None,
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         """For pickle: covariance and recession themselves in place of the functions that compute them."""

@@ -4,8 +4,8 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bayes_softmax.fits.files import replace_file
-from bayes_softmax.fits.ownership import holds_fit, refuse_strange_file
+from bayes_softmax.fits.storage.files import replace_file
+from bayes_softmax.fits.storage.ownership import holds_fit, refuse_strange_file
 
 FIT = "posterior.nc"
 TABLE_HEAD = b"feature,contrast,"

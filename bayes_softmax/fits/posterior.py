@@ -1,7 +1,7 @@
 """Posterior draws with labels: an ArviZ-compatible tree, and the same questions a point estimate answers."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -10,10 +10,12 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayes_softmax.answers import decisions, evaluation, prediction, predictive, ratios
+from bayes_softmax.answers import decisions, evaluation, prediction, predictive, ratios, sensitivity
 from bayes_softmax.answers import effects as effects_module
-from bayes_softmax.answers.contraction import contraction, prior_dominated, prior_note
-from bayes_softmax.answers.contrasts import View, build_view
+from bayes_softmax.answers import loo as loo_module
+from bayes_softmax.answers import summary as summary_module
+from bayes_softmax.answers.contraction import prior_dominated, prior_note
+from bayes_softmax.answers.contrasts import View
 from bayes_softmax.answers.diagnostics import (
     FEWEST_DISTINCT,
     Diagnostics,
@@ -22,26 +24,21 @@ from bayes_softmax.answers.diagnostics import (
     diagnose_weighted,
     n_distinct,
     relative_ess,
-    sd_of,
     weighted_table,
 )
-from bayes_softmax.answers.fitted import training_of
-from bayes_softmax.answers.intervals import draws_interval, resolve_interval
+from bayes_softmax.answers.fitted import Refit
 from bayes_softmax.answers.labels import observation_coordinate
-from bayes_softmax.answers.loo import Refit, by_of_unit, leave_one_out
 from bayes_softmax.answers.new_data import encode_rows
 from bayes_softmax.answers.probabilities import announce, over_blocks
-from bayes_softmax.answers.quantities import share_positive
 from bayes_softmax.answers.training import TrainingData
-from bayes_softmax.core.checks import counted, listed, shown
+from bayes_softmax.core.checks import counted
 from bayes_softmax.core.parameters import Parameters
 from bayes_softmax.core.protocols import Logits
 from bayes_softmax.core.records import FloatArray
-from bayes_softmax.data.design import Label
-from bayes_softmax.data.labels import plain_classes
 from bayes_softmax.data.schema import Schema
-from bayes_softmax.fits import sensitivity
-from bayes_softmax.spec.linear import INTERCEPT, LINEAR, LinearLogits, require_linear
+from bayes_softmax.fits.storage import writing
+from bayes_softmax.fits.storage.records import PosteriorRecord
+from bayes_softmax.spec.linear import LINEAR, LinearLogits, require_linear
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -91,6 +88,7 @@ class Posterior:
     function: Logits | None = None
 
     # One function answers for every kind of fit.
+    summary = summary_module.summary
     predict_proba = prediction.predict_proba
     predict = prediction.predict
     uncertainty = prediction.uncertainty
@@ -99,10 +97,12 @@ class Posterior:
     contrast = effects_module.contrast
     odds_ratios = ratios.odds_ratios
     evaluate = evaluation.evaluate
+    save = writing.save
     posterior_predictive = predictive.posterior_predictive
     add_log_likelihood = sensitivity.add_log_likelihood
     add_log_prior = sensitivity.add_log_prior
     prior_sensitivity = sensitivity.prior_sensitivity
+    loo = loo_module.loo
 
     @property
     def group(self) -> str:
@@ -145,6 +145,11 @@ class Posterior:
     def _flat(self) -> FloatArray:
         """All parameters (chain, draw, d) in their flat order."""
         return self.parameters.flat().reshape(*self.shape, -1)
+
+    @property
+    def kind(self) -> str:
+        """``"posterior"``, whatever drew it; :attr:`is_prior` says whether data were seen."""
+        return "posterior"
 
     @property
     def is_prior(self) -> bool:
@@ -205,56 +210,15 @@ class Posterior:
         parts = [posterior[name].values.reshape(shape) for name in names]
         return np.concatenate(parts, axis=2) if parts else np.empty((*shape[:2], 0))
 
-    def contrast_draws(self, view: View) -> FloatArray:
-        """Draws (chain, draw, q, m) of contrasts of the class columns, intercept first."""
-        contrasts: FloatArray = self.draws @ view.matrix
-        return contrasts
-
     def contrast_values(self, view: View) -> tuple[FloatArray, None]:
-        """The draws (S, q, m) of contrasts, which need no standard errors."""
-        draws = self.contrast_draws(view)
+        """The draws (S, q, m) of contrasts of the class columns, intercept first; they need no standard errors."""
+        draws = self.draws @ view.matrix
         return draws.reshape(-1, *draws.shape[2:]), None
 
-    def summary(
-        self,
-        vs: Label | Sequence[Label] | None = None,
-        ci_prob: float | None = None,
-        ci_kind: str | None = None,
-    ) -> pd.DataFrame:
-        """Table of coefficients: mean, sd, interval, effective sample sizes and R-hat.
-
-        Parameters
-        ----------
-        vs
-            What each class is contrasted with: a class, a pair ``("a", "b")``, or ``"average"``.  Default: the
-            average of all classes, or the first class under reference coding.  Never refits.
-        ci_prob, ci_kind
-            Probability and kind (``"eti"``, ``"hdi"``) of the interval; defaults are ArviZ's.
-
-        Returns
-        -------
-        DataFrame
-            Rows ``(feature, contrast)``, in logits per unit of the feature.  ``contraction`` says how much of the
-            prior's variance the data take away: near 1 they decide, near 0 the answer is the prior's.
-        """
-        interval = resolve_interval(ci_prob, ci_kind)
-        view = build_view(self.schema, vs)
-        first = 0 if self.schema.has_intercept else 1
-        draws = self.contrast_draws(view)[:, :, first:]
-        flat = draws.reshape(-1, draws.shape[2] * draws.shape[3])
-        low, high = draws_interval(flat, interval)
-        names = interval.columns()
-        features = [INTERCEPT, *self.schema.feature_names][first:]
-        index = pd.MultiIndex.from_product([features, view.names], names=["feature", "contrast"])
-        columns = {"mean": flat.mean(axis=0), "sd": sd_of(flat), names[0]: low, names[1]: high}
-        columns["p_positive"] = share_positive(flat)
-        quality = convergence_table(draws) if self.ess is None else weighted_table(draws, self.ess)
-        table = pd.DataFrame(columns, index=index).join(quality.set_axis(index))
-        every = self.contrast_draws(view).reshape(len(flat), -1)
-        contracted = contraction(self.schema, view.matrix, sd_of(every).reshape(-1, len(view.names)) ** 2)
-        if contracted is None or self.group == "prior":
-            return table
-        return table.assign(contraction=contracted[first:].ravel())
+    def draw_quality(self, quantities: FloatArray) -> pd.DataFrame:
+        """Effective sample sizes, R-hat and Monte Carlo error of quantities (S, ...) of the draws, a row each."""
+        draws = quantities.reshape(*self.draws.shape[:2], -1)
+        return convergence_table(draws) if self.ess is None else weighted_table(draws, self.ess)
 
     @cached_property
     def prior_dominated(self) -> tuple[str, ...]:
@@ -264,51 +228,6 @@ class Posterior:
             return ()
         centred = flat - flat.mean(axis=0)
         return prior_dominated(self.schema, np.einsum("sik,sil->ikl", centred, centred) / (len(flat) - 1))
-
-    def loo(
-        self,
-        *,
-        by: str = "observation",
-        refit: bool | Refit = False,
-        order: Sequence[Label] | None = None,
-        unit: str | None = None,
-    ) -> Any:
-        """Expected log predictive density by leave-one-out, as ArviZ's own ``ELPDDataLOO``: ``az.compare`` takes it.
-
-        Computed block by block: no array of rows x draws is kept.
-
-        Parameters
-        ----------
-        by
-            ``"observation"`` (default): one observation of the counts or whole weights is left out at a time.
-            ``"row"``: a row as a whole, with its weight or all its counts, which is another question.
-        refit
-            True refits the model without each observation whose Pareto k is too large; a loaded fit needs
-            ``model.sample(...).refit`` of the same model instead of True.
-        order
-            Order of the classes in which the observations of a row of counts stand; default the model's.
-        unit
-            What ``by`` was called before, with ``"unit"`` for ``"observation"``.
-
-        Returns
-        -------
-        ELPDDataLOO
-            With pointwise values: along ``obs`` where every row is one observation, else along ``unit``.
-
-        Raises
-        ------
-        ValueError
-            For weights that are not whole numbers under ``by="observation"``.
-        """
-        training = training_of(self, "loo()")
-        if not (isinstance(refit, bool) or callable(refit)):
-            raise TypeError(f"refit={shown(refit)} must be True, False, or the refit of a posterior")
-        function = self.refit if refit is True else (refit or None)
-        if refit is True and function is None:
-            raise ValueError(
-                "refit=True: a loaded fit cannot refit; pass refit=model.sample(...).refit of the model it came from"
-            )
-        return leave_one_out(self, training, by_of_unit(by, unit), function, _class_order(self.schema, order))
 
     def predict_draws(self, data: Any, *, offset: Any = None, available: Any = None) -> xr.DataArray:
         """Class probabilities of every draw (chain, draw, obs, category).
@@ -331,20 +250,22 @@ class Posterior:
             name="probability",
         )
 
-    def save(self, path: Any, *, data: bool = True) -> None:
-        """Write the draws to one ``.nc`` file or ``.zarr`` folder; :func:`bayes_softmax.load` reads it back.
-
-        Parameters
-        ----------
-        path
-            Ends in ``.nc`` or ``.zarr``; an older fit there is replaced only once the new one is complete, and
-            anything else that is there stays: that is an error.
-        data
-            Whether the data go in too, each distinct row once: ``loo()``, ``evaluate()`` and ``effects()`` need them.
-        """
-        from bayes_softmax.fits.storage import save_posterior
-
-        save_posterior(self, path, data=data)
+    @property
+    def record(self) -> PosteriorRecord:
+        """What is kept of it in a file: all but the way to fit again."""
+        return PosteriorRecord(
+            self.idata,
+            self.schema,
+            self.engine,
+            self.tune,
+            self.notes,
+            self.timings,
+            self.pareto_k,
+            self.ess,
+            self.log_evidence,
+            self.training,
+            self.logits,
+        )
 
     def __repr__(self) -> str:
         """Return a few lines that say what was drawn, how, and how far to trust it."""
@@ -358,13 +279,3 @@ class Posterior:
             f"{len(self.schema.classes)} classes, {counted(len(self.schema.feature_names), 'feature')}\n"
             f"  engine: {self.engine}{quality}{notes}"
         )
-
-
-def _class_order(schema: Schema, order: Sequence[Label] | None) -> Sequence[Label]:
-    """Every class once, in an order that the caller chose, or in the model's."""
-    if order is None:
-        return schema.classes
-    chosen = plain_classes(order, "order")
-    if len(chosen) != len(schema.classes) or set(chosen) != set(schema.classes):
-        raise ValueError(f"order: {listed(chosen)} must name every class once ({listed(schema.classes)})")
-    return chosen

@@ -10,7 +10,8 @@ from scipy.optimize import minimize
 from bayes_softmax.core.interrupts import load_in_full
 from bayes_softmax.core.records import FloatArray, Mode
 from bayes_softmax.core.threads import blas_on_one_thread
-from bayes_softmax.fitting.estimates import SolverOptions, refuse_improper, solve
+from bayes_softmax.fitting.refusals import refuse_improper
+from bayes_softmax.fitting.solvers import SolverOptions, solve
 from bayes_softmax.spec.pymc_shrinkage import hyperparameters
 from bayes_softmax.spec.shrinkage import shrinkage_groups, without_shrinkage
 from bayes_softmax.spec.specification import Specification

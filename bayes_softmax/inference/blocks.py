@@ -12,23 +12,6 @@ from bayes_softmax.core.records import BlockMetric, FloatArray, LowRankMetric, W
 INVERSE_LIMIT = 400  # up to this size one batched product with inverses beats a solve for each block
 
 
-def columns(vector: FloatArray, n_columns: int, *, joint: bool) -> FloatArray:
-    """Free vectors (..., d) as columns (..., k, m); see ``core.records.BlockMetric``."""
-    length = vector.shape[-1] // n_columns
-    if not joint:
-        return vector.reshape(*vector.shape[:-1], n_columns, length)
-    weights = vector[..., n_columns:].reshape(*vector.shape[:-1], n_columns, length - 1)
-    return np.concatenate([vector[..., :n_columns, None], weights], axis=-1)
-
-
-def vector(columns: FloatArray, *, joint: bool) -> FloatArray:
-    """The inverse of :func:`columns`."""
-    first = int(joint)
-    weights = columns[..., first:]
-    weights = weights.reshape(*columns.shape[:-2], weights.shape[-2] * weights.shape[-1])
-    return np.concatenate([columns[..., 0], weights], axis=-1) if joint else weights
-
-
 def preconditioner_at(density: LogDensity, theta: FloatArray) -> Callable[[FloatArray], FloatArray]:
     """Function that about solves with the metric at ``theta``, from whichever approximation the density has."""
     low_rank = density.low_rank_metric(theta)
@@ -37,7 +20,7 @@ def preconditioner_at(density: LogDensity, theta: FloatArray) -> Callable[[Float
 
 def _low_rank_solver(metric: LowRankMetric) -> Callable[[FloatArray], FloatArray]:
     """Solver by the identity of Sherman, Morrison and Woodbury: Cholesky factors of the size of the rows."""
-    rows, spread, diagonal, mixing, joint = metric
+    rows, spread, diagonal, mixing = metric
     inverse = 1.0 / diagonal
     # Symmetric in the square root of the spread, which may be zero.
     roots = np.sqrt(spread)
@@ -45,11 +28,12 @@ def _low_rank_solver(metric: LowRankMetric) -> Callable[[FloatArray], FloatArray
     factors = [cholesky(np.eye(len(rows)) + s**2 * gram, lower=True) for s in roots]
 
     def solve(r: FloatArray) -> FloatArray:
-        mixed = mixing.T @ columns(r, len(spread), joint=joint) * inverse
+        mixed = mixing.T @ r.reshape(len(spread), -1) * inverse
         seen = mixed @ rows.T
         for e, (factor, s) in enumerate(zip(factors, roots, strict=True)):
             mixed[e] -= inverse * (rows.T @ (s**2 * cho_solve((factor, True), seen[e], check_finite=False)))
-        return vector(mixing @ mixed, joint=joint)
+        image: FloatArray = mixing @ mixed
+        return image.ravel()
 
     return solve
 
@@ -64,8 +48,8 @@ def preconditioner(
     if metric is None:
         if otherwise is None:
             return lambda r: r
-        metric = BlockMetric(otherwise()[None], np.ones((1, 1)), joint=False)
-    mixing, joint = metric.mixing, metric.joint
+        metric = BlockMetric(otherwise()[None], np.ones((1, 1)))
+    mixing = metric.mixing
     k, m = metric.precisions.shape[:2]
     try:
         factors = np.linalg.cholesky(metric.precisions)
@@ -83,7 +67,7 @@ def preconditioner(
             # Transposed factors are in LAPACK's order already; others would be copied at every call.
             return np.stack([cho_solve((factors[e].T, False), rows[e], check_finite=False) for e in range(k)])
 
-    return lambda r: vector(mixing @ solve(mixing.T @ columns(r, k, joint=joint)), joint=joint)
+    return lambda r: (mixing @ solve(mixing.T @ r.reshape(k, m))).ravel()
 
 
 def _inverse(factor: FloatArray) -> FloatArray:
@@ -96,10 +80,10 @@ def _inverse(factor: FloatArray) -> FloatArray:
 def block_whitening(mode: FloatArray, metric: BlockMetric) -> Whitening:
     """Whitening ``T T' = metric^-1``: with ``precision = L L'`` each block is ``L^-T``."""
     factors = [cholesky(precision, lower=True) for precision in metric.precisions]
-    return whitening_of(mode, factors, metric.mixing, joint=metric.joint)
+    return whitening_of(mode, factors, metric.mixing)
 
 
-def whitening_of(mode: FloatArray, factors: list[FloatArray], mixing: FloatArray, *, joint: bool) -> Whitening:
+def whitening_of(mode: FloatArray, factors: list[FloatArray], mixing: FloatArray) -> Whitening:
     """Whitening by the inverse transposes of lower Cholesky factors.
 
     They are rounded to single precision: any invertible ``T`` is a valid change of variables as long as all use the
@@ -116,7 +100,7 @@ def whitening_of(mode: FloatArray, factors: list[FloatArray], mixing: FloatArray
             "features: a prior is nearly flat where the data say nothing, or has a scale far from all others. Give the "
             "coefficients a proper prior (prior=None is the autoscaled default)"
         )
-    return Whitening(mode, inverses, mixing, joint, float(np.log(diagonals).sum()))
+    return Whitening(mode, inverses, mixing, float(np.log(diagonals).sum()))
 
 
 def unwhiten(whitening: Whitening, z: FloatArray) -> FloatArray:
@@ -124,12 +108,12 @@ def unwhiten(whitening: Whitening, z: FloatArray) -> FloatArray:
     k, m = whitening.blocks.shape[:2]
     rows = z.reshape(-1, k, m)
     coloured = np.stack([rows[:, e] @ whitening.blocks[e].T for e in range(k)], axis=1)
-    theta: FloatArray = whitening.mode + vector(whitening.mixing @ coloured, joint=whitening.joint)
+    theta: FloatArray = whitening.mode + (whitening.mixing @ coloured).reshape(z.shape)
     return np.ascontiguousarray(theta)
 
 
 def whiten_gradient(whitening: Whitening, gradient: FloatArray) -> FloatArray:
     """``T' gradient`` for one gradient (d,)."""
-    k = whitening.blocks.shape[0]
-    rows = whitening.mixing.T @ columns(gradient, k, joint=whitening.joint)
+    k, m = whitening.blocks.shape[:2]
+    rows = whitening.mixing.T @ gradient.reshape(k, m)
     return np.concatenate([whitening.blocks[e].T @ rows[e] for e in range(k)])

@@ -73,13 +73,12 @@ def _trivial_whitening(density: LogDensity) -> Whitening:
     d = density.dimension
     metric = density.block_metric(np.zeros(d)) if d > DENSE_DIMENSION else None
     if metric is None:
-        return Whitening(np.zeros(d), np.eye(d, dtype=np.float32)[None], np.ones((1, 1)), False, 0.0)
+        return Whitening(np.zeros(d), np.eye(d, dtype=np.float32)[None], np.ones((1, 1)), 0.0)
     k, m = metric.precisions.shape[:2]
     return Whitening(
         np.zeros(d),
         np.ascontiguousarray(np.broadcast_to(np.eye(m, dtype=np.float32), (k, m, m))),
         np.eye(k),
-        metric.joint,
         0.0,
     )
 

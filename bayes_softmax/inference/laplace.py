@@ -38,7 +38,7 @@ def laplace_whitening(density: LogDensity, mode: Mode) -> Whitening:
         if metric is not None:
             return block_whitening(mode.theta, metric)
     factor = laplace_approximation(density, mode).factor
-    return whitening_of(mode.theta, [factor], np.ones((1, 1)), joint=False)
+    return whitening_of(mode.theta, [factor], np.ones((1, 1)))
 
 
 def covariance(laplace: LaplaceApproximation) -> FloatArray:

@@ -5,27 +5,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from bayes_softmax.answers import predictive
+from bayes_softmax.answers.evaluation import evaluate
 from bayes_softmax.answers.fitted import Fitted
 from bayes_softmax.answers.intervals import percent_of
 from bayes_softmax.answers.scores import Evaluation
 from bayes_softmax.core.checks import counted
-from bayes_softmax.plots.style import (
-    COLOURS,
-    ROW_HEIGHT,
-    check_fit,
-    class_colours,
-    finished,
-    legend_below,
-    name_rows,
-    panel_grid,
-    tidy,
-    title,
-)
+from bayes_softmax.plots import style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-    from bayes_softmax.fits.posterior import Posterior
 
 
 def calibration(evaluated: Fitted | Evaluation, *, loo: bool = False, n_bins: int = 10) -> "Figure":
@@ -46,22 +35,21 @@ def calibration(evaluated: Fitted | Evaluation, *, loo: bool = False, n_bins: in
         Points on the diagonal are calibrated; bars are Wilson intervals of the observed frequencies.
     """
     if not isinstance(evaluated, Evaluation):
-        check_fit(evaluated, "calibration", "evaluated")
-        evaluated = evaluated.evaluate(loo=loo, n_bins=n_bins)  # type: ignore[attr-defined]
-        assert isinstance(evaluated, Evaluation)
+        style.check_fit(evaluated, "calibration", "evaluated")
+        evaluated = evaluate(evaluated, loo=loo, n_bins=n_bins)
     classes = list(evaluated.confusion.index)
-    figure, panels = panel_grid(len(classes), height=3.2)
-    for panel, label, colour in zip(panels, classes, class_colours(len(classes)), strict=True):
+    figure, panels = style.panel_grid(len(classes), height=3.2)
+    for panel, label, colour in zip(panels, classes, style.class_colours(len(classes)), strict=True):
         table = evaluated.calibration.loc[label]
         _calibration_panel(panel, table, colour)
-        title(panel, str(label))
+        style.title(panel, str(label))
     panels[0].set_ylabel("observed frequency", fontsize="small")
     percent = percent_of(evaluated.calibration.columns[2])
     figure.suptitle(
         f"Calibration, {evaluated.kind}, {counted(evaluated.n_observations, 'observation')} ({percent} % intervals)",
         fontsize="medium",
     )
-    return finished(figure)
+    return style.finished(figure)
 
 
 def _calibration_panel(panel: Any, table: pd.DataFrame, colour: Any) -> None:
@@ -72,11 +60,11 @@ def _calibration_panel(panel: Any, table: pd.DataFrame, colour: Any) -> None:
     panel.plot(x, y, "o-", color=colour, markersize=4.5, linewidth=0.8)
     panel.set(xlim=(-0.02 * end, end), ylim=(-0.02 * end, end), aspect="equal")
     panel.set_xlabel("predicted probability", fontsize="small")
-    tidy(panel)
+    style.tidy(panel)
 
 
 def posterior_predictive(
-    fit: "Posterior",
+    fit: Fitted,
     by: Any = None,
     *,
     ci_prob: float | None = None,
@@ -90,23 +78,27 @@ def posterior_predictive(
     -------
     matplotlib.figure.Figure
     """
-    check_fit(fit, "posterior_predictive")
-    table = fit.posterior_predictive(by, ci_prob=ci_prob, random_seed=random_seed)
+    style.check_fit(fit, "posterior_predictive")
+    table = predictive.posterior_predictive(fit, by, ci_prob=ci_prob, random_seed=random_seed)
     groups, classes = list(dict.fromkeys(table.index.get_level_values("group"))), list(fit.schema.classes)
-    figure, panels = panel_grid(len(groups), height=1.0 + ROW_HEIGHT * len(classes), sharey=True)
+    figure, panels = style.panel_grid(len(groups), height=1.0 + style.ROW_HEIGHT * len(classes), sharey=True)
     percent = percent_of(table.columns[2])
     position, marks = np.arange(len(classes))[::-1], {}
     for panel, group in zip(panels, groups, strict=True):
         observed, mean, low, high = table.loc[group].to_numpy()[:, :4].T
-        marks[f"replicated, {percent} %"] = panel.hlines(position, low, high, color=COLOURS[0], linewidth=5, alpha=0.35)
-        (marks["replicated, mean"],) = panel.plot(mean, position, "|", color=COLOURS[0], markersize=11)
+        marks[f"replicated, {percent} %"] = panel.hlines(
+            position, low, high, color=style.COLOURS[0], linewidth=5, alpha=0.35
+        )
+        (marks["replicated, mean"],) = panel.plot(mean, position, "|", color=style.COLOURS[0], markersize=11)
         (marks["observed"],) = panel.plot(observed, position, "o", color="black", markersize=4.5)
-        name_rows(panel, position, [str(c) for c in classes])
+        style.name_rows(panel, position, [str(c) for c in classes])
         panel.set_ylim(-0.6, len(classes) - 0.4)
         panel.set_xlim(left=min(0.0, panel.get_xlim()[0]))
         units = table.loc[group]["units"].iloc[0]
-        title(panel, f"{f'{by}: ' if isinstance(by, str) else ''}{group} ({counted(float(units), 'observation')})")
+        style.title(
+            panel, f"{f'{by}: ' if isinstance(by, str) else ''}{group} ({counted(float(units), 'observation')})"
+        )
         panel.set_xlabel("share of units", fontsize="small")
-        tidy(panel)
-    legend_below(figure, marks)
-    return finished(figure)
+        style.tidy(panel)
+    style.legend_below(figure, marks)
+    return style.finished(figure)

@@ -5,26 +5,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from bayes_softmax.answers.compare import check_comparable
 from bayes_softmax.answers.contrasts import Average, build_view
-from bayes_softmax.answers.intervals import Interval, draws_interval, normal_quantile, resolve_interval
+from bayes_softmax.answers.fitted import Fitted
+from bayes_softmax.answers.intervals import Interval, resolve_interval
+from bayes_softmax.answers.summary import contrast_statistics
 from bayes_softmax.core.checks import did_you_mean, listed
 from bayes_softmax.core.checks import shown as in_words
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.design import Label
-from bayes_softmax.fits.compare import Fit, check_comparable
-from bayes_softmax.fits.estimate import PointEstimate
-from bayes_softmax.plots.style import (
-    COLOURS,
-    MARKERS,
-    ROW_HEIGHT,
-    check_fit,
-    finished,
-    legend_below,
-    name_rows,
-    panel_grid,
-    tidy,
-    title,
-)
+from bayes_softmax.plots import style
 from bayes_softmax.spec.linear import INTERCEPT
 
 if TYPE_CHECKING:
@@ -41,7 +31,7 @@ class _Marks(NamedTuple):
 
 
 def forest(
-    fit: Fit,
+    fit: Fitted,
     *,
     vs: Label | None = None,
     ci_prob: float | None = None,
@@ -66,18 +56,17 @@ def forest(
     matplotlib.figure.Figure
         Show it, or save it with ``figure.savefig(path)``.
     """
-    check_fit(fit, "forest")
-    name = "posterior" if not isinstance(fit, PointEstimate) else fit.kind
-    return _draw({name: fit}, vs, resolve_interval(ci_prob, ci_kind), features)
+    style.check_fit(fit, "forest")
+    return _draw({fit.kind: fit}, vs, resolve_interval(ci_prob, ci_kind), features)
 
 
 def compare(
-    *unnamed: Fit,
+    *unnamed: Fitted,
     vs: Label | None = None,
     ci_prob: float | None = None,
     ci_kind: str | None = None,
     features: Sequence[str] | None = None,
-    **fits: Fit,
+    **fits: Fitted,
 ) -> "Figure":
     """Coefficients of several fits side by side, in common coordinates; arguments as in :func:`forest`.
 
@@ -93,18 +82,18 @@ def compare(
     return _draw(fits, vs, resolve_interval(ci_prob, ci_kind), features)
 
 
-def _draw(fits: dict[str, Fit], vs: Label | None, interval: Interval, features: Sequence[str] | None) -> "Figure":
+def _draw(fits: dict[str, Fitted], vs: Label | None, interval: Interval, features: Sequence[str] | None) -> "Figure":
     first = next(iter(fits.values()))
     view = build_view(first.schema, Average.OF_ALL if vs is None else vs)
     names = [INTERCEPT, *first.schema.feature_names]
     shown = _features(features, names)
     marks = {name: _marks(fit, vs, interval) for name, fit in fits.items()}
-    height = 1.1 + ROW_HEIGHT * len(view.names) * max(len(fits), 1.6)
-    figure, panels = panel_grid(len(shown), height=height, sharey=True)
+    height = 1.1 + style.ROW_HEIGHT * len(view.names) * max(len(fits), 1.6)
+    figure, panels = style.panel_grid(len(shown), height=height, sharey=True)
     for panel, feature in zip(panels, shown, strict=True):
         drawn = _panel(panel, feature, names.index(feature), marks, view.names)
-    legend_below(figure, drawn)
-    return finished(figure)
+    style.legend_below(figure, drawn)
+    return style.finished(figure)
 
 
 def _features(features: Sequence[str] | None, names: list[str]) -> list[str]:
@@ -123,19 +112,16 @@ def _features(features: Sequence[str] | None, names: list[str]) -> list[str]:
     return chosen
 
 
-def _marks(fit: Fit, vs: Label | None, interval: Interval) -> _Marks:
+def _marks(fit: Fitted, vs: Label | None, interval: Interval) -> _Marks:
     """Centre and interval of every coefficient, and what they are called in the legend."""
     view = build_view(fit.schema, Average.OF_ALL if vs is None else vs)
+    values, error = fit.contrast_values(view)
+    centre, _, low, high, _ = contrast_statistics(values, error, interval).values()
     percent = f"{100 * interval.prob:g} %"
-    if isinstance(fit, PointEstimate):
-        estimate, error = fit.contrasts(view)
-        half = normal_quantile(interval) * error
-        arrows = "" if np.isfinite(estimate).all() else "; \u2192 infinite, \u2194 not determined"
-        return _Marks(estimate, estimate - half, estimate + half, f"estimate, {percent} Wald interval{arrows}")
-    draws = fit.contrast_draws(view)
-    flat = draws.reshape(-1, *draws.shape[2:])
-    low, high = draws_interval(flat, interval)
-    return _Marks(flat.mean(axis=0), low, high, f"mean, {percent} {interval.kind.upper()}")
+    if error is None:
+        return _Marks(centre, low, high, f"mean, {percent} {interval.kind.upper()}")
+    arrows = "" if np.isfinite(centre).all() else "; \u2192 infinite, \u2194 not determined"
+    return _Marks(centre, low, high, f"estimate, {percent} Wald interval{arrows}")
 
 
 def _infinite(panel: Any, centres: FloatArray, y: FloatArray, colour: str) -> None:
@@ -161,16 +147,16 @@ def _panel(panel: Any, feature: str, row: int, marks: dict[str, _Marks], contras
     spread = np.linspace(0.24, -0.24, len(marks)) if len(marks) > 1 else np.zeros(1)
     panel.axvline(0.0, color="0.75", linewidth=1, zorder=0)
     for i, (name, mark) in enumerate(marks.items()):
-        colour, marker = COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]
+        colour, marker = style.COLOURS[i % len(style.COLOURS)], style.MARKERS[i % len(style.MARKERS)]
         y = positions + spread[i]
         panel.hlines(y, mark.low[row], mark.high[row], color=colour, linewidth=1.6)
         centre = np.where(np.isfinite(mark.centre[row]), mark.centre[row], np.nan)
         (drawn[f"{name} ({mark.label})"],) = panel.plot(centre, y, marker, color=colour, markersize=5)
         _infinite(panel, mark.centre[row], y, colour)
-    name_rows(panel, positions, contrasts)
+    style.name_rows(panel, positions, contrasts)
     panel.set_ylim(-0.6, len(contrasts) - 0.4)
-    title(panel, feature)
+    style.title(panel, feature)
     unit = "logit at x = 0" if feature == INTERCEPT else "logit per unit"
     panel.set_xlabel(unit, fontsize="small")
-    tidy(panel)
+    style.tidy(panel)
     return drawn

@@ -12,10 +12,13 @@ from bayes_softmax.core.parameters import Parameters
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.schema import Schema
 from bayes_softmax.density.textbook import softmax
-from bayes_softmax.plots.style import AS_IT_IS, COLOURS, finished, name_rows, tidy
+from bayes_softmax.plots import style
+from bayes_softmax.spec.families import registry
+from bayes_softmax.spec.families.family import Family
+from bayes_softmax.spec.families.normal import Normal
 from bayes_softmax.spec.linear import INTERCEPT, WEIGHTS
 from bayes_softmax.spec.prior_draws import prior_draws
-from bayes_softmax.spec.priors import Normal, PriorTable, StudentT
+from bayes_softmax.spec.priors import PriorTable, repeated
 from bayes_softmax.spec.specification import Specification
 
 if TYPE_CHECKING:
@@ -82,7 +85,7 @@ def prior(
     model: HasPrior,
     *,
     draws: int = 2000,
-    against: Normal | StudentT | None = BY_HAND,
+    against: Family | None = BY_HAND,
     random_seed: int | np.random.Generator | None = 0,
 ) -> "Figure":
     """What the prior says about class probabilities, before any data: how sure it is, and of what.
@@ -125,25 +128,28 @@ def prior(
         raise TypeError(f"model: plots.prior shows the prior of a model, and this is of type {type(model).__name__}")
     check_counts(draws=draws)
     check_seed(random_seed)
-    if against is not None and not isinstance(against, Normal | StudentT):
-        raise TypeError(f"against={in_words(against)} must be Normal, StudentT or None")
+    if against is not None and not (registry.is_family(against) and against.proper and not against.kinked):
+        possible = registry.names(proper=True, kinked=False)
+        raise TypeError(f"against={in_words(against)} must be {possible} or None")
     rng = np.random.default_rng(random_seed)
-    shown = [("this model's prior", COLOURS[0], implied_probabilities(model, draws, rng, model.priors))]
+    shown = [("this model's prior", style.COLOURS[0], implied_probabilities(model, draws, rng, model.priors))]
     if against is not None:
         other = replace(
             model.priors,
-            weights=(against,) * len(model.priors.weights),
+            features=repeated(against, len(model.priors.by_default)),
+            learned=(),
+            is_jeffreys=False,
             intercept=None if model.priors.intercept is None else against,
             intercept_at="zero",
         )
         label = f"{against} on raw coefficients"
-        shown.append((label, COLOURS[1], implied_probabilities(model, draws, rng, other)))
+        shown.append((label, style.COLOURS[1], implied_probabilities(model, draws, rng, other)))
     figure, (left, right) = plt.subplots(
         1, 2, figsize=(10.5, 4.0), layout="constrained", gridspec_kw={"width_ratios": (1.5, 1)}
     )
     _how_sure(left, shown, len(model.schema.classes))
     _of_what(right, shown, model.schema)
-    return finished(figure)
+    return style.finished(figure)
 
 
 def _how_sure(panel: Any, shown: list[tuple[str, str, Implied]], n_classes: int) -> None:
@@ -162,7 +168,7 @@ def _how_sure(panel: Any, shown: list[tuple[str, str, Implied]], n_classes: int)
     panel.set_xlabel("largest class probability of a row")
     panel.set_ylabel("share of draws and rows, %")
     panel.set_title("How sure the prior is before any data", fontsize="medium")
-    tidy(panel)
+    style.tidy(panel)
     panel.legend(frameon=False, fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.17))
 
 
@@ -178,13 +184,14 @@ def _of_what(panel: Any, shown: list[tuple[str, str, Implied]], schema: Schema) 
         panel.hlines(positions + shift, ends[1], ends[3], color=colour, linewidth=5)
         panel.plot(ends[2], positions + shift, "o", color="white", markeredgecolor=colour, markersize=5)
     panel.axvline(1.0 / len(schema.classes), color="0.4", linewidth=1, linestyle=":")
-    name_rows(panel, positions, labels)
+    style.name_rows(panel, positions, labels)
     panel.set_ylim(-0.6, len(labels) - 0.4)
     panel.set_xlim(-0.02, 1.02)
     more = len(schema.classes) - len(labels)
     panel.set_ylabel(
-        schema.response_name + (f" (and {counted(more, 'more class', 'more classes')})" if more else ""), **AS_IT_IS
+        schema.response_name + (f" (and {counted(more, 'more class', 'more classes')})" if more else ""),
+        **style.AS_IT_IS,
     )
     panel.set_xlabel("prior probability: median, 50 % and 90 %")
     panel.set_title("Probability of each class", fontsize="medium")
-    tidy(panel)
+    style.tidy(panel)

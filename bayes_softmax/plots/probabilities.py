@@ -9,24 +9,14 @@ import pandas as pd
 from bayes_softmax.answers.averages import Level, average_changes
 from bayes_softmax.answers.cautions import warn_of
 from bayes_softmax.answers.effects import PER_UNIT
+from bayes_softmax.answers.effects import effects as average_effects
 from bayes_softmax.answers.fitted import Fitted
 from bayes_softmax.answers.intervals import Interval, resolve_interval
 from bayes_softmax.answers.population import Population, population
 from bayes_softmax.answers.probabilities import some_draws
 from bayes_softmax.answers.quantities import summary_columns
 from bayes_softmax.answers.variables import Covariate, Setting, chosen_variables, level_name
-from bayes_softmax.plots.style import (
-    AS_IT_IS,
-    ROW_HEIGHT,
-    check_fit,
-    class_colours,
-    finished,
-    legend_below,
-    name_rows,
-    panel_grid,
-    tidy,
-    title,
-)
+from bayes_softmax.plots import style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -66,17 +56,17 @@ def probabilities(
     -------
     matplotlib.figure.Figure
     """
-    check_fit(fit, "probabilities")
+    style.check_fit(fit, "probabilities")
     interval = resolve_interval(ci_prob, "eti")
     rows = population(fit, data, at, offset, None, available).some(PICTURE_ROWS)
     variables = chosen_variables(fit.schema, features)
-    figure, panels = panel_grid(len(variables), height=3.0, sharey=True)
+    figure, panels = style.panel_grid(len(variables), height=3.0, sharey=True)
     drawn = [_curves(panel, fit, rows, v, interval) for panel, v in zip(panels, variables, strict=True)]
     panels[0].set_ylim(0.0, min(1.0, 1.04 * max(top for top, _ in drawn)))
     kind = "average probability" if at is None else "probability at the values given"
     panels[0].set_ylabel(f"{kind} (band: {100 * interval.prob:g} %)", fontsize="small")
-    legend_below(figure, drawn[0][1])
-    return finished(figure)
+    style.legend_below(figure, drawn[0][1])
+    return style.finished(figure)
 
 
 def _curves(
@@ -96,7 +86,7 @@ def _curves(
     shape = (len(values), len(fit.schema.classes))
     columns = list(found.values())
     centre, lower, upper = (np.clip(columns[i].reshape(shape), 0, 1) for i in (0, 2, 3))
-    classes, colours, marks = fit.schema.classes, class_colours(shape[1]), {}
+    classes, colours, marks = fit.schema.classes, style.class_colours(shape[1]), {}
     for k, (label, colour) in enumerate(zip(classes, colours, strict=True)):
         if not variable.levels:
             panel.fill_between(values, lower[:, k], upper[:, k], color=colour, alpha=0.2, linewidth=0)
@@ -106,10 +96,10 @@ def _curves(
         panel.vlines(x, lower[:, k], upper[:, k], color=colour, linewidth=1.8)
         (marks[str(label)],) = panel.plot(x, centre[:, k], "o", color=colour, markersize=4.5)
     if variable.levels:
-        panel.set_xticks(range(len(values)), [level_name(v) for v in values], **AS_IT_IS)
+        panel.set_xticks(range(len(values)), [level_name(v) for v in values], **style.AS_IT_IS)
         panel.set_xlim(-0.6, len(values) - 0.4)
-    title(panel, variable.name)
-    tidy(panel)
+    style.title(panel, variable.name)
+    style.tidy(panel)
     return float(np.nanmax([upper, centre], initial=0.05)), marks  # without intervals, or where nothing is known
 
 
@@ -132,31 +122,32 @@ def effects(
     -------
     matplotlib.figure.Figure
     """
-    check_fit(fit, "effects")
+    style.check_fit(fit, "effects")
     interval = resolve_interval(ci_prob, ci_kind)
-    table = fit.effects(  # type: ignore[attr-defined]
-        features, data, at=at, ci_prob=ci_prob, ci_kind=ci_kind, offset=offset, available=available
+    table = average_effects(
+        fit, features, data, at=at, ci_prob=ci_prob, ci_kind=ci_kind, offset=offset, available=available
     )
+    assert isinstance(table, pd.DataFrame)  # draws were not asked for
     changes = list(dict.fromkeys(zip(*(table.index.get_level_values(i) for i in (0, 1)), strict=True)))
     classes = [str(c) for c in fit.schema.classes]
-    figure, panels = panel_grid(len(changes), height=1.0 + ROW_HEIGHT * len(classes), sharey=True)
+    figure, panels = style.panel_grid(len(changes), height=1.0 + style.ROW_HEIGHT * len(classes), sharey=True)
     kind = f"{100 * interval.prob:g} % {'Wald' if 'estimate' in table else interval.kind.upper()}"
     for panel, (feature, change) in zip(panels, changes, strict=True):
-        _effect_panel(panel, table.xs((feature, change), level=[0, 1]), classes)
-        title(panel, f"{feature}: {change}")
+        _effect_panel(panel, pd.DataFrame(table.xs((feature, change), level=[0, 1])), classes)
+        style.title(panel, f"{feature}: {change}")
         unit = f"per unit of {feature}" if change == PER_UNIT else "on average"
-        panel.set_xlabel(f"change of probability {unit}", fontsize="small", **AS_IT_IS)
+        panel.set_xlabel(f"change of probability {unit}", fontsize="small", **style.AS_IT_IS)
     figure.suptitle(f"Average effects ({kind} intervals; each panel sums to 0)", fontsize="medium")
-    return finished(figure)
+    return style.finished(figure)
 
 
 def _effect_panel(panel: Any, rows: pd.DataFrame, classes: Sequence[str]) -> None:
     position, values = np.arange(len(classes))[::-1], rows.to_numpy()
     panel.axvline(0.0, color="0.75", linewidth=1, zorder=0)
-    for k, colour in enumerate(class_colours(len(classes))):
+    for k, colour in enumerate(style.class_colours(len(classes))):
         panel.hlines(position[k], values[k, 2], values[k, 3], color=colour, linewidth=1.8)
         panel.plot(values[k, 0], position[k], "o", color=colour, markersize=5)
-    name_rows(panel, position, classes)
+    style.name_rows(panel, position, classes)
     panel.set_ylim(-0.6, len(classes) - 0.4)
     panel.locator_params(axis="x", nbins=5)
-    tidy(panel)
+    style.tidy(panel)

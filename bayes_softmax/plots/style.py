@@ -5,9 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayes_softmax.answers.fitted import FIT_FIRST
-from bayes_softmax.fits.estimate import PointEstimate
-from bayes_softmax.fits.posterior import Posterior
+from bayes_softmax.answers.fitted import FIT_FIRST, Fitted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -46,7 +44,7 @@ def panel_grid(n: int, *, height: float, columns: int = 3, sharey: bool = False)
 
 def check_fit(fit: Any, picture: str, argument: str = "fit") -> None:
     """Raise for a model, or anything else, where a fit is to be shown."""
-    if not isinstance(fit, PointEstimate | Posterior):
+    if not isinstance(fit, Fitted):
         kind = type(fit).__name__
         raise TypeError(f"{argument}: plots.{picture} shows a fit, and this is of type {kind}{FIT_FIRST}")
 

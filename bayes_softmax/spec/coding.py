@@ -13,21 +13,27 @@ coding         C                   free columns
 
 Three coordinate systems are used, all linked by constant linear maps:
 
-* *free*: ``theta`` (d,) = intercept ``(k_b,)``, then weights ``(k_w, p)`` row by row, on standardised features;
+* *free*: ``theta`` (d,), column by column of :math:`\Gamma`, each column's intercept before its ``p`` weights, on
+  standardised features.  Column c starts at ``c p + min(c, k_b)`` and has an intercept where ``c < k_b``: all of the
+  ``k_w`` columns or none, so that ``theta.reshape(k, m)`` is a matrix, or all but the last (``full`` with a flat
+  intercept);
 * *engine*: ``V`` (K, q), class-major, on standardised features, column 0 the intercept at the feature means;
 * *raw*: ``intercept`` (K,) at x = 0 and ``weights`` (p, K) per unit of the features as given.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
+from scipy.linalg import helmert
 
-from bayes_softmax.core.records import FloatArray
+from bayes_softmax.core.checks import check_choice
+from bayes_softmax.core.records import AnyArray, FloatArray
 from bayes_softmax.data.options import CODINGS
 
 
+@cache
 def zero_sum_contrast(n_classes: int) -> FloatArray:
     """Orthonormal basis (K, K-1) of the vectors that sum to zero (normalised Helmert contrasts).
 
@@ -37,11 +43,7 @@ def zero_sum_contrast(n_classes: int) -> FloatArray:
     >>> bool(abs(C.T @ C - np.eye(2)).max() < 1e-15 and abs(C.sum(0)).max() < 1e-15)
     True
     """
-    contrast = np.zeros((n_classes, n_classes - 1))
-    for j in range(1, n_classes):
-        contrast[:j, j - 1] = -1.0
-        contrast[j, j - 1] = j
-        contrast[:, j - 1] /= np.sqrt(j * (j + 1.0))
+    contrast: FloatArray = 0.0 - helmert(n_classes).T  # each class minus the average of those before it
     return contrast
 
 
@@ -52,9 +54,8 @@ def contrast_matrix(coding: str, n_classes: int) -> FloatArray:
         "reference": lambda n: np.eye(n)[:, 1:],
         "full": lambda n: np.eye(n),
     }
-    if coding not in builders:
-        raise ValueError(f"coding={coding!r} is not known; use one of {', '.join(map(repr, CODINGS))}")
-    return np.ascontiguousarray(builders[coding](n_classes))
+    check_choice("coding", coding, CODINGS)
+    return np.array(builders[coding](n_classes), order="C")  # a copy of what is kept
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class Coordinates:
     intercept_contrast
         (K, k_b); k_b = 0 for a model without an intercept.
     weights_contrast
-        (K, k_w).
+        (K, k_w); the same as the intercept's where ``k_b = k_w``.
     centre, scale
         (p,) mean (zero where nothing is centred) and standard deviation of the features.
     """
@@ -106,25 +107,44 @@ class Coordinates:
         """Number of free coordinates d."""
         return self.n_free_intercept + int(self.weights_contrast.shape[1]) * self.n_features
 
+    @property
+    def is_matrix(self) -> bool:
+        """Whether a free vector is a matrix (k, m): all its columns have an intercept, or none has."""
+        return self.n_free_intercept in (0, self.weights_contrast.shape[1])
+
+    def split(self, vectors: AnyArray) -> tuple[AnyArray, AnyArray]:
+        """Intercepts (..., k_b) and weights (..., k_w, p) of free vectors (..., d).
+
+        Views where the vectors are matrices (:attr:`is_matrix`), else the weights are a copy.
+        """
+        k_b, k_w, p, shape = self.n_free_intercept, self.weights_contrast.shape[1], self.n_features, vectors.shape[:-1]
+        if not k_b:
+            return vectors[..., :0], vectors.reshape(*shape, k_w, p)
+        columns = vectors[..., : k_b * (p + 1)].reshape(*shape, k_b, p + 1)
+        intercept, weights = columns[..., 0], columns[..., 1:]
+        if self.is_matrix:
+            return intercept, weights
+        return intercept, np.concatenate([weights, vectors[..., None, k_b * (p + 1) :]], axis=-2)
+
     def to_engine(self, thetas: FloatArray) -> FloatArray:
         """Engine coefficients (S, K, q) of free vectors (S, d)."""
-        n_draws, k_b = thetas.shape[0], self.n_free_intercept
-        free_weights = thetas[:, k_b:].reshape(n_draws, self.weights_contrast.shape[1], self.n_features)
-        weights: FloatArray = np.matmul(self.weights_contrast, free_weights)
-        if not self.has_intercept:
-            return weights
-        intercept = thetas[:, :k_b] @ self.intercept_contrast.T
-        return np.concatenate([intercept[:, :, None], weights], axis=2)
+        if self.is_matrix:
+            columns = thetas.reshape(len(thetas), self.weights_contrast.shape[1], self.n_columns)
+            whole: FloatArray = self.weights_contrast @ columns
+            return whole
+        intercept, weights = self.split(thetas)
+        at_means = intercept @ self.intercept_contrast.T
+        return np.concatenate([at_means[:, :, None], self.weights_contrast @ weights], axis=2)
 
     def pull_back(self, gradient: FloatArray) -> FloatArray:
         """Free gradient (d, ...) of a gradient (K, q, ...) in engine coefficients."""
         K, q, *rest = gradient.shape
-        weights = (self.weights_contrast.T @ gradient.reshape(K, -1)).reshape(-1, q, *rest)
-        flat = weights[:, int(self.has_intercept) :].reshape(self.dimension - self.n_free_intercept, *rest)
-        if not self.has_intercept:
-            return flat
-        intercept = (self.intercept_contrast.T @ gradient[:, 0].reshape(K, -1)).reshape(-1, *rest)
-        return np.concatenate([intercept, flat])
+        columns = (self.weights_contrast.T @ gradient.reshape(K, -1)).reshape(-1, *rest)
+        if self.is_matrix:
+            return columns
+        k_b = self.n_free_intercept
+        columns[: k_b * q : q] = (self.intercept_contrast.T @ gradient[:, 0].reshape(K, -1)).reshape(k_b, *rest)
+        return np.delete(columns, k_b * q, axis=0)
 
     def pull_back_matrix(self, hessian: FloatArray) -> FloatArray:
         """Free Hessian (d, d) of a symmetric Hessian (K, q, K, q) in engine coefficients."""
@@ -153,11 +173,10 @@ class Coordinates:
     def from_raw(self, intercept: FloatArray, weights: FloatArray) -> FloatArray:
         """Free vector (d,) of a raw intercept (K,) and weights (p, K) that lie in the coding."""
         engine_weights = (weights * self.scale[:, None]).T
-        theta = (np.linalg.pinv(self.weights_contrast) @ engine_weights).ravel()
-        if not self.has_intercept:
-            return theta
         centred = intercept + self.centre @ weights
-        return np.concatenate([np.linalg.pinv(self.intercept_contrast) @ centred, theta])
+        return free_vectors(
+            np.linalg.pinv(self.intercept_contrast) @ centred, np.linalg.pinv(self.weights_contrast) @ engine_weights
+        )
 
     @property
     def log_jacobian(self) -> float:
@@ -190,6 +209,13 @@ def build_coordinates(
     return Coordinates(intercept_contrast, weights_contrast, centre, scale)
 
 
-def to_zero_sum(coefficients: FloatArray) -> FloatArray:
-    """Coefficients (..., K) of any coding, brought to rows that sum to zero: what fits are compared in."""
-    return coefficients - coefficients.mean(axis=-1, keepdims=True)
+def free_vectors(intercept: AnyArray, weights: AnyArray) -> AnyArray:
+    """Free vectors (..., d) of intercepts (..., k_b) and weights (..., k_w, p): the inverse of ``split``."""
+    k_b, (k_w, p) = intercept.shape[-1], weights.shape[-2:]
+    shape = weights.shape[:-2]
+    if not k_b:
+        return weights.reshape(*shape, k_w * p)
+    columns = np.concatenate([intercept[..., None], weights[..., :k_b, :]], axis=-1).reshape(*shape, k_b * (p + 1))
+    if k_b == k_w:
+        return columns
+    return np.concatenate([columns, weights[..., k_b:, :].reshape(*shape, (k_w - k_b) * p)], axis=-1)

@@ -49,7 +49,7 @@ class HalfNormal:
 
     Examples
     --------
-    >>> from bayes_softmax.spec.priors import Normal
+    >>> from bayes_softmax.spec.families.normal import Normal
     >>> print(Normal(scale=HalfNormal(1.0)))
     Normal(HalfNormal(1))
     """

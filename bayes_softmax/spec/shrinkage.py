@@ -6,8 +6,10 @@ from typing import NamedTuple
 import numpy as np
 
 from bayes_softmax.core.records import FloatArray
+from bayes_softmax.spec.families import registry
+from bayes_softmax.spec.families.flat import Flat
 from bayes_softmax.spec.hyperpriors import LearnedNormal, ShrinkagePrior
-from bayes_softmax.spec.priors import Flat, PriorTable
+from bayes_softmax.spec.priors import PriorTable
 
 
 class Group(NamedTuple):
@@ -34,15 +36,11 @@ class Group(NamedTuple):
 
 def shrinkage_groups(priors: PriorTable) -> tuple[Group, ...]:
     """The groups of a model, in the order in which their first features stand; features in their order."""
-    found: dict[ShrinkagePrior, list[int]] = {}
-    for j, family in enumerate(priors.weights):
-        if isinstance(family, ShrinkagePrior):
-            found.setdefault(family, []).append(j)
     groups = []
-    for number, (family, members) in enumerate(found.items(), start=1):
+    for number, (family, members) in enumerate(priors.learned, start=1):
         units = np.ones(len(members)) if isinstance(family, LearnedNormal) else priors.spread[members]
-        suffix = "" if len(found) == 1 else f"_{number}"
-        groups.append(Group(family, tuple(members), units, suffix))
+        suffix = "" if len(priors.learned) == 1 else f"_{number}"
+        groups.append(Group(family, tuple(members.tolist()), units, suffix))
     return tuple(groups)
 
 
@@ -57,4 +55,5 @@ def describe(group: Group) -> str:
 
 def without_shrinkage(priors: PriorTable) -> PriorTable:
     """The fixed priors alone: flat where a scale is learned."""
-    return replace(priors, weights=tuple(Flat() if isinstance(f, ShrinkagePrior) else f for f in priors.weights))
+    family = np.where(priors.fixed, priors.features.family, registry.position(Flat))
+    return replace(priors, features=priors.features._replace(family=family), learned=())

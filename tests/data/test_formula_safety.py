@@ -191,7 +191,7 @@ def test_a_crafted_file_predicts_nothing(tmp_path: Path, monkeypatch: pytest.Mon
     fit.save(tmp_path / "fit.nc")
     frame().to_csv(tmp_path / "new.csv")
     evil = older(fit.schema.to_json(), f"I('`' + str({EVIL}) + '`')")
-    monkeypatch.setattr("bayes_softmax.fits.storage.schema_from_json", lambda _: schema_from_json(evil))
+    monkeypatch.setattr("bayes_softmax.fits.storage.reading.schema_from_json", lambda _: schema_from_json(evil))
     with pytest.raises(ValueError, match=r"cannot read|not a number|not an expression|damaged"):
         bs.load(tmp_path / "fit.nc").predict_proba(frame())
     assert main(["predict", "fit.nc", "new.csv"]) != 0

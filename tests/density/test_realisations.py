@@ -1,5 +1,7 @@
 """The heart of the package: one specification, two realisations (PyMC model, compiled density), one oracle."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -90,9 +92,10 @@ def test_equal_at_extreme_logits() -> None:
 def test_the_comparison_sees_a_wrong_prior_scale() -> None:
     """A planted bug, a prior sd off by 1 %, is caught by the same comparison."""
     model, wrong = build("normal", "normal", "zero-sum"), build("normal", "normal", "zero-sum")
-    wrong.priors = bs.SoftmaxRegression(
+    priors = bs.SoftmaxRegression(
         model.design.X, model.design.response.codes, prior=bs.Normal(0.707), intercept_prior=bs.Normal(2.0)
     ).priors
+    wrong.specification = replace(wrong.specification, priors=priors)
     density, pymc = model.log_density, PyMCDensity(wrong)
     thetas = 0.7 * np.random.default_rng(3).normal(size=(POINTS, density.dimension))
     ours, theirs = [density.value(t) for t in thetas], [pymc.value(t) for t in thetas]

@@ -10,8 +10,9 @@ from scipy.optimize import minimize
 import bayes_softmax as bs
 from bayes_softmax.density import rowspace
 from bayes_softmax.density.rowspace import row_space
-from bayes_softmax.fitting import estimates as fitting
-from bayes_softmax.fitting.estimates import SolverOptions, problem_of, solve
+from bayes_softmax.fitting import problem as fitting
+from bayes_softmax.fitting.problem import problem_of
+from bayes_softmax.fitting.solvers import SolverOptions, solve
 from bayes_softmax.inference.certificate import STEP_TOLERANCE
 from bayes_softmax.inference.laplace import laplace_approximation
 from bayes_softmax.inference.newton import newton
@@ -60,10 +61,11 @@ def test_lifted_points_have_the_covariance_of_the_full_laplace_approximation(nam
     d, r = full.dimension, problem.density.dimension
     zero = problem.lift(np.zeros((1, r)), None)
     J = (problem.lift(np.eye(r), None) - zero).T
-    k_b, k_w = full.coordinates.n_free_intercept, full.coordinates.weights_contrast.shape[1]
+    k_w = full.coordinates.weights_contrast.shape[1]
+    of_weights = full.coordinates.split(np.arange(d))[1].ravel()
     projector = np.eye(len(reduced.sd)) - reduced.basis @ reduced.basis.T
     complement = np.zeros((d, d))
-    complement[k_b:, k_b:] = np.kron(np.eye(k_w), reduced.sd[:, None] * projector * reduced.sd)
+    complement[np.ix_(of_weights, of_weights)] = np.kron(np.eye(k_w), reduced.sd[:, None] * projector * reduced.sd)
     expected = np.linalg.inv(full.hessian(problem.lift(small.mode[None], None)[0]))
     inverse = np.linalg.inv(small.factor @ small.factor.T)
     assert_allclose(J @ inverse @ J.T + complement, expected, rtol=1e-6, atol=1e-9)

@@ -14,7 +14,7 @@ from bayes_softmax.density.scales.hierarchical import HierarchicalPosterior
 from bayes_softmax.fitting.scales import named_hyperparameters
 from bayes_softmax.model import SoftmaxRegression
 from bayes_softmax.spec.hyperpriors import R2D2, LearnedNormal
-from bayes_softmax.spec.pymc_model import free_variables
+from bayes_softmax.spec.pymc_priors import free_variables
 from bayes_softmax.spec.pymc_shrinkage import hyper_dims
 from bayes_softmax.spec.shrinkage import Group, shrinkage_groups
 from tests import oracle

@@ -18,8 +18,8 @@ import pandas as pd
 import xarray as xr
 
 import bayes_softmax as bs
-from bayes_softmax.fits.containers import from_netcdf, from_zarr, to_netcdf, to_zarr
-from bayes_softmax.fits.digest import CHECKSUM, checksum
+from bayes_softmax.fits.storage.containers import from_netcdf, from_zarr, to_netcdf, to_zarr
+from bayes_softmax.fits.storage.digest import CHECKSUM, checksum
 from tests.benchmarks.workers.common import peak_mb
 
 FORBIDDEN = ("os.system", "os.exec", "os.posix_spawn", "os.spawn", "subprocess.Popen", "socket.connect", "pickle.find")

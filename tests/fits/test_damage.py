@@ -18,8 +18,8 @@ import xarray as xr
 import bayes_softmax as bs
 from bayes_softmax.data.schema import Schema
 from bayes_softmax.data.schema_checks import CHECKS
-from bayes_softmax.fits.containers import from_netcdf, from_zarr, to_netcdf, to_zarr
-from bayes_softmax.fits.digest import CHECKSUM, checksum
+from bayes_softmax.fits.storage.containers import from_netcdf, from_zarr, to_netcdf, to_zarr
+from bayes_softmax.fits.storage.digest import CHECKSUM, checksum
 from tests.fits.damage import failures, outcomes, write_damaged
 
 SAVED = Path(__file__).parent / "saved"

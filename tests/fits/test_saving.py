@@ -11,8 +11,8 @@ import pytest
 import xarray as xr
 
 import bayes_softmax as bs
-from bayes_softmax.fits import files
-from bayes_softmax.fits.containers import SEAL_BYTES
+from bayes_softmax.fits.storage import files
+from bayes_softmax.fits.storage.containers import SEAL_BYTES
 
 SUFFIXES = pytest.mark.parametrize("suffix", [".nc", ".zarr"])
 

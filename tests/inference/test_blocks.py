@@ -11,10 +11,8 @@ from bayes_softmax.core.records import BlockMetric
 from bayes_softmax.inference import blocks
 from bayes_softmax.inference.blocks import (
     block_whitening,
-    columns,
     preconditioner,
     unwhiten,
-    vector,
     whiten_gradient,
 )
 from bayes_softmax.inference.conjugate import conjugate_gradients
@@ -22,39 +20,27 @@ from bayes_softmax.inference.newton import newton, newton_cg
 from tests.conftest import simulate
 
 
-def random_metric(k: int, m: int, *, joint: bool) -> tuple[BlockMetric, np.ndarray]:
+def random_metric(k: int, m: int) -> tuple[BlockMetric, np.ndarray]:
     """A block metric, and the same as a dense matrix."""
     rng = np.random.default_rng(k * m)
     roots = rng.normal(size=(k, m, m)) + 2 * np.eye(m)
-    metric = BlockMetric(roots @ roots.transpose(0, 2, 1), np.linalg.qr(rng.normal(size=(k, k)))[0], joint)
-    units = columns(np.eye(k * m), k, joint=joint)
+    metric = BlockMetric(roots @ roots.transpose(0, 2, 1), np.linalg.qr(rng.normal(size=(k, k)))[0])
+    units = np.eye(k * m).reshape(k * m, k, m)
     mixed = np.einsum("ce,scm->sem", metric.mixing, units)
     image = np.einsum("ce,emn,sen->scm", metric.mixing, metric.precisions, mixed)
-    return metric, vector(image, joint=joint)
+    return metric, image.reshape(k * m, k * m)
 
 
-@pytest.mark.parametrize("joint", [True, False])
-def test_columns_and_vector_are_inverse(joint: bool) -> None:
-    theta = np.arange(24.0).reshape(2, 12)
-    there = columns(theta, 3, joint=joint)
-    assert there.shape == (2, 3, 4)
-    assert_allclose(vector(there, joint=joint), theta)
-    if joint:
-        assert_allclose(there[0, :, 0], [0, 1, 2])
-
-
-@pytest.mark.parametrize("joint", [True, False])
 @pytest.mark.parametrize("limit", [0, 100])
-def test_preconditioner_solves_with_the_metric(joint: bool, limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_preconditioner_solves_with_the_metric(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blocks, "INVERSE_LIMIT", limit)
-    metric, dense = random_metric(3, 4, joint=joint)
+    metric, dense = random_metric(3, 4)
     r = np.random.default_rng(0).normal(size=12)
     assert_allclose(preconditioner(metric)(r), np.linalg.solve(dense, r), rtol=1e-10)
 
 
-@pytest.mark.parametrize("joint", [True, False])
-def test_whitening_is_a_root_of_the_inverse(joint: bool) -> None:
-    metric, dense = random_metric(3, 4, joint=joint)
+def test_whitening_is_a_root_of_the_inverse() -> None:
+    metric, dense = random_metric(3, 4)
     whitening = block_whitening(np.arange(12.0), metric)
     T = (unwhiten(whitening, np.eye(12)) - whitening.mode).T
     assert_allclose(T @ T.T, np.linalg.inv(dense), rtol=1e-5, atol=1e-6)  # T is rounded to single precision,
@@ -64,7 +50,7 @@ def test_whitening_is_a_root_of_the_inverse(joint: bool) -> None:
 
 
 def test_conjugate_gradients_need_one_step_with_the_metric_itself() -> None:
-    metric, dense = random_metric(2, 5, joint=False)
+    metric, dense = random_metric(2, 5)
     calls = []
 
     def product(v: np.ndarray) -> np.ndarray:

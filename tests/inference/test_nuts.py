@@ -142,7 +142,7 @@ class Holed(NamedTuple):
 
 
 def test_a_density_that_is_not_a_number_somewhere_is_never_sampled_there() -> None:
-    whitening = Whitening(np.zeros(2), np.eye(2, dtype=np.float32)[None], np.ones((1, 1)), False, 0.0)
+    whitening = Whitening(np.zeros(2), np.eye(2, dtype=np.float32)[None], np.ones((1, 1)), 0.0)
     drawn = whitened_nuts(Holed(), whitening, native=False, **SETTINGS)  # type: ignore[arg-type]
     assert np.isfinite(drawn.points).all()
     assert drawn.points[:, :, 0].max() <= 1.0

@@ -77,28 +77,24 @@ def precision_slope(X, z, w, out):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(**_options)
-def mix(columns, mixing, joint, theta):  # type: ignore[no-untyped-def]
+def mix(columns, mixing, theta):  # type: ignore[no-untyped-def]
     """Fill the free vector from mixed columns (k, m); see ``core.records.BlockMetric``."""
     k, m = columns.shape
     theta[:] = 0.0
     for e in range(k):
         for c in range(k):
-            if joint == 1:
-                theta[c] += mixing[c, e] * columns[e, 0]
-            tail, source = theta[joint * k + c * (m - joint) :], columns[e, joint:]
-            for j in range(m - joint):
-                tail[j] += mixing[c, e] * source[j]
+            mixed, source = theta[c * m :], columns[e]
+            for j in range(m):
+                mixed[j] += mixing[c, e] * source[j]
 
 
 @nb.njit(**_options)
-def unmix(theta, mixing, joint, columns):  # type: ignore[no-untyped-def]
+def unmix(theta, mixing, columns):  # type: ignore[no-untyped-def]
     """Fill mixed columns (k, m) from a free vector."""
     k, m = columns.shape
     columns[:] = 0.0
     for e in range(k):
         for c in range(k):
-            if joint == 1:
-                columns[e, 0] += mixing[c, e] * theta[c]
-            source, tail = theta[joint * k + c * (m - joint) :], columns[e, joint:]
-            for j in range(m - joint):
-                tail[j] += mixing[c, e] * source[j]
+            source, mixed = theta[c * m :], columns[e]
+            for j in range(m):
+                mixed[j] += mixing[c, e] * source[j]

@@ -11,10 +11,12 @@ from scipy.optimize import brentq
 
 from bayes_softmax.core.errors import ImproperPosteriorError
 from bayes_softmax.core.records import FloatArray, IntArray, NativeDensity
-from bayes_softmax.density import callbacks, kernel
+from bayes_softmax.density import callbacks
+from bayes_softmax.density.log_prior import NORMAL
 from bayes_softmax.density.posterior import SoftmaxPosterior
 from bayes_softmax.density.scales import factors, hyperscales, shrinkage_kernel
 from bayes_softmax.density.scales.hyperscales import ShrinkageData
+from bayes_softmax.spec.coding import free_vectors
 from bayes_softmax.spec.hyperpriors import R2D2, HalfNormal, LearnedNormal
 from bayes_softmax.spec.shrinkage import Group
 
@@ -113,7 +115,6 @@ def shrinkage_data(base: SoftmaxPosterior, groups: Sequence[Group]) -> Shrinkage
         width=np.eye(hypers[-1]),
         stretch=np.zeros(2),
         outer=np.empty((0, 0), dtype=np.float32),
-        joint=0,
         n_columns=int(base.coordinates.weights_contrast.shape[1]),
     )
 
@@ -130,7 +131,7 @@ def conditional(base: SoftmaxPosterior, sh: ShrinkageData, scales: FloatArray) -
     first = int(base.coordinates.has_intercept)
     shrunk = first + np.flatnonzero(_rows_of_features(base, sh) >= 0)
     family, scale = base.data.family.copy(), base.data.scale.copy()
-    family[shrunk] = kernel.NORMAL
+    family[shrunk] = NORMAL
     scale[shrunk] = scales[_rows_of_features(base, sh)[shrunk - first]]
     return replace(base, data=base.data._replace(family=family, scale=scale))
 
@@ -140,19 +141,19 @@ def whiten_conditionally(
 ) -> HierarchicalPosterior:
     """The density in coordinates whitened given the hyperparameters, from the conditional mode ``theta`` at ``h``."""
     blocks = base.block_metric(theta) if base.dimension > DENSE_DIMENSION else None
-    first, of_feature = base.coordinates.n_free_intercept, _rows_of_features(base, sh)
+    k_b, of_feature = base.coordinates.n_free_intercept, _rows_of_features(base, sh)
     if blocks is None:
-        precision, mixing, joint = base.metric(theta)[None], np.eye(1), 0
-        row = np.concatenate([np.full(first, -1), np.tile(of_feature, sh.n_columns)])
+        precision, mixing = base.metric(theta)[None], np.eye(1)
+        row = free_vectors(np.full(k_b, -1), np.tile(of_feature, (sh.n_columns, 1)))
     else:
-        precision, mixing, joint = blocks.precisions.copy(), blocks.mixing, int(blocks.joint)
-        row = np.concatenate([np.full(joint, -1), of_feature])
+        precision, mixing = blocks.precisions.copy(), blocks.mixing
+        row = np.concatenate([np.full(min(k_b, 1), -1), of_feature])
     inverse = np.where(row >= 0, engine_scales(sh, h)[row] ** -2.0, 0.0)
     diagonal = np.arange(len(row))
     precision[:, diagonal, diagonal] *= 1.0 + RIDGE
     precision[:, diagonal, diagonal] += RIDGE * inverse
     columns = np.empty(precision.shape[:2])
-    factors.unmix(theta, mixing, joint, columns)
+    factors.unmix(theta, mixing, columns)
     linear = np.einsum("eij,ej->ei", precision, columns) + inverse * columns
     sh = sh._replace(
         precision=np.ascontiguousarray(precision),
@@ -160,7 +161,6 @@ def whiten_conditionally(
         mixing=np.ascontiguousarray(mixing),
         row=np.ascontiguousarray(row, dtype=np.int64),
         centre=h.copy(),
-        joint=joint,
         stretch=np.array([0.0, float(np.log(engine_scales(sh, h)).mean())]),
     )
     return HierarchicalPosterior(base, groups, sh, _log_constant(base, groups, sh.n_columns))
@@ -189,7 +189,7 @@ def stretched(
     ``theta`` is the conditional mode at ``scales``, which are ``factor`` times those that the density is whitened at.
     """
     sh, base = density.shrinkage, density.base
-    blocks = base.block_metric(theta) if sh.joint or len(sh.mixing) > 1 else None
+    blocks = base.block_metric(theta) if len(sh.mixing) > 1 else None
     curvature = base.metric(theta)[None] if blocks is None else blocks.precisions
     shrunk = sh.row >= 0
     inverse = np.where(shrunk, scales[sh.row] ** -2.0, 0.0)

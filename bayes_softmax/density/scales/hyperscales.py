@@ -53,7 +53,6 @@ class ShrinkageData(NamedTuple):
     width: FloatArray
     stretch: FloatArray
     outer: NDArray[np.float32]
-    joint: int
     n_columns: int
 
 

@@ -49,14 +49,13 @@ from bayes_softmax.density.kernel import (
     free_gradient,
     linear_term,
     log_likelihood_gradient,
-    log_prior_gradient,
 )
+from bayes_softmax.density.log_prior import KEPT, log_prior_gradient
 from bayes_softmax.density.native import shrinkage_addresses
 from bayes_softmax.density.scales.factors import factorise, lower, lower_transposed, mix, precision_slope, unmix
 from bayes_softmax.density.scales.hyperscales import ShrinkageData, log_scales, pull_back_scales
 from bayes_softmax.density.simd import pointer
 
-COMPILED_WITH = "432198b1953c"  # as in kernel.py
 _options: dict[str, Any] = {
     "nogil": True,
     "cache": True,
@@ -141,7 +140,7 @@ def unwhiten(sh, u, h, s, z, X, theta):  # type: ignore[no-untyped-def]
         for i in range(m):
             if sh.row[i] >= 0:
                 columns[e, i] *= stretch
-    mix(columns, sh.mixing, sh.joint, theta)
+    mix(columns, sh.mixing, theta)
     return log_determinant, means
 
 
@@ -153,10 +152,10 @@ def shrunk_prior(sh, s, theta, gradient, ds, k_b):  # type: ignore[no-untyped-de
         value -= sh.n_columns * s[r]
         ds[r] = -float(sh.n_columns)
     p = (theta.shape[0] - k_b) // sh.n_columns
-    joint_row = sh.row[sh.row.shape[0] - p :]
+    of_feature = sh.row[sh.row.shape[0] - p :]
     for c in range(sh.n_columns):
         for j in range(p):
-            r, i = joint_row[j], k_b + c * p + j
+            r, i = of_feature[j], c * p + min(c + 1, k_b) + j
             if r >= 0:
                 scaled = theta[i] * math.exp(-2.0 * s[r])
                 value -= 0.5 * scaled * theta[i]
@@ -174,11 +173,12 @@ def shrunk_product(sh, theta, gradient, k_b):  # type: ignore[no-untyped-def]
     for c in range(sh.n_columns):
         for j in range(p):
             if of_feature[j] >= 0:
-                total += theta[k_b + c * p + j] * gradient[k_b + c * p + j]
+                i = c * p + min(c + 1, k_b) + j
+                total += theta[i] * gradient[i]
     return total
 
 
-@nb.njit(**_options)
+@nb.njit(**_options | KEPT)
 def joint_gradient(data, sh, theta, s, gradient, ds):  # type: ignore[no-untyped-def]
     """Log posterior given log scales ``s`` in engine units; fills ``gradient`` (d,) and ``ds`` (R,)."""
     V, G = np.empty_like(data.YZ), np.empty_like(data.YZ)
@@ -190,7 +190,7 @@ def joint_gradient(data, sh, theta, s, gradient, ds):  # type: ignore[no-untyped
     return value + shrunk_prior(sh, s, theta, gradient, ds, data.Cb.shape[1])
 
 
-@nb.njit(**_options)
+@nb.njit(**_options | KEPT)
 def whitened_gradient(data, sh, u, out):  # type: ignore[no-untyped-def]
     """Log density of ``u = [z, e]``, up to a constant; fills ``out`` (d + H,) with its gradient."""
     k, m = sh.linear.shape
@@ -201,7 +201,7 @@ def whitened_gradient(data, sh, u, out):  # type: ignore[no-untyped-def]
     value, means = unwhiten(sh, u, h, s, z, X, theta)
     value += joint_gradient(data, sh, theta, s, gradient, ds)
     columns, image, of_precision = np.empty((k, m)), np.empty(m), np.empty(m)
-    unmix(gradient, sh.mixing, sh.joint, columns)
+    unmix(gradient, sh.mixing, columns)
     log_r = log_stretch(sh, s)
     stretch = math.exp(log_r)
     of_r = float(sh.n_columns * n_rows) + shrunk_product(sh, theta, gradient, data.Cb.shape[1])
@@ -240,7 +240,7 @@ def pack_pointers(data: KernelData, sh: ShrinkageData) -> IntArray:
     dimension = data.Cb.shape[1] + data.Cw.shape[1] * len(data.centre)
     addresses = shrinkage_addresses(sh, dimension)
     sizes = [*sh.linear.shape, len(sh.log_unit), len(sh.family), sh.parameters.shape[1], len(sh.centre), len(sh.outer)]
-    return np.array([*pack_data(data), *addresses, *sizes, sh.joint, sh.n_columns], dtype=np.int64)
+    return np.array([*pack_data(data), *addresses, *sizes, sh.n_columns], dtype=np.int64)
 
 
 @nb.njit(**_options)
@@ -276,7 +276,6 @@ def _read_shrinkage(user):  # type: ignore[no-untyped-def]
         carray(pointer(a[11]), (2,), np.float64),
         carray(pointer(a[12]), (n_outer, n_outer), np.float32),
         size[7],
-        size[8],
     )
 
 
@@ -284,7 +283,7 @@ def _logp(dimension, u_, out_, value_, user_):  # type: ignore[no-untyped-def]
     """C callback: the log density of ``u``; returns 0, or 4 (a divergence) where it is not finite."""
     value = carray(value_, (1,))
     value[0] = np.nan
-    user = carray(user_, (DATA_SIZE + 22,), np.int64)
+    user = carray(user_, (DATA_SIZE + 21,), np.int64)
     d = np.int64(dimension)
     u, out = carray(u_, (d,)), carray(out_, (d,))
     value[0] = whitened_gradient(read_data(user), _read_shrinkage(user[DATA_SIZE:]), u, out)
@@ -296,6 +295,6 @@ def logp_address() -> int:
     """Address of the C callback; compiled at the first call."""
     double = types.CPointer(types.double)
     signature = types.int64(types.uint64, double, double, double, types.voidptr)
-    compiled = nb.cfunc(signature, cache=True, error_model="numpy", nopython=True)(_logp)
+    compiled = nb.cfunc(signature, error_model="numpy", nopython=True, **KEPT)(_logp)
     logp_address.keep = compiled  # type: ignore[attr-defined]
     return int(compiled.address)

@@ -3,8 +3,8 @@
 from io import BytesIO
 from pathlib import Path
 
-from bayes_softmax.fits.containers import check_bytes, foreign_name, zarr_attributes
-from bayes_softmax.fits.files import entries
+from bayes_softmax.fits.storage.containers import check_bytes, foreign_name, zarr_attributes
+from bayes_softmax.fits.storage.files import entries
 
 FORMAT = "bayes_softmax"
 

@@ -15,7 +15,6 @@ from bayes_softmax.data.formula.encoder import FormulaEncoder
 from bayes_softmax.data.schema import Schema
 from bayes_softmax.spec.linear import INTERCEPT, LINEAR
 
-KINDS = ("mle", "map", "posterior")
 NUMBERS, WHOLE, BOOLEAN = "f", "iu", "b"
 
 

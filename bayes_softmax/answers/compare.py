@@ -6,28 +6,27 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bayes_softmax.answers.contrasts import Average
-from bayes_softmax.answers.fitted import FIT_FIRST, training_of
+from bayes_softmax.answers.contrasts import Average, build_view
+from bayes_softmax.answers.fitted import FIT_FIRST, Fitted, Sampled, training_of
+from bayes_softmax.answers.intervals import resolve_interval
 from bayes_softmax.answers.labels import observation_coordinate
-from bayes_softmax.answers.loo import by_of_unit
+from bayes_softmax.answers.loo import by_of_unit, loo
 from bayes_softmax.answers.rows import Rows
+from bayes_softmax.answers.summary import coefficient_table
 from bayes_softmax.answers.training import TrainingData
 from bayes_softmax.core.checks import check_choice, counted, listed
 from bayes_softmax.core.interrupts import load_in_full
 from bayes_softmax.data.design import Label
-from bayes_softmax.fits.estimate import PointEstimate
-from bayes_softmax.fits.posterior import Posterior
 
-Fit = PointEstimate | Posterior
 METHODS = ("stacking", "BB-pseudo-BMA", "pseudo-BMA")
 
 
 def compare(
-    *unnamed: Fit,
+    *unnamed: Fitted,
     vs: Label | None = None,
     ci_prob: float | None = None,
     ci_kind: str | None = None,
-    **fits: Fit,
+    **fits: Fitted,
 ) -> pd.DataFrame:
     """Put the coefficients of several fits side by side.
 
@@ -63,11 +62,11 @@ def compare(
     ['feature', 'contrast', 'mle', 'mle_se', 'map', 'map_se']
     """
     check_comparable(fits, unnamed)
+    interval = resolve_interval(ci_prob, ci_kind)
     tables = []
     for name, fit in fits.items():
-        view = Average.OF_ALL if vs is None else vs
-        table = fit.summary(vs=view, ci_prob=ci_prob, ci_kind=ci_kind)
-        if isinstance(fit, PointEstimate):
+        table = coefficient_table(fit, build_view(fit.schema, Average.OF_ALL if vs is None else vs), interval)
+        if "estimate" in table:
             table = table[["estimate", "std_error"]].set_axis([name, f"{name}_se"], axis=1)
         else:
             table = table.iloc[:, :4].add_prefix(f"{name}_")
@@ -76,7 +75,7 @@ def compare(
 
 
 def compare_models(
-    posteriors: Mapping[str, Posterior],
+    posteriors: Mapping[str, Sampled],
     *,
     method: str = "stacking",
     by: str = "observation",
@@ -126,7 +125,7 @@ def compare_models(
     by = by_of_unit(by, unit)
     first_name, first = next(iter(posteriors.items()))
     for name, fit in posteriors.items():
-        if not isinstance(fit, Posterior):
+        if not isinstance(fit, Sampled):
             raise TypeError(
                 f"posteriors[{name!r}] is a {type(fit).__name__}; leave-one-out needs a Posterior, as model.sample() "
                 "or model.laplace() makes"
@@ -143,7 +142,7 @@ def compare_models(
             )
             raise ValueError(f"{name!r} and {first_name!r} were fitted to different observations: {different}{advice}")
     order = first.schema.classes
-    found = {str(name): fit.loo(by=by, refit=refit, order=order) for name, fit in posteriors.items()}
+    found = {str(name): loo(fit, by=by, refit=refit, order=order) for name, fit in posteriors.items()}
     table: pd.DataFrame = arviz_compare(found, method=method, round_to="none")
     return table
 
@@ -184,7 +183,7 @@ def _difference(
     return None
 
 
-def check_comparable(fits: dict[str, Fit], unnamed: tuple[Fit, ...] = ()) -> None:
+def check_comparable(fits: dict[str, Fitted], unnamed: tuple[Fitted, ...] = ()) -> None:
     """Raise unless there are fits, by name, all of one set of classes and features."""
     if unnamed:
         raise TypeError(
@@ -195,7 +194,7 @@ def check_comparable(fits: dict[str, Fit], unnamed: tuple[Fit, ...] = ()) -> Non
         raise ValueError("compare needs at least one fit, e.g. compare(mle=model.mle(), map=model.map())")
     first_name, first = next(iter(fits.items()))
     for name, fit in fits.items():
-        if not isinstance(fit, PointEstimate | Posterior):
+        if not isinstance(fit, Fitted):
             raise TypeError(f"{name} is of type {type(fit).__name__}, not a PointEstimate or Posterior{FIT_FIRST}")
         for what, own, others in (
             ("classes", fit.schema.classes, first.schema.classes),

@@ -19,7 +19,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from bayes_softmax.fits.containers import Bytes
+from bayes_softmax.fits.storage.containers import Bytes
 
 try:
     import fcntl

@@ -1,12 +1,12 @@
 """Log likelihood and log prior of every draw, for ArviZ's tools, and what the answer owes to each of them."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayes_softmax.answers.fitted import training_of
+from bayes_softmax.answers.fitted import Sampled, training_of
 from bayes_softmax.answers.labels import observation_coordinate
 from bayes_softmax.answers.loo import FEWEST_DRAWS
 from bayes_softmax.answers.probabilities import announce, over_blocks, row_log_likelihood, sum_over_blocks
@@ -15,13 +15,10 @@ from bayes_softmax.core.errors import NotReliableWarning, warn_caller
 from bayes_softmax.core.interrupts import load_in_full
 from bayes_softmax.core.records import FloatArray
 
-if TYPE_CHECKING:
-    from bayes_softmax.fits.posterior import Posterior
-
 SAMPLE_DIMS = ("chain", "draw")
 
 
-def add_log_likelihood(fit: "Posterior") -> xr.DataTree:
+def add_log_likelihood(fit: Sampled) -> xr.DataTree:
     """Add the group ``log_likelihood`` to ``idata``, which it returns, so that ``az.loo(post.idata)`` works.
 
     N x draws numbers: above 256 MiB a line says how many first.  Rows count with their weight and all their counts:
@@ -49,13 +46,13 @@ def add_log_likelihood(fit: "Posterior") -> xr.DataTree:
     return fit.idata
 
 
-def add_log_prior(fit: "Posterior") -> xr.DataTree:
+def add_log_prior(fit: Sampled) -> xr.DataTree:
     """Add the group ``log_prior`` to ``idata``: one number a draw, for ``az.psense_summary``; returns ``idata``."""
     fit.idata["log_prior"] = xr.DataTree(xr.Dataset({"prior": _log_prior(fit)}))
     return fit.idata
 
 
-def prior_sensitivity(fit: "Posterior", threshold: float = 0.05) -> pd.DataFrame:
+def prior_sensitivity(fit: Sampled, threshold: float = 0.05) -> pd.DataFrame:
     """How much each coefficient would move if prior or likelihood weighed a little more or less.
 
     Power-scaling sensitivity (Kallioinen, Paananen, Bürkner and Vehtari, *Statistics and Computing* 34, 2024), by
@@ -118,7 +115,7 @@ def prior_sensitivity(fit: "Posterior", threshold: float = 0.05) -> pd.DataFrame
     return table
 
 
-def _log_prior(fit: "Posterior") -> Any:
+def _log_prior(fit: Sampled) -> Any:
     stats = fit.idata["sample_stats"]
     if "log_prior" not in stats:
         raise ValueError(
@@ -128,5 +125,5 @@ def _log_prior(fit: "Posterior") -> Any:
     return stats["log_prior"]
 
 
-def _draw_coords(fit: "Posterior") -> dict[str, Any]:
+def _draw_coords(fit: Sampled) -> dict[str, Any]:
     return {name: fit.idata[fit.group][name].values for name in SAMPLE_DIMS}

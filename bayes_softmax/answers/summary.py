@@ -1,0 +1,91 @@
+"""The table of coefficients: of draws or of an estimate, as any contrast."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from bayes_softmax.answers.contraction import contraction
+from bayes_softmax.answers.contrasts import View, build_view
+from bayes_softmax.answers.fitted import Fitted
+from bayes_softmax.answers.intervals import Interval, resolve_interval
+from bayes_softmax.answers.quantities import Quantities, summary_columns
+from bayes_softmax.core.records import FloatArray
+from bayes_softmax.data.design import Label
+from bayes_softmax.data.schema import Schema
+from bayes_softmax.spec.linear import INTERCEPT
+
+
+def summary(
+    fit: Fitted,
+    vs: Label | Sequence[Label] | None = None,
+    ci_prob: float | None = None,
+    ci_kind: str | None = None,
+) -> pd.DataFrame:
+    """Table of coefficients with their intervals, in logits per unit of the feature.
+
+    Parameters
+    ----------
+    vs
+        What each class is contrasted with: a class, a pair ``("a", "b")``, or ``"average"``.  Default: the
+        average of all classes, or the first class under reference coding.  Never refits.
+    ci_prob, ci_kind
+        Probability and kind (``"eti"``, ``"hdi"``) of the interval; defaults are ArviZ's.  An estimate has a Wald
+        interval, which is both kinds at once.
+
+    Returns
+    -------
+    DataFrame
+        Rows ``(feature, contrast)``.  Of draws: mean, sd, interval, the probability of being positive, effective
+        sample sizes, R-hat and the Monte Carlo error of the mean.  Of an estimate: the estimate, its standard error
+        and interval.  ``estimate`` is inf or -inf where the likelihood rises towards its supremum only as the contrast
+        grows without end (separated classes), and NaN where the data do not determine it (collinear features, or
+        directions of both signs); such rows have no standard error.  The others keep theirs.  With a proper prior
+        ``contraction`` says how much of its variance the data take away: near 1 they decide, near 0 the answer is the
+        prior's.
+
+    Examples
+    --------
+    >>> import bayes_softmax as bs
+    >>> model = bs.SoftmaxRegression([[0.0], [1.0], [2.0], [3.0]], ["a", "b", "a", "b"])
+    >>> model.mle().summary(vs="a", ci_prob=0.9).columns.tolist()
+    ['estimate', 'std_error', 'wald90_lb', 'wald90_ub']
+    """
+    interval = resolve_interval(ci_prob, ci_kind)
+    view = build_view(fit.schema, vs)
+    values, error = fit.contrast_values(view)
+    columns = contrast_statistics(values, error, interval)
+    _, spread, *_ = columns.values()
+    if error is not None:
+        del columns["p_positive"]
+    first = _first_row(fit.schema)
+    quality = fit.draw_quality(values[:, first:])
+    flat = {name: column[first:].ravel() for name, column in columns.items()}
+    if quality is not None:
+        flat |= {str(name): quality[name].to_numpy() for name in quality}
+    contracted = None if fit.is_prior else contraction(fit.schema, view.matrix, spread**2)
+    if contracted is not None:
+        flat["contraction"] = contracted[first:].ravel()
+    return pd.DataFrame(flat, index=_index(fit.schema, view))
+
+
+def coefficient_table(fit: Fitted, view: View, interval: Interval) -> pd.DataFrame:
+    """Centre, spread, interval and probability of being positive of every coefficient; rows as in :func:`summary`."""
+    columns, first = contrast_statistics(*fit.contrast_values(view), interval), _first_row(fit.schema)
+    return pd.DataFrame({name: c[first:].ravel() for name, c in columns.items()}, index=_index(fit.schema, view))
+
+
+def contrast_statistics(values: FloatArray, error: FloatArray | None, interval: Interval) -> dict[str, FloatArray]:
+    """The columns (q, m) of :func:`summary_columns`, of the contrasts of a fit and their standard errors."""
+    quantities = Quantities(values.reshape(len(values), -1), None if error is None else error.ravel())
+    return {name: column.reshape(values.shape[1:]) for name, column in summary_columns(quantities, interval).items()}
+
+
+def _index(schema: Schema, view: View) -> pd.MultiIndex:
+    """A row for each feature and contrast; the intercept has rows only if there is one."""
+    features = [INTERCEPT, *schema.feature_names][_first_row(schema) :]
+    return pd.MultiIndex.from_product([features, view.names], names=["feature", "contrast"])
+
+
+def _first_row(schema: Schema) -> int:
+    """Of the rows of coefficients, that of the intercept or, without one, the next."""
+    return 0 if schema.has_intercept else 1

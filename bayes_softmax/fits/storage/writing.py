@@ -1,0 +1,79 @@
+"""From a fit to a file: read once more before it replaces what was there."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from bayes_softmax.core.protocols import Logits
+from bayes_softmax.fits.storage.containers import from_netcdf, from_zarr, to_netcdf, to_zarr
+from bayes_softmax.fits.storage.data_groups import data_groups_of
+from bayes_softmax.fits.storage.digest import CHECKSUM, checksum
+from bayes_softmax.fits.storage.draws import draws_groups, draws_header
+from bayes_softmax.fits.storage.estimates import estimate_group
+from bayes_softmax.fits.storage.files import replace_file, replace_folder
+from bayes_softmax.fits.storage.ownership import FORMAT, refuse_strange_file, refuse_strange_folder
+from bayes_softmax.fits.storage.reading import FORMAT_VERSION, LOGITS, said, verified
+from bayes_softmax.fits.storage.records import EstimateRecord, Record, Recorded
+from bayes_softmax.spec.logits import logits_to_json
+
+SUFFIXES = (".nc", ".zarr")
+
+
+def save(fit: Recorded, path: Any, *, data: bool = True) -> None:
+    """Write the fit to one ``.nc`` file or ``.zarr`` folder; :func:`bayes_softmax.load` reads it back.
+
+    Parameters
+    ----------
+    path
+        Ends in ``.nc`` or ``.zarr``; an older fit there is replaced only once the new one is complete, and
+        anything else that is there stays: that is an error.
+    data
+        Whether the data go in too, each distinct row once: ``evaluate()``, ``effects()`` and ``loo()`` need them.
+    """
+    given = Path(path).expanduser()
+    if given.suffix not in SUFFIXES:
+        raise ValueError(f"path={str(path)!r} must end in '.nc' (netCDF) or '.zarr'")
+    target = Path(os.path.realpath(given))  # a link stays, and what it points to is replaced
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {str(target.parent)!r} to save in")
+    check = refuse_strange_file if given.suffix == ".nc" else refuse_strange_folder
+    check(target)
+    record = fit.record
+    tree = _tree(record, data=data)
+    contents = to_netcdf(tree) if given.suffix == ".nc" else []
+    files = to_zarr(tree) if given.suffix == ".zarr" else {}
+    _try_out(from_zarr(files) if files else from_netcdf(b"".join(contents)), path, record.logits)
+    try:
+        if contents:
+            replace_file(target, *contents)
+        else:
+            replace_folder(target, files, check)
+    except OSError as error:
+        told = f"{str(path)!r} was not saved: {error.strerror or error}; what was there before is untouched"
+        raise (OSError(told) if error.errno is None else OSError(error.errno, told)) from error
+
+
+def _tree(record: Record, *, data: bool) -> xr.DataTree:
+    """A header with a checksum, the fit, and its data if they are to be kept."""
+    groups: dict[str, xr.Dataset]
+    if isinstance(record, EstimateRecord):
+        kind, groups, more = record.kind, {"estimate": estimate_group(record)}, {}
+    else:
+        kind, groups, more = "posterior", draws_groups(record), draws_header(record)
+    if data:
+        groups |= data_groups_of(record.training, record.schema)
+    described = {"schema": record.schema.to_json(), LOGITS: logits_to_json(record.logits)}
+    header = {"format": FORMAT, "format_version": FORMAT_VERSION, "kind": kind, **described, **more}
+    tree = xr.DataTree.from_dict({"/": xr.Dataset(attrs=header), **groups})
+    tree.attrs[CHECKSUM] = checksum(tree)
+    return tree
+
+
+def _try_out(tree: xr.DataTree, path: Any, logits: Logits) -> None:
+    """Raise if what is about to be written would not be read again as it is."""
+    try:
+        verified(tree, FORMAT_VERSION, logits)
+    except Exception as error:
+        raise ValueError(f"{str(path)!r} was not saved, since it could not be loaded again: {said(error)}") from error
