@@ -29,14 +29,14 @@ if TYPE_CHECKING:
     from bayes_softmax.fits.load import load as load
     from bayes_softmax.fits.posterior import Posterior as Posterior
     from bayes_softmax.model import SoftmaxRegression as SoftmaxRegression
-    from bayes_softmax.spec.hyperpriors import R2D2 as R2D2
-    from bayes_softmax.spec.hyperpriors import HalfNormal as HalfNormal
-    from bayes_softmax.spec.hyperpriors import HalfStudentT as HalfStudentT
     from bayes_softmax.spec.priors import Flat as Flat
     from bayes_softmax.spec.priors import Jeffreys as Jeffreys
     from bayes_softmax.spec.priors import Laplace as Laplace
     from bayes_softmax.spec.priors import Normal as Normal
     from bayes_softmax.spec.priors import StudentT as StudentT
+    from bayes_softmax.spec.scales.hyperpriors import R2D2 as R2D2
+    from bayes_softmax.spec.scales.hyperpriors import HalfNormal as HalfNormal
+    from bayes_softmax.spec.scales.hyperpriors import HalfStudentT as HalfStudentT
 
 __version__ = "0.1.0"
 
@@ -50,9 +50,9 @@ _HOME = {
     "SoftmaxRegression": "model",
     "PointEstimate": "fits.estimate",
     "Posterior": "fits.posterior",
-    "HalfNormal": "spec.hyperpriors",
-    "R2D2": "spec.hyperpriors",
-    "HalfStudentT": "spec.hyperpriors",
+    "HalfNormal": "spec.scales.hyperpriors",
+    "R2D2": "spec.scales.hyperpriors",
+    "HalfStudentT": "spec.scales.hyperpriors",
     "Flat": "spec.priors",
     "Jeffreys": "spec.priors",
     "Laplace": "spec.priors",

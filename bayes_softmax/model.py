@@ -33,7 +33,7 @@ from bayes_softmax.spec.specification import Specification
 if TYPE_CHECKING:
     from bayes_softmax.density.jeffreys import JeffreysPosterior
     from bayes_softmax.density.posterior import SoftmaxPosterior
-    from bayes_softmax.density.scales.hierarchical import HierarchicalPosterior
+    from bayes_softmax.density.scales.posterior import HierarchicalPosterior
 
 
 class SoftmaxRegression:

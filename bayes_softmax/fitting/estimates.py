@@ -36,7 +36,7 @@ from bayes_softmax.separation.examination import (
 )
 from bayes_softmax.separation.rank import near_collinearity
 from bayes_softmax.spec.coding import Coordinates
-from bayes_softmax.spec.hyperpriors import ShrinkagePrior
+from bayes_softmax.spec.scales.hyperpriors import ShrinkagePrior
 from bayes_softmax.spec.specification import Specification
 
 if TYPE_CHECKING:

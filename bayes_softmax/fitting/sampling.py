@@ -33,13 +33,12 @@ from bayes_softmax.fitting.estimates import (
     refuse_learned_scales,
     solve,
 )
-from bayes_softmax.fitting.scales import named_hyperparameters, prepare_hierarchy
-from bayes_softmax.spec.hyperpriors import R2D2
+from bayes_softmax.fitting.scales import prepare_hierarchy
 from bayes_softmax.spec.log_prior import log_prior_draws
 from bayes_softmax.spec.prior_draws import prior_draws
 from bayes_softmax.spec.pymc_model import build_pymc_model, free_variables
-from bayes_softmax.spec.pymc_shrinkage import hyper_dims
-from bayes_softmax.spec.shrinkage import shrinkage_groups
+from bayes_softmax.spec.scales.hyperpriors import R2D2
+from bayes_softmax.spec.scales.shared import hyperparameter_dims
 from bayes_softmax.spec.specification import Specification
 
 ENGINE_TITLES = {
@@ -218,7 +217,7 @@ def sample_hierarchy(spec: Specification, settings: SamplerSettings) -> Posterio
         shape = drawn.points.shape[:2]
         thetas, h = density.unpack(drawn.points.reshape(-1, density.dimension))
         intercept, weights = (a.reshape(*shape, *a.shape[1:]) for a in spec.coordinates.to_raw(thetas))
-        hyper = named_hyperparameters(density, h.reshape(*shape, -1))
+        hyper = density.constrain(h.reshape(*shape, -1))
         noted = drawn._replace(notes=notes_of(spec) + drawn.notes)
         return _posterior(spec, intercept, weights, noted, ENGINE_TITLES["hierarchy"], timings, hyper=hyper)
 
@@ -247,16 +246,16 @@ def _posterior(
     hyper: dict[str, FloatArray] | None = None,
 ) -> Posterior:
     """Raw draws, intercept (chain, draw, K) and weights (chain, draw, p, K), as a posterior."""
-    coordinates, shape, groups = spec.coordinates, intercept.shape[:2], shrinkage_groups(spec.priors)
-    unknown = bool(groups) and not hyper  # the prior's own draws keep no hyperparameters
-    free = {} if unknown else free_variables(spec.priors, coordinates, intercept, weights, groups, hyper)
+    coordinates, shape, learned = spec.coordinates, intercept.shape[:2], spec.priors.shared_scales
+    unknown = bool(learned) and not hyper  # the prior's own draws keep no hyperparameters
+    free = {} if unknown else free_variables(spec.priors, coordinates, intercept, weights, hyper)
     stats = dict(drawn.stats)
-    if not groups:  # with learned scales it would be that of the hyperparameters too
+    if not learned:  # with learned scales it would be that of the hyperparameters too
         flat = (a.reshape(shape[0] * shape[1], *a.shape[2:]) for a in (intercept, weights))
         stats["log_prior"] = log_prior_draws(spec.priors, coordinates, *flat).reshape(shape)
     training = training_data(spec.design, spec.collapsed)
-    members = hyper_dims(groups, spec.schema.feature_names) if hyper else {}
-    idata = build_idata(intercept, weights, free, stats, training, spec.schema, engine, group, members)
+    hyper_dims = hyperparameter_dims(learned, spec.schema.feature_names) if hyper else {}
+    idata = build_idata(intercept, weights, free, stats, training, spec.schema, engine, group, hyper_dims)
     refit = partial(refit_without, spec) if group == "posterior" else None
     return Posterior(idata, spec.schema, engine, drawn.tune, drawn.notes, timings, training=training, refit=refit)
 
@@ -351,9 +350,8 @@ def sample_pymc(spec: Specification, settings: SamplerSettings) -> Posterior:
     refuse_jeffreys(spec)
     tune = 1000 if settings.tune is None else settings.tune
     refuse_too_many(spec, "sample", settings.chains, settings.draws, tune)
-    groups = shrinkage_groups(spec.priors)
     if not spec.priors.is_proper:
-        if groups:
+        if spec.priors.learns_scales:
             prepare_hierarchy(spec)
         else:
             refuse_improper(spec, solve(problem_of(spec).density.surrogate, SolverOptions()))
@@ -379,7 +377,8 @@ def sample_pymc(spec: Specification, settings: SamplerSettings) -> Posterior:
         intercept = posterior["intercept"].values if spec.schema.has_intercept else np.zeros((len(left), length, K))
         weights = posterior["weights"].values if p else np.zeros((len(left), length, 0, K))
         kept_stats = {str(k): v.values for k, v in stats.data_vars.items() if v.dims == ("chain", "draw")}
-        names = [name for name in hyper_dims(groups, spec.schema.feature_names) if name in posterior]
+        hyper_dims = hyperparameter_dims(spec.priors.shared_scales, spec.schema.feature_names)
+        names = [name for name in hyper_dims if name in posterior]
         hyper = {name: posterior[name].values for name in names}
         drawn = Draws(np.empty(0), kept_stats, tune, notes_of(spec) + notes)
         return _posterior(spec, intercept, weights, drawn, ENGINE_TITLES["pymc"], timings, hyper=hyper)

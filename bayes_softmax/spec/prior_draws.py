@@ -7,9 +7,8 @@ import numpy as np
 
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.spec.coding import Coordinates
-from bayes_softmax.spec.hyperpriors import R2D2, HalfStudentT, ShrinkagePrior
 from bayes_softmax.spec.priors import Laplace, Normal, Prior, PriorTable, StudentT, known_scale
-from bayes_softmax.spec.shrinkage import shrinkage_groups
+from bayes_softmax.spec.scales.hyperpriors import ShrinkagePrior
 
 
 def prior_draws(
@@ -57,10 +56,10 @@ def prior_draws(
         if not isinstance(family, ShrinkagePrior):
             weights[:, j] = _rows(family, f"weights of {name}", coordinates.weights_contrast, n, rng, priors.spherical)
     k = coordinates.weights_contrast.shape[1]
-    for group in shrinkage_groups(priors):
-        scales = _learned_scales(group.family, len(group.members), n, rng) / group.units
-        free = scales[:, :, None] * rng.standard_normal((n, len(group.members), k))
-        weights[:, list(group.members)] = free @ coordinates.weights_contrast.T
+    for scale in priors.shared_scales:
+        sds = scale.draw_raw_sds(n, rng)
+        free = sds[:, :, None] * rng.standard_normal((*sds.shape, k))
+        weights[:, list(scale.features)] = free @ coordinates.weights_contrast.T
     if priors.intercept is None:
         return np.zeros((n, K)), weights
     intercept = _rows(priors.intercept, "intercept", coordinates.intercept_contrast, n, rng, priors.spherical)
@@ -77,19 +76,6 @@ def _rows(
         raise ValueError(f"the prior of the {name} is {family}, from which nothing can be drawn; give it a proper one")
     drawn: FloatArray = DRAWS[type(family)](family, (n, contrast.shape[1]), rng, spherical) @ contrast.T
     return drawn
-
-
-def _learned_scales(family: ShrinkagePrior, m: int, n: int, rng: np.random.Generator) -> FloatArray:
-    """Draws (n, m) of the scales of the features that share a shrinkage prior."""
-    if isinstance(family, R2D2):
-        explained = rng.beta(family.mean * family.precision, (1 - family.mean) * family.precision, size=(n, 1))
-        shares = rng.dirichlet(np.full(m, family.concentration), size=n)
-        return np.sqrt(shares * explained / (1 - explained))
-    prior = family.scale_prior
-    shared = np.abs(rng.standard_normal((n, 1))) * prior.scale
-    if isinstance(prior, HalfStudentT):
-        shared /= np.sqrt(rng.chisquare(prior.df, size=(n, 1)) / prior.df)
-    return shared * np.ones(m)
 
 
 def _normal(family: Normal, shape: tuple[int, int], rng: np.random.Generator, spherical: bool) -> FloatArray:

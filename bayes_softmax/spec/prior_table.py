@@ -6,10 +6,9 @@ import pandas as pd
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.design import Design
 from bayes_softmax.spec.autoscale import DEFAULT_INTERCEPT_SCALE, DEFAULT_TOTAL_SCALE
-from bayes_softmax.spec.hyperpriors import ShrinkagePrior
 from bayes_softmax.spec.prior_draws import coordinate_sd
 from bayes_softmax.spec.priors import Flat, Jeffreys, Prior, PriorTable
-from bayes_softmax.spec.shrinkage import describe, shrinkage_groups
+from bayes_softmax.spec.scales.hyperpriors import ShrinkagePrior
 
 WEIGHTS_FORMULA = (
     "Weights that take the default ({taking} of {p}): scale c / unit, with c = {constant:.4g}; the unit of a column is "
@@ -45,7 +44,7 @@ def prior_table(priors: PriorTable, design: Design) -> pd.DataFrame:
         where = "at the feature means" if at_means else "at x = 0"
         made = "default" if at_means else "given"
         rows.append(("intercept", str(priors.intercept), where, at_means, made, _scale(priors.intercept)))
-    learned = {j: describe(group) for group in shrinkage_groups(priors) for j in group.members}
+    learned = {j: scale.in_words() for scale in priors.shared_scales for j in scale.features}
     for j, (name, family, auto, spread) in enumerate(
         zip(design.feature_names, priors.weights, priors.autoscaled, rms, strict=True)
     ):

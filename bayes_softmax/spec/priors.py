@@ -15,11 +15,11 @@ family               log density of g, up to a constant           spherical form
 
 ``Jeffreys()`` is a prior of all coefficients together, ``1/2 log det I`` with the Fisher information ``I``.
 Priors whose scale is learned (``Normal(scale=HalfNormal(1))``, ``R2D2``) are in
-:mod:`bayes_softmax.spec.hyperpriors`.
+:mod:`bayes_softmax.spec.scales`.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -32,7 +32,14 @@ from bayes_softmax.spec.autoscale import (
     feature_spread,
     variance_units,
 )
-from bayes_softmax.spec.hyperpriors import HalfNormal, LearnedNormal, ScalePrior, ShrinkagePrior, set_positive
+from bayes_softmax.spec.scales.hyperpriors import (
+    HalfNormal,
+    HierarchicalNormal,
+    ScalePrior,
+    ShrinkagePrior,
+    set_positive,
+)
+from bayes_softmax.spec.scales.shared import SharedScale, shared_scales
 
 
 @dataclass(frozen=True)
@@ -161,6 +168,11 @@ class PriorTable:
         return any(isinstance(prior, ShrinkagePrior) for prior in self.weights)
 
     @property
+    def shared_scales(self) -> tuple[SharedScale, ...]:
+        """Features that share learned scales."""
+        return shared_scales(self.weights, self.spread)
+
+    @property
     def flat_features(self) -> tuple[bool, ...]:
         """Which features have an improper prior."""
         return tuple(isinstance(prior, Flat) for prior in self.weights)
@@ -188,10 +200,16 @@ class PriorTable:
     @property
     def has_heavy_tails(self) -> bool:
         """Whether a prior is not log-concave."""
-        light = (Normal, Laplace, Flat, Jeffreys, LearnedNormal)
-        learned = [p.scale_prior for p in self.weights if isinstance(p, LearnedNormal)]
+        light = (Normal, Laplace, Flat, Jeffreys, HierarchicalNormal)
+        learned = [p.scale_prior for p in self.weights if isinstance(p, HierarchicalNormal)]
         fixed = [p for p in (*self.weights, self.intercept) if p is not None]
         return not (all(isinstance(p, light) for p in fixed) and all(isinstance(s, HalfNormal) for s in learned))
+
+
+def without_learned_scales(table: PriorTable) -> PriorTable:
+    """The fixed priors alone: flat where a scale is learned."""
+    fixed = tuple(Flat() if isinstance(family, ShrinkagePrior) else family for family in table.weights)
+    return replace(table, weights=fixed)
 
 
 def flat_table(table: PriorTable) -> PriorTable:
@@ -322,5 +340,5 @@ def _per_feature(prior: PriorArgument, feature_names: Sequence[str]) -> list[Pri
 def _resolved(prior: Prior | None) -> Prior | None:
     """A normal prior whose scale is learned, as the family of its own that it is."""
     if isinstance(prior, Normal) and isinstance(prior.scale, ScalePrior):
-        return LearnedNormal(prior.scale)
+        return HierarchicalNormal(prior.scale)
     return prior

@@ -16,10 +16,10 @@ from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.design import Design
 from bayes_softmax.data.schema import Schema
 from bayes_softmax.spec.coding import Coordinates
-from bayes_softmax.spec.hyperpriors import ShrinkagePrior
 from bayes_softmax.spec.priors import Flat, Jeffreys, Laplace, Normal, Prior, PriorTable, StudentT, known_scale
-from bayes_softmax.spec.pymc_shrinkage import shrunk_rows, shrunk_values
-from bayes_softmax.spec.shrinkage import Group, shrinkage_groups
+from bayes_softmax.spec.scales.hyperpriors import ShrinkagePrior
+from bayes_softmax.spec.scales.non_centred import non_centred_rows, non_centred_values
+from bayes_softmax.spec.scales.shared import SharedScale
 
 
 class Block(NamedTuple):
@@ -35,7 +35,7 @@ class Block(NamedTuple):
     spherical: bool
     families: tuple[Prior, ...]
     members: tuple[int, ...]
-    group: Group | None = None
+    shared: SharedScale | None = None
 
     @property
     def sigma(self) -> Any:
@@ -55,8 +55,9 @@ class Block(NamedTuple):
         return self.spherical and isinstance(self.families[0], StudentT)
 
 
-def weights_blocks(priors: PriorTable, coordinates: Coordinates, shrinkage: tuple[Group, ...] = ()) -> list[Block]:
-    """One block named ``weights``, or one per prior family and per group of features that share hyperparameters."""
+def weights_blocks(priors: PriorTable, coordinates: Coordinates) -> list[Block]:
+    """One block named ``weights``, or one per prior family and per shared scale."""
+    shared = priors.shared_scales
     groups: dict[tuple[Any, ...], list[int]] = {}
     for j, family in enumerate(priors.weights):
         if not isinstance(family, ShrinkagePrior):
@@ -64,15 +65,15 @@ def weights_blocks(priors: PriorTable, coordinates: Coordinates, shrinkage: tupl
     blocks = []
     for (family, df), members in groups.items():
         name, dim = "weights", "feature"
-        if len(groups) + len(shrinkage) > 1:
+        if len(groups) + len(shared) > 1:
             suffix = family.__name__.lower() + ("" if df is None else f"_df{df:g}".replace(".", "_"))
             name, dim = f"weights_{suffix}", f"feature_{suffix}"
         families = tuple(priors.weights[j] for j in members)
         contrast = coordinates.weights_contrast
         blocks.append(Block(name, (dim,), "weights_coordinate", contrast, priors.spherical, families, tuple(members)))
-    for group in shrinkage:
-        alone = len(groups) + len(shrinkage) == 1
-        name, dim = ("weights", "feature") if alone else (f"weights_shrunk{group.suffix}", group.dim)
+    for scale in shared:
+        alone = len(groups) + len(shared) == 1
+        name, dim = ("weights", "feature") if alone else (f"weights_shrunk{scale.suffix}", scale.dim)
         blocks.append(
             Block(
                 name,
@@ -80,9 +81,9 @@ def weights_blocks(priors: PriorTable, coordinates: Coordinates, shrinkage: tupl
                 "weights_coordinate",
                 coordinates.weights_contrast,
                 priors.spherical,
-                (group.family,),
-                group.members,
-                group,
+                (scale.family,),
+                scale.features,
+                scale,
             )
         )
     return blocks
@@ -104,20 +105,19 @@ def free_variables(
     coordinates: Coordinates,
     intercept: FloatArray,
     weights: FloatArray,
-    shrinkage: tuple[Group, ...] = (),
     hyper: Mapping[str, FloatArray] | None = None,
 ) -> dict[str, FloatArray]:
     """Values of the model's random variables, other than ``intercept`` and ``weights``, for draws of these.
 
     ``pm.sample_posterior_predictive`` draws from the *prior* what it does not find in a posterior, so posteriors
-    carry them.  ``intercept`` is (..., K) and ``weights`` (..., p, K); ``hyper`` are the named hyperparameters of the
-    groups that learn their scales.
+    carry them.  ``intercept`` is (..., K) and ``weights`` (..., p, K); ``hyper`` are the hyperparameters of
+    learned scales by name.
     """
     values: dict[str, FloatArray] = dict(hyper or {})
-    for block in weights_blocks(priors, coordinates, shrinkage):
+    for block in weights_blocks(priors, coordinates):
         rows = weights[..., list(block.members), :]
-        if block.group is not None:
-            values |= shrunk_values(block.name, block.contrast, block.spherical, block.group, rows, values)
+        if block.shared is not None:
+            values |= non_centred_values(block.name, block.contrast, block.spherical, block.shared, rows, values)
         else:
             values |= _free_values(block, rows)
     block_or_none = intercept_block(priors, coordinates)
@@ -159,7 +159,7 @@ def build_pymc_model(design: Design, coordinates: Coordinates, priors: PriorTabl
         logits = pt.zeros((X.shape[0], design.n_classes))
         weights = None
         if design.n_features:
-            weights = _weights(weights_blocks(priors, coordinates, shrinkage_groups(priors)), schema)
+            weights = _weights(weights_blocks(priors, coordinates), schema)
             logits = X @ weights
         block = intercept_block(priors, coordinates)
         if block is not None:
@@ -204,9 +204,9 @@ def _rows(block: Block) -> Any:
     """Coefficients (rows, K), or (K,) for a block without a row dimension, of one prior family."""
     import pymc as pm
 
-    if block.group is not None:
+    if block.shared is not None:
         dims = (*block.dims, block.free_dim)
-        return shrunk_rows(block.name, (dims[0], dims[1]), block.contrast, block.spherical, block.group)
+        return non_centred_rows(block.name, (dims[0], dims[1]), block.contrast, block.spherical, block.shared)
     first = block.families[0]
     labelled, free = (*block.dims, "category"), (*block.dims, block.free_dim)
     if isinstance(first, Normal) and block.spherical:
