@@ -15,14 +15,14 @@ from bayes_softmax.data.design import Design, Label
 from bayes_softmax.data.observations import Observations
 from bayes_softmax.data.options import Options
 from bayes_softmax.data.schema import Schema
-from bayes_softmax.data.unused import unused_warning
+from bayes_softmax.data.unused_classes import unused_warning
 from bayes_softmax.fits.estimate import PointEstimate
 from bayes_softmax.fits.forecast import Forecast
 from bayes_softmax.fits.posterior import Posterior
 from bayes_softmax.fitting import estimates as fitting
 from bayes_softmax.fitting import forecasting, sampling
 from bayes_softmax.fitting.scales import prepare_hierarchy
-from bayes_softmax.separation.examination import check_separation
+from bayes_softmax.separation.diagnosis import check_separation
 from bayes_softmax.separation.verdict import Separation
 from bayes_softmax.spec.coding import Coordinates
 from bayes_softmax.spec.prior_draws import prior_sds

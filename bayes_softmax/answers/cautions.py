@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 from bayes_softmax.answers.fitted import Fitted
 from bayes_softmax.answers.limits import with_limits
 from bayes_softmax.answers.probabilities import Rows
-from bayes_softmax.core.checks import listed
+from bayes_softmax.core.checks import describe_rows, listed
 from bayes_softmax.core.errors import NotConvergedWarning, NotEstimableWarning, warn_caller
 from bayes_softmax.core.records import IntArray
-from bayes_softmax.data.frames import describe_rows
 
 NOTE = "note"  # in the attributes of a table
 

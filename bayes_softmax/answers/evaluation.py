@@ -19,9 +19,8 @@ from bayes_softmax.answers.probabilities import Rows
 from bayes_softmax.core.checks import check_counts, check_flags, counted, listed
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.available import Mask, check_outcomes, without_forced
-from bayes_softmax.data.build import check_aligned
 from bayes_softmax.data.design import dense_counts
-from bayes_softmax.data.frames import is_frame, to_pandas
+from bayes_softmax.data.frames import check_aligned, is_frame, to_pandas
 from bayes_softmax.data.labels import parse_response
 from bayes_softmax.data.schema import Schema
 from bayes_softmax.data.weights import read_weights

@@ -7,20 +7,21 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bayes_softmax.answers.probabilities import Coefficients, Rows
+from bayes_softmax.core.checks import describe_rows
 from bayes_softmax.core.records import FloatArray
-from bayes_softmax.data.arrays import given
-from bayes_softmax.data.build import check_aligned
-from bayes_softmax.data.by_class import names_by_class
-from bayes_softmax.data.frames import describe_rows, is_frame, missing_rows, require_columns
+from bayes_softmax.data.array_encoder import ArrayEncoder
+from bayes_softmax.data.class_columns import class_column_names
+from bayes_softmax.data.containers import to_pandas_or_numpy
+from bayes_softmax.data.frames import check_aligned, is_frame, missing_rows, require_columns
 from bayes_softmax.data.missing import kept_by_row, missing_by_row
-from bayes_softmax.data.schema import ArrayEncoder, Schema
+from bayes_softmax.data.schema import Schema
 
 LOGIT_LIMIT = 1e150  # the delta method squares logits, and 1e300 is still a number
 
 
 def encode_all(schema: Schema, data: Any, offset: Any, available: Any) -> Rows:
     """Every row; a missing value is an error."""
-    data = schema.given(data)
+    data = schema.to_pandas_or_numpy(data)
     check_aligned(data, offset, "offset", "data")
     check_aligned(data, available, "available", "data")
     X, index, beyond = schema.encode_marked(data)
@@ -30,7 +31,7 @@ def encode_all(schema: Schema, data: Any, offset: Any, available: Any) -> Rows:
 
 def encode_complete(schema: Schema, data: Any, offset: Any, available: Any) -> Rows:
     """The rows without a missing value in what the model reads: columns, and offset and choice sets as given."""
-    data = schema.given(data)
+    data = schema.to_pandas_or_numpy(data)
     if not is_frame(data) and not isinstance(schema.encoder, ArrayEncoder):
         return encode_all(schema, data, offset, available)  # which says that a formula needs a frame
     check_aligned(data, offset, "offset", "data")
@@ -38,10 +39,10 @@ def encode_complete(schema: Schema, data: Any, offset: Any, available: Any) -> R
     by_row: dict[str, Any] = {"offset": offset, "available": available}
     named: list[str] = []
     for name, of_fit in (("offset", schema.offset_columns), ("available", schema.available_columns)):
-        columns = names_by_class(of_fit if by_row[name] is None else by_row[name], schema.classes)
+        columns = class_column_names(of_fit if by_row[name] is None else by_row[name], schema.classes)
         named += columns if getattr(schema, f"has_{name}") else ()
         if by_row[name] is not None and not columns:  # runs along all rows, and may lack values too
-            by_row[name] = given(by_row[name], name)
+            by_row[name] = to_pandas_or_numpy(by_row[name], name)
     missing, index = _missing(schema, data, named)
     keep = np.flatnonzero(~(missing | missing_by_row(by_row, len(index))))
     kept = kept_by_row(by_row, keep)

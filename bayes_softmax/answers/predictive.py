@@ -16,7 +16,7 @@ from bayes_softmax.answers.quantities import share_positive
 from bayes_softmax.answers.training import TrainingData
 from bayes_softmax.core.checks import check_counts, check_seed, counted, did_you_mean, listed, shown
 from bayes_softmax.core.records import FloatArray, IntArray
-from bayes_softmax.data.arrays import given
+from bayes_softmax.data.containers import to_pandas_or_numpy
 
 OVERALL = "all rows"
 DEFAULT_DRAWS = 1000
@@ -131,7 +131,7 @@ def _aligned(by: Any, training: TrainingData) -> pd.Series:
     index = training.index
     if isinstance(by, pd.Series) and by.index.is_unique and isinstance(index, pd.Index) and index.isin(by.index).all():
         return by.loc[index]
-    by = given(by, "by")
+    by = to_pandas_or_numpy(by, "by")
     if isinstance(by, pd.DataFrame) or by.ndim != 1:
         raise ValueError(f"by has shape {by.shape}; give one label for each row")
     column = by if isinstance(by, pd.Series) else pd.Series(by).infer_objects()

@@ -10,11 +10,12 @@ from bayes_softmax.answers.fitted import Fitted, training_of
 from bayes_softmax.answers.probabilities import Rows
 from bayes_softmax.core.checks import as_float, counted, did_you_mean, is_real, listed, shown
 from bayes_softmax.core.records import FloatArray
+from bayes_softmax.data.array_encoder import ArrayEncoder
 from bayes_softmax.data.available import Mask, without_forced
 from bayes_softmax.data.formula.encoder import FormulaEncoder
 from bayes_softmax.data.formula.levels import levels_of
 from bayes_softmax.data.frames import is_frame, require_columns, to_pandas
-from bayes_softmax.data.schema import ArrayEncoder, Schema
+from bayes_softmax.data.schema import Schema
 from bayes_softmax.data.weights import read_weights
 
 CHUNK_ROWS = 65536  # encoded at once
@@ -179,7 +180,7 @@ def population(
             training.frame, distinct.offset, distinct.totals, distinct.available, schema.available_columns
         )
     else:
-        data = schema.given(data)
+        data = schema.to_pandas_or_numpy(data)
         X, _ = schema.encode(data)  # names what is wrong with the data
         table = to_pandas(data) if is_frame(data) else pd.DataFrame(X, columns=list(schema.feature_names))
         frame = table.rename(columns=str)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from bayes_softmax.core.checks import counted, describe_rows, shown
 from bayes_softmax.core.records import FloatArray
-from bayes_softmax.data.by_class import read_by_class
+from bayes_softmax.data.class_columns import read_class_columns
 from bayes_softmax.data.design import Label, Response
 from bayes_softmax.data.frames import raise_if_missing
 
@@ -29,7 +29,7 @@ def read_available(available: Any, data: Any, n_obs: int, classes: Sequence[Labe
         A class without a column, values other than true, false, 1 and 0, a missing value, or a row in which nothing
         is on offer: named with its row.
     """
-    K, frame = len(classes), read_by_class(available, data, classes, "available")
+    K, frame = len(classes), read_class_columns(available, data, classes, "available")
     if not isinstance(frame, pd.DataFrame):
         if np.shape(frame) != (n_obs, K):
             raise ValueError(

@@ -7,30 +7,29 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from bayes_softmax.core.checks import check_flags, counted, describe_rows, shown
+from bayes_softmax.core.checks import check_flags, counted, shown
 from bayes_softmax.core.records import FloatArray
-from bayes_softmax.data.arrays import given
+from bayes_softmax.data.array_encoder import ArrayEncoder
 from bayes_softmax.data.available import Mask, check_outcomes, read_available, without_forced
-from bayes_softmax.data.by_class import names_by_class
-from bayes_softmax.data.design import Design, Response, check_weightless, standardise, unit_totals
+from bayes_softmax.data.class_columns import class_column_names
+from bayes_softmax.data.containers import to_pandas_or_numpy
+from bayes_softmax.data.design import Design, Response, unit_totals
 from bayes_softmax.data.formula.encoder import fit_encoder, parse_terms, required_columns, split_formula
 from bayes_softmax.data.formula.levels import as_frame
-from bayes_softmax.data.frames import require_columns
+from bayes_softmax.data.frames import check_aligned, require_columns
 from bayes_softmax.data.labels import count_columns, parse_labels, parse_response
 from bayes_softmax.data.missing import without_missing, without_missing_arrays
 from bayes_softmax.data.offset import read_offset
 from bayes_softmax.data.options import BY_ROW, Options, given_options, named_columns, require_named
-from bayes_softmax.data.schema import ArrayEncoder, Encoder, Schema
+from bayes_softmax.data.schema import Encoder, Schema
+from bayes_softmax.data.standardise import check_range, check_weightless, standardise, without_constant
 from bayes_softmax.data.weights import read_weights
-
-LARGEST = 1e150  # squares of what is smaller are numbers
 
 
 def from_formula(formula: str, data: Any, options: Options) -> tuple[Design, Schema]:
     """Design of ``response ~ terms`` over the columns of a data frame."""
-    frame = given(data, "data")
+    frame = to_pandas_or_numpy(data, "data")
     if not isinstance(frame, pd.DataFrame):
         raise TypeError(f"data must be a pandas or polars DataFrame, got {type(data).__name__}")
     options = given_options(options)
@@ -74,7 +73,7 @@ def from_arrays(
             "SoftmaxRegression(X, y).map(), or .mle(), .laplace(), .sample()"
         )
     check_flags(intercept=intercept)
-    X, y, options = given(X, "X"), given(y, "y"), given_options(options)
+    X, y, options = to_pandas_or_numpy(X, "X"), to_pandas_or_numpy(y, "y"), given_options(options)
     check_aligned(X, y, "y")
     for argument in BY_ROW:
         check_aligned(X, getattr(options, argument), argument)
@@ -115,13 +114,13 @@ def _assemble(
     used = totals > 0  # rows that hold no observation must not move centre, scale or default prior
     if not used.any():
         raise ValueError(_why_nothing(response, options.weights, available))
-    X, names, dropped = _drop_constant(X, names, used, options.constant, has_intercept=encoder.has_intercept)
+    X, names, dropped = without_constant(X, names, used, options.constant, has_intercept=encoder.has_intercept)
     rows, row_totals = (X, totals) if used.all() else (X[used], totals[used])
     if len(rows) < len(X):
         check_weightless(X, names, used, index, has_intercept=encoder.has_intercept)
     with np.errstate(over="ignore", invalid="ignore"):  # of values that are too large, which are named next
         standardisation = standardise(rows, row_totals, names, has_intercept=encoder.has_intercept)
-    _check_range(X, names, standardisation.scale, index)
+    check_range(X, names, standardisation.scale, index)
     if not names and not encoder.has_intercept:
         raise ValueError("the model has neither features nor an intercept: there is nothing to estimate")
     offset = None if options.offset is None else read_offset(options.offset, data, len(X), response.classes)
@@ -154,11 +153,11 @@ def _schema(design: Design, encoder: Encoder, options: Options) -> Schema:
         encoder=encoder,
         coding=options.coding,
         has_intercept=encoder.has_intercept,
-        offset_columns=names_by_class(options.offset, response.classes),
+        offset_columns=class_column_names(options.offset, response.classes),
         has_offset=options.offset is not None,
         class_totals=tuple(design.class_counts().tolist()),
         weights_column=options.weights if isinstance(options.weights, str) else None,
-        available_columns=names_by_class(options.available, response.classes),
+        available_columns=class_column_names(options.available, response.classes),
         has_available=options.available is not None,
     )
 
@@ -190,45 +189,3 @@ def _feature_names(X: Any, feature_names: Sequence[str] | None) -> tuple[str, ..
 
 def _renamed(X: Any, names: tuple[str, ...]) -> Any:
     return X.set_axis(list(names), axis=1) if isinstance(X, pd.DataFrame) else X
-
-
-def check_aligned(X: Any, other: Any, argument: str, owner: str = "X") -> None:
-    """A pandas index on both sides must be the same, in the same order: nothing is aligned silently."""
-    if not isinstance(X, pd.DataFrame) or not isinstance(other, pd.DataFrame | pd.Series):
-        return
-    if len(X) != len(other):
-        raise ValueError(f"{owner} has {counted(len(X), 'row')}, but {argument} has {len(other)}")
-    different = np.flatnonzero(
-        np.asarray(X.index != other.index) & ~(np.asarray(X.index.isna()) & np.asarray(other.index.isna()))
-    )
-    if different.size:
-        i = int(different[0])
-        here, there = shown(other.index[i]), shown(X.index[i])
-        raise ValueError(
-            f"{argument} is not aligned with {owner}: row {i} is {here} in {argument} and {there} "
-            f"in {owner}; align it first ({argument}.loc[{owner}.index]), or pass {argument}.to_numpy() if the order "
-            "is right"
-        )
-
-
-def _check_range(X: FloatArray, names: tuple[str, ...], scale: FloatArray, index: Any) -> None:
-    """Raise for a column whose squares are no numbers any more: logits and moments could not be computed."""
-    for j in np.flatnonzero(~((scale > 1 / LARGEST) & (scale < LARGEST))).tolist():
-        i = int(np.abs(X[:, j]).argmax())
-        raise ValueError(
-            f"X: column {names[j]!r} is {X[i, j]:g} in {describe_rows(index, [i])}; squares of values beyond "
-            f"{LARGEST:g}, or all below {1 / LARGEST:g} in size, are lost in double precision: change its unit"
-        )
-
-
-def _drop_constant(
-    X: FloatArray, names: tuple[str, ...], used: NDArray[np.bool_], constant: str, *, has_intercept: bool
-) -> tuple[FloatArray, tuple[str, ...], tuple[float, ...]]:
-    """Without the columns that do not vary, when asked to drop them (named in the model's notes), and their values."""
-    if constant == "error" or not names:
-        return X, names, ()
-    varies = np.ptp(X[used], axis=0) > 0
-    if not has_intercept:
-        varies |= X[used].any(axis=0)
-    values = tuple(X[used][0, ~varies].tolist())
-    return np.ascontiguousarray(X[:, varies]), tuple(np.array(names, dtype=object)[varies]), values

@@ -1,6 +1,6 @@
 """The data of a model, checked once and never mutated: features, responses, weights, offset, coordinates."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -9,11 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayes_softmax.core.records import FloatArray, IntArray
-from bayes_softmax.data.frames import describe_rows
 
 Label = Hashable
-
-MOMENT_ROWS = 4096  # rows whose sums are formed at once: they stay in the second-level cache
 
 
 @dataclass(frozen=True)
@@ -155,70 +152,3 @@ def dense_counts(response: Response, weights: FloatArray | None) -> FloatArray:
     dense = np.zeros((len(response.codes), response.n_classes))
     dense[np.arange(len(dense)), response.codes] = 1.0 if weights is None else weights
     return dense
-
-
-def standardise(
-    X: FloatArray, weights: FloatArray | None, feature_names: Sequence[str], *, has_intercept: bool
-) -> Standardisation:
-    """Weighted mean and sd of each feature; a column that does not vary is an error (it *is* an intercept).
-
-    Without an intercept nothing is centred, and a constant column is allowed: its size is its scale.
-    """
-    mean, sd, constant = _moments(X, weights)
-    # Rounding in the mean leaves an sd of about eps |mean| in a column that carries no information.
-    constant |= sd <= 4 * np.finfo(float).eps * np.abs(mean)
-    if has_intercept:
-        for j in np.flatnonzero(constant).tolist():
-            raise ValueError(
-                f"X: column {feature_names[j]!r} is constant ({_values(X[:, j])}), which is what the intercept "
-                "already is; remove the column, or pass constant='drop'"
-            )
-        return Standardisation(mean, sd)
-    for j in np.flatnonzero(constant & (mean == 0)).tolist():
-        raise ValueError(f"X: column {feature_names[j]!r} is zero in every row; remove it, or pass constant='drop'")
-    return Standardisation(np.zeros_like(mean), np.where(constant, np.abs(mean), sd))
-
-
-def _values(column: FloatArray) -> str:
-    """What the values of a column that carries no information are."""
-    low, high = float(column.min()), float(column.max())
-    if low == high:
-        return f"every value is {low:g}"
-    return f"its values, from {low!r} to {high!r}, differ by less than double precision can use: change its unit"
-
-
-def check_weightless(
-    X: FloatArray, names: tuple[str, ...], used: NDArray[np.bool_], index: Any, *, has_intercept: bool
-) -> None:
-    """Raise for a column that is constant only because of rows of weight zero, naming these."""
-    first = X[used][0] if has_intercept else np.zeros(len(names))
-    for j in np.flatnonzero((X[used] == first).all(axis=0)).tolist():
-        others = np.flatnonzero(X[:, j] != first[j])
-        if others.size:
-            raise ValueError(
-                f"X: column {names[j]!r} is {first[j]:g} but in {describe_rows(index, others)}, and these have weight "
-                "zero: leave the column out, or pass constant='drop'"
-            )
-
-
-def _moments(X: FloatArray, weights: FloatArray | None) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:
-    """Weighted mean, sd (ddof 0) and constancy of each column, block by block: no copy of the data."""
-    N, p = X.shape
-    if not X.size:
-        return np.zeros(p), np.ones(p), np.zeros(p, dtype=bool)
-    w = np.ones(N) if weights is None else weights
-    total = w.sum()
-    shift = X[0]  # sums of small differences keep their digits where the mean is far from zero
-    differs, sums, squares = np.zeros(p, dtype=bool), np.zeros(p), np.zeros(p)
-    blocks = [slice(start, start + MOMENT_ROWS) for start in range(0, N, MOMENT_ROWS)]
-    for block in blocks:
-        shifted = X[block] - shift
-        sums += w[block] @ shifted
-        differs |= shifted.any(axis=0)
-    centre = sums / total
-    for block in blocks:
-        centred = X[block] - shift
-        centred -= centre
-        np.square(centred, out=centred)
-        squares += w[block] @ centred
-    return shift + centre, np.sqrt(squares / total), ~differs

@@ -1,5 +1,6 @@
 """Data frames at the border: pandas or polars in, checked pandas columns out; errors name column and row."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -7,30 +8,19 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from bayes_softmax.core.checks import describe_rows as describe_rows
-from bayes_softmax.core.checks import did_you_mean, listed
+from bayes_softmax.core.checks import counted, describe_rows, did_you_mean, listed, shown
 from bayes_softmax.core.records import FloatArray
-from bayes_softmax.data.numbers import real_numbers
+from bayes_softmax.data.real_numbers import real_numbers
 
 
 def is_frame(data: object) -> bool:
-    """Whether ``data`` is a data frame of a library we read (pandas, or any that narwhals knows)."""
-    if isinstance(data, pd.DataFrame):
-        return True
-    if isinstance(data, np.ndarray | list | tuple):
-        return False
-    if isinstance(data, pd.Series | dict | str) or data is None:
-        return False
-    return isinstance(nw.from_native(data, eager_only=True, pass_through=True), nw.DataFrame)
+    """Whether ``data`` is a data frame of a library we read: pandas, or any that narwhals knows."""
+    return nw.dependencies.is_into_dataframe(data)
 
 
 def is_series(data: object) -> bool:
-    """Whether ``data`` is a pandas or polars column."""
-    if isinstance(data, pd.Series | pd.Categorical | pd.Index):
-        return True
-    if isinstance(data, np.ndarray | list | tuple | str) or data is None:
-        return False
-    return isinstance(nw.from_native(data, series_only=True, pass_through=True), nw.Series)
+    """Whether ``data`` is a column of such a library, or a pandas categorical or index."""
+    return isinstance(data, pd.Categorical | pd.Index) or nw.dependencies.is_into_series(data)
 
 
 def to_pandas(data: Any) -> pd.DataFrame:
@@ -56,10 +46,10 @@ def to_pandas_series(data: Any) -> pd.Series:
 
 def require_columns(frame: pd.DataFrame, names: Iterable[str], argument: str = "data") -> None:
     """Raise if a column is missing, naming it and the nearest column there is, or if it appears twice."""
-    columns = [str(c) for c in frame.columns]
+    columns = Counter(map(str, frame.columns))
     for name in names:
-        if columns.count(name) > 1:
-            raise ValueError(f"{argument} has {columns.count(name)} columns named {name!r}; names must be unique")
+        if columns[name] > 1:
+            raise ValueError(f"{argument} has {columns[name]} columns named {name!r}; names must be unique")
         if name not in columns:
             hint = did_you_mean(name, columns)
             raise ValueError(f"{argument} has no column {name!r}{hint} (columns: {listed(frame.columns)})")
@@ -72,6 +62,25 @@ def check_columns(frame: pd.DataFrame, argument: str) -> None:
         raise ValueError(
             f"{argument} has columns of {frame.columns.nlevels} levels, such as ({first}); give each one "
             f"name first: {argument}.columns = ['_'.join(map(str, c)) for c in {argument}.columns]"
+        )
+
+
+def check_aligned(X: Any, other: Any, argument: str, owner: str = "X") -> None:
+    """A pandas index on both sides must be the same, in the same order: nothing is aligned silently."""
+    if not isinstance(X, pd.DataFrame) or not isinstance(other, pd.DataFrame | pd.Series):
+        return
+    if len(X) != len(other):
+        raise ValueError(f"{owner} has {counted(len(X), 'row')}, but {argument} has {len(other)}")
+    different = np.flatnonzero(
+        np.asarray(X.index != other.index) & ~(np.asarray(X.index.isna()) & np.asarray(other.index.isna()))
+    )
+    if different.size:
+        i = int(different[0])
+        here, there = shown(other.index[i]), shown(X.index[i])
+        raise ValueError(
+            f"{argument} is not aligned with {owner}: row {i} is {here} in {argument} and {there} "
+            f"in {owner}; align it first ({argument}.loc[{owner}.index]), or pass {argument}.to_numpy() if the order "
+            "is right"
         )
 
 
@@ -126,6 +135,17 @@ def numeric_values(column: pd.Series, name: str, argument: str = "data") -> Floa
     values = column_numbers(column, name, argument)
     check_finite(values[:, None], [name], column.index, argument)
     return values
+
+
+def numeric_matrix(frame: pd.DataFrame, names: Sequence[str], argument: str = "data") -> FloatArray:
+    """A new array (N, p), C-contiguous, of finite float64 values of numeric or boolean columns."""
+    chosen = frame if list(frame.columns) == list(names) else frame[list(names)]
+    if all(isinstance(dtype, np.dtype) and dtype.kind in "biuf" for dtype in set(chosen.dtypes)):  # all at once
+        values = np.array(chosen.to_numpy(dtype=np.float64), order="C")
+        check_finite(values, names, frame.index, argument)
+        return values
+    columns = [numeric_values(chosen.iloc[:, j], name, argument) for j, name in enumerate(names)]
+    return np.stack(columns, axis=1)
 
 
 def check_finite(values: FloatArray, names: Sequence[str], index: Any, argument: str) -> None:

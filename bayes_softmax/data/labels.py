@@ -9,10 +9,10 @@ import pandas as pd
 
 from bayes_softmax.core.checks import describe_rows, did_you_mean, listed, shown
 from bayes_softmax.core.records import AnyArray, FloatArray, IntArray
-from bayes_softmax.data.arrays import given
+from bayes_softmax.data.containers import to_pandas_or_numpy
 from bayes_softmax.data.design import Label, Response
 from bayes_softmax.data.frames import column_numbers
-from bayes_softmax.data.numbers import real_numbers
+from bayes_softmax.data.real_numbers import real_numbers
 
 EXACT_FLOAT = 2**53  # beyond it, neighbouring whole numbers are one real number
 LABEL_TYPES = "class labels are str, int or bool"
@@ -28,7 +28,7 @@ def parse_response(y: Any, classes: Sequence[Label] | None, name: str | None = N
     ValueError
         Missing labels, labels outside ``classes``, fewer than two classes, negative or non-finite counts.
     """
-    y = given(y, "y")
+    y = to_pandas_or_numpy(y, "y")
     if isinstance(y, pd.DataFrame):
         return count_columns(y, classes, name or "y")
     if isinstance(y, pd.Series):
@@ -117,10 +117,11 @@ def parse_labels(series: pd.Series, classes: Sequence[Label] | None, name: str) 
         declared = declared if declared is not None else tuple(levels.tolist())
     else:
         values = _plain(series.to_numpy(), name)
+    found, distinct = pd.factorize(values, sort=True)
     if declared is None:
-        declared = tuple(np.unique(values).tolist())
+        declared = tuple(distinct.tolist())
     _check_classes(declared, name)
-    codes = _codes(values, declared, name, series.index)
+    codes = _codes(values, found, distinct, declared, name, series.index)
     observed = np.bincount(codes, minlength=len(declared)) > 0
     unused = tuple(c for c, seen in zip(declared, observed, strict=True) if not seen)
     return Response(name, declared, codes, None, unused)
@@ -171,9 +172,11 @@ def _plain(values: AnyArray, name: str) -> AnyArray:
         decode = "; decode them: numpy.char.decode(y)" if kind == "S" else ""
         raise TypeError(f"{name}: labels have dtype {values.dtype}; {LABEL_TYPES}{decode}")
     labels = values.tolist()
-    if {type(v) for v in labels} - {str}:
-        labels = [plain_label(v) for v in labels]
-    kinds: set[type] = {type(v) for v in labels}
+    kinds: set[type] = set(map(type, labels))
+    if kinds == {str} and kind == "O":
+        return values
+    labels = [plain_label(v) for v in labels]
+    kinds = set(map(type, labels))
     if kinds == {int}:
         return _whole(labels, name)
     if len(kinds) > 1 or not kinds <= {str, bool}:
@@ -225,12 +228,13 @@ def _check_classes(classes: tuple[Label, ...], name: str) -> None:
         )
 
 
-def _codes(values: AnyArray, classes: tuple[Label, ...], name: str, index: Any) -> IntArray:
-    """Position of each label in ``classes``; an unknown label is an error with its rows and nearest class."""
+def _codes(
+    values: AnyArray, found: IntArray, distinct: AnyArray, classes: tuple[Label, ...], name: str, index: Any
+) -> IntArray:
+    """Position in ``classes`` of ``distinct[found]``; an unknown label is an error with its rows and nearest class."""
     if not len(values):
         return np.empty(0, dtype=np.int64)
     position = {label: k for k, label in enumerate(classes)}
-    distinct, inverse = np.unique(values, return_inverse=True)
     first = distinct.tolist()[0]
     if type(first) is not type(classes[0]):  # True == 1 in Python; as labels they are two
         raise TypeError(
@@ -238,7 +242,7 @@ def _codes(values: AnyArray, classes: tuple[Label, ...], name: str, index: Any) 
             f"{type(classes[0]).__name__} ({listed(classes)}); convert the labels"
         )
     table = np.array([position.get(label, -1) for label in distinct.tolist()], dtype=np.int64)
-    codes = table[inverse.reshape(-1)]
+    codes = table[found]
     unknown = np.flatnonzero(codes < 0)
     if unknown.size:
         label = values.tolist()[unknown[0]]

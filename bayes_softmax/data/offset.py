@@ -7,17 +7,17 @@ import numpy as np
 import pandas as pd
 
 from bayes_softmax.core.records import FloatArray
-from bayes_softmax.data.by_class import read_by_class
+from bayes_softmax.data.class_columns import read_class_columns
 from bayes_softmax.data.design import Label
 from bayes_softmax.data.frames import check_finite, column_numbers
-from bayes_softmax.data.numbers import real_numbers
+from bayes_softmax.data.real_numbers import real_numbers
 
 OFFSET_LIMIT = 1e150  # of an offset's numbers: their squares and differences are still numbers
 
 
 def read_offset(offset: Any, data: Any, n_obs: int, classes: Sequence[Label]) -> FloatArray:
     """Offset (N, K) from an array, a frame, K column names, or a mapping from class to column name."""
-    K, values = len(classes), read_by_class(offset, data, classes, "offset")
+    K, values = len(classes), read_class_columns(offset, data, classes, "offset")
     names = [str(c) for c in classes]
     index: Any = range(n_obs)
     if isinstance(values, pd.DataFrame):

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from bayes_softmax.core.checks import check_choice
-from bayes_softmax.data.arrays import given
-from bayes_softmax.data.by_class import names_by_class
+from bayes_softmax.data.class_columns import class_column_names
+from bayes_softmax.data.containers import to_pandas_or_numpy
 from bayes_softmax.data.design import Label
 from bayes_softmax.data.frames import require_columns
 
@@ -36,7 +36,7 @@ def given_options(options: Options) -> Options:
     for name in BY_ROW:
         value = getattr(options, name)
         if value is not None and not isinstance(value, str | Mapping) and not _named_by(options, name):
-            values[name] = given(value, name)
+            values[name] = to_pandas_or_numpy(value, name)
     return options._replace(**values)
 
 
@@ -56,4 +56,4 @@ def _named_by(options: Options, argument: str) -> tuple[str, ...]:
     value = getattr(options, argument)
     if argument == "weights":
         return (value,) if isinstance(value, str) else ()
-    return names_by_class(value)
+    return class_column_names(value)

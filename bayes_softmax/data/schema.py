@@ -6,64 +6,22 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from bayes_softmax.core.checks import did_you_mean, listed, shown
 from bayes_softmax.core.records import FloatArray
-from bayes_softmax.data.arrays import given
+from bayes_softmax.data.array_encoder import ArrayEncoder
 from bayes_softmax.data.available import Mask, read_available
+from bayes_softmax.data.containers import to_pandas_or_numpy
 from bayes_softmax.data.design import Label
 from bayes_softmax.data.formula.encoder import FormulaEncoder, encoder_from_data
 from bayes_softmax.data.frames import (
-    check_finite,
     is_frame,
-    numeric_values,
-    require_columns,
     to_pandas,
 )
 from bayes_softmax.data.labels import plain_label
-from bayes_softmax.data.numbers import real_numbers
 from bayes_softmax.data.offset import read_offset
 from bayes_softmax.data.schema_checks import check_array_encoder, check_fields
-
-
-@dataclass(frozen=True)
-class ArrayEncoder:
-    """Features given as an array or as the columns of a data frame."""
-
-    feature_names: tuple[str, ...]
-    has_intercept: bool = True
-
-    def encode(self, data: Any, argument: str = "data") -> tuple[FloatArray, Any]:
-        """Features (N, p) and row index of new data: a frame with these columns, or an array of p columns."""
-        data = given(data, argument)
-        if isinstance(data, pd.DataFrame):
-            frame = data.rename(columns=str)
-            require_columns(frame, self.feature_names, argument)
-            columns = [numeric_values(frame[name], name, argument) for name in self.feature_names]
-            X = np.column_stack(columns) if columns else np.ones((len(frame), 0))
-            return np.ascontiguousarray(X), frame.index
-        X = self.read_array(data, argument)
-        index = pd.RangeIndex(len(X))
-        check_finite(X, self.feature_names, index, argument)
-        return X, index
-
-    def read_array(self, data: Any, argument: str = "data") -> FloatArray:
-        """A new array of numbers, NaN where one is missing, if ``data`` has two dimensions and p columns."""
-        p, shape = len(self.feature_names), data.shape
-        if len(shape) != 2 or shape[1] != p:
-            hint = ""
-            if len(shape) == 1:
-                one_row = shape == (p,) or p > 1
-                hint = (
-                    "; one row is [[...]], or row.to_frame().T of a frame's row"
-                    if one_row
-                    else "; one column is X.reshape(-1, 1), or column.to_frame() of a frame's column"
-                )
-            raise ValueError(f"{argument} has shape {shape}; expected (N, {p}){hint}")
-        return real_numbers(data, argument, columns=self.feature_names)
-
 
 Encoder = FormulaEncoder | ArrayEncoder
 
@@ -129,9 +87,11 @@ class Schema:
             return tuple(self.encoder.variables)
         return tuple(self.encoder.feature_names)
 
-    def given(self, data: Any) -> Any:
+    def to_pandas_or_numpy(self, data: Any) -> Any:
         """New data as a pandas frame or a NumPy array; what a formula cannot use is left to it, to name its columns."""
-        return data if isinstance(data, dict) and isinstance(self.encoder, FormulaEncoder) else given(data, "data")
+        if isinstance(data, dict) and isinstance(self.encoder, FormulaEncoder):
+            return data
+        return to_pandas_or_numpy(data, "data")
 
     def encode(self, data: Any) -> tuple[FloatArray, Any]:
         """Features (N, p) and row index of new data."""

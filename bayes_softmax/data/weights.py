@@ -7,9 +7,9 @@ import pandas as pd
 
 from bayes_softmax.core.checks import describe_rows, shown
 from bayes_softmax.core.records import FloatArray
-from bayes_softmax.data.arrays import given
+from bayes_softmax.data.containers import to_pandas_or_numpy
 from bayes_softmax.data.frames import is_frame, require_columns, to_pandas
-from bayes_softmax.data.numbers import real_numbers
+from bayes_softmax.data.real_numbers import real_numbers
 
 
 def read_weights(weights: Any, data: Any, n_obs: int, index: Any) -> FloatArray | None:
@@ -38,7 +38,7 @@ def read_weights(weights: Any, data: Any, n_obs: int, index: Any) -> FloatArray 
 
 def read_numbers(values: Any, argument: str, index: Any = None) -> FloatArray:
     """New float64 values of an array or a column, NaN where one is missing."""
-    values = given(values, argument)
+    values = to_pandas_or_numpy(values, argument)
     if isinstance(values, pd.Series) and values.dtype != object:
         if not (pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values)):
             raise TypeError(f"{argument} has dtype {values.dtype}; expected real numbers")

@@ -17,15 +17,15 @@ from numpy.typing import ArrayLike
 
 from bayes_softmax.core.checks import counted
 from bayes_softmax.core.records import FloatArray
-from bayes_softmax.data.arrays import given
-from bayes_softmax.data.numbers import real_numbers
+from bayes_softmax.data.containers import to_pandas_or_numpy
+from bayes_softmax.data.real_numbers import real_numbers
 
 
 def _numbers(values: ArrayLike, argument: str) -> FloatArray:
     """Real numbers as float64; what is masked is NaN."""
     if type(values) is np.ndarray and values.dtype == np.float64:
         return values
-    return real_numbers(given(values, argument), argument)
+    return real_numbers(to_pandas_or_numpy(values, argument), argument)
 
 
 def log_softmax(logits: ArrayLike) -> FloatArray:
@@ -84,7 +84,7 @@ def _as_counts(y: ArrayLike, shape: tuple[int, ...], weights: ArrayLike | None) 
     """Responses as (N, K) counts, multiplied by the weights."""
     if len(shape) != 2:
         raise ValueError(f"logits has shape {shape}; expected (N, K)")
-    labels = np.asarray(given(y, "y"))
+    labels = np.asarray(to_pandas_or_numpy(y, "y"))
     labels = np.array(labels.tolist()) if labels.dtype == object else labels
     n_obs, n_classes = shape
     if labels.ndim == 1:

@@ -17,23 +17,20 @@ from bayes_softmax.core.interrupts import load_in_full
 from bayes_softmax.core.records import FloatArray, Mode, Penalty, Status
 from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.data.formula.encoder import FormulaEncoder
-from bayes_softmax.data.unused import unused_notes
+from bayes_softmax.data.unused_classes import unused_notes
 from bayes_softmax.density.by_row import without_rounding
 from bayes_softmax.fits.estimate import PointEstimate
 from bayes_softmax.fitting.solvers import SolverOptions as SolverOptions
 from bayes_softmax.fitting.solvers import may_have_modes
 from bayes_softmax.fitting.solvers import solve as solve
-from bayes_softmax.separation.examination import (
-    Examination,
-    check_separation,
+from bayes_softmax.separation.diagnosis import check_separation, diagnose
+from bayes_softmax.separation.directions import (
     deciding_directions,
-    describe,
-    flat_columns,
     open_directions,
     recession_rays,
     unseen_directions,
-    what_is_open,
 )
+from bayes_softmax.separation.examination import Examination, flat_columns, what_is_open
 from bayes_softmax.separation.rank import near_collinearity
 from bayes_softmax.spec.coding import Coordinates
 from bayes_softmax.spec.scales.hyperpriors import ShrinkagePrior
@@ -191,7 +188,7 @@ def point_estimate(spec: Specification, kind: str, options: SolverOptions) -> Po
 
 def _advice(mode: Mode, kind: str, found: Examination, solver: str) -> str:
     """What is wrong with an optimum that is not certified, and what to do."""
-    advice = describe(found).advice
+    advice = diagnose(found).advice
     if advice is not None:
         return advice + ("; map() has a prior to decide" if kind == "mle" else "")
     if not np.isfinite(mode.value):
@@ -228,7 +225,7 @@ def collinearity_notes(spec: Specification, found: Examination | None) -> tuple[
 
 def why_uncertified(spec: Specification) -> str | None:
     """In words, why there is no finite optimum under these priors, if that is so."""
-    return "; ".join(describe(what_is_open(spec.design, spec.priors)).reasons) or None
+    return "; ".join(diagnose(what_is_open(spec.design, spec.priors)).reasons) or None
 
 
 def refuse_improper(spec: Specification, mode: Mode) -> None:

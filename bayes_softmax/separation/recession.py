@@ -227,7 +227,7 @@ def _pair_overlaps(observed: Observed, k: int, l: int) -> bool:
 def _descend(observed: Observed) -> FloatArray | None:
     """A direction (K, q) with all margins positive, if a few steps towards the likelihood's supremum find one.
 
-    On the way to infinity the coefficients soon tell all rows apart (Soudry et al., *JMLR* 19, 2018), at the cost of a
+    On the way to infinity the coefficients soon separate all rows (Soudry et al., *JMLR* 19, 2018), at the cost of a
     few passes over the data where a linear program takes minutes.  To find none proves nothing.
     """
     K, q = observed.n_classes, observed.Z.shape[1]

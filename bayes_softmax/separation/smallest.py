@@ -1,4 +1,4 @@
-r"""A smallest set of columns that tell apart what all columns can.
+r"""A smallest set of columns that separate what all columns can.
 
 A direction with margins :math:`a_i'd \ge 1` where they can be positive, and :math:`a_i'd \ge 0` elsewhere, exists iff
 no :math:`\lambda \ge 0` has :math:`\sum_i \lambda_i a_i = 0` and sum one over the positive ones (Gordan, Farkas).  The
@@ -53,7 +53,7 @@ def smallest_separating(cone: Cone, intercept: FloatArray | None) -> Separating:
     inside = cone.directions.sum(axis=0)
     inside = inside / np.abs(inside).max()
     first = np.zeros(0 if intercept is None else 1, dtype=np.int64)
-    size, apart, n_pairs = np.ptp(inside, axis=0), *_told_apart_alone(cone)
+    size, apart, n_pairs = np.ptp(inside, axis=0), *_separated_alone(cone)
     candidates = np.arange(len(first), q)
     ranked = candidates[np.lexsort((-size[candidates], -apart[candidates]))]
     lengths = [2**i for i in range(q.bit_length()) if 2**i < len(ranked)] if (K - 1) * q <= MOST_COEFFICIENTS else [1]
@@ -77,7 +77,7 @@ def _without_needless(cone: Cone, separating: Separating, intercept: FloatArray 
     n_first = 0 if intercept is None else 1
     for j in columns[n_first:][::-1]:
         if len(columns) == 1 + n_first and cone.observed.offered is None:
-            break  # constants alone tell no two observed classes apart
+            break  # constants alone separate no two observed classes
         rest = columns[columns != j]
         fewer = _within(cone, rest, None)
         if fewer is not None:
@@ -88,8 +88,8 @@ def _without_needless(cone: Cone, separating: Separating, intercept: FloatArray 
     return Separating(found, columns)
 
 
-def _told_apart_alone(cone: Cone) -> tuple[IntArray, int]:
-    """How many pairs of classes each column (q,) tells apart on its own, of so many that all columns do completely.
+def _separated_alone(cone: Cone) -> tuple[IntArray, int]:
+    """How many pairs of classes each column (q,) separates alone, and how many all columns separate completely.
 
     A column does iff the ranges of the two classes do not overlap in it.
     """

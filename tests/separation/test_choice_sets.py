@@ -10,7 +10,9 @@ from scipy.special import logsumexp
 import bayes_softmax as bs
 from bayes_softmax.answers.limits import contrast_limits
 from bayes_softmax.data.collapse import collapse_rows
-from bayes_softmax.separation.examination import check_separation, describe, examine, open_directions, recession_rays
+from bayes_softmax.separation.diagnosis import check_separation, diagnose
+from bayes_softmax.separation.directions import open_directions, recession_rays
+from bayes_softmax.separation.examination import examine
 
 
 def designed(X, y, available, **options):
@@ -65,7 +67,7 @@ def test_verdicts_are_those_of_plain_programs(seed):
             continue
         design = designed(X, y, available)
         found = examine(design)
-        said = describe(found)
+        said = diagnose(found)
         A = margins_matrix(design.X, y, available)
         best = 0.0
         if len(A):
@@ -229,7 +231,7 @@ def test_collapsed_counts_give_the_same_verdict(seed):
         np.add.at(counts, (which.ravel(), y), 1.0)
         response = replace(design.response, codes=None, counts=counts)
         merged = replace(design, X=design.X[first], response=response, index=first, available=available[first])
-        given, collapsed = describe(examine(design)), describe(examine(merged))
+        given, collapsed = diagnose(examine(design)), diagnose(examine(merged))
         for name in ("kind", "features", "pairs", "empty_classes", "never_offered", "unconnected", "undetermined"):
             assert getattr(given, name) == getattr(collapsed, name), name
 

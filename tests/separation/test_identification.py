@@ -14,7 +14,8 @@ import bayes_softmax as bs
 from bayes_softmax.answers.limits import contrast_limits
 from bayes_softmax.fitting.sampling import prepare
 from bayes_softmax.separation import recession
-from bayes_softmax.separation.examination import examine, recession_rays
+from bayes_softmax.separation.directions import recession_rays
+from bayes_softmax.separation.examination import examine
 from tests.conftest import simulate
 
 two_hundred = settings(max_examples=200, deadline=None, derandomize=True)

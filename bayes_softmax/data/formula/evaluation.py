@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayes_softmax.core.checks import listed
+from bayes_softmax.core.checks import describe_rows, listed
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.formula.arguments import PARAMETERS, SEVERAL_COLUMNS, SPLINES, arguments_of
 from bayes_softmax.data.formula.arithmetic import inner, is_logical, operate
@@ -16,7 +16,6 @@ from bayes_softmax.data.formula.expressions import Call, Column, Constant, Node,
 from bayes_softmax.data.formula.features import Factor
 from bayes_softmax.data.formula.levels import TRUTH, Columns, Variable, levels_of, positions_of
 from bayes_softmax.data.formula.transforms import ELEMENTWISE, key_of
-from bayes_softmax.data.frames import describe_rows
 
 SAMPLE = 10_000  # values among which enough different ones are looked for first
 

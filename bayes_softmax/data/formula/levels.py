@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayes_softmax.core.checks import did_you_mean, listed
+from bayes_softmax.core.checks import describe_rows, did_you_mean, listed
 from bayes_softmax.core.records import FloatArray, IntArray
-from bayes_softmax.data.frames import describe_rows, numeric_values, plain_column
+from bayes_softmax.data.frames import numeric_values, plain_column
 
 MANY = 10_000  # levels among which no nearest match is looked for
 KINDS = ("numeric", "boolean", "categorical")

@@ -26,12 +26,7 @@ LONGEST_REASON = 300  # characters of what a library says of a file
 def read_record(path: Any) -> Record:
     """The record of a fit that was saved at ``path``, checked.
 
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If the file is not one of ours, is damaged, or was written by a newer version.
+    Raises ``FileNotFoundError`` where there is none, ``ValueError`` for one that is not ours, damaged, or newer.
     """
     source = Path(path).expanduser()
     place = found_at(source)

@@ -6,13 +6,13 @@ from typing import Any
 import pandas as pd
 
 from bayes_softmax.core.checks import counted, did_you_mean, listed, shown
-from bayes_softmax.data.arrays import given
+from bayes_softmax.data.containers import to_pandas_or_numpy
 from bayes_softmax.data.design import Label
 from bayes_softmax.data.frames import is_frame, require_columns, to_pandas
 from bayes_softmax.data.labels import plain_label
 
 
-def names_by_class(value: Any, classes: Sequence[Label] | None = None) -> tuple[str, ...]:
+def class_column_names(value: Any, classes: Sequence[Label] | None = None) -> tuple[str, ...]:
     """Columns of the data that an argument names, in the order of the classes if these are known; else none."""
     if isinstance(value, Mapping):
         value = [value[c] for c in (value if classes is None else classes) if c in value]
@@ -20,7 +20,7 @@ def names_by_class(value: Any, classes: Sequence[Label] | None = None) -> tuple[
     return tuple(value) if named else ()
 
 
-def read_by_class(value: Any, data: Any, classes: Sequence[Label], argument: str) -> Any:
+def read_class_columns(value: Any, data: Any, classes: Sequence[Label], argument: str) -> Any:
     """A frame with one column for each class, in their order; an array, whose shape is not looked at, as it is.
 
     Raises
@@ -31,7 +31,7 @@ def read_by_class(value: Any, data: Any, classes: Sequence[Label], argument: str
     K = len(classes)
     if isinstance(value, Mapping):
         value = _in_order(value, classes, argument)
-    names = names_by_class(value)
+    names = class_column_names(value)
     if names:
         if len(names) != K:
             raise ValueError(f"{argument} names {counted(len(names), 'column')}; it needs one for each of {K} classes")
@@ -45,7 +45,7 @@ def read_by_class(value: Any, data: Any, classes: Sequence[Label], argument: str
             f"{argument}={shown(value)} must be an (N, K) array, {K} names of columns, or a mapping from class to "
             "column"
         )
-    values = given(value, argument)
+    values = to_pandas_or_numpy(value, argument)
     if not isinstance(values, pd.DataFrame):
         return values
     by_text = {str(c): c for c in classes}  # names of columns are texts in some libraries, whatever the classes are

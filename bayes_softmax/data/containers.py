@@ -1,7 +1,7 @@
-"""Arrays at the border: what a user hands over as a pandas object or a plain NumPy array, and real numbers out.
+"""Containers at the border: whatever holds data in, a pandas object or a plain NumPy array out.
 
-Every argument that holds data passes :func:`given` once.  Three things would otherwise be lost without a word: the mask
-of a masked array, the imaginary part of complex numbers, and the null of a library that has one.
+Every argument that holds data passes :func:`to_pandas_or_numpy` once.  Three things would otherwise be lost without a
+word: the mask of a masked array, the imaginary part of complex numbers, and the null of a library that has one.
 """
 
 import sys
@@ -18,7 +18,7 @@ from bayes_softmax.data.frames import check_columns, is_frame, is_series, to_pan
 DENSE_BYTES = 2**31  # of a sparse matrix written out; beyond, that is a decision for the user
 
 
-def given(data: Any, argument: str) -> Any:
+def to_pandas_or_numpy(data: Any, argument: str) -> Any:
     """Data as a pandas frame, a pandas series or a NumPy array.
 
     A masked value is a missing value: NaN among numbers, else None.

@@ -1,0 +1,46 @@
+"""Features that are given as an array or as the columns of a data frame: encoded as they are."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from bayes_softmax.core.records import FloatArray
+from bayes_softmax.data.containers import to_pandas_or_numpy
+from bayes_softmax.data.frames import check_finite, numeric_matrix, require_columns
+from bayes_softmax.data.real_numbers import real_numbers
+
+
+@dataclass(frozen=True)
+class ArrayEncoder:
+    """Features given as an array or as the columns of a data frame."""
+
+    feature_names: tuple[str, ...]
+    has_intercept: bool = True
+
+    def encode(self, data: Any, argument: str = "data") -> tuple[FloatArray, Any]:
+        """Features (N, p) and row index of new data: a frame with these columns, or an array of p columns."""
+        data = to_pandas_or_numpy(data, argument)
+        if isinstance(data, pd.DataFrame):
+            frame = data.rename(columns=str)
+            require_columns(frame, self.feature_names, argument)
+            return numeric_matrix(frame, self.feature_names, argument), frame.index
+        X = self.read_array(data, argument)
+        index = pd.RangeIndex(len(X))
+        check_finite(X, self.feature_names, index, argument)
+        return X, index
+
+    def read_array(self, data: Any, argument: str = "data") -> FloatArray:
+        """A new array of numbers, NaN where one is missing, if ``data`` has two dimensions and p columns."""
+        p, shape = len(self.feature_names), data.shape
+        if len(shape) != 2 or shape[1] != p:
+            hint = ""
+            if len(shape) == 1:
+                one_row = shape == (p,) or p > 1
+                hint = (
+                    "; one row is [[...]], or row.to_frame().T of a frame's row"
+                    if one_row
+                    else "; one column is X.reshape(-1, 1), or column.to_frame() of a frame's column"
+                )
+            raise ValueError(f"{argument} has shape {shape}; expected (N, {p}){hint}")
+        return real_numbers(data, argument, columns=self.feature_names)
