@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from bayes_softmax.fits.load import load as load
     from bayes_softmax.fits.posterior import Posterior as Posterior
     from bayes_softmax.model import SoftmaxRegression as SoftmaxRegression
-    from bayes_softmax.spec.priors import Flat as Flat
+    from bayes_softmax.spec.families.flat import Flat as Flat
+    from bayes_softmax.spec.families.laplace import Laplace as Laplace
+    from bayes_softmax.spec.families.normal import Normal as Normal
+    from bayes_softmax.spec.families.student_t import StudentT as StudentT
     from bayes_softmax.spec.priors import Jeffreys as Jeffreys
-    from bayes_softmax.spec.priors import Laplace as Laplace
-    from bayes_softmax.spec.priors import Normal as Normal
-    from bayes_softmax.spec.priors import StudentT as StudentT
     from bayes_softmax.spec.scales.hyperpriors import R2D2 as R2D2
     from bayes_softmax.spec.scales.hyperpriors import HalfNormal as HalfNormal
     from bayes_softmax.spec.scales.hyperpriors import HalfStudentT as HalfStudentT
@@ -53,11 +53,11 @@ _HOME = {
     "HalfNormal": "spec.scales.hyperpriors",
     "R2D2": "spec.scales.hyperpriors",
     "HalfStudentT": "spec.scales.hyperpriors",
-    "Flat": "spec.priors",
+    "Flat": "spec.families.flat",
     "Jeffreys": "spec.priors",
-    "Laplace": "spec.priors",
-    "Normal": "spec.priors",
-    "StudentT": "spec.priors",
+    "Laplace": "spec.families.laplace",
+    "Normal": "spec.families.normal",
+    "StudentT": "spec.families.student_t",
     "compare": "answers.compare",
     "compare_models": "answers.compare",
     "load": "fits.load",

@@ -27,7 +27,8 @@ from bayes_softmax.separation.verdict import Separation
 from bayes_softmax.spec.coding import Coordinates
 from bayes_softmax.spec.prior_draws import prior_sds
 from bayes_softmax.spec.prior_table import prior_table
-from bayes_softmax.spec.priors import Prior, PriorArgument, PriorTable, resolve_priors
+from bayes_softmax.spec.priors import Prior, PriorArgument, PriorTable
+from bayes_softmax.spec.resolve import resolve_priors
 from bayes_softmax.spec.specification import Specification
 
 if TYPE_CHECKING:

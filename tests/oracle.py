@@ -9,7 +9,10 @@ from scipy import stats
 from scipy.special import gammaln, logsumexp
 
 from bayes_softmax.model import SoftmaxRegression
-from bayes_softmax.spec.priors import Flat, Laplace, Normal, Prior
+from bayes_softmax.spec.families.flat import Flat
+from bayes_softmax.spec.families.laplace import Laplace
+from bayes_softmax.spec.families.normal import Normal
+from bayes_softmax.spec.priors import Prior
 from bayes_softmax.spec.scales.hyperpriors import HalfNormal, HierarchicalNormal
 from bayes_softmax.spec.scales.shared import SharedScale
 
@@ -42,7 +45,7 @@ def log_prior(model: SoftmaxRegression, intercept: np.ndarray, weights: np.ndarr
     """Log prior density, normalised, of the raw free coordinates."""
     coordinates, priors = model.coordinates, model.priors
     total = 0.0
-    shrunk = {j for scale in priors.shared_scales for j in scale.features}
+    shrunk = {j for scale in priors.learned for j in scale.features}
     for j, (row, family) in enumerate(zip(weights, priors.weights, strict=True)):
         if j in shrunk:
             continue
@@ -76,10 +79,10 @@ def log_joint(model: SoftmaxRegression, intercept: np.ndarray, weights: np.ndarr
     """Log posterior with learned scales, a density of raw free coordinates and of the named hyperparameters."""
     total = log_posterior(model, intercept, weights)
     to_free = np.linalg.pinv(model.coordinates.weights_contrast)
-    for scale in model.priors.shared_scales:
+    for scale in model.priors.learned:
         sd = model.design.X[:, list(scale.features)].std(axis=0)
         scales, log_p = _scales(scale, {name: hyper[scale.named(name)] for name in _names(scale)})
-        if not isinstance(scale.family, HierarchicalNormal):
+        if not isinstance(scale.prior, HierarchicalNormal):
             scales = scales / sd
         g = weights[list(scale.features)] @ to_free.T
         total += log_p + float(stats.norm.logpdf(g, scale=np.broadcast_to(scales, len(g))[:, None]).sum())
@@ -87,14 +90,14 @@ def log_joint(model: SoftmaxRegression, intercept: np.ndarray, weights: np.ndarr
 
 
 def _names(scale: SharedScale) -> list[str]:
-    if isinstance(scale.family, HierarchicalNormal):
+    if isinstance(scale.prior, HierarchicalNormal):
         return ["weights_scale"]
     return ["R2", "phi"]
 
 
 def _scales(scale: SharedScale, hyper: dict) -> tuple[np.ndarray, float]:
     """Values of a shared scale and the log density of its hyperparameters."""
-    family = scale.family
+    family = scale.prior
     if isinstance(family, HierarchicalNormal):
         prior, tau = family.scale_prior, hyper["weights_scale"]
         half = stats.halfnorm if isinstance(prior, HalfNormal) else _HalfT(prior.df)

@@ -18,8 +18,8 @@ from bayes_softmax.density.kernel import (
     free_gradient,
     linear_term,
     log_likelihood_gradient,
-    log_prior_gradient,
 )
+from bayes_softmax.density.log_prior import KEPT, log_prior_gradient
 from bayes_softmax.density.native import kernel_addresses, whitening_addresses
 from bayes_softmax.density.simd import pointer
 
@@ -52,7 +52,7 @@ def transposed_product(M, y, out):  # type: ignore[no-untyped-def]
             tail[j] += row[j] * factor
 
 
-@nb.njit(inline="always", **_options)  # its one caller is a callback: not compiled twice
+@nb.njit(inline="always", **_options | KEPT)  # its one caller is a callback: not compiled twice
 def whitened_gradient(data, mode, blocks, mixing, z, out):  # type: ignore[no-untyped-def]
     """Log posterior at ``mode + T z``; fills ``out`` (d,) with ``T' gradient``.
 
@@ -172,7 +172,7 @@ def native_addresses() -> tuple[int, int]:
     double = types.CPointer(types.double)
     logp = types.int64(types.uint64, double, double, double, types.voidptr)
     expand = types.int64(types.uint64, types.uint64, double, double, types.voidptr)
-    options = {"cache": True, "error_model": "numpy", "nopython": True}
+    options = KEPT | {"error_model": "numpy", "nopython": True}
     compiled = [nb.cfunc(sig, **options)(f) for sig, f in ((logp, _logp), (expand, _expand))]
     native_addresses.keep = compiled  # type: ignore[attr-defined]
     return compiled[0].address, compiled[1].address

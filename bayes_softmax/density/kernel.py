@@ -41,10 +41,9 @@ from numpy.typing import NDArray
 
 from bayes_softmax.core import compiling as nb
 from bayes_softmax.core.records import FloatArray, IntArray
+from bayes_softmax.density.log_prior import KEPT, log_prior_gradient
 from bayes_softmax.density.simd import FEATURES, MAX_CLASSES, WIDTH, exp_row, logits_tile, products_tile
 
-FLAT, NORMAL, T_SPHERICAL, T_ELEMENTWISE = 0, 1, 2, 3
-LAPLACE_SPHERICAL, LAPLACE_ELEMENTWISE = 4, 5  # their ``df`` is a smoothing: |g|/b is sqrt(|g|^2/b^2 + df^2)
 STACK = 65536  # coefficients of the points evaluated in one pass over the data: they stay in the second-level cache
 NOT_OFFERED = -1e300  # below every logit, and still a number after another is taken from it
 LANES = 8  # products of exponential sums kept side by side, so that one logarithm serves B / 8 rows
@@ -296,58 +295,7 @@ def free_gradient(data, G, gradient):  # type: ignore[no-untyped-def]
                     column[j] += contrast * row[j]
 
 
-@nb.njit(**_options)
-def log_prior_gradient(data, theta, gradient):  # type: ignore[no-untyped-def]
-    """Log prior up to its constant; *adds* its gradient to ``gradient`` (d,)."""
-    k_b, k_w, p = data.Cb.shape[1], data.Cw.shape[1], data.centre.shape[0]
-    has_intercept = min(k_b, 1)
-    g = np.empty(max(k_b, k_w))
-    value = 0.0
-    for row in range(data.family.shape[0]):
-        family, inverse, df = data.family[row], 1.0 / data.scale[row] ** 2, data.df[row]
-        if family == FLAT:
-            continue
-        is_intercept = has_intercept == 1 and row == 0
-        j, k = row - has_intercept, k_b if is_intercept else k_w
-        squares = 0.0
-        for c in range(k):
-            of_weights = c * p + min(c + 1, k_b)
-            g[c] = theta[c * (p + 1)] if is_intercept else theta[of_weights + j]
-            if is_intercept:
-                for i in range(p):
-                    g[c] -= data.centre[i] * theta[of_weights + i]
-            squares += g[c] * g[c]
-        if family == NORMAL:
-            value -= 0.5 * inverse * squares
-        elif family == T_SPHERICAL:
-            value -= 0.5 * (df + k) * math.log1p(squares * inverse / df)
-        radius = 0.0
-        if family == LAPLACE_SPHERICAL:
-            radius = math.sqrt(squares * inverse + df * df)
-            value -= radius
-        for c in range(k):
-            slope = inverse * g[c]
-            if family == T_SPHERICAL:
-                slope *= (df + k) / (df + squares * inverse)
-            elif family == T_ELEMENTWISE:
-                value -= 0.5 * (df + 1) * math.log1p(g[c] * g[c] * inverse / df)
-                slope *= (df + 1) / (df + g[c] * g[c] * inverse)
-            elif family >= LAPLACE_SPHERICAL:
-                if family == LAPLACE_ELEMENTWISE:
-                    radius = math.sqrt(g[c] * g[c] * inverse + df * df)
-                    value -= radius
-                slope = slope / radius if radius > 0.0 else 0.0
-            of_weights = c * p + min(c + 1, k_b)
-            if is_intercept:
-                gradient[c * (p + 1)] -= slope
-                for i in range(p):
-                    gradient[of_weights + i] += data.centre[i] * slope
-            else:
-                gradient[of_weights + j] -= slope
-    return value
-
-
-@nb.njit(**_options)
+@nb.njit(**_options | KEPT)
 def log_posterior_values(data, thetas, out):  # type: ignore[no-untyped-def]
     """Log posterior at many points (S, d), one pass over the data for a stack of them; fills ``out`` (S,)."""
     K, q = data.YZ.shape

@@ -13,20 +13,14 @@ from bayes_softmax.core.records import BlockMetric, FloatArray, LowRankMetric, N
 from bayes_softmax.core.threads import in_parallel, ranges
 from bayes_softmax.data.design import Design
 from bayes_softmax.density import callbacks, curvature, kernel
+from bayes_softmax.density.log_prior import FLAT, log_prior_gradient
 from bayes_softmax.density.lowrank import low_rank_metric
 from bayes_softmax.density.native import kernel_addresses
 from bayes_softmax.density.packing import aligned, pack_counts, pack_features, pack_mask, pack_offset, pack_rows
-from bayes_softmax.density.prior import (
-    PriorCurvature,
-    PriorRows,
-    has_kink,
-    log_prior_constant,
-    penalty_of,
-    prior_rows,
-    smoothing,
-)
+from bayes_softmax.density.prior import PriorCurvature, PriorRows, penalty_of, prior_rows, rounded, rows_that_are
 from bayes_softmax.separation.choice_sets import connected_classes
 from bayes_softmax.spec.coding import Coordinates, free_vectors
+from bayes_softmax.spec.log_prior import log_prior_constant
 from bayes_softmax.spec.priors import PriorTable
 
 COMPILE_NOTICE = "compiling the likelihood for this machine (once; later runs load it from disk)"
@@ -43,7 +37,7 @@ class SoftmaxPosterior:
     ``value`` is the log-likelihood without multinomial coefficients, plus the log prior density of the raw free
     coordinates with its normalising constant (zero for flat priors).  Make it with :func:`build_posterior`.
 
-    With Laplace priors it has kinks: ``smooth_part`` and ``penalty`` are what a mode is found with, and the
+    With priors that have kinks it has them too: ``smooth_part`` and ``penalty`` are what a mode is found with, and the
     ``surrogate``, whose Hessian is then the one that ``definite`` is about, is what whitening is found with.
     """
 
@@ -57,6 +51,7 @@ class SoftmaxPosterior:
     def __post_init__(self) -> None:
         """Vector loops read the data through bare addresses: nothing of another dtype or layout gets that far."""
         kernel_addresses(self.data)
+        rows_that_are(self.data.family, "proper")  # nor a code that is of no family
 
     @property
     def dimension(self) -> int:
@@ -91,7 +86,7 @@ class SoftmaxPosterior:
         G = sum(g for _, g in parts)
         value = sum(v for v, _ in parts) + kernel.linear_term(self.data, V, G)
         kernel.free_gradient(self.data, G, gradient)
-        value += kernel.log_prior_gradient(self.data, theta, gradient)
+        value += log_prior_gradient(self.data, theta, gradient)
         return value + self.offset_term + self.log_prior_constant, gradient
 
     def values(self, thetas: FloatArray) -> FloatArray:
@@ -103,7 +98,7 @@ class SoftmaxPosterior:
     def log_prior(self, theta: FloatArray) -> float:
         """Log prior density at ``theta`` (d,)."""
         unused = np.zeros(self.dimension)
-        return float(kernel.log_prior_gradient(self.data, _contiguous(theta), unused)) + self.log_prior_constant
+        return float(log_prior_gradient(self.data, _contiguous(theta), unused)) + self.log_prior_constant
 
     def hessian(self, theta: FloatArray) -> FloatArray:
         """Hessian (d, d) of minus the log posterior."""
@@ -116,7 +111,7 @@ class SoftmaxPosterior:
     def hessian_vector(self, theta: FloatArray, *, convex: bool = True) -> Callable[[FloatArray], FloatArray]:
         """Product of the metric, or of the Hessian, at ``theta`` with a vector; each costs about one gradient."""
         P = self.expected_counts(theta)
-        prior = PriorCurvature(self._prior_rows, self.coordinates, theta, convex=convex)
+        prior = PriorCurvature(self.prior_rows, self.coordinates, theta, convex=convex)
         parts = self._parts(self.work)
 
         def product(vector: FloatArray) -> FloatArray:
@@ -134,7 +129,7 @@ class SoftmaxPosterior:
 
     def low_rank_metric(self, theta: FloatArray) -> LowRankMetric | None:
         """The same approximation as :meth:`block_metric`, for more features than rows."""
-        prior = PriorCurvature(self._prior_rows, self.coordinates, theta, convex=True).column_diagonal()
+        prior = PriorCurvature(self.prior_rows, self.coordinates, theta, convex=True).column_diagonal()
         return low_rank_metric(self, theta, prior)
 
     def block_metric(self, theta: FloatArray) -> BlockMetric | None:
@@ -157,7 +152,7 @@ class SoftmaxPosterior:
         G, A = -sum(g for g, _ in parts), sum(a for _, a in parts)
         G = (np.triu(G) + np.triu(G, 1).T) / max(float(np.trace(A)), np.finfo(float).tiny)
         spread, mixing = eigh(self.data.Cw.T @ A @ self.data.Cw)
-        prior = PriorCurvature(self._prior_rows, self.coordinates, theta, convex=True).column_matrix()
+        prior = PriorCurvature(self.prior_rows, self.coordinates, theta, convex=True).column_matrix()
         spread = np.maximum(spread, SPREAD_FLOOR * spread[-1])  # none of a class that is never on offer
         precisions = spread[:, None, None] * G + prior
         for matrix in precisions:
@@ -167,12 +162,12 @@ class SoftmaxPosterior:
     @cached_property
     def penalty(self) -> Penalty | None:
         """The Laplace priors' part, which has kinks; None for a density that is smooth."""
-        return penalty_of(self._prior_rows, self.coordinates)
+        return penalty_of(self.prior_rows, self.coordinates)
 
     @property
     def smooth_part(self) -> Self:
         """The density without its :attr:`penalty`."""
-        family = np.where(has_kink(self.data.family), kernel.FLAT, self.data.family)
+        family = np.where(rows_that_are(self.data.family, "kinked"), FLAT, self.data.family)
         return replace(self, data=self.data._replace(family=family), definite=False)
 
     @property
@@ -183,7 +178,7 @@ class SoftmaxPosterior:
         """
         if self.penalty is None:
             return self
-        return replace(self, data=self.data._replace(df=smoothing(self._prior_rows, self.coordinates)))
+        return replace(self, data=self.data._replace(df=rounded(self.prior_rows, self.coordinates)))
 
     def native(self, whitening: Whitening) -> NativeDensity:
         """C callbacks for the density of ``z`` with ``theta = mode + T z``."""
@@ -244,17 +239,18 @@ class SoftmaxPosterior:
         """Curvature (d, d) of minus the log prior."""
         if self._quadratic_prior is not None:
             return self._quadratic_prior
-        return PriorCurvature(self._prior_rows, self.coordinates, theta, convex=convex).matrix()
+        return PriorCurvature(self.prior_rows, self.coordinates, theta, convex=convex).matrix()
 
     @cached_property
     def _quadratic_prior(self) -> FloatArray | None:
-        """The prior's curvature where it is the same everywhere: Normal and flat."""
-        if not np.isin(self.data.family, (kernel.NORMAL, kernel.FLAT)).all():
+        """The prior's curvature where it is the same everywhere."""
+        if not rows_that_are(self.data.family, "quadratic").all():
             return None
-        return PriorCurvature(self._prior_rows, self.coordinates, np.zeros(self.dimension), convex=True).matrix()
+        return PriorCurvature(self.prior_rows, self.coordinates, np.zeros(self.dimension), convex=True).matrix()
 
     @property
-    def _prior_rows(self) -> PriorRows:
+    def prior_rows(self) -> PriorRows:
+        """The priors as the kernel reads them."""
         return PriorRows(self.data.family, self.data.scale, self.data.df, self.data.centre)
 
 
@@ -280,7 +276,7 @@ def build_posterior(design: Design, coordinates: Coordinates, priors: PriorTable
     )
     linked = available is None or len(connected_classes(available)) == 1
     intercept_held = not priors.flat_intercept or bool((design.class_counts() > 0).all() and linked)
-    curved = (data.family == kernel.NORMAL) | has_kink(data.family)
+    curved = rows_that_are(data.family, "log_concave", "proper")
     definite = bool(curved[int(design.has_intercept) :].all()) and intercept_held
     posterior = SoftmaxPosterior(
         data, coordinates, design.total_weight, offset_term, log_prior_constant(priors, coordinates), definite

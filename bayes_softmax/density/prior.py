@@ -1,47 +1,30 @@
-r"""Priors as numbers: the table the kernel reads, the normalising constant, and the curvature.
+r"""Priors as numbers: the rows that the kernel reads, their kinks, and the curvature of minus the log prior.
 
-Each coefficient row (intercept, then features) has free coordinates :math:`g` (k,).  With
-:math:`r = |g|^2/s^2` (or :math:`g_c^2/s^2` element by element) the curvature of minus the log prior is
-
-===============  ==================================  ============================================
-family           positive definite ``metric``        exact Hessian
-===============  ==================================  ============================================
-``Normal``       ``1/s^2``                           the same
-``StudentT``     ``(nu + k) / (nu + r) / s^2``       metric ``- 2 (nu + k) g g' / (nu + r)^2 / s^4``
-``Laplace``      the Hessian                         ``1/(h s^2) - g g' / (h^3 s^4)``
-``Flat``         ``0``                               the same
-===============  ==================================  ============================================
-
-with k = 1 element by element.  The metric of Student-t is that of its scale-mixture (EM) majoriser.  For Laplace,
-:math:`h = \sqrt{r + \epsilon^2}`: the density itself has :math:`\epsilon = 0` (and no curvature where g is zero: there
-it has a kink), its smooth surrogate :math:`\epsilon = k + 1`.
+Each coefficient row (intercept, then features) has free coordinates :math:`g` (k,) and with :math:`r = |g|^2/s^2`, or
+:math:`g_c^2/s^2` element by element, the curvature :math:`2\varphi' I/s^2 + 4\varphi'' gg'/s^4` of its family
+(:mod:`bayes_softmax.spec.families.family`).  Where the family is not log-concave the positive definite ``metric``
+leaves out the second term: what is left is the curvature of the scale mixture's majoriser (EM).
 """
 
-import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bayes_softmax.core.records import FloatArray, IntArray, Penalty
-from bayes_softmax.density import kernel
+from bayes_softmax.density.log_prior import codes_of
 from bayes_softmax.spec.coding import Coordinates, free_vectors
-from bayes_softmax.spec.priors import Flat, Jeffreys, Laplace, Normal, Prior, PriorTable, StudentT, known_scale
-
-SPHERICAL = {
-    Flat: kernel.FLAT,
-    Jeffreys: kernel.FLAT,  # not of one row: density/jeffreys.py adds it
-    Normal: kernel.NORMAL,
-    StudentT: kernel.T_SPHERICAL,
-    Laplace: kernel.LAPLACE_SPHERICAL,
-}
-ELEMENTWISE = SPHERICAL | {StudentT: kernel.T_ELEMENTWISE, Laplace: kernel.LAPLACE_ELEMENTWISE}
+from bayes_softmax.spec.families import registry
+from bayes_softmax.spec.families.family import Family
+from bayes_softmax.spec.priors import PriorTable, repeated
 
 
 class PriorRows(NamedTuple):
-    """One entry per coefficient row: family code, scale in engine units, degrees of freedom; and the centring.
+    """One entry per coefficient row: code, scale in engine units, second parameter; and the centring.
 
-    ``df`` is the smoothing of a Laplace prior, zero for the density itself.
+    ``family`` are codes as in :mod:`bayes_softmax.density.log_prior`.  ``df`` of a family with a kink is its rounding,
+    zero for the density itself.
     ``centre`` (p,) is mean/sd of the features where the intercept's prior is at x = 0, else zero.
     """
 
@@ -53,134 +36,117 @@ class PriorRows(NamedTuple):
 
 def prior_rows(priors: PriorTable, coordinates: Coordinates) -> PriorRows:
     """Numbers of a prior table; a raw scale ``s`` per unit of the feature is ``s sd`` in engine units."""
-    families: list[Prior] = list(priors.weights)
+    family, scale, df = priors.features
     sd = coordinates.scale
     if priors.intercept is not None:
-        families, sd = [priors.intercept, *families], np.concatenate([[1.0], sd])
-    codes = [(SPHERICAL if priors.spherical else ELEMENTWISE)[type(f)] for f in families]
-    scale = np.array([1.0 if isinstance(f, Flat | Jeffreys) else known_scale(f) for f in families])
-    at_zero = priors.intercept_at == "zero" and not priors.flat_intercept
+        first = repeated(priors.intercept, 1)
+        family, scale, df = (np.concatenate(pair) for pair in zip(first, priors.features, strict=True))
+        sd = np.append(1.0, sd)
+    at_zero = priors.intercept is not None and priors.intercept_at == "zero" and priors.intercept.proper
     centre = coordinates.centre / coordinates.scale if at_zero else np.zeros(coordinates.n_features)
     return PriorRows(
-        np.array(codes, dtype=np.int64),
+        codes_of(family, spherical=priors.spherical),
         np.ascontiguousarray(scale * sd, dtype=np.float64),
-        np.array([_df(f) for f in families], dtype=np.float64),
+        np.ascontiguousarray(df, dtype=np.float64),
         np.ascontiguousarray(centre, dtype=np.float64),
     )
 
 
-def _df(family: Prior) -> float:
-    """Column ``df`` of a family: degrees of freedom, or smoothing."""
-    if isinstance(family, StudentT):
-        return family.df
-    return 0.0 if isinstance(family, Laplace) else 1.0
-
-
-def log_prior_constant(priors: PriorTable, coordinates: Coordinates) -> float:
-    """Sum of the log normalising constants of the proper priors, as densities of the raw free coordinates."""
-    k_w = coordinates.weights_contrast.shape[1]
-    total = sum(_log_normaliser(family, k_w, spherical=priors.spherical) for family in priors.weights)
-    if priors.intercept is not None:
-        total += _log_normaliser(priors.intercept, coordinates.n_free_intercept, spherical=priors.spherical)
-    return total
-
-
-def _log_normaliser(family: Prior, k: int, *, spherical: bool) -> float:
-    """Log density at zero of the ``k`` coordinates of one row."""
-    if isinstance(family, Flat | Jeffreys):
-        return 0.0
-    scale = known_scale(family)
-    if isinstance(family, Normal):
-        return -k * (0.5 * math.log(2 * math.pi) + math.log(scale))
-    m, repeats = (k, 1) if spherical else (1, k)
-    if isinstance(family, Laplace):  # the integral of exp(-|g|/b) is the sphere's surface times b^m Gamma(m)
-        log_surface = math.log(2) + 0.5 * m * math.log(math.pi) - math.lgamma(0.5 * m)
-        return -repeats * (log_surface + m * math.log(family.scale) + math.lgamma(m))
-    assert isinstance(family, StudentT)
-    log_t = math.lgamma(0.5 * (family.df + m)) - math.lgamma(0.5 * family.df)
-    return repeats * (log_t - 0.5 * m * math.log(family.df * math.pi) - m * math.log(scale))
-
-
-def has_kink(family: IntArray) -> NDArray[np.bool_]:
-    """Which coefficient rows have a Laplace prior."""
-    return np.isin(family, (kernel.LAPLACE_SPHERICAL, kernel.LAPLACE_ELEMENTWISE))
+def rows_that_are(codes: IntArray, *attributes: str) -> NDArray[np.bool_]:
+    """Which coefficient rows have a family with all of the attributes; an unknown code is an error."""
+    found = np.ones(len(codes), dtype=np.bool_)
+    for attribute in attributes:
+        found &= registry.that_are(codes // 2, attribute)
+    return found
 
 
 def penalty_of(rows: PriorRows, coordinates: Coordinates) -> Penalty | None:
-    """The Laplace priors as norms of groups of free coordinates, None without such priors."""
-    first = min(coordinates.n_free_intercept, 1)
-    features = np.flatnonzero(has_kink(rows.family[first:]))
+    """The priors with a kink as norms of groups of free coordinates, None without such priors."""
+    first = int(coordinates.has_intercept)
+    features = np.flatnonzero(rows_that_are(rows.family[first:], "kinked"))
     if not len(features):
         return None
     groups = coordinates.split(np.arange(coordinates.dimension))[1][:, features].T
     strengths = 1.0 / rows.scale[first + features]
-    if rows.family[first + features[0]] == kernel.LAPLACE_ELEMENTWISE:
+    if rows.family[first + features[0]] % 2:
         return Penalty(groups.reshape(-1, 1), np.repeat(strengths, groups.shape[1]))
     return Penalty(groups, strengths)
 
 
-def smoothing(rows: PriorRows, coordinates: Coordinates) -> FloatArray:
-    """Column ``df`` of the smooth surrogate: :math:`k + 1` for Laplace priors, k = 1 where they are element-wise.
+def rounded(rows: PriorRows, coordinates: Coordinates) -> FloatArray:
+    """Column ``df`` of the smooth surrogate, in which kinks are rounded off.
 
-    The prior's variance is :math:`(k + 1) b^2` in each coordinate, so with this smoothing the surrogate's curvature at
-    zero is the inverse of the prior's variance: the right metric where the prior dominates, and no matter elsewhere.
+    Its curvature at zero is the inverse of the prior's variance: the right metric where the prior dominates, and no
+    matter elsewhere.
     """
-    k = np.where(rows.family == kernel.LAPLACE_SPHERICAL, coordinates.weights_contrast.shape[1], 1)
-    return np.where(has_kink(rows.family), k + 1.0, rows.df)
+    df, k_w = rows.df.copy(), int(coordinates.weights_contrast.shape[1])
+    for code in np.unique(rows.family).tolist():
+        family = registry.family_at(code // 2)
+        if family.kinked:
+            df[rows.family == code] = family.rounding(1 if code % 2 else k_w)
+    return df
 
 
 class PriorCurvature:
-    """Curvature of minus the log prior at a point: ``diag(a) - sum_r b_r b_r'``, seen through the intercept's centring.
+    """Curvature of minus the log prior at a point: ``diag(a) + sum_r b_r g_r g_r'``, seen through the centring.
 
-    The part of ``a`` and ``b`` of row ``r`` belongs to a coefficient row; a raw intercept's prior acts on
-    ``intercept - centre' weights``, so it couples the intercept with the weights of the same free column.
+    The part of row ``r`` belongs to a coefficient row; a raw intercept's prior acts on ``intercept - centre' weights``,
+    so it couples the intercept with the weights of the same free column.
     """
 
     def __init__(self, rows: PriorRows, coordinates: Coordinates, theta: FloatArray, *, convex: bool) -> None:
-        self._centre = rows.centre
-        self._k_b, self._split = coordinates.n_free_intercept, coordinates.split
+        self._centre, self._coordinates = rows.centre, coordinates
         self._coupled = bool(rows.centre.any())
-        intercept, weights = self._split(self._centred(theta))
-        first = min(self._k_b, 1)
-        parts = [
-            _row_curvature(g, rows.family[part], rows.scale[part], rows.df[part], convex=convex)
-            for g, part in ((intercept[:, None], slice(0, first)), (weights, slice(first, None)))
-        ]
-        self._diagonal, self._rank_one = (free_vectors(a.ravel(), b) for a, b in zip(*parts, strict=True))
-        self._has_rank_one = bool(self._rank_one.any())
+        first = int(coordinates.has_intercept)
+        intercept, weights = coordinates.split(self._centred(theta))
+        self._g = intercept[:, None], weights
+        parts = (_part(rows, slice(0, first)), _part(rows, slice(first, None)))
+        curvature = [_row_curvature(g, part, convex=convex) for g, part in zip(self._g, parts, strict=True)]
+        (a_intercept, b_intercept), (a_weights, b_weights) = curvature
+        self._diagonal = free_vectors(a_intercept.ravel(), a_weights)
+        self._bend = b_intercept, b_weights
+        self._is_diagonal = not (b_intercept.any() or b_weights.any())
 
     def __matmul__(self, vector: FloatArray) -> FloatArray:
         """Product with a vector (d,)."""
         u = self._centred(vector)
-        image = self._diagonal * u
-        if self._has_rank_one:
-            both = zip(self._split(self._rank_one), self._split(u), strict=True)
-            image -= free_vectors(*(b * (b * part).sum(axis=0) for b, part in both))
+        image: FloatArray = self._diagonal * u
+        if not self._is_diagonal:
+            intercept, weights = self._coordinates.split(u)
+            parts = zip(self._g, (intercept[:, None], weights), self._bend, strict=True)
+            bent = [g * (b * (g * part).sum(axis=0)) for g, part, b in parts]
+            image += free_vectors(bent[0].ravel(), bent[1])
         if self._coupled:
-            intercept, weights = self._split(image)
+            intercept, weights = self._coordinates.split(image)
             image = free_vectors(intercept, weights - np.outer(intercept, self._centre))
         return image
 
     def matrix(self) -> FloatArray:
         """The curvature as a matrix (d, d)."""
-        if self._coupled or self._has_rank_one:
-            return np.stack([self @ unit for unit in np.eye(len(self._diagonal))])
-        return np.diag(self._diagonal)
+        matrix = np.diag(self._diagonal)
+        intercept, weights = self._coordinates.split(np.arange(len(self._diagonal)))
+        if not self._is_diagonal:
+            for index, g, b in zip((intercept[:, None], weights), self._g, self._bend, strict=True):
+                matrix[index[:, None], index[None]] += b * g[:, None] * g[None]
+        if self._coupled:
+            matrix[:, weights] -= matrix[:, intercept, None] * self._centre
+            matrix[weights] -= matrix[intercept, None] * self._centre[:, None]
+        return matrix
 
     def column_diagonal(self) -> FloatArray:
         """The diagonal (m,) of :meth:`column_matrix`."""
-        intercept, weights = self._split(self._diagonal)
-        own = weights.mean(axis=0)
-        if not self._k_b:
+        intercept, weights = self._coordinates.split(self._diagonal)
+        own: FloatArray = weights.mean(axis=0)
+        if not len(intercept):
             return own
         held = float(intercept.mean())
         return np.concatenate([[held], own + held * self._centre**2])
 
     def column_matrix(self) -> FloatArray:
         """The curvature of one column of free coordinates (m, m), intercept first, averaged over the columns."""
-        intercept, weights = self._split(self._diagonal)
-        matrix = np.diag(np.concatenate([np.zeros(min(self._k_b, 1)), weights.mean(axis=0)]))
-        if self._k_b:
+        intercept, weights = self._coordinates.split(self._diagonal)
+        matrix = np.diag(np.concatenate([np.zeros(min(len(intercept), 1)), weights.mean(axis=0)]))
+        if len(intercept):
             direction = np.concatenate([[1.0], -self._centre])
             matrix += intercept.mean() * np.outer(direction, direction)
         return matrix
@@ -189,40 +155,61 @@ class PriorCurvature:
         """The vector whose intercept is the one its prior is about."""
         if not self._coupled:
             return vector
-        intercept, weights = self._split(vector)
-        return free_vectors(intercept - weights @ self._centre, weights)
+        intercept, weights = self._coordinates.split(vector)
+        centred: FloatArray = free_vectors(intercept - weights @ self._centre, weights)
+        return centred
 
 
-def _row_curvature(
-    g: FloatArray, family: IntArray, scale: FloatArray, df: FloatArray, *, convex: bool
-) -> tuple[FloatArray, FloatArray]:
-    """Vectors ``a``, ``b`` (k, rows) of the curvature ``diag(a) - b b'`` of each row; no negative terms if ``convex``.
+class _Members(NamedTuple):
+    """Rows of one code: their mask, family, radii (rows,) or (k, rows), and how many coordinates a radius is of."""
 
-    ``g`` (k, rows) are the free coordinates, ``family``, ``scale``, ``df`` (rows,).
-    """
-    k = g.shape[0]
-    inverse = 1.0 / scale**2
-    elementwise, spherical = family == kernel.T_ELEMENTWISE, family == kernel.T_SPHERICAL
-    diagonal = np.where(family == kernel.FLAT, 0.0, inverse) * np.ones_like(g)
-    rank_one = np.zeros_like(g)
-    if elementwise.any():
-        r = (g**2 * inverse)[:, elementwise]
-        nu = df[elementwise]
-        metric = (nu + 1) / (nu + r) * inverse[elementwise]
-        diagonal[:, elementwise] = metric if convex else metric * (nu - r) / (nu + r)
-    if spherical.any():
-        nu, r = df[spherical], (g**2).sum(axis=0)[spherical] * inverse[spherical]
-        diagonal[:, spherical] = (nu + k) / (nu + r) * inverse[spherical]
-        if not convex:
-            rank_one[:, spherical] = g[:, spherical] * (np.sqrt(2 * (nu + k)) / (nu + r) * inverse[spherical])
-    for rows, total in ((family == kernel.LAPLACE_ELEMENTWISE, False), (family == kernel.LAPLACE_SPHERICAL, True)):
-        if rows.any():
-            r = (g**2 * inverse)[:, rows]
-            h = np.sqrt((r.sum(axis=0) if total else r) + df[rows] ** 2) * np.ones_like(r)
-            safe = np.where(h > 0, h, 1.0)
-            diagonal[:, rows] = np.where(h > 0, inverse[rows] / safe, 0.0)
-            if total:
-                rank_one[:, rows] = g[:, rows] * inverse[rows] / safe**1.5
-            else:
-                diagonal[:, rows] *= (df[rows] / safe) ** 2
-    return diagonal, rank_one
+    rows: NDArray[np.bool_]
+    family: type[Family]
+    r: FloatArray
+    size: int
+    elementwise: bool
+
+
+def _part(rows: PriorRows, which: slice) -> PriorRows:
+    """The intercept's row, or those of the features."""
+    return PriorRows(rows.family[which], rows.scale[which], rows.df[which], rows.centre)
+
+
+def _members(g: FloatArray, rows: PriorRows) -> Iterator[_Members]:
+    """The rows of free coordinates ``g`` (k, rows) by their codes."""
+    for code in np.unique(rows.family).tolist():
+        of_code, elementwise = rows.family == code, bool(code % 2)
+        r = np.square(g[:, of_code]) / rows.scale[of_code] ** 2
+        size = 1 if elementwise else len(g)
+        yield _Members(of_code, registry.family_at(code // 2), r if elementwise else r.sum(axis=0), size, elementwise)
+
+
+def _row_curvature(g: FloatArray, rows: PriorRows, *, convex: bool) -> tuple[FloatArray, FloatArray]:
+    """``a`` (k, rows) and ``b`` (rows,) of the curvature ``diag(a) + b g g'`` of each row; definite if ``convex``."""
+    diagonal, bend = np.zeros_like(g), np.zeros(g.shape[1])
+    for of_code, family, r, size, elementwise in _members(g, rows):
+        inverse, df = 1.0 / rows.scale[of_code] ** 2, rows.df[of_code]
+        diagonal[:, of_code] = 2.0 * family.slope(r, size, df) * inverse
+        if family.quadratic or (convex and not family.log_concave):
+            continue
+        bent = 4.0 * family.bend(r, size, df) * inverse
+        if elementwise:
+            diagonal[:, of_code] += bent * r
+        else:
+            bend[of_code] = bent * inverse
+    return diagonal, bend
+
+
+def in_a_tail(rows: PriorRows, coordinates: Coordinates, theta: FloatArray) -> bool:
+    """Whether a coefficient is where its prior is log-convex along the radius; never with log-concave priors."""
+    intercept, weights = coordinates.split(theta)
+    first = int(coordinates.has_intercept)
+    at = intercept - weights[: len(intercept)] @ rows.centre
+    for g, which in ((at[:, None], slice(0, first)), (weights, slice(first, None))):
+        part = _part(rows, which)
+        for of_code, family, r, size, _ in _members(g, part):
+            df = part.df[of_code]
+            along = 2.0 * family.slope(r, size, df) + 4.0 * family.bend(r, size, df) * r
+            if not family.log_concave and bool((along < 0).any()):
+                return True
+    return False

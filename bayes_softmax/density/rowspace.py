@@ -26,7 +26,10 @@ from scipy.linalg import qr
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.design import Design, Standardisation
 from bayes_softmax.spec.coding import Coordinates, build_coordinates, free_vectors
-from bayes_softmax.spec.priors import Flat, Normal, PriorTable, known_scale
+from bayes_softmax.spec.families import registry
+from bayes_softmax.spec.families.flat import Flat
+from bayes_softmax.spec.families.normal import Normal
+from bayes_softmax.spec.priors import PriorTable, repeated
 
 # A direction in which one prior sd moves no logit by more than this is left to the prior.
 NO_LOGIT = 1e-13
@@ -121,13 +124,13 @@ class RowSpace:
 
 def row_space(design: Design, priors: PriorTable, coding: str) -> RowSpace | None:
     """Reduce a model with more features than rows; None where that is impossible or pointless."""
-    flat = all(priors.flat_features)
-    families = [prior for prior in priors.weights if isinstance(prior, Normal)]
+    flat = bool(priors.flat_features.all())
+    normal = bool((priors.features.family == registry.position(Normal)).all())
     # A prior on the intercept at x = 0 ties it to all weights.
     coupled = priors.intercept is not None and priors.intercept_at == "zero" and not priors.flat_intercept
-    if design.n_features <= design.n_obs or not (flat or len(families) == design.n_features) or coupled:
+    if design.n_features <= design.n_obs or not (flat or normal) or coupled:
         return None
-    prior_scale = 1.0 / design.standardisation.scale if flat else np.array([known_scale(prior) for prior in families])
+    prior_scale = 1.0 / design.standardisation.scale if flat else priors.features.scale
     # Z S: the features' own scale cancels.
     basis, features = _factorise((design.X - design.standardisation.centre) * prior_scale)
     rank = features.shape[1]
@@ -145,11 +148,11 @@ def row_space(design: Design, priors: PriorTable, coding: str) -> RowSpace | Non
             flat_intercept=priors.flat_intercept,
         ),
         PriorTable(
-            (Flat() if flat else Normal(1.0),) * rank,
+            repeated(Flat() if flat else Normal(1.0), rank),
             priors.intercept,
             priors.intercept_at,
             priors.spherical,
-            (False,) * rank,
+            np.zeros(rank, dtype=np.bool_),
         ),
         basis,
         prior_scale * design.standardisation.scale,

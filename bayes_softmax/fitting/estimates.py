@@ -33,7 +33,6 @@ from bayes_softmax.separation.directions import (
 from bayes_softmax.separation.examination import Examination, flat_columns, what_is_open
 from bayes_softmax.separation.rank import near_collinearity
 from bayes_softmax.spec.coding import Coordinates
-from bayes_softmax.spec.scales.hyperpriors import ShrinkagePrior
 from bayes_softmax.spec.specification import Specification
 
 if TYPE_CHECKING:
@@ -91,8 +90,8 @@ def problem_of(spec: Specification) -> Problem:
     """The density of a specification, on distinct rows only, and in their row space if there are more features."""
     load_in_full(*COMPILED)
     from bayes_softmax.density.posterior import build_posterior
-    from bayes_softmax.density.prior import log_prior_constant
     from bayes_softmax.density.rowspace import row_space
+    from bayes_softmax.spec.log_prior import log_prior_constant
 
     coordinates = spec.coordinates
     reduced = row_space(spec.distinct, spec.priors, spec.schema.coding)
@@ -114,7 +113,7 @@ def certified(spec: Specification, problem: Problem, mode: Mode, *, max_iteratio
     from bayes_softmax.inference.blocks import preconditioner
     from bayes_softmax.inference.newton import newton_cg
 
-    if all(spec.priors.flat_features):  # what is left out of the reduction, nothing determines
+    if spec.priors.flat_features.all():  # what is left out of the reduction, nothing determines
         return mode._replace(
             theta=problem.lift(mode.theta[None])[0],
             status=Status.SINGULAR if mode.converged else mode.status,
@@ -134,7 +133,7 @@ def refuse_learned_scales(spec: Specification, method: str) -> None:
     """Raise where a scale is learned: a mode, or a normal approximation around one, says nothing there."""
     if not spec.priors.learns_scales:
         return
-    family = next(str(f) for f in spec.priors.weights if isinstance(f, ShrinkagePrior))
+    family = spec.priors.learned[0].prior
     raise ValueError(
         f"{method} needs priors with fixed scales, but {family} learns its scale: the joint mode of scale and weights "
         "depends on how the scale is written, and with weights at zero the density grows without limit as the scale "

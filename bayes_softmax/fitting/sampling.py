@@ -36,7 +36,8 @@ from bayes_softmax.fitting.estimates import (
 from bayes_softmax.fitting.scales import prepare_hierarchy
 from bayes_softmax.spec.log_prior import log_prior_draws
 from bayes_softmax.spec.prior_draws import prior_draws
-from bayes_softmax.spec.pymc_model import build_pymc_model, free_variables
+from bayes_softmax.spec.pymc_model import build_pymc_model
+from bayes_softmax.spec.pymc_priors import free_variables
 from bayes_softmax.spec.scales.hyperpriors import R2D2
 from bayes_softmax.spec.scales.shared import hyperparameter_dims
 from bayes_softmax.spec.specification import Specification
@@ -208,7 +209,7 @@ def sample_hierarchy(spec: Specification, settings: SamplerSettings) -> Posterio
     start = time.perf_counter()
     tune = HIERARCHY_TUNE if settings.tune is None else settings.tune
     target = settings.target_accept
-    if target is None and any(isinstance(family, R2D2) for family in spec.priors.weights):
+    if target is None and any(isinstance(scale.prior, R2D2) for scale in spec.priors.learned):
         target = LOCAL_TARGET
     drawn = nuts(density, **settings._replace(tune=tune, target_accept=target)._asdict())
     timings["sampling"] = time.perf_counter() - start
@@ -246,7 +247,7 @@ def _posterior(
     hyper: dict[str, FloatArray] | None = None,
 ) -> Posterior:
     """Raw draws, intercept (chain, draw, K) and weights (chain, draw, p, K), as a posterior."""
-    coordinates, shape, learned = spec.coordinates, intercept.shape[:2], spec.priors.shared_scales
+    coordinates, shape, learned = spec.coordinates, intercept.shape[:2], spec.priors.learned
     unknown = bool(learned) and not hyper  # the prior's own draws keep no hyperparameters
     free = {} if unknown else free_variables(spec.priors, coordinates, intercept, weights, hyper)
     stats = dict(drawn.stats)
@@ -377,7 +378,7 @@ def sample_pymc(spec: Specification, settings: SamplerSettings) -> Posterior:
         intercept = posterior["intercept"].values if spec.schema.has_intercept else np.zeros((len(left), length, K))
         weights = posterior["weights"].values if p else np.zeros((len(left), length, 0, K))
         kept_stats = {str(k): v.values for k, v in stats.data_vars.items() if v.dims == ("chain", "draw")}
-        hyper_dims = hyperparameter_dims(spec.priors.shared_scales, spec.schema.feature_names)
+        hyper_dims = hyperparameter_dims(spec.priors.learned, spec.schema.feature_names)
         names = [name for name in hyper_dims if name in posterior]
         hyper = {name: posterior[name].values for name in names}
         drawn = Draws(np.empty(0), kept_stats, tune, notes_of(spec) + notes)

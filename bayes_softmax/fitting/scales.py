@@ -42,5 +42,5 @@ def prepare_hierarchy(spec: Specification) -> PreparedHierarchy:
         refuse_improper(spec, found)
         return found.theta
 
-    density = whitened_posterior(base, spec.priors.shared_scales, mode, proper_mode)
+    density = whitened_posterior(base, spec.priors.learned, mode, proper_mode)
     return PreparedHierarchy(density, {"compile": loaded - start, "mode": time.perf_counter() - loaded})

@@ -52,25 +52,27 @@ def solve(density: "SoftmaxPosterior | JeffreysPosterior", options: SolverOption
     # A step that overflows is refused by the line search, or ends as a status: NumPy need not warn of it too.
     with blas_on_one_thread(), np.errstate(all="ignore"):
         mode = run(np.zeros(density.dimension))
-        return _best_mode(density, run, mode) if _has_student(density) else mode
+        return _best_mode(density, run, mode) if _has_heavy_tails(density) else mode
 
 
 def may_have_modes(density: "SoftmaxPosterior | JeffreysPosterior") -> str | None:
     """In words, why a certified optimum may be one of several; None where the density is log-concave."""
-    if not _has_student(density):
+    if not _has_heavy_tails(density):
         return None
+    from bayes_softmax.density.tails import heavy_tailed
+
     return (
-        "a Student-t prior is not log-concave: the certificate is that of a local mode, the best of those found, and "
-        "others may exist"
+        f"a {' or '.join(heavy_tailed(density))} prior is not log-concave: the certificate is that of a local mode, "
+        "the best of those found, and others may exist"
     )
 
 
-def _has_student(density: "SoftmaxPosterior | JeffreysPosterior") -> "TypeGuard[SoftmaxPosterior]":
-    """Whether some coefficients have a Student-t prior, which is not log-concave."""
+def _has_heavy_tails(density: "SoftmaxPosterior | JeffreysPosterior") -> "TypeGuard[SoftmaxPosterior]":
+    """Whether some coefficients have a prior that is not log-concave, as Student-t."""
     from bayes_softmax.density.jeffreys import JeffreysPosterior
-    from bayes_softmax.density.student import has_student
+    from bayes_softmax.density.tails import heavy_tailed
 
-    return not isinstance(density, JeffreysPosterior) and has_student(density)
+    return not isinstance(density, JeffreysPosterior) and bool(heavy_tailed(density))
 
 
 def _best_mode(density: "SoftmaxPosterior", run: Callable[[FloatArray], Mode], mode: Mode) -> Mode:
@@ -78,7 +80,7 @@ def _best_mode(density: "SoftmaxPosterior", run: Callable[[FloatArray], Mode], m
 
     Where a coefficient is in the tail of its prior, the others are a wide normal prior's mode and fixed random points.
     """
-    from bayes_softmax.density.student import in_a_tail, with_normal_priors
+    from bayes_softmax.density.tails import in_a_tail, with_normal_priors
     from bayes_softmax.inference.newton import newton
     from bayes_softmax.inference.saddles import away_from_saddles
 

@@ -14,8 +14,11 @@ from bayes_softmax.data.schema import Schema
 from bayes_softmax.density.textbook import softmax
 from bayes_softmax.plots import style
 from bayes_softmax.spec.coding import Coordinates
+from bayes_softmax.spec.families import registry
+from bayes_softmax.spec.families.family import Family
+from bayes_softmax.spec.families.normal import Normal
 from bayes_softmax.spec.prior_draws import prior_draws
-from bayes_softmax.spec.priors import Normal, PriorTable, StudentT
+from bayes_softmax.spec.priors import PriorTable, repeated
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -82,7 +85,7 @@ def prior(
     model: HasPrior,
     *,
     draws: int = 2000,
-    against: Normal | StudentT | None = BY_HAND,
+    against: Family | None = BY_HAND,
     random_seed: int | np.random.Generator | None = 0,
 ) -> "Figure":
     """What the prior says about class probabilities, before any data: how sure it is, and of what.
@@ -125,14 +128,17 @@ def prior(
         raise TypeError(f"model: plots.prior shows the prior of a model, and this is of type {type(model).__name__}")
     check_counts(draws=draws)
     check_seed(random_seed)
-    if against is not None and not isinstance(against, Normal | StudentT):
-        raise TypeError(f"against={in_words(against)} must be Normal, StudentT or None")
+    if against is not None and not (registry.is_family(against) and against.proper and not against.kinked):
+        possible = registry.names(proper=True, kinked=False)
+        raise TypeError(f"against={in_words(against)} must be {possible} or None")
     rng = np.random.default_rng(random_seed)
     shown = [("this model's prior", style.COLOURS[0], implied_probabilities(model, draws, rng, model.priors))]
     if against is not None:
         other = replace(
             model.priors,
-            weights=(against,) * len(model.priors.weights),
+            features=repeated(against, len(model.priors.by_default)),
+            learned=(),
+            is_jeffreys=False,
             intercept=None if model.priors.intercept is None else against,
             intercept_at="zero",
         )

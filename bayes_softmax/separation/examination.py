@@ -82,4 +82,4 @@ def what_is_open(design: Design, priors: PriorTable) -> Examination:
 def flat_columns(design: Design, priors: PriorTable) -> NDArray[np.bool_]:
     """(q,) True for coefficients without a proper prior."""
     intercept = [priors.flat_intercept] if design.has_intercept else []
-    return np.array(intercept + list(priors.flat_features), dtype=bool)
+    return np.append(np.array(intercept, dtype=np.bool_), priors.flat_features)

@@ -1,6 +1,7 @@
 """The default prior of the weights: from the spread of the columns over the data to one scale for each."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bayes_softmax.core.records import FloatArray
 
@@ -48,16 +49,21 @@ def feature_spread(X: FloatArray, scale: FloatArray) -> FloatArray:
     The scale is the standard deviation; in a model without an intercept the root mean square, since a column far from
     zero, in units of its standard deviation, would have all of the variance, and the others none.
     """
-    sd = scale.copy()
     few = X[:: max(len(X) // 64, 1)]  # most columns show a third value among a few rows
-    for j in range(X.shape[1]):
-        if len(np.unique(few[:, j])) > 2:
-            continue
-        column = X[:, j]
-        low, high = column.min(), column.max()
-        if bool(((column == low) | (column == high)).all()):
-            sd[j] = max(sd[j], BINARY_SD_FLOOR * float(high - low))
-    return sd
+    candidates = np.flatnonzero(_has_two_values(few))
+    columns = X[:, candidates]
+    two = _has_two_values(columns)
+    unit = scale.copy()
+    unit[candidates[two]] = np.maximum(scale[candidates[two]], BINARY_SD_FLOOR * np.ptp(columns[:, two], axis=0))
+    return unit
+
+
+def _has_two_values(X: FloatArray) -> NDArray[np.bool_]:
+    """Which columns have two values at most."""
+    if not len(X):
+        return np.zeros(X.shape[1], dtype=np.bool_)
+    two: NDArray[np.bool_] = ((X.min(axis=0) == X) | (X.max(axis=0) == X)).all(axis=0)
+    return two
 
 
 def variance_units(unit: FloatArray, sd: FloatArray) -> FloatArray:

@@ -1,14 +1,16 @@
 """The priors of a model as a table that explains itself."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.design import Design
 from bayes_softmax.spec.autoscale import DEFAULT_INTERCEPT_SCALE, DEFAULT_TOTAL_SCALE
-from bayes_softmax.spec.prior_draws import coordinate_sd
-from bayes_softmax.spec.priors import Flat, Jeffreys, Prior, PriorTable
-from bayes_softmax.spec.scales.hyperpriors import ShrinkagePrior
+from bayes_softmax.spec.families import registry
+from bayes_softmax.spec.prior_draws import coordinate_sds
+from bayes_softmax.spec.priors import FamilyRows, Jeffreys, PriorTable, repeated
 
 WEIGHTS_FORMULA = (
     "Weights that take the default ({taking} of {p}): scale c / unit, with c = {constant:.4g}; the unit of a column is "
@@ -38,26 +40,16 @@ def prior_table(priors: PriorTable, design: Design) -> pd.DataFrame:
     ('2 / 0.8165', 2.5)
     """
     mean, rms = _moments(design)
-    rows = []
-    if priors.intercept is not None:
-        at_means = priors.intercept_at == "means"
-        where = "at the feature means" if at_means else "at x = 0"
-        made = "default" if at_means else "given"
-        rows.append(("intercept", str(priors.intercept), where, at_means, made, _scale(priors.intercept)))
-    learned = {j: scale.in_words() for scale in priors.shared_scales for j in scale.features}
-    for j, (name, family, auto, spread) in enumerate(
-        zip(design.feature_names, priors.weights, priors.autoscaled, rms, strict=True)
-    ):
-        if j in learned:
-            rows.append((name, str(family), learned[j], auto, "learned", np.nan))
-            continue
-        scale = _scale(family)
-        made = f"{priors.constant:.4g} / {priors.constant / scale:.4g}" if auto else "given"
-        rows.append((name, str(family), "per unit of the feature", auto, made, scale * spread))
     if priors.is_jeffreys:
-        rows = [(name, "Jeffreys()", "all coefficients together", False, "given", np.nan) for name, *_ in rows]
-    table = pd.DataFrame(rows, columns=["feature", "prior", "measured", "autoscaled", "scale_from", "logit_sd"])
-    table = table.set_index("feature")
+        names = [*(["intercept"] if design.has_intercept else []), *design.feature_names]
+        columns = _of_jeffreys(len(names))
+    else:
+        columns = _of_features(priors, rms)
+        names = list(design.feature_names)
+        if priors.intercept is not None:
+            names = ["intercept", *names]
+            columns = {name: [first, *columns[name]] for name, first in _of_intercept(priors).items()}
+    table = pd.DataFrame({"feature": names} | columns).set_index("feature")
     at_mean = priors.intercept is not None and priors.intercept_at == "means"
     variances = _coordinate_variances(priors, np.square(rms) + (0.0 if at_mean else np.square(mean)), design.n_classes)
     total = float(np.sqrt(variances.sum()))
@@ -66,18 +58,66 @@ def prior_table(priors: PriorTable, design: Design) -> pd.DataFrame:
     return table
 
 
+def _of_features(priors: PriorTable, rms: FloatArray) -> dict[str, list[Any]]:
+    """Columns of the table for the features."""
+    p, default = len(rms), priors.by_default
+    scales = np.full(p, np.nan)
+    scales[priors.fixed] = _scales(priors.features.of(priors.fixed))
+    measured, made = ["per unit of the feature"] * p, ["given"] * p
+    for j in np.flatnonzero(default).tolist():
+        made[j] = f"{priors.constant:.4g} / {priors.constant / scales[j]:.4g}"
+    for scale in priors.learned:
+        for j in scale.features:
+            measured[j], made[j] = scale.in_words(), "learned"
+    return {
+        "prior": [str(prior) for prior in priors.weights],
+        "measured": measured,
+        "autoscaled": default.tolist(),
+        "scale_from": made,
+        "logit_sd": (scales * rms).tolist(),
+    }
+
+
+def _of_intercept(priors: PriorTable) -> dict[str, Any]:
+    """The row of the intercept."""
+    assert priors.intercept is not None
+    at_means = priors.intercept_at == "means"
+    return {
+        "prior": str(priors.intercept),
+        "measured": "at the feature means" if at_means else "at x = 0",
+        "autoscaled": at_means,
+        "scale_from": "default" if at_means else "given",
+        "logit_sd": float(_scales(repeated(priors.intercept, 1))[0]),
+    }
+
+
+def _of_jeffreys(n: int) -> dict[str, list[Any]]:
+    """Columns of the table where one prior is of all n coefficient rows together."""
+    return {
+        "prior": [str(Jeffreys())] * n,
+        "measured": ["all coefficients together"] * n,
+        "autoscaled": [False] * n,
+        "scale_from": ["given"] * n,
+        "logit_sd": [np.nan] * n,
+    }
+
+
 def _coordinate_variances(priors: PriorTable, mean_squares: FloatArray, n_classes: int) -> FloatArray:
     """(1 + p,) what intercept and features add to the prior variance of a free logit coordinate, over the rows."""
-    size = n_classes - 1 if priors.spherical else 1
-    start = 0.0 if priors.intercept is None else _sd(priors.intercept, size)
-    sds = np.array([start, *(_sd(family, size) for family in priors.weights)])
-    variances: FloatArray = np.square(sds) * np.append(1.0, mean_squares)
+    intercept, weights = coordinate_sds(priors, n_classes)
+    start = 0.0 if priors.intercept is None else intercept
+    variances: FloatArray = np.square(np.append(start, weights)) * np.append(1.0, mean_squares)
     return variances
+
+
+def _scales(rows: FamilyRows) -> FloatArray:
+    """Scales (rows,), infinite for a flat prior."""
+    return np.where(registry.that_are(rows.family, "proper"), rows.scale, np.inf)
 
 
 def _in_words(priors: PriorTable, variances: FloatArray, total: float) -> str:
     """The default as far as it was taken, and what results."""
-    taking = np.array(priors.autoscaled, dtype=bool)
+    taking = priors.by_default
     text = ""
     if taking.any():
         text = WEIGHTS_FORMULA.format(
@@ -91,18 +131,6 @@ def _in_words(priors: PriorTable, variances: FloatArray, total: float) -> str:
     if priors.intercept is not None and priors.intercept_at == "means" and not priors.is_jeffreys:
         text += INTERCEPT_FORMULA.format(intercept=DEFAULT_INTERCEPT_SCALE)
     return text + TOTAL_FORMULA.format(logit=total) if np.isfinite(total) else text.rstrip()
-
-
-def _sd(family: Prior, size: int) -> float:
-    """Standard deviation of a free coordinate: infinite if there is none, NaN where it is not known."""
-    return np.nan if isinstance(family, ShrinkagePrior | Jeffreys) else coordinate_sd(family, size)
-
-
-def _scale(family: Prior) -> float:
-    """Scale of a family, infinite for a flat one."""
-    if isinstance(family, ShrinkagePrior):
-        return np.nan
-    return np.inf if isinstance(family, Flat) else float(getattr(family, "scale", np.inf))
 
 
 def _moments(design: Design) -> tuple[FloatArray, FloatArray]:

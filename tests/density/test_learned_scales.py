@@ -20,7 +20,7 @@ from tests.conftest import simulate
 
 def hyperpriors(name: str) -> tuple[tuple[SharedScale, ...], HyperpriorData]:
     model = build(name, "default", "zero-sum")
-    return model.priors.shared_scales, hyperprior_data(model.priors.shared_scales, model.coordinates)
+    return model.priors.learned, hyperprior_data(model.priors.learned, model.coordinates)
 
 
 def unconstrained(hyper: HyperpriorData, seed: int = 0) -> np.ndarray:
@@ -76,7 +76,7 @@ def test_prior_draws_of_scales_are_from_the_hyperprior(name: str) -> None:
     """Quantiles of 20 000 draws against those of the scales at draws of ``tau``, or of ``R2`` and ``phi``, by SciPy."""
     for scale in hyperpriors(name)[0]:
         ours = scale.draw_raw_sds(20_000, np.random.default_rng(1))[:, 0]
-        rng, prior, m = np.random.default_rng(2), scale.family, len(scale.features)
+        rng, prior, m = np.random.default_rng(2), scale.prior, len(scale.features)
         if isinstance(prior, bs.R2D2):
             R2 = stats.beta.rvs(*scale.hyperprior.parameters[:2], size=20_000, random_state=rng)
             gamma = rng.gamma(prior.concentration, size=(20_000, m))

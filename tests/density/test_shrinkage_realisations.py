@@ -12,7 +12,7 @@ from scipy import stats
 
 from bayes_softmax.density.scales.posterior import HierarchicalPosterior
 from bayes_softmax.model import SoftmaxRegression
-from bayes_softmax.spec.pymc_model import free_variables
+from bayes_softmax.spec.pymc_priors import free_variables
 from bayes_softmax.spec.scales.hyperpriors import R2D2, HierarchicalNormal
 from bayes_softmax.spec.scales.shared import SharedScale, hyperparameter_dims
 from tests import oracle
@@ -37,11 +37,11 @@ def unconstrained(scale: SharedScale, hyper: dict) -> tuple[np.ndarray, float]:
     And the log density that the named ones lack against these: the Jacobian, and for R2D2 the prior of the sum.
     """
     value = {name: hyper[scale.named(name)] for name in oracle._names(scale)}
-    if isinstance(scale.family, HierarchicalNormal):
+    if isinstance(scale.prior, HierarchicalNormal):
         tau = float(value["weights_scale"])
         return np.array([np.log(tau)]), np.log(tau)
     R2, phi = float(value["R2"]), value["phi"]
-    of_sum = stats.gamma.logpdf(1.0, len(phi) * scale.family.concentration)
+    of_sum = stats.gamma.logpdf(1.0, len(phi) * scale.prior.concentration)
     h = np.concatenate([[np.log(R2 / (1 - R2))], np.log(phi)])
     return h, np.log(R2 * (1 - R2)) + np.log(phi).sum() + of_sum
 
@@ -59,7 +59,7 @@ class PyMCDensity:
 
     def __init__(self, model: SoftmaxRegression) -> None:
         pm = model.pymc_model
-        names = ["intercept", "weights", *hyperparameter_dims(model.priors.shared_scales, model.feature_names)]
+        names = ["intercept", "weights", *hyperparameter_dims(model.priors.learned, model.feature_names)]
         self.names = [name for name in names if name in pm.named_vars]
         outputs = pm.replace_rvs_by_values([pm[name] for name in self.names])
         self._outputs = pm.compile_fn(outputs, mode="FAST_COMPILE", on_unused_input="ignore")
@@ -90,7 +90,7 @@ class PyMCDensity:
 def log_scales(model: SoftmaxRegression, raw: dict) -> float:
     """Log determinant of the map from PyMC's standard normal variables to raw free coefficients."""
     total = 0.0
-    for scale in model.priors.shared_scales:
+    for scale in model.priors.learned:
         scales = oracle._scales(scale, {name: raw[scale.named(name)] for name in oracle._names(scale)})[0]
         total += np.log(np.broadcast_to(scales / scale.units, len(scale.features))).sum()
     return model.coordinates.weights_contrast.shape[1] * total
@@ -154,7 +154,7 @@ def test_posteriors_carry_every_random_variable(case: tuple[str, str, str, str])
     q = np.random.default_rng(0).normal(size=pymc.dimension)
     raw = pymc.raw(q)
     zeros = np.zeros(model.coordinates.n_classes)
-    names = hyperparameter_dims(model.priors.shared_scales, model.feature_names)
+    names = hyperparameter_dims(model.priors.learned, model.feature_names)
     hyper = {name: np.asarray(raw[name]) for name in names if name in raw}
     values = free_variables(model.priors, model.coordinates, raw.get("intercept", zeros), raw["weights"], hyper)
     values |= raw
@@ -174,7 +174,7 @@ def test_names_follow_the_unconstrained_hyperparameters() -> None:
         named = density.constrain(h)
         again = np.concatenate([unconstrained(scale, named)[0] for scale in density.shared])
         for scale, first in zip(density.shared, density.hyper.first_hyper, strict=False):
-            if isinstance(scale.family, R2D2):
+            if isinstance(scale.prior, R2D2):
                 shares = slice(first + 1, first + 1 + len(scale.features))
                 h[shares] -= np.log(np.exp(h[shares]).sum())
         assert_allclose(again, h, rtol=1e-12, atol=1e-12)

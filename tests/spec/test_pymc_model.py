@@ -8,7 +8,7 @@ from pytensor import function
 from scipy import stats
 
 import bayes_softmax as bs
-from bayes_softmax.spec.pymc_model import free_variables
+from bayes_softmax.spec.pymc_priors import free_variables
 from tests.cases import all_cases, build
 from tests.conftest import simulate
 

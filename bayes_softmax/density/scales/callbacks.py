@@ -9,6 +9,7 @@ from bayes_softmax.core import compiling as nb
 from bayes_softmax.core.records import IntArray
 from bayes_softmax.density.callbacks import DATA_SIZE, pack_data, read_data
 from bayes_softmax.density.kernel import KernelData
+from bayes_softmax.density.log_prior import KEPT
 from bayes_softmax.density.native import Field, checked_addresses, leading_shape, require
 from bayes_softmax.density.scales.conditional import ConditionalNormal
 from bayes_softmax.density.scales.hyperpriors import N_PARAMETERS, HyperpriorData
@@ -113,6 +114,6 @@ def logp_address() -> int:
     """Address of the C callback; compiled at the first call."""
     double = types.CPointer(types.double)
     signature = types.int64(types.uint64, double, double, double, types.voidptr)
-    compiled = nb.cfunc(signature, cache=True, error_model="numpy", nopython=True)(_logp)
+    compiled = nb.cfunc(signature, error_model="numpy", nopython=True, **KEPT)(_logp)
     logp_address.keep = compiled  # type: ignore[attr-defined]
     return int(compiled.address)

@@ -26,8 +26,8 @@ from bayes_softmax.density.kernel import (
     free_gradient,
     linear_term,
     log_likelihood_gradient,
-    log_prior_gradient,
 )
+from bayes_softmax.density.log_prior import KEPT, log_prior_gradient
 from bayes_softmax.density.scales.cholesky import (
     cholesky_diagonal_adjoint,
     lower_product,
@@ -136,7 +136,7 @@ def radial_derivative(hyper, theta, gradient):  # type: ignore[no-untyped-def]
     return total
 
 
-@nb.njit(**_options)
+@nb.njit(**_options | KEPT)
 def log_conditional_posterior(data, hyper, theta, s, gradient, ds):  # type: ignore[no-untyped-def]
     """``log p(y | theta) + log p(theta | h)`` for log scales ``s``; fills ``gradient`` (d,) and ``ds`` (R,)."""
     V, G = np.empty_like(data.YZ), np.empty_like(data.YZ)
@@ -148,7 +148,7 @@ def log_conditional_posterior(data, hyper, theta, s, gradient, ds):  # type: ign
     return value + log_conditional_prior(hyper, s, theta, gradient, ds)
 
 
-@nb.njit(**_options)
+@nb.njit(**_options | KEPT)
 def whitened_joint_gradient(data, hyper, normal, coordinates, u, out):  # type: ignore[no-untyped-def]
     """Log density of ``u = [v, e]``, up to a constant; fills ``out`` (d + H,) with its gradient."""
     (k, m), n_scales, n_hyper = normal.information.shape, hyper.log_unit.shape[0], coordinates.location.shape[0]

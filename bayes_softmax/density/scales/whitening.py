@@ -13,7 +13,7 @@ from scipy.optimize import brentq
 
 from bayes_softmax.core.errors import ImproperPosteriorError
 from bayes_softmax.core.records import FloatArray
-from bayes_softmax.density import kernel
+from bayes_softmax.density.log_prior import NORMAL
 from bayes_softmax.density.posterior import SoftmaxPosterior
 from bayes_softmax.density.scales.conditional import ConditionalNormal
 from bayes_softmax.density.scales.hyperpriors import HyperpriorData
@@ -32,7 +32,7 @@ def conditional_posterior(base: SoftmaxPosterior, hyper: HyperpriorData, scales:
     shrunk = np.flatnonzero(of_feature >= 0)
     rows = shrunk + min(k_b, 1)
     family, scale = base.data.family.copy(), base.data.scale.copy()
-    family[rows], scale[rows] = kernel.NORMAL, scales[of_feature[shrunk]]
+    family[rows], scale[rows] = NORMAL, scales[of_feature[shrunk]]
     return replace(base, data=base.data._replace(family=family, scale=scale))
 
 

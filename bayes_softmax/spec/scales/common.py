@@ -28,6 +28,11 @@ class CommonScale:
         return half.df if isinstance(half, HalfStudentT) else 0.0
 
     @property
+    def heavy_tailed(self) -> bool:
+        """Half-t, not half-normal."""
+        return isinstance(self.prior.scale_prior, HalfStudentT)
+
+    @property
     def parameters(self) -> tuple[float, float, float]:
         """Scale and degrees of freedom of the half-t."""
         return self.prior.scale_prior.scale, self._df, 0.0

@@ -2,25 +2,7 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
-from bayes_softmax.core.checks import as_float, is_number, shown
-
-
-def check_positive(family: str, name: str, value: object) -> None:
-    """Raise unless ``value`` is a positive, finite number."""
-    if not is_number(value):
-        raise TypeError(f"{family}: {name}={shown(value)} must be a positive number")
-    if not 0 < as_float(value) < np.inf:
-        raise ValueError(f"{family}: {name}={shown(value)} must be positive and finite")
-
-
-def set_positive(prior: object, *names: str) -> None:
-    """Check numbers of a prior and keep each as a float: ``df=4`` and ``df=4.0`` are one prior."""
-    for name in names:
-        value = getattr(prior, name)
-        check_positive(type(prior).__name__, name, value)
-        object.__setattr__(prior, name, float(value))
+from bayes_softmax.core.checks import set_positive
 
 
 @dataclass(frozen=True)
@@ -34,7 +16,7 @@ class HalfNormal:
 
     Examples
     --------
-    >>> from bayes_softmax.spec.priors import Normal
+    >>> from bayes_softmax.spec.families.normal import Normal
     >>> print(Normal(scale=HalfNormal(1.0)))
     Normal(HalfNormal(1))
     """

@@ -20,6 +20,7 @@ class VarianceShares:
 
     names: ClassVar[Mapping[str, bool]] = {"R2": False, "phi": True}
     standardised: ClassVar[bool] = True
+    heavy_tailed: ClassVar[bool] = True
 
     @property
     def parameters(self) -> tuple[float, float, float]:

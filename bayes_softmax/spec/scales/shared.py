@@ -5,7 +5,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from bayes_softmax.core.records import FloatArray
+from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.spec.scales.common import CommonScale
 from bayes_softmax.spec.scales.hyperpriors import R2D2, HierarchicalNormal, ShrinkagePrior
 from bayes_softmax.spec.scales.r2d2 import VarianceShares
@@ -25,6 +25,11 @@ class Hyperprior(Protocol):
     @property
     def standardised(self) -> bool:
         """Whether scales are per standard deviation of the feature, else per unit of it as given."""
+        ...
+
+    @property
+    def heavy_tailed(self) -> bool:
+        """Whether scales, and so the weights, have polynomial tails."""
         ...
 
     @property
@@ -69,7 +74,7 @@ class SharedScale(NamedTuple):
     ``suffix`` tells the names of several shared scales apart.
     """
 
-    family: ShrinkagePrior
+    prior: ShrinkagePrior
     features: tuple[int, ...]
     units: FloatArray
     suffix: str
@@ -77,7 +82,7 @@ class SharedScale(NamedTuple):
     @property
     def hyperprior(self) -> Hyperprior:
         """Prior of the hyperparameters, for this number of features."""
-        return UNITS[type(self.family)](self.family, len(self.features))
+        return UNITS[type(self.prior)](self.prior, len(self.features))
 
     @property
     def dim(self) -> str:
@@ -108,19 +113,15 @@ class SharedScale(NamedTuple):
         return f"per {'sd' if self.hyperprior.standardised else 'unit'} of the feature, {shared}"
 
 
-def shared_scales(families: Sequence[Any], spread: FloatArray) -> tuple[SharedScale, ...]:
-    """The shared scales of one family per feature, in the order of their first features; features in their order.
+def shared_scales(carried: Mapping[ShrinkagePrior, IntArray], spread: FloatArray) -> tuple[SharedScale, ...]:
+    """The shared scales of a model, from the positions of the features that carry each prior.
 
-    ``spread`` is the unit of each feature for families that compare features with each other.
+    ``spread`` (p,) is the unit of each feature for priors that compare features with each other.
     """
-    found: dict[ShrinkagePrior, list[int]] = {}
-    for j, family in enumerate(families):
-        if isinstance(family, ShrinkagePrior):
-            found.setdefault(family, []).append(j)
     shared = []
-    for number, (family, features) in enumerate(found.items(), start=1):
-        suffix = "" if len(found) == 1 else f"_{number}"
-        scale = SharedScale(family, tuple(features), np.ones(len(features)), suffix)
+    for number, (prior, features) in enumerate(carried.items(), start=1):
+        suffix = "" if len(carried) == 1 else f"_{number}"
+        scale = SharedScale(prior, tuple(features.tolist()), np.ones(len(features)), suffix)
         shared.append(scale._replace(units=spread[features]) if scale.hyperprior.standardised else scale)
     return tuple(shared)
 

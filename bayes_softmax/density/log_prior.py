@@ -1,0 +1,113 @@
+"""The compiled log prior: value and gradient, one coefficient row after the other.
+
+A row's code is twice its family's position in :data:`bayes_softmax.spec.families.registry.FAMILIES`, plus one where the
+family is element-wise.  The families' ``phi`` and ``slope`` are compiled in when this module is imported; a code that
+none of them has makes the density NaN.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from bayes_softmax.core import compiling as nb
+from bayes_softmax.core.records import IntArray
+from bayes_softmax.spec.families import registry
+from bayes_softmax.spec.families.flat import Flat
+from bayes_softmax.spec.families.normal import Normal
+
+FLAT, NORMAL = 2 * registry.position(Flat), 2 * registry.position(Normal)
+
+_inlined: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "nsz", "arcp"}}
+# What the log prior is compiled into is kept on disk under a digest of the package's sources: not where a family is
+# from elsewhere, which that does not see.
+KEPT = {"cache": all(family.__module__.startswith("bayes_softmax.") for family in registry.FAMILIES)}
+
+
+def codes_of(family: IntArray, *, spherical: bool) -> IntArray:
+    """Codes of rows from the positions of their families; where both forms are the same it is the spherical one."""
+    elementwise = ~registry.that_are(family, "quadratic") & (not spherical)
+    codes: IntArray = 2 * family + elementwise
+    return codes
+
+
+@nb.njit(**_inlined)
+def _unknown(position, r, k, df):  # type: ignore[no-untyped-def]
+    return np.nan
+
+
+def _or_else(known: int, function: Callable[..., Any], rest: Callable[..., Any]) -> Callable[..., Any]:
+    """Compiled ``function(r, k, df)`` where the position is ``known``, else what ``rest`` makes of it."""
+    compiled = nb.njit(**_inlined)(function)
+
+    @nb.njit(**_inlined)
+    def chosen(position, r, k, df):  # type: ignore[no-untyped-def]
+        return compiled(r, k, df) if position == known else rest(position, r, k, df)
+
+    return chosen  # type: ignore[no-any-return]
+
+
+def _of_all_families(name: str) -> Callable[..., Any]:
+    """A function of ``(position, r, k, df)``: that of the family at the position; NaN where there is none."""
+    function: Callable[..., Any] = _unknown
+    for known, family in reversed(list(enumerate(registry.FAMILIES))):
+        function = _or_else(known, getattr(family, name), function)
+    return function
+
+
+_phi, _slope = _of_all_families("phi"), _of_all_families("slope")
+
+
+@nb.njit(**_inlined)
+def intercept_at(c, p, k_b):  # type: ignore[no-untyped-def]
+    """Where the intercept of column ``c < k_b`` is in the free vector."""
+    return c * (p + 1)
+
+
+@nb.njit(**_inlined)
+def weights_at(c, p, k_b):  # type: ignore[no-untyped-def]
+    """Where the weights of column ``c`` begin in the free vector."""
+    return c * p + min(c + 1, k_b)
+
+
+@nb.njit(**_inlined | KEPT)
+def log_prior_gradient(data, theta, gradient):  # type: ignore[no-untyped-def]
+    """Log prior up to its constant; *adds* its gradient to ``gradient`` (d,)."""
+    k_b, k_w, p = data.Cb.shape[1], data.Cw.shape[1], data.centre.shape[0]
+    first, g, value = min(k_b, 1), np.empty(max(k_b, k_w)), 0.0
+    for row in range(data.family.shape[0]):
+        code = data.family[row]
+        if code == FLAT:
+            continue
+        family, elementwise = code // 2, code % 2 == 1
+        inverse, df = 1.0 / data.scale[row] ** 2, data.df[row]
+        is_intercept, j = row < first, row - first
+        k = k_b if is_intercept else k_w
+        squares = 0.0
+        for c in range(k):
+            if is_intercept:
+                g[c] = theta[intercept_at(c, p, k_b)]
+                weights = theta[weights_at(c, p, k_b) :]
+                for i in range(p):
+                    g[c] -= data.centre[i] * weights[i]
+            else:
+                g[c] = theta[weights_at(c, p, k_b) + j]
+            squares += g[c] * g[c]
+        factor = 0.0
+        if not elementwise:
+            value -= _phi(family, squares * inverse, k, df)
+            factor = 2.0 * _slope(family, squares * inverse, k, df) * inverse
+        for c in range(k):
+            if elementwise:
+                r = g[c] * g[c] * inverse
+                value -= _phi(family, r, 1, df)
+                factor = 2.0 * _slope(family, r, 1, df) * inverse
+            slope = factor * g[c]
+            if is_intercept:
+                gradient[intercept_at(c, p, k_b)] -= slope
+                weights = gradient[weights_at(c, p, k_b) :]
+                for i in range(p):
+                    weights[i] += data.centre[i] * slope
+            else:
+                gradient[weights_at(c, p, k_b) + j] -= slope
+    return value

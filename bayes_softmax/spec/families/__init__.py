@@ -1,0 +1,1 @@
+"""Families of priors, one class each."""

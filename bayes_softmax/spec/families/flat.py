@@ -1,0 +1,77 @@
+"""No prior: improper and constant."""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from bayes_softmax.core.records import FloatArray
+
+
+@dataclass(frozen=True)
+class Flat:
+    """Improper constant prior: the MAP estimate is the maximum-likelihood estimate."""
+
+    words = "flat"
+    proper = False
+    log_concave = True
+    quadratic = True
+    kinked = False
+    spherical_variable_is = "free"
+
+    @property
+    def numbers(self) -> tuple[float, float]:
+        """It has none; one and zero."""
+        return 1.0, 0.0
+
+    @classmethod
+    def from_numbers(cls, scale: float, df: float) -> Self:
+        """The prior, whatever they are."""
+        return cls()
+
+    @staticmethod
+    def phi(r: FloatArray, k: int, df: Any) -> FloatArray:
+        """Zero."""
+        return 0.0 * r
+
+    @staticmethod
+    def slope(r: FloatArray, k: int, df: Any) -> FloatArray:
+        """Zero."""
+        return 0.0 * r
+
+    @staticmethod
+    def bend(r: FloatArray, k: int, df: Any) -> FloatArray:
+        """Zero."""
+        return 0.0 * r
+
+    @staticmethod
+    def rounding(k: int) -> float:
+        """There is no kink."""
+        return 0.0
+
+    @staticmethod
+    def log_normaliser(k: int, df: float) -> float:
+        """It counts zero."""
+        return 0.0
+
+    @staticmethod
+    def variance(k: int, df: float) -> float:
+        """Infinite."""
+        return np.inf
+
+    @staticmethod
+    def draw(n: int, k: int, df: float, rng: np.random.Generator) -> FloatArray:
+        """Nothing can be drawn."""
+        raise ValueError("Flat() is improper: nothing can be drawn from it")
+
+    @staticmethod
+    def elementwise_variable(name: str, scale: Any, df: float, dims: tuple[str, ...]) -> Any:
+        """``pm.Flat``."""
+        import pymc as pm
+
+        return pm.Flat(name, dims=dims)
+
+    @staticmethod
+    def spherical_variable(name: str, scale: Any, df: float, k: int, dims: tuple[str, ...]) -> Any:
+        """The same: it has no coordinates of its own."""
+        return Flat.elementwise_variable(name, scale, df, dims)

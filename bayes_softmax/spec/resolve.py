@@ -1,0 +1,189 @@
+"""From the arguments ``prior`` and ``intercept_prior`` to a table of priors."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayes_softmax.core.checks import did_you_mean, listed, shown
+from bayes_softmax.core.records import FloatArray, IntArray
+from bayes_softmax.spec.autoscale import (
+    DEFAULT_INTERCEPT_SCALE,
+    column_rms,
+    default_scales,
+    feature_spread,
+    variance_units,
+)
+from bayes_softmax.spec.families import registry
+from bayes_softmax.spec.families.family import Family
+from bayes_softmax.spec.families.flat import Flat
+from bayes_softmax.spec.families.normal import Normal
+from bayes_softmax.spec.priors import LEARNED, FamilyRows, Jeffreys, Prior, PriorArgument, PriorTable, repeated
+from bayes_softmax.spec.scales.hyperpriors import HierarchicalNormal, ScalePrior, ShrinkagePrior
+from bayes_softmax.spec.scales.shared import SharedScale, shared_scales
+
+
+def resolve_priors(
+    prior: PriorArgument,
+    intercept_prior: Prior | None,
+    *,
+    coding: str,
+    X: FloatArray,
+    totals: FloatArray,
+    scale: FloatArray,
+    feature_names: Sequence[str],
+    has_intercept: bool,
+) -> PriorTable:
+    """Turn the ``prior`` and ``intercept_prior`` arguments into one family per feature.
+
+    ``X`` and ``totals`` are of the rows that hold observations; ``scale`` is the features' standard deviation there.
+    """
+    if isinstance(prior, Jeffreys):
+        return _jeffreys_table(intercept_prior, coding, len(feature_names), has_intercept=has_intercept)
+    chosen = _per_feature(prior, feature_names)
+    by_default, constant = chosen.by_default, np.nan
+    if by_default.any():
+        taking = X if by_default.all() else X[:, by_default]
+        rms = column_rms(taking, totals, scale[by_default], has_intercept=has_intercept)
+        constant, scales = default_scales(feature_spread(taking, rms), rms)
+        for extreme in scales[~((scales > 0) & (scales < np.inf))].tolist():
+            Normal(extreme)  # which refuses it
+        chosen.features.scale[by_default] = scales
+    intercept = Normal(DEFAULT_INTERCEPT_SCALE) if intercept_prior is None else _of_intercept(intercept_prior)
+    if not has_intercept and intercept_prior is not None:
+        raise ValueError("intercept_prior was given, but the model has no intercept")
+    table = PriorTable(
+        chosen.features,
+        intercept if has_intercept else None,
+        "means" if intercept_prior is None else "zero",
+        coding == "zero-sum",
+        by_default,
+        learned=_learned(chosen.learned, X, scale),
+        constant=constant,
+    )
+    if coding == "full" and table.flat_features.any():
+        named = [feature_names[j] for j in np.flatnonzero(table.flat_features).tolist()]
+        raise ValueError(
+            f"coding='full' needs a proper prior, but the prior of {listed(named)} is Flat(): "
+            "with K free columns the weights are not identified; use coding='zero-sum' or 'reference'"
+        )
+    return table
+
+
+def _of_intercept(prior: Prior) -> Family:
+    """The prior, if an intercept can have it."""
+    possible = f"{registry.names(kinked=False)} or None"
+    if isinstance(prior, Jeffreys):
+        raise ValueError("intercept_prior=Jeffreys() is a prior of all coefficients together: pass prior=Jeffreys()")
+    if not _is_prior(prior):
+        raise TypeError(f"intercept_prior={shown(prior)} must be {possible}")
+    resolved = _resolved(prior)
+    if isinstance(resolved, ShrinkagePrior):
+        raise TypeError(f"intercept_prior={prior!r} must have a fixed scale: scales are learned for weights")
+    if resolved.kinked:
+        raise ValueError(
+            f"intercept_prior={prior!r}: {type(prior).__name__} is a prior of weights, to drop features; an intercept "
+            f"of exactly zero would drop nothing. Use {possible}"
+        )
+    return resolved
+
+
+def _learned(carried: dict[ShrinkagePrior, IntArray], X: FloatArray, scale: FloatArray) -> tuple[SharedScale, ...]:
+    """Learned scales of the features that carry each prior; those that share one :math:`R^2` share its variance."""
+    if not carried:
+        return ()
+    units = feature_spread(X, scale)
+    for features in carried.values():
+        units[features] = variance_units(units[features], scale[features])
+    return shared_scales(carried, units)
+
+
+def _jeffreys_table(intercept_prior: Prior | None, coding: str, n_features: int, *, has_intercept: bool) -> PriorTable:
+    """Jeffreys' prior for every coefficient; refuses what it cannot be combined with."""
+    if intercept_prior is not None:
+        raise ValueError(
+            f"intercept_prior={intercept_prior!r} was given beside prior=Jeffreys(), which is a prior of all "
+            "coefficients, the intercept among them; leave intercept_prior at None"
+        )
+    if coding == "full":
+        raise ValueError(
+            "prior=Jeffreys() needs coding='zero-sum' or 'reference': with the K free columns of coding='full' the "
+            "Fisher information is singular, and its determinant zero everywhere"
+        )
+    return PriorTable(
+        repeated(Flat(), n_features),
+        Flat() if has_intercept else None,
+        "means",
+        coding == "zero-sum",
+        np.zeros(n_features, dtype=np.bool_),
+        is_jeffreys=True,
+    )
+
+
+class _Chosen(NamedTuple):
+    """What was given for each feature; the default's scales are still to be found."""
+
+    features: FamilyRows
+    by_default: NDArray[np.bool_]
+    learned: dict[ShrinkagePrior, IntArray]
+
+
+def _per_feature(prior: PriorArgument, feature_names: Sequence[str]) -> _Chosen:
+    """What was given for each feature; a mapping must name existing features."""
+    p = len(feature_names)
+    features = repeated(Normal(1.0), p)
+    if prior is None:
+        return _Chosen(features, np.ones(p, dtype=np.bool_), {})
+    if not isinstance(prior, Mapping):
+        if not _is_prior(prior):
+            raise TypeError(
+                f"prior={shown(prior)} must be {registry.names()}, Jeffreys, R2D2, a mapping from feature to prior, or "
+                "None"
+            )
+        return _filled(features, [(np.arange(p), prior)])
+    places = {name: j for j, name in enumerate(feature_names)}
+    unknown = [name for name in prior if name not in places]
+    if unknown:
+        raise ValueError(
+            f"prior names unknown feature {unknown[0]!r}{did_you_mean(unknown[0], feature_names)}; the features are "
+            f"{listed(feature_names)}"
+        )
+    for name, family in prior.items():
+        if isinstance(family, Jeffreys):
+            raise ValueError(
+                f"prior[{name!r}]=Jeffreys(): it is a prior of all coefficients together; pass prior=Jeffreys()"
+            )
+        if not _is_prior(family):
+            raise TypeError(f"prior[{name!r}]={shown(family)} must be {registry.names()} or R2D2")
+    return _filled(features, [(np.array([j]), prior[feature_names[j]]) for j in sorted(places[name] for name in prior)])
+
+
+def _filled(features: FamilyRows, given: list[tuple[IntArray, Prior]]) -> _Chosen:
+    """Rows of normal priors with those given at some places, these in their order, in place of the default's."""
+    by_default = np.ones(len(features.family), dtype=np.bool_)
+    learned: dict[ShrinkagePrior, list[IntArray]] = {}
+    for places, prior in given:
+        by_default[places] = False
+        resolved = _resolved(prior)
+        if isinstance(resolved, ShrinkagePrior):
+            learned.setdefault(resolved, []).append(places)
+            features.family[places] = LEARNED
+        else:
+            features.family[places] = registry.position(type(resolved))
+            features.scale[places], features.df[places] = resolved.numbers
+    return _Chosen(features, by_default, {prior: np.concatenate(found) for prior, found in learned.items()})
+
+
+def _is_prior(prior: object) -> bool:
+    """Whether an object is a prior that one feature may have."""
+    return registry.is_family(prior) or isinstance(prior, ShrinkagePrior)
+
+
+def _resolved(prior: Prior) -> Family | ShrinkagePrior:
+    """A normal prior whose scale is learned, as the family of its own that it is."""
+    if isinstance(prior, Jeffreys):
+        raise TypeError("Jeffreys() is a prior of all coefficients together")
+    if isinstance(prior, Normal) and isinstance(prior.scale, ScalePrior):
+        return HierarchicalNormal(prior.scale)
+    return prior
