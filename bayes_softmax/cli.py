@@ -10,10 +10,11 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
+import bayes_softmax as bs
+
+if TYPE_CHECKING:  # third parties that take time to load, which `--help` need not
     import pandas as pd
     from rich.console import Console
-
 
 DEMO_FORMULA = "species ~ bill_length_mm + flipper_length_mm"
 DEMO_OUT = Path("out") / "penguins"
@@ -105,9 +106,7 @@ def _demo(options: argparse.Namespace) -> int:
     check_out(options.out, [*RESULTS, *PICTURES])
     stages = Stages(_console(options.quiet))
     with stages.stage("import the package"):
-        import bayes_softmax as bs
-
-        front_door = bs.SoftmaxRegression
+        front_door = bs.SoftmaxRegression  # the package loads what is asked of it
     with stages.stage("read the penguins"):
         model = front_door.from_formula(DEMO_FORMULA, bs.datasets.load_penguins(), missing="drop")
     stages.console.print(f"\n[bold]{DEMO_FORMULA}[/bold]\n{model}\n", markup=True)
@@ -139,8 +138,6 @@ def _demo(options: argparse.Namespace) -> int:
 
 def _note_on_separation() -> str:
     """What happens with the other measurements, from the linear program itself."""
-    import bayes_softmax as bs
-
     formula = "species ~ bill_length_mm + bill_depth_mm + flipper_length_mm + body_mass_g"
     model = bs.SoftmaxRegression.from_formula(formula, bs.datasets.load_penguins(), missing="drop")
     found = model.check_separation()
@@ -199,7 +196,6 @@ def _png(figure: Any) -> bytes:
 def _fit(options: argparse.Namespace) -> int:
     from bayes_softmax.data.csv_file import read_csv
     from bayes_softmax.fits.folder import check_out
-    from bayes_softmax.model import SoftmaxRegression
 
     check_out(options.out, RESULTS)
     stages = Stages(_console(options.quiet))
@@ -207,9 +203,7 @@ def _fit(options: argparse.Namespace) -> int:
     with stages.stage(f"read {options.data}"):
         data = read_csv(options.data, options.separator)
         offered = _offered(options.available, options.formula, data)
-        model: SoftmaxRegression = SoftmaxRegression.from_formula(
-            options.formula, data, available=offered, missing=missing
-        )
+        model = bs.SoftmaxRegression.from_formula(options.formula, data, available=offered, missing=missing)
     stages.console.print(repr(model), markup=False)
     posterior = model.sample(
         draws=options.draws, chains=options.chains, random_seed=options.seed, progressbar=not options.quiet
@@ -228,7 +222,7 @@ def _fit(options: argparse.Namespace) -> int:
 
 def _offered(pairs: Sequence[str] | None, formula: str, data: "pd.DataFrame") -> dict[Any, str] | None:
     """Columns of choice sets by class; a class is written as its label is."""
-    from bayes_softmax.data.formula.encoder import split_formula
+    from bayes_softmax.data.formula.terms import split_formula
 
     if pairs is None:
         return None
@@ -243,11 +237,10 @@ def _offered(pairs: Sequence[str] | None, formula: str, data: "pd.DataFrame") ->
 
 def _predict(options: argparse.Namespace) -> int:
     from bayes_softmax.data.csv_file import read_csv
-    from bayes_softmax.fits.load import load
 
     folder = options.fit.is_dir() and options.fit.suffix != ".zarr"
     path = options.fit / "posterior.nc" if folder else options.fit
-    fitted = load(path)
+    fitted = bs.load(path)
     data = read_csv(options.data, options.separator)
     probabilities = fitted.predict_proba(data)
     taken = "predicted" in fitted.schema.classes

@@ -1,5 +1,6 @@
 """What importing costs, what the package must not need, and that the documentation's examples run."""
 
+import ast
 import doctest
 import importlib
 import pkgutil
@@ -69,6 +70,18 @@ def test_unknown_attribute_and_completion() -> None:
     assert set(bs.__all__) <= set(dir(bs))
     with pytest.raises(AttributeError, match="no attribute 'Softmax'"):
         bs.Softmax  # noqa: B018
+
+
+def test_type_checkers_and_python_find_public_names_in_the_same_room() -> None:
+    source = ast.parse((ROOT / "__init__.py").read_text())
+    (typed,) = (node for node in source.body if isinstance(node, ast.If))
+    homes = {
+        alias.asname: f"{line.module}.{alias.name}".removeprefix("bayes_softmax.")
+        for line in typed.body
+        if isinstance(line, ast.ImportFrom)
+        for alias in line.names
+    }
+    assert homes == bs._MODULES | {name: f"{home}.{name}" for name, home in bs._HOME.items()}
 
 
 def modules() -> list[str]:

@@ -12,8 +12,8 @@ from bayes_softmax.core.checks import as_float, counted, did_you_mean, is_real, 
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.array_encoder import ArrayEncoder
 from bayes_softmax.data.available import Mask, without_forced
+from bayes_softmax.data.formula.columns import levels_of
 from bayes_softmax.data.formula.encoder import FormulaEncoder
-from bayes_softmax.data.formula.levels import levels_of
 from bayes_softmax.data.frames import is_frame, require_columns, to_pandas
 from bayes_softmax.data.schema import Schema
 from bayes_softmax.data.weights import read_weights

@@ -151,9 +151,9 @@ def set_positive(prior: object, *names: str) -> None:
         object.__setattr__(prior, name, float(value))
 
 
-def describe_rows(index: Any, where: Sequence[int] | np.ndarray[Any, Any], limit: int = LISTED) -> str:
+def describe_rows(index: Any, where: Sequence[int] | np.ndarray[Any, Any]) -> str:
     """Row labels for an error message: ``row 3`` or ``rows 3, 8, 9 (and 2 more)``."""
     positions = np.asarray(where)
-    labels = [str(index[int(i)]) for i in positions[:limit]]
-    more = f" (and {len(positions) - limit} more)" if len(positions) > limit else ""
+    labels = [str(index[int(i)]) for i in positions[:LISTED]]
+    more = f" (and {len(positions) - LISTED} more)" if len(positions) > LISTED else ""
     return f"row{'s' if len(positions) > 1 else ''} {', '.join(labels)}{more}"

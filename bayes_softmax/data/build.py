@@ -15,8 +15,9 @@ from bayes_softmax.data.available import Mask, check_outcomes, read_available, w
 from bayes_softmax.data.class_columns import class_column_names
 from bayes_softmax.data.containers import to_pandas_or_numpy
 from bayes_softmax.data.design import Design, Response, unit_totals
-from bayes_softmax.data.formula.encoder import fit_encoder, parse_terms, required_columns, split_formula
-from bayes_softmax.data.formula.levels import as_frame
+from bayes_softmax.data.formula.columns import as_frame
+from bayes_softmax.data.formula.encoder import fit_encoder, required_columns
+from bayes_softmax.data.formula.terms import parse_terms, split_formula
 from bayes_softmax.data.frames import check_aligned, require_columns
 from bayes_softmax.data.labels import count_columns, parse_labels, parse_response
 from bayes_softmax.data.missing import without_missing, without_missing_arrays

@@ -1,6 +1,7 @@
 """Rows with missing values, dropped on request: weights, offset and choice sets go with them."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -65,4 +66,4 @@ def _by_row(options: Options) -> dict[str, Any]:
 
 def _cut(options: Options, keep: NDArray[np.bool_]) -> Options:
     """Weights, offset and choice sets of the kept rows, where they are given by value."""
-    return options._replace(**kept_by_row(_by_row(options), keep))
+    return replace(options, **kept_by_row(_by_row(options), keep))

@@ -1,9 +1,11 @@
 """Arguments that formulas and arrays share, and the columns of the data that they name."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any
 
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from bayes_softmax.core.checks import check_choice
 from bayes_softmax.data.class_columns import class_column_names
@@ -12,19 +14,27 @@ from bayes_softmax.data.design import Label
 from bayes_softmax.data.frames import require_columns
 
 CODINGS = ("zero-sum", "reference", "full")
+type ByClass = ArrayLike | Sequence[str] | Mapping[Any, str]  # a column for each class, or its name
 BY_ROW = ("weights", "offset", "available")  # options that run along the rows of the data
 
 
-class Options(NamedTuple):
-    """Arguments that formulas and arrays share."""
+@dataclass(frozen=True)
+class Options:
+    """Arguments that formulas and arrays share, as they were given; documented at the front door.
 
+    The families of priors are defined in ``spec``, which resolves them; here they are handed on.
+    """
+
+    prior: Any = None
+    intercept_prior: Any = None
     coding: str = "zero-sum"
     classes: Sequence[Label] | None = None
-    weights: Any = None
-    offset: Any = None
+    weights: ArrayLike | str | None = None
+    offset: ByClass | None = None
+    available: ByClass | None = None
     missing: str = "error"
     constant: str = "error"
-    available: Any = None
+    collapse: bool = True
 
 
 def given_options(options: Options) -> Options:
@@ -37,7 +47,7 @@ def given_options(options: Options) -> Options:
         value = getattr(options, name)
         if value is not None and not isinstance(value, str | Mapping) and not _named_by(options, name):
             values[name] = to_pandas_or_numpy(value, name)
-    return options._replace(**values)
+    return replace(options, **values)
 
 
 def named_columns(options: Options) -> list[str]:

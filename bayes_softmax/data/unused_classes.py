@@ -8,11 +8,6 @@ from bayes_softmax.core.checks import listed
 from bayes_softmax.data.design import Design, Label
 
 
-def named(labels: Sequence[Label]) -> str:
-    """``class 'a'`` or ``classes 'a', 'b'``."""
-    return f"class{'es' if len(labels) > 1 else ''} {listed(labels)}"
-
-
 def unused_classes(design: Design) -> tuple[tuple[Label, ...], tuple[Label, ...]]:
     """Classes that do not occur in the data, and classes that occur only in rows of weight zero."""
     codes, unused = design.response.codes, design.response.unused
@@ -30,7 +25,7 @@ def unused_notes(design: Design) -> list[str]:
     if weightless:
         notes.append(f"{_without_weight(design, weightless)}: only the prior informs {_them(weightless)}")
     if absent:
-        notes.append(f"no observation of {named(absent)}: only the prior informs {_them(absent)}")
+        notes.append(f"no observation of {_in_words(absent)}: only the prior informs {_them(absent)}")
     return notes
 
 
@@ -41,10 +36,15 @@ def unused_warning(design: Design) -> str | None:
         return None
     found = [_without_weight(design, weightless)] if weightless else []
     if absent:
-        found.append(f"there is no observation of {named(absent)}, kept because the categorical declares it")
+        found.append(f"there is no observation of {_in_words(absent)}, kept because the categorical declares it")
     both = weightless + absent
     advice = f"only the prior informs {_them(both)}" + (" (pass classes=[...] to choose)" if absent else "")
     return f"{design.response.name}: {', and '.join(found)}; {advice}"
+
+
+def _in_words(labels: Sequence[Label]) -> str:
+    """``class 'a'`` or ``classes 'a', 'b'``."""
+    return f"class{'es' if len(labels) > 1 else ''} {listed(labels)}"
 
 
 def _without_weight(design: Design, labels: tuple[Label, ...]) -> str:
@@ -53,8 +53,8 @@ def _without_weight(design: Design, labels: tuple[Label, ...]) -> str:
         codes = [design.response.classes.index(label) for label in labels]
         rows = np.isin(design.response.codes, codes)
         if (design.available[rows].sum(axis=1) == 1).all():
-            return f"{named(labels)} {'were' if len(labels) > 1 else 'was'} only ever on offer alone"
-    return f"all rows of {named(labels)} have weight zero"
+            return f"{_in_words(labels)} {'were' if len(labels) > 1 else 'was'} only ever on offer alone"
+    return f"all rows of {_in_words(labels)} have weight zero"
 
 
 def _them(labels: Sequence[Label]) -> str:

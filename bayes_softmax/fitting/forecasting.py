@@ -1,23 +1,21 @@
 """What a run will cost: a few timed evaluations, and the sizes of what it holds."""
 
 import os
-from typing import TYPE_CHECKING
 
+from bayes_softmax.density.posterior import SoftmaxPosterior
 from bayes_softmax.fits.forecast import Forecast, draws_bytes
-from bayes_softmax.fitting.sampling import SamplerSettings, load
+from bayes_softmax.fitting.sampling import load
+from bayes_softmax.fitting.settings import SamplerSettings
+from bayes_softmax.inference import independence, nuts
+from bayes_softmax.inference.cost import measure
+from bayes_softmax.inference.laplace import DENSE_DIMENSION
 from bayes_softmax.spec.specification import Specification
-
-if TYPE_CHECKING:
-    from bayes_softmax.density.posterior import SoftmaxPosterior
 
 NUTS_OVERHEAD = 0.1  # seconds that nutpie takes to start and to hand over its draws
 
 
 def forecast(spec: Specification, settings: SamplerSettings) -> Forecast:
     """Time and memory of a run, from a few timed evaluations."""
-    from bayes_softmax.inference import independence, nuts
-    from bayes_softmax.inference.cost import measure
-
     if spec.priors.learns_scales:
         raise ValueError("forecast() cannot say what a run with learned scales will take; try sample() with few draws")
     problem, compiled = load(spec)
@@ -37,10 +35,8 @@ def forecast(spec: Specification, settings: SamplerSettings) -> Forecast:
     return Forecast(draws, tune, chains, cores, cost.dimension, compiled, cost.mode, seconds, cost.leapfrogs, memory)
 
 
-def _memory(spec: Specification, density: "SoftmaxPosterior", n_draws: int) -> float:
+def _memory(spec: Specification, density: SoftmaxPosterior, n_draws: int) -> float:
     """Bytes beyond the data: packed features, expected counts, Hessian and factor, and three copies of the draws."""
-    from bayes_softmax.inference.laplace import DENSE_DIMENSION
-
     K, q = density.data.YZ.shape
     d, pairs = density.dimension, K * (K - 1) // 2
     hessian = 3 * d**2 + pairs * q**2 if d <= DENSE_DIMENSION else 3 * (K - 1) * q**2

@@ -1,17 +1,21 @@
 """Which solver maximises a density: chosen by name, and by what the density needs."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
+from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 
 from bayes_softmax.core.checks import check_between, check_choice, check_counts
 from bayes_softmax.core.records import FloatArray, Mode
 from bayes_softmax.core.threads import blas_on_one_thread
-
-if TYPE_CHECKING:
-    from bayes_softmax.density.jeffreys import JeffreysPosterior
-    from bayes_softmax.density.posterior import SoftmaxPosterior
+from bayes_softmax.density.jeffreys import JeffreysPosterior
+from bayes_softmax.density.posterior import SoftmaxPosterior
+from bayes_softmax.density.tails import heavy_tailed, in_a_tail, with_normal_priors
+from bayes_softmax.inference.first_order import gradient_descent, lbfgs
+from bayes_softmax.inference.newton import newton, newton_cg
+from bayes_softmax.inference.proximal import proximal_newton
+from bayes_softmax.inference.saddles import away_from_saddles
+from bayes_softmax.inference.scoring import scoring
 
 # Starts of a search for other modes.  Each of the random ones finds the best mode known in 15 to 60 % of the runs
 # (Cauchy priors on iris and wine, all codings).
@@ -20,7 +24,14 @@ RANDOM_STARTS = (0.3, 1.0, 3.0) * 3  # standard deviations, in logits per sd of 
 FEW_COORDINATES = 300
 SAME_MODE = 1e-10  # relative difference of log densities
 
-SOLVERS = ("newton", "newton-cg", "lbfgs", "gradient-descent")
+type Solver = Callable[..., Mode]  # of a density, a start (d,) and options
+
+SOLVERS: dict[str, Solver] = {
+    "newton": newton,
+    "newton-cg": newton_cg,
+    "lbfgs": lbfgs,
+    "gradient-descent": gradient_descent,
+}
 
 
 class SolverOptions(NamedTuple):
@@ -31,10 +42,10 @@ class SolverOptions(NamedTuple):
     learning_rate: float | None = None
 
 
-def solve(density: "SoftmaxPosterior | JeffreysPosterior", options: SolverOptions) -> Mode:
+def solve(density: SoftmaxPosterior | JeffreysPosterior, options: SolverOptions) -> Mode:
     """Run a solver by name, with BLAS on one thread so that results repeat to the last bit."""
     solver, max_iterations, learning_rate = options
-    check_choice("solver", solver, SOLVERS)
+    check_choice("solver", solver, tuple(SOLVERS))
     given: dict[str, Any] = {}
     if max_iterations is not None:
         check_counts(max_iterations=max_iterations)
@@ -43,11 +54,10 @@ def solve(density: "SoftmaxPosterior | JeffreysPosterior", options: SolverOption
         if solver != "gradient-descent":
             raise ValueError(f"learning_rate is for solver='gradient-descent', not {solver!r}")
         given["learning_rate"] = check_between("learning_rate", learning_rate, 0.0, np.inf)
-    chosen = _solvers(density, solver)[solver]
+    chosen = suited(density, solver)
 
     def run(start: FloatArray) -> Mode:
-        mode: Mode = chosen(density, start, **given)
-        return mode
+        return chosen(density, start, **given)
 
     # A step that overflows is refused by the line search, or ends as a status: NumPy need not warn of it too.
     with blas_on_one_thread(), np.errstate(all="ignore"):
@@ -55,34 +65,26 @@ def solve(density: "SoftmaxPosterior | JeffreysPosterior", options: SolverOption
         return _best_mode(density, run, mode) if _has_heavy_tails(density) else mode
 
 
-def may_have_modes(density: "SoftmaxPosterior | JeffreysPosterior") -> str | None:
+def may_have_modes(density: SoftmaxPosterior | JeffreysPosterior) -> str | None:
     """In words, why a certified optimum may be one of several; None where the density is log-concave."""
     if not _has_heavy_tails(density):
         return None
-    from bayes_softmax.density.tails import heavy_tailed
-
     return (
         f"a {' or '.join(heavy_tailed(density))} prior is not log-concave: the certificate is that of a local mode, "
         "the best of those found, and others may exist"
     )
 
 
-def _has_heavy_tails(density: "SoftmaxPosterior | JeffreysPosterior") -> "TypeGuard[SoftmaxPosterior]":
+def _has_heavy_tails(density: SoftmaxPosterior | JeffreysPosterior) -> TypeGuard[SoftmaxPosterior]:
     """Whether some coefficients have a prior that is not log-concave, as Student-t."""
-    from bayes_softmax.density.jeffreys import JeffreysPosterior
-    from bayes_softmax.density.tails import heavy_tailed
-
     return not isinstance(density, JeffreysPosterior) and bool(heavy_tailed(density))
 
 
-def _best_mode(density: "SoftmaxPosterior", run: Callable[[FloatArray], Mode], mode: Mode) -> Mode:
+def _best_mode(density: SoftmaxPosterior, run: Callable[[FloatArray], Mode], mode: Mode) -> Mode:
     """The best of the modes that several starts lead to: the first one, ``mode``, came from zero.
 
     Where a coefficient is in the tail of its prior, the others are a wide normal prior's mode and fixed random points.
     """
-    from bayes_softmax.density.tails import in_a_tail, with_normal_priors
-    from bayes_softmax.inference.newton import newton
-    from bayes_softmax.inference.saddles import away_from_saddles
 
     def climb(found: Mode) -> Mode:
         return found if density.penalty is not None else away_from_saddles(density, run, found)
@@ -98,27 +100,16 @@ def _best_mode(density: "SoftmaxPosterior", run: Callable[[FloatArray], Mode], m
     return best if best.value > modes[0].value + SAME_MODE * abs(modes[0].value) else modes[0]
 
 
-def _solvers(density: "SoftmaxPosterior | JeffreysPosterior", chosen: str) -> dict[str, Any]:
-    """Functions by name; ``"newton"`` is the variant that suits the density."""
-    from bayes_softmax.density.jeffreys import JeffreysPosterior
-    from bayes_softmax.inference import first_order, newton
-    from bayes_softmax.inference.proximal import proximal_newton
-    from bayes_softmax.inference.scoring import scoring
-
-    solvers: dict[str, Any] = {
-        "newton": newton.newton,
-        "newton-cg": newton.newton_cg,
-        "lbfgs": first_order.lbfgs,
-        "gradient-descent": first_order.gradient_descent,
-    }
+def suited(density: SoftmaxPosterior | JeffreysPosterior, solver: str) -> Solver:
+    """A solver by name; ``"newton"`` is the variant that suits the density."""
     if isinstance(density, JeffreysPosterior):
-        return solvers | {"newton": scoring}
+        return scoring if solver == "newton" else SOLVERS[solver]
     if density.penalty is None:
-        return solvers
-    if chosen != "newton":
+        return SOLVERS[solver]
+    if solver != "newton":
         raise ValueError(
-            f"solver={chosen!r} needs a smooth density, and Laplace priors have a kink at zero; use solver='newton', "
+            f"solver={solver!r} needs a smooth density, and Laplace priors have a kink at zero; use solver='newton', "
             "which is a proximal Newton method there"
         )
     smooth, penalty = density.smooth_part, density.penalty
-    return {"newton": lambda _, start, **given: proximal_newton(smooth, penalty, start, **given)}
+    return lambda _, start, **given: proximal_newton(smooth, penalty, start, **given)

@@ -23,14 +23,17 @@ Three coordinate systems are used, all linked by constant linear maps:
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
+from scipy.linalg import helmert
 
+from bayes_softmax.core.checks import check_choice
 from bayes_softmax.core.records import AnyArray, FloatArray
 from bayes_softmax.data.options import CODINGS
 
 
+@cache
 def zero_sum_contrast(n_classes: int) -> FloatArray:
     """Orthonormal basis (K, K-1) of the vectors that sum to zero (normalised Helmert contrasts).
 
@@ -40,11 +43,7 @@ def zero_sum_contrast(n_classes: int) -> FloatArray:
     >>> bool(abs(C.T @ C - np.eye(2)).max() < 1e-15 and abs(C.sum(0)).max() < 1e-15)
     True
     """
-    contrast = np.zeros((n_classes, n_classes - 1))
-    for j in range(1, n_classes):
-        contrast[:j, j - 1] = -1.0
-        contrast[j, j - 1] = j
-        contrast[:, j - 1] /= np.sqrt(j * (j + 1.0))
+    contrast: FloatArray = 0.0 - helmert(n_classes).T  # each class minus the average of those before it
     return contrast
 
 
@@ -55,9 +54,8 @@ def contrast_matrix(coding: str, n_classes: int) -> FloatArray:
         "reference": lambda n: np.eye(n)[:, 1:],
         "full": lambda n: np.eye(n),
     }
-    if coding not in builders:
-        raise ValueError(f"coding={coding!r} is not known; use one of {', '.join(map(repr, CODINGS))}")
-    return np.ascontiguousarray(builders[coding](n_classes))
+    check_choice("coding", coding, CODINGS)
+    return np.array(builders[coding](n_classes), order="C")  # a copy of what is kept
 
 
 @dataclass(frozen=True)
@@ -221,8 +219,3 @@ def free_vectors(intercept: AnyArray, weights: AnyArray) -> AnyArray:
     if k_b == k_w:
         return columns
     return np.concatenate([columns, weights[..., k_b:, :].reshape(*shape, (k_w - k_b) * p)], axis=-1)
-
-
-def to_zero_sum(coefficients: FloatArray) -> FloatArray:
-    """Coefficients (..., K) of any coding, brought to rows that sum to zero: what fits are compared in."""
-    return coefficients - coefficients.mean(axis=-1, keepdims=True)

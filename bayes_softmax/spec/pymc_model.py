@@ -11,14 +11,13 @@ import numpy as np
 
 from bayes_softmax.core.interrupts import load_in_full
 from bayes_softmax.data.design import Design
-from bayes_softmax.data.schema import Schema
-from bayes_softmax.spec.coding import Coordinates
-from bayes_softmax.spec.priors import PriorTable
 from bayes_softmax.spec.pymc_priors import intercept_block, intercept_variable, weights_blocks, weights_variable
+from bayes_softmax.spec.specification import Specification
 
 
-def build_pymc_model(design: Design, coordinates: Coordinates, priors: PriorTable, schema: Schema) -> Any:
+def build_pymc_model(spec: Specification) -> Any:
     """The model as a ``pm.Model``; PyMC is imported here and nowhere before."""
+    design, coordinates, priors, schema = spec.design, spec.coordinates, spec.priors, spec.schema
     if priors.is_jeffreys:
         raise ValueError(
             "prior=Jeffreys() has no pm.Model: its density depends on the features through a determinant, and it is "

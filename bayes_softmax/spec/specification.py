@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Protocol
 
 from bayes_softmax.data.collapse import Collapsed
 from bayes_softmax.data.design import Design
@@ -60,3 +61,12 @@ class Specification:
         coding = "zero-sum" if self.schema.coding == "full" else self.schema.coding
         schema = replace(self.schema, coding=coding, prior_sd=(), dropped_flat=True)
         return Specification(self.rows, schema, flat_table(self.priors))
+
+
+class Modelled(Protocol):
+    """What holds a specification: the front door, for functions that are methods of it."""
+
+    @property
+    def specification(self) -> Specification:
+        """What is modelled."""
+        ...

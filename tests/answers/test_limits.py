@@ -12,7 +12,7 @@ from scipy.special import expit, ndtri
 
 import bayes_softmax as bs
 from bayes_softmax.answers.limits import rows_in_the_limit
-from bayes_softmax.fitting.estimates import _limits
+from bayes_softmax.fitting.advice import limits_of
 from bayes_softmax.separation.examination import examine
 from tests.conftest import simulate
 
@@ -309,7 +309,7 @@ def test_rows_in_the_limit_are_those_of_plain_programs(seed):
         found = examine(bs.SoftmaxRegression(X, y, constant="drop").design)
         if found.is_determined:
             continue
-        limits, new = _limits(found), rng.integers(-3, 4, size=(6, 2)) / 2.0
+        limits, new = limits_of(found), rng.integers(-3, 4, size=(6, 2)) / 2.0
         judged = rows_in_the_limit(limits, new[:, : found.design.n_features])
         Z = np.column_stack([np.ones(12), X])
         A = np.array(

@@ -10,8 +10,9 @@ from scipy.optimize import minimize
 import bayes_softmax as bs
 from bayes_softmax.density import rowspace
 from bayes_softmax.density.rowspace import row_space
-from bayes_softmax.fitting import estimates as fitting
-from bayes_softmax.fitting.estimates import SolverOptions, problem_of, solve
+from bayes_softmax.fitting import problem as fitting
+from bayes_softmax.fitting.problem import problem_of
+from bayes_softmax.fitting.solvers import SolverOptions, solve
 from bayes_softmax.inference.certificate import STEP_TOLERANCE
 from bayes_softmax.inference.laplace import laplace_approximation
 from bayes_softmax.inference.newton import newton

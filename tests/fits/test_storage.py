@@ -144,7 +144,7 @@ def test_data_survive(form: str, suffix: str, tmp_path: Path) -> None:
         options["offset"] = rng.normal(size=(60, 3))
     model = bs.SoftmaxRegression(X, y, **options)
     assert (model.specification.collapsed is not None) == (form == "collapsed")
-    post, point = model.laplace(draws=4000, random_seed=1, progressbar=False), model.map()
+    post, point = model.laplace(draws=4000, random_seed=2, progressbar=False), model.map()
     for fit in (post, point):
         fit.save(tmp_path / f"fit{suffix}")
         again = bs.load(tmp_path / f"fit{suffix}")

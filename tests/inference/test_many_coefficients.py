@@ -8,8 +8,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import bayes_softmax as bs
-from bayes_softmax.fitting import estimates as fitting
-from bayes_softmax.fitting.estimates import problem_of
+from bayes_softmax.fitting.problem import Problem, problem_of
 from bayes_softmax.inference import certificate, saddles
 from bayes_softmax.inference.blocks import preconditioner, preconditioner_at
 from bayes_softmax.inference.conjugate import smallest_curvature
@@ -60,7 +59,7 @@ def test_variances_in_the_row_space_are_those_of_the_inverse_hessian(
         pytest.skip("a constant added to a feature's weights has a prior sd of that many logits and no data")
     reduced, full = spread_models(spread, scale, prior=bs.Normal(0.5), coding=coding)
     expected = full.map()
-    monkeypatch.setattr(fitting, "_many", lambda problem: problem.reduced is not None)
+    monkeypatch.setattr(Problem, "has_many_coefficients", property(lambda problem: problem.reduced is not None))
     found = reduced.map()
     assert found.variance_of is not None
     size = np.sqrt(np.einsum("ikk->ik", expected.variances))
@@ -73,7 +72,7 @@ def test_variances_in_the_row_space_are_those_of_the_inverse_hessian(
 
 
 def test_the_covariance_that_is_not_formed_is_refused_in_words(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fitting, "_many", lambda problem: True)
+    monkeypatch.setattr(Problem, "has_many_coefficients", property(lambda problem: True))
     reduced, full = spread_models("one large", 1.0)
     found = reduced.map()
     for ask in (lambda: found.covariance, lambda: found.predict_proba(reduced.design.X, ci_prob=0.9)):

@@ -28,7 +28,7 @@ CONTRASTS: dict[str, tuple[str, dict[str, str]]] = {
 }
 
 
-class Coding(NamedTuple):
+class FactorColumns(NamedTuple):
     """Columns made of a factor with L levels.
 
     ``matrix`` is (L, k), or None where column j is the indicator of level ``shown[j]``; ``fields`` name the columns.
@@ -93,19 +93,19 @@ def contrast_in(factor: Node) -> Node | None:
     return [*factor.arguments[1:], *(value for _, value in factor.keywords), None][0]
 
 
-def coding_of(factor: Node, name: str, levels: tuple[Any, ...], *, reduced: bool) -> Coding:
+def factor_columns(factor: Node, name: str, levels: tuple[Any, ...], *, reduced: bool) -> FactorColumns:
     """Columns of a factor, with all levels or, ``reduced``, without what the intercept holds."""
     L, contrast = len(levels), contrast_in(factor)
     word, values = ("contr.treatment", {}) if contrast is None else check_contrast(contrast, text(factor))
     if not reduced:
-        return Coding(None, tuple(range(L)), tuple(f"{name}[{level}]" for level in levels))
+        return FactorColumns(None, tuple(range(L)), tuple(f"{name}[{level}]" for level in levels))
     if L < 2:
-        return Coding(None, (), ())
+        return FactorColumns(None, (), ())
     kind = CONTRASTS[word][0]
     if kind in ("TreatmentContrasts", "SASContrasts"):
         base = _position(next(iter(values.values())), levels, factor) if values else -(kind == "SASContrasts") % L
         shown = tuple(j for j in range(L) if j != base)
-        return Coding(None, shown, tuple(f"{name}[T.{levels[j]}]" for j in shown))
+        return FactorColumns(None, shown, tuple(f"{name}[T.{levels[j]}]" for j in shown))
     if L > MAX_LEVELS:
         raise ValueError(f"formula: {text(factor)!r}: {word} is for at most {MAX_LEVELS} levels, there are {L:,}")
     if len(values.get("scores", levels)) != L:
@@ -116,7 +116,7 @@ def coding_of(factor: Node, name: str, levels: tuple[Any, ...], *, reduced: bool
     table = np.asarray(made.get_coding_matrix(list(levels), reduced_rank=True), dtype=np.float64)
     written = made.get_factor_format(list(levels), reduced_rank=True)
     fields = [written.format(name=name, field=f) for f in made.get_coding_column_names(list(levels), reduced_rank=True)]
-    return Coding(table, (), tuple(fields))
+    return FactorColumns(table, (), tuple(fields))
 
 
 def _position(level: Any, levels: tuple[Any, ...], factor: Node) -> int:

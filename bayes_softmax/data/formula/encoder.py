@@ -16,30 +16,21 @@ import numpy as np
 import pandas as pd
 
 from bayes_softmax.core.records import FloatArray
-from bayes_softmax.data.formula.evaluation import Evaluation, describe_factor, factor_values, read_state
+from bayes_softmax.data.formula.columns import (
+    Columns,
+    ColumnType,
+    as_frame,
+    column_type_from_data,
+    column_type_of,
+    read_columns,
+)
+from bayes_softmax.data.formula.evaluation import Evaluation, describe_factor, factor_values
 from bayes_softmax.data.formula.expressions import COMPARISONS, Call, Node, Operation, columns_of, factor_name, walk
 from bayes_softmax.data.formula.features import Factor, Layout, fill, lay_out
-from bayes_softmax.data.formula.levels import (
-    Columns,
-    Variable,
-    as_frame,
-    read_columns,
-    read_variable,
-    variable_from_data,
-)
-from bayes_softmax.data.formula.terms import Term, parse_terms, split_formula, terms_from_data, terms_to_data
+from bayes_softmax.data.formula.states import read_state
+from bayes_softmax.data.formula.terms import Term, parse_terms, terms_from_data, terms_to_data
 from bayes_softmax.data.formula.transforms import key_of, transforms_in
 from bayes_softmax.data.frames import check_finite, is_frame, raise_if_missing, require_columns, to_pandas
-
-__all__ = [
-    "FormulaEncoder",
-    "Variable",
-    "encoder_from_data",
-    "fit_encoder",
-    "parse_terms",
-    "required_columns",
-    "split_formula",
-]
 
 # How a formula is read.  1, that of files of versions 1 and 2: booleans and comparisons are numbers, exp10(x) is x**10.
 # 2: booleans and comparisons are factors of two levels, as in R and patsy; exp10(x) is 10**x.
@@ -73,7 +64,7 @@ class FormulaEncoder:
     """
 
     formula: str
-    variables: Mapping[str, Variable]
+    variables: Mapping[str, ColumnType]
     state: Mapping[str, dict[str, Any]]
     terms: tuple[Term, ...]
     edition: int = EDITION
@@ -147,7 +138,7 @@ class FormulaEncoder:
             return known[factor.name]
 
         with np.errstate(all="ignore"):
-            finite = fill(X, self.layout.blocks, values)
+            finite = fill(X, self.layout.terms, values)
         if not finite:
             check_finite(X, self.feature_names, index, "formula")
 
@@ -192,7 +183,7 @@ def encoder_from_data(data: Mapping[str, Any]) -> FormulaEncoder:
     if isinstance(edition, bool) or edition not in range(1, EDITION + 1):
         raise ValueError(f"the formula in the file is of edition {edition!r}; this version reads up to {EDITION}")
     terms = terms_from_data(data["terms"]) if "terms" in data else parse_terms(formula)
-    variables = {name: variable_from_data(name, fields) for name, fields in given.items() if isinstance(name, str)}
+    variables = {name: column_type_from_data(name, fields) for name, fields in given.items() if isinstance(name, str)}
     if set(variables) != _columns(terms):
         raise ValueError("the terms of the formula in the file do not fit its columns")
     state = {}
@@ -225,7 +216,7 @@ def fit_encoder(formula: str, terms: tuple[Term, ...], data: pd.DataFrame, const
         if name.lower() == "intercept":
             raise ValueError(f"data: column {name!r} has the name of the intercept; rename it")
     coded = _columns(terms, within_c=True)
-    variables = {name: read_variable(data[name], name, coded=name in coded) for name in names}
+    variables = {name: column_type_of(data[name], name, coded=name in coded) for name in names}
     states: dict[str, dict[str, Any]] = {}
     encoder = FormulaEncoder(formula, variables, states, terms)
     calls = _stateful(terms)

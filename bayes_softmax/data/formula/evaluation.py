@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -12,9 +11,10 @@ from bayes_softmax.core.checks import describe_rows, listed
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.formula.arguments import PARAMETERS, SEVERAL_COLUMNS, SPLINES, arguments_of
 from bayes_softmax.data.formula.arithmetic import inner, is_logical, operate
+from bayes_softmax.data.formula.columns import TRUTH, Columns, ColumnType, levels_of, positions_of
 from bayes_softmax.data.formula.expressions import Call, Column, Constant, Node, Operation, columns_of, text
 from bayes_softmax.data.formula.features import Factor
-from bayes_softmax.data.formula.levels import TRUTH, Columns, Variable, levels_of, positions_of
+from bayes_softmax.data.formula.states import read_state
 from bayes_softmax.data.formula.transforms import ELEMENTWISE, key_of
 
 SAMPLE = 10_000  # values among which enough different ones are looked for first
@@ -22,7 +22,7 @@ SAMPLE = 10_000  # values among which enough different ones are looked for first
 States = Mapping[str, dict[str, Any]]
 
 
-def describe_factor(node: Node, variables: Mapping[str, Variable], states: States, *, truth: bool) -> Factor:
+def describe_factor(node: Node, variables: Mapping[str, ColumnType], states: States, *, truth: bool) -> Factor:
     """The columns that a factor makes; ``truth`` if truth values are two levels."""
     whole, node = node, inner(node)
     if isinstance(node, Call) and node.function == "C":
@@ -76,7 +76,7 @@ class Evaluation:
     """
 
     columns: Columns
-    variables: Mapping[str, Variable]
+    variables: Mapping[str, ColumnType]
     states: States
     index: Any
     fitting: bool = False
@@ -201,69 +201,3 @@ def _check_rows(call: Call, values: dict[str, Any], x: FloatArray) -> None:
         raise ValueError(
             f"formula: {text(call)!r}: {name}={wanted} is too large for {distinct} different values of {what}"
         )
-
-
-# ---------------------------------------------------------------------- states
-
-
-def read_state(call: Call, state: Any) -> dict[str, Any]:
-    """The state of a transform as plain numbers, checked for names, sizes and finiteness."""
-    values, damaged = arguments_of(call), ValueError(f"the state of {text(call)} is damaged")
-    if not isinstance(state, Mapping):
-        raise damaged
-    try:
-        if call.function == "poly":
-            return {} if values["raw"] else _polynomial_state(state, values["degree"])
-        if call.function in SPLINES:
-            return _spline_state(call, state, values)
-        sizes = {word: None if state[word] is None else _number(state[word]) for word in ("center", "scale")}
-        if sizes["scale"] == 0:
-            raise damaged
-        return {"ddof": _number(state["ddof"]), **sizes}
-    except (KeyError, TypeError, IndexError, AttributeError, OverflowError) as error:
-        raise damaged from error
-
-
-def _number(value: Any) -> float:
-    array = np.asarray(value)
-    if array.shape != () or array.dtype.kind not in "iuf" or not isfinite(float(array)):
-        raise TypeError
-    return float(array)
-
-
-def _numbers(values: Any) -> list[float]:
-    return [_number(value) for value in values]
-
-
-def _polynomial_state(state: Mapping[str, Any], degree: int) -> dict[str, Any]:
-    alpha = {k: _number(state["alpha"][k]) for k in range(degree)}
-    norms2 = {k: _number(state["norms2"][k]) for k in range(degree + 1)}
-    if min(norms2.values()) <= 0:
-        raise TypeError
-    return {"alpha": alpha, "norms2": norms2}
-
-
-def _spline_state(call: Call, state: Mapping[str, Any], values: dict[str, Any]) -> dict[str, Any]:
-    read: dict[str, Any] = {word: _number(state[word]) for word in ("lower_bound", "upper_bound")}
-    knots = _numbers(state["knots"])
-    gaps = np.diff(knots)
-    if call.function == "bs":
-        n_inner = len(values["knots"] or ())
-        if values["df"] is not None:
-            n_inner = values["df"] - values["degree"] - values["include_intercept"]
-        if len(knots) != n_inner + 2 + 2 * values["degree"] or (gaps < 0).any():
-            raise TypeError
-        return {**read, "knots": knots}
-    cyclic, constraints = state["cyclic"], state["constraints"]
-    if not isinstance(cyclic, bool) or (gaps <= 0).any() or len(knots) < 3:
-        raise TypeError
-    if constraints is not None:
-        constraints = np.array([_numbers(row) for row in constraints])
-        if constraints.shape != (1, len(knots) - cyclic):
-            raise TypeError
-    n_inner = len(set(values["knots"] or ()))
-    if values["df"] is not None:
-        n_inner = values["df"] - 2 + cyclic + (constraints is not None)
-    if len(knots) != n_inner + 2:
-        raise TypeError
-    return {**read, "knots": knots, "cyclic": cyclic, "constraints": constraints}

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bayes_softmax.core.records import FloatArray, IntArray
-from bayes_softmax.data.formula.contrasts import Coding, coding_of
+from bayes_softmax.data.formula.contrasts import FactorColumns, factor_columns
 from bayes_softmax.data.formula.expressions import Node, factor_name
 from bayes_softmax.data.formula.terms import Term
 
@@ -37,37 +37,37 @@ class Factor(NamedTuple):
         """Its name, with which the names of its columns begin."""
         return factor_name(self.node)
 
-    def coding(self, *, reduced: bool) -> Coding:
+    def columns(self, *, reduced: bool) -> FactorColumns:
         """The columns it makes."""
         if self.levels is not None:
-            return coding_of(self.node, self.name, self.levels, reduced=reduced)
+            return factor_columns(self.node, self.name, self.levels, reduced=reduced)
         shown = tuple(range(int(reduced), len(self.fields)))
-        return Coding(None, shown, tuple(self.fields[j] for j in shown))
+        return FactorColumns(None, shown, tuple(self.fields[j] for j in shown))
 
 
-class Block(NamedTuple):
-    """Neighbouring features: products of the columns of some factors, times ``scale``."""
+class TermColumns(NamedTuple):
+    """Neighbouring features that a term makes: products of the columns of some factors, times ``scale``."""
 
     factors: tuple[Factor, ...]
-    codings: tuple[Coding, ...]
+    columns: tuple[FactorColumns, ...]
     scale: float
     start: int
 
     @property
     def size(self) -> int:
         """Its number of features."""
-        return prod(len(coding.fields) for coding in self.codings)
+        return prod(len(coding.fields) for coding in self.columns)
 
     def names(self) -> list[str]:
         """Names of its features."""
-        return [":".join(reversed(fields)) for fields in product(*(c.fields for c in reversed(self.codings)))]
+        return [":".join(reversed(fields)) for fields in product(*(c.fields for c in reversed(self.columns)))]
 
 
 class Layout(NamedTuple):
     """All features of a formula; ``vanished`` are factors of one level that left a term without features."""
 
     has_intercept: bool
-    blocks: tuple[Block, ...]
+    terms: tuple[TermColumns, ...]
     names: tuple[str, ...]
     vanished: tuple[str, ...]
 
@@ -75,14 +75,14 @@ class Layout(NamedTuple):
 # ---------------------------------------------------------------------- which columns
 
 
-Part = tuple[str, bool]  # a factor, and whether it is reduced
-Parts = tuple[Part, ...]
+CodedFactor = tuple[str, bool]  # a factor, and whether it is reduced
+CodedFactors = tuple[CodedFactor, ...]
 
 
 def lay_out(terms: Sequence[Term], factors: Mapping[str, Factor]) -> Layout:
     """The features that terms make."""
-    spanned: set[frozenset[Part]] = set()
-    blocks: list[Block] = []
+    spanned: set[frozenset[CodedFactor]] = set()
+    found: list[TermColumns] = []
     names: list[str] = []
     vanished: dict[str, None] = {}
     has_intercept, start = False, 0
@@ -95,22 +95,22 @@ def lay_out(terms: Sequence[Term], factors: Mapping[str, Factor]) -> Layout:
                 has_intercept = True
                 continue
             used = tuple(factors[name] for name, _ in parts)
-            codings = tuple(factors[name].coding(reduced=reduced) for name, reduced in parts)
-            block = Block(used, codings, term.scale, start)
-            start += block.size
+            columns = tuple(factors[name].columns(reduced=reduced) for name, reduced in parts)
+            made = TermColumns(used, columns, term.scale, start)
+            start += made.size
             if start > MAX_COLUMNS:
                 raise ValueError(f"formula: its terms make more than {MAX_COLUMNS:,} features")
-            if not block.size:
-                vanished |= {f.name: None for f, c in zip(used, codings, strict=True) if not c.fields}
+            if not made.size:
+                vanished |= {f.name: None for f, c in zip(used, columns, strict=True) if not c.fields}
                 continue
-            blocks.append(block)
-            names += block.names()
-    return Layout(has_intercept, tuple(blocks), tuple(names), tuple(vanished))
+            found.append(made)
+            names += made.names()
+    return Layout(has_intercept, tuple(found), tuple(names), tuple(vanished))
 
 
-def _spanned_by(term: Term, factors: Mapping[str, Factor]) -> list[Parts]:
+def _spanned_by(term: Term, factors: Mapping[str, Factor]) -> list[CodedFactors]:
     """What a term spans: factors that add up to a constant are there, reduced, or not there."""
-    choices: list[tuple[Part | None, ...]] = []
+    choices: list[tuple[CodedFactor | None, ...]] = []
     for node in term.factors:
         factor = factors[factor_name(node)]
         free = factor.spans or factor.levels is not None
@@ -118,9 +118,9 @@ def _spanned_by(term: Term, factors: Mapping[str, Factor]) -> list[Parts]:
     return [tuple(part for part in parts if part is not None) for parts in product(*choices)]
 
 
-def _simplified(several: Sequence[Parts]) -> list[Parts]:
+def _simplified(several: Sequence[CodedFactors]) -> list[CodedFactors]:
     """The fewest products with the same span: ``b:(reduced a) + b`` is ``b:a``."""
-    found: list[Parts] = []
+    found: list[CodedFactors] = []
     for parts in sorted(several, key=len):
         merged = False
         for other in found:
@@ -139,7 +139,7 @@ def _simplified(several: Sequence[Parts]) -> list[Parts]:
     return found
 
 
-def _among(parts: Parts, several: Sequence[Parts]) -> bool:
+def _among(parts: CodedFactors, several: Sequence[CodedFactors]) -> bool:
     return any(set(parts) == set(other) for other in several)
 
 
@@ -154,30 +154,30 @@ class Indicators(NamedTuple):
     size: int
 
 
-def fill(X: FloatArray, blocks: Sequence[Block], values: Callable[[Factor], np.ndarray[Any, Any]]) -> bool:
-    """Write the features of blocks into ``X`` (N, p), zero so far; whether all are finite.
+def fill(X: FloatArray, terms: Sequence[TermColumns], values: Callable[[Factor], np.ndarray[Any, Any]]) -> bool:
+    """Write the features of terms into ``X`` (N, p), zero so far; whether all are finite.
 
     Indicators write their ones only: of a factor with thousands of levels most of the memory is never touched.
     """
     finite = True
-    for block in blocks:
+    for term in terms:
         made: Indicators | FloatArray | None = None
-        for factor, coding in zip(block.factors, block.codings, strict=True):
+        for factor, coding in zip(term.factors, term.columns, strict=True):
             made = _times(made, _coded(factor, coding, values(factor)))
-        target = X[:, block.start : block.start + block.size]
+        target = X[:, term.start : term.start + term.size]
         if isinstance(made, Indicators):
             rows = np.flatnonzero(made.position >= 0)
             ones = np.ones(1) if made.value is None else made.value[rows]
-            target[rows, made.position[rows]] = block.scale * ones
+            target[rows, made.position[rows]] = term.scale * ones
         else:
             assert made is not None
-            ones = made if block.scale == 1.0 else block.scale * made
+            ones = made if term.scale == 1.0 else term.scale * made
             target[:] = ones
         finite &= bool(np.isfinite(ones).all())
     return finite
 
 
-def _coded(factor: Factor, coding: Coding, values: np.ndarray[Any, Any]) -> Indicators | FloatArray:
+def _coded(factor: Factor, coding: FactorColumns, values: np.ndarray[Any, Any]) -> Indicators | FloatArray:
     """The columns of a factor."""
     if factor.levels is None:
         columns = values[:, None] if values.ndim == 1 else values

@@ -24,6 +24,7 @@ from bayes_softmax.data.formula.expressions import (
 )
 
 MAX_LENGTH = 1_000_000  # characters of a formula
+SHOWN = 200  # of them in a message
 MAX_NESTING = 40  # parentheses within parentheses
 MAX_DIGITS = 300
 
@@ -70,9 +71,9 @@ def unreadable(formula: str, reason: str, start: int) -> ValueError:
     return ValueError(f"formula: {shortened(formula)!r} cannot be read: {reason}{where}")
 
 
-def shortened(formula: str, limit: int = 200) -> str:
+def shortened(formula: str) -> str:
     """A formula as a message shows it."""
-    return formula if len(formula) <= limit else f"{formula[:limit]} ..."
+    return formula if len(formula) <= SHOWN else f"{formula[:SHOWN]} ..."
 
 
 class Reader:

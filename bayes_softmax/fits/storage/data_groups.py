@@ -10,8 +10,8 @@ import xarray as xr
 from bayes_softmax.answers.training import TrainingData
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.data.design import Design, Response, Standardisation
+from bayes_softmax.data.formula.columns import as_frame
 from bayes_softmax.data.formula.encoder import FormulaEncoder
-from bayes_softmax.data.formula.levels import as_frame
 from bayes_softmax.data.schema import Schema
 from bayes_softmax.fits.storage.checks import check_data
 from bayes_softmax.fits.tree import data_groups

@@ -23,7 +23,7 @@ Columns = Mapping[str, np.ndarray[Any, Any]]
 
 
 @dataclass(frozen=True)
-class Variable:
+class ColumnType:
     """A column a formula reads: ``kind`` is ``"numeric"``, ``"boolean"`` or ``"categorical"``.
 
     ``levels`` are those of a categorical, or the distinct numbers of a column inside ``C()``; ``low`` and ``high``
@@ -36,7 +36,7 @@ class Variable:
     high: float = 1.0
 
 
-def variable_from_data(name: str, fields: Any) -> Variable:
+def column_type_from_data(name: str, fields: Any) -> ColumnType:
     """A variable as a file holds it, checked."""
     if not isinstance(fields, Mapping) or set(fields) - {"kind", "levels", "low", "high"}:
         raise ValueError(f"variable {name!r} is damaged")
@@ -53,7 +53,7 @@ def variable_from_data(name: str, fields: Any) -> Variable:
     )
     if not sound:
         raise ValueError(f"variable {name!r} is damaged")
-    return Variable(str(kind), levels, float(numbers[0]), float(numbers[1]))
+    return ColumnType(str(kind), levels, float(numbers[0]), float(numbers[1]))
 
 
 def _increasing(levels: tuple[Any, ...]) -> bool:
@@ -61,21 +61,21 @@ def _increasing(levels: tuple[Any, ...]) -> bool:
     return numbers and all(a < b for a, b in pairwise(levels))
 
 
-def read_variable(column: pd.Series, name: str, *, coded: bool) -> Variable:
+def column_type_of(column: pd.Series, name: str, *, coded: bool) -> ColumnType:
     """What a column is; ``coded`` if it stands inside ``C()``, where numbers are names of levels."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         used = np.zeros(len(column.cat.categories), dtype=bool)
         used[column.cat.codes.to_numpy()] = True
         found = tuple(column.cat.categories[used].tolist())
         is_plain = all(isinstance(level, str | int | float | bool) for level in found)
-        return Variable("categorical", found if is_plain else tuple(map(str, found)))  # pd.cut makes intervals
+        return ColumnType("categorical", found if is_plain else tuple(map(str, found)))  # pd.cut makes intervals
     column = plain_column(column)
     if pd.api.types.is_bool_dtype(column):
-        return Variable("boolean")
+        return ColumnType("boolean")
     if pd.api.types.is_numeric_dtype(column):
         values = numeric_values(column, name)
         levels = tuple(map(_whole, np.unique(values).tolist())) if coded else ()
-        return Variable("numeric", levels, float(values.min()), float(values.max()))
+        return ColumnType("numeric", levels, float(values.min()), float(values.max()))
     if pd.api.types.is_string_dtype(column) or pd.api.types.is_object_dtype(column):
         distinct = pd.unique(column).tolist()
         kinds = sorted({type(v).__name__ for v in distinct})
@@ -84,7 +84,7 @@ def read_variable(column: pd.Series, name: str, *, coded: bool) -> Variable:
                 f"data: column {name!r} has dtype object with values of type {', '.join(kinds)}; "
                 "expected numbers, booleans, strings or a categorical"
             )
-        return Variable("categorical", tuple(sorted(distinct)))
+        return ColumnType("categorical", tuple(sorted(distinct)))
     raise TypeError(
         f"data: column {name!r} has dtype {column.dtype}; expected numbers, booleans, strings or a categorical"
     )
@@ -95,7 +95,7 @@ def _whole(value: float) -> int | float:
     return int(value) if value.is_integer() and abs(value) < 2**53 else value
 
 
-def read_columns(variables: Mapping[str, Variable], frame: pd.DataFrame, *, truth: bool) -> Columns:
+def read_columns(variables: Mapping[str, ColumnType], frame: pd.DataFrame, *, truth: bool) -> Columns:
     """The columns of a frame in the form the model was made with; ``truth`` if booleans are two levels.
 
     Raises
@@ -126,19 +126,19 @@ def read_columns(variables: Mapping[str, Variable], frame: pd.DataFrame, *, trut
     return columns
 
 
-def positions_of(values: np.ndarray[Any, Any], variable: Variable) -> IntArray:
+def positions_of(values: np.ndarray[Any, Any], variable: ColumnType) -> IntArray:
     """Positions (N,) of the levels in a column that was read."""
     if variable.kind == "numeric":
         return np.searchsorted(np.array(variable.levels, dtype=np.float64), values)
     return values.astype(np.int64, copy=False)
 
 
-def levels_of(variable: Variable) -> tuple[Any, ...]:
+def levels_of(variable: ColumnType) -> tuple[Any, ...]:
     """The levels of a factor."""
     return TRUTH if variable.kind == "boolean" else variable.levels
 
 
-def as_frame(variables: Mapping[str, Variable], columns: Columns, index: Any) -> pd.DataFrame:
+def as_frame(variables: Mapping[str, ColumnType], columns: Columns, index: Any) -> pd.DataFrame:
     """The columns as they are shown and kept: numbers, booleans, and categoricals with the levels of the model."""
     shown: dict[str, Any] = {}
     for name, variable in variables.items():

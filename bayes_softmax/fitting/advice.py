@@ -1,0 +1,97 @@
+"""What is said of an optimum: why there is none and what to do, and what its certificate does not tell."""
+
+import numpy as np
+
+from bayes_softmax.answers.limits import Limits
+from bayes_softmax.core.records import FloatArray, Mode, Penalty, Status
+from bayes_softmax.density.jeffreys import JeffreysPosterior
+from bayes_softmax.density.posterior import SoftmaxPosterior
+from bayes_softmax.fitting.covariance import held_at_kink
+from bayes_softmax.fitting.problem import MANY_COORDINATES, Problem
+from bayes_softmax.fitting.solvers import may_have_modes
+from bayes_softmax.separation.diagnosis import diagnose
+from bayes_softmax.separation.directions import deciding_directions, recession_rays, unseen_directions
+from bayes_softmax.separation.examination import Examination, flat_columns
+from bayes_softmax.separation.rank import near_collinearity
+from bayes_softmax.spec.specification import Specification
+
+
+def advice(mode: Mode, kind: str, found: Examination, solver: str) -> str:
+    """What is wrong with an optimum that is not certified, and what to do."""
+    separated = diagnose(found).advice
+    if separated is not None:
+        return separated + ("; map() has a prior to decide" if kind == "mle" else "")
+    if not np.isfinite(mode.value):
+        if solver == "gradient-descent":
+            return "the steps diverged: lower learning_rate"
+        return "the log density is not finite at zero, where large offsets make all probabilities 0 or 1"
+    remedies = {
+        Status.MAX_ITERATIONS: "raise max_iterations",
+        Status.SADDLE: "sample() sees all modes, or use Normal priors",
+    }
+    other = [] if solver == "newton" else ["use solver='newton'"]
+    then = [remedies[mode.status]] if mode.status in remedies else []
+    return (
+        ", or ".join(then + other)
+        or "features are nearly collinear, the prior is nearly flat, or offsets are very large"
+    )
+
+
+def limits_of(found: Examination) -> Limits:
+    """What the data leave open, for the answers of an estimate."""
+    rows, lines = deciding_directions(found), unseen_directions(found)
+    if not found.design.has_intercept:
+        rows, lines = (np.insert(directions, 0, 0.0, axis=2) for directions in (rows, lines))
+    return Limits(recession_rays(found), rows, lines, *found.design.standardisation)
+
+
+def notes_on_optimum(
+    problem: Problem, objective: SoftmaxPosterior | JeffreysPosterior, mode: Mode, found: Examination | None
+) -> tuple[str, ...]:
+    """What the certificate of ``mode`` does not tell; ``found`` is what the data leave open, where that was examined.
+
+    ``objective`` was maximised: the density of ``problem``, with what its prior adds.
+    """
+    return (
+        *collinearity_notes(problem.spec, found),
+        *kink_notes(problem.density.penalty, mode.theta),
+        *mode_notes(objective, mode),
+        *size_notes(problem, mode),
+    )
+
+
+def collinearity_notes(spec: Specification, found: Examination | None) -> tuple[str, ...]:
+    """Columns that hardly determine their coefficients, though an optimum exists."""
+    if found is not None and not found.is_determined:
+        return ()
+    near = near_collinearity(spec.distinct, flat_columns(spec.design, spec.priors))
+    return () if near is None else (str(near),)
+
+
+def kink_notes(penalty: Penalty | None, theta: FloatArray) -> tuple[str, ...]:
+    """What zeros mean for the standard errors."""
+    held = held_at_kink(penalty, theta)
+    if penalty is None or not held.any():
+        return ()
+    return (
+        f"{held.sum()} of {penalty.groups.size} free weights with a Laplace prior are exactly zero: their standard "
+        "errors are NaN, and those of the others hold them at zero; sample() gives their posterior",
+    )
+
+
+def mode_notes(objective: SoftmaxPosterior | JeffreysPosterior, mode: Mode) -> tuple[str, ...]:
+    """What a certificate does not say where the posterior is not log-concave."""
+    note = may_have_modes(objective) if mode.converged else None
+    return () if note is None else (note,)
+
+
+def size_notes(problem: Problem, mode: Mode) -> tuple[str, ...]:
+    """That there are no standard errors, and what to do."""
+    if not (mode.converged and problem.has_many_coefficients):
+        return ()
+    if problem.reduced is not None and problem.density.dimension <= MANY_COORDINATES:
+        return ()
+    return (
+        f"standard errors are NaN: those of {problem.coordinates.dimension} free coefficients would need a matrix of "
+        f"all of them, which is formed up to {MANY_COORDINATES}; sample() gives posterior standard deviations",
+    )

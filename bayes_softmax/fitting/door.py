@@ -1,0 +1,78 @@
+"""The door of this room: arguments are checked, then the code that fits is loaded, and run.
+
+That code needs Numba, which ``import bayes_softmax`` does not load; it is loaded in full, whenever Ctrl-C comes.
+"""
+
+from bayes_softmax.core.interrupts import load_in_full
+from bayes_softmax.core.protocols import LogDensity, WhitenedDensity
+from bayes_softmax.fits.estimate import PointEstimate
+from bayes_softmax.fits.forecast import Forecast
+from bayes_softmax.fits.posterior import Posterior
+from bayes_softmax.fitting.settings import SamplerSettings, check_run, check_weighted_run
+from bayes_softmax.spec.specification import Modelled, Specification
+
+
+def log_density(spec: Specification) -> LogDensity | WhitenedDensity:
+    """What is maximised or sampled: in whitened coordinates where scales are learned."""
+    load_in_full("bayes_softmax.fitting.scales")
+    from bayes_softmax.fitting.problem import density_of, objective_of
+    from bayes_softmax.fitting.scales import prepare_hierarchy
+
+    if spec.priors.learns_scales:
+        return prepare_hierarchy(spec).density
+    return objective_of(spec, density_of(spec))
+
+
+def point_estimate(
+    spec: Specification, kind: str, solver: str, max_iterations: int | None, learning_rate: float | None
+) -> PointEstimate:
+    """Maximise; ``kind`` is what the estimate is called, ``"mle"`` or ``"map"``."""
+    load_in_full("bayes_softmax.fitting.estimates")
+    from bayes_softmax.fitting import estimates
+    from bayes_softmax.fitting.solvers import SolverOptions
+
+    return estimates.point_estimate(spec, kind, SolverOptions(solver, max_iterations, learning_rate))
+
+
+def sample(spec: Specification, settings: SamplerSettings, engine: str) -> Posterior:
+    """Draw from the posterior by an engine of that name."""
+    check_run(settings)
+    load_in_full("bayes_softmax.fitting.engines")
+    from bayes_softmax.fitting import engines
+
+    engines.check_engine(engine, settings.target_accept)
+    return engines.sample(spec, settings, engine)
+
+
+def laplace(spec: Specification, draws: int, seed: int, *, progressbar: bool) -> Posterior:
+    """Draw from the Laplace approximation, with importance weights."""
+    check_weighted_run(draws, progressbar=progressbar)
+    load_in_full("bayes_softmax.fitting.weighted")
+    from bayes_softmax.fitting.weighted import sample_laplace
+
+    return sample_laplace(spec, draws, seed, progressbar)
+
+
+def forecast(
+    model: Modelled, draws: int = 1000, tune: int | None = None, chains: int = 4, *, cores: int | None = None
+) -> Forecast:
+    """Time and memory that ``sample()`` and ``laplace()`` will take here, from about a second of measuring.
+
+    Parameters
+    ----------
+    draws, tune, chains, cores
+        The run to forecast, as in :meth:`sample`.
+
+    Examples
+    --------
+    >>> import bayes_softmax as bs
+    >>> model = bs.SoftmaxRegression([[0.0], [1.0], [2.0]], ["a", "b", "a"])
+    >>> sorted(model.forecast().sampling_seconds)
+    ['independence', 'laplace', 'nuts']
+    """
+    settings = SamplerSettings(draws, tune, chains, cores)
+    check_run(settings)
+    load_in_full("bayes_softmax.fitting.forecasting")
+    from bayes_softmax.fitting import forecasting
+
+    return forecasting.forecast(model.specification, settings)

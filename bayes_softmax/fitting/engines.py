@@ -1,0 +1,63 @@
+"""What draws from a posterior: engines by name."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import NamedTuple
+
+from bayes_softmax.core.checks import check_between, check_choice
+from bayes_softmax.core.interrupts import INTERRUPTED
+from bayes_softmax.data.observations import Observations
+from bayes_softmax.fits.posterior import Posterior
+from bayes_softmax.fitting.hierarchy import sample_hierarchy
+from bayes_softmax.fitting.pymc import sample_pymc
+from bayes_softmax.fitting.sampling import sample_auto, sample_independence, sample_nuts
+from bayes_softmax.fitting.settings import SamplerSettings
+from bayes_softmax.spec.specification import Specification
+
+REFIT_SEED = 1
+
+
+class Engine(NamedTuple):
+    """A way to draw: what runs it, for models with fixed and with learned scales, and whether it takes steps."""
+
+    fixed: Callable[[Specification, SamplerSettings], Posterior]
+    learned: Callable[[Specification, SamplerSettings], Posterior] = sample_hierarchy
+    has_step_size: bool = True
+
+
+ENGINES = {
+    "auto": Engine(sample_auto),
+    "nuts": Engine(sample_nuts),
+    "independence": Engine(sample_independence, has_step_size=False),
+    "pymc": Engine(sample_pymc, sample_pymc),
+}
+
+
+def check_engine(engine: str, target_accept: float | None) -> None:
+    """Raise for an engine that does not exist, or a setting that it does not have."""
+    check_choice("engine", engine, tuple(ENGINES))
+    if target_accept is not None:
+        check_between("target_accept", target_accept, 0.0, 1.0)
+    if target_accept is not None and not ENGINES[engine].has_step_size:
+        raise ValueError(f"target_accept is for NUTS; engine={engine!r} has no step size")
+
+
+def sample(spec: Specification, settings: SamplerSettings, engine: str) -> Posterior:
+    """Draw from the posterior by the engine of that name; the result can be fitted again without an observation."""
+    chosen = ENGINES[engine]
+    run = chosen.learned if spec.priors.learns_scales else chosen.fixed
+    return replace(run(spec, settings), refit=partial(refit_without, spec))
+
+
+def refit_without(spec: Specification, row: int, code: int) -> Posterior:
+    """Posterior of the same model, priors included, without one observation of class ``code`` in a distinct row."""
+    design = spec.distinct
+    counts = design.dense_counts().copy()
+    counts[row, code] -= 1.0
+    response = replace(design.response, codes=None, counts=counts)
+    without = replace(spec, rows=Observations(replace(design, response=response, weights=None), collapse=False))
+    posterior = sample(without, SamplerSettings(seed=REFIT_SEED), "auto")
+    if any(note.startswith(INTERRUPTED) for note in posterior.notes):
+        raise KeyboardInterrupt("interrupted while an observation was left out")  # part of its draws is no answer
+    return posterior

@@ -1,0 +1,52 @@
+"""NUTS for models that learn scales, in coordinates whitened given these."""
+
+import time
+from collections.abc import Mapping
+
+from bayes_softmax.core.records import Draws
+from bayes_softmax.core.threads import blas_on_one_thread
+from bayes_softmax.density.scales.posterior import HierarchicalPosterior
+from bayes_softmax.fits.posterior import Posterior
+from bayes_softmax.fitting.labelling import despite_interrupts, labelled
+from bayes_softmax.fitting.scales import prepare_hierarchy
+from bayes_softmax.fitting.settings import SamplerSettings, refuse_too_many
+from bayes_softmax.inference.nuts import DEFAULT_TUNE, nuts
+from bayes_softmax.spec.scales.hyperpriors import R2D2
+from bayes_softmax.spec.specification import Specification
+
+TITLE = "nuts (whitened given the learned scales, nutpie)"
+# Step-size target where features have scales of their own.  On the penguins, separated, where R2 nears 1: at 0.9 eight
+# draws in 40 000 diverge, at 0.95 two in 80 000, at 0.98 none in 120 000.
+LOCAL_TARGET = 0.98
+HIERARCHY_TUNE = 400  # tuning steps: beside the step size the scales of the hyperparameters are to be learned
+
+
+def sample_hierarchy(spec: Specification, settings: SamplerSettings) -> Posterior:
+    """Draw coefficients and hyperparameters by NUTS."""
+    with blas_on_one_thread():
+        refuse_too_many(spec, "sample", settings.chains, settings.draws, settings.tune or DEFAULT_TUNE)
+        density, timings = prepare_hierarchy(spec)
+        start = time.perf_counter()
+        drawn = nuts(density, **_adapted(spec, settings)._asdict())
+        timings["sampling"] = time.perf_counter() - start
+        return despite_interrupts(drawn, lambda: _named(spec, density, drawn, timings))
+
+
+def _adapted(spec: Specification, settings: SamplerSettings) -> SamplerSettings:
+    """Settings with the defaults that learned scales need."""
+    tune = HIERARCHY_TUNE if settings.tune is None else settings.tune
+    target = settings.target_accept
+    if target is None and any(isinstance(scale.prior, R2D2) for scale in spec.priors.learned):
+        target = LOCAL_TARGET
+    return settings._replace(tune=tune, target_accept=target)
+
+
+def _named(
+    spec: Specification, density: HierarchicalPosterior, drawn: Draws, timings: Mapping[str, float]
+) -> Posterior:
+    """Draws of the density as a posterior of raw coefficients and named hyperparameters."""
+    shape = drawn.points.shape[:2]
+    thetas, h = density.unpack(drawn.points.reshape(-1, density.dimension))
+    intercept, weights = (a.reshape(*shape, *a.shape[1:]) for a in spec.coordinates.to_raw(thetas))
+    hyper = density.constrain(h.reshape(*shape, -1))
+    return labelled(spec, intercept, weights, drawn, TITLE, timings, hyper=hyper)

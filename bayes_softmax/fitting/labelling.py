@@ -1,0 +1,57 @@
+"""From draws to a labelled posterior, whatever made them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from bayes_softmax.answers.training import training_data
+from bayes_softmax.core.errors import warn_caller
+from bayes_softmax.core.interrupts import INTERRUPTED, held_back
+from bayes_softmax.core.records import Draws, FloatArray
+from bayes_softmax.fits.posterior import Posterior
+from bayes_softmax.fits.tree import build_idata
+from bayes_softmax.fitting.notes import notes_of
+from bayes_softmax.spec.log_prior import log_prior_draws
+from bayes_softmax.spec.pymc_priors import free_variables
+from bayes_softmax.spec.scales.shared import hyperparameter_dims
+from bayes_softmax.spec.specification import Specification
+
+
+def labelled(
+    spec: Specification,
+    intercept: FloatArray,
+    weights: FloatArray,
+    drawn: Draws,
+    engine: str,
+    timings: Mapping[str, float],
+    *,
+    group: str = "posterior",
+    hyper: dict[str, FloatArray] | None = None,
+) -> Posterior:
+    """Raw draws, intercept (chain, draw, K) and weights (chain, draw, p, K), as a posterior.
+
+    ``engine`` says what drew them; ``hyper`` holds the draws of learned scales, by name.
+    """
+    coordinates, shape, learned = spec.coordinates, intercept.shape[:2], spec.priors.learned
+    unknown = bool(learned) and not hyper  # the prior's own draws keep no hyperparameters
+    free = {} if unknown else free_variables(spec.priors, coordinates, intercept, weights, hyper)
+    stats = dict(drawn.stats)
+    if not learned:  # with learned scales it would be that of the hyperparameters too
+        flat = (a.reshape(shape[0] * shape[1], *a.shape[2:]) for a in (intercept, weights))
+        stats["log_prior"] = log_prior_draws(spec.priors, coordinates, *flat).reshape(shape)
+    training = training_data(spec.design, spec.collapsed)
+    hyper_dims = hyperparameter_dims(learned, spec.schema.feature_names) if hyper else {}
+    idata = build_idata(intercept, weights, free, stats, training, spec.schema, engine, group, hyper_dims)
+    notes = notes_of(spec) + drawn.notes
+    return Posterior(idata, spec.schema, engine, drawn.tune, notes, timings, training=training)
+
+
+def despite_interrupts(drawn: Draws, label: Callable[[], Posterior]) -> Posterior:
+    """Label draws that are finished: the first Ctrl-C while that lasts loses nothing."""
+    with held_back(pressed_before=drawn.interrupted) as noted:
+        posterior = label()
+    late = (noted.times or drawn.interrupted) and not drawn.notes
+    if not late:
+        return posterior
+    note = f"{INTERRUPTED} when all draws were finished"
+    warn_caller(note)
+    return replace(posterior, notes=(*posterior.notes, note))

@@ -1,0 +1,44 @@
+"""What a reader should know about the data of a model, in words; no density is needed for it."""
+
+from bayes_softmax.core.checks import counted, listed
+from bayes_softmax.data.formula.encoder import FormulaEncoder
+from bayes_softmax.data.unused_classes import unused_notes
+from bayes_softmax.spec.specification import Specification
+
+
+def notes_of(spec: Specification) -> tuple[str, ...]:
+    """What a reader of a result should know about the data."""
+    notes = unused_notes(spec.design)
+    if spec.design.n_dropped:
+        were = "was" if spec.design.n_dropped == 1 else "were"
+        notes.append(f"{counted(spec.design.n_dropped, 'row')} with missing values {were} dropped")
+    if spec.design.available is not None:
+        forced = int((spec.design.available.sum(axis=1) == 1).sum())
+        if forced:
+            notes.append(f"{counted(forced, 'row')} with a single class on offer count for nothing")
+    if spec.collapsed is not None:
+        distinct = counted(spec.distinct.n_obs, "distinct one")
+        notes.append(f"{spec.design.n_obs} rows were collapsed to {distinct}, without loss")
+    dropped = list(spec.schema.dropped_names)
+    if isinstance(spec.schema.encoder, FormulaEncoder):
+        dropped += spec.schema.encoder.one_level
+    if dropped:
+        notes.append(f"columns that do not vary were dropped: {listed(dropped)}")
+    return tuple(notes)
+
+
+def summary_of(spec: Specification) -> str:
+    """What is modelled, in a few lines."""
+    schema, design = spec.schema, spec.design
+    counts = ", ".join(
+        f"{label!r} {count:g}" for label, count in zip(schema.classes, design.class_counts(), strict=True)
+    )
+    features = ", ".join(schema.feature_names) or "none (intercept only)"
+    lines = [
+        f"SoftmaxRegression of {schema.response_name!r}: {len(schema.classes)} classes, "
+        f"{counted(len(schema.feature_names), 'feature')}, {counted(design.n_obs, 'row')}, coding {schema.coding!r}",
+        f"  classes: {counts}",
+        f"  features: {features}",
+        *(f"  note: {note}" for note in notes_of(spec)),
+    ]
+    return "\n".join(lines)

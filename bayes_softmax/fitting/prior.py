@@ -1,0 +1,46 @@
+"""Draws of the coefficients from their priors, labelled like a posterior; no density is needed for them."""
+
+import numpy as np
+
+from bayes_softmax.core.checks import check_counts, integer_seed
+from bayes_softmax.core.records import Draws
+from bayes_softmax.fits.posterior import Posterior
+from bayes_softmax.fitting.labelling import labelled
+from bayes_softmax.fitting.settings import refuse_too_many
+from bayes_softmax.spec.prior_draws import prior_draws
+from bayes_softmax.spec.specification import Modelled
+
+TITLE = "prior (independent draws, no data)"
+
+
+def sample_prior(
+    model: Modelled, draws: int = 1000, *, random_seed: int | np.random.Generator | None = None
+) -> Posterior:
+    """Draw the coefficients from their priors: what the model says before it has seen the classes.
+
+    The result answers the questions a posterior answers (``posterior_predictive`` is then the prior predictive);
+    its draws are in the group ``prior`` of ``idata``.
+
+    Parameters
+    ----------
+    draws, random_seed
+        Number of independent draws; integer or NumPy Generator.
+
+    Raises
+    ------
+    ValueError
+        If a prior is improper.
+
+    Examples
+    --------
+    >>> import bayes_softmax as bs
+    >>> model = bs.SoftmaxRegression([[0.0], [1.0], [2.0]], ["a", "b", "a"])
+    >>> model.sample_prior(draws=100, random_seed=1).predict_proba([[1.0]]).shape
+    (1, 2)
+    """
+    check_counts(draws=draws)
+    spec, rng = model.specification, np.random.default_rng(integer_seed(random_seed))
+    refuse_too_many(spec, "sample_prior", 1, draws)
+    drawn = prior_draws(spec.priors, spec.coordinates, draws, rng, feature_names=spec.schema.feature_names)
+    intercept, weights = (a[None] for a in drawn)
+    return labelled(spec, intercept, weights, Draws(np.empty(0), {}, 0), TITLE, {}, group="prior")

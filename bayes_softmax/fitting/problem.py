@@ -1,0 +1,94 @@
+"""From a specification to what is optimised and sampled: its compiled density, in as few coordinates as it needs."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from bayes_softmax.core.records import FloatArray, Mode, Status
+from bayes_softmax.core.threads import blas_on_one_thread
+from bayes_softmax.density.jeffreys import JeffreysPosterior
+from bayes_softmax.density.posterior import SoftmaxPosterior, build_posterior
+from bayes_softmax.density.rowspace import RowSpace, row_space
+from bayes_softmax.inference.blocks import preconditioner
+from bayes_softmax.inference.laplace import DENSE_DIMENSION
+from bayes_softmax.inference.newton import newton_cg
+from bayes_softmax.spec.coding import Coordinates
+from bayes_softmax.spec.log_prior import log_prior_constant
+from bayes_softmax.spec.specification import Specification
+
+# Free coordinates up to which a covariance of all of them is formed when it is asked for: 0.2 GB, a few times over.
+MANY_COORDINATES = 5000
+POLISHING = 20  # Newton steps in the full problem after one in fewer coordinates: none but where that lost something
+
+
+@dataclass(frozen=True)
+class Problem:
+    """The density that is optimised and sampled, which may be smaller than the model, and the way back.
+
+    ``coordinates`` are the model's; ``log_prior_shift`` is what its log prior has beyond the density's, a constant.
+    """
+
+    spec: Specification
+    density: SoftmaxPosterior
+    coordinates: Coordinates
+    reduced: RowSpace | None = None
+    log_prior_shift: float = 0.0
+
+    @cached_property
+    def full(self) -> SoftmaxPosterior:
+        """The model's own density, built when it is first needed."""
+        return self.density if self.reduced is None else density_of(self.spec)
+
+    @property
+    def has_many_coefficients(self) -> bool:
+        """Whether there are so many coefficients that the covariance of all is not formed."""
+        return self.coordinates.dimension > (DENSE_DIMENSION if self.reduced else MANY_COORDINATES)
+
+    def lift(self, thetas: FloatArray, rng: np.random.Generator | None = None) -> FloatArray:
+        """Free vectors (S, d) of the model; with ``rng`` what the density leaves out is drawn, without it is zero."""
+        return thetas if self.reduced is None else self.reduced.lift(thetas, rng)
+
+
+def density_of(spec: Specification) -> SoftmaxPosterior:
+    """The compiled log posterior of the distinct rows, in the free coordinates of the model."""
+    return build_posterior(spec.distinct, spec.coordinates, spec.priors)
+
+
+def objective_of(spec: Specification, density: SoftmaxPosterior) -> SoftmaxPosterior | JeffreysPosterior:
+    """What is maximised: the density, with Jeffreys' prior of all coefficients where that is the model's."""
+    return JeffreysPosterior(density) if spec.priors.is_jeffreys else density
+
+
+def problem_of(spec: Specification) -> Problem:
+    """The density of a specification, on distinct rows only, and in their row space if there are more features."""
+    reduced = row_space(spec.distinct, spec.priors, spec.schema.coding)
+    if reduced is None:
+        return Problem(spec, density_of(spec), spec.coordinates)
+    density = build_posterior(reduced.design, reduced.coordinates, reduced.priors)
+    shift = log_prior_constant(spec.priors, spec.coordinates) - density.log_prior_constant
+    return Problem(spec, density, spec.coordinates, reduced, shift)
+
+
+def certified(spec: Specification, problem: Problem, mode: Mode, *, max_iterations: int = POLISHING) -> Mode:
+    """The mode in the coordinates of the model, with the certificate of the model's own density.
+
+    Where the problem was reduced, gradient and Newton step are computed anew in the full one, and Newton steps there
+    would repair what the reduction lost: what is said of the optimum does not rest on the reduction.
+    """
+    if problem.reduced is None:
+        return mode
+    if spec.priors.flat_features.all():  # what is left out of the reduction, nothing determines
+        return mode._replace(
+            theta=problem.lift(mode.theta[None])[0],
+            status=Status.SINGULAR if mode.converged else mode.status,
+        )
+    solve = preconditioner(problem.density.block_metric(mode.theta), lambda: problem.density.metric(mode.theta))
+    full, start = problem.full, problem.lift(mode.theta[None])[0]
+    with blas_on_one_thread(), np.errstate(all="ignore"):
+        # No steps of its own where the solver ran out of those it was allowed.
+        lifted = problem.reduced.lifted_solver(problem.coordinates, solve)
+        found = newton_cg(full, start, max_iterations if mode.converged else 0, lifted)
+    status = found.status if mode.converged or found.converged else mode.status
+    history = np.concatenate([mode.history[:-1] + problem.log_prior_shift, found.history])
+    return found._replace(n_iterations=mode.n_iterations + found.n_iterations, status=status, history=history)

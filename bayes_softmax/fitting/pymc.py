@@ -1,0 +1,83 @@
+"""``pm.sample`` on the PyMC model: for whatever the compiled density does not know, and to compare with."""
+
+import time
+from typing import Any
+
+import numpy as np
+
+from bayes_softmax.core.interrupts import load_in_full
+from bayes_softmax.core.records import Draws
+from bayes_softmax.fits.posterior import Posterior
+from bayes_softmax.fitting.labelling import despite_interrupts, labelled
+from bayes_softmax.fitting.problem import problem_of
+from bayes_softmax.fitting.refusals import refuse_improper, refuse_jeffreys
+from bayes_softmax.fitting.scales import prepare_hierarchy
+from bayes_softmax.fitting.settings import SamplerSettings, refuse_too_many
+from bayes_softmax.fitting.solvers import SolverOptions, solve
+from bayes_softmax.inference.interrupted import kept
+from bayes_softmax.spec.pymc_model import build_pymc_model
+from bayes_softmax.spec.scales.shared import hyperparameter_dims
+from bayes_softmax.spec.specification import Specification
+
+TITLE = "pymc (pm.sample on the pm.Model)"
+DEFAULT_TUNE = 1000  # PyMC's own
+
+
+def sample_pymc(spec: Specification, settings: SamplerSettings) -> Posterior:
+    """``pm.sample`` on a new copy of the PyMC model, labelled like every other posterior."""
+    load_in_full("pymc", "nutpie")
+    import pymc as pm
+
+    refuse_jeffreys(spec)
+    tune = DEFAULT_TUNE if settings.tune is None else settings.tune
+    refuse_too_many(spec, "sample", settings.chains, settings.draws, tune)
+    _refuse_improper(spec)
+    options = {k: v for k, v in settings._asdict().items() if v is not None and k not in ("seed", "tune")}
+    start = time.perf_counter()
+    with build_pymc_model(spec):
+        tree = pm.sample(
+            tune=tune,
+            random_seed=settings.seed,
+            compute_convergence_checks=False,
+            quiet=not settings.progressbar,
+            **options,
+        )
+    timings = {"sampling": time.perf_counter() - start}
+    # After Ctrl-C chains that did not finish are filled up with NaN, or missing.
+    finished = _finished_draws(tree)
+    left, length, notes = kept([*finished, *[0] * (settings.chains - len(finished))], settings.draws)
+
+    def label() -> Posterior:
+        part = {"chain": left, "draw": slice(length)}
+        posterior, stats = (tree[group].to_dataset().isel(part) for group in ("posterior", "sample_stats"))
+        K, p = spec.design.n_classes, spec.design.n_features
+        intercept = posterior["intercept"].values if spec.schema.has_intercept else np.zeros((len(left), length, K))
+        weights = posterior["weights"].values if p else np.zeros((len(left), length, 0, K))
+        kept_stats = {str(k): v.values for k, v in stats.data_vars.items() if v.dims == ("chain", "draw")}
+        known = hyperparameter_dims(spec.priors.learned, spec.schema.feature_names)
+        hyper = {name: posterior[name].values for name in known if name in posterior}
+        drawn = Draws(np.empty(0), kept_stats, tune, notes)
+        return labelled(spec, intercept, weights, drawn, TITLE, timings, hyper=hyper)
+
+    return despite_interrupts(Draws(np.empty(0), {}, tune, notes, bool(notes)), label)
+
+
+def _refuse_improper(spec: Specification) -> None:
+    """Raise where there is nothing to sample, which PyMC would not notice."""
+    if spec.priors.is_proper:
+        return
+    if spec.priors.learns_scales:
+        prepare_hierarchy(spec)
+    else:
+        refuse_improper(spec, solve(problem_of(spec).density.surrogate, SolverOptions()))
+
+
+def _finished_draws(tree: Any) -> list[int]:
+    """Draws of each chain up to the first that is not there."""
+    missing = None
+    for values in tree["posterior"].to_dataset().data_vars.values():
+        empty = values.isnull().any([dim for dim in values.dims if dim not in ("chain", "draw")])
+        missing = empty if missing is None else missing | empty
+    if missing is None:
+        return []
+    return [int(np.argmax(chain)) if chain.any() else len(chain) for chain in missing.values]

@@ -1,0 +1,64 @@
+"""Draws of the Laplace approximation, corrected and judged by importance weights."""
+
+import os
+import time
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+from bayes_softmax.core.errors import NotReliableWarning, warn_caller
+from bayes_softmax.core.interrupts import INTERRUPTED
+from bayes_softmax.core.records import RELIABLE_PARETO_K, Draws
+from bayes_softmax.core.threads import blas_on_one_thread
+from bayes_softmax.fits.posterior import Posterior
+from bayes_softmax.fitting.engines import refit_without
+from bayes_softmax.fitting.labelling import despite_interrupts
+from bayes_softmax.fitting.progress import progress_bar
+from bayes_softmax.fitting.refusals import refuse_learned_scales
+from bayes_softmax.fitting.sampling import lifted, prepare
+from bayes_softmax.fitting.settings import refuse_too_many
+from bayes_softmax.inference.importance import importance_sample, propose
+from bayes_softmax.spec.specification import Specification
+
+TITLE = "laplace (importance resampling of the Laplace approximation)"
+FEWEST_PROPOSALS = 25  # below, there is no tail to be fitted
+
+
+def sample_laplace(spec: Specification, draws: int, seed: int, progressbar: bool) -> Posterior:
+    """Equal-weight draws from the Laplace approximation, corrected and judged by importance weights."""
+    with blas_on_one_thread():
+        posterior = _weighted_draws(spec, draws, seed, progressbar)
+    if posterior.pareto_k is not None and posterior.pareto_k > RELIABLE_PARETO_K:
+        warn_caller(
+            f"laplace() is not reliable here: Pareto k is {posterior.pareto_k:.2f}, above {RELIABLE_PARETO_K}; "
+            "run model.sample() instead",
+            NotReliableWarning,
+        )
+    return replace(posterior, refit=partial(refit_without, spec))
+
+
+def _weighted_draws(spec: Specification, draws: int, seed: int, progressbar: bool) -> Posterior:
+    refuse_learned_scales(spec, "laplace()")
+    refuse_too_many(spec, "laplace", 1, draws)
+    prepared = prepare(spec, rounded=False)
+    density = prepared.problem.density
+    start = time.perf_counter()
+    rng = np.random.default_rng(seed)
+    with progress_bar(progressbar) as progress:
+        proposals = propose(density, prepared.whitening, draws, rng, cores=os.cpu_count() or 1, progress=progress)
+    if proposals.finished < FEWEST_PROPOSALS:
+        raise KeyboardInterrupt("interrupted before enough draws were weighed")
+    notes: tuple[str, ...] = ()
+    if proposals.finished < draws:
+        notes = (f"{INTERRUPTED}: {proposals.finished} of {draws} draws were finished",)
+        warn_caller(notes[0])
+
+    def label() -> Posterior:
+        found = importance_sample(proposals, proposals.finished, rng)
+        prepared.timings["sampling"] = time.perf_counter() - start
+        posterior = lifted(spec, prepared, Draws(found.points[None], {}, 0, notes), seed, TITLE)
+        log_evidence = found.log_evidence + density.coordinates.log_jacobian
+        return replace(posterior, pareto_k=found.pareto_k, ess=found.ess, log_evidence=log_evidence)
+
+    return despite_interrupts(Draws(proposals.points, {}, 0, notes, proposals.interrupted), label)

@@ -1,0 +1,85 @@
+"""Arguments that the front doors share: named, typed and documented once, whether arrays or a formula are given."""
+
+import inspect
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from typing import Any, TypedDict, get_type_hints
+
+from numpy.typing import ArrayLike
+
+from bayes_softmax.core.checks import did_you_mean
+from bayes_softmax.data.design import Label
+from bayes_softmax.data.options import ByClass, Options
+from bayes_softmax.spec.priors import Prior, PriorArgument
+
+
+class Arguments(TypedDict, total=False):
+    """Keyword arguments of ``SoftmaxRegression(X, y)`` and of ``SoftmaxRegression.from_formula(formula, data)``.
+
+    They travel as :class:`Options`, which has their defaults.
+
+    Parameters
+    ----------
+    prior
+        Prior of the weights, on the scale of the features as given: ``Normal``, ``StudentT``, ``Laplace``, ``Flat``,
+        or a mapping from feature (of a formula: the column it makes, ``"island[T.Dream]"``) to one of these;
+        ``Jeffreys`` for all coefficients together; with learned scales ``Normal(scale=HalfNormal(1))``, one for all
+        features that carry it, and ``R2D2()``, one for each, per standard deviation of the feature.  Default:
+        autoscaled Normal priors, see :meth:`~bayes_softmax.SoftmaxRegression.describe_prior`.
+    intercept_prior
+        Prior of the intercept at x = 0; default ``Normal(1.5)`` at the feature means.
+    coding
+        ``"zero-sum"`` (default: no class is special), ``"reference"`` (first class fixed at zero) or ``"full"``.
+    classes
+        Class labels in order; classes without data are allowed with a proper prior.
+    weights
+        (N,) frequency weights: weight 2 is the row twice.  Or the name of a column of the data.
+    offset
+        (N, K) added to the logits.  Or K names of columns of the data, or a mapping from class to column.
+    available
+        (N, K) of True and False: which classes are on offer in a row.  Or K names of columns of the data, or a mapping
+        from class to column.  A class that is not on offer has probability 0 there, in the fit and in every answer; a
+        row with one class on offer adds nothing.  Default: all classes in all rows.
+    missing
+        ``"error"`` (default) or ``"drop"`` rows with missing values (the result says how many); what is masked, null
+        or None is missing too.
+    constant
+        ``"error"`` (default) or ``"drop"`` for columns that do not vary.
+    collapse
+        Whether rows with equal features are made one row of counts where that helps; nothing is lost by it.
+    """
+
+    prior: PriorArgument
+    intercept_prior: Prior | None
+    coding: str
+    classes: Sequence[Label] | None
+    weights: ArrayLike | str | None
+    offset: ByClass | None
+    available: ByClass | None
+    missing: str
+    constant: str
+    collapse: bool
+
+
+def options_of(door: str, arguments: Arguments) -> Options:
+    """The record of a front door's keyword arguments; raises for one that it does not have."""
+    known = Arguments.__annotations__
+    for name in arguments:
+        if name not in known:
+            hint = did_you_mean(name, known)
+            raise TypeError(f"SoftmaxRegression.{door}() got an unexpected keyword argument {name!r}{hint}")
+    return Options(**arguments)
+
+
+def takes_arguments[Door: Callable[..., Any]](door: Door) -> Door:
+    """Write :class:`Arguments` out in signature and documentation of a class, or a function, with ``**arguments``."""
+    function: Any = door.__init__ if isinstance(door, type) else door  # type: ignore[misc]
+    own = list(inspect.signature(function).parameters.values())
+    types, kind = get_type_hints(Arguments), inspect.Parameter.KEYWORD_ONLY
+    shared = [inspect.Parameter(f.name, kind, default=f.default, annotation=types[f.name]) for f in fields(Options)]
+    function.__signature__ = inspect.Signature([*own[:-1], *shared])
+    described = inspect.cleandoc(Arguments.__doc__ or "").partition("----------\n")[2]
+    # A function, so that backslashes of the text are left as they are.
+    door.__doc__ = re.sub(r"\*\*arguments\n    .*", lambda _: described, inspect.cleandoc(door.__doc__ or ""))
+    return door

@@ -1,0 +1,49 @@
+"""From what the front door is given to a :class:`Specification`: rows are read and priors resolved, once."""
+
+from dataclasses import replace
+from typing import Any
+
+from bayes_softmax.core.checks import check_flags
+from bayes_softmax.core.errors import UnusedClassWarning, warn_caller
+from bayes_softmax.data import build
+from bayes_softmax.data.design import Design
+from bayes_softmax.data.observations import Observations
+from bayes_softmax.data.options import Options
+from bayes_softmax.data.schema import Schema
+from bayes_softmax.data.unused_classes import unused_warning
+from bayes_softmax.spec.prior_draws import prior_sds
+from bayes_softmax.spec.resolve import resolve_priors
+from bayes_softmax.spec.specification import Specification
+
+
+def from_arrays(X: Any, y: Any, feature_names: Any, intercept: bool, options: Options) -> Specification:
+    """Model of arrays, or of a data frame ``X`` with ``y`` aligned to it."""
+    return _specify(*build.from_arrays(X, y, feature_names, intercept, options), options)
+
+
+def from_formula(formula: str, data: Any, options: Options) -> Specification:
+    """Model of ``response ~ terms`` over the columns of a data frame."""
+    return _specify(*build.from_formula(formula, data, options), options)
+
+
+def _specify(design: Design, schema: Schema, options: Options) -> Specification:
+    """Resolve the priors; warn of classes without an observation that were not asked for."""
+    check_flags(collapse=options.collapse)
+    used = design.totals > 0
+    priors = resolve_priors(
+        options.prior,
+        options.intercept_prior,
+        coding=schema.coding,
+        X=design.X if used.all() else design.X[used],
+        totals=design.totals[used],
+        scale=design.standardisation.scale,
+        feature_names=design.feature_names,
+        has_intercept=design.has_intercept,
+    )
+    sds = prior_sds(priors, design.standardisation.centre, design.n_classes)
+    schema = replace(schema, prior_sd=sds, dropped_flat=priors.all_flat)
+    # Levels of a categorical that never occur become classes; the user did not declare them.
+    message = unused_warning(design) if options.classes is None else None
+    if message is not None:
+        warn_caller(message, UnusedClassWarning)
+    return Specification(Observations(design, options.collapse), schema, priors)
