@@ -1,9 +1,103 @@
-"""The one interface between densities and inference."""
+"""The interfaces between rows, densities and inference."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from bayes_softmax.core.records import BlockMetric, FloatArray, LowRankMetric, NativeDensity, Whitening
+from bayes_softmax.core.records import (
+    BlockMetric,
+    ExpectedRows,
+    FloatArray,
+    IntArray,
+    LowRankMetric,
+    NativeDensity,
+    Whitening,
+)
+
+
+class Part(Protocol):
+    r"""Some of the rows of a likelihood, which is the sum over its parts.
+
+    A part falls into blocks ``0 <= b < n_blocks``, and what is summed is asked for ``first <= b < end``, in parallel:
+    by any number of threads at once.  Coefficients ``V`` are (K, q).  Softmax sees them less the last class's, so a
+    part's log-likelihood is
+
+    .. math:: \ell(V) = c + \langle V - V_K, Y'Z\rangle - \sum_i n_i \log\sum_k e^{\eta_{ki} - \eta_{Ki}},
+
+    of which ``constant`` and ``linear`` hold the first two terms, and the methods give the third.
+    """
+
+    @property
+    def n_obs(self) -> int:
+        """Rows that count."""
+        ...
+
+    @property
+    def n_blocks(self) -> int:
+        """Blocks of rows, 0 for none."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Numbers held in memory for the features."""
+        ...
+
+    @property
+    def total_weight(self) -> float:
+        """Observations of all rows."""
+        ...
+
+    @property
+    def linear(self) -> FloatArray:
+        """``Y'Z`` (K, q)."""
+        ...
+
+    @property
+    def constant(self) -> float:
+        """What offsets add to the log-likelihood, whatever the coefficients are."""
+        ...
+
+    def log_likelihood_gradient(self, V: FloatArray, first: int, end: int) -> tuple[float, FloatArray]:
+        """Value and gradient (K, q) of the third term, the last row of the gradient being left zero."""
+        ...
+
+    def log_likelihoods(self, Vs: FloatArray, first: int, end: int) -> FloatArray:
+        """Values (S,) of the third term at many coefficients (S, K, q), in one pass over the rows."""
+        ...
+
+    def pair_hessians(self, V: FloatArray, first: int, end: int) -> FloatArray:
+        """``-Z' diag(n p_k p_l) Z`` (pairs, q, q) for classes k < l, upper triangles."""
+        ...
+
+    def metric_sums(self, V: FloatArray, first: int, end: int) -> tuple[FloatArray, FloatArray]:
+        """Minus ``sum_i w_i z_i z_i'`` (q, q), upper triangle, and the sum (K, K) of the rows' class covariances.
+
+        ``w_i`` is the trace of row i's covariance.
+        """
+        ...
+
+    def curvature_at(self, V: FloatArray) -> "PartCurvature":
+        """Products of the Hessian of minus the log-likelihood at ``V`` with directions."""
+        ...
+
+    def expected_rows(self, V: FloatArray) -> Iterator[ExpectedRows]:
+        """Features and expected counts, some rows at a time; what is yielded may be overwritten by the next."""
+        ...
+
+    def native(self) -> IntArray | None:
+        """Numbers by which compiled code finds the rows in memory, or None if they are not there."""
+        ...
+
+
+class PartCurvature(Protocol):
+    """The Hessian of one part at one point: what it keeps of it, if anything, lives as long as one set of products."""
+
+    def prepare(self, first: int, end: int) -> None:
+        """Compute what products with these blocks have in common; called once for every block, before any product."""
+        ...
+
+    def product(self, D: FloatArray, first: int, end: int) -> FloatArray:
+        """The Hessian's product (K, q) with a direction (K, q)."""
+        ...
 
 
 class LogDensity(Protocol):

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bayes_softmax.core.records import Whitening
-from bayes_softmax.density.kernel import KernelData
+from bayes_softmax.core.records import IntArray, Whitening
+from bayes_softmax.density.kernel import PART, PART_SIZE, KernelData, RowData
 
 
 class Field(NamedTuple):
@@ -21,12 +21,15 @@ class Field(NamedTuple):
     shape: tuple[str | int, ...]
 
 
-KERNEL_FIELDS = (
+ROW_FIELDS = (
     Field("Z", np.float64, ("n", "q", "B")),
-    Field("YZ", np.float64, ("K", "q")),
     Field("totals", np.float64, ("n_totals", "B")),
     Field("offset", np.float64, ("n_offset", "K", "B")),
     Field("available", np.bool_, ("n_available", "K", "B")),
+)
+KERNEL_FIELDS = (
+    Field("parts", np.int64, ("n_parts", PART_SIZE)),
+    Field("YZ", np.float64, ("K", "q")),
     Field("Cb", np.float64, ("K", "k_b")),
     Field("Cw", np.float64, ("K", "k_w")),
     Field("family", np.int64, ("q",)),
@@ -41,9 +44,27 @@ WHITENING_FIELDS = (
 )
 
 
+def part_numbers(rows: RowData) -> IntArray:
+    """Addresses of the arrays of :class:`RowData`, each checked, then their sizes: a line of ``kernel.PART``."""
+    n, q, B = leading_shape(rows, "Z", 3)
+    by_class = [np.shape(array) for array in (rows.offset, rows.available)]
+    K = next((shape[1] for shape in by_class if len(shape) == 3), 0)
+    optional = {f"n_{name}": len(getattr(rows, name)) for name in ("totals", "offset", "available")}
+    for name, found in optional.items():
+        require(found in (0, n), rows, name.removeprefix("n_"), f"has {found} blocks, not {n} or none")
+    require(rows.n_obs <= n * B, rows, "n_obs", f"is {rows.n_obs}, more than {n} blocks of {B} rows hold")
+    addresses = checked_addresses(rows, ROW_FIELDS, {"n": n, "q": q, "B": B, "K": K} | optional)
+    return np.array([*addresses, n, q, B, K, rows.n_obs, *optional.values()], dtype=np.int64)
+
+
 def kernel_addresses(data: KernelData) -> list[int]:
     """Addresses of the arrays of :class:`KernelData` in the table's order, each checked."""
-    return checked_addresses(data, KERNEL_FIELDS, _kernel_sizes(data))
+    sizes = _kernel_sizes(data)
+    addresses = checked_addresses(data, KERNEL_FIELDS, sizes)
+    lines = data.parts.view(PART)
+    same = bool((lines["q"] == sizes["q"]).all() and (lines["K"] == sizes["K"]).all())
+    require(same, data, "parts", f"has parts of other than {sizes['q']} features or {sizes['K']} classes")
+    return addresses
 
 
 def whitening_addresses(whitening: Whitening, dimension: int) -> list[int]:
@@ -54,13 +75,9 @@ def whitening_addresses(whitening: Whitening, dimension: int) -> list[int]:
 
 
 def _kernel_sizes(data: KernelData) -> dict[str, int]:
-    n, q, B = leading_shape(data, "Z", 3)
+    (n_parts, _), q = leading_shape(data, "parts", 2), leading_shape(data, "YZ", 2)[1]
     (K, k_b), k_w = leading_shape(data, "Cb", 2), leading_shape(data, "Cw", 2)[1]
-    optional = {f"n_{name}": len(getattr(data, name)) for name in ("totals", "offset", "available")}
-    for name, found in optional.items():
-        require(found in (0, n), data, name.removeprefix("n_"), f"has {found} blocks, not {n} or none")
-    require(data.n_obs <= n * B, data, "n_obs", f"is {data.n_obs}, more than {n} blocks of {B} rows hold")
-    return {"n": n, "q": q, "B": B, "K": K, "k_b": k_b, "k_w": k_w, "p": q - min(k_b, 1)} | optional
+    return {"n_parts": n_parts, "q": q, "K": K, "k_b": k_b, "k_w": k_w, "p": q - min(k_b, 1)}
 
 
 def checked_addresses(record: Any, fields: Sequence[Field], sizes: Mapping[str, int]) -> list[int]:

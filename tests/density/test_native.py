@@ -1,5 +1,7 @@
 """What goes to compiled code is what that code reads: dtype, shape and contiguity of every field, by its table."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -13,7 +15,7 @@ from bayes_softmax.inference.newton import newton
 from tests.cases import build
 from tests.conftest import simulate
 
-RECORDS = ["kernel", "whitening", "hyperprior", "conditional", "coordinates"]
+RECORDS = ["kernel", "rows", "whitening", "hyperprior", "conditional", "coordinates"]
 DATA_FORMS = ["real weights", "weighted counts", "offset", "labels"]
 
 
@@ -30,6 +32,7 @@ def packers(form: str = "offset") -> dict[str, tuple[object, tuple, object]]:
     pack = scales_callbacks.pack_hierarchy
     return {
         "kernel": (density.data, native.KERNEL_FIELDS, callbacks.pack_data),
+        "rows": (density.likelihood.parts[0].rows, native.ROW_FIELDS, native.part_numbers),
         "whitening": (whitening, native.WHITENING_FIELDS, lambda w: callbacks.pack_pointers(density.data, w)),
         "hyperprior": (hyper, scales_callbacks.HYPERPRIOR_FIELDS, lambda h: pack(data, h, normal, whitened)),
         "conditional": (normal, scales_callbacks.CONDITIONAL_FIELDS, lambda c: pack(data, hyper, c, whitened)),
@@ -76,8 +79,22 @@ def test_read_only_arrays_are_read() -> None:
 
 def test_a_density_cannot_be_made_of_misread_data() -> None:
     density = posterior()
-    with pytest.raises(TypeError, match=r"KernelData\.Z is <f4, not <f8"):
-        type(density)(**{**density.__dict__, "data": density.data._replace(Z=density.data.Z.astype(np.float32))})
+    part = density.likelihood.parts[0]
+    with pytest.raises(TypeError, match=r"RowData\.Z is <f4, not <f8"):
+        replace(part, rows=part.rows._replace(Z=part.rows.Z.astype(np.float32)))
+    with pytest.raises(ValueError, match=r"KernelData\.parts has parts of other than 3 features or 3 classes"):
+        replace(
+            density,
+            data=density.data._replace(
+                YZ=density.data.YZ[:, 1:].copy(),
+                centre=density.data.centre[1:],
+                family=density.data.family[1:],
+                scale=density.data.scale[1:],
+                df=density.data.df[1:],
+            ),
+        )
+    with pytest.raises(TypeError, match=r"KernelData\.YZ is <f4, not <f8"):
+        replace(density, data=density.data._replace(YZ=density.data.YZ.astype(np.float32)))
 
 
 @pytest.mark.parametrize(

@@ -21,13 +21,8 @@ from numpy.typing import NDArray
 from bayes_softmax.core import compiling as nb
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.density.callbacks import transposed_product, upper_product
-from bayes_softmax.density.kernel import (
-    engine_coefficients,
-    free_gradient,
-    linear_term,
-    log_likelihood_gradient,
-)
-from bayes_softmax.density.log_prior import KEPT, log_prior_gradient
+from bayes_softmax.density.kernel import log_posterior_gradient
+from bayes_softmax.density.log_prior import KEPT
 from bayes_softmax.density.scales.cholesky import (
     cholesky_diagonal_adjoint,
     lower_product,
@@ -139,12 +134,7 @@ def radial_derivative(hyper, theta, gradient):  # type: ignore[no-untyped-def]
 @nb.njit(**_options | KEPT)
 def log_conditional_posterior(data, hyper, theta, s, gradient, ds):  # type: ignore[no-untyped-def]
     """``log p(y | theta) + log p(theta | h)`` for log scales ``s``; fills ``gradient`` (d,) and ``ds`` (R,)."""
-    V, G = np.empty_like(data.YZ), np.empty_like(data.YZ)
-    engine_coefficients(data, theta, V)
-    value = log_likelihood_gradient(data, V, G, 0, data.Z.shape[0])
-    value += linear_term(data, V, G)
-    free_gradient(data, G, gradient)
-    value += log_prior_gradient(data, theta, gradient)
+    value = log_posterior_gradient(data, theta, gradient)
     return value + log_conditional_prior(hyper, s, theta, gradient, ds)
 
 

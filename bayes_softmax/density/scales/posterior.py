@@ -34,6 +34,11 @@ class HierarchicalPosterior:
     normal: ConditionalNormal
     coordinates: WhitenedCoordinates
 
+    def __post_init__(self) -> None:
+        """Compiled code reads all rows, or it would take the log prior for the log posterior."""
+        if not len(self.base.data.parts):
+            raise ValueError("learned scales need rows in memory")
+
     @property
     def n_coefficients(self) -> int:
         """Free coordinates d of the model, without the hyperparameters."""
@@ -92,6 +97,5 @@ class HierarchicalPosterior:
 
     def callbacks(self) -> NativeDensity:
         """C callbacks for the density of ``u``."""
-        records = (self.base.data, self.hyper, self.normal, self.coordinates)
-        table = pack_hierarchy(*records)
-        return NativeDensity(logp_address(), native_addresses()[1], int(table.ctypes.data), (*records, table))
+        table = pack_hierarchy(self.base.data, self.hyper, self.normal, self.coordinates)
+        return NativeDensity(logp_address(), native_addresses()[1], int(table.ctypes.data), (self, table))
