@@ -1,15 +1,16 @@
 """Labels of arrays: coordinates of rows, features and categories."""
 
 import functools
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bayes_softmax.core.protocols import Logits
+from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.schema import Schema
-
-INTERCEPT = "intercept"
 
 
 def observation_coordinate(index: Any) -> Any:
@@ -20,24 +21,28 @@ def observation_coordinate(index: Any) -> Any:
     return np.arange(len(index))
 
 
-def label_coefficients(intercept: Any, weights: Any, schema: Schema) -> tuple[xr.DataArray, xr.DataArray]:
-    """Intercept (K,) and weights (p, K) as labelled arrays."""
+def label_parameters(logits: Logits, values: Mapping[str, FloatArray], schema: Schema) -> dict[str, xr.DataArray]:
+    """An estimate of each parameter as a labelled array."""
     categories = schema.category_coordinate
-    # Labels of another type may be equal: 1, 1.0 and True.
-    kinds = (type(categories), *map(type, categories))
-    empty = _empty_coefficients(tuple(categories), kinds, schema.feature_names)
-    return empty[0].copy(deep=False, data=intercept), empty[1].copy(deep=False, data=weights)
+    kinds = (type(categories), *map(type, categories))  # labels of another type may be equal: 1, 1.0 and True
+    labels = tuple(categories), kinds, schema.feature_names
+    return {
+        name: _unfilled(name, tuple(dims), values[name].shape, *labels).copy(deep=False, data=values[name])
+        for name, dims in logits.dims.items()
+    }
 
 
-@functools.lru_cache(maxsize=8)
-def _empty_coefficients(
-    categories: tuple[Any, ...], kinds: tuple[type, ...], features: tuple[str, ...]
-) -> tuple[xr.DataArray, xr.DataArray]:
+@functools.lru_cache(maxsize=16)
+def _unfilled(
+    name: str,
+    dims: tuple[str, ...],
+    shape: tuple[int, ...],
+    categories: tuple[Any, ...],
+    kinds: tuple[type, ...],
+    features: tuple[str, ...],
+) -> xr.DataArray:
     """The labels without numbers: to make coordinates takes longer than many a fit, to copy them does not."""
-    labels = np.array(categories, dtype=np.uint64) if kinds[0] is np.ndarray else list(categories)
-    category, feature = {"category": labels}, {"feature": np.array(features, dtype=str)}
-    nothing = np.broadcast_to(np.nan, (len(features), len(categories)))
-    return (
-        xr.DataArray(np.full(len(categories), np.nan), dims="category", coords=category, name="intercept"),
-        xr.DataArray(nothing, dims=("feature", "category"), coords={**feature, **category}, name="weights"),
-    )
+    category = np.array(categories, dtype=np.uint64) if kinds[0] is np.ndarray else list(categories)
+    labels = {"category": category, "feature": np.array(features, dtype=str)}
+    coords = {dim: labels[dim] for dim in dims if dim in labels}
+    return xr.DataArray(np.broadcast_to(np.nan, shape), dims=dims, coords=coords, name=name)

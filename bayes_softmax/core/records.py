@@ -115,6 +115,14 @@ class Whitening(NamedTuple):
     log_determinant: float
 
 
+class ExpectedRows(NamedTuple):
+    """Some rows, features first: features ``Z`` (q, n), expected counts (K, n) and totals (n,)."""
+
+    Z: FloatArray
+    counts: FloatArray
+    totals: FloatArray
+
+
 class NativeDensity(NamedTuple):
     """A density as C callbacks on whitened coordinates, for samplers that run without Python's lock.
 

@@ -12,18 +12,12 @@ from numba import carray, types
 
 from bayes_softmax.core import compiling as nb
 from bayes_softmax.core.records import IntArray, Whitening
-from bayes_softmax.density.kernel import (
-    KernelData,
-    engine_coefficients,
-    free_gradient,
-    linear_term,
-    log_likelihood_gradient,
-)
-from bayes_softmax.density.log_prior import KEPT, log_prior_gradient
+from bayes_softmax.density.kernel import PART_SIZE, KernelData, log_posterior_gradient
+from bayes_softmax.density.log_prior import KEPT
 from bayes_softmax.density.native import kernel_addresses, whitening_addresses
 from bayes_softmax.density.simd import pointer
 
-DATA_SIZE = 21  # numbers that tell where the data are
+DATA_SIZE = 13  # numbers that tell where the data are
 _FAST = {"contract", "nsz", "arcp"}
 _options: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": _FAST}
 
@@ -66,12 +60,7 @@ def whitened_gradient(data, mode, blocks, mixing, z, out):  # type: ignore[no-un
             mixed, factor = theta[c * m :], mixing[c, e]
             for j in range(m):
                 mixed[j] += factor * column[j]
-    V, G = np.empty_like(data.YZ), np.empty_like(data.YZ)
-    engine_coefficients(data, theta, V)
-    value = log_likelihood_gradient(data, V, G, 0, data.Z.shape[0])
-    value += linear_term(data, V, G)
-    free_gradient(data, G, gradient)
-    value += log_prior_gradient(data, theta, gradient)
+    value = log_posterior_gradient(data, theta, gradient)
     for e in range(k):
         for j in range(m):
             column[j] = 0.0
@@ -85,9 +74,7 @@ def whitened_gradient(data, mode, blocks, mixing, z, out):  # type: ignore[no-un
 
 def pack_data(data: KernelData) -> list[int]:
     """Addresses of the data's arrays, then the sizes, in the order :func:`read_data` takes them."""
-    addresses = kernel_addresses(data)
-    optional = [len(data.totals), len(data.offset), len(data.available)]
-    return [*addresses, *data.Z.shape, data.n_obs, *data.Cb.shape, data.Cw.shape[1], *optional]
+    return [*kernel_addresses(data), len(data.parts), *data.YZ.shape, data.Cb.shape[1], data.Cw.shape[1]]
 
 
 def _dimension(data: KernelData) -> int:
@@ -117,29 +104,19 @@ def _singles(address, n, m, l):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(**_options)
-def _cube(address, n, m, l):  # type: ignore[no-untyped-def]
-    return carray(pointer(address), (n, m, l), np.float64)
-
-
-@nb.njit(**_options)
 def read_data(user):  # type: ignore[no-untyped-def]
     """The data behind the addresses of :func:`pack_data`."""
-    size = user[11:DATA_SIZE]
-    n, q, B, n_obs = size[0], size[1], size[2], size[3]
-    K, k_b, k_w, n_totals, n_offset, n_available = size[4], size[5], size[6], size[7], size[8], size[9]
+    size = user[8:DATA_SIZE]
+    n_parts, K, q, k_b, k_w = size[0], size[1], size[2], size[3], size[4]
     return KernelData(
-        _cube(user[0], n, q, B),
-        n_obs,
+        carray(pointer(user[0]), (n_parts, PART_SIZE), np.int64),
         _matrix(user[1], K, q),
-        _matrix(user[2], n_totals, B),
-        _cube(user[3], n_offset, K, B),
-        carray(pointer(user[4]), (n_available, K, B), np.bool_),
-        _matrix(user[5], K, k_b),
-        _matrix(user[6], K, k_w),
-        carray(pointer(user[7]), (q,), np.int64),
-        _vector(user[8], q),
-        _vector(user[9], q),
-        _vector(user[10], q - min(k_b, 1)),
+        _matrix(user[2], K, k_b),
+        _matrix(user[3], K, k_w),
+        carray(pointer(user[4]), (q,), np.int64),
+        _vector(user[5], q),
+        _vector(user[6], q),
+        _vector(user[7], q - min(k_b, 1)),
     )
 
 

@@ -1,4 +1,4 @@
-r"""Second derivatives of the log-likelihood, given the expected counts ``P`` (n, K, B), ``P_ki = n_i p_ki``.
+r"""Second derivatives of the log-likelihood, from the expected counts ``P_ki = n_i p_ki``, a block (K, B) at a time.
 
 .. math:: H = \sum_{k<l} \Bigl(Z'\mathrm{diag}(P_k P_l / n)\, Z\Bigr) \otimes (e_k - e_l)(e_k - e_l)'
 
@@ -11,33 +11,27 @@ semi-definite.  Shapes as in :mod:`bayes_softmax.density.kernel`, in blocks of B
 import numpy as np
 
 from bayes_softmax.core import compiling as nb
-from bayes_softmax.density.kernel import (
-    block_logits,
-    block_totals,
-    close_rows,
-    differences,
-    logits,
-    products,
-    softmax_block,
-    workspace,
-)
+from bayes_softmax.density.kernel import block_logits, block_totals, softmax_block
+from bayes_softmax.density.linear import close_rows, differences, logits, products, weighted_products, workspace
 
 _options = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": {"contract", "nsz", "arcp"}}
 
 
+@nb.njit(inline="always", **_options)
+def block_counts(rows, D, b, work, P):  # type: ignore[no-untyped-def]
+    """Fill ``P`` (K, B) with ``n_i p_ki`` of block ``b`` at differences ``D``, zero where padded; ``work`` (3, B)."""
+    K, B = P.shape
+    block_logits(D, rows.Z[b], rows.offset, rows.available, b, P)
+    softmax_block(P, work, block_totals(rows.totals, b), rows.available, b, min(B, rows.n_obs - b * B), K)
+
+
 @nb.njit(**_options)
-def expected_counts(data, V, P, first, end):  # type: ignore[no-untyped-def]
-    """Fill ``P`` (n, K, B) with ``n_i p_ki``, zero where padded; returns the log-likelihood without ``<V, Y'Z>``."""
-    K, q = V.shape
-    B = data.Z.shape[2]
-    D, work = np.empty((K - 1, q)), workspace(3, B)
+def expected_counts(rows, V, P, first, end):  # type: ignore[no-untyped-def]
+    """Fill ``P`` (end - first, K, B) with ``n_i p_ki``, zero where padded."""
+    D, work = np.empty((V.shape[0] - 1, V.shape[1])), workspace(3, rows.Z.shape[2])
     differences(V, D)
-    value = 0.0
     for b in range(first, end):
-        block_logits(D, data.Z[b], data.offset, data.available, b, P[b])
-        totals, c = block_totals(data.totals, b), min(B, data.n_obs - b * B)
-        value -= softmax_block(P[b], work, totals, data.available, b, c, K)
-    return value
+        block_counts(rows, D, b, work, P[b - first])
 
 
 @nb.njit(**_options)
@@ -58,26 +52,18 @@ def _pair_weights(P, k, l, totals, w):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(**_options)
-def _scale_rows(Z, w, out):  # type: ignore[no-untyped-def]
-    """``out = Z diag(w)``."""
-    for j in range(Z.shape[0]):
-        for i in range(Z.shape[1]):
-            out[j, i] = Z[j, i] * w[i]
-
-
-@nb.njit(**_options)
-def pair_hessians(data, P, S, first, end):  # type: ignore[no-untyped-def]
+def pair_hessians(rows, V, S, first, end):  # type: ignore[no-untyped-def]
     """Add ``-Z' diag(P_k P_l / n) Z`` to ``S`` (pairs, q, q), k < l in order; only its upper triangles are meant."""
-    q, B = data.Z.shape[1:]
-    K = P.shape[1]
-    w, scaled = np.empty(B), workspace(q, B)
+    (K, q), B = V.shape, rows.Z.shape[2]
+    D, P, work, w, scaled = np.empty((K - 1, q)), workspace(K, B), workspace(3, B), np.empty(B), workspace(q, B)
+    differences(V, D)
     for b in range(first, end):
-        totals, pair = block_totals(data.totals, b), 0
+        block_counts(rows, D, b, work, P)
+        totals, pair = block_totals(rows.totals, b), 0
         for k in range(K):
             for l in range(k + 1, K):
-                _pair_weights(P[b], k, l, totals, w)
-                _scale_rows(data.Z[b], w, scaled)
-                products(scaled, data.Z[b], S[pair], q, True)
+                _pair_weights(P, k, l, totals, w)
+                weighted_products(rows.Z[b], w, scaled, S[pair])
                 pair += 1
 
 
@@ -99,17 +85,19 @@ def assemble(S, H):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(**_options)
-def weighted_gram(data, P, G, A, first, end):  # type: ignore[no-untyped-def]
+def weighted_gram(rows, V, G, A, first, end):  # type: ignore[no-untyped-def]
     r"""Add the two factors of a Kronecker approximation of the Hessian.
 
     ``A`` (K, K) gets :math:`\sum_i \mathrm{diag}(P_i) - P_i P_i'/n_i`, the classes' covariance, and the upper
     triangle of ``G`` (q, q) gets minus :math:`\sum_i w_i z_i z_i'` with the trace :math:`w_i` of row i's covariance.
     """
-    q, B = data.Z.shape[1:]
-    K = P.shape[1]
+    (K, q), B = V.shape, rows.Z.shape[2]
+    D, block, work = np.empty((K - 1, q)), workspace(K, B), workspace(3, B)
     w, inverse, scaled = np.empty(B), np.ones(B), workspace(q, B)
+    differences(V, D)
     for b in range(first, end):
-        totals, block = block_totals(data.totals, b), P[b]
+        block_counts(rows, D, b, work, block)
+        totals = block_totals(rows.totals, b)
         if totals.shape[0] > 0:
             for i in range(B):
                 inverse[i] = 1.0 / totals[i] if totals[i] > 0.0 else 0.0
@@ -126,20 +114,22 @@ def weighted_gram(data, P, G, A, first, end):  # type: ignore[no-untyped-def]
                 A[l, k] -= total
                 A[k, k] += total
                 A[l, l] += total
-        _scale_rows(data.Z[b], w, scaled)
-        products(scaled, data.Z[b], G, q, True)
+        weighted_products(rows.Z[b], w, scaled, G)
 
 
 @nb.njit(**_options)
-def hessian_product(data, P, D, out, first, end):  # type: ignore[no-untyped-def]
-    """Add ``H`` times the direction ``D`` (K, q) to ``out`` (K, q), all but the last row, which the sum closes."""
+def hessian_product(rows, P, D, out, first, end):  # type: ignore[no-untyped-def]
+    """Add ``H`` times the direction ``D`` (K, q) to ``out`` (K, q), all but the last row, which the sum closes.
+
+    ``P`` (end - first, K, B) are the blocks' expected counts.
+    """
     K, q = D.shape
-    B = data.Z.shape[2]
+    B = rows.Z.shape[2]
     E, U, work = np.empty((K - 1, q)), workspace(K, B), workspace(2, B)
     mean, inverse = work[0], work[1]
     differences(D, E)
     for b in range(first, end):
-        Z, block, totals = data.Z[b], P[b], block_totals(data.totals, b)
+        Z, block, totals = rows.Z[b], P[b - first], block_totals(rows.totals, b)
         logits(E, Z, U, K - 1)
         for i in range(B):
             mean[i] = 0.0

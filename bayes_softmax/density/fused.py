@@ -1,44 +1,17 @@
-r"""Whole evaluations in one call, for small data: there every call from Python costs as much as a pass over the rows.
+"""The Hessian of small data in free coordinates, in one call: there calls from Python cost as much as the rows.
 
-They give what :class:`~bayes_softmax.density.posterior.SoftmaxPosterior` puts together from parts where there is more
-to do.  Shapes as in :mod:`bayes_softmax.density.kernel`.
+Shapes as in :mod:`bayes_softmax.density.kernel`.
 """
 
 import numpy as np
 
 from bayes_softmax.core import compiling as nb
-from bayes_softmax.density.curvature import expected_counts, hessian_product, pair_hessians
-from bayes_softmax.density.kernel import (
-    engine_coefficients,
-    free_gradient,
-    linear_term,
-    log_likelihood_gradient,
-    workspace,
-)
-from bayes_softmax.density.log_prior import log_prior_gradient
+from bayes_softmax.density.curvature import pair_hessians
+from bayes_softmax.density.kernel import read_part
+from bayes_softmax.density.linear import engine_coefficients
 
 NOISE = 16 * np.finfo(float).eps  # relative, of a contrast of curvatures
 _options = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": {"contract", "nsz", "arcp"}}
-
-
-@nb.njit(**_options)
-def log_posterior_gradient(data, theta, gradient):  # type: ignore[no-untyped-def]
-    """Log posterior without its constants; fills its gradient (d,)."""
-    V, G = np.empty(data.YZ.shape), np.empty(data.YZ.shape)
-    engine_coefficients(data, theta, V)
-    value = log_likelihood_gradient(data, V, G, 0, data.Z.shape[0])
-    value += linear_term(data, V, G)
-    free_gradient(data, G, gradient)
-    return value + log_prior_gradient(data, theta, gradient)
-
-
-@nb.njit(**_options)
-def likelihood_product(data, P, vector, image):  # type: ignore[no-untyped-def]
-    """Fill ``image`` (d,) with the product of the likelihood's Hessian, at expected counts ``P``, and a vector (d,)."""
-    D, out = np.empty(data.YZ.shape), np.zeros(data.YZ.shape)
-    engine_coefficients(data, vector, D)
-    hessian_product(data, P, D, out, 0, data.Z.shape[0])
-    free_gradient(data, out, image)
 
 
 @nb.njit(inline="always", **_options)
@@ -106,11 +79,11 @@ def _free_hessian(S, Cb, Cw, H):  # type: ignore[no-untyped-def]
 
 @nb.njit(**_options)
 def likelihood_hessian(data, theta, H):  # type: ignore[no-untyped-def]
-    """Fill ``H`` (d, d) with the Hessian of minus the log-likelihood."""
+    """Fill ``H`` (d, d) with the Hessian of minus the log-likelihood of parts in memory."""
     K, q = data.YZ.shape
-    n, _, B = data.Z.shape
-    V, P, S = np.empty((K, q)), workspace(n * K, B).reshape(n, K, B), np.zeros((K * (K - 1) // 2, q, q))
+    V, S = np.empty((K, q)), np.zeros((K * (K - 1) // 2, q, q))
     engine_coefficients(data, theta, V)
-    expected_counts(data, V, P, 0, n)
-    pair_hessians(data, P, S, 0, n)
+    for i in range(data.parts.shape[0]):
+        rows = read_part(data.parts, i)
+        pair_hessians(rows, V, S, 0, rows.Z.shape[0])
     _free_hessian(S, data.Cb, data.Cw, H)

@@ -126,13 +126,12 @@ class JeffreysPosterior:
 
     def _penalty_gradient(self, theta: FloatArray, factor: FloatArray) -> FloatArray:
         """Gradient (d,) of half the log determinant; see the formula at the top of the module."""
-        coordinates, data = self.coordinates, self.likelihood.data
-        K, q = data.YZ.shape
+        coordinates = self.coordinates
+        K, q = coordinates.n_classes, coordinates.n_columns
         roots = coordinates.to_engine(solve_triangular(factor, np.eye(self.dimension), lower=True)).reshape(-1, K * q)
         inverse = (roots.T @ roots).reshape(K, q, K * q)
         gradient = np.zeros((K, q))
-        for b, (Z, counts) in enumerate(zip(data.Z, self.likelihood.expected_counts(theta), strict=True)):
-            totals = data.totals[b] if len(data.totals) else 1.0
+        for Z, counts, totals in self.likelihood.expected_rows(theta):
             p = np.divide(counts, totals, out=np.zeros_like(counts), where=counts > 0)
             Q = np.stack([((inverse[k].T @ Z).reshape(K, q, -1) * Z).sum(axis=1) for k in range(K)])
             h = np.einsum("kki->ki", Q) - 2.0 * np.einsum("kli,li->ki", Q, p)

@@ -1,17 +1,24 @@
-r"""The compiled log posterior: value, gradient, and many points at once.
+r"""The compiled log posterior: value, gradient, and many points at once; all of it but the logits themselves.
+
+How logits come from rows and coefficients is in :mod:`bayes_softmax.density.linear`.  Rows come in parts, each a stack
+of blocks; what is summed over rows is summed over the blocks of all parts.
 
 Shapes, fixed here once (float64 but for the mask, C-contiguous; sums over observations, never means):
 
 =============  =============  =========================================================
+*of a part*
 ``Z``          (n, q, B)      standardised features in n blocks of B rows, padded with
                               zeros; feature 0 is 1 if there is an intercept
-``n_obs``                     rows that are not padding, N
-``YZ``         (K, q)         ``Y'Z``: all the likelihood needs of the responses
+``n_obs``                     rows that are not padding
 ``totals``     (n, B)         units per row (weight or count total), zero where padded;
                               (0, B) when all are 1
 ``offset``     (n, K, B)      added to the logits, less the row's largest over the classes
                               on offer; (0, K, B) when absent
 ``available``  (n, K, B)      boolean, whether a class is on offer; (0, K, B) when all are
+*of them all*
+``parts``      (n_parts, 12)  addresses and sizes of the parts, see ``PART``; (0, 12) when
+                              some are not in memory, and the density here is NaN
+``YZ``         (K, q)         ``Y'Z``: all the likelihood needs of the responses
 ``Cb``, ``Cw`` (K, k)         contrasts of intercept (k_b = 0: none) and weights
 ``family``...  (rows,)        prior per row: the intercept first (if any), then each
                               feature
@@ -37,12 +44,22 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numba import carray
 from numpy.typing import NDArray
 
 from bayes_softmax.core import compiling as nb
 from bayes_softmax.core.records import FloatArray, IntArray
+from bayes_softmax.density.linear import (
+    differences,
+    engine_coefficients,
+    free_gradient,
+    linear_term,
+    logits,
+    products,
+    workspace,
+)
 from bayes_softmax.density.log_prior import KEPT, log_prior_gradient
-from bayes_softmax.density.simd import FEATURES, MAX_CLASSES, WIDTH, exp_row, logits_tile, products_tile
+from bayes_softmax.density.simd import exp_row, pointer
 
 STACK = 65536  # coefficients of the points evaluated in one pass over the data: they stay in the second-level cache
 NOT_OFFERED = -1e300  # below every logit, and still a number after another is taken from it
@@ -52,15 +69,21 @@ _FAST = {"contract", "nsz", "arcp"}
 _options: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": _FAST}
 
 
-class KernelData(NamedTuple):
-    """What the kernel reads; see the table at the top of the module."""
+class RowData(NamedTuple):
+    """Rows of one part in memory; see the table at the top of the module."""
 
     Z: FloatArray
     n_obs: int
-    YZ: FloatArray
     totals: FloatArray
     offset: FloatArray
     available: NDArray[np.bool_]
+
+
+class KernelData(NamedTuple):
+    """What the kernel reads of all parts, and beside them; see the table at the top of the module."""
+
+    parts: IntArray
+    YZ: FloatArray
     Cb: FloatArray
     Cw: FloatArray
     family: IntArray
@@ -69,50 +92,22 @@ class KernelData(NamedTuple):
     centre: FloatArray
 
 
-_strip, _column = products_tile(FEATURES), products_tile(1)
+# A line of ``parts``: addresses of the arrays of ``RowData`` in order, then their sizes.
+_NUMBERS = ("Z", "totals", "offset", "available", "n", "q", "B", "K", "n_obs", "n_totals", "n_offset", "n_available")
+PART, PART_SIZE = np.dtype([(name, np.int64) for name in _NUMBERS]), len(_NUMBERS)
 
 
 @nb.njit(**_options)
-def logits(V, Z, L, n):  # type: ignore[no-untyped-def]
-    """``L[:n] = V[:n] Z`` for one block ``Z`` (q, B); ``L`` (>= n, B)."""
-    q, B = Z.shape
-    n_groups, k = -(-n // MAX_CLASSES), 0
-    for group in range(n_groups):
-        size = (n - k) // (n_groups - group)
-        v = V.ctypes.data + 8 * k * q
-        for i in range(0, B, 3 * WIDTH):
-            logits_tile(v, q, Z.ctypes.data + 8 * i, B, L.ctypes.data + 8 * (k * B + i), B, q, size)
-        k += size
-
-
-@nb.njit(**_options)
-def products(P, Z, G, n, symmetric):  # type: ignore[no-untyped-def]
-    """``G[:n] -= P[:n] Z'`` for one block ``Z`` (q, B); ``P`` (>= n, B), ``G`` (>= n, q).
-
-    ``symmetric``: ``G`` is, and only what is needed of its upper triangle is computed.
-    """
-    q, B = Z.shape
-    n_groups, k = -(-n // MAX_CLASSES), 0
-    for group in range(n_groups):
-        size = (n - k) // (n_groups - group)
-        p, j = P.ctypes.data + 8 * k * B, k if symmetric else 0
-        while j < q:
-            z, g = Z.ctypes.data + 8 * j * B, G.ctypes.data + 8 * (k * q + j)
-            if j + FEATURES <= q:
-                _strip(p, B, z, B, g, q, B, size)
-                j += FEATURES
-            else:
-                _column(p, B, z, B, g, q, B, size)
-                j += 1
-        k += size
-
-
-@nb.njit(**_options)
-def workspace(n_rows, B):  # type: ignore[no-untyped-def]
-    """Uninitialised (n_rows, B) doubles that start on a cache line, as rows of a multiple of 8 then do too."""
-    raw = np.empty(n_rows * B + 8)
-    start = -(raw.ctypes.data // 8) % 8
-    return raw[start : start + n_rows * B].reshape(n_rows, B)
+def read_part(parts, i):  # type: ignore[no-untyped-def]
+    """The rows behind line ``i`` of ``parts``."""
+    t = carray(pointer(parts.ctypes.data), (parts.shape[0],), PART)[i]
+    return RowData(
+        carray(pointer(t.Z), (t.n, t.q, t.B), np.float64),
+        t.n_obs,
+        carray(pointer(t.totals), (t.n_totals, t.B), np.float64),
+        carray(pointer(t.offset), (t.n_offset, t.K, t.B), np.float64),
+        carray(pointer(t.available), (t.n_available, t.K, t.B), np.bool_),
+    )
 
 
 @nb.njit(**_options)
@@ -204,116 +199,68 @@ def block_totals(totals, block):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(**_options)
-def differences(V, D):  # type: ignore[no-untyped-def]
-    """``D[k] = V[k] - V[K-1]`` for the first K-1 classes."""
-    K = V.shape[0]
-    for k in range(K - 1):
-        for j in range(V.shape[1]):
-            D[k, j] = V[k, j] - V[K - 1, j]
-
-
-@nb.njit(**_options)
-def close_rows(G):  # type: ignore[no-untyped-def]
-    """Make the last row minus the sum of the others: rows of class gradients sum to zero."""
-    K = G.shape[0]
-    for j in range(G.shape[1]):
-        total = 0.0
-        for k in range(K - 1):
-            total += G[k, j]
-        G[K - 1, j] = -total
-
-
-@nb.njit(**_options)
-def log_likelihood_gradient(data, V, G, first, end):  # type: ignore[no-untyped-def]
+def log_likelihood_gradient(rows, V, G, first, end):  # type: ignore[no-untyped-def]
     """Log-likelihood of the blocks ``first <= b < end`` at ``V`` (K, q), without ``<V, Y'Z>``.
 
-    Fills the first K-1 rows of ``G`` (K, q) with its gradient.
+    Adds its gradient to the first K-1 rows of ``G`` (K, q).
     """
     K, q = V.shape
-    B = data.Z.shape[2]
+    B = rows.Z.shape[2]
     D, L, work = np.empty((K - 1, q)), workspace(K, B), workspace(3, B)
     differences(V, D)
-    for k in range(K):
-        for j in range(q):
-            G[k, j] = 0.0
     value = 0.0
     for b in range(first, end):
-        Z = data.Z[b]
-        block_logits(D, Z, data.offset, data.available, b, L)
-        totals, c = block_totals(data.totals, b), min(B, data.n_obs - b * B)
-        value -= softmax_block(L, work, totals, data.available, b, c, K - 1)
+        Z = rows.Z[b]
+        block_logits(D, Z, rows.offset, rows.available, b, L)
+        totals, c = block_totals(rows.totals, b), min(B, rows.n_obs - b * B)
+        value -= softmax_block(L, work, totals, rows.available, b, c, K - 1)
         products(L, Z, G, K - 1, False)
     return value
 
 
-@nb.njit(**_options)
-def linear_term(data, V, G):  # type: ignore[no-untyped-def]
-    """``<V, Y'Z>``, with the last class's coefficients taken from all; adds its gradient and closes ``G`` (K, q)."""
-    K, q = V.shape
-    value = 0.0
-    for k in range(K - 1):
-        for j in range(q):
-            value += (V[k, j] - V[K - 1, j]) * data.YZ[k, j]
-            G[k, j] += data.YZ[k, j]
-    close_rows(G)
-    return value
+@nb.njit(**_options | KEPT)
+def log_posterior_gradient(data, theta, gradient):  # type: ignore[no-untyped-def]
+    """Log posterior of parts in memory, without its constants; fills its gradient (d,)."""
+    V, G = np.empty_like(data.YZ), np.zeros_like(data.YZ)
+    engine_coefficients(data, theta, V)
+    value = 0.0 if data.parts.shape[0] > 0 else np.nan
+    for i in range(data.parts.shape[0]):
+        rows = read_part(data.parts, i)
+        value += log_likelihood_gradient(rows, V, G, 0, rows.Z.shape[0])
+    value += linear_term(data.YZ, V, G)
+    free_gradient(data, G, gradient)
+    return value + log_prior_gradient(data, theta, gradient)
 
 
 @nb.njit(**_options)
-def engine_coefficients(data, theta, V):  # type: ignore[no-untyped-def]
-    """Fill ``V`` (K, q) from the free vector."""
-    K, k_b = data.Cb.shape
-    k_w, p, first = data.Cw.shape[1], data.centre.shape[0], min(k_b, 1)
-    for k in range(K):
-        for j in range(V.shape[1]):
-            V[k, j] = 0.0
-        for c in range(k_b):
-            V[k, 0] += data.Cb[k, c] * theta[c * (p + 1)]
-        for c in range(k_w):
-            contrast = data.Cw[k, c]
-            if contrast != 0.0:
-                row, column = V[k, first:], theta[c * p + min(c + 1, k_b) :]
-                for j in range(p):
-                    row[j] += contrast * column[j]
-
-
-@nb.njit(**_options)
-def free_gradient(data, G, gradient):  # type: ignore[no-untyped-def]
-    """Fill the free gradient (d,) from the gradient ``G`` (K, q) in engine coefficients."""
-    K, k_b = data.Cb.shape
-    k_w, p, first = data.Cw.shape[1], data.centre.shape[0], min(k_b, 1)
-    for j in range(gradient.shape[0]):
-        gradient[j] = 0.0
-    for k in range(K):
-        for c in range(k_b):
-            gradient[c * (p + 1)] += data.Cb[k, c] * G[k, 0]
-        for c in range(k_w):
-            contrast = data.Cw[k, c]
-            if contrast != 0.0:
-                row, column = G[k, first:], gradient[c * p + min(c + 1, k_b) :]
-                for j in range(p):
-                    column[j] += contrast * row[j]
+def add_log_likelihoods(rows, D, out, first, end):  # type: ignore[no-untyped-def]
+    """Add to ``out`` (S,) the log-likelihoods of blocks, without ``<V, Y'Z>``, at differences ``D`` (S, K-1, q)."""
+    K, B = D.shape[1] + 1, rows.Z.shape[2]
+    L, work = workspace(K, B), workspace(3, B)
+    for b in range(first, end):
+        totals, c = block_totals(rows.totals, b), min(B, rows.n_obs - b * B)
+        for t in range(D.shape[0]):
+            block_logits(D[t], rows.Z[b], rows.offset, rows.available, b, L)
+            out[t] -= softmax_block(L, work, totals, rows.available, b, c, 0)
 
 
 @nb.njit(**_options | KEPT)
 def log_posterior_values(data, thetas, out):  # type: ignore[no-untyped-def]
     """Log posterior at many points (S, d), one pass over the data for a stack of them; fills ``out`` (S,)."""
     K, q = data.YZ.shape
-    B = data.Z.shape[2]
-    stack = max(1, STACK // (K * q))
-    unused, V, G = np.empty(thetas.shape[1]), np.empty((K, q)), np.zeros((K, q))
-    L, work, D = workspace(K, B), workspace(3, B), np.empty((stack, K - 1, q))
-    for first in range(0, thetas.shape[0], stack):
+    stack = min(max(1, STACK // (K * q)), thetas.shape[0])
+    D, V, G, unused = np.empty((stack, K - 1, q)), np.empty((K, q)), np.zeros((K, q)), np.empty(thetas.shape[1])
+    for first in range(0, thetas.shape[0], max(stack, 1)):
         n = min(stack, thetas.shape[0] - first)
         for t in range(n):
             engine_coefficients(data, thetas[first + t], V)
             differences(V, D[t])
-            out[first + t] = linear_term(data, V, G) + log_prior_gradient(data, thetas[first + t], unused)
-        for b in range(data.Z.shape[0]):
-            totals, c = block_totals(data.totals, b), min(B, data.n_obs - b * B)
-            for t in range(n):
-                block_logits(D[t], data.Z[b], data.offset, data.available, b, L)
-                out[first + t] -= softmax_block(L, work, totals, data.available, b, c, 0)
+            out[first + t] = linear_term(data.YZ, V, G) + log_prior_gradient(data, thetas[first + t], unused)
+        if data.parts.shape[0] == 0:
+            out[:] = np.nan
+        for i in range(data.parts.shape[0]):
+            rows = read_part(data.parts, i)
+            add_log_likelihoods(rows, D[:n], out[first : first + n], 0, rows.Z.shape[0])
 
 
 def is_compiled() -> bool:

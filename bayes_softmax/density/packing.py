@@ -9,7 +9,6 @@ from bayes_softmax.core import compiling as nb
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.core.threads import in_parallel, ranges
 from bayes_softmax.data.design import Design
-from bayes_softmax.density import curvature
 from bayes_softmax.density.simd import ROW_MULTIPLE
 
 # Multiples of the tile with an odd number of cache lines: powers of two would map a block's features to a few sets of
@@ -121,16 +120,3 @@ def pack_counts(design: Design, rows: IntArray, B: int) -> FloatArray:
     weights = np.empty(0) if design.weights is None else design.weights
     _pack_labels(codes, weights, rows, out, 0, len(out))
     return out
-
-
-def response_products(Z: FloatArray, Y: FloatArray) -> FloatArray:
-    """``Y'Z`` (K, q) of packed counts and features."""
-
-    def part(first: int, end: int) -> FloatArray:
-        out = np.zeros((Y.shape[1], Z.shape[1]))
-        curvature.response_products(Z, Y, out, first, end)
-        return out
-
-    parts = in_parallel(part, ranges(len(Z), float(Z.size * Y.shape[1])))
-    total: FloatArray = -np.sum(parts, axis=0)
-    return total

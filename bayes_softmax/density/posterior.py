@@ -1,6 +1,6 @@
-"""The log posterior of a model: likelihood kernel x coding x prior, as a ``LogDensity``."""
+"""The log posterior of a model: a sum over parts of rows, and the prior, in free coordinates, as a ``LogDensity``."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self
@@ -8,13 +8,21 @@ from typing import Self
 import numpy as np
 
 from bayes_softmax.core.logger import LOGGER
-from bayes_softmax.core.records import BlockMetric, FloatArray, LowRankMetric, NativeDensity, Penalty, Whitening
-from bayes_softmax.core.threads import in_parallel, ranges
+from bayes_softmax.core.records import (
+    BlockMetric,
+    ExpectedRows,
+    FloatArray,
+    LowRankMetric,
+    NativeDensity,
+    Penalty,
+    Whitening,
+)
 from bayes_softmax.data.design import Design
-from bayes_softmax.density import callbacks, curvature, fused, kernel, packing
+from bayes_softmax.density import callbacks, fused, kernel, kronecker, linear
+from bayes_softmax.density.likelihood import Likelihood
 from bayes_softmax.density.log_prior import FLAT, log_prior_gradient
-from bayes_softmax.density.lowrank import low_rank_metric
 from bayes_softmax.density.native import kernel_addresses
+from bayes_softmax.density.parts import pack_part, part_table, split_rows
 from bayes_softmax.density.prior import PriorCurvature, PriorRows, penalty_of, prior_rows, rounded, rows_that_are
 from bayes_softmax.separation.choice_sets import connected_classes
 from bayes_softmax.spec.coding import Coordinates, free_vectors
@@ -22,15 +30,11 @@ from bayes_softmax.spec.log_prior import log_prior_constant
 from bayes_softmax.spec.priors import PriorTable
 
 COMPILE_NOTICE = "compiling the likelihood for this machine (once; later runs load it from disk)"
-# Of the diagonal, added to an approximate precision: directions without data or prior stay where they are.
-RIDGE = 1e-9
-TINY = np.finfo(float).tiny
-SPREAD_FLOOR = 1e-8  # of the largest variance of a class contrast
 
 
 @dataclass(frozen=True, eq=False)
 class SoftmaxPosterior:
-    """Log posterior of a softmax regression in free coordinates.
+    """Log posterior of a softmax regression in free coordinates: what its parts add up to, and the prior.
 
     ``value`` is the log-likelihood without multinomial coefficients, plus the log prior density of the raw free
     coordinates with its normalising constant (zero for flat priors).  Make it with :func:`build_posterior`.
@@ -39,10 +43,9 @@ class SoftmaxPosterior:
     ``surrogate``, whose Hessian is then the one that ``definite`` is about, is what whitening is found with.
     """
 
+    likelihood: Likelihood
     data: kernel.KernelData
     coordinates: Coordinates
-    total_weight: float
-    offset_term: float
     log_prior_constant: float
     definite: bool
 
@@ -51,21 +54,35 @@ class SoftmaxPosterior:
         kernel_addresses(self.data)
         rows_that_are(self.data.family, "proper")  # nor a code that is of no family
 
+    @cached_property
+    def _in_memory(self) -> bool:
+        """Whether compiled code reaches all rows."""
+        return len(self.data.parts) > 0
+
     @property
     def dimension(self) -> int:
         """Number of free coordinates d."""
         return self.coordinates.dimension
 
     @property
+    def total_weight(self) -> float:
+        """Observations."""
+        return self.likelihood.total_weight
+
+    @property
+    def offset_term(self) -> float:
+        """What offsets add to the log-likelihood, whatever the coefficients are."""
+        return self.likelihood.constant
+
+    @property
     def work(self) -> float:
-        """Multiplications of one evaluation: N q K."""
-        return float(self.data.n_obs * self.data.YZ.size)
+        """Multiplications of one evaluation."""
+        return self.likelihood.work
 
     @property
     def hessian_work(self) -> float:
-        """Multiplications of one Hessian: N q^2 for each pair of classes, half of them for its symmetry."""
-        K, q = self.data.YZ.shape
-        return float(self.data.n_obs * q * q * K * (K - 1) / 4)
+        """Multiplications of one Hessian."""
+        return self.likelihood.hessian_work
 
     def value(self, theta: FloatArray) -> float:
         """Log posterior at ``theta`` (d,)."""
@@ -74,28 +91,23 @@ class SoftmaxPosterior:
     def value_gradient(self, theta: FloatArray) -> tuple[float, FloatArray]:
         """Log posterior and its gradient (d,)."""
         theta, gradient = _contiguous(theta), np.empty(self.dimension)
-        ranges_of_blocks = self._parts(self.work)
-        if len(ranges_of_blocks) == 1:
-            value = fused.log_posterior_gradient(self.data, theta, gradient)
+        if self._in_memory and self.likelihood.is_small:
+            value = kernel.log_posterior_gradient(self.data, theta, gradient)
             return value + self.offset_term + self.log_prior_constant, gradient
-        V = self._engine(theta)
-
-        def part(first: int, end: int) -> tuple[float, FloatArray]:
-            G = np.empty_like(V)
-            return kernel.log_likelihood_gradient(self.data, V, G, first, end), G
-
-        parts = in_parallel(part, ranges_of_blocks)
-        G = sum(g for _, g in parts)
-        value = sum(v for v, _ in parts) + kernel.linear_term(self.data, V, G)
-        kernel.free_gradient(self.data, G, gradient)
+        value, G = self.likelihood.value_gradient(self._engine(theta))
+        linear.free_gradient(self.data, G, gradient)
         value += log_prior_gradient(self.data, theta, gradient)
-        return value + self.offset_term + self.log_prior_constant, gradient
+        return value + self.log_prior_constant, gradient
 
     def values(self, thetas: FloatArray) -> FloatArray:
         """Log posterior at many points (S, d), in one pass over the data for a stack of them."""
-        out = np.empty(thetas.shape[0])
-        kernel.log_posterior_values(self.data, _contiguous(thetas), out)
-        return out + (self.offset_term + self.log_prior_constant)
+        if self._in_memory:
+            out = np.empty(thetas.shape[0])
+            kernel.log_posterior_values(self.data, _contiguous(thetas), out)
+            return out + (self.offset_term + self.log_prior_constant)
+        log_priors: FloatArray = np.array([self.log_prior(theta) for theta in thetas])
+        log_likelihoods: FloatArray = self.likelihood.values(self.coordinates.to_engine(thetas))
+        return log_likelihoods + log_priors
 
     def log_prior(self, theta: FloatArray) -> float:
         """Log prior density at ``theta`` (d,)."""
@@ -112,60 +124,30 @@ class SoftmaxPosterior:
 
     def hessian_vector(self, theta: FloatArray, *, convex: bool = True) -> Callable[[FloatArray], FloatArray]:
         """Product of the metric, or of the Hessian, at ``theta`` with a vector; each costs about one gradient."""
-        P = self.expected_counts(theta)
+        of_likelihood = self.likelihood.hessian_product(self._engine(_contiguous(theta)))
         prior = self._prior_curvature(theta, convex=convex)
-        parts = self._parts(self.work)
 
         def product(vector: FloatArray) -> FloatArray:
-            vector, image = _contiguous(vector), np.empty(self.dimension)
-            if len(parts) == 1:
-                fused.likelihood_product(self.data, P, vector, image)
-                return image + prior @ vector
-            D = self._engine(vector)
-
-            def part(first: int, end: int) -> FloatArray:
-                out = np.zeros_like(D)
-                curvature.hessian_product(self.data, P, D, out, first, end)
-                return out
-
-            kernel.free_gradient(self.data, sum(in_parallel(part, parts)), image)
+            image = np.empty(self.dimension)
+            linear.free_gradient(self.data, of_likelihood(self._engine(_contiguous(vector))), image)
             return image + prior @ vector
 
         return product
 
     def low_rank_metric(self, theta: FloatArray) -> LowRankMetric | None:
         """The same approximation as :meth:`block_metric`, for more features than rows."""
-        if self.data.YZ.shape[1] <= self.data.n_obs:
+        if not self.coordinates.is_matrix or self.coordinates.n_columns <= self.likelihood.n_obs:
             return None
         prior = self._prior_curvature(theta, convex=True).column_diagonal()
-        return low_rank_metric(self, theta, prior)
+        return kronecker.low_rank_metric(self.expected_rows(theta), self.data.Cw, prior)
 
     def block_metric(self, theta: FloatArray) -> BlockMetric | None:
-        r"""Kronecker approximation of the likelihood's curvature, plus the prior.
-
-        With row i's class covariance :math:`S_i`, the sum :math:`\sum_i S_i \otimes z_i z_i'` is approximated by
-        :math:`A \otimes G`, ``A`` the sum of the covariances in free columns and ``G`` the mean of :math:`z_i z_i'`
-        weighted by their traces.  In the eigenvectors of ``A`` it falls into one block per column.
-        """
+        """Kronecker approximation of the likelihood's curvature, plus the prior."""
         if not self.coordinates.is_matrix:
             return None
-        P, (K, q) = self.expected_counts(theta), self.data.YZ.shape
-
-        def part(first: int, end: int) -> tuple[FloatArray, FloatArray]:
-            G, A = np.zeros((q, q)), np.zeros((K, K))
-            curvature.weighted_gram(self.data, P, G, A, first, end)
-            return G, A
-
-        parts = in_parallel(part, self._parts(0.5 * self.data.n_obs * q * q))
-        G, A = -sum(g for g, _ in parts), sum(a for _, a in parts)
-        G = (np.triu(G) + np.triu(G, 1).T) / max(float(np.trace(A)), TINY)
-        spread, mixing = np.linalg.eigh(self.data.Cw.T @ A @ self.data.Cw)
+        G, A = self.likelihood.metric_sums(self._engine(_contiguous(theta)))
         prior = self._prior_curvature(theta, convex=True).column_matrix()
-        spread = np.maximum(spread, SPREAD_FLOOR * spread[-1])  # none of a class that is never on offer
-        precisions = spread[:, None, None] * G + prior
-        diagonals = np.einsum("kii->ki", precisions)
-        diagonals += RIDGE * diagonals + TINY
-        return BlockMetric(precisions, np.ascontiguousarray(mixing))
+        return kronecker.block_metric(G, A, self.data.Cw, prior)
 
     @cached_property
     def penalty(self) -> Penalty | None:
@@ -188,47 +170,30 @@ class SoftmaxPosterior:
             return self
         return replace(self, data=self.data._replace(df=rounded(self.prior_rows, self.coordinates)))
 
-    def native(self, whitening: Whitening) -> NativeDensity:
-        """C callbacks for the density of ``z`` with ``theta = mode + T z``."""
+    def native(self, whitening: Whitening) -> NativeDensity | None:
+        """C callbacks for the density of ``z`` with ``theta = mode + T z``; None where rows are not in memory."""
+        if not self._in_memory:
+            return None
         pointers = callbacks.pack_pointers(self.data, whitening)
         logp, expand = callbacks.native_addresses()
         return NativeDensity(logp, expand, int(pointers.ctypes.data), (self.data, whitening, pointers))
 
-    def _parts(self, work: float) -> list[tuple[int, int]]:
-        """Ranges of blocks to be worked on in parallel; where it is one, all is done in one compiled call."""
-        return ranges(self.data.Z.shape[0], work)
+    def expected_rows(self, theta: FloatArray) -> Iterator[ExpectedRows]:
+        """Features and expected counts of all rows, some at a time."""
+        return self.likelihood.expected_rows(self._engine(_contiguous(theta)))
 
     def _engine(self, theta: FloatArray) -> FloatArray:
         V = np.empty_like(self.data.YZ)
-        kernel.engine_coefficients(self.data, theta, V)
+        linear.engine_coefficients(self.data, theta, V)
         return V
 
-    def expected_counts(self, theta: FloatArray) -> FloatArray:
-        """Expected counts (n, K, B) of each row and class, in the kernel's blocks."""
-        V = self._engine(_contiguous(theta))
-        n_blocks, _, B = self.data.Z.shape
-        P = packing.aligned((n_blocks, V.shape[0], B))
-        in_parallel(
-            lambda first, end: curvature.expected_counts(self.data, V, P, first, end), self._parts(0.5 * self.work)
-        )
-        return P
-
     def _curvature(self, theta: FloatArray, *, convex: bool) -> FloatArray:
-        parts = self._parts(self.hessian_work)
-        if len(parts) == 1:
+        prior = self._prior_curvature(theta, convex=convex).matrix
+        if self._in_memory and self.likelihood.has_small_hessian:
             free = np.empty((self.dimension,) * 2)
             fused.likelihood_hessian(self.data, _contiguous(theta), free)
-            return free + self._prior_curvature(theta, convex=convex).matrix
-        P, (K, q) = self.expected_counts(theta), self.data.YZ.shape
-
-        def part(first: int, end: int) -> FloatArray:
-            S = np.zeros((K * (K - 1) // 2, q, q))
-            curvature.pair_hessians(self.data, P, S, first, end)
-            return S
-
-        H = np.zeros((K, q, K, q))
-        curvature.assemble(sum(in_parallel(part, parts)), H)
-        return self._without_noise(H) + self._prior_curvature(theta, convex=convex).matrix
+            return free + prior
+        return self._without_noise(self.likelihood.hessian(self._engine(_contiguous(theta)))) + prior
 
     def _without_noise(self, H: FloatArray) -> FloatArray:
         """Free curvature (d, d) of engine curvature ``H`` (K, q, K, q), exactly zero where it is a rounding error.
@@ -249,6 +214,7 @@ class SoftmaxPosterior:
         return free
 
     def _prior_curvature(self, theta: FloatArray, *, convex: bool) -> PriorCurvature:
+        """Curvature of minus the log prior."""
         if self._quadratic_prior is not None:
             return self._quadratic_prior
         return PriorCurvature(self.prior_rows, self.coordinates, theta, convex=convex)
@@ -266,38 +232,48 @@ class SoftmaxPosterior:
         return PriorRows(self.data.family, self.data.scale, self.data.df, self.data.centre)
 
 
-def build_posterior(design: Design, coordinates: Coordinates, priors: PriorTable) -> SoftmaxPosterior:
-    """Compose the log posterior and load (the first time on a machine: compile) the kernel."""
-    totals = design.totals
-    rows = np.flatnonzero(totals > 0)  # a row of weight zero says nothing
-    K = coordinates.n_classes
-    Z = packing.pack_features(design, rows)
-    B = Z.shape[2]
-    offset, offset_term = packing.pack_offset(design, rows, B)
-    available = None if design.available is None else design.available[rows]
+def build_posterior(
+    rows: Design | Sequence[Design], coordinates: Coordinates, priors: PriorTable, parts: int = 1
+) -> SoftmaxPosterior:
+    """Compose the log posterior and load (the first time on a machine: compile) the kernel.
+
+    Parameters
+    ----------
+    rows
+        A design, or several with the same classes and features and one standardisation: each becomes a part.
+    coordinates, priors
+        Of the model.
+    parts
+        Into how many parts of consecutive rows one design is cut.
+    """
+    designs = [rows] if isinstance(rows, Design) else list(rows)
+    if parts > 1:
+        designs = [part for design in designs for part in split_rows(design, parts)]
+    packed = tuple(pack_part(design) for design in designs)
+    likelihood = Likelihood(packed)
     data = kernel.KernelData(
-        Z=Z,
-        n_obs=len(rows),
-        YZ=packing.response_products(Z, packing.pack_counts(design, rows, B)),
-        totals=np.empty((0, B))
-        if (totals[rows] == 1).all()
-        else packing.pack_rows(totals[rows][:, None], B)[:, 0].copy(),
-        offset=offset,
-        available=packing.pack_mask(available, K, B),
+        parts=part_table(packed),
+        YZ=likelihood.linear,
         Cb=np.ascontiguousarray(coordinates.intercept_contrast),
         Cw=np.ascontiguousarray(coordinates.weights_contrast),
         **prior_rows(priors, coordinates)._asdict(),
     )
-    linked = available is None or len(connected_classes(available)) == 1
-    intercept_held = not priors.flat_intercept or bool((design.class_counts() > 0).all() and linked)
     curved = rows_that_are(data.family, "log_concave", "proper")
-    definite = bool(curved[int(design.has_intercept) :].all()) and intercept_held
-    posterior = SoftmaxPosterior(
-        data, coordinates, design.total_weight, offset_term, log_prior_constant(priors, coordinates), definite
+    definite = bool(curved[int(coordinates.has_intercept) :].all()) and (
+        not priors.flat_intercept or _holds_intercept(designs)
     )
+    posterior = SoftmaxPosterior(likelihood, data, coordinates, log_prior_constant(priors, coordinates), definite)
     if not kernel.is_compiled():
         LOGGER.info(COMPILE_NOTICE)
     return posterior
+
+
+def _holds_intercept(designs: Sequence[Design]) -> bool:
+    """Whether all classes were observed and choice sets connect them, so that no prior is needed to hold intercepts."""
+    if not (np.sum([design.class_counts() for design in designs], axis=0) > 0).all():
+        return False
+    offered = [design.available[design.totals > 0] for design in designs if design.available is not None]
+    return len(offered) < len(designs) or len(connected_classes(np.concatenate(offered))) == 1
 
 
 def _contiguous(a: FloatArray) -> FloatArray:

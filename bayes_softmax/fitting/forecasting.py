@@ -37,8 +37,8 @@ def forecast(spec: Specification, settings: SamplerSettings) -> Forecast:
 
 def _memory(spec: Specification, density: SoftmaxPosterior, n_draws: int) -> float:
     """Bytes beyond the data: packed features, expected counts, Hessian and factor, and three copies of the draws."""
-    K, q = density.data.YZ.shape
+    K, q = density.coordinates.n_classes, density.coordinates.n_columns
     d, pairs = density.dimension, K * (K - 1) // 2
     hessian = 3 * d**2 + pairs * q**2 if d <= DENSE_DIMENSION else 3 * (K - 1) * q**2
     draws = draws_bytes(n_draws, d, spec.design.n_features, K)
-    return 8.0 * float(density.data.Z.size + density.data.n_obs * K + hessian) + draws
+    return 8.0 * float(density.likelihood.size + density.likelihood.n_obs * K + hessian) + draws

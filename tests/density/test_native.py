@@ -1,18 +1,21 @@
 """What goes to compiled code is what that code reads: dtype, shape and contiguity of every field, by its table."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
 import bayes_softmax as bs
 from bayes_softmax.density import callbacks, native
-from bayes_softmax.density.scales import shrinkage_kernel
+from bayes_softmax.density.scales import callbacks as scales_callbacks
 from bayes_softmax.fitting.scales import prepare_hierarchy
 from bayes_softmax.inference.laplace import laplace_whitening
 from bayes_softmax.inference.newton import newton
 from tests.cases import build
 from tests.conftest import simulate
 
+RECORDS = ["kernel", "rows", "whitening", "hyperprior", "conditional", "coordinates"]
 DATA_FORMS = ["real weights", "weighted counts", "offset", "labels"]
 
 
@@ -25,22 +28,26 @@ def packers(form: str = "offset") -> dict[str, tuple[object, tuple, object]]:
     density = posterior(form)
     whitening = laplace_whitening(density, newton(density, np.zeros(density.dimension)))
     hierarchy = prepare_hierarchy(build("learned", "default", "zero-sum", form).specification).density
-    data = hierarchy.base.data
+    data, hyper, normal, whitened = hierarchy.base.data, hierarchy.hyper, hierarchy.normal, hierarchy.coordinates
+    pack = scales_callbacks.pack_hierarchy
     return {
         "kernel": (density.data, native.KERNEL_FIELDS, callbacks.pack_data),
+        "rows": (density.likelihood.parts[0].rows, native.ROW_FIELDS, native.part_numbers),
         "whitening": (whitening, native.WHITENING_FIELDS, lambda w: callbacks.pack_pointers(density.data, w)),
-        "shrinkage": (hierarchy.shrinkage, native.SHRINKAGE_FIELDS, lambda s: shrinkage_kernel.pack_pointers(data, s)),
+        "hyperprior": (hyper, scales_callbacks.HYPERPRIOR_FIELDS, lambda h: pack(data, h, normal, whitened)),
+        "conditional": (normal, scales_callbacks.CONDITIONAL_FIELDS, lambda c: pack(data, hyper, c, whitened)),
+        "coordinates": (whitened, scales_callbacks.COORDINATE_FIELDS, lambda w: pack(data, hyper, normal, w)),
     }
 
 
-@pytest.mark.parametrize("name", ["kernel", "whitening", "shrinkage"])
+@pytest.mark.parametrize("name", RECORDS)
 def test_tables_name_every_array_in_the_order_it_is_read(name: str) -> None:
     record, fields, _ = packers()[name]
     arrays = [key for key, value in record._asdict().items() if isinstance(value, np.ndarray)]
     assert arrays == [field.name for field in fields]
 
 
-@pytest.mark.parametrize("name", ["kernel", "whitening", "shrinkage"])
+@pytest.mark.parametrize("name", RECORDS)
 @pytest.mark.parametrize("form", ["offset", "real weights", "available"])
 def test_every_field_is_refused_when_it_is_not_what_is_read(name: str, form: str) -> None:
     record, fields, pack = packers(form)[name]
@@ -72,8 +79,22 @@ def test_read_only_arrays_are_read() -> None:
 
 def test_a_density_cannot_be_made_of_misread_data() -> None:
     density = posterior()
-    with pytest.raises(TypeError, match=r"KernelData\.Z is <f4, not <f8"):
-        type(density)(**{**density.__dict__, "data": density.data._replace(Z=density.data.Z.astype(np.float32))})
+    part = density.likelihood.parts[0]
+    with pytest.raises(TypeError, match=r"RowData\.Z is <f4, not <f8"):
+        replace(part, rows=part.rows._replace(Z=part.rows.Z.astype(np.float32)))
+    with pytest.raises(ValueError, match=r"KernelData\.parts has parts of other than 3 features or 3 classes"):
+        replace(
+            density,
+            data=density.data._replace(
+                YZ=density.data.YZ[:, 1:].copy(),
+                centre=density.data.centre[1:],
+                family=density.data.family[1:],
+                scale=density.data.scale[1:],
+                df=density.data.df[1:],
+            ),
+        )
+    with pytest.raises(TypeError, match=r"KernelData\.YZ is <f4, not <f8"):
+        replace(density, data=density.data._replace(YZ=density.data.YZ.astype(np.float32)))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import bayes_softmax as bs
-from bayes_softmax.density.scales.hierarchical import HierarchicalPosterior
+from bayes_softmax.density.scales.posterior import HierarchicalPosterior
 from tests.verify.test_calibration import ERROR_RATE, KEPT, SIMULATIONS, uniformity
 
 INTERCEPT = bs.Normal(1.0)
@@ -71,7 +71,9 @@ def p_values(name: str, *, simulations: int = SIMULATIONS, drop_last: int = 0) -
         found = post.idata["posterior"]
         kept = slice(THIN - 1, None, THIN)
         hypers = {h: np.concatenate([hyper[h][None], found[h].values[0, kept]]) for h in hyper}
-        bs_, Ws = (np.concatenate([t[None], d[kept]]) for t, d in zip((b, W), post.coefficients, strict=True))
+        bs_, Ws = (
+            np.concatenate([t[None], d[kept]]) for t, d in zip((b, W), post.parameters.arrays.values(), strict=True)
+        )
         values = quantities(prior, X, y, C, bs_, Ws, hypers)
         ranks.append((values[1:] < values[0]).sum(axis=0))
     return uniformity(np.array(ranks))
@@ -106,8 +108,8 @@ def test_a_wrong_jacobian_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def with_two_jacobians(self: HierarchicalPosterior, u: np.ndarray) -> tuple[float, np.ndarray]:
         value, gradient = honest(self, u)
-        log_tau = self.shrinkage.centre + self.shrinkage.width @ u[-1:]
-        gradient[-1:] += self.shrinkage.width[0]
+        log_tau = self.coordinates.location + self.coordinates.root @ u[-1:]
+        gradient[-1:] += self.coordinates.root[0]
         return value + float(log_tau[0]), gradient
 
     monkeypatch.setattr(HierarchicalPosterior, "value_gradient", with_two_jacobians)

@@ -1,0 +1,148 @@
+"""The log-likelihood in engine coefficients: what its parts add up to."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
+
+import numpy as np
+
+from bayes_softmax.core.protocols import Part
+from bayes_softmax.core.records import ExpectedRows, FloatArray
+from bayes_softmax.core.threads import in_parallel, ranges
+from bayes_softmax.density import curvature, linear
+
+
+@dataclass(frozen=True, eq=False)
+class Likelihood:
+    """Sum over parts, at coefficients ``V`` (K, q) or directions ``D`` in them.
+
+    The blocks of all parts are worked on in parallel; nothing is kept between calls but what ``hessian_product`` says.
+    """
+
+    parts: tuple[Part, ...]
+
+    @cached_property
+    def linear(self) -> FloatArray:
+        """``Y'Z`` (K, q)."""
+        return _total([part.linear for part in self.parts])
+
+    @cached_property
+    def constant(self) -> float:
+        """What offsets add, whatever the coefficients are."""
+        return sum(part.constant for part in self.parts)
+
+    @cached_property
+    def n_obs(self) -> int:
+        """Rows that count."""
+        return sum(part.n_obs for part in self.parts)
+
+    @cached_property
+    def total_weight(self) -> float:
+        """Observations."""
+        return sum(part.total_weight for part in self.parts)
+
+    @cached_property
+    def size(self) -> int:
+        """Numbers held in memory for the features."""
+        return sum(part.size for part in self.parts)
+
+    @cached_property
+    def n_blocks(self) -> tuple[int, ...]:
+        """Blocks of each part."""
+        return tuple(part.n_blocks for part in self.parts)
+
+    @cached_property
+    def work(self) -> float:
+        """Multiplications of one evaluation: N q K."""
+        return float(self.n_obs * self.linear.size)
+
+    @cached_property
+    def hessian_work(self) -> float:
+        """Multiplications of one Hessian: N q^2 for each pair of classes, half of them for its symmetry."""
+        K, q = self.linear.shape
+        return float(self.n_obs * q * q * K * (K - 1) / 4)
+
+    @cached_property
+    def is_small(self) -> bool:
+        """Whether one thread does an evaluation as quickly as several."""
+        return len(ranges(sum(self.n_blocks), self.work)) == 1
+
+    @cached_property
+    def has_small_hessian(self) -> bool:
+        """The same of a Hessian."""
+        return len(ranges(sum(self.n_blocks), self.hessian_work)) == 1
+
+    def value_gradient(self, V: FloatArray) -> tuple[float, FloatArray]:
+        """Value and gradient (K, q)."""
+        found = self._each(self.parts, lambda part, a, b: part.log_likelihood_gradient(V, a, b), self.work)
+        G = _total([gradient for _, gradient in found])
+        value = sum(value for value, _ in found) + linear.linear_term(self.linear, V, G)
+        return value + self.constant, G
+
+    def values(self, Vs: FloatArray) -> FloatArray:
+        """Values (S,) at many coefficients (S, K, q), in one pass over the rows."""
+        found = [part.log_likelihoods(Vs, 0, part.n_blocks) for part in self.parts]
+        return _total(found) + ((Vs - Vs[:, -1:]) * self.linear).sum(axis=(1, 2)) + self.constant
+
+    def hessian(self, V: FloatArray) -> FloatArray:
+        """Hessian (K, q, K, q) of minus the value."""
+        K, q = V.shape
+        found = self._each(self.parts, lambda part, a, b: part.pair_hessians(V, a, b), self.hessian_work)
+        H = np.zeros((K, q, K, q))
+        curvature.assemble(_total(found), H)
+        return H
+
+    def hessian_product(self, V: FloatArray) -> Callable[[FloatArray], FloatArray]:
+        """Product of that Hessian with a direction (K, q), as a function; parts may keep something as long as it."""
+        at_V = [part.curvature_at(V) for part in self.parts]
+        self._each(at_V, lambda part, a, b: part.prepare(a, b), 0.5 * self.work)
+
+        def product(D: FloatArray) -> FloatArray:
+            return _total(self._each(at_V, lambda part, a, b: part.product(D, a, b), self.work))
+
+        return product
+
+    def metric_sums(self, V: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """The two factors (q, q) and (K, K) that ``density/kronecker.py`` makes a metric of."""
+        work = 0.5 * (self.work + self.n_obs * V.shape[1] ** 2)
+        found = self._each(self.parts, lambda part, a, b: part.metric_sums(V, a, b), work)
+        return _total([G for G, _ in found]), _total([A for _, A in found])
+
+    def expected_rows(self, V: FloatArray) -> Iterator[ExpectedRows]:
+        """Features and expected counts of all rows, some at a time."""
+        for part in self.parts:
+            yield from part.expected_rows(V)
+
+    def _each[P, T](self, items: Sequence[P], verb: Callable[[P, int, int], T], work: float) -> list[T]:
+        return each_range(items, self.n_blocks, verb, work)
+
+
+def each_range[P, T](
+    items: Sequence[P], n_blocks: Sequence[int], verb: Callable[[P, int, int], T], work: float
+) -> list[T]:
+    """Results of ``verb(item, first, end)``, in order, for ranges that cover the blocks of all items.
+
+    The ranges are cut from the blocks of all together, by the multiplications they need, and run in parallel.
+    """
+    if len(items) == 1:
+        only = items[0]
+        return in_parallel(lambda first, end: verb(only, first, end), ranges(n_blocks[0], work))
+    starts = [0, *accumulate(n_blocks)]
+
+    def piece(first: int, end: int) -> list[T]:
+        return [
+            verb(item, max(first - start, 0), min(end - start, n))
+            for item, start, n in zip(items, starts, n_blocks, strict=False)
+            if start < end and start + n > first
+        ]
+
+    return [result for results in in_parallel(piece, ranges(starts[-1], work)) for result in results]
+
+
+def _total(found: Sequence[FloatArray]) -> FloatArray:
+    """Sum of arrays of one shape, of which there is at least one."""
+    total = found[0]
+    for term in found[1:]:
+        total = total + term
+    return total

@@ -1,0 +1,183 @@
+"""Rows in memory as parts of a likelihood."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from bayes_softmax.core.protocols import Part, PartCurvature
+from bayes_softmax.core.records import ExpectedRows, FloatArray, IntArray
+from bayes_softmax.core.threads import in_parallel, ranges
+from bayes_softmax.data.design import Design
+from bayes_softmax.density import curvature, kernel
+from bayes_softmax.density.native import part_numbers
+from bayes_softmax.density.packing import aligned, pack_counts, pack_features, pack_mask, pack_offset, pack_rows
+
+
+@dataclass(frozen=True, eq=False)
+class MemoryPart:
+    """Rows in memory, packed into blocks: a ``core.protocols.Part``.  Make it with :func:`pack_part`."""
+
+    rows: kernel.RowData
+    linear: FloatArray
+    constant: float
+    total_weight: float
+
+    def __post_init__(self) -> None:
+        """Vector loops read the rows through bare addresses: nothing of another dtype or layout gets that far."""
+        part_numbers(self.rows)
+
+    @property
+    def n_obs(self) -> int:
+        """Rows that count."""
+        return self.rows.n_obs
+
+    @property
+    def n_blocks(self) -> int:
+        """Blocks of rows."""
+        return len(self.rows.Z)
+
+    @property
+    def size(self) -> int:
+        """Numbers held in memory for the features."""
+        return self.rows.Z.size
+
+    def log_likelihood_gradient(self, V: FloatArray, first: int, end: int) -> tuple[float, FloatArray]:
+        """Value and gradient of some blocks."""
+        G = np.zeros(V.shape)
+        return kernel.log_likelihood_gradient(self.rows, V, G, first, end), G
+
+    def log_likelihoods(self, Vs: FloatArray, first: int, end: int) -> FloatArray:
+        """Values (S,) of some blocks at many coefficients (S, K, q)."""
+        out, D = np.zeros(len(Vs)), np.ascontiguousarray(Vs[:, :-1] - Vs[:, -1:])
+        kernel.add_log_likelihoods(self.rows, D, out, first, end)
+        return out
+
+    def pair_hessians(self, V: FloatArray, first: int, end: int) -> FloatArray:
+        """Curvature (pairs, q, q) of each pair of classes."""
+        K, q = V.shape
+        S = np.zeros((K * (K - 1) // 2, q, q))
+        curvature.pair_hessians(self.rows, V, S, first, end)
+        return S
+
+    def metric_sums(self, V: FloatArray, first: int, end: int) -> tuple[FloatArray, FloatArray]:
+        """Weighted features' products (q, q) and class covariance (K, K)."""
+        K, q = V.shape
+        G, A = np.zeros((q, q)), np.zeros((K, K))
+        curvature.weighted_gram(self.rows, V, G, A, first, end)
+        return G, A
+
+    def curvature_at(self, V: FloatArray) -> PartCurvature:
+        """Products with the Hessian; the expected counts are kept for as long as it lives."""
+        n_blocks, _, B = self.rows.Z.shape
+        return _MemoryCurvature(self.rows, V, aligned((n_blocks, len(V), B)))
+
+    def expected_rows(self, V: FloatArray) -> Iterator[ExpectedRows]:
+        """Block by block, features and expected counts of the rows that are not padding."""
+        rows, B = self.rows, self.rows.Z.shape[2]
+        P = aligned((1, len(V), B))
+        for b, Z in enumerate(rows.Z):
+            curvature.expected_counts(rows, V, P, b, b + 1)
+            n = min(B, rows.n_obs - b * B)
+            totals = rows.totals[b, :n] if len(rows.totals) else np.ones(n)
+            yield ExpectedRows(Z[:, :n], P[0, :, :n], totals)
+
+    def native(self) -> IntArray:
+        """Addresses and sizes as compiled code reads them, ``kernel.PART``."""
+        return part_numbers(self.rows)
+
+
+@dataclass(frozen=True, eq=False)
+class _MemoryCurvature:
+    """A ``core.protocols.PartCurvature`` that keeps the expected counts ``P`` (n, K, B)."""
+
+    rows: kernel.RowData
+    V: FloatArray
+    P: FloatArray
+
+    def prepare(self, first: int, end: int) -> None:
+        curvature.expected_counts(self.rows, self.V, self.P[first:end], first, end)
+
+    def product(self, D: FloatArray, first: int, end: int) -> FloatArray:
+        out = np.zeros(D.shape)
+        curvature.hessian_product(self.rows, self.P[first:end], D, out, first, end)
+        return out
+
+
+def pack_part(design: Design) -> MemoryPart:
+    """The rows of a design as a part; those of weight zero say nothing and are left out."""
+    totals, K = design.totals, design.n_classes
+    kept = np.flatnonzero(totals > 0)
+    Z = pack_features(design, kept)
+    B = Z.shape[2]
+    offset, constant = pack_offset(design, kept, B)
+    rows = kernel.RowData(
+        Z=Z,
+        n_obs=len(kept),
+        totals=np.empty((0, B)) if (totals[kept] == 1).all() else pack_rows(totals[kept][:, None], B)[:, 0].copy(),
+        offset=offset,
+        available=pack_mask(None if design.available is None else design.available[kept], K, B),
+    )
+    return MemoryPart(rows, _response_products(Z, pack_counts(design, kept, B)), constant, design.total_weight)
+
+
+def split_rows(design: Design, n_parts: int) -> list[Design]:
+    """Consecutive rows of a design as several, with one standardisation."""
+    bounds = [design.n_obs * part // n_parts for part in range(n_parts + 1)]
+    return [rows_of(design, slice(first, end)) for first, end in itertools.pairwise(bounds)]
+
+
+def rows_of(design: Design, rows: slice) -> Design:
+    """A design of some rows; views, no copies."""
+
+    def cut(array: Any) -> Any:
+        return None if array is None else array[rows]
+
+    response = replace(design.response, codes=cut(design.response.codes), counts=cut(design.response.counts))
+    return replace(
+        design,
+        X=design.X[rows],
+        response=response,
+        weights=cut(design.weights),
+        offset=cut(design.offset),
+        index=cut(design.index),
+        frame=None,
+        available=cut(design.available),
+    )
+
+
+def _response_products(Z: FloatArray, Y: FloatArray) -> FloatArray:
+    """``Y'Z`` (K, q) of packed counts and features."""
+
+    def part(first: int, end: int) -> FloatArray:
+        out = np.zeros((Y.shape[1], Z.shape[1]))
+        curvature.response_products(Z, Y, out, first, end)
+        return out
+
+    parts = in_parallel(part, ranges(len(Z), float(Z.size * Y.shape[1])))
+    total: FloatArray = -np.sum(parts, axis=0)
+    return total
+
+
+def part_table(parts: Sequence[Part]) -> IntArray:
+    """Lines (n, 12) of the parts, ``kernel.PART``: an array that keeps what is behind its addresses.
+
+    None (0, 12) where some part is not in memory.
+    """
+    found = [line for part in parts if (line := part.native()) is not None]
+    lines = np.array(found if len(found) == len(parts) else [], dtype=np.int64).reshape(-1, kernel.PART_SIZE)
+    return np.asarray(_Owner(lines, tuple(parts)))
+
+
+@dataclass(frozen=True)
+class _Owner:
+    """What an array is made of that needs more memory than its own."""
+
+    lines: IntArray
+    parts: tuple[Part, ...]
+
+    @property
+    def __array_interface__(self) -> dict[str, Any]:
+        return self.lines.__array_interface__
