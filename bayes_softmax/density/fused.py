@@ -1,4 +1,4 @@
-"""The Hessian of small data in free coordinates, in one call: there calls from Python cost as much as the rows.
+"""Second derivatives of small data in free coordinates, a call each: there calls from Python cost as much as the rows.
 
 Shapes as in :mod:`bayes_softmax.density.kernel`.
 """
@@ -6,9 +6,9 @@ Shapes as in :mod:`bayes_softmax.density.kernel`.
 import numpy as np
 
 from bayes_softmax.core import compiling as nb
-from bayes_softmax.density.curvature import pair_hessians
+from bayes_softmax.density.curvature import expected_counts, hessian_product, pair_hessians
 from bayes_softmax.density.kernel import read_part
-from bayes_softmax.density.linear import engine_coefficients
+from bayes_softmax.density.linear import engine_coefficients, free_gradient, workspace
 
 NOISE = 16 * np.finfo(float).eps  # relative, of a contrast of curvatures
 _options = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": {"contract", "nsz", "arcp"}}
@@ -87,3 +87,24 @@ def likelihood_hessian(data, theta, H):  # type: ignore[no-untyped-def]
         rows = read_part(data.parts, i)
         pair_hessians(rows, V, S, 0, rows.Z.shape[0])
     _free_hessian(S, data.Cb, data.Cw, H)
+
+
+@nb.njit(**_options)
+def counts_of_one(data, theta):  # type: ignore[no-untyped-def]
+    """Expected counts (n, K, B) of the only part."""
+    rows, V = read_part(data.parts, 0), np.empty(data.YZ.shape)
+    n, K, B = rows.Z.shape[0], V.shape[0], rows.Z.shape[2]
+    P = workspace(n * K, B).reshape(n, K, B)
+    engine_coefficients(data, theta, V)
+    expected_counts(rows, V, P, 0, n)
+    return P
+
+
+@nb.njit(**_options)
+def product_of_one(data, P, vector, image):  # type: ignore[no-untyped-def]
+    """Fill ``image`` (d,) with the likelihood's Hessian, at the only part's counts, times a vector (d,)."""
+    rows = read_part(data.parts, 0)
+    D, out = np.empty(data.YZ.shape), np.zeros(data.YZ.shape)
+    engine_coefficients(data, vector, D)
+    hessian_product(rows, P, D, out, 0, rows.Z.shape[0])
+    free_gradient(data, out, image)

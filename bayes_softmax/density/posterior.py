@@ -124,8 +124,17 @@ class SoftmaxPosterior:
 
     def hessian_vector(self, theta: FloatArray, *, convex: bool = True) -> Callable[[FloatArray], FloatArray]:
         """Product of the metric, or of the Hessian, at ``theta`` with a vector; each costs about one gradient."""
-        of_likelihood = self.likelihood.hessian_product(self._engine(_contiguous(theta)))
         prior = self._prior_curvature(theta, convex=convex)
+        if len(self.data.parts) == 1 and self.likelihood.is_small:
+            P = fused.counts_of_one(self.data, _contiguous(theta))
+
+            def of_small(vector: FloatArray) -> FloatArray:
+                image = np.empty(self.dimension)
+                fused.product_of_one(self.data, P, _contiguous(vector), image)
+                return image + prior @ vector
+
+            return of_small
+        of_likelihood = self.likelihood.hessian_product(self._engine(_contiguous(theta)))
 
         def product(vector: FloatArray) -> FloatArray:
             image = np.empty(self.dimension)
