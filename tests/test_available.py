@@ -226,12 +226,12 @@ def test_effects_scores_and_leave_one_out(fit) -> None:
         slopes = P * (delta - (P * delta).sum(axis=1, keepdims=True))
         assert_allclose(own.loc["time"].iloc[:, 0], slopes[several].mean(axis=0), rtol=1e-9)
     evaluated, again = fit.evaluate(), fit.evaluate(table)
-    assert evaluated.n_units == again.n_units == several.sum()
+    assert evaluated.n_observations == again.n_observations == several.sum()
     y = np.array([CLASSES.index(label) for label in table["y"]])
     assert_allclose(again.log_loss, -np.log(P[np.arange(N), y][several]).mean(), rtol=1e-10)
     assert_allclose(evaluated.log_loss, again.log_loss, rtol=1e-12)
     left_out = fit.evaluate(loo=True)
-    assert left_out.n_units == several.sum()
+    assert left_out.n_observations == several.sum()
     assert np.isfinite(left_out.log_loss)
     if hasattr(fit, "loo"):
         with warnings.catch_warnings():
@@ -341,11 +341,11 @@ def test_sampling_engines_agree_under_every_kind_of_prior(prior) -> None:
     X, y, available = data()
     model = bs.SoftmaxRegression(X / [1.0, 30.0], np.array(CLASSES)[y], available=available, prior=prior)
     ours = model.sample(draws=800, chains=4, random_seed=2, progressbar=False, engine="nuts")
-    mean, sd = ours.coefficients.weights.mean(axis=0), ours.coefficients.weights.std(axis=0)
+    mean, sd = (getattr(ours.parameters["weights"], name)(axis=0) for name in ("mean", "std"))
     other = model.sample(draws=800, chains=4, random_seed=3, progressbar=False, engine="independence")
     both = az.ess(ours.idata, var_names=["weights"])["weights"], az.ess(other.idata, var_names=["weights"])["weights"]
     error = sd * np.sqrt(sum(1 / ess.values for ess in both))
-    assert (np.abs(other.coefficients.weights.mean(axis=0) - mean) < 5 * error).all()
+    assert (np.abs(other.parameters["weights"].mean(axis=0) - mean) < 5 * error).all()
 
 
 def test_a_mask_dropped_in_one_row_is_found() -> None:

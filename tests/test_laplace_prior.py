@@ -161,7 +161,7 @@ def test_log_prior_of_the_draws_is_the_density(coding: str) -> None:
     model = bs.SoftmaxRegression(X + 1, y, prior=bs.Laplace(0.4), coding=coding, intercept_prior=bs.Normal(2.0))
     post = model.sample(draws=20, chains=1, random_seed=0, progressbar=False)
     stored = post.idata["sample_stats"]["log_prior"].values[0]
-    b, W = (a for a in post.coefficients[:2])
+    b, W = (post.parameters[name] for name in ("intercept", "weights"))
     assert_allclose(stored, [oracle.log_prior(model, *draw) for draw in zip(b, W, strict=True)], rtol=1e-10)
 
 

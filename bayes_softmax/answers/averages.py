@@ -1,12 +1,13 @@
 r"""Averages of probabilities and of their slopes over a population, with their uncertainty.
 
-For a variable that changes the features by :math:`d_n` per unit, the logits move by :math:`\delta_n = d_n W` and
+Where a unit of a variable moves the logits of a row by :math:`\delta_n`,
 
 .. math:: \frac{\partial p_{nk}}{\partial v} = f_{nk} = p_{nk}\,(\delta_{nk} - \textstyle\sum_l p_{nl}\delta_{nl}).
 
 Where :math:`\delta` is the same in every row, its average needs the averages of :math:`p_k` and :math:`p_k p_l` only,
 which serve all such variables at once.  The Jacobians of the delta method are, in the logits,
-:math:`\mathrm{diag}(p) - pp'` of the probabilities and :math:`\mathrm{diag}(f) - fp' - pf'` of the slopes.
+:math:`\mathrm{diag}(p) - pp'` of the probabilities and :math:`\mathrm{diag}(f) - fp' - pf'` of the slopes, which are
+:math:`\mathrm{diag}(p) - pp'` in :math:`\delta`; the logit function takes them to its parameters.
 """
 
 import itertools
@@ -19,13 +20,17 @@ from numpy.typing import NDArray
 
 from bayes_softmax.answers.cautions import in_the_limit, row_cautions
 from bayes_softmax.answers.fitted import Fitted, quadratic_form
-from bayes_softmax.answers.limits import Limits, moving_pairs
-from bayes_softmax.answers.probabilities import Coefficients, Rows, block_ranges, over_blocks, sum_over_blocks
+from bayes_softmax.answers.population import Population, derivative, encode
+from bayes_softmax.answers.probabilities import HasLogits, over_blocks, sum_over_blocks
 from bayes_softmax.answers.quantities import Quantities
-from bayes_softmax.answers.variables import Population, Setting, Variable, derivative, encode, level_name
+from bayes_softmax.answers.rows import Rows, block_ranges
+from bayes_softmax.answers.training import VariableRows
+from bayes_softmax.answers.variables import Covariate, Setting, level_name
+from bayes_softmax.core.parameters import size_of
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.data.schema import Schema
+from bayes_softmax.separation.limits import Limits, moving_pairs
 
 SHOWN_VALUES = 6  # of a row in words
 PAIRS_PAY = 4  # a slope alone costs about so many operations for each class, a pair of classes one
@@ -34,7 +39,7 @@ PAIRS_PAY = 4  # a slope alone costs about so many operations for each class, a 
 class Slope(NamedTuple):
     """Average derivative of the probabilities in a numeric variable."""
 
-    variable: Variable
+    variable: Covariate
 
 
 class Difference(NamedTuple):
@@ -60,17 +65,19 @@ class Averages(NamedTuple):
     cautions: list[str]
 
 
-def average_changes(fit: Fitted, rows: Population, changes: Sequence[Change], coefficients: Coefficients) -> Averages:
+def average_changes(fit: Fitted, rows: Population, changes: Sequence[Change], some: HasLogits) -> Averages:
     """Each change of each class probability, averaged over the rows: quantities in the order (change, class).
+
+    ``some`` are the draws of the fit to use.
 
     Where the optimum of an estimate lies at infinity these are of the limiting model: not a number where a row is
     unknown, or a slope infinite, and without an error where a row is not determined, or all are certain.
     """
     cautions: list[str] = []
     if fit.delta_covariance is None:
-        return Averages(Quantities(_draws(fit, coefficients, rows, changes, cautions)), cautions)
+        return Averages(Quantities(_draws(fit, some, rows, changes, cautions)), cautions)
     with blas_on_one_thread():  # products of few columns: a second thread costs more than it brings
-        estimate, jacobian = _estimate(fit, coefficients, rows, changes, cautions)
+        estimate, jacobian = _estimate(fit, rows, changes, cautions)
     variance = quadratic_form(jacobian.reshape(-1, *jacobian.shape[2:]), fit.delta_covariance)
     if fit.limits is not None:
         # Certain in the limit is not certain to be true, and what is not a number has no error.
@@ -78,14 +85,15 @@ def average_changes(fit: Fitted, rows: Population, changes: Sequence[Change], co
     return Averages(Quantities(estimate.reshape(1, -1), np.sqrt(variance)), cautions)
 
 
-def _encoded(fit: Fitted, rows: Population, setting: Setting, cautions: list[str]) -> Rows:
-    """Features of the rows with variables set, in the limit of the fit; adds what must be said about them."""
-    encoded = in_the_limit(fit, encode(fit.schema, rows.with_values(setting) if setting else rows))
-    cautions.extend(row_cautions(fit, encoded, partial(_in_words, rows.with_values(setting))))
+def _encoded(fit: Fitted, population: Population, rows: VariableRows, setting: Setting, cautions: list[str]) -> Rows:
+    """Features of rows with variables set, in the limit of the fit; adds what must be said about them."""
+    at = population.with_values(rows, setting)
+    encoded = in_the_limit(fit, encode(fit.schema, at))
+    cautions.extend(row_cautions(fit, encoded, partial(_in_words, at)))
     return encoded
 
 
-def _in_words(rows: Population, positions: IntArray) -> str:
+def _in_words(rows: VariableRows, positions: IntArray) -> str:
     """Rows by the values of the first of them: averages run over distinct rows, which have no labels."""
     first = rows.frame.iloc[int(positions[0])].items()
     values = ", ".join(f"{name}={level_name(value)}" for name, value in itertools.islice(first, SHOWN_VALUES))
@@ -105,7 +113,7 @@ def _settings(changes: Sequence[Change]) -> list[tuple[Setting, list[tuple[int, 
     return list(found.values())
 
 
-def _slopes(schema: Schema, rows: Population, changes: Sequence[Change]) -> dict[int, FloatArray]:
+def _slopes(schema: Schema, rows: VariableRows, changes: Sequence[Change]) -> dict[int, FloatArray]:
     return {i: derivative(schema, rows, c.variable) for i, c in enumerate(changes) if isinstance(c, Slope)}
 
 
@@ -113,49 +121,47 @@ def _slopes(schema: Schema, rows: Population, changes: Sequence[Change]) -> dict
 
 
 def _draws(
-    fit: Fitted, coefficients: Coefficients, rows: Population, changes: Sequence[Change], cautions: list[str]
+    fit: Fitted, some: HasLogits, rows: Population, changes: Sequence[Change], cautions: list[str]
 ) -> FloatArray:
     """(S, changes x K)."""
-    schema = fit.schema
-    S, _, K = coefficients.weights.shape
-    out = np.zeros((len(changes), K, S))
+    out = np.zeros((len(changes), some.logits.n_classes, some.parameters.n_draws))
+    total = 0.0
     for chunk in rows.chunks():
-        slopes = _slopes(schema, chunk, changes)
+        weights, slopes = chunk.weights, _slopes(fit.schema, chunk, changes)
+        total += weights.sum()
         if slopes:
-            _add_slopes(coefficients, _encoded(fit, chunk, {}, cautions), chunk.weights, slopes, out)
+            _add_slopes(some, _encoded(fit, rows, chunk, {}, cautions), weights, slopes, out)
         for setting, parts in _settings(changes):
-            at = _encoded(fit, chunk, setting, cautions)
-            mean = sum_over_blocks(coefficients, at, lambda P, block: np.matmul(chunk.weights[block], P))  # noqa: B023
+            at = _encoded(fit, rows, chunk, setting, cautions)
+            mean = sum_over_blocks(some, at, lambda P, block: np.matmul(weights[block], P))  # noqa: B023
             for i, sign in parts:
                 out[i] += sign * mean
-    out /= rows.weights.sum()
-    return np.ascontiguousarray(out.reshape(-1, S).T)
+    out /= total
+    return np.ascontiguousarray(out.reshape(-1, out.shape[2]).T)
 
 
 def _add_slopes(
-    coefficients: Coefficients, rows: Rows, row_weights: FloatArray, slopes: Mapping[int, FloatArray], out: FloatArray
+    some: HasLogits, rows: Rows, row_weights: FloatArray, slopes: Mapping[int, FloatArray], out: FloatArray
 ) -> None:
     """Add weighted sums of slopes to ``out`` (changes, K, S)."""
-    _, K, S = out.shape
-    constant = [i for i, D in slopes.items() if len(D) == 1]
+    K, logits, parameters = out.shape[1], some.logits, some.parameters
+    constant = [i for i, D in slopes.items() if len(D) == 1 and logits.is_linear]
     if PAIRS_PAY * len(constant) < K:  # products of all pairs of classes serve all of them, and few are cheaper alone
         constant = []
     varying = [i for i in slopes if i not in constant]
     pairs = [(k, l) for k in range(K) for l in range(k, K)] if constant else []
 
     def moments(P: FloatArray, block: slice) -> FloatArray:
-        w = row_weights[block]
+        w, X = row_weights[block], rows.X[block]
         products = [np.matmul(w, P[k] * P[l])[None] for k, l in pairs]
-        own = [
-            _varying_slope(P, w, slopes[i][block] if len(slopes[i]) > 1 else slopes[i], coefficients) for i in varying
-        ]
-        return np.concatenate([np.matmul(w, P), *products, *own])
+        deltas = (logits.slope(parameters, X, _of_block(slopes[i], block)) for i in varying)
+        return np.concatenate([np.matmul(w, P), *products, *(_weighted_slope(P, w, delta) for delta in deltas)])
 
-    total = sum_over_blocks(coefficients, rows, moments)
+    total = sum_over_blocks(some, rows, moments)
     mean, products, own = np.split(total, [K, K + len(pairs)])
-    out[varying] += own.reshape(len(varying), K, S)
+    out[varying] += own.reshape(len(varying), *out.shape[1:])
     for i in constant:
-        delta = (slopes[i] @ coefficients.weights)[:, 0].T  # (K, S)
+        delta = logits.slope(parameters, rows.X[:1], slopes[i])[:, 0]  # (K, S)
         out[i] += mean * delta
         for (k, l), product in zip(pairs, products, strict=True):
             out[i, k] -= product * delta[l]
@@ -163,11 +169,13 @@ def _add_slopes(
                 out[i, l] -= product * delta[k]
 
 
-def _varying_slope(P: FloatArray, w: FloatArray, D: FloatArray, coefficients: Coefficients) -> FloatArray:
-    """Weighted sum (K, S) of slopes whose features change by ``D``, (rows, p) or (1, p) for all rows."""
-    used = np.flatnonzero(D.any(axis=0))
-    weights = np.ascontiguousarray(coefficients.weights[:, used].transpose(2, 1, 0))
-    delta = np.matmul(D[:, used], weights)
+def _of_block(D: FloatArray, block: slice) -> FloatArray:
+    """Changes of the features of a block; one row is the same for all."""
+    return D[block] if len(D) > 1 else D
+
+
+def _weighted_slope(P: FloatArray, w: FloatArray, delta: FloatArray) -> FloatArray:
+    """Weighted sum (K, S) of slopes of probabilities whose logits move by ``delta`` (K, rows or 1, S)."""
     slope = delta - (P * delta).sum(axis=0)
     slope *= P
     total: FloatArray = np.matmul(w, slope)
@@ -178,55 +186,51 @@ def _varying_slope(P: FloatArray, w: FloatArray, D: FloatArray, coefficients: Co
 
 
 def _estimate(
-    fit: Fitted, coefficients: Coefficients, rows: Population, changes: Sequence[Change], cautions: list[str]
+    fit: Fitted, rows: Population, changes: Sequence[Change], cautions: list[str]
 ) -> tuple[FloatArray, FloatArray]:
-    """Averages (changes, K) and their Jacobians (changes, K, q, K) in the coefficients, intercept first."""
-    schema, (_, p, K) = fit.schema, coefficients.weights.shape
-    value, jacobian = np.zeros((len(changes), K)), np.zeros((len(changes), K, p + 1, K))
+    """Averages (changes, K), and their Jacobian (changes, K, d) in the parameters."""
+    K, d = fit.logits.n_classes, size_of(fit.logits.shapes)
+    value, jacobian, total = np.zeros((len(changes), K)), np.zeros((len(changes), K, d)), 0.0
     for chunk in rows.chunks():
-        slopes = _slopes(schema, chunk, changes)
+        weights, slopes = chunk.weights, _slopes(fit.schema, chunk, changes)
+        total += weights.sum()
         if slopes:
-            base = _encoded(fit, chunk, {}, cautions)
-            for first, end in block_ranges(len(base.X), 8 * (K + 2) * (K + p + 1)):
-                _add_slope_jacobians(coefficients, base, chunk.weights, slopes, slice(first, end), value, jacobian)
+            base = _encoded(fit, rows, chunk, {}, cautions)
+            for block in _estimate_blocks(base, K):
+                _add_slope_jacobians(fit, base, weights, slopes, block, value, jacobian)
             if fit.limits is not None:
                 for i, D in slopes.items():
-                    infinite = _infinite_slopes(fit.limits, base, chunk.weights, D)
+                    infinite = _infinite_slopes(fit.limits, base, weights, D)
                     value[i, infinite] = np.nan
                     if infinite.any():
                         name = cast(Slope, changes[i]).variable.name
                         cautions.append(f"the slope in {name!r} is not determined, or infinite: NaN")
         for setting, parts in _settings(changes):
-            at = _encoded(fit, chunk, setting, cautions)
-            for first, end in block_ranges(len(at.X), 8 * (K + 2) * (K + p + 1)):
-                mean, J = _level_jacobian(coefficients, at, chunk.weights, slice(first, end))
+            at = _encoded(fit, rows, chunk, setting, cautions)
+            for block in _estimate_blocks(at, K):
+                mean, J = _level_jacobian(fit, at, weights, block)
                 for i, sign in parts:
                     value[i] += sign * mean
                     jacobian[i] += sign * J
-    total = rows.weights.sum()
     return value / total, jacobian / total
 
 
-def _probabilities(coefficients: Coefficients, rows: Rows, block: slice) -> FloatArray:
+def _estimate_blocks(rows: Rows, K: int) -> list[slice]:
+    """Blocks of rows of which matrices K x K and Jacobians exist at a time."""
+    return [slice(*ends) for ends in block_ranges(rows.n_rows, 8 * (K + 2) * (K + rows.X.shape[1] + 1))]
+
+
+def _probabilities(fit: HasLogits, rows: Rows, block: slice) -> FloatArray:
     """Probabilities (rows, K) at the estimate."""
-    return np.concatenate([P[:, :, 0].T for P in over_blocks(coefficients, rows.take(block), lambda P, _: P)])
+    return np.concatenate([P[:, :, 0].T for P in over_blocks(fit, rows.take(block), lambda P, _: P)])
 
 
-def _weighted(X: FloatArray, B: FloatArray) -> FloatArray:
-    """``sum_n x_n B_n`` for ``X`` (n, p) and ``B`` (n, K, K), as (K, p, K)."""
-    n, K = B.shape[:2]
-    product: FloatArray = (X.T @ B.reshape(n, K * K)).reshape(X.shape[1], K, K)
-    return product.transpose(1, 0, 2)
-
-
-def _level_jacobian(
-    coefficients: Coefficients, rows: Rows, row_weights: FloatArray, block: slice
-) -> tuple[FloatArray, FloatArray]:
-    w, P = row_weights[block, None], _probabilities(coefficients, rows, block)
+def _level_jacobian(fit: HasLogits, rows: Rows, row_weights: FloatArray, block: slice) -> tuple[FloatArray, FloatArray]:
+    w, P = row_weights[block, None], _probabilities(fit, rows, block)
     B = _covariance(P) * w[:, :, None]
     if rows.loose is not None:
         B[rows.loose[block] & (w > 0)] = np.nan
-    return (w * P).sum(axis=0), np.concatenate([B.sum(axis=0)[:, None], _weighted(rows.X[block], B)], axis=1)
+    return (w * P).sum(axis=0), fit.logits.pull_back(fit.parameters, rows.X[block], B)
 
 
 def _covariance(P: FloatArray) -> FloatArray:
@@ -236,7 +240,7 @@ def _covariance(P: FloatArray) -> FloatArray:
 
 
 def _add_slope_jacobians(
-    coefficients: Coefficients,
+    fit: HasLogits,
     rows: Rows,
     row_weights: FloatArray,
     slopes: Mapping[int, FloatArray],
@@ -245,19 +249,19 @@ def _add_slope_jacobians(
     jacobian: FloatArray,
 ) -> None:
     """Add weighted sums of slopes and of their Jacobians over one block of rows."""
-    w, P, X = row_weights[block, None], _probabilities(coefficients, rows, block), rows.X[block]
+    w, P, X = row_weights[block, None], _probabilities(fit, rows, block), rows.X[block]
+    logits, parameters = fit.logits, fit.parameters
     B, eye = _covariance(P) * w[:, :, None], np.eye(P.shape[1])
     for i, D in slopes.items():
-        d = D[block] if len(D) == len(rows.X) else D
-        delta = d @ coefficients.weights[0]
+        d = _of_block(D, block)
+        delta = logits.slope(parameters, X, d)[:, :, 0].T
         f = w * P * (delta - (P * delta).sum(axis=1, keepdims=True))
         A = f[:, :, None] * (eye - P[:, None, :]) - P[:, :, None] * f[:, None, :]
         if rows.loose is not None:
             A[rows.loose[block] & (w > 0)] = np.nan
         value[i] += f.sum(axis=0)
-        jacobian[i, :, 0] += A.sum(axis=0)
-        jacobian[i, :, 1:] += _weighted(X, A)
-        jacobian[i, :, 1:] += _weighted(np.broadcast_to(d, X.shape), B)
+        jacobian[i] += logits.pull_back(parameters, X, A)
+        jacobian[i] += logits.pull_back_slope(parameters, X, d, B)
 
 
 def _infinite_slopes(limits: Limits, rows: Rows, row_weights: FloatArray, D: FloatArray) -> NDArray[np.bool_]:
@@ -269,8 +273,7 @@ def _infinite_slopes(limits: Limits, rows: Rows, row_weights: FloatArray, D: Flo
     possible = ~(rows.excluded | rows.loose) & (row_weights > 0)[:, None]
     if rows.available is not None:
         possible &= rows.available
-    for first, end in block_ranges(len(rows.X), 8 * len(limits.rows) * K * K):
-        block = slice(first, end)
-        moving = moving_pairs(limits, D[block] if len(D) == len(rows.X) else D)
+    for block in (slice(*ends) for ends in block_ranges(rows.n_rows, 8 * len(limits.rows) * K * K)):
+        moving = moving_pairs(limits, _of_block(D, block))
         out |= (moving & possible[block, :, None] & possible[block, None, :]).any(axis=(0, 2))
     return out

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from bayes_softmax.answers.probabilities import Rows
+from bayes_softmax.answers.rows import Rows
 from bayes_softmax.core.checks import as_float, describe_rows, is_number, shown
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.design import Label
@@ -53,8 +53,7 @@ def prior_shift(schema: Schema, class_prior: BaseRates | None, rows: Rows) -> Fl
     if rows.available is not None:
         nothing = np.flatnonzero(~rows.available[:, possible].any(axis=1))
         if nothing.size:
-            index = rows.index if rows.position is None else rows.index[rows.position]
             raise ValueError(
-                f"class_prior: the classes on offer in {describe_rows(index, nothing)} all have the probability 0"
+                f"class_prior: the classes on offer in {describe_rows(rows.labels, nothing)} all have the probability 0"
             )
     return shift

@@ -46,7 +46,7 @@ def top_label_table(P: FloatArray, counts: FloatArray, *, interval: Interval, n_
 
 
 def _bins(p: FloatArray, hits: FloatArray, totals: FloatArray, *, interval: Interval, n_bins: int) -> pd.DataFrame:
-    """Bins with about equal numbers of units: mean probability, frequency, and Wilson's interval of the frequency."""
+    """Bins of about equal numbers of observations: mean probability, frequency, and its interval by Wilson."""
     if not len(p):  # a class that is nowhere on offer
         names = ["predicted", "observed", *interval.columns("wilson"), "units"]
         return pd.DataFrame(np.empty((0, 5)), pd.RangeIndex(1, 1), names)
@@ -66,6 +66,6 @@ def _bins(p: FloatArray, hits: FloatArray, totals: FloatArray, *, interval: Inte
 
 
 def calibration_error(table: pd.DataFrame) -> float:
-    """Mean distance of observed from predicted frequencies, weighted by the units of the bins."""
+    """Mean distance of observed from predicted frequencies, weighted by the observations of the bins."""
     gap = (table["predicted"] - table["observed"]).abs()
     return float((gap * table["units"]).sum() / table["units"].sum())

@@ -8,11 +8,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bayes_softmax.answers.fitted import Fitted
-from bayes_softmax.answers.limits import with_limits
-from bayes_softmax.answers.probabilities import Rows
+from bayes_softmax.answers.rows import Rows
 from bayes_softmax.core.checks import describe_rows, listed
 from bayes_softmax.core.errors import NotConvergedWarning, NotEstimableWarning, warn_caller
 from bayes_softmax.core.records import IntArray
+from bayes_softmax.separation.limits import rows_in_the_limit
 
 NOTE = "note"  # in the attributes of a table
 
@@ -20,16 +20,34 @@ Naming = Callable[[IntArray], str]
 
 
 def in_the_limit(fit: Fitted, rows: Rows) -> Rows:
-    """The rows with what an optimum at infinity, and columns that were dropped, make of them."""
-    if fit.limits is None and rows.beyond is None:
+    """The rows with what an optimum at infinity, and columns that were dropped, make of them.
+
+    Excluded classes get an offset of minus infinity, rows of which nothing is known one that is not a number; classes
+    that are not determined are marked.
+    """
+    n, K, limits = rows.n_rows, fit.logits.n_classes, fit.limits
+    if limits is None and rows.beyond is None:
         return rows
-    return with_limits(rows, fit.limits, fit.schema)
+    unknown = rows.beyond if rows.beyond is not None and fit.schema.dropped_flat else np.zeros(n, dtype=bool)
+    found = None
+    if limits is not None and len(limits.rows):
+        found = rows_in_the_limit(limits, rows.X, rows.available)
+        unknown = unknown | found.unknown
+    elif not unknown.any():
+        return rows
+    offset = np.zeros((n, K)) if rows.offset is None else rows.offset.copy()
+    if found is not None:
+        offset[found.excluded] = -np.inf
+    offset[unknown] = np.nan
+    if found is None:
+        return rows._replace(offset=offset)
+    return rows._replace(offset=offset, excluded=found.excluded, loose=found.loose)
 
 
 def unknown_rows(rows: Rows) -> NDArray[np.bool_]:
     """(N,) rows of which nothing is known."""
     if rows.offset is None:
-        return np.zeros(len(rows.X), dtype=bool)
+        return np.zeros(rows.n_rows, dtype=bool)
     unknown: NDArray[np.bool_] = np.isnan(rows.offset[:, 0])
     return unknown
 
@@ -37,7 +55,7 @@ def unknown_rows(rows: Rows) -> NDArray[np.bool_]:
 def rows_without_error(rows: Rows) -> NDArray[np.bool_]:
     """(N,) rows of which an optimum at infinity leaves the probabilities open, or one class only."""
     if rows.loose is None:
-        return np.zeros(len(rows.X), dtype=bool)
+        return np.zeros(rows.n_rows, dtype=bool)
     possible = ~rows.excluded if rows.available is None else ~rows.excluded & rows.available
     without: NDArray[np.bool_] = rows.loose.any(axis=1) | (possible.sum(axis=1) < 2)
     return without
@@ -83,7 +101,7 @@ def _regular(fit: Fitted, rows: Rows) -> bool:
 
 
 def _labels(rows: Rows, positions: IntArray) -> str:
-    return describe_rows(rows.index if rows.position is None else rows.index[rows.position], positions)
+    return describe_rows(rows.labels, positions)
 
 
 def warn_of(fit: Fitted, sentences: Sequence[str]) -> str | None:

@@ -10,7 +10,8 @@ from bayes_softmax.answers.contrasts import Average, build_view
 from bayes_softmax.answers.fitted import FIT_FIRST, Fitted, Sampled, training_of
 from bayes_softmax.answers.intervals import resolve_interval
 from bayes_softmax.answers.labels import observation_coordinate
-from bayes_softmax.answers.loo import loo
+from bayes_softmax.answers.loo import by_of_unit, loo
+from bayes_softmax.answers.rows import Rows
 from bayes_softmax.answers.summary import coefficient_table
 from bayes_softmax.answers.training import TrainingData
 from bayes_softmax.core.checks import check_choice, counted, listed
@@ -74,7 +75,12 @@ def compare(
 
 
 def compare_models(
-    posteriors: Mapping[str, Sampled], *, method: str = "stacking", unit: str = "unit", refit: bool = False
+    posteriors: Mapping[str, Sampled],
+    *,
+    method: str = "stacking",
+    by: str = "observation",
+    refit: bool = False,
+    unit: str | None = None,
 ) -> pd.DataFrame:
     """Compare models of the same data by leave-one-out: ``az.compare`` on :meth:`Posterior.loo`.
 
@@ -84,7 +90,7 @@ def compare_models(
         Posteriors by name; they may differ in features, priors and coding, not in the observations.
     method
         Of the weights: ``"stacking"``, ``"BB-pseudo-BMA"`` or ``"pseudo-BMA"``.
-    unit, refit
+    by, refit, unit
         As in :meth:`Posterior.loo`.
 
     Returns
@@ -116,6 +122,7 @@ def compare_models(
         raise ValueError(f"posteriors: compare_models needs two at least, and there are {len(posteriors)}")
     lower = {name.lower(): name for name in METHODS}
     check_choice("method", lower.get(str(method).lower(), method), METHODS)
+    by = by_of_unit(by, unit)
     first_name, first = next(iter(posteriors.items()))
     for name, fit in posteriors.items():
         if not isinstance(fit, Sampled):
@@ -123,7 +130,8 @@ def compare_models(
                 f"posteriors[{name!r}] is a {type(fit).__name__}; leave-one-out needs a Posterior, as model.sample() "
                 "or model.laplace() makes"
             )
-        different = _difference(training_of(fit, "loo()"), training_of(first, "loo()"))
+        data = training_of(fit, "loo()"), training_of(first, "loo()")
+        different = _difference(data, fit.schema.classes, first.schema.classes)
         if different is not None:
             advice = (
                 ""
@@ -134,39 +142,45 @@ def compare_models(
             )
             raise ValueError(f"{name!r} and {first_name!r} were fitted to different observations: {different}{advice}")
     order = first.schema.classes
-    found = {str(name): loo(fit, unit=unit, refit=refit, order=order) for name, fit in posteriors.items()}
+    found = {str(name): loo(fit, by=by, refit=refit, order=order) for name, fit in posteriors.items()}
     table: pd.DataFrame = arviz_compare(found, method=method, round_to="none")
     return table
 
 
-def _forced(training: TrainingData) -> NDArray[np.bool_]:
-    """Rows as given (N,) in which one class is on offer."""
-    available = training.given.available
-    if available is None:
-        return np.zeros(training.n_obs, dtype=bool)
-    alone: NDArray[np.bool_] = available.sum(axis=1) == 1
+def _forced(rows: Rows) -> NDArray[np.bool_]:
+    """Rows (n,) in which one class is on offer."""
+    if rows.available is None:
+        return np.zeros(rows.n_rows, dtype=bool)
+    alone: NDArray[np.bool_] = rows.available.sum(axis=1) == 1
     return alone
 
 
-def _difference(a: TrainingData, b: TrainingData) -> str | None:
+def _difference(
+    data: tuple[TrainingData, TrainingData], classes: tuple[Label, ...], others: tuple[Label, ...]
+) -> str | None:
     """In words, the first observation that differs; the order of the classes does not matter."""
-    if set(a.response.classes) != set(b.response.classes):
-        return f"classes {listed(a.response.classes)} and {listed(b.response.classes)}"
+    a, b = data
+    if set(classes) != set(others):
+        return f"classes {listed(classes)} and {listed(others)}"
     if a.n_obs != b.n_obs:
         return f"{a.n_obs} and {b.n_obs} rows"
     labels = [np.asarray(observation_coordinate(t.index)) for t in (a, b)]
     moved = np.flatnonzero(labels[0] != labels[1])
     if moved.size:
         return f"row {moved[0]} is {labels[0][moved[0]]} in one and {labels[1][moved[0]]} in the other"
-    order = [b.response.classes.index(label) for label in a.response.classes]
-    forced = np.flatnonzero(_forced(a) != _forced(b))
-    if forced.size:
-        return (
-            f"in row {labels[0][forced[0]]} one has a single class on offer (available=), so that nothing is scored "
-            "there; give all models the same choice sets"
-        )
-    changed = np.flatnonzero((a.given_counts() != b.given_counts()[:, order]).any(axis=1))
-    return f"row {labels[0][changed[0]]} has another response or weight" if changed.size else None
+    order = [others.index(label) for label in classes]
+    for own, other in zip(a.given_blocks(), b.given_blocks(), strict=True):
+        row = labels[0][own.place]
+        forced = np.flatnonzero(_forced(own.rows) != _forced(other.rows))
+        if forced.size:
+            return (
+                f"in row {row[forced[0]]} one has a single class on offer (available=), so that nothing is scored "
+                "there; give all models the same choice sets"
+            )
+        changed = np.flatnonzero((own.counts != other.counts[:, order]).any(axis=1))
+        if changed.size:
+            return f"row {row[changed[0]]} has another response or weight"
+    return None
 
 
 def check_comparable(fits: dict[str, Fitted], unnamed: tuple[Fitted, ...] = ()) -> None:

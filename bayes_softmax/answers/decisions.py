@@ -11,8 +11,10 @@ from bayes_softmax.answers.base_rates import BaseRates, prior_shift
 from bayes_softmax.answers.cautions import noted, row_cautions, rows_without_error, warn_of
 from bayes_softmax.answers.fitted import Fitted
 from bayes_softmax.answers.intervals import Interval, draws_interval, normal_quantile, resolve_interval
-from bayes_softmax.answers.prediction import logit_covariance, mean_probabilities, read_rows
-from bayes_softmax.answers.probabilities import Coefficients, Rows, over_blocks
+from bayes_softmax.answers.mean_probabilities import mean_probabilities
+from bayes_softmax.answers.new_data import read_rows
+from bayes_softmax.answers.probabilities import HasLogits, over_blocks
+from bayes_softmax.answers.rows import Rows, short_blocks
 from bayes_softmax.answers.tables import row_frame
 from bayes_softmax.core.checks import as_float, is_real, listed, shown
 from bayes_softmax.core.records import FloatArray, IntArray
@@ -46,16 +48,16 @@ class Chosen(NamedTuple):
         return np.take_along_axis(self.expected, self.second[:, None], axis=1)[:, 0] - self.cost
 
 
-class Sureness(NamedTuple):
+class DecisionUncertainty(NamedTuple):
     """Ends of the interval of the expected cost, and the probability of being the best decision, each (N,)."""
 
     low: FloatArray
     high: FloatArray
     p_best: FloatArray
 
-    def without(self, loose: NDArray[np.bool_]) -> "Sureness":
+    def without(self, loose: NDArray[np.bool_]) -> "DecisionUncertainty":
         """The same, not known in rows (N,) where an optimum at infinity leaves the probabilities open."""
-        return Sureness(*(np.where(loose, np.nan, values) for values in self))
+        return DecisionUncertainty(*(np.where(loose, np.nan, values) for values in self))
 
 
 def decide(
@@ -88,8 +90,8 @@ def decide(
     -------
     DataFrame
         Rows as in ``data``: ``decision``, ``expected_cost`` and the interval of the expected cost given the
-        coefficients, ``second_best`` and ``extra_cost`` (what it would cost more), and ``p_best``: the probability
-        that the decision is the best one, were the coefficients known (of an estimate: against the second best, by
+        parameters, ``second_best`` and ``extra_cost`` (what it would cost more), and ``p_best``: the probability
+        that the decision is the best one, were the parameters known (of an estimate: against the second best, by
         the normal approximation; NaN where that is not known).  No interval leaves the costs of its decision.
 
     Raises
@@ -111,15 +113,15 @@ def decide(
     note = warn_of(fit, row_cautions(fit, rows))
     shift = prior_shift(fit.schema, class_prior, rows)
     interval = resolve_interval(ci_prob, "eti")
-    P = mean_probabilities(fit.coefficients, rows, shift)
+    P = mean_probabilities(fit, rows, shift)
     expected = P @ costs.matrix.T  # (N, D)
     order = np.argsort(expected, axis=1, kind="stable")
     chosen = Chosen(expected, order[:, 0], order[:, min(1, len(costs.decisions) - 1)])
     if fit.delta_covariance is None:
-        sure = _by_draws(fit.coefficients, rows, shift, matrix=costs.matrix, best=chosen.best, interval=interval)
+        sure = _by_draws(fit, rows, shift, matrix=costs.matrix, best=chosen.best, interval=interval)
         ends = interval.columns()
     else:
-        error = _DeltaError(fit.delta_covariance, rows.X, P)
+        error = _DeltaError(fit, fit.delta_covariance, rows, P)
         sure = _by_delta(error, costs.matrix, chosen, interval=interval)
         ends = interval.columns("wald")
         sure = sure.without(rows_without_error(rows))
@@ -140,14 +142,14 @@ def decide(
 
 
 def _by_draws(
-    coefficients: Coefficients,
+    fit: HasLogits,
     rows: Rows,
     shift: FloatArray | None,
     *,
     matrix: FloatArray,
     best: IntArray,
     interval: Interval,
-) -> Sureness:
+) -> DecisionUncertainty:
     """Interval of the cost of the best decision over the draws, and the share of draws in which it is the best."""
     low, high, p_best = np.empty((3, len(best)))
 
@@ -157,30 +159,30 @@ def _by_draws(
         low[block], high[block] = draws_interval(cost, interval, axis=1)
         p_best[block] = (cost <= drawn.min(axis=0)).mean(axis=1)
 
-    over_blocks(coefficients, rows, judge, shift=shift)
-    return Sureness(low, high, p_best)
+    over_blocks(fit, rows, judge, shift=shift)
+    return DecisionUncertainty(low, high, p_best)
 
 
 class _DeltaError(NamedTuple):
-    """What standard errors by the delta method come from: covariance of the coefficients, features, probabilities."""
+    """What standard errors by the delta method come from: an estimate, its covariance, and probabilities of rows."""
 
+    fit: HasLogits
     covariance: FloatArray
-    X: FloatArray
+    rows: Rows
     P: FloatArray
 
     def of(self, cost: FloatArray) -> FloatArray:
         """Standard errors (N,) of ``sum_k cost_nk p_nk``."""
         slope = self.P * (cost - (cost * self.P).sum(axis=1, keepdims=True))
         error = np.empty(len(self.P))
-        for start in range(0, len(self.P), 1024):
-            block = slice(start, start + 1024)
-            V = logit_covariance(self.covariance, self.X[block])
+        for block in short_blocks(len(self.P)):
+            V = self.fit.logits.covariance(self.fit.parameters, self.rows.X[block], self.covariance)
             variance = np.einsum("nk,nkl,nl->n", slope[block], V, slope[block])
             error[block] = np.sqrt(np.maximum(variance, 0.0))
         return error
 
 
-def _by_delta(error: _DeltaError, matrix: FloatArray, chosen: Chosen, *, interval: Interval) -> Sureness:
+def _by_delta(error: _DeltaError, matrix: FloatArray, chosen: Chosen, *, interval: Interval) -> DecisionUncertainty:
     """The same by the normal approximation, the best decision against the second best."""
     own = matrix[chosen.best]
     half = normal_quantile(interval) * error.of(own)
@@ -188,7 +190,7 @@ def _by_delta(error: _DeltaError, matrix: FloatArray, chosen: Chosen, *, interva
     with np.errstate(divide="ignore", invalid="ignore"):
         p_best = np.where(gap_error == 0, 1.0, ndtr(chosen.extra / gap_error))
     low, high = own.min(axis=1), own.max(axis=1)
-    return Sureness(np.clip(chosen.cost - half, low, high), np.clip(chosen.cost + half, low, high), p_best)
+    return DecisionUncertainty(np.clip(chosen.cost - half, low, high), np.clip(chosen.cost + half, low, high), p_best)
 
 
 def read_costs(cost: Any, schema: Schema) -> Costs:

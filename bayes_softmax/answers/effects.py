@@ -14,17 +14,10 @@ from bayes_softmax.answers.averages import Change, Difference, Slope, average_ch
 from bayes_softmax.answers.cautions import noted, warn_of
 from bayes_softmax.answers.fitted import Fitted
 from bayes_softmax.answers.intervals import resolve_interval
-from bayes_softmax.answers.probabilities import Coefficients
-from bayes_softmax.answers.quantities import describe
-from bayes_softmax.answers.variables import (
-    Population,
-    Setting,
-    Variable,
-    check_setting,
-    chosen_variables,
-    level_name,
-    population,
-)
+from bayes_softmax.answers.population import Population, population
+from bayes_softmax.answers.probabilities import SomeDraws, some_draws
+from bayes_softmax.answers.quantities import summary_columns
+from bayes_softmax.answers.variables import Covariate, Setting, check_setting, chosen_variables, level_name
 from bayes_softmax.core.checks import check_counts, check_flags
 from bayes_softmax.core.logger import LOGGER
 from bayes_softmax.core.records import FloatArray
@@ -169,7 +162,7 @@ def contrast(
     return _answer(fit, rows, named, (ci_prob, ci_kind), n_draws, draws=draws)
 
 
-def _changes(variable: Variable, base: Any) -> list[tuple[str, str, Change]]:
+def _changes(variable: Covariate, base: Any) -> list[tuple[str, str, Change]]:
     """Feature, label and change: the slope of a number, each level of a factor against the first or ``base``."""
     if not variable.levels:
         return [(variable.name, PER_UNIT, Slope(variable))]
@@ -197,8 +190,8 @@ def _answer(
         raise ValueError("draws=True: a point estimate has no draws; use model.laplace() or model.sample()")
     interval = resolve_interval(*ci)
     changes = [change for _, _, change in named]
-    coefficients = affordable(fit, len(rows.frame), changes, n_draws)
-    found, cautions = average_changes(fit, rows, changes, coefficients)
+    some = affordable(fit, rows.n_rows, changes, n_draws)
+    found, cautions = average_changes(fit, rows, changes, some)
     note = warn_of(fit, cautions)
     classes = list(fit.schema.classes)
     if draws:
@@ -206,22 +199,21 @@ def _answer(
     index = pd.MultiIndex.from_tuples(
         [(feature, label, c) for feature, label, _ in named for c in classes], names=["feature", "change", "class"]
     )
-    table = pd.DataFrame(describe(found, interval), index=index).rename_axis(columns="change of probability")
+    table = pd.DataFrame(summary_columns(found, interval), index=index).rename_axis(columns="change of probability")
     return noted(table, note)
 
 
-def affordable(fit: Fitted, n_rows: int, changes: Sequence[Change], n_draws: int | None) -> Coefficients:
+def affordable(fit: Fitted, n_rows: int, changes: Sequence[Change], n_draws: int | None) -> SomeDraws:
     """The draws to use: ``n_draws``, or as many as the budget allows."""
-    coefficients = fit.coefficients
-    S, _, K = coefficients.weights.shape
+    S, K = fit.parameters.n_draws, fit.logits.n_classes
     if n_draws is not None:
         check_counts(n_draws=n_draws)
-        return coefficients.thinned(int(n_draws), fit.n_chains)
+        return some_draws(fit, int(n_draws), fit.n_chains)
     passes = 1 + 2 * sum(not isinstance(change, Slope) for change in changes)
     enough = max(FEWEST_DRAWS, int(EVALUATIONS / (passes * n_rows * K)))
     if enough < S:
         LOGGER.info(f"averaging {n_rows:,} rows over {enough} of {S} draws, evenly taken (n_draws={S} uses all)")
-    return coefficients.thinned(enough, fit.n_chains)
+    return some_draws(fit, enough, fit.n_chains)
 
 
 def _labelled_draws(fit: Fitted, values: FloatArray, named: Sequence[tuple[str, str, Change]]) -> xr.DataArray:

@@ -8,16 +8,17 @@ import pandas as pd
 import xarray as xr
 
 from bayes_softmax.answers.contrasts import View
-from bayes_softmax.answers.limits import Limits
-from bayes_softmax.answers.probabilities import Coefficients
 from bayes_softmax.answers.training import TrainingData
+from bayes_softmax.core.parameters import Parameters
+from bayes_softmax.core.protocols import Logits
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.schema import Schema
+from bayes_softmax.separation.limits import Limits
 
 
 @runtime_checkable
 class Fitted(Protocol):
-    """A fit: draws of the coefficients, or one estimate of them with its covariance."""
+    """A fit: draws of the parameters, or one estimate of them with its covariance."""
 
     @property
     def kind(self) -> str:
@@ -30,7 +31,12 @@ class Fitted(Protocol):
         ...
 
     @property
-    def coefficients(self) -> Coefficients:
+    def logits(self) -> Logits:
+        """Logits of rows as a function of parameters."""
+        ...
+
+    @property
+    def parameters(self) -> Parameters:
         """Draws, or the estimate as one draw."""
         ...
 
@@ -56,7 +62,7 @@ class Fitted(Protocol):
 
     @property
     def delta_covariance(self) -> FloatArray | None:
-        """Covariance (q, K, q, K) of the estimate, intercept first; None where there are draws."""
+        """Covariance (d, d) of the estimate, parameters in their flat order; None where there are draws."""
         ...
 
     @property
@@ -70,7 +76,10 @@ class Fitted(Protocol):
         ...
 
     def contrast_values(self, view: View) -> tuple[FloatArray, FloatArray | None]:
-        """Contrasts of the class columns (S, q, m), intercept first; standard errors (q, m) where S is one estimate."""
+        """Contrasts of the class columns (S, q, m), intercept first; standard errors (q, m) where S is one estimate.
+
+        Of logits that are not linear there are none: a ``ValueError``.
+        """
         ...
 
     def draw_quality(self, quantities: FloatArray) -> pd.DataFrame | None:
@@ -98,13 +107,18 @@ class Sampled(Fitted, Protocol):
         ...
 
     @property
+    def shape(self) -> tuple[int, int]:
+        """Chains, and draws of each."""
+        ...
+
+    @property
     def draws(self) -> FloatArray:
         """Raw coefficients (chain, draw, q, K), intercept (zero if there is none) first."""
         ...
 
     @property
     def refit(self) -> "Refit | None":
-        """Fits again without one unit of a row and class; None after loading."""
+        """Fits again without one observation of a row and class; None after loading."""
         ...
 
 
@@ -120,8 +134,6 @@ def training_of(fit: Fitted, what: str) -> TrainingData:
 
 
 def quadratic_form(jacobian: FloatArray, covariance: FloatArray) -> FloatArray:
-    """Variances (m,) of ``m`` quantities with Jacobian (m, q, K): the delta method."""
-    m = jacobian.shape[0]
-    J = jacobian.reshape(m, -1)
-    variance: FloatArray = np.einsum("ij,ij->i", J @ covariance.reshape(J.shape[1], J.shape[1]), J)
+    """Variances (m,) of ``m`` quantities with Jacobian (m, d): the delta method."""
+    variance: FloatArray = np.einsum("ij,ij->i", jacobian @ covariance, jacobian)
     return np.maximum(variance, 0.0)

@@ -1,14 +1,15 @@
 """Labels of arrays: coordinates of rows, features and categories."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bayes_softmax.core.protocols import Logits
+from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.schema import Schema
-
-INTERCEPT = "intercept"
 
 
 def observation_coordinate(index: Any) -> Any:
@@ -19,11 +20,11 @@ def observation_coordinate(index: Any) -> Any:
     return np.arange(len(index))
 
 
-def label_coefficients(intercept: Any, weights: Any, schema: Schema) -> tuple[xr.DataArray, xr.DataArray]:
-    """Intercept (K,) and weights (p, K) as labelled arrays."""
-    category = {"category": schema.category_coordinate}
-    feature = {"feature": np.array(schema.feature_names, dtype=str)}
-    return (
-        xr.DataArray(intercept, dims="category", coords=category, name="intercept"),
-        xr.DataArray(weights, dims=("feature", "category"), coords={**feature, **category}, name="weights"),
-    )
+def label_parameters(logits: Logits, values: Mapping[str, FloatArray], schema: Schema) -> dict[str, xr.DataArray]:
+    """An estimate of each parameter as a labelled array."""
+    labels = {"category": schema.category_coordinate, "feature": np.array(schema.feature_names, dtype=str)}
+    arrays = {}
+    for name, dims in logits.dims.items():
+        coords = {dim: labels[dim] for dim in dims if dim in labels}
+        arrays[name] = xr.DataArray(values[name], dims=dims, coords=coords, name=name)
+    return arrays

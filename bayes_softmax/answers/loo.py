@@ -1,8 +1,8 @@
-r"""Leave-one-out cross-validation, a unit at a time, block by block.
+r"""Leave-one-out cross-validation, an observation at a time, block by block.
 
-Leaving out one unit of class k in row n reweights draw s by :math:`1/p_{nk}^{(s)}`; the weights are Pareto-smoothed
-(Vehtari, Gelman and Gabry, *Statistics and Computing* 27, 2017; the smoothing is ArviZ's).  Units of one class in
-equal rows are the same problem, solved once for each such cell and counted as often as there are units.
+Leaving out one observation of class k in row n reweights draw s by :math:`1/p_{nk}^{(s)}`; the weights are
+Pareto-smoothed (Vehtari, Gelman and Gabry, *Statistics and Computing* 27, 2017; the smoothing is ArviZ's).
+Observations of one class in equal rows are the same problem, solved once for each such cell.
 """
 
 import math
@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy.special import logsumexp, softmax
+from scipy.special import logsumexp
 
 from bayes_softmax.answers.fitted import Fitted, Refit, Sampled, training_of
 from bayes_softmax.answers.labels import observation_coordinate
-from bayes_softmax.answers.prediction import logit_covariance
-from bayes_softmax.answers.probabilities import estimate_logits, over_blocks, row_log_likelihood
-from bayes_softmax.answers.training import TrainingData
+from bayes_softmax.answers.newton_loo import check_whole
+from bayes_softmax.answers.probabilities import over_blocks, row_log_likelihood
+from bayes_softmax.answers.training import Block, Cells, TrainingData
 from bayes_softmax.core.checks import check_choice, describe_rows, listed, shown
 from bayes_softmax.core.errors import NotReliableWarning, warn_caller
 from bayes_softmax.core.pareto import smoothed
@@ -27,7 +27,7 @@ from bayes_softmax.data.design import Label
 from bayes_softmax.data.labels import plain_classes
 from bayes_softmax.data.schema import Schema
 
-UNITS = ("unit", "row")
+LEFT_OUT = ("observation", "row")
 FEWEST_DRAWS = 100
 
 
@@ -45,32 +45,42 @@ def _empty(n: int, K: int) -> Pointwise:
 
 
 def cell_loo(fit: Fitted, training: TrainingData, relative_ess: float) -> Pointwise:
-    """Leave one unit out of every cell."""
-    cells, K = training.cells, len(fit.schema.classes)
-    out = _empty(len(cells.rows), K)
+    """Leave one observation out of every cell."""
+    K, parts = fit.logits.n_classes, []
+    for rows in training.blocks():
+        cells = rows.cells
+        out = _empty(len(cells.rows), K)
 
-    def judge(L: FloatArray, block: slice) -> None:
-        own = slice(*np.searchsorted(cells.rows, [block.start, block.stop]))
-        local = cells.rows[own] - block.start
-        log_p = L[cells.codes[own], local]
-        log_weights = _smoothed(log_p, relative_ess, out, own)
-        weights = np.exp(log_weights)
-        for k in range(K):
-            out.probabilities[own, k] = np.einsum("cs,cs->c", weights, np.exp(L[k, local]))
+        def judge(L: FloatArray, block: slice, cells: Cells = cells, out: Pointwise = out) -> None:
+            own = slice(*np.searchsorted(cells.rows, [block.start, block.stop]))
+            local = cells.rows[own] - block.start
+            log_p = L[cells.codes[own], local]
+            log_weights = _smoothed(log_p, relative_ess, out, own)
+            weights = np.exp(log_weights)
+            for k in range(K):
+                out.probabilities[own, k] = np.einsum("cs,cs->c", weights, np.exp(L[k, local]))
 
-    over_blocks(fit.coefficients, training.rows, judge, log=True, parallel=False)
-    return out
+        over_blocks(fit, rows.rows, judge, log=True, parallel=False)
+        parts.append(out)
+    return _joined(parts)
 
 
-def row_loo(fit: Fitted, training: TrainingData, counts: FloatArray, relative_ess: float) -> Pointwise:
-    """Leave every row out as a whole, with its weighted counts (N, K)."""
+def row_loo(fit: Fitted, training: TrainingData, relative_ess: float) -> Pointwise:
+    """Leave every row as given out as a whole, with its weighted counts."""
     out = _empty(training.n_obs, 0)
+    for rows in training.given_blocks():
 
-    def judge(L: FloatArray, block: slice) -> None:
-        _smoothed(row_log_likelihood(L, counts[block]), relative_ess, out, block)
+        def judge(L: FloatArray, block: slice, rows: Block = rows) -> None:
+            place = slice(rows.first + block.start, rows.first + block.stop)
+            _smoothed(row_log_likelihood(L, rows.counts[block]), relative_ess, out, place)
 
-    over_blocks(fit.coefficients, training.given, judge, log=True, parallel=False)
+        over_blocks(fit, rows.rows, judge, log=True, parallel=False)
     return out
+
+
+def _joined(parts: list[Pointwise]) -> Pointwise:
+    """Blocks of cells as one."""
+    return parts[0] if len(parts) == 1 else Pointwise(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 
 def _smoothed(log_p: FloatArray, relative_ess: float, out: Pointwise, own: slice) -> FloatArray:
@@ -82,56 +92,40 @@ def _smoothed(log_p: FloatArray, relative_ess: float, out: Pointwise, own: slice
     return log_weights
 
 
-def newton_loo(fit: Fitted, training: TrainingData) -> FloatArray:
-    r"""Class probabilities (cells, K) of an estimate with one unit of the cell left out, by one Newton step.
-
-    With the covariance V of the row's logits and :math:`S = \mathrm{diag}(p) - pp'`, leaving out a unit of class k
-    moves them by :math:`-(I - VS)^{-1} V (e_k - p)` (Pregibon, *Annals of Statistics* 9, 1981; Rad and Maleki, *JRSS
-    B* 82, 2020).
-    """
-    covariance, cells = fit.delta_covariance, training.cells
-    _check_whole(training)
-    if covariance is None or fit.limits is not None or not np.isfinite(covariance).all():
-        raise ValueError("leave-one-out of an estimate needs a certified optimum: its covariance is not known")
-    rows, K = training.rows, len(fit.schema.classes)
-    out, eye = np.empty((len(cells.rows), K)), np.eye(K)
-    for start in range(0, len(cells.rows), 1024):
-        own = slice(start, start + 1024)
-        at = cells.rows[own]
-        logits = estimate_logits(fit.coefficients, rows.take(at), slice(None))
-        P, V = softmax(logits, axis=1), logit_covariance(covariance, rows.X[at])
-        S = P[:, :, None] * (eye - P[:, None, :])
-        residual = eye[cells.codes[own]] - P
-        move = np.linalg.solve(eye - V @ S, np.einsum("nkl,nl->nk", V, residual)[:, :, None])[:, :, 0]
-        out[own] = softmax(logits - move, axis=1)
-    return out
-
-
-def loo(fit: Sampled, *, unit: str = "unit", refit: bool | Refit = False, order: Sequence[Label] | None = None) -> Any:
+def loo(
+    fit: Sampled,
+    *,
+    by: str = "observation",
+    refit: bool | Refit = False,
+    order: Sequence[Label] | None = None,
+    unit: str | None = None,
+) -> Any:
     """Expected log predictive density by leave-one-out, as ArviZ's own ``ELPDDataLOO``: ``az.compare`` takes it.
 
     Computed block by block: no array of rows x draws is kept.
 
     Parameters
     ----------
-    unit
-        ``"unit"`` (default): one unit of the counts or whole weights is left out at a time.  ``"row"``: a row as
-        a whole, with its weight or all its counts, which is another question.
+    by
+        ``"observation"`` (default): one observation of the counts or whole weights is left out at a time.
+        ``"row"``: a row as a whole, with its weight or all its counts, which is another question.
     refit
-        True refits the model without each unit whose Pareto k is too large; a loaded fit needs
+        True refits the model without each observation whose Pareto k is too large; a loaded fit needs
         ``model.sample(...).refit`` of the same model instead of True.
     order
-        Order of the classes in which the units of a row of counts stand; default the model's.
+        Order of the classes in which the observations of a row of counts stand; default the model's.
+    unit
+        What ``by`` was called before, with ``"unit"`` for ``"observation"``.
 
     Returns
     -------
     ELPDDataLOO
-        With pointwise values: along ``obs`` where every row is one unit, else along ``unit``.
+        With pointwise values: along ``obs`` where every row is one observation, else along ``unit``.
 
     Raises
     ------
     ValueError
-        For weights that are not whole numbers under ``unit="unit"``.
+        For weights that are not whole numbers under ``by="observation"``.
     """
     training = training_of(fit, "loo()")
     if not (isinstance(refit, bool) or callable(refit)):
@@ -141,7 +135,7 @@ def loo(fit: Sampled, *, unit: str = "unit", refit: bool | Refit = False, order:
         raise ValueError(
             "refit=True: a loaded fit cannot refit; pass refit=model.sample(...).refit of the model it came from"
         )
-    return _leave_one_out(fit, training, unit, function, _class_order(fit.schema, order))
+    return _leave_one_out(fit, training, by_of_unit(by, unit), function, _class_order(fit.schema, order))
 
 
 def _class_order(schema: Schema, order: Sequence[Label] | None) -> Sequence[Label]:
@@ -154,49 +148,48 @@ def _class_order(schema: Schema, order: Sequence[Label] | None) -> Sequence[Labe
     return chosen
 
 
-def _leave_one_out(fit: Fitted, training: TrainingData, unit: str, refit: Refit | None, order: Sequence[Label]) -> Any:
+def _leave_one_out(fit: Fitted, training: TrainingData, by: str, refit: Refit | None, order: Sequence[Label]) -> Any:
     """ArviZ's own ``ELPDDataLOO`` of a posterior."""
-    check_choice("unit", unit, UNITS)
-    if unit == "unit":
+    check_choice("by", by, LEFT_OUT)
+    if by == "observation":
         found = checked_cells(fit, training, refit)
-        return _result(fit, training, found, *training.units([fit.schema.class_position(c, "order") for c in order]))
+        positions = [fit.schema.class_position(c, "order") for c in order]
+        return _result(fit, training, found, *training.observations(positions))
     if refit is not None:
-        raise ValueError("refit is for unit='unit': exact refits leave out one unit")
+        raise ValueError("refit is for by='observation': exact refits leave out one observation")
     _check_draws(fit)
-    counts = training.given_counts()
-    found = _doubted(fit, row_loo(fit, training, counts, fit.relative_ess))
-    rows = np.flatnonzero(counts.sum(axis=1) > 0)  # the others say nothing
+    found = _doubted(fit, row_loo(fit, training, fit.relative_ess))
+    rows = np.flatnonzero(training.totals > 0)  # the others say nothing
     _warn_bad(fit, training, found.pareto_k[rows], rows, "their estimates are too optimistic")
     return _result(fit, training, found, rows, rows)
 
 
+def by_of_unit(by: str, unit: str | None) -> str:
+    """What is left out, from ``by`` and from how it was spelled before, ``unit``."""
+    if unit is None:
+        return by
+    warn_caller("unit= is now by=, and unit='unit' is by='observation'", FutureWarning)
+    return "observation" if unit == "unit" else unit
+
+
 def checked_cells(fit: Fitted, training: TrainingData, refit: Refit | None = None) -> Pointwise:
-    """Every cell with one unit left out; where Pareto k is too large by ``refit``, or with a warning."""
-    _check_whole(training)
+    """Every cell with one observation left out; where Pareto k is too large by ``refit``, or with a warning."""
+    check_whole(training)
     _check_draws(fit)
     found = _doubted(fit, cell_loo(fit, training, fit.relative_ess))
     if refit is not None:
-        return _refitted(training, found, good_k(len(fit.coefficients.intercept)), refit)
-    given, cell = training.units()
+        return _refitted(training, found, good_k(fit.parameters.n_draws), refit)
+    given, cell = training.observations()
     advice = "their estimates are too optimistic; loo(refit=True) refits without each of them"
     _warn_bad(fit, training, found.pareto_k[cell], given, advice)
     return found
-
-
-def _check_whole(training: TrainingData) -> None:
-    """Raise unless there are units to leave out one by one."""
-    if not training.whole_units:
-        raise ValueError(
-            "the weights or counts are not whole numbers, so there are no units to leave out one by one; "
-            "loo(unit='row') leaves out whole rows with their weights"
-        )
 
 
 def _check_draws(fit: Fitted) -> None:
     """Raise where importance weights make no sense."""
     if fit.is_prior:
         raise ValueError("leave-one-out needs a posterior, and these are draws from the prior; use model.sample()")
-    n_draws = len(fit.coefficients.intercept)
+    n_draws = fit.parameters.n_draws
     if n_draws < FEWEST_DRAWS:
         raise ValueError(f"leave-one-out needs at least {FEWEST_DRAWS} draws to judge its weights; there are {n_draws}")
 
@@ -215,13 +208,13 @@ def _doubted(fit: Fitted, found: Pointwise) -> Pointwise:
 
 def _warn_bad(fit: Fitted, training: TrainingData, pareto_k: FloatArray, rows: IntArray, advice: str) -> None:
     """Name the rows whose Pareto k is beyond the limit."""
-    limit = good_k(len(fit.coefficients.intercept))
+    limit = good_k(fit.parameters.n_draws)
     bad = np.flatnonzero(~(pareto_k <= limit))
     if not bad.size or fit.doubts:  # then it is said
         return
     names = pd.unique(np.asarray(observation_coordinate(training.index))[rows[bad]])
     warn_caller(
-        f"leave-one-out: Pareto k is above {limit:.2f} for {bad.size} of {len(pareto_k)} units "
+        f"leave-one-out: Pareto k is above {limit:.2f} for {bad.size} of {len(pareto_k)} observations "
         f"({describe_rows(names, range(len(names)))}): {advice}",
         NotReliableWarning,
     )
@@ -233,24 +226,27 @@ def good_k(n_draws: int) -> float:
 
 
 def _refitted(training: TrainingData, found: Pointwise, limit: float, refit: Refit) -> Pointwise:
-    """Cells beyond the limit again, from a posterior without the unit."""
-    elpd, k, cells = found.elpd.copy(), found.pareto_k.copy(), training.cells
-    probabilities = found.probabilities.copy()
-    for cell in np.flatnonzero(~(k <= limit)):
-        row = int(cells.rows[cell])
-        without = refit(row, int(cells.codes[cell]))
-        (L,) = over_blocks(without.coefficients, training.rows.take([row]), lambda L, _: L[:, 0].copy(), log=True)
-        elpd[cell] = logsumexp(L[cells.codes[cell]]) - np.log(L.shape[1])
-        probabilities[cell], k[cell] = np.exp(L).mean(axis=1), 0.0
-    return Pointwise(elpd, found.lppd, k, probabilities)
+    """Cells beyond the limit again, from a posterior without the observation."""
+    out, first = found._replace(**{n: getattr(found, n).copy() for n in ("elpd", "pareto_k", "probabilities")}), 0
+    for block in training.blocks():
+        cells = block.cells
+        for i in np.flatnonzero(~(found.pareto_k[first : first + len(cells.codes)] <= limit)):
+            row, code, cell = block.first + int(cells.rows[i]), int(cells.codes[i]), first + int(i)
+            without = refit(row, code)
+            at = training.take(np.array([row]))
+            (L,) = over_blocks(without, at, lambda L, _: L[:, 0].copy(), log=True)
+            out.elpd[cell] = logsumexp(L[code]) - np.log(L.shape[1])
+            out.probabilities[cell], out.pareto_k[cell] = np.exp(L).mean(axis=1), 0.0
+        first += len(cells.codes)
+    return out
 
 
 def _result(fit: Fitted, training: TrainingData, found: Pointwise, rows: IntArray, entries: IntArray) -> Any:
-    """Entries of cells or rows, one for each unit, as ArviZ's result."""
+    """Entries of cells or rows, one for each observation, as ArviZ's result."""
     from arviz_stats.base import array_stats
     from arviz_stats.utils import ELPDDataLOO
 
-    n_draws = len(fit.coefficients.intercept)
+    n_draws = fit.parameters.n_draws
     elpd_i, k_i = found.elpd[entries], found.pareto_k[entries]
     elpd, se, p, _ = array_stats.loo_summary(elpd_i, found.lppd[entries] - elpd_i)
     labels = np.asarray(observation_coordinate(training.index))

@@ -6,9 +6,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bayes_softmax.answers.probabilities import Coefficients, Rows
-from bayes_softmax.core.checks import describe_rows
-from bayes_softmax.core.records import FloatArray
+from bayes_softmax.answers.cautions import in_the_limit
+from bayes_softmax.answers.fitted import Fitted
+from bayes_softmax.answers.probabilities import HasLogits
+from bayes_softmax.answers.rows import Rows
+from bayes_softmax.core.checks import check_choice, describe_rows
 from bayes_softmax.data.array_encoder import ArrayEncoder
 from bayes_softmax.data.class_columns import class_column_names
 from bayes_softmax.data.containers import to_pandas_or_numpy
@@ -16,6 +18,7 @@ from bayes_softmax.data.frames import check_aligned, is_frame, missing_rows, req
 from bayes_softmax.data.missing import kept_by_row, missing_by_row
 from bayes_softmax.data.schema import Schema
 
+MISSING = ("error", "nan")
 LOGIT_LIMIT = 1e150  # the delta method squares logits, and 1e300 is still a number
 
 
@@ -63,36 +66,45 @@ def _missing(schema: Schema, data: Any, named: list[str]) -> tuple[NDArray[np.bo
     return np.isnan(array).any(axis=1), pd.RangeIndex(len(array))
 
 
-def check_logits(schema: Schema, coefficients: Coefficients, rows: Rows) -> None:
+def check_logits(schema: Schema, fit: HasLogits, rows: Rows) -> None:
     """Raise for rows whose logits overflow, naming them and their largest column.
 
-    The bound of a logit is by the largest coefficient over the draws, and first by the largest value of each column:
-    neither copies the data nor the draws.
+    First the bound of a row that has the largest size of every column: that does not copy the data.
     """
-    W = np.maximum(coefficients.weights.max(axis=0), -coefficients.weights.min(axis=0))  # (p, K)
-    b = np.abs(coefficients.intercept).max()
     X, offset = rows.X, np.zeros((1, 1)) if rows.offset is None else rows.offset
     if not len(X):
         return
     with np.errstate(over="ignore", invalid="ignore"):
-        reach = np.maximum(X.max(axis=0), -X.min(axis=0)) @ W + b + max(offset.max(), -offset.min())
-        if (reach < LOGIT_LIMIT).all():
+        largest = np.maximum(X.max(axis=0), -X.min(axis=0))[None]
+        if (fit.logits.bounds(fit.parameters, largest) + max(offset.max(), -offset.min()) < LOGIT_LIMIT).all():
             return
-        bad = np.flatnonzero(~(_bounds(X, W, b, offset=offset) < LOGIT_LIMIT))
+        bounds = fit.logits.bounds(fit.parameters, X) + np.abs(offset).max(axis=1)
+        bad = np.flatnonzero(~(bounds < LOGIT_LIMIT))
     if bad.size:
-        index = rows.index if rows.position is None else rows.index[rows.position]
-        raise ValueError(f"data: the logits overflow in {describe_rows(index, bad)}{_largest(schema, X[bad[0]], W)}")
+        largest_column = _largest(schema, fit, X[bad[0]])
+        raise ValueError(f"data: the logits overflow in {describe_rows(rows.labels, bad)}{largest_column}")
 
 
-def _bounds(X: FloatArray, W: FloatArray, b: float, *, offset: FloatArray) -> FloatArray:
-    bounds: FloatArray = (np.abs(X) @ W + b + np.abs(offset)).max(axis=1)
-    return bounds
-
-
-def _largest(schema: Schema, x: FloatArray, W: FloatArray) -> str:
+def _largest(schema: Schema, fit: HasLogits, x: NDArray[np.float64]) -> str:
     """The column that moves the logits of a row most."""
     if not x.any():
         return ": the offset is too large"
     with np.errstate(over="ignore"):
-        j = int((np.abs(x) * W.max(axis=1)).argmax())
+        j = int(fit.logits.bounds(fit.parameters, np.diag(x)).argmax())
     return f": column {schema.feature_names[j]!r} is {x[j]:g} there"
+
+
+def encode_rows(
+    schema: Schema, data: Any, offset: Any = None, available: Any = None, *, missing: str = "error"
+) -> Rows:
+    """Encode new data; errors name column and row."""
+    check_choice("missing", missing, MISSING)
+    encode = encode_all if missing == "error" else encode_complete
+    return encode(schema, data, offset, available)
+
+
+def read_rows(fit: Fitted, data: Any, offset: Any = None, available: Any = None, *, missing: str = "error") -> Rows:
+    """New data encoded, in the limit of an optimum at infinity, and refused where the logits of a fit overflow."""
+    rows = encode_rows(fit.schema, data, offset, available, missing=missing)
+    check_logits(fit.schema, fit, rows)
+    return in_the_limit(fit, rows)

@@ -11,8 +11,9 @@ import pandas as pd
 
 from bayes_softmax.answers.fitted import Fitted, training_of
 from bayes_softmax.answers.intervals import draws_interval, resolve_interval
-from bayes_softmax.answers.probabilities import announce, sum_over_blocks
+from bayes_softmax.answers.probabilities import announce, some_draws, sum_over_blocks
 from bayes_softmax.answers.quantities import share_positive
+from bayes_softmax.answers.rows import Rows
 from bayes_softmax.answers.training import TrainingData
 from bayes_softmax.core.checks import check_counts, check_seed, counted, did_you_mean, listed, shown
 from bayes_softmax.core.records import FloatArray, IntArray
@@ -22,7 +23,7 @@ OVERALL = "all rows"
 DEFAULT_DRAWS = 1000
 
 
-class Groups(NamedTuple):
+class Grouping(NamedTuple):
     """Group of each row (N,), and the names of the groups."""
 
     codes: IntArray
@@ -30,7 +31,7 @@ class Groups(NamedTuple):
 
 
 class Replicated(NamedTuple):
-    """Units of each class in replicated data sets (S, groups, K), and in the data (groups, K)."""
+    """Observations of each class in replicated data sets (S, groups, K), and in the data (groups, K)."""
 
     replicated: FloatArray
     observed: FloatArray
@@ -46,13 +47,13 @@ def posterior_predictive(
 ) -> pd.DataFrame:
     """Compare class frequencies in the data with those in data sets drawn from the fit.
 
-    For each of ``n_draws`` draws of the coefficients a class is drawn for every unit of the data, and counted.  Only
+    For each of ``n_draws`` draws of the coefficients a class is drawn for every observation, and counted.  Only
     the counts are kept.
 
     Parameters
     ----------
     by
-        Groups to count in: the name of a variable of the model, or an array with one label for each row of the data
+        Grouping to count in: the name of a variable of the model, or an array with one label for each row of the data
         (numbers with more than ten values are cut at their quintiles; a series is matched by its index).  Default: all
         rows together.
     ci_prob
@@ -65,9 +66,10 @@ def posterior_predictive(
     Returns
     -------
     DataFrame
-        Rows ``(group, class)``: ``observed`` share, mean share in the replications, its interval, ``units``, and
-        ``p_value``: the probability that a replication has a larger share than the data (ties count half); near 0
-        or 1 the model does not reproduce what was seen (Gelman, Meng and Stern, *Statistica Sinica* 6, 1996).
+        Rows ``(group, class)``: ``observed`` share, mean share in the replications, its interval, ``units`` (the
+        observations), and ``p_value``: the probability that a replication has a larger share than the data (ties count
+        half); near 0 or 1 the model does not reproduce what was seen (Gelman, Meng and Stern, *Statistica Sinica* 6,
+        1996).
 
     Examples
     --------
@@ -79,8 +81,8 @@ def posterior_predictive(
     training = training_of(fit, "posterior_predictive()")
     if fit.delta_covariance is not None:
         raise ValueError("posterior_predictive() needs draws; use model.laplace() or model.sample()")
-    if not training.whole_units:
-        raise ValueError("the weights or counts are not whole numbers: there are no units to replicate")
+    if not training.whole_counts:
+        raise ValueError("the weights or counts are not whole numbers: there are no observations to replicate")
     check_counts(n_draws=n_draws)
     check_seed(random_seed)
     interval = resolve_interval(ci_prob, "eti")
@@ -100,17 +102,17 @@ def posterior_predictive(
     return table.rename_axis(columns="share of units")
 
 
-def read_groups(training: TrainingData, by: Any) -> Groups:
-    """Groups of the rows as given."""
+def read_groups(training: TrainingData, by: Any) -> Grouping:
+    """Grouping of the rows as given."""
     if by is None:
-        return Groups(np.zeros(training.n_obs, dtype=np.int64), (OVERALL,))
+        return Grouping(np.zeros(training.n_obs, dtype=np.int64), (OVERALL,))
     if isinstance(by, str):
-        if by not in training.frame.columns:
-            hint, known = did_you_mean(by, training.frame.columns), listed(training.frame.columns)
+        if by not in training.variables:
+            hint, known = did_you_mean(by, training.variables), listed(training.variables)
             raise ValueError(
                 f"by={shown(by)} is not a variable of the model{hint} ({known}); or give one label for each row"
             )
-        column = training.frame[by].iloc[training.row_map].reset_index(drop=True)
+        column = training.column(by)
     else:
         column = _aligned(by, training).reset_index(drop=True)
     if column.isna().any():
@@ -121,9 +123,9 @@ def read_groups(training: TrainingData, by: Any) -> Groups:
         column = pd.Series(pd.Categorical(column, order))
     if isinstance(column.dtype, pd.CategoricalDtype):
         column = column.cat.remove_unused_categories()
-        return Groups(np.asarray(column.cat.codes, dtype=np.int64), tuple(column.cat.categories.tolist()))
+        return Grouping(np.asarray(column.cat.codes, dtype=np.int64), tuple(column.cat.categories.tolist()))
     codes, names = pd.factorize(column, sort=True)
-    return Groups(np.asarray(codes, dtype=np.int64), tuple(map(_plain_name, names.tolist())))
+    return Grouping(np.asarray(codes, dtype=np.int64), tuple(map(_plain_name, names.tolist())))
 
 
 def _aligned(by: Any, training: TrainingData) -> pd.Series:
@@ -146,35 +148,50 @@ def _plain_name(name: Any) -> Any:
 
 
 def replicate(
-    fit: Fitted, training: TrainingData, groups: Groups, n_draws: int, rng: np.random.Generator
+    fit: Fitted, training: TrainingData, groups: Grouping, n_draws: int, rng: np.random.Generator
 ) -> Replicated:
-    """Draw classes for every unit and count them by group; equal rows of one group are one multinomial."""
-    counts = training.given_counts()
-    K, G = counts.shape[1], len(groups.names)
+    """Draw classes for every observation and count them by group; equal rows of one group are one multinomial."""
+    G, K = len(groups.names), fit.logits.n_classes
     cell, distinct = pd.factorize(training.row_map * G + groups.codes)
-    totals = np.bincount(cell, weights=counts.sum(axis=1))
-    group = distinct % G
-    observed = np.array([np.bincount(groups.codes, weights=counts[:, k], minlength=G) for k in range(K)]).T
-    at = distinct // G
-    rows = training.rows.take(at)
-    coefficients = fit.coefficients.thinned(n_draws, fit.n_chains)
-    announce("posterior_predictive()", (len(coefficients.intercept), G, K))
-    seeds = rng.integers(2**63, size=len(at))  # one for each row: the blocks may be cut anywhere
-    whole = np.round(totals).astype(np.int64)
+    totals = np.bincount(cell, weights=training.totals)
+    observed = training.tabulate(groups.codes, G)
+    some = some_draws(fit, n_draws, fit.n_chains)
+    announce("posterior_predictive()", (some.parameters.n_draws, G, K))
+    seeds = rng.integers(2**63, size=len(distinct))  # one for each row: the blocks may be cut anywhere
+    whole, order = np.round(totals).astype(np.int64), np.argsort(distinct, kind="stable")
+    out = np.zeros((some.parameters.n_draws, G, K))
+    for block in training.blocks():
+        ends = np.searchsorted(distinct[order] // G, [block.place.start, block.place.stop])
+        own = order[slice(*ends)]
+        rows = block.rows.take(distinct[own] // G - block.first)
+        drawing = _Drawing(rows, whole[own], distinct[own] % G, seeds[own], out.shape)
+        if rows.n_rows:
+            out += sum_over_blocks(some, rows, drawing.draw, parallel=False)
+    return Replicated(out, observed)
 
-    def draw(P: FloatArray, block: slice) -> FloatArray:
-        out = np.zeros((P.shape[2], G, K))
+
+class _Drawing(NamedTuple):
+    """Rows with the observations, the group and the seed (n,) of each, and the shape of what is counted."""
+
+    rows: Rows
+    totals: IntArray
+    groups: IntArray
+    seeds: IntArray
+    shape: tuple[int, ...]
+
+    def draw(self, P: FloatArray, block: slice) -> FloatArray:
+        """Counts (S, groups, K) of classes drawn in a block of these rows."""
+        out, S = np.zeros(self.shape), P.shape[2]
+        available = self.rows.available
         for i, n in enumerate(range(block.start, block.stop)):
-            own = np.random.default_rng(seeds[n])
+            own = np.random.default_rng(self.seeds[n])
             # Only classes on offer: rounding must not leave a class a probability that has none.
-            offered = np.arange(K) if rows.available is None else np.flatnonzero(rows.available[n])
+            offered = np.arange(len(P)) if available is None else np.flatnonzero(available[n])
             p = P[offered, i]
-            if whole[n] == 1:
-                chosen = offered[(own.random(P.shape[2]) > np.cumsum(p[:-1], axis=0)).sum(axis=0)]
-                out[np.arange(P.shape[2]), group[n], chosen] += 1
+            if self.totals[n] == 1:
+                chosen = offered[(own.random(S) > np.cumsum(p[:-1], axis=0)).sum(axis=0)]
+                out[np.arange(S), self.groups[n], chosen] += 1
             else:
                 p = p.T / p.sum(axis=0)[:, None]
-                out[:, group[n], offered] += own.multinomial(whole[n], np.minimum(p, 1.0))
+                out[:, self.groups[n], offered] += own.multinomial(self.totals[n], np.minimum(p, 1.0))
         return out
-
-    return Replicated(sum_over_blocks(coefficients, rows, draw, parallel=False), observed)

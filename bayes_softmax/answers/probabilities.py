@@ -7,92 +7,50 @@ more than ``BLOCK_BYTES`` of probabilities exist at a time on each core.
 import itertools
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from bayes_softmax.answers.rows import Rows, block_ranges
 from bayes_softmax.core.logger import LOGGER
 from bayes_softmax.core.memory import refuse_beyond_memory
+from bayes_softmax.core.parameters import Parameters
+from bayes_softmax.core.protocols import Logits
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.core.threads import blas_on_one_thread, in_parallel
-from bayes_softmax.data.available import Mask
 
-BLOCK_BYTES = 32 * 2**20
 BATCH = 8  # blocks whose results exist at a time
 ANNOUNCED_BYTES = 256 * 2**20  # answers larger than this say their size first
 
 
-class Coefficients(NamedTuple):
-    """Draws of raw coefficients: intercept (S, K), weights (S, p, K); a point estimate is one draw."""
+class HasLogits(Protocol):
+    """Logits with draws of their parameters: a fit, or some of its draws."""
 
-    intercept: FloatArray
-    weights: FloatArray
+    @property
+    def logits(self) -> Logits:
+        """Logits of rows as a function of parameters."""
+        ...
 
-    def thinned(self, n_draws: int, n_chains: int) -> "Coefficients":
-        """About ``n_draws`` of the draws, evenly taken from each chain; all of them if there are no more."""
-        S = len(self.intercept)
-        if n_draws >= S:
-            return self
-        length, kept = S // n_chains, max(n_draws // n_chains, 1)
-        within = np.linspace(0, length - 1, kept).astype(np.int64)
-        chosen = (np.arange(n_chains)[:, None] * length + within).ravel()
-        return Coefficients(self.intercept[chosen], self.weights[chosen])
+    @property
+    def parameters(self) -> Parameters:
+        """Draws of these, or an estimate as one draw."""
+        ...
 
 
-class Rows(NamedTuple):
-    """Encoded data: features (N, p), row index of the answer, offset (N, K) or None.
+class SomeDraws(NamedTuple):
+    """The same, as a record."""
 
-    ``position`` (N,) says which rows of the answer these are, where rows with missing values were left out;
-    ``available`` (N, K) which classes are on offer, None where all are.  ``beyond`` (N,) marks rows with values that a
-    dropped column never had; of an optimum at infinity ``excluded`` (N, K) marks classes of probability 0, ``loose``
-    (N, K) those whose probability is not determined; else None.
-    """
-
-    X: FloatArray
-    index: Any
-    offset: FloatArray | None
-    position: Any = None
-    available: Mask | None = None
-    beyond: Any = None
-    excluded: Any = None
-    loose: Any = None
-
-    def take(self, at: Any) -> "Rows":
-        """Some of the rows, by a slice or by positions, without index."""
-        marks = (None if a is None else a[at] for a in (self.available, self.beyond, self.excluded, self.loose))
-        return Rows(self.X[at], None, None if self.offset is None else self.offset[at], None, *marks)
-
-    def complete_logits(self, L: FloatArray, block: slice) -> None:
-        """Add the offset to logits ``L`` (K, rows, ...) of a block of these rows; minus infinity where not on offer."""
-        trailing = (1,) * (L.ndim - 2)
-        if self.offset is not None:
-            offset = self.offset[block].T
-            offered = offset if self.available is None else np.where(self.available[block].T, offset, -np.inf)
-            # What all classes on offer have in common changes nothing, but would cost the logits their digits.
-            offset = offset - offered.max(axis=0)
-            L += offset.reshape(*offset.shape, *trailing)
-        if self.available is not None:
-            L[~self.available[block].T] = -np.inf
-
-    def expand(self, values: FloatArray, axis: int = 0) -> FloatArray:
-        """Values along the encoded rows as values along all rows, NaN where values were missing."""
-        if self.position is None:
-            return values
-        shape = [*values.shape]
-        shape[axis] = len(self.index)
-        full = np.full(shape, np.nan)
-        full[(slice(None),) * axis + (self.position,)] = values
-        return full
+    logits: Logits
+    parameters: Parameters
 
 
-def block_ranges(n_rows: int, bytes_per_row: int) -> list[tuple[int, int]]:
-    """Consecutive ranges of rows, each within the budget."""
-    size = max(1, BLOCK_BYTES // max(bytes_per_row, 1))
-    return [(start, min(start + size, n_rows)) for start in range(0, n_rows, size)]
+def some_draws(fit: HasLogits, n_draws: int, n_chains: int) -> SomeDraws:
+    """About ``n_draws`` of the draws, evenly taken from each chain; all of them if there are no more."""
+    return SomeDraws(fit.logits, fit.parameters.thinned(n_draws, n_chains))
 
 
 def over_blocks[T](
-    coefficients: Coefficients,
+    fit: HasLogits,
     rows: Rows,
     function: Callable[[FloatArray, slice], T],
     *,
@@ -105,26 +63,25 @@ def over_blocks[T](
     ``shift`` (K,) is added to all logits; ``log`` gives log probabilities.  The function may change P.  Where it holds
     Python's lock most of the time, ``parallel=False`` keeps threads from fighting for it.
     """
-    S, _, K = coefficients.weights.shape
-    weights = np.ascontiguousarray(coefficients.weights.transpose(2, 1, 0))  # (K, p, S)
-    intercept = coefficients.intercept.T if shift is None else coefficients.intercept.T + shift[:, None]
+    logits, added = fit.logits.at(fit.parameters), None if shift is None else shift[:, None, None]
     normalise = _log_softmax if log else _softmax
 
     def one(first: int, end: int) -> T:
         block = slice(first, end)
-        L = np.matmul(rows.X[block], weights)
-        L += intercept[:, None, :]
+        L = logits(rows.X[block])
+        if added is not None:
+            L += added
         rows.complete_logits(L, block)
         normalise(L)
         return function(L, block)
 
-    ranges = block_ranges(len(rows.X), 8 * S * K)
+    ranges = block_ranges(rows.n_rows, _bytes_per_row(fit))
     with blas_on_one_thread():
         return in_parallel(one, ranges) if parallel else [one(*part) for part in ranges]
 
 
 def sum_over_blocks(
-    coefficients: Coefficients,
+    fit: HasLogits,
     rows: Rows,
     function: Callable[[FloatArray, slice], FloatArray],
     *,
@@ -132,8 +89,7 @@ def sum_over_blocks(
     parallel: bool = True,
 ) -> FloatArray:
     """Sum of the function's arrays over all blocks, in order; no more than a few of them exist at a time."""
-    S, _, K = coefficients.weights.shape
-    ranges = block_ranges(len(rows.X), 8 * S * K)
+    ranges = block_ranges(rows.n_rows, _bytes_per_row(fit))
     if not ranges:
         raise ValueError("data has no rows")
     total: FloatArray | None = None
@@ -144,21 +100,24 @@ def sum_over_blocks(
         def shifted(P: FloatArray, block: slice, first: int = first) -> FloatArray:
             return function(P, slice(block.start + first, block.stop + first))
 
-        for array in over_blocks(coefficients, part, shifted, log=log, parallel=parallel):
+        for array in over_blocks(fit, part, shifted, log=log, parallel=parallel):
             total = array if total is None else np.add(total, array, out=total)
     assert total is not None
     return total
 
 
-def estimate_logits(
-    coefficients: Coefficients, rows: Rows, block: slice, shift: FloatArray | None = None
-) -> FloatArray:
+def _bytes_per_row(fit: HasLogits) -> int:
+    """Of the logits of all draws."""
+    return 8 * fit.parameters.n_draws * fit.logits.n_classes
+
+
+def estimate_logits(fit: HasLogits, rows: Rows, block: slice, shift: FloatArray | None = None) -> FloatArray:
     """Logits (rows, K) of a block of rows at an estimate, minus infinity where a class is not on offer."""
-    logits: FloatArray = rows.X[block] @ coefficients.weights[0] + coefficients.intercept[0]
+    logits: FloatArray = fit.logits.at(fit.parameters)(rows.X[block])[:, :, 0]
     if shift is not None:
-        logits += shift
-    rows.complete_logits(logits.T, block)
-    return logits
+        logits += shift[:, None]
+    rows.complete_logits(logits, block)
+    return logits.T
 
 
 def _shifted(L: FloatArray) -> None:

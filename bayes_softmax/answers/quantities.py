@@ -21,7 +21,7 @@ def share_positive(draws: FloatArray) -> FloatArray:
     return np.heaviside(draws, 0.5).mean(axis=0)
 
 
-def describe(quantities: Quantities, interval: Interval) -> dict[str, FloatArray]:
+def summary_columns(quantities: Quantities, interval: Interval) -> dict[str, FloatArray]:
     """Centre, spread, interval, and the probability of being above zero, by the names of the columns.
 
     The probability of an estimate is that of its normal approximation, one minus a one-sided p-value.

@@ -9,7 +9,7 @@ import pandas as pd
 from bayes_softmax.answers.contrasts import build_view
 from bayes_softmax.answers.fitted import Fitted
 from bayes_softmax.answers.intervals import resolve_interval
-from bayes_softmax.answers.quantities import Quantities, describe
+from bayes_softmax.answers.quantities import Quantities, summary_columns
 from bayes_softmax.core.checks import as_float, did_you_mean, is_number, listed, shown
 from bayes_softmax.data.design import Label
 from bayes_softmax.data.schema import Schema
@@ -56,7 +56,7 @@ def odds_ratios(
     values = contrasts[:, 1:] * size_of
     error = None if errors is None else (errors[1:] * np.abs(size_of)).ravel()
     logs = Quantities(values.reshape(len(values), -1), error)
-    columns = describe(logs, interval)
+    columns = summary_columns(logs, interval)
     names = list(columns)
     center = np.median(logs.values, axis=0) if error is None else columns["estimate"]
     with np.errstate(over="ignore"):  # an infinite ratio says what it is

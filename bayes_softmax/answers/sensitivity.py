@@ -22,21 +22,24 @@ def add_log_likelihood(fit: Sampled) -> xr.DataTree:
     """Add the group ``log_likelihood`` to ``idata``, which it returns, so that ``az.loo(post.idata)`` works.
 
     N x draws numbers: above 256 MiB a line says how many first.  Rows count with their weight and all their counts:
-    what ``az.loo`` then leaves out is a row, as in ``post.loo(unit="row")``; rows without an observation, of weight
+    what ``az.loo`` then leaves out is a row, as in ``post.loo(by="row")``; rows without an observation, of weight
     zero or with one class on offer, are not among them.  :meth:`loo` needs none of this.
     """
     training = training_of(fit, "add_log_likelihood()")
-    counts = training.given_counts()
-    observed = np.flatnonzero(counts.sum(axis=1) > 0)
-    rows, counts = training.given.take(observed), counts[observed]
-    shape = (*fit.draws.shape[:2], len(observed))
+    observed = np.flatnonzero(training.totals > 0)
+    shape = (*fit.shape, len(observed))
     announce("add_log_likelihood()", shape)
     values = np.empty((shape[0] * shape[1], shape[2]))
 
-    def fill(L: FloatArray, block: slice) -> None:
-        values[:, block] = row_log_likelihood(L, counts[block]).T
+    for part in training.given_blocks():
+        first, end = np.searchsorted(observed, [part.place.start, part.place.stop])
+        own = observed[first:end] - part.first
+        counts, out = part.counts[own], values[:, first:end]
 
-    over_blocks(fit.coefficients, rows, fill, log=True)
+        def fill(L: FloatArray, block: slice, counts: FloatArray = counts, out: FloatArray = out) -> None:
+            out[:, block] = row_log_likelihood(L, counts[block]).T
+
+        over_blocks(fit, part.rows.take(own), fill, log=True)
     coords = {"obs": np.asarray(observation_coordinate(training.index))[observed]}
     group = xr.Dataset({"y": ((*SAMPLE_DIMS, "obs"), values.reshape(shape))}, coords={**coords, **_draw_coords(fit)})
     fit.idata["log_likelihood"] = xr.DataTree(group)
@@ -75,7 +78,7 @@ def prior_sensitivity(fit: Sampled, threshold: float = 0.05) -> pd.DataFrame:
         raise ValueError(
             "prior_sensitivity() needs a posterior, and these are draws from the prior; use model.sample()"
         )
-    n_draws = len(fit.coefficients.intercept)
+    n_draws = fit.parameters.n_draws
     if n_draws < FEWEST_DRAWS:
         raise ValueError(
             f"prior_sensitivity() needs at least {FEWEST_DRAWS} draws to judge its weights; there are {n_draws}"
@@ -84,15 +87,16 @@ def prior_sensitivity(fit: Sampled, threshold: float = 0.05) -> pd.DataFrame:
         warn_caller(f"prior_sensitivity() is not reliable here: {'; '.join(fit.doubts)}", NotReliableWarning)
     if np.ptp(_log_prior(fit).values) == 0:
         raise ValueError("prior_sensitivity(): every prior is flat, so there is nothing to scale")
-    counts = training.counts
+    log_likelihood = np.zeros(n_draws)
+    for part in training.blocks():
 
-    def total(L: FloatArray, block: slice) -> FloatArray:
-        summed: FloatArray = row_log_likelihood(L, counts[block]).sum(axis=0)
-        return summed
+        def total(L: FloatArray, block: slice, counts: FloatArray = part.counts) -> FloatArray:
+            summed: FloatArray = row_log_likelihood(L, counts[block]).sum(axis=0)
+            return summed
 
-    log_likelihood = sum_over_blocks(fit.coefficients, training.rows, total, log=True)
-    named = [name for name in ("weights", "intercept") if name in fit.idata[fit.group]]
-    summed = xr.DataArray(log_likelihood.reshape(fit.draws.shape[:2]), dims=SAMPLE_DIMS, coords=_draw_coords(fit))
+        log_likelihood += sum_over_blocks(fit, part.rows, total, log=True)
+    named = [name for name in reversed(list(fit.logits.shapes)) if name in fit.idata[fit.group]]
+    summed = xr.DataArray(log_likelihood.reshape(fit.shape), dims=SAMPLE_DIMS, coords=_draw_coords(fit))
     tree = xr.DataTree.from_dict(
         {
             "posterior": fit.idata[fit.group].to_dataset()[named],

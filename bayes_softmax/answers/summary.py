@@ -8,11 +8,11 @@ from bayes_softmax.answers.contraction import contraction
 from bayes_softmax.answers.contrasts import View, build_view
 from bayes_softmax.answers.fitted import Fitted
 from bayes_softmax.answers.intervals import Interval, resolve_interval
-from bayes_softmax.answers.labels import INTERCEPT
-from bayes_softmax.answers.quantities import Quantities, describe
+from bayes_softmax.answers.quantities import Quantities, summary_columns
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.design import Label
 from bayes_softmax.data.schema import Schema
+from bayes_softmax.spec.linear import INTERCEPT
 
 
 def summary(
@@ -75,9 +75,9 @@ def coefficient_table(fit: Fitted, view: View, interval: Interval) -> pd.DataFra
 
 
 def contrast_statistics(values: FloatArray, error: FloatArray | None, interval: Interval) -> dict[str, FloatArray]:
-    """The columns (q, m) of :func:`describe`, of the contrasts of a fit and their standard errors."""
+    """The columns (q, m) of :func:`summary_columns`, of the contrasts of a fit and their standard errors."""
     quantities = Quantities(values.reshape(len(values), -1), None if error is None else error.ravel())
-    return {name: column.reshape(values.shape[1:]) for name, column in describe(quantities, interval).items()}
+    return {name: column.reshape(values.shape[1:]) for name, column in summary_columns(quantities, interval).items()}
 
 
 def _index(schema: Schema, view: View) -> pd.MultiIndex:

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from bayes_softmax.answers.probabilities import Rows
+from bayes_softmax.answers.rows import Rows
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.schema import Schema
 

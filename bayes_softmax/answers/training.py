@@ -1,33 +1,147 @@
-"""The data a fit was made from, kept for scores, effects and leave-one-out: each distinct row once."""
+"""The data a fit was made from, as far as scores, effects and leave-one-out ask for them: a block of rows at a time."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
 
-from bayes_softmax.answers.probabilities import Rows
+from bayes_softmax.answers.rows import Rows
 from bayes_softmax.core.records import FloatArray, IntArray
+from bayes_softmax.data.available import Mask
 from bayes_softmax.data.collapse import Collapsed
-from bayes_softmax.data.design import Design, Response, dense_counts
+from bayes_softmax.data.design import Design, Response, dense_counts, unit_totals
+
+CHUNK_ROWS = 65536  # of a block
 
 
 class Cells(NamedTuple):
-    """Observed classes of distinct rows: cell c is class ``codes[c]`` in row ``rows[c]``, ``units[c]`` times.
+    """Observed classes of distinct rows: cell c is class ``codes[c]`` in row ``rows[c]``, ``counts[c]`` times.
 
     Cells stand in the order of the rows, and within a row in the order of the classes.
     """
 
     rows: IntArray
     codes: IntArray
-    units: FloatArray
+    counts: FloatArray
+
+
+class Block(NamedTuple):
+    """Some rows of the data, the first of them at position ``first``, with weighted counts (n, K) of the classes."""
+
+    first: int
+    rows: Rows
+    counts: FloatArray
+
+    @property
+    def place(self) -> slice:
+        """Positions of these rows."""
+        return slice(self.first, self.first + len(self.counts))
+
+    @property
+    def cells(self) -> Cells:
+        """Observed classes, with rows counted from the first of this block."""
+        rows, codes = np.nonzero(self.counts)
+        return Cells(rows, codes, self.counts[rows, codes])
+
+
+class VariableRows(NamedTuple):
+    """Rows as a frame of variables, with offset (n, K) or None, weights (n,), and classes on offer (n, K) or None."""
+
+    frame: pd.DataFrame
+    offset: FloatArray | None
+    weights: FloatArray
+    available: Mask | None = None
+
+    def take(self, at: Any) -> "VariableRows":
+        """Some of the rows, by a slice or by positions."""
+        offset, available = (None if a is None else a[at] for a in (self.offset, self.available))
+        return VariableRows(self.frame.iloc[at], offset, self.weights[at], available)
+
+    def chunks(self) -> Iterator["VariableRows"]:
+        """The same rows, some at a time."""
+        for start in range(0, len(self.frame), CHUNK_ROWS):
+            yield self.take(slice(start, start + CHUNK_ROWS))
+
+
+class TrainingData(Protocol):
+    """What answers may ask of the data of a fit.
+
+    Rows as given are those of the user's data; equal ones may be kept once, as one distinct row with counts.  What is
+    handed out whole has one number, or one label, for each row; everything longer comes in blocks.
+    """
+
+    @property
+    def n_obs(self) -> int:
+        """Rows as given, N."""
+        ...
+
+    @property
+    def n_rows(self) -> int:
+        """Distinct rows."""
+        ...
+
+    @property
+    def index(self) -> Any:
+        """(N,) labels of the rows as given."""
+        ...
+
+    @property
+    def row_map(self) -> IntArray:
+        """(N,) distinct row of each row as given."""
+        ...
+
+    @property
+    def totals(self) -> FloatArray:
+        """(N,) observations in each row as given: its weight, or the weighted total of its counts."""
+        ...
+
+    @property
+    def whole_counts(self) -> bool:
+        """Whether every row is a whole number of observations."""
+        ...
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Names of the columns that the model reads."""
+        ...
+
+    def blocks(self) -> Iterator[Block]:
+        """Distinct rows."""
+        ...
+
+    def given_blocks(self) -> Iterator[Block]:
+        """Rows as given."""
+        ...
+
+    def variable_blocks(self) -> Iterator[VariableRows]:
+        """Distinct rows as the variables that they are encoded from, weighted by their observations."""
+        ...
+
+    def take(self, at: IntArray) -> Rows:
+        """A few distinct rows by their positions."""
+        ...
+
+    def column(self, name: str) -> pd.Series:
+        """(N,) values of a variable in the rows as given."""
+        ...
+
+    def tabulate(self, groups: IntArray, n_groups: int) -> FloatArray:
+        """(groups, K) observations of each class, by the group (N,) of the rows as given."""
+        ...
+
+    def observations(self, order: Sequence[int] | None = None) -> tuple[IntArray, IntArray]:
+        """For each observation, in the order of the rows as given: its row, and its cell among those of all blocks.
+
+        ``order`` is the order of the classes within a row; default their own.
+        """
+        ...
 
 
 @dataclass(frozen=True, eq=False)
-class TrainingData:
-    """Distinct rows with their weighted counts, and the way from the rows as given to these.
+class RowsInMemory:
+    """Data in memory: distinct rows with their weighted counts, and the way from the rows as given to these.
 
     Attributes
     ----------
@@ -53,68 +167,109 @@ class TrainingData:
         return len(self.row_map)
 
     @property
-    def rows(self) -> Rows:
-        """Distinct rows, encoded."""
-        return Rows(self.distinct.X, self.distinct.index, self.distinct.offset, available=self.distinct.available)
+    def n_rows(self) -> int:
+        """Distinct rows."""
+        return self.distinct.n_obs
 
     @property
-    def given(self) -> Rows:
-        """The rows as given, encoded."""
-        rows = self.rows if self.distinct.n_obs == self.n_obs else self.rows.take(self.row_map)
-        return rows._replace(index=self.index)
-
-    def given_counts(self) -> FloatArray:
-        """(N, K) weighted counts of the rows as given."""
-        return dense_counts(self.response, self.weights)
-
-    @cached_property
-    def frame(self) -> pd.DataFrame:
-        """Distinct rows as a frame of what the model reads: columns of the formula, or features."""
-        if self.distinct.frame is not None:
-            frame: pd.DataFrame = self.distinct.frame
-            return frame
-        return pd.DataFrame(self.distinct.X, columns=list(self.distinct.feature_names), copy=False)
-
-    @cached_property
-    def counts(self) -> FloatArray:
-        """(n, K) weighted counts of the distinct rows."""
-        return self.distinct.dense_counts()
-
-    @cached_property
-    def cells(self) -> Cells:
-        """Distinct rows and observed classes with their units."""
-        rows, codes = np.nonzero(self.counts)
-        return Cells(rows, codes, self.counts[rows, codes])
+    def totals(self) -> FloatArray:
+        """(N,) observations in each row as given."""
+        return unit_totals(self.response, self.weights, self.n_obs)
 
     @property
-    def whole_units(self) -> bool:
-        """Whether every observation is a whole number of units."""
+    def whole_counts(self) -> bool:
+        """Whether every row is a whole number of observations."""
         given = self.response.counts if self.response.counts is not None else np.zeros(1)
         weights = np.zeros(1) if self.weights is None else self.weights
         return not ((given % 1).any() or (weights % 1).any())
 
-    def units(self, order: Sequence[int] | None = None) -> tuple[IntArray, IntArray]:
-        """For each unit, in the order of the rows as given: its row as given, and its cell.
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Names of the columns that the model reads."""
+        return tuple(self.distinct.variables.columns)
 
-        ``order`` is the order of the classes within a row; default their own.
-        """
-        cell_of = np.full(self.counts.shape, -1)
-        cell_of[self.cells.rows, self.cells.codes] = np.arange(len(self.cells.rows))
+    def _blocks(self, n: int) -> Iterator[slice]:
+        for start in range(0, n, CHUNK_ROWS):
+            yield slice(start, min(start + CHUNK_ROWS, n))
+
+    def blocks(self) -> Iterator[Block]:
+        """Distinct rows."""
+        for place in self._blocks(self.n_rows):
+            rows = self.take(place)._replace(index=self.distinct.index[place])
+            counts = dense_counts(*_part(self.distinct.response, self.distinct.weights, place))
+            yield Block(place.start, rows, counts)
+
+    def given_blocks(self) -> Iterator[Block]:
+        """Rows as given."""
+        collapsed = self.n_rows != self.n_obs
+        for place in self._blocks(self.n_obs):
+            rows = self.take(self.row_map[place] if collapsed else place)
+            counts = dense_counts(*_part(self.response, self.weights, place))
+            yield Block(place.start, rows._replace(index=self.index[place]), counts)
+
+    def variable_blocks(self) -> Iterator[VariableRows]:
+        """Distinct rows as variables."""
+        distinct = self.distinct
+        whole = VariableRows(distinct.variables, distinct.offset, distinct.totals, distinct.available)
+        yield from whole.chunks()
+
+    def take(self, at: Any) -> Rows:
+        """Some distinct rows by their positions, or by a slice."""
+        X, offset, available = self.distinct.encoded(at)
+        return Rows(X, None, offset, available=available)
+
+    def column(self, name: str) -> pd.Series:
+        """(N,) values of a variable in the rows as given."""
+        column: pd.Series = self.distinct.variables[name].iloc[self.row_map]
+        return column.reset_index(drop=True)
+
+    def tabulate(self, groups: IntArray, n_groups: int) -> FloatArray:
+        """(groups, K) observations of each class, by the group (N,) of the rows as given."""
+        K = self.response.n_classes
+        if self.response.codes is not None:
+            weights = np.ones(self.n_obs) if self.weights is None else self.weights
+            cells = np.bincount(groups * K + self.response.codes, weights=weights, minlength=n_groups * K)
+            return cells.reshape(n_groups, K)
+        table = np.zeros((n_groups, K))
+        for block in self.given_blocks():
+            np.add.at(table, groups[block.place], block.counts)
+        return table
+
+    @property
+    def cells(self) -> Cells:
+        """Cells of all distinct rows."""
+        parts = [(block.first, block.cells) for block in self.blocks()]
+        rows = np.concatenate([first + cells.rows for first, cells in parts])
+        codes, counts = (np.concatenate([cells[i] for _, cells in parts]) for i in (1, 2))
+        return Cells(rows, codes, counts)
+
+    def observations(self, order: Sequence[int] | None = None) -> tuple[IntArray, IntArray]:
+        """For each observation, in the order of the rows as given: its row, and its cell."""
+        K, cells = self.response.n_classes, self.cells
         repeats = np.ones(self.n_obs) if self.weights is None else self.weights
         if self.response.codes is not None:
             rows, codes = np.arange(self.n_obs), self.response.codes
         else:
             assert self.response.counts is not None
-            within = np.arange(self.response.n_classes) if order is None else np.asarray(order)
+            within = np.arange(K) if order is None else np.asarray(order)
             rows, place = np.nonzero(self.response.counts[:, within])
             codes = within[place]
             repeats = repeats[rows] * self.response.counts[rows, codes]
+        # Of rows without an observation there is no cell, and none is asked for.
+        cell = np.searchsorted(cells.rows * K + cells.codes, self.row_map[rows] * K + codes)
         times = repeats.astype(np.int64)
-        return np.repeat(rows, times), np.repeat(cell_of[self.row_map[rows], codes], times)
+        return np.repeat(rows, times), np.repeat(cell, times)
 
 
-def training_data(design: Design, collapsed: Collapsed | None) -> TrainingData:
+def _part(response: Response, weights: FloatArray | None, place: slice) -> tuple[Response, FloatArray | None]:
+    """Responses and weights of some rows."""
+    codes = None if response.codes is None else response.codes[place]
+    counts = None if response.counts is None else response.counts[place]
+    return replace(response, codes=codes, counts=counts), None if weights is None else weights[place]
+
+
+def training_data(design: Design, collapsed: Collapsed | None) -> RowsInMemory:
     """The data of a model, sharing its arrays."""
     if collapsed is None:
-        return TrainingData(design, design.response, design.weights, np.arange(design.n_obs), design.index)
-    return TrainingData(collapsed.design, design.response, design.weights, collapsed.row_map, design.index)
+        return RowsInMemory(design, design.response, design.weights, np.arange(design.n_obs), design.index)
+    return RowsInMemory(collapsed.design, design.response, design.weights, collapsed.row_map, design.index)

@@ -1,8 +1,9 @@
-"""The interfaces between rows, densities and inference."""
+"""The interfaces between rooms: rows, densities and inference; logits and all that is computed from them."""
 
-from collections.abc import Callable, Iterator
-from typing import Protocol
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol
 
+from bayes_softmax.core.parameters import Parameters, Shapes
 from bayes_softmax.core.records import (
     BlockMetric,
     ExpectedRows,
@@ -184,4 +185,81 @@ class WhitenedDensity(Protocol):
 
     def callbacks(self) -> NativeDensity | None:
         """C callbacks for the same, or None if there are none."""
+        ...
+
+
+class Logits(Protocol):
+    """Logits of rows as a function of parameters: all that the answers know of a model.
+
+    A row is its features: ``X`` (n, p), encoded.  Offsets and choice sets come on top of what a function gives, and
+    are no part of it.  Derivatives and covariances are in the flat order of :class:`Parameters`, d numbers in all.
+    What has ``parameters`` and no draws beside it takes one draw, an estimate.  Where a function has no derivatives of
+    its own, :mod:`bayes_softmax.core.parameters` makes them of its Jacobian, or by differences.
+    """
+
+    @property
+    def kind(self) -> str:
+        """What the function is called in a file."""
+        ...
+
+    @property
+    def n_classes(self) -> int:
+        """K."""
+        ...
+
+    @property
+    def shapes(self) -> Shapes:
+        """Names and shapes of the parameters."""
+        ...
+
+    @property
+    def dims(self) -> Mapping[str, tuple[str, ...]]:
+        """Names of the dimensions of each; ``feature`` and ``category`` are labelled by the names of the model."""
+        ...
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether a change of the features moves the logits of every row alike."""
+        ...
+
+    @property
+    def compiled(self) -> str | None:
+        """Name of its compiled part, None where there is none."""
+        ...
+
+    def at(self, parameters: Parameters) -> Callable[[FloatArray], FloatArray]:
+        """Logits (K, n, S) of features (n, p) for all draws, as a function; its arrays are the caller's to change."""
+        ...
+
+    def bounds(self, parameters: Parameters, X: FloatArray) -> FloatArray:
+        """Bounds (n,) of the absolute logits over classes and draws, that never fall as a feature grows in size."""
+        ...
+
+    def covariance(self, parameters: Parameters, X: FloatArray, covariance: FloatArray) -> FloatArray:
+        """Covariance (n, K, K) of the logits of each row, from that of the parameters (d, d)."""
+        ...
+
+    def pull_back(self, parameters: Parameters, X: FloatArray, derivatives: FloatArray) -> FloatArray:
+        """Derivatives (m, d) in the parameters of m sums over rows, from those in the logits (n, m, K)."""
+        ...
+
+    def slope(self, parameters: Parameters, X: FloatArray, change: FloatArray) -> FloatArray:
+        """Derivative (K, n, S) of the logits as features change by ``change`` (n, p) per unit of something.
+
+        With ``change`` (1, p) all rows change alike; if the function is linear the slope is then (K, 1, S).
+        """
+        ...
+
+    def pull_back_slope(
+        self, parameters: Parameters, X: FloatArray, change: FloatArray, derivatives: FloatArray
+    ) -> FloatArray:
+        """Derivatives (m, d) in the parameters of m sums over rows, from those in the slopes (n, m, K)."""
+        ...
+
+    def expression(self, X: Any, variables: Mapping[str, Any]) -> Any:
+        """The logits (n, K) as an expression of PyTensor; a parameter that the model lacks is not in ``variables``."""
+        ...
+
+    def to_data(self) -> dict[str, Any]:
+        """What must be known beside ``kind`` to make the function again, as plain JSON."""
         ...

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from bayes_softmax.core.records import FloatArray, IntArray
@@ -128,6 +129,19 @@ class Design:
     def dense_counts(self) -> FloatArray:
         """(N, K) weighted counts; for labels, the weight in the observed class."""
         return dense_counts(self.response, self.weights)
+
+    def encoded(self, at: slice | IntArray) -> tuple[FloatArray, FloatArray | None, NDArray[np.bool_] | None]:
+        """What logits are made of in some rows: features (n, p), offset (n, K), and what is on offer (n, K)."""
+        offset = None if self.offset is None else self.offset[at]
+        return self.X[at], offset, None if self.available is None else self.available[at]
+
+    @cached_property
+    def variables(self) -> pd.DataFrame:
+        """The rows as a frame of what the model reads: columns of the formula, or features."""
+        if self.frame is not None:
+            frame: pd.DataFrame = self.frame
+            return frame
+        return pd.DataFrame(self.X, columns=list(self.feature_names), copy=False)
 
     def standardised(self) -> FloatArray:
         """(N, q) internal features, with a first column of ones if there is an intercept."""

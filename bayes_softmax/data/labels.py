@@ -117,9 +117,9 @@ def parse_labels(series: pd.Series, classes: Sequence[Label] | None, name: str) 
         declared = declared if declared is not None else tuple(levels.tolist())
     else:
         values = _plain(series.to_numpy(), name)
-    found, distinct = pd.factorize(values, sort=True)
+    found, distinct = pd.factorize(values)
     if declared is None:
-        declared = tuple(distinct.tolist())
+        declared = tuple(sorted(distinct.tolist()))
     _check_classes(declared, name)
     codes = _codes(values, found, distinct, declared, name, series.index)
     observed = np.bincount(codes, minlength=len(declared)) > 0
@@ -235,7 +235,7 @@ def _codes(
     if not len(values):
         return np.empty(0, dtype=np.int64)
     position = {label: k for k, label in enumerate(classes)}
-    first = distinct.tolist()[0]
+    first = min(distinct.tolist())
     if type(first) is not type(classes[0]):  # True == 1 in Python; as labels they are two
         raise TypeError(
             f"{name}: labels are of type {type(first).__name__}, such as {shown(first)}, but the classes are of type "

@@ -1,6 +1,6 @@
 """Point estimates: maximum likelihood and maximum a posteriori, with their certificate and uncertainty."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
@@ -14,17 +14,18 @@ from bayes_softmax.answers import effects as effects_module
 from bayes_softmax.answers import summary as summary_module
 from bayes_softmax.answers.contraction import MANY_COEFFICIENTS, prior_dominated, prior_note
 from bayes_softmax.answers.contrasts import View
-from bayes_softmax.answers.labels import INTERCEPT
-from bayes_softmax.answers.limits import Limits, contrast_limits, no_rays, own_contrasts
-from bayes_softmax.answers.probabilities import Coefficients
 from bayes_softmax.answers.training import TrainingData
 from bayes_softmax.core.checks import counted
+from bayes_softmax.core.parameters import Parameters, size_of
+from bayes_softmax.core.protocols import Logits
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.schema import Schema
 from bayes_softmax.fits.storage import writing
 from bayes_softmax.fits.storage.records import EstimateRecord
+from bayes_softmax.separation.limits import Limits, contrast_limits, no_rays, own_contrasts
+from bayes_softmax.spec.linear import INTERCEPT, LINEAR, WEIGHTS, require_linear
 
-CACHED = ("limits", "limiting_covariance", "raw_covariance", "variances")
+CACHED = ("limits", "parameter_covariance", "raw_covariance", "variances")
 TITLES = {"mle": "Maximum-likelihood estimate", "map": "Maximum a posteriori (MAP) estimate"}
 
 
@@ -38,12 +39,8 @@ class PointEstimate:
     ----------
     kind
         ``"mle"`` or ``"map"``.
-    intercept
-        (category,) logits at x = 0; zeros for a model without an intercept.
-    weights
-        (feature, category) change of the logit per unit of the feature.  Where the optimum lies at infinity, these
-        are the finite numbers at which the solver stopped: they predict as well as the optimum to the last digits,
-        but :meth:`summary` says which of them are infinite.
+    values
+        The estimate of each parameter, by name.
     log_likelihood
         At the estimate, without multinomial coefficients.
     log_prior
@@ -61,6 +58,8 @@ class PointEstimate:
         Minus the log density per unit of data at each iterate (for the MLE: the cross-entropy).
     schema
         Names and encodings.
+    logits
+        Logits of rows as a function of the parameters.
     notes
         What a reader should know: classes without data, rows dropped.
     training
@@ -70,8 +69,7 @@ class PointEstimate:
     """
 
     kind: str
-    intercept: xr.DataArray
-    weights: xr.DataArray
+    values: Mapping[str, xr.DataArray]
     log_likelihood: float
     log_prior: float
     total_weight: float
@@ -83,6 +81,7 @@ class PointEstimate:
     n_iterations: int
     history: FloatArray
     schema: Schema
+    logits: Logits
     covariance_of: Callable[[], FloatArray]
     notes: tuple[str, ...] = ()
     training: TrainingData | None = None
@@ -100,6 +99,22 @@ class PointEstimate:
     odds_ratios = ratios.odds_ratios
     evaluate = evaluation.evaluate
     save = writing.save
+
+    @property
+    def intercept(self) -> xr.DataArray:
+        """(category,) logits at x = 0 of linear logits; zeros for a model without an intercept."""
+        require_linear(self.logits, "the intercept")
+        return self.values[INTERCEPT]
+
+    @property
+    def weights(self) -> xr.DataArray:
+        """(feature, category) change of linear logits per unit of the feature.
+
+        Where the optimum lies at infinity, these are the finite numbers at which the solver stopped: they predict as
+        well as the optimum to the last digits, but :meth:`summary` says which of them are infinite.
+        """
+        require_linear(self.logits, "the weights")
+        return self.values[WEIGHTS]
 
     @property
     def log_posterior(self) -> float:
@@ -128,27 +143,27 @@ class PointEstimate:
     def recession(self) -> FloatArray:
         """Directions (R, q, K) of the raw coefficients along which the likelihood never falls; none (0, q, K) usually.
 
-        They show which contrasts are infinite or not determined: :func:`bayes_softmax.answers.limits.contrast_limits`.
+        They show which contrasts are infinite or not determined:
+        :func:`bayes_softmax.separation.limits.contrast_limits`.
         """
         return no_rays(self.schema) if self.limits is None else self.limits.rays
 
     @cached_property
-    def limiting_covariance(self) -> FloatArray:
-        """Covariance (q, K, q, K) of the raw coefficients, for contrasts that are finite.
-
-        Raises
-        ------
-        ValueError
-            Where there are so many coefficients that it is not formed.
-        """
+    def parameter_covariance(self) -> FloatArray:
+        """Covariance (d, d) of all parameters, of linear logits for contrasts that are finite; formed up to a size."""
         if self.variance_of is not None:
-            n = self.weights.size + self.intercept.size
+            n = size_of(self.logits.shapes)
             raise ValueError(
                 f"the covariance of {n} coefficients would take {8 * n**2 / 2**30:.1f} GiB and is not formed: standard "
                 "errors of coefficients are in summary(), and laplace() or sample() give intervals of everything else"
             )
+        return self.covariance_of()
+
+    @property
+    def limiting_covariance(self) -> FloatArray:
+        """Covariance (q, K, q, K) of the raw coefficients, for contrasts that are finite."""
         q, K = 1 + self.weights.sizes["feature"], self.weights.sizes["category"]
-        return self.covariance_of().reshape(q, K, q, K)
+        return self.parameter_covariance.reshape(q, K, q, K)
 
     @cached_property
     def variances(self) -> FloatArray:
@@ -207,9 +222,9 @@ class PointEstimate:
         return prior_dominated(self.schema, self.variances)
 
     @property
-    def coefficients(self) -> Coefficients:
+    def parameters(self) -> Parameters:
         """The estimate as one draw."""
-        return Coefficients(self.intercept.values[None], self.weights.values[None])
+        return Parameters({name: self.values[name].values[None] for name in self.logits.shapes})
 
     @property
     def is_prior(self) -> bool:
@@ -233,54 +248,43 @@ class PointEstimate:
 
     @property
     def delta_covariance(self) -> FloatArray:
-        """Covariance (q, K, q, K) that the uncertainty of every answer comes from.
+        """Covariance (d, d) of the parameters that the uncertainty of every answer comes from.
 
         Weights that a Laplace prior holds at exactly zero have no standard error; here they count as known.  Where
         the optimum lies at infinity it is that of the limiting model, for what is finite there; the rows say what is.
         """
-        return np.nan_to_num(self.raw_covariance) if self.converged else self.limiting_covariance
+        covariance = self.parameter_covariance
+        if not self.converged:
+            return covariance
+        known = self.raw_covariance.reshape(covariance.shape) if self.logits.kind == LINEAR else covariance
+        return np.nan_to_num(known)
 
     @property
     def record(self) -> EstimateRecord:
         """What is kept of it in a file."""
-        size, large = self.weights.size + self.intercept.size, self.variance_of is not None
+        kept = set(EstimateRecord._fields) - {"values", "covariance", "variances"}
+        large = self.variance_of is not None
         return EstimateRecord(
-            kind=self.kind,
-            schema=self.schema,
-            intercept=self.intercept.values,
-            weights=self.weights.values,
-            log_likelihood=self.log_likelihood,
-            log_prior=self.log_prior,
-            total_weight=self.total_weight,
-            gradient_norm=self.gradient_norm,
-            newton_decrement=self.newton_decrement,
-            n_obs=self.n_obs,
-            n_iterations=self.n_iterations,
-            converged=self.converged,
-            status=self.status,
-            history=self.history,
-            notes=self.notes,
-            covariance=None if large else self.limiting_covariance.reshape(size, size),
+            **{name: getattr(self, name) for name in kept},
+            values={name: values.values for name, values in self.values.items()},
+            covariance=None if large else self.parameter_covariance,
             variances=self.variances if large else None,
-            limits=self.limits,
-            training=self.training,
         )
 
     def __getstate__(self) -> dict[str, Any]:
         """For pickle: covariance and recession themselves in place of the functions that compute them."""
-        size = self.weights.size + self.intercept.size
         lazy: dict[str, Any] = {"limits_of": None if self.limits is None else partial(Limits, *self.limits)}
         if self.variance_of is not None:
             lazy |= {"covariance_of": partial(np.empty, 0), "variance_of": partial(np.copy, self.variances)}
         else:
-            lazy["covariance_of"] = partial(np.copy, self.limiting_covariance.reshape((size, size)))
+            lazy["covariance_of"] = partial(np.copy, self.parameter_covariance)
         return {k: v for k, v in self.__dict__.items() if k not in CACHED} | lazy
 
     def __repr__(self) -> str:
         """Return a few lines that say what was estimated and how good the optimum is."""
         notes = "".join(f"\n  note: {note}" for note in self.notes)
         prior = "" if self.kind == "mle" else f", log posterior {self.log_posterior:.4f}"
-        if self.schema.prior_sd and self.weights.size <= MANY_COEFFICIENTS:
+        if self.schema.prior_sd and self.logits.kind == LINEAR and self.weights.size <= MANY_COEFFICIENTS:
             notes += prior_note(self.prior_dominated)
         likelihood = f"{self.log_likelihood:{'.4f' if self.log_likelihood < -1e-3 else '.3g'}}"
         return (

@@ -1,5 +1,6 @@
 """Posterior draws with labels: an ArviZ-compatible tree, and the same questions a point estimate answers."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -27,14 +28,17 @@ from bayes_softmax.answers.diagnostics import (
 )
 from bayes_softmax.answers.fitted import Refit
 from bayes_softmax.answers.labels import observation_coordinate
-from bayes_softmax.answers.prediction import encode_rows
-from bayes_softmax.answers.probabilities import Coefficients, announce, over_blocks
+from bayes_softmax.answers.new_data import encode_rows
+from bayes_softmax.answers.probabilities import announce, over_blocks
 from bayes_softmax.answers.training import TrainingData
 from bayes_softmax.core.checks import counted
+from bayes_softmax.core.parameters import Parameters
+from bayes_softmax.core.protocols import Logits
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.schema import Schema
 from bayes_softmax.fits.storage import writing
 from bayes_softmax.fits.storage.records import PosteriorRecord
+from bayes_softmax.spec.linear import LINEAR, LinearLogits, require_linear
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -47,7 +51,8 @@ class Posterior:
     ----------
     idata
         ``xarray.DataTree`` with groups ``posterior`` (``intercept`` and ``weights``, always with all K
-        categories), ``sample_stats``, ``observed_data`` and ``constant_data``; ``az.summary(post.idata)`` works.
+        categories, or the parameters of other logits), ``sample_stats``, ``observed_data`` and ``constant_data``;
+        ``az.summary(post.idata)`` works.
     schema
         Names and encodings.
     engine
@@ -64,7 +69,9 @@ class Posterior:
     training
         The data, for scores and averages over them; None where the fit was saved without.
     refit
-        Fits again without one unit, for exact leave-one-out; None after loading.
+        Fits again without one observation, for exact leave-one-out; None after loading.
+    function
+        Logits of rows as a function of the parameters; None is the linear one.
     """
 
     idata: xr.DataTree
@@ -78,6 +85,7 @@ class Posterior:
     log_evidence: float | None = None
     training: TrainingData | None = None
     refit: Refit | None = None
+    function: Logits | None = None
 
     # One function answers for every kind of fit.
     summary = summary_module.summary
@@ -102,20 +110,41 @@ class Posterior:
         return "posterior" if "posterior" in self.idata.children else "prior"
 
     @cached_property
-    def draws(self) -> FloatArray:
-        """Raw coefficients (chain, draw, q, K), intercept (zero if there is none) first."""
-        posterior = self.idata[self.group].dataset
-        weights = posterior["weights"].transpose("chain", "draw", "feature", "category").values
-        if "intercept" not in posterior:
-            return np.concatenate([np.zeros_like(weights[:, :, :1]), weights], axis=2)
-        intercept = posterior["intercept"].transpose("chain", "draw", "category").values
-        return np.concatenate([intercept[:, :, None], weights], axis=2)
+    def logits(self) -> Logits:
+        """Logits of rows as a function of the parameters."""
+        if self.function is not None:
+            return self.function
+        return LinearLogits(len(self.schema.feature_names), len(self.schema.classes))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Chains, and draws of each."""
+        sizes = self.idata[self.group].dataset.sizes
+        return sizes["chain"], sizes["draw"]
 
     @cached_property
-    def coefficients(self) -> Coefficients:
-        """All draws in one axis: intercept (S, K), weights (S, p, K)."""
-        flat = self.draws.reshape(-1, *self.draws.shape[2:])
-        return Coefficients(np.ascontiguousarray(flat[:, 0]), np.ascontiguousarray(flat[:, 1:]))
+    def parameters(self) -> Parameters:
+        """All draws in one axis, by name (S, *shape); the intercept of a model without one is zero."""
+        posterior, n = self.idata[self.group].dataset, math.prod(self.shape)
+        arrays = {}
+        for name, shape in self.logits.shapes.items():
+            if name in posterior:
+                values = posterior[name].transpose("chain", "draw", *self.logits.dims[name]).values
+                arrays[name] = np.ascontiguousarray(values.reshape(n, *shape))
+            else:
+                arrays[name] = np.zeros((n, *shape))
+        return Parameters(arrays)
+
+    @cached_property
+    def draws(self) -> FloatArray:
+        """Raw coefficients (chain, draw, q, K) of linear logits, intercept (zero if there is none) first."""
+        require_linear(self.logits, "the draws")
+        return self._flat.reshape(*self.shape, -1, len(self.schema.classes))
+
+    @cached_property
+    def _flat(self) -> FloatArray:
+        """All parameters (chain, draw, d) in their flat order."""
+        return self.parameters.flat().reshape(*self.shape, -1)
 
     @property
     def kind(self) -> str:
@@ -130,7 +159,7 @@ class Posterior:
     @property
     def n_chains(self) -> int:
         """Chains of the sample."""
-        return int(self.draws.shape[0])
+        return self.shape[0]
 
     @property
     def delta_covariance(self) -> None:
@@ -150,7 +179,7 @@ class Posterior:
     @cached_property
     def relative_ess(self) -> float:
         """Effective over actual number of draws: mean over the coefficients, or from the importance weights."""
-        return relative_ess(self.draws) if self.ess is None else self.ess / float(self.draws.shape[1])
+        return relative_ess(self._flat) if self.ess is None else self.ess / float(self.shape[1])
 
     @cached_property
     def diagnostics(self) -> Diagnostics:
@@ -158,19 +187,17 @@ class Posterior:
         if self.is_prior:
             raise ValueError("diagnostics are of a posterior, and these are independent draws from the prior")
         stats = {str(name): values.values for name, values in self.idata["sample_stats"].data_vars.items()}
-        first = 0 if self.schema.has_intercept else 1
         if self.pareto_k is not None and self.ess is not None:
-            return diagnose_weighted(self.draws, self.ess, self.pareto_k)
-        coefficients = self.draws[:, :, first:].reshape(*self.draws.shape[:2], -1)
-        return diagnose(np.concatenate([coefficients, self._hyper_draws], axis=2), stats, self.tune)
+            return diagnose_weighted(self._flat, self.ess, self.pareto_k)
+        return diagnose(np.concatenate([self._flat, self._hyper_draws], axis=2), stats, self.tune)
 
     @cached_property
     def doubts(self) -> tuple[str, ...]:
         """Why averages over these draws cannot be trusted at all, in sentences; empty if they can."""
         if self.is_prior:
             return ()
-        S = len(self.coefficients.intercept)
-        distinct = n_distinct(self.draws.reshape(S, -1))
+        S = self.parameters.n_draws
+        distinct = n_distinct(self._flat.reshape(S, -1))
         few = () if distinct >= min(FEWEST_DISTINCT, S) else (f"only {distinct} of {S} draws are distinct",)
         return few + self.diagnostics.doubts
 
@@ -208,14 +235,14 @@ class Posterior:
         These are N x K x draws numbers: above 256 MiB a line says how many before they are made.
         """
         rows = encode_rows(self.schema, data, offset, available)
-        shape = (*self.draws.shape[:2], len(rows.X), len(self.schema.classes))
+        shape = (*self.shape, rows.n_rows, len(self.schema.classes))
         announce("predict_draws()", shape)
         values = np.empty((shape[0] * shape[1], *shape[2:]))
 
         def fill(P: FloatArray, block: slice) -> None:
             values[:, block] = P.transpose(2, 1, 0)
 
-        over_blocks(self.coefficients, rows, fill)
+        over_blocks(self, rows, fill)
         return xr.DataArray(
             values.reshape(shape),
             dims=("chain", "draw", "obs", "category"),
@@ -237,14 +264,15 @@ class Posterior:
             self.ess,
             self.log_evidence,
             self.training,
+            self.logits,
         )
 
     def __repr__(self) -> str:
         """Return a few lines that say what was drawn, how, and how far to trust it."""
-        chains, draws = self.draws.shape[:2]
+        chains, draws = self.shape
         notes = "".join(f"\n  note: {note}" for note in self.notes)
         quality = f"\n  {self.diagnostics}" if self.group == "posterior" else ""
-        if self.schema.prior_sd and self.group == "posterior":
+        if self.schema.prior_sd and self.group == "posterior" and self.logits.kind == LINEAR:
             notes += prior_note(self.prior_dominated)
         return (
             f"{self.group.capitalize()}: {counted(chains, 'chain')} x {counted(draws, 'draw')}, "

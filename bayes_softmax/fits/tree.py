@@ -7,40 +7,41 @@ import numpy as np
 import xarray as xr
 
 from bayes_softmax.answers.labels import observation_coordinate
-from bayes_softmax.answers.training import TrainingData
+from bayes_softmax.answers.training import RowsInMemory
+from bayes_softmax.core.protocols import Logits
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.schema import Schema
 
 
 def build_idata(
-    intercept: FloatArray,
-    weights: FloatArray,
+    logits: Logits,
+    draws: Mapping[str, FloatArray],
     free: Mapping[str, FloatArray],
     stats: Mapping[str, Any],
-    training: TrainingData,
+    training: RowsInMemory,
     schema: Schema,
     engine: str,
     group: str = "posterior",
     hyper: Mapping[str, tuple[str, Sequence[str]] | None] | None = None,
 ) -> xr.DataTree:
-    """Labelled tree of draws: intercept (chain, draw, K), weights (chain, draw, p, K), statistics (chain, draw).
+    """Labelled tree of draws of parameters (chain, draw, *shape), and statistics (chain, draw).
 
     ``free`` are the PyMC model's other random variables, so that PyMC's functions can use the tree.  Those that
     ``hyper`` names are hyperparameters; it gives the dimension and its labels where they have one.
     """
     hyper = hyper or {}
-    chains, draws = weights.shape[:2]
+    chains, length = next(iter(draws.values())).shape[:2]
     coords = {
         "chain": np.arange(chains),
-        "draw": np.arange(draws),
+        "draw": np.arange(length),
         "feature": np.array(schema.feature_names, dtype=str),
         "category": schema.category_coordinate,
     }
-    # ``weights`` stands first on purpose: az.summary (ArviZ 1.3) labels rows wrongly unless the dimensions of a
-    # data set first appear in the order in which each variable has them.
-    variables: dict[str, Any] = {"weights": (("chain", "draw", "feature", "category"), weights)}
-    if schema.has_intercept:
-        variables["intercept"] = (("chain", "draw", "category"), intercept)
+    # Parameters of more dimensions first, on purpose: az.summary (ArviZ 1.3) labels rows wrongly unless the dimensions
+    # of a data set first appear in the order in which each variable has them.
+    variables: dict[str, Any] = {}
+    for name in sorted(draws, key=lambda name: -draws[name].ndim):
+        variables[name] = (("chain", "draw", *logits.dims[name]), draws[name])
     for name, values in free.items():
         # Dimensions of their own keep ArviZ's order rule; those of the intercept are the categories.
         dims = [f"{name}_dim_{i}" for i in range(values.ndim - 2)]
@@ -63,7 +64,7 @@ def build_idata(
     return xr.DataTree.from_dict(groups)
 
 
-def data_groups(training: TrainingData, schema: Schema) -> dict[str, xr.Dataset]:
+def data_groups(training: RowsInMemory, schema: Schema) -> dict[str, xr.Dataset]:
     """The data as seen by the model: responses and weights of the rows as given, the rest of distinct rows.
 
     Where rows were collapsed, features have the dimension ``pattern``, and ``pattern_of_obs`` says which is whose.

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from bayes_softmax.answers.limits import Limits
 from bayes_softmax.core.records import FloatArray, Mode, Penalty, Status
 from bayes_softmax.density.jeffreys import JeffreysPosterior
 from bayes_softmax.density.posterior import SoftmaxPosterior
@@ -12,6 +11,7 @@ from bayes_softmax.fitting.solvers import may_have_modes
 from bayes_softmax.separation.diagnosis import diagnose
 from bayes_softmax.separation.directions import deciding_directions, recession_rays, unseen_directions
 from bayes_softmax.separation.examination import Examination, flat_columns
+from bayes_softmax.separation.limits import Limits
 from bayes_softmax.separation.rank import near_collinearity
 from bayes_softmax.spec.specification import Specification
 

@@ -1,6 +1,6 @@
 """Point estimates of a specification: the optimum, its certificate, and labels."""
 
-from bayes_softmax.answers.labels import label_coefficients
+from bayes_softmax.answers.labels import label_parameters
 from bayes_softmax.answers.training import training_data
 from bayes_softmax.core.errors import NotConvergedWarning, warn_caller
 from bayes_softmax.density.by_row import without_rounding
@@ -12,6 +12,7 @@ from bayes_softmax.fitting.problem import certified, objective_of, problem_of
 from bayes_softmax.fitting.refusals import refuse_learned_scales
 from bayes_softmax.fitting.solvers import SolverOptions, solve
 from bayes_softmax.separation.examination import what_is_open
+from bayes_softmax.spec.linear import INTERCEPT, WEIGHTS
 from bayes_softmax.spec.specification import Specification
 
 
@@ -30,12 +31,11 @@ def point_estimate(spec: Specification, kind: str, options: SolverOptions) -> Po
         status = f"{status}; {advice(mode, kind, found, options.solver)}"
         warn_caller(f"{kind}(solver={options.solver!r}) {status}", NotConvergedWarning)
     intercept, weights = problem.coordinates.to_raw(mode.theta[None])
-    labelled = label_coefficients(intercept[0], weights[0], spec.schema)
+    values = {INTERCEPT: intercept[0], WEIGHTS: weights[0]}
     log_prior = objective.log_prior(mode.theta)
     return PointEstimate(
         kind=kind,
-        intercept=labelled[0],
-        weights=labelled[1],
+        values=label_parameters(spec.logits, values, spec.schema),
         log_likelihood=without_rounding(mode.value - log_prior, spec.distinct, problem.coordinates, mode.theta),
         log_prior=log_prior,
         total_weight=spec.design.total_weight,
@@ -47,6 +47,7 @@ def point_estimate(spec: Specification, kind: str, options: SolverOptions) -> Po
         n_iterations=mode.n_iterations,
         history=-mode.history / spec.design.total_weight,
         schema=spec.schema,
+        logits=spec.logits,
         covariance_of=lambda: raw_covariance(spec, mode, found),
         notes=notes_of(spec) + notes_on_optimum(problem, objective, mode, found),
         training=training_data(spec.design, spec.collapsed),

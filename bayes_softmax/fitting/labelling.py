@@ -10,6 +10,7 @@ from bayes_softmax.core.records import Draws, FloatArray
 from bayes_softmax.fits.posterior import Posterior
 from bayes_softmax.fits.tree import build_idata
 from bayes_softmax.fitting.notes import notes_of
+from bayes_softmax.spec.linear import INTERCEPT, WEIGHTS
 from bayes_softmax.spec.log_prior import log_prior_draws
 from bayes_softmax.spec.pymc_priors import free_variables
 from bayes_softmax.spec.pymc_shrinkage import hyper_dims
@@ -41,9 +42,10 @@ def labelled(
         stats["log_prior"] = log_prior_draws(spec.priors, coordinates, *flat).reshape(shape)
     training = training_data(spec.design, spec.collapsed)
     members = hyper_dims(groups, spec.schema.feature_names) if hyper else {}
-    idata = build_idata(intercept, weights, free, stats, training, spec.schema, engine, group, members)
+    draws = {WEIGHTS: weights, INTERCEPT: intercept} if spec.schema.has_intercept else {WEIGHTS: weights}
+    idata = build_idata(spec.logits, draws, free, stats, training, spec.schema, engine, group, members)
     notes = notes_of(spec) + drawn.notes
-    return Posterior(idata, spec.schema, engine, drawn.tune, notes, timings, training=training)
+    return Posterior(idata, spec.schema, engine, drawn.tune, notes, timings, training=training, function=spec.logits)
 
 
 def despite_interrupts(drawn: Draws, label: Callable[[], Posterior]) -> Posterior:

@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 
 from bayes_softmax.answers import predictive
-from bayes_softmax.answers.evaluation import Evaluation, evaluate
+from bayes_softmax.answers.evaluation import evaluate
 from bayes_softmax.answers.fitted import Fitted
 from bayes_softmax.answers.intervals import percent_of
+from bayes_softmax.answers.scores import Evaluation
 from bayes_softmax.core.checks import counted
 from bayes_softmax.plots import style
 
@@ -45,7 +46,7 @@ def calibration(evaluated: Fitted | Evaluation, *, loo: bool = False, n_bins: in
     panels[0].set_ylabel("observed frequency", fontsize="small")
     percent = percent_of(evaluated.calibration.columns[2])
     figure.suptitle(
-        f"Calibration, {evaluated.kind}, {counted(evaluated.n_units, 'unit')} ({percent} % intervals)",
+        f"Calibration, {evaluated.kind}, {counted(evaluated.n_observations, 'observation')} ({percent} % intervals)",
         fontsize="medium",
     )
     return style.finished(figure)
@@ -94,7 +95,9 @@ def posterior_predictive(
         panel.set_ylim(-0.6, len(classes) - 0.4)
         panel.set_xlim(left=min(0.0, panel.get_xlim()[0]))
         units = table.loc[group]["units"].iloc[0]
-        style.title(panel, f"{f'{by}: ' if isinstance(by, str) else ''}{group} ({counted(float(units), 'unit')})")
+        style.title(
+            panel, f"{f'{by}: ' if isinstance(by, str) else ''}{group} ({counted(float(units), 'observation')})"
+        )
         panel.set_xlabel("share of units", fontsize="small")
         style.tidy(panel)
     style.legend_below(figure, marks)

@@ -9,13 +9,13 @@ from bayes_softmax.answers.compare import check_comparable
 from bayes_softmax.answers.contrasts import Average, build_view
 from bayes_softmax.answers.fitted import Fitted
 from bayes_softmax.answers.intervals import Interval, resolve_interval
-from bayes_softmax.answers.labels import INTERCEPT
 from bayes_softmax.answers.summary import contrast_statistics
 from bayes_softmax.core.checks import did_you_mean, listed
 from bayes_softmax.core.checks import shown as in_words
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.design import Label
 from bayes_softmax.plots import style
+from bayes_softmax.spec.linear import INTERCEPT
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

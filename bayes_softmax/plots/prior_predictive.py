@@ -8,17 +8,18 @@ from numpy.typing import NDArray
 
 from bayes_softmax.core.checks import check_counts, check_seed, counted
 from bayes_softmax.core.checks import shown as in_words
+from bayes_softmax.core.parameters import Parameters
 from bayes_softmax.core.records import FloatArray
-from bayes_softmax.data.design import Design
 from bayes_softmax.data.schema import Schema
 from bayes_softmax.density.textbook import softmax
 from bayes_softmax.plots import style
-from bayes_softmax.spec.coding import Coordinates
 from bayes_softmax.spec.families import registry
 from bayes_softmax.spec.families.family import Family
 from bayes_softmax.spec.families.normal import Normal
+from bayes_softmax.spec.linear import INTERCEPT, WEIGHTS
 from bayes_softmax.spec.prior_draws import prior_draws
 from bayes_softmax.spec.priors import PriorTable, repeated
+from bayes_softmax.spec.specification import Specification
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,12 +39,8 @@ class HasPrior(Protocol):
         """One family for each coefficient row."""
 
     @property
-    def coordinates(self) -> Coordinates:
-        """Linear maps to raw coefficients."""
-
-    @property
-    def design(self) -> Design:
-        """The data whose features the probabilities are of."""
+    def specification(self) -> Specification:
+        """The data whose features the probabilities are of, and their logits."""
 
     @property
     def schema(self) -> Schema:
@@ -69,15 +66,18 @@ class Implied(NamedTuple):
 
 def implied_probabilities(model: HasPrior, draws: int, rng: np.random.Generator, priors: PriorTable) -> Implied:
     """Prior-predictive class probabilities of the data's rows under some priors for the model's coordinates."""
-    design = model.design
+    spec = model.specification
+    design = spec.design
     rows: NDArray[np.int64] = np.flatnonzero(design.totals > 0)
     rows = rows[np.linspace(0, len(rows) - 1, min(MAX_ROWS, len(rows))).astype(np.int64)]
-    intercept, weights = prior_draws(priors, model.coordinates, draws, rng, feature_names=design.feature_names)
-    logits = np.einsum("np,spk->snk", design.X[rows], weights, optimize=True) + intercept[:, None]
-    if design.offset is not None:
-        logits += design.offset[rows]
-    if design.available is not None:
-        logits[:, ~design.available[rows]] = -np.inf
+    intercept, weights = prior_draws(priors, spec.coordinates, draws, rng, feature_names=design.feature_names)
+    X, offset, available = design.encoded(rows)
+    drawn = Parameters({INTERCEPT: intercept, WEIGHTS: weights})
+    logits = spec.logits.at(drawn)(X).transpose(2, 1, 0)
+    if offset is not None:
+        logits += offset
+    if available is not None:
+        logits[:, ~available] = -np.inf
     return Implied(softmax(logits))
 
 

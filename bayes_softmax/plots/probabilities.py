@@ -12,8 +12,10 @@ from bayes_softmax.answers.effects import PER_UNIT
 from bayes_softmax.answers.effects import effects as average_effects
 from bayes_softmax.answers.fitted import Fitted
 from bayes_softmax.answers.intervals import Interval, resolve_interval
-from bayes_softmax.answers.quantities import describe
-from bayes_softmax.answers.variables import Population, Setting, Variable, chosen_variables, level_name, population
+from bayes_softmax.answers.population import Population, population
+from bayes_softmax.answers.probabilities import some_draws
+from bayes_softmax.answers.quantities import summary_columns
+from bayes_softmax.answers.variables import Covariate, Setting, chosen_variables, level_name
 from bayes_softmax.plots import style
 
 if TYPE_CHECKING:
@@ -56,7 +58,7 @@ def probabilities(
     """
     style.check_fit(fit, "probabilities")
     interval = resolve_interval(ci_prob, "eti")
-    rows = _some(population(fit, data, at, offset, None, available))
+    rows = population(fit, data, at, offset, None, available).some(PICTURE_ROWS)
     variables = chosen_variables(fit.schema, features)
     figure, panels = style.panel_grid(len(variables), height=3.0, sharey=True)
     drawn = [_curves(panel, fit, rows, v, interval) for panel, v in zip(panels, variables, strict=True)]
@@ -67,30 +69,20 @@ def probabilities(
     return style.finished(figure)
 
 
-def _some(rows: Population) -> Population:
-    """At most ``PICTURE_ROWS`` rows, evenly taken."""
-    n = len(rows.frame)
-    if n <= PICTURE_ROWS:
-        return rows
-    chosen = np.linspace(0, n - 1, PICTURE_ROWS).astype(np.int64)
-    return rows.take(chosen)
-
-
 def _curves(
-    panel: Any, fit: Fitted, rows: Population, variable: Variable, interval: Interval
+    panel: Any, fit: Fitted, rows: Population, variable: Covariate, interval: Interval
 ) -> tuple[float, dict[str, Any]]:
     """One panel: a line for each class, or a mark for each level; returns the largest probability and the marks."""
     values: Sequence[Any] = variable.levels
     if not values:
         low, high = variable.low, variable.high
         if not np.isfinite(high - low):  # features of an array have no range of their own
-            low, high = float(rows.frame[variable.name].min()), float(rows.frame[variable.name].max())
+            low, high = rows.range_of(variable.name)
         values = np.linspace(low, high, GRID).tolist()
     changes = [Level({variable.name: value}) for value in values]
-    coefficients = fit.coefficients.thinned(PICTURE_DRAWS, fit.n_chains)
-    averages = average_changes(fit, rows, changes, coefficients)
+    averages = average_changes(fit, rows, changes, some_draws(fit, PICTURE_DRAWS, fit.n_chains))
     warn_of(fit, averages.cautions)
-    found = describe(averages.quantities, interval)
+    found = summary_columns(averages.quantities, interval)
     shape = (len(values), len(fit.schema.classes))
     columns = list(found.values())
     centre, lower, upper = (np.clip(columns[i].reshape(shape), 0, 1) for i in (0, 2, 3))

@@ -14,7 +14,7 @@ from bayes_softmax.separation.directions import on_all_columns, per_unit
 from bayes_softmax.separation.examination import Examination, examine
 from bayes_softmax.separation.rank import coefficient_names
 from bayes_softmax.separation.rays import ZERO
-from bayes_softmax.separation.recession import POSITIVE, Cone
+from bayes_softmax.separation.recession import POSITIVE, RecessionCone
 from bayes_softmax.separation.smallest import smallest_separating
 from bayes_softmax.separation.verdict import Separation
 
@@ -153,7 +153,7 @@ def _separated_rows(design: Design, direction: FloatArray, empty: tuple[int, ...
     return over_least & (design.dense_counts() > 0)
 
 
-def _pairs(cone: Cone, labels: Sequence[Label]) -> tuple[tuple[Label, Label], ...]:
+def _pairs(cone: RecessionCone, labels: Sequence[Label]) -> tuple[tuple[Label, Label], ...]:
     """Pairs of classes between which some observation can have a positive margin."""
     K = len(labels)
     gains = np.array([cone.positive[cone.observed.own == k].any(axis=0) for k in range(K)])

@@ -17,8 +17,9 @@ from bayes_softmax.core.records import IntArray
 from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.data.design import Design, Standardisation
 from bayes_softmax.separation.choice_sets import informative_rows, unseen_lines
+from bayes_softmax.separation.margins import observed_pairs
 from bayes_softmax.separation.rank import NullSpace, coefficient_names, independent_columns, null_space, rounding_of
-from bayes_softmax.separation.recession import Cone, observed_pairs, recession_cone
+from bayes_softmax.separation.recession import RecessionCone, recession_cone
 from bayes_softmax.spec.priors import PriorTable
 
 
@@ -30,7 +31,7 @@ class Examination(NamedTuple):
     """
 
     design: Design
-    cone: Cone
+    cone: RecessionCone
     columns: IntArray
     null: NullSpace
     redundant: tuple[str, ...]

@@ -11,7 +11,7 @@ from scipy.spatial import ConvexHull, QhullError
 
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.separation.rank import triangular_factor
-from bayes_softmax.separation.recession import Cone, maximise
+from bayes_softmax.separation.recession import RecessionCone, maximise
 
 SPAN_TOLERANCE = 1e-9  # of the largest singular value: below, a direction keeps the implicit equalities
 ZERO = 1e-8  # of a ray's largest entry: what is left of the solver's rounding
@@ -23,7 +23,7 @@ MOST_POINTS = 20000  # ... margins: hulls grow quickly with both
 SAME = 1e-9  # margins, or rays, that differ by less are one
 
 
-def span(cone: Cone) -> FloatArray:
+def span(cone: RecessionCone) -> FloatArray:
     """Orthonormal basis (m, K, q) of the cone's span, first class zero: all directions that keep every equality.
 
     Directions that no margin sees are not among them.
@@ -45,7 +45,7 @@ def span(cone: Cone) -> FloatArray:
     return np.concatenate([np.zeros((len(free), 1, q)), free.reshape(-1, K - 1, q)], axis=1)
 
 
-def rays(cone: Cone, rows: FloatArray) -> FloatArray:
+def rays(cone: RecessionCone, rows: FloatArray) -> FloatArray:
     """Members (R, K, q) of the cone that span it and show which signs each contrast can have.
 
     Parameters
@@ -83,7 +83,7 @@ def rays(cone: Cone, rows: FloatArray) -> FloatArray:
     return np.array(found)
 
 
-def row_rays(cone: Cone) -> FloatArray:
+def row_rays(cone: RecessionCone) -> FloatArray:
     """Members (R, K, q) of the cone that show which sign *any* linear function has on it.
 
     Its extreme rays: every member is a positive combination of them.  In more than six dimensions they are too many;
@@ -93,7 +93,7 @@ def row_rays(cone: Cone) -> FloatArray:
     return _generic(cone) if extreme is None else extreme
 
 
-def _extreme_rays(cone: Cone) -> FloatArray | None:
+def _extreme_rays(cone: RecessionCone) -> FloatArray | None:
     """The facets of the hull of all margins, as functions on the cone's span: none if they are too many.
 
     Margins are scaled to 1 in a direction inside the cone.  Functions that are not negative on the cone are their
@@ -129,7 +129,7 @@ def _extreme_rays(cone: Cone) -> FloatArray | None:
     return extreme
 
 
-def _generic(cone: Cone) -> FloatArray:
+def _generic(cone: RecessionCone) -> FloatArray:
     """A line of the span, as both its directions (2, K, q): no sign is claimed of any contrast that moves at all.
 
     Its coordinates are random, so that every such contrast moves along it.
@@ -151,7 +151,7 @@ def _contrasts(n_classes: int) -> list[FloatArray]:
     return against_average + [unit[k] - unit[l] for k in range(n_classes) for l in range(k)]
 
 
-def _through_the_interior(cone: Cone, basis: FloatArray) -> list[FloatArray]:
+def _through_the_interior(cone: RecessionCone, basis: FloatArray) -> list[FloatArray]:
     """From a point inside the cone to its border, along both ends of each basis direction."""
     inside = cone.directions.sum(axis=0)
     margins = cone.observed.margins(inside)[cone.positive]

@@ -20,13 +20,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 from scipy.optimize import linprog, minimize
 
 from bayes_softmax.core.records import FloatArray, IntArray
-from bayes_softmax.data.collapse import row_hashes
-from bayes_softmax.data.design import Design
-from bayes_softmax.separation.choice_sets import informative_rows
+from bayes_softmax.separation.margins import ObservedPairs, margin_matrix
 from bayes_softmax.separation.rank import independent_columns
 
 # Directions are scaled to a largest entry of 1, features to sd 1: margins are of order 1, and the solver's vertices are
@@ -41,53 +38,14 @@ EASY_ROUNDS = 4  # of cutting planes, before a descent is tried
 DESCENT_STEPS = 60
 
 
-class Observed(NamedTuple):
-    """Distinct pairs of a row and a class observed there.
-
-    ``Z`` (P, q) standardised features, ``own`` (P,) the class, ``row`` (P,) a row of the data that it stands for,
-    ``offered`` (P, K) the classes on offer there, or None for all, ``lines`` (m, K, q) orthonormal directions that no
-    margin sees, first class zero: programs stay orthogonal to them.
-    """
-
-    Z: FloatArray
-    own: IntArray
-    row: IntArray
-    n_classes: int
-    lines: FloatArray
-    offered: NDArray[np.bool_] | None = None
-
-    @property
-    def others(self) -> NDArray[np.bool_]:
-        """(P, K) the classes that the own one has a margin over: all others on offer."""
-        shape = len(self.own), self.n_classes
-        others = np.ones(shape, dtype=bool) if self.offered is None else self.offered.copy()
-        others[np.arange(len(self.own)), self.own] = False
-        return others
-
-    def margins(self, direction: FloatArray) -> FloatArray:
-        """(P, K) margins of the own class over each class; zero in its own column, and of classes not on offer."""
-        logits = self.Z @ direction.T
-        margins: FloatArray = logits[np.arange(len(self.own)), self.own][:, None] - logits
-        if self.offered is not None:
-            margins[~self.offered] = 0.0
-        return margins
-
-    def sum_of(self, chosen: NDArray[np.bool_]) -> FloatArray:
-        """Coefficients (K, q) of the sum of the chosen margins (P, K) as a linear function of the direction."""
-        signs = -chosen.astype(np.float64)
-        signs[np.arange(len(self.own)), self.own] += chosen.sum(axis=1)
-        total: FloatArray = signs.T @ self.Z
-        return total
-
-
-class Cone(NamedTuple):
+class RecessionCone(NamedTuple):
     """The recession cone of the likelihood on the columns of ``observed``.
 
     ``directions`` (m, K, q) lie in it and their sum in its interior, ``positive`` (P, K) are the margins that can be
     positive (own classes excluded), ``working`` (M, 2) the constraints (pair, class) that were needed to know.
     """
 
-    observed: Observed
+    observed: ObservedPairs
     directions: FloatArray
     positive: NDArray[np.bool_]
     working: IntArray
@@ -105,32 +63,7 @@ class Maximum(NamedTuple):
     settled: bool
 
 
-def observed_pairs(design: Design, Z: FloatArray, lines: FloatArray | None = None) -> Observed:
-    """Each distinct pair of features and class once; rows of weight zero, or of one class on offer, say nothing."""
-    response, used = design.response, informative_rows(design)
-    if response.codes is not None:
-        row = np.flatnonzero(used)
-        own = response.codes[row]
-    else:
-        row, own = np.nonzero((design.dense_counts() > 0) & used[:, None])
-    rows = np.ascontiguousarray(Z[row])
-    parts = [rows, own[:, None].astype(np.float64)]
-    if design.available is not None:
-        parts.append(design.available[row].astype(np.float64))
-    # Should two different pairs share a hash, a constraint is lost: once in 10^8 data sets of a million rows.
-    _, first = np.unique(row_hashes(parts), return_index=True)
-    first.sort()
-    return Observed(
-        rows[first],
-        own[first].astype(np.int64),
-        row[first].astype(np.int64),
-        design.n_classes,
-        np.zeros((0, design.n_classes, Z.shape[1])) if lines is None else lines,
-        None if design.available is None else design.available[row[first]],
-    )
-
-
-def recession_cone(observed: Observed) -> Cone:
+def recession_cone(observed: ObservedPairs) -> RecessionCone:
     """The cone of an observed design, orthogonal to the lines that no margin sees, by linear programs."""
     K, others = observed.n_classes, observed.others
     positive = np.zeros_like(others)
@@ -138,12 +71,12 @@ def recession_cone(observed: Observed) -> Cone:
     step = Maximum(None, _first_working_set(observed, others), False)
     many = (K - 1) * observed.Z.shape[1] > MANY_COEFFICIENTS
     if many and K > 2 and not len(observed.lines) and _pairs_overlap(observed):
-        return Cone(observed, np.zeros((0, K, observed.Z.shape[1])), positive, step.working)
+        return RecessionCone(observed, np.zeros((0, K, observed.Z.shape[1])), positive, step.working)
     if not many:
         step = maximise(observed, observed.sum_of(others), step.working, EASY_ROUNDS)
     perfect = None if step.settled else _descend(observed)
     if perfect is not None:
-        return Cone(observed, perfect[None], others, step.working)
+        return RecessionCone(observed, perfect[None], others, step.working)
     if not step.settled:
         step = maximise(observed, observed.sum_of(others), step.working)
     while step.direction is not None:
@@ -154,10 +87,12 @@ def recession_cone(observed: Observed) -> Cone:
         positive |= gained
         step = maximise(observed, observed.sum_of(others & ~positive), step.working)
     shape = (len(directions), K, observed.Z.shape[1])
-    return Cone(observed, np.array(directions).reshape(shape), positive, step.working)
+    return RecessionCone(observed, np.array(directions).reshape(shape), positive, step.working)
 
 
-def maximise(observed: Observed, objective: FloatArray, working: IntArray, max_rounds: int | None = None) -> Maximum:
+def maximise(
+    observed: ObservedPairs, objective: FloatArray, working: IntArray, max_rounds: int | None = None
+) -> Maximum:
     """Maximise a linear function (K, q) of the direction over the cone, from a working set (M, 2) of constraints."""
     for _ in itertools.count() if max_rounds is None else range(max_rounds):
         direction = _solve(observed, objective, working)
@@ -173,7 +108,7 @@ def maximise(observed: Observed, objective: FloatArray, working: IntArray, max_r
     return Maximum(None, working, False)
 
 
-def _solve(observed: Observed, objective: FloatArray, working: IntArray) -> FloatArray | None:
+def _solve(observed: ObservedPairs, objective: FloatArray, working: IntArray) -> FloatArray | None:
     """As :func:`maximise` with the constraints of the working set alone."""
     size = np.abs(objective).max(initial=0.0)
     if size == 0:
@@ -195,7 +130,7 @@ def _solve(observed: Observed, objective: FloatArray, working: IntArray) -> Floa
     return np.vstack([np.zeros(moved.shape[1]), moved])
 
 
-def _pairs_overlap(observed: Observed) -> bool:
+def _pairs_overlap(observed: ObservedPairs) -> bool:
     """Whether enough pairs of classes overlap, each on its own, to prove that all classes do.
 
     A direction of the cone keeps all margins of each pair of classes ``k, l``; where the pair's rows have full column
@@ -212,7 +147,7 @@ def _pairs_overlap(observed: Observed) -> bool:
     return True
 
 
-def _pair_overlaps(observed: Observed, k: int, l: int) -> bool:
+def _pair_overlaps(observed: ObservedPairs, k: int, l: int) -> bool:
     """Whether two classes overlap in all directions, judged by their own rows."""
     chosen = (observed.own == k) | (observed.own == l)
     if observed.offered is not None:
@@ -220,11 +155,11 @@ def _pair_overlaps(observed: Observed, k: int, l: int) -> bool:
     rows = np.flatnonzero(chosen)
     Z = observed.Z[rows]
     lines = np.zeros((0, 2, Z.shape[1]))
-    pair = Observed(Z, (observed.own[rows] == l).astype(np.int64), observed.row[rows], 2, lines)
+    pair = ObservedPairs(Z, (observed.own[rows] == l).astype(np.int64), observed.row[rows], 2, lines)
     return bool(independent_columns(Z).all()) and not len(recession_cone(pair).directions)
 
 
-def _descend(observed: Observed) -> FloatArray | None:
+def _descend(observed: ObservedPairs) -> FloatArray | None:
     """A direction (K, q) with all margins positive, if a few steps towards the likelihood's supremum find one.
 
     On the way to infinity the coefficients soon separate all rows (Soudry et al., *JMLR* 19, 2018), at the cost of a
@@ -264,7 +199,7 @@ def _descend(observed: Observed) -> FloatArray | None:
     return direction / float(np.abs(direction).max())
 
 
-def _first_working_set(observed: Observed, others: NDArray[np.bool_]) -> IntArray:
+def _first_working_set(observed: ObservedPairs, others: NDArray[np.bool_]) -> IntArray:
     """Constraints of all rows if they are few, else of a sample."""
     P, K = others.shape
     n_rows = max(FIRST_ROWS, ROWS_PER_COEFFICIENT * observed.Z.shape[1] * (K - 1))
@@ -281,16 +216,3 @@ def _most_violated(margins: FloatArray, limit: int) -> IntArray:
     if len(flat) > limit:
         flat = flat[np.argpartition(margins.ravel()[flat], limit)[:limit]]
     return np.column_stack(np.divmod(flat, margins.shape[1])).astype(np.int64)
-
-
-def margin_matrix(observed: Observed, working: IntArray) -> sparse.csr_matrix:
-    """Sparse matrix (M, (K-1) q) that takes ``vec(D)`` without its first class to the margins of the working set."""
-    (i, l), q = working.T, observed.Z.shape[1]
-    Z = observed.Z[i]
-    columns = np.concatenate([observed.own[i, None] * q, l[:, None] * q], axis=1)
-    indices = (columns[:, :, None] + np.arange(q)).reshape(len(i), 2 * q)
-    values = np.concatenate([Z, -Z], axis=1)
-    used = (values != 0) & (indices >= q)
-    pointers = np.concatenate([[0], np.cumsum(used.sum(axis=1))])
-    shape = (len(i), (observed.n_classes - 1) * q)
-    return sparse.csr_matrix((values[used], indices[used] - q, pointers), shape=shape)

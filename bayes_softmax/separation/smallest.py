@@ -15,7 +15,8 @@ from scipy.linalg import null_space
 from scipy.optimize import nnls
 
 from bayes_softmax.core.records import FloatArray, IntArray
-from bayes_softmax.separation.recession import NEGATIVE, POSITIVE, Cone, Observed, margin_matrix
+from bayes_softmax.separation.margins import ObservedPairs, margin_matrix
+from bayes_softmax.separation.recession import NEGATIVE, POSITIVE, RecessionCone
 
 MOST_COEFFICIENTS = 100  # more would take longer than the question is worth
 MOST_ROUNDS = 50  # of cutting planes for one set of columns
@@ -31,7 +32,7 @@ class Separating(NamedTuple):
     columns: IntArray
 
 
-def smallest_separating(cone: Cone, intercept: FloatArray | None) -> Separating:
+def smallest_separating(cone: RecessionCone, intercept: FloatArray | None) -> Separating:
     """Columns of which none can be left out: without it, what the cone separates is no longer all separated.
 
     Columns are tried in the order of what they separate alone, one, two, four and so on of them, until there is a
@@ -71,7 +72,7 @@ def smallest_separating(cone: Cone, intercept: FloatArray | None) -> Separating:
     return Separating(found, columns[np.ptp(found[:, columns], axis=0) > 0])
 
 
-def _without_needless(cone: Cone, separating: Separating, intercept: FloatArray | None) -> Separating:
+def _without_needless(cone: RecessionCone, separating: Separating, intercept: FloatArray | None) -> Separating:
     """Columns left out one by one, the last ones and at the end the intercept first, where the rest still separates."""
     found, columns = separating
     n_first = 0 if intercept is None else 1
@@ -88,7 +89,7 @@ def _without_needless(cone: Cone, separating: Separating, intercept: FloatArray 
     return Separating(found, columns)
 
 
-def _separated_alone(cone: Cone) -> tuple[IntArray, int]:
+def _separated_alone(cone: RecessionCone) -> tuple[IntArray, int]:
     """How many pairs of classes each column (q,) separates alone, and how many all columns separate completely.
 
     A column does iff the ranges of the two classes do not overlap in it.
@@ -104,7 +105,7 @@ def _separated_alone(cone: Cone) -> tuple[IntArray, int]:
     return alone, len(pairs)
 
 
-def _within(cone: Cone, columns: IntArray, vanishing: FloatArray | None) -> FloatArray | None:
+def _within(cone: RecessionCone, columns: IntArray, vanishing: FloatArray | None) -> FloatArray | None:
     """A direction (K, q) of these columns alone with all positive margins of the cone, or None if there is none.
 
     Only a working set of the constraints is looked at, and extended by those that are violated.  With ``vanishing``
@@ -132,7 +133,7 @@ def _within(cone: Cone, columns: IntArray, vanishing: FloatArray | None) -> Floa
     return None
 
 
-def _nearest(cone: Cone, limit: int) -> IntArray:
+def _nearest(cone: RecessionCone, limit: int) -> IntArray:
     """Constraints (M, 2) of the cone's programs whose margins in its interior are the smallest."""
     if len(cone.working) <= limit:
         return cone.working
@@ -144,7 +145,7 @@ def _nearest(cone: Cone, limit: int) -> IntArray:
 
 
 def _direction(
-    observed: Observed, positive: NDArray[np.bool_], working: IntArray, vanishing: FloatArray | None
+    observed: ObservedPairs, positive: NDArray[np.bool_], working: IntArray, vanishing: FloatArray | None
 ) -> FloatArray | None:
     """Direction (K, s) of largest entry 1 with these margins positive, the others not negative, in the working set."""
     s, K = observed.Z.shape[1], observed.n_classes

@@ -115,7 +115,10 @@ def prior_sds(priors: PriorTable, centre: FloatArray, n_classes: int) -> tuple[f
         shift = centre != 0
         with np.errstate(over="ignore"):
             intercept = float(np.hypot.reduce(np.append(intercept, centre[shift] * weights[shift])))
-    return tuple(s if np.isfinite(s) else None for s in (intercept, *weights.tolist()))
+    sds = np.append(intercept, weights)
+    known = sds.astype(object)
+    known[~np.isfinite(sds)] = None
+    return tuple(known.tolist())
 
 
 def coordinate_sds(priors: PriorTable, n_classes: int) -> tuple[float, FloatArray]:

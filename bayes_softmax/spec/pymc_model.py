@@ -11,6 +11,7 @@ import numpy as np
 
 from bayes_softmax.core.interrupts import load_in_full
 from bayes_softmax.data.design import Design
+from bayes_softmax.spec.linear import INTERCEPT, WEIGHTS
 from bayes_softmax.spec.pymc_priors import intercept_block, intercept_variable, weights_blocks, weights_variable
 from bayes_softmax.spec.shrinkage import shrinkage_groups
 from bayes_softmax.spec.specification import Specification
@@ -37,15 +38,14 @@ def build_pymc_model(spec: Specification) -> Any:
     }
     with pm.Model(coords=coords) as model:
         X = pm.Data("X", design.X, dims=("obs", "feature"))
-        logits = pt.zeros((X.shape[0], design.n_classes))
-        weights = None
+        variables: dict[str, Any] = {}
         if design.n_features:
             blocks = weights_blocks(priors, coordinates, shrinkage_groups(priors))
-            weights = weights_variable(blocks, schema.feature_names)
-            logits = X @ weights
+            variables[WEIGHTS] = weights_variable(blocks, schema.feature_names)
         block = intercept_block(priors, coordinates)
         if block is not None:
-            logits = logits + intercept_variable(block, coordinates, weights)
+            variables[INTERCEPT] = intercept_variable(block, coordinates, variables.get(WEIGHTS))
+        logits = spec.logits.expression(X, variables)
         if design.offset is not None:
             logits = logits + pm.Data("offset", design.offset, dims=("obs", "category"))
         if design.available is not None:  # a mask: no coefficient hears of a class where it is not on offer

@@ -4,11 +4,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol
 
+from bayes_softmax.core.protocols import Logits
 from bayes_softmax.data.collapse import Collapsed
 from bayes_softmax.data.design import Design
 from bayes_softmax.data.observations import Observations
 from bayes_softmax.data.schema import Schema
 from bayes_softmax.spec.coding import Coordinates, build_coordinates
+from bayes_softmax.spec.linear import LinearLogits
 from bayes_softmax.spec.priors import PriorTable, flat_table
 
 
@@ -44,6 +46,11 @@ class Specification:
     def distinct(self) -> Design:
         """The rows that are fitted."""
         return self.rows.distinct
+
+    @cached_property
+    def logits(self) -> Logits:
+        """The logits of rows as a function of the coefficients."""
+        return LinearLogits(self.design.n_features, self.design.n_classes)
 
     @cached_property
     def coordinates(self) -> Coordinates:

@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose
 
 import bayes_softmax as bs
 from bayes_softmax.answers import effects as effects_module
-from bayes_softmax.answers import probabilities, variables
+from bayes_softmax.answers import rows, training
 from tests.conftest import simulate
 
 COLUMNS = ["logpopul", "selfLR", "age", "educ", "income"]
@@ -90,7 +90,7 @@ def test_standard_errors_are_those_of_the_delta_method_by_differences(curved, su
                 scale = 1.0 if i == 0 else 1 / max(float(np.abs(fit.schema.encode(rows)[0][:, i - 1]).max()), 1e-9)
                 target = b if i == 0 else W[i - 1]
                 target[k] += sign * h * scale
-                moved = replace(fit, intercept=b, weights=W)
+                moved = replace(fit, values={"intercept": b, "weights": W})
                 ends.append(moved.effects(data=rows)["estimate"].to_numpy())
             jacobian[:, i, k] = (ends[0] - ends[1]) / (2 * h * scale)
     J = jacobian.reshape(len(table), -1)
@@ -106,9 +106,10 @@ def test_draws_are_effects_of_each_draw(survey) -> None:
     post, point = model.laplace(draws=200, random_seed=1, progressbar=False), model.map()
     drawn = post.effects(draws=True)
     assert drawn.dims == ("chain", "draw", "change", "category")
-    b, W = post.coefficients
+    b, W = (post.parameters[name] for name in ("intercept", "weights"))
     for s in (0, 77, 199):
-        one = replace(point, intercept=point.intercept.copy(data=b[s]), weights=point.weights.copy(data=W[s]))
+        values = {"intercept": point.intercept.copy(data=b[s]), "weights": point.weights.copy(data=W[s])}
+        one = replace(point, values=values)
         assert_allclose(drawn[0, s].values.ravel(), one.effects()["estimate"], rtol=1e-9, atol=1e-13)
     table = post.effects(ci_prob=0.5)
     assert_allclose(table["mean"], drawn.mean(("chain", "draw")).values.ravel(), rtol=1e-10)
@@ -189,8 +190,8 @@ def test_weights_counts_and_rows_give_the_same_average(survey) -> None:
 def test_chunks_and_blocks_change_nothing(curved, monkeypatch) -> None:
     fits = [curved.map(), curved.laplace(draws=200, random_seed=1, progressbar=False)]
     whole = [fit.effects() for fit in fits]
-    monkeypatch.setattr(variables, "CHUNK_ROWS", 100)
-    monkeypatch.setattr(probabilities, "BLOCK_BYTES", 50_000)
+    monkeypatch.setattr(training, "CHUNK_ROWS", 100)
+    monkeypatch.setattr(rows, "BLOCK_BYTES", 50_000)
     for fit, table in zip(fits, whole, strict=True):
         assert_allclose(fit.effects(), table, rtol=1e-7, atol=1e-10)
 

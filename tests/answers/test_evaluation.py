@@ -129,7 +129,7 @@ def test_weights_and_counts_score_like_rows() -> None:
         (weighted.evaluate(fresh, y=np.eye(3)[labels] * w[:, None]), expected.evaluate(fresh[again], y=labels[again])),
     ]
     for a, b in pairs:
-        assert a.n_units == b.n_units
+        assert a.n_observations == b.n_observations
         assert_allclose(a.to_frame().iloc[:, :2].astype(float), b.to_frame().iloc[:, :2].astype(float), rtol=1e-6)
         assert_allclose(a.confusion, b.confusion)
 
@@ -168,7 +168,7 @@ def test_log_loss_is_finite_where_probabilities_underflow(fits, penguins, kind) 
     new = penguins.iloc[:1].assign(bill_length_mm=-20_000.0, species="Gentoo")
     assert fit.predict_proba(new)["Gentoo"].item() == 0
     x = fit.schema.encode(new)[0][0]
-    logits = fit.coefficients.intercept + np.einsum("p,spk->sk", x, fit.coefficients.weights)
+    logits = fit.parameters["intercept"] + np.einsum("p,spk->sk", x, fit.parameters["weights"])
     log_p = logits[:, 2] - logits.max(axis=1)
     found = fit.evaluate(new)
     assert found.log_loss == pytest.approx(np.log(len(log_p)) - log_p.max(), rel=1e-9)
@@ -205,20 +205,20 @@ def test_weights_named_in_the_fit_are_those_of_new_data(front_door) -> None:
     assert fit.schema.weights_column == "freq"
     assert schema_from_json(fit.schema.to_json()) == fit.schema
     found, inside = fit.evaluate(data), fit.evaluate()
-    assert found.n_units == data["freq"].sum()
+    assert found.n_observations == data["freq"].sum()
     assert found.log_loss == pytest.approx(inside.log_loss, rel=1e-12)
     assert_allclose(found.confusion, inside.confusion)
-    assert fit.evaluate(data, weights=np.ones(50)).n_units == 50
-    assert fit.evaluate(data.drop(columns="freq")).n_units == 50
+    assert fit.evaluate(data, weights=np.ones(50)).n_observations == 50
+    assert fit.evaluate(data.drop(columns="freq")).n_observations == 50
     if front_door == "arrays":
-        assert fit.evaluate(data[["u", "v"]].to_numpy(), y=data["y"]).n_units == 50
+        assert fit.evaluate(data[["u", "v"]].to_numpy(), y=data["y"]).n_observations == 50
 
 
 def test_weights_given_by_value_name_no_column() -> None:
     data = weighted_data()
     fit = bs.SoftmaxRegression.from_formula("y ~ u + v", data, weights=data["freq"]).map()
     assert fit.schema.weights_column is None
-    assert fit.evaluate(data).n_units == 50
+    assert fit.evaluate(data).n_observations == 50
 
 
 def test_nothing_is_aligned_silently(fits, penguins) -> None:
@@ -240,7 +240,7 @@ def test_features_are_not_taken_for_counts() -> None:
         ValueError, match=r"data has no column 'y', nor one of counts for each of the classes 0, 1; pass"
     ):
         fit.evaluate(frame)
-    assert fit.evaluate(frame, y=y).n_units == 30
+    assert fit.evaluate(frame, y=y).n_observations == 30
 
 
 @pytest.mark.parametrize("kind", ["map", "sample"])
@@ -276,5 +276,5 @@ def test_bad_arguments_are_named(fits, penguins) -> None:
 
 def test_it_reads_aloud(fits) -> None:
     found = fits["sample"].evaluate()
-    assert repr(found).startswith("Evaluation, in-sample: 333 units, 3 classes\n  accuracy 0.")
+    assert repr(found).startswith("Evaluation, in-sample: 333 observations, 3 classes\n  accuracy 0.")
     assert "nats" in found.to_frame()["meaning"]["log_loss"]

@@ -11,9 +11,9 @@ from scipy.optimize import linprog
 from scipy.special import expit, ndtri
 
 import bayes_softmax as bs
-from bayes_softmax.answers.limits import rows_in_the_limit
 from bayes_softmax.fitting.advice import limits_of
 from bayes_softmax.separation.examination import examine
+from bayes_softmax.separation.limits import rows_in_the_limit
 from tests.conftest import simulate
 
 mpl.use("Agg")

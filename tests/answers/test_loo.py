@@ -14,7 +14,7 @@ from arviz_stats.utils import ELPDDataLOO
 from numpy.testing import assert_allclose
 
 import bayes_softmax as bs
-from bayes_softmax.answers import probabilities
+from bayes_softmax.answers import rows
 from tests.conftest import simulate
 
 quiet = partial(dict, progressbar=False, random_seed=1)
@@ -36,7 +36,7 @@ def test_it_is_arviz_loo(posterior: bs.Posterior) -> None:
 
 def test_blocks_change_nothing(posterior: bs.Posterior, monkeypatch) -> None:
     whole = posterior.loo()
-    monkeypatch.setattr(probabilities, "BLOCK_BYTES", 8 * 2000 * 3 * 10)
+    monkeypatch.setattr(rows, "BLOCK_BYTES", 8 * 2000 * 3 * 10)
     assert_allclose(posterior.loo().elpd_i, whole.elpd_i, rtol=1e-12)
 
 
@@ -81,7 +81,7 @@ def test_whole_rows_are_another_question(grouped) -> None:
     post = bs.SoftmaxRegression(X, counts, classes=[0, 1, 2]).sample(**quiet())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", bs.NotReliableWarning)
-        by_row = post.loo(unit="row")
+        by_row = post.loo(by="row")
         theirs = az.loo(post.add_log_likelihood(), reff=post.relative_ess)
     assert by_row.n_data_points == 12
     assert_allclose(by_row.elpd, theirs.elpd, rtol=1e-10)
@@ -90,11 +90,11 @@ def test_whole_rows_are_another_question(grouped) -> None:
 def test_weights_that_are_not_whole_are_refused_with_the_reason() -> None:
     X, y = simulate(60, 1, 3)
     post = bs.SoftmaxRegression(X, y, weights=np.linspace(0.5, 1.5, 60)).laplace(**quiet())
-    with pytest.raises(ValueError, match=r"not whole numbers.*loo\(unit='row'\)"):
+    with pytest.raises(ValueError, match=r"not whole numbers.*loo\(by='row'\)"):
         post.loo()
-    with pytest.raises(ValueError, match="there are no units to leave out one by one"):
+    with pytest.raises(ValueError, match="there are no observations to leave out one by one"):
         post.evaluate(loo=True)
-    assert post.loo(unit="row").n_data_points == 60
+    assert post.loo(by="row").n_data_points == 60
 
 
 def test_estimates_are_those_of_exact_refits(grouped) -> None:
@@ -103,7 +103,7 @@ def test_estimates_are_those_of_exact_refits(grouped) -> None:
     small = counts[:6]
     post = bs.SoftmaxRegression(X[:6], small, classes=[0, 1, 2]).sample(draws=2000, **quiet())
     found, cells = post.loo(), post.training.cells
-    first_unit = np.unique(post.training.units()[1], return_index=True)[1]
+    first_unit = np.unique(post.training.observations()[1], return_index=True)[1]
     for cell, unit in enumerate(first_unit):
         without = post.refit(int(cells.rows[cell]), int(cells.codes[cell]))
         p = without.predict_proba(X[[cells.rows[cell]]]).to_numpy()[0, cells.codes[cell]]
@@ -123,7 +123,7 @@ def test_bad_units_are_named_and_refitted_on_request() -> None:
     X[7], y[7] = 3.5, 0
     priors = {"prior": bs.Normal(2.0), "intercept_prior": bs.Normal(10.0)}
     post = bs.SoftmaxRegression(X, y, **priors).sample(**quiet())
-    with pytest.warns(bs.NotReliableWarning, match=r"Pareto k is above 0\.70 for 1 of 40 units \(row 7\)"):
+    with pytest.warns(bs.NotReliableWarning, match=r"Pareto k is above 0\.70 for 1 of 40 observations \(row 7\)"):
         rough = post.loo()
     exact = post.loo(refit=True)
     assert exact.warning is False
@@ -207,7 +207,7 @@ def test_rows_that_no_draw_cares_about() -> None:
     assert_allclose(found.elpd_i[:5], -np.log(3), rtol=1e-12)
     assert (found.pareto_k[:5] == -np.inf).all()
     weighted = bs.SoftmaxRegression(X, y, weights=np.r_[np.zeros(10), np.full(50, 0.5)]).laplace(**quiet())
-    assert weighted.loo(unit="row").n_data_points == 50
+    assert weighted.loo(by="row").n_data_points == 50
 
 
 def test_what_has_no_leave_one_out_says_so(overlapping) -> None:
@@ -246,7 +246,7 @@ def test_rows_without_an_observation_are_not_left_out() -> None:
     log_likelihood = posterior.add_log_likelihood()["log_likelihood"]["y"]
     assert log_likelihood["obs"].values.tolist() == [n for n in range(60) if n not in (0, 7)]
     theirs = az.loo(posterior.idata, reff=posterior.relative_ess)
-    assert_allclose(theirs.elpd, posterior.loo(unit="row").elpd, rtol=1e-8)
+    assert_allclose(theirs.elpd, posterior.loo(by="row").elpd, rtol=1e-8)
 
 
 def with_draws(post: bs.Posterior, draws: np.ndarray) -> bs.Posterior:
@@ -277,9 +277,9 @@ def stuck(kind: str, draws: np.ndarray) -> np.ndarray:
 def test_draws_that_cannot_be_trusted_have_no_leave_one_out_without_a_warning(posterior, kind: str, text: str) -> None:
     bad = with_draws(posterior, stuck(kind, posterior.draws))
     assert posterior.doubts == ()
-    for unit in ("unit", "row"):
+    for by in ("observation", "row"):
         with pytest.warns(bs.NotReliableWarning, match=f"leave-one-out is not reliable here: {text}"):
-            found = bad.loo(unit=unit)
+            found = bad.loo(by=by)
         assert found.warning
         assert np.isfinite(found.elpd)
     with pytest.warns(bs.NotReliableWarning, match=text):
@@ -298,3 +298,12 @@ def test_leave_one_out_after_an_unreliable_laplace(scale: float) -> None:
         found = post.loo()
     assert found.warning
     assert (found.pareto_k > found.good_k).any()
+
+
+def test_the_old_spelling_of_what_is_left_out(posterior: bs.Posterior) -> None:
+    for old, new in (("unit", "observation"), ("row", "row")):
+        with pytest.warns(FutureWarning, match="unit= is now by="):
+            found = posterior.loo(unit=old)
+        assert found.elpd == posterior.loo(by=new).elpd
+    with pytest.warns(FutureWarning, match="n_units is now n_observations"):
+        assert posterior.evaluate().n_units == 333

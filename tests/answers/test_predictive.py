@@ -6,7 +6,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import bayes_softmax as bs
-from bayes_softmax.answers import probabilities
+from bayes_softmax.answers import rows
 from tests.conftest import simulate
 
 
@@ -41,7 +41,7 @@ def test_replications_sum_to_the_units_and_repeat_exactly(posterior, monkeypatch
     table = posterior.posterior_predictive(random_seed=3)
     assert_allclose(table["replicated"].sum(), 1)
     pd.testing.assert_frame_equal(table, posterior.posterior_predictive(random_seed=3))
-    monkeypatch.setattr(probabilities, "BLOCK_BYTES", 8 * 1000 * 3 * 10)
+    monkeypatch.setattr(rows, "BLOCK_BYTES", 8 * 1000 * 3 * 10)
     pd.testing.assert_frame_equal(table, posterior.posterior_predictive(random_seed=3))
     assert (table["replicated"] != posterior.posterior_predictive(random_seed=4)["replicated"]).any()
 
@@ -81,7 +81,7 @@ def test_bad_arguments_are_named(overlapping, posterior) -> None:
         (lambda: posterior.posterior_predictive(by="colour"), "by='colour' is not a variable of the model"),
         (lambda: posterior.posterior_predictive(by=[1, 2]), "by has 2 labels; the data have 333 rows"),
         (lambda: posterior.posterior_predictive(n_draws=0), "n_draws=0"),
-        (lambda: fractional.posterior_predictive(), "there are no units to replicate"),
+        (lambda: fractional.posterior_predictive(), "there are no observations to replicate"),
         (
             lambda: bs.SoftmaxRegression(X, y, prior=bs.Flat()).sample_prior(),
             r"the prior of the weights of 'x0' is Flat\(\)",

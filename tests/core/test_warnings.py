@@ -14,8 +14,7 @@ import sklearn.datasets
 
 import bayes_softmax as bs
 from bayes_softmax.core.errors import warn_caller
-from bayes_softmax.fitting import sampling
-from bayes_softmax.inference import importance
+from bayes_softmax.fitting import sampling, weighted
 from tests.answers.test_loo import stuck, with_draws
 from tests.conftest import simulate
 
@@ -72,7 +71,7 @@ def test_of_draws(posterior: bs.Posterior) -> None:
 
 def test_of_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
     model = bs.SoftmaxRegression(*simulate(100, 2, 3))
-    whole, together = importance.propose, sampling._labelled
+    whole, together = weighted.propose, sampling.labelled
 
     def cut(*arguments, **options):
         return whole(*arguments, **options)._replace(finished=500, interrupted=True)
@@ -82,9 +81,9 @@ def test_of_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
         return together(*arguments, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(importance, "propose", cut)
+        patch.setattr(weighted, "propose", cut)
         blamed("interrupted: 500 of 1000 draws were finished", lambda: model.laplace(1000, **QUIET))
-    monkeypatch.setattr(sampling, "_labelled", press)
+    monkeypatch.setattr(sampling, "labelled", press)
     blamed("interrupted when all draws were finished", lambda: model.laplace(1000, **QUIET))
     blamed("interrupted when all draws were finished", lambda: model.sample(100, 50, 1, **QUIET))
 

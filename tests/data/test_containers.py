@@ -50,7 +50,7 @@ def test_features_in_every_container(make: Callable[[np.ndarray], object]) -> No
     fit = model.map()
     assert_allclose(fit.predict_proba(make(X)), bs.SoftmaxRegression(X, CODES).map().predict_proba(X), rtol=1e-10)
     assert fit.predict_proba(make(X), missing="nan").notna().to_numpy().all()
-    assert fit.evaluate(make(X), y=CODES).n_units == 60
+    assert fit.evaluate(make(X), y=CODES).n_observations == 60
     assert_allclose(fit.effects(data=make(X))["estimate"], fit.effects()["estimate"], atol=1e-12)
 
 

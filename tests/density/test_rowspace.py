@@ -173,7 +173,7 @@ def test_draws_with_columns_of_any_sizes(engine: str, scale: float) -> None:
                 fits.append(model.laplace(draws=4000, random_seed=1, progressbar=False))
         else:
             fits.append(model.sample(engine="nuts", random_seed=1, progressbar=False))
-    moments = [(w.mean(axis=0), w.std(axis=0)) for w in (fit.coefficients.weights for fit in fits)]
+    moments = [(w.mean(axis=0), w.std(axis=0)) for w in (fit.parameters["weights"] for fit in fits)]
     (mean_a, sd_a), (mean_b, sd_b) = moments
     size = 700 if engine == "nuts" else min(fit.ess for fit in fits)
     assert np.abs((mean_a - mean_b) / sd_b).max() < 5.5 * np.sqrt(2 / size)
@@ -219,7 +219,7 @@ def test_draws_fill_the_complement_with_the_prior() -> None:
     X[:, 39] = 1e-9 * rng.normal(size=n_obs)
     model = bs.SoftmaxRegression(X, np.arange(n_obs) % 3, prior=bs.Normal(0.5))
     post = model.sample(random_seed=1, progressbar=False)
-    sd = float(post.coefficients.weights[:, 39].std(axis=0).mean())
+    sd = float(post.parameters["weights"][:, 39].std(axis=0).mean())
     assert_allclose(sd, 0.5 * np.sqrt(2 / 3), rtol=0.05)  # one of three zero-sum columns
     assert post.diagnostics.ok
     again = model.sample(random_seed=1, progressbar=False)

@@ -51,10 +51,10 @@ def test_predictions_are_averages_over_draws(posterior: bs.Posterior, penguins: 
 
 
 def test_blocks_of_rows_change_nothing(posterior: bs.Posterior, penguins: pd.DataFrame, monkeypatch) -> None:
-    from bayes_softmax.answers import probabilities
+    from bayes_softmax.answers import rows
 
     whole = posterior.predict_proba(penguins, ci_prob=0.8)
-    monkeypatch.setattr(probabilities, "BLOCK_BYTES", 8 * 2000 * 3 * 10)
+    monkeypatch.setattr(rows, "BLOCK_BYTES", 8 * 2000 * 3 * 10)
     pd.testing.assert_frame_equal(posterior.predict_proba(penguins, ci_prob=0.8), whole, rtol=1e-12)
 
 

@@ -33,6 +33,8 @@ def same(a: Any, b: Any) -> bool:
         return bool(a.equals(b))
     if isinstance(a, tuple) and not all(isinstance(part, str) for part in a):
         return all(same(*parts) for parts in zip(a, b, strict=True))
+    if isinstance(a, dict):
+        return all(same(a[name], b[name]) for name in {*a, *b})
     if isinstance(a, np.ndarray):
         return np.array_equal(a, b, equal_nan=True)
     return bool(a == b)

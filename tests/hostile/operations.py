@@ -137,7 +137,7 @@ def _ask(
         questions["std_error"] = lambda: fit.std_error
         questions["covariance"] = lambda: fit.covariance
     else:
-        questions["loo"] = lambda: fit.loo(unit=pick(rng, "unit", "row"))
+        questions["loo"] = lambda: fit.loo(by=pick(rng, "observation", "row"))
         questions["evaluate(loo)"] = lambda: fit.evaluate(loo=True)
         questions["posterior_predictive"] = lambda: fit.posterior_predictive(random_seed=1)
         questions["predict_draws"] = lambda: fit.predict_draws(data, **keywords)

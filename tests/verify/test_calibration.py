@@ -81,7 +81,7 @@ def uniformity(ranks: np.ndarray) -> np.ndarray:
 
 def rank(truth: bs.SoftmaxRegression, b: np.ndarray, W: np.ndarray, post: bs.Posterior) -> list[int]:
     """How many of the kept draws lie below the true value, for every quantity."""
-    intercepts, weights = (a[4::5] for a in post.coefficients)
+    intercepts, weights = (a[4::5] for a in post.parameters.arrays.values())
     values = quantities(truth, np.concatenate([b[None], intercepts]), np.concatenate([W[None], weights]))
     return list((values[1:] < values[0]).sum(axis=0))
 

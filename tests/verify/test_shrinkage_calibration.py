@@ -71,7 +71,9 @@ def p_values(name: str, *, simulations: int = SIMULATIONS, drop_last: int = 0) -
         found = post.idata["posterior"]
         kept = slice(THIN - 1, None, THIN)
         hypers = {h: np.concatenate([hyper[h][None], found[h].values[0, kept]]) for h in hyper}
-        bs_, Ws = (np.concatenate([t[None], d[kept]]) for t, d in zip((b, W), post.coefficients, strict=True))
+        bs_, Ws = (
+            np.concatenate([t[None], d[kept]]) for t, d in zip((b, W), post.parameters.arrays.values(), strict=True)
+        )
         values = quantities(prior, X, y, C, bs_, Ws, hypers)
         ranks.append((values[1:] < values[0]).sum(axis=0))
     return uniformity(np.array(ranks))

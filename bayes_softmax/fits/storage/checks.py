@@ -9,8 +9,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from bayes_softmax.core.parameters import size_of
+from bayes_softmax.core.protocols import Logits
 from bayes_softmax.data.formula.encoder import FormulaEncoder
 from bayes_softmax.data.schema import Schema
+from bayes_softmax.spec.linear import INTERCEPT, LINEAR
 
 NUMBERS, WHOLE, BOOLEAN = "f", "iu", "b"
 
@@ -49,18 +52,18 @@ def _first(where: np.ndarray[Any, Any]) -> str:
     return f"position {place[0] if len(place) == 1 else place}"
 
 
-def check_estimate(data: xr.Dataset, schema: Schema) -> None:
+def check_estimate(data: xr.Dataset, schema: Schema, logits: Logits) -> None:
     """The arrays of a point estimate."""
     p, K = len(schema.feature_names), len(schema.classes)
     q = p + 1
-    intercept = check_array(data, "intercept", (K,))
-    if not schema.has_intercept and intercept.any():
+    for name, own in logits.shapes.items():
+        check_array(data, name, own)
+    if logits.kind == LINEAR and not schema.has_intercept and data[INTERCEPT].values.any():
         raise ValueError("'intercept' is not zero, but the model has none")
-    check_array(data, "weights", (q - 1, K))
     if "variances" in data:  # of a fit with more coefficients than a covariance is formed of
         check_array(data, "variances", (q, K, K), missing=True)
     else:
-        covariance = check_array(data, "covariance", (q * K, q * K), missing=True)
+        covariance = check_array(data, "covariance", (size_of(logits.shapes),) * 2, missing=True)
         if (np.diagonal(covariance) < -1e-6 * np.abs(np.nan_to_num(covariance)).max(initial=0.0)).any():
             raise ValueError("'covariance' has a negative variance")
     check_array(data, "history", (None,), missing=True)
@@ -74,21 +77,20 @@ def check_estimate(data: xr.Dataset, schema: Schema) -> None:
             check_array(data, name, shape)
 
 
-def check_draws(groups: Mapping[str, xr.Dataset], schema: Schema) -> None:
+def check_draws(groups: Mapping[str, xr.Dataset], schema: Schema, logits: Logits) -> None:
     """The draws, their labels and statistics."""
     names = [name for name in ("posterior", "prior") if name in groups]
     if not names:
         raise ValueError("it holds no draws")
     draws = groups[names[0]]
-    p, K = len(schema.feature_names), len(schema.classes)
-    if "intercept" in draws and not schema.has_intercept:
+    without = logits.kind == LINEAR and not schema.has_intercept
+    if without and INTERCEPT in draws:
         raise ValueError("'intercept' is there, but the model has none")
-    shapes: dict[str, tuple[int | None, ...]] = {"weights": (None, None, p, K)}
-    if schema.has_intercept:
-        shapes["intercept"] = (None, None, K)
-    for name, shape in shapes.items():
-        dims = ("chain", "draw", "feature", "category") if name == "weights" else ("chain", "draw", "category")
-        check_array(draws, name, shape)
+    for name, shape in logits.shapes.items():
+        if without and name == INTERCEPT:
+            continue
+        dims = ("chain", "draw", *logits.dims[name])
+        check_array(draws, name, (None, None, *shape))
         if draws[name].dims != dims:
             raise ValueError(f"{name!r} has dimensions {draws[name].dims}, expected {dims}")
     size = (draws.sizes["chain"], draws.sizes["draw"])

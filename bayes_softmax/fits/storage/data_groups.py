@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayes_softmax.answers.training import TrainingData
+from bayes_softmax.answers.training import RowsInMemory, TrainingData
 from bayes_softmax.core.records import FloatArray, IntArray
-from bayes_softmax.data.design import Design, Response, Standardisation
+from bayes_softmax.data.design import Design, Response, Standardisation, dense_counts
 from bayes_softmax.data.formula.columns import as_frame
 from bayes_softmax.data.formula.encoder import FormulaEncoder
 from bayes_softmax.data.schema import Schema
@@ -24,6 +24,8 @@ def data_groups_of(training: TrainingData | None, schema: Schema) -> dict[str, x
     """Groups to write; ``variables`` holds the columns that a formula reads, levels as their positions."""
     if training is None:
         return {}
+    if not isinstance(training, RowsInMemory):
+        raise ValueError("data that are not in memory are not saved with a fit; pass data=False")
     groups = data_groups(training, schema)
     if training.distinct.frame is not None:
         assert isinstance(schema.encoder, FormulaEncoder)
@@ -41,7 +43,7 @@ def data_groups_of(training: TrainingData | None, schema: Schema) -> dict[str, x
     return groups
 
 
-def read_training(groups: Mapping[str, xr.Dataset], schema: Schema) -> TrainingData:
+def read_training(groups: Mapping[str, xr.Dataset], schema: Schema) -> RowsInMemory:
     """The data from the groups of a file, checked against the schema."""
     check_data(groups, schema)
     constant, y = groups["constant_data"], groups["observed_data"]["y"]
@@ -65,7 +67,7 @@ def read_training(groups: Mapping[str, xr.Dataset], schema: Schema) -> TrainingD
         X, response, weights, offset, schema.feature_names, schema.has_intercept,
         Standardisation(np.zeros(p), np.ones(p)), index, frame=frame, available=available,
     )  # fmt: skip
-    given = TrainingData(design, response, weights, row_map, index)
+    given = RowsInMemory(design, response, weights, row_map, index)
     return given if len(X) == len(index) else _collapsed(given)
 
 
@@ -76,9 +78,9 @@ def _frame(variables: xr.Dataset, schema: Schema) -> pd.DataFrame:
     return as_frame(schema.encoder.variables, columns, None)
 
 
-def _collapsed(given: TrainingData) -> TrainingData:
+def _collapsed(given: RowsInMemory) -> RowsInMemory:
     """Counts of the distinct rows, from the rows as given."""
-    counts = given.given_counts()
+    counts = dense_counts(given.response, given.weights)
     summed = np.stack(
         [np.bincount(given.row_map, weights=column, minlength=given.distinct.n_obs) for column in counts.T], axis=1
     )

@@ -7,6 +7,7 @@ import numpy as np
 import xarray as xr
 
 from bayes_softmax.answers.training import TrainingData
+from bayes_softmax.core.protocols import Logits
 from bayes_softmax.data.schema import Schema
 from bayes_softmax.fits.storage.checks import check_draws
 from bayes_softmax.fits.storage.data_groups import DATA_GROUPS
@@ -35,10 +36,14 @@ def draws_header(posterior: PosteriorRecord) -> dict[str, Any]:
 
 
 def read_posterior(
-    header: Mapping[Any, Any], groups: Mapping[str, xr.Dataset], schema: Schema, training: TrainingData | None
+    header: Mapping[Any, Any],
+    groups: Mapping[str, xr.Dataset],
+    schema: Schema,
+    logits: Logits,
+    training: TrainingData | None,
 ) -> PosteriorRecord:
     """The draws from their groups, checked against the schema."""
-    check_draws(groups, schema)
+    check_draws(groups, schema, logits)
     names, seconds = np.atleast_1d(header["timing_names"]), np.atleast_1d(header["timing_seconds"])
     weighted: dict[str, Any] = {name: float(header[name]) if name in header else None for name in WEIGHTED}
     ess, tune = weighted["ess"], int(header["tune"])
@@ -52,5 +57,6 @@ def read_posterior(
         notes=texts(header["notes"]),
         timings={str(n): float(s) for n, s in zip(names, seconds, strict=True) if n},
         training=training,
+        logits=logits,
         **weighted,
     )

@@ -5,18 +5,19 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayes_softmax.answers.limits import Limits, limits_of_rays, no_rays
 from bayes_softmax.answers.training import TrainingData
+from bayes_softmax.core.protocols import Logits
 from bayes_softmax.data.schema import Schema
 from bayes_softmax.fits.storage.checks import check_estimate
 from bayes_softmax.fits.storage.records import EstimateRecord
+from bayes_softmax.separation.limits import Limits, limits_of_rays, no_rays
 
 SCALARS = ("log_likelihood", "log_prior", "total_weight", "gradient_norm", "newton_decrement")
 COUNTS = ("n_obs", "n_iterations")
 
 
 def estimate_group(estimate: EstimateRecord) -> xr.Dataset:
-    """Coefficients with their uncertainty, certificate and limits."""
+    """Parameters with their uncertainty, certificate and limits."""
     uncertainty: dict[str, Any] = {}
     if estimate.covariance is not None:
         uncertainty["covariance"] = ("row", "column"), estimate.covariance
@@ -24,8 +25,10 @@ def estimate_group(estimate: EstimateRecord) -> xr.Dataset:
         uncertainty["variances"] = ("coefficient_row", "class_row", "class_column"), estimate.variances
     arrays = xr.Dataset(
         {
-            "intercept": ("category_position", estimate.intercept),
-            "weights": (("feature_position", "category_position"), estimate.weights),
+            **{
+                name: ([f"{dim}_position" for dim in dims], estimate.values[name])
+                for name, dims in estimate.logits.dims.items()
+            },
             **uncertainty,
             "history": ("iteration", estimate.history),
         },
@@ -54,16 +57,18 @@ def _add_limits(arrays: xr.Dataset, limits: Limits) -> None:
         arrays["centre"], arrays["scale"] = ("feature_position", centre), ("feature_position", scale)
 
 
-def read_estimate(data: xr.Dataset, kind: str, schema: Schema, training: TrainingData | None) -> EstimateRecord:
+def read_estimate(
+    data: xr.Dataset, kind: str, schema: Schema, logits: Logits, training: TrainingData | None
+) -> EstimateRecord:
     """The estimate from its group, checked against the schema."""
-    check_estimate(data, schema)
+    check_estimate(data, schema, logits)
     scalars: dict[str, Any] = {name: float(data.attrs[name]) for name in SCALARS}
     scalars |= {name: int(data.attrs[name]) for name in COUNTS}
     return EstimateRecord(
         kind=kind,
         schema=schema,
-        intercept=data["intercept"].values,
-        weights=data["weights"].values,
+        logits=logits,
+        values={name: data[name].values for name in logits.shapes},
         converged=bool(data.attrs["converged"]),
         status=str(data.attrs["status"]),
         history=data["history"].values,

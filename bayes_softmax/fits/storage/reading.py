@@ -1,13 +1,15 @@
 """From a path, or a tree in memory, to the record of a fit; whatever is wrong with a file is said in one line."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import xarray as xr
 
+from bayes_softmax.core.protocols import Logits
 from bayes_softmax.data.formula.encoder import FormulaEncoder
-from bayes_softmax.data.schema import schema_from_json
+from bayes_softmax.data.schema import Schema, schema_from_json
 from bayes_softmax.fits.storage.containers import from_netcdf, from_zarr, is_sealed
 from bayes_softmax.fits.storage.data_groups import DATA_GROUPS, read_training
 from bayes_softmax.fits.storage.digest import CHECKSUM, checksum
@@ -16,15 +18,18 @@ from bayes_softmax.fits.storage.estimates import read_estimate
 from bayes_softmax.fits.storage.files import found_at, read_folder
 from bayes_softmax.fits.storage.ownership import FORMAT
 from bayes_softmax.fits.storage.records import Record
+from bayes_softmax.spec.linear import LinearLogits
+from bayes_softmax.spec.logits import UnknownLogitsError, logits_from_json, logits_to_json
 
 FORMAT_VERSION = 3
 FIRST_WITH_CHECKSUM = 3
 KINDS = ("mle", "map", "posterior")
+LOGITS = "logits"  # of the header: kind and data of the function
 LONGEST_REASON = 300  # characters of what a library says of a file
 
 
-def read_record(path: Any) -> Record:
-    """The record of a fit that was saved at ``path``, checked.
+def read_record(path: Any, logits: Logits | None = None) -> Record:
+    """The record of a fit that was saved at ``path``, checked; ``logits`` is needed where the package has no such.
 
     Raises ``FileNotFoundError`` where there is none, ``ValueError`` for one that is not ours, damaged, or newer.
     """
@@ -38,7 +43,9 @@ def read_record(path: Any) -> Record:
     try:
         version = int(tree.attrs["format_version"])
         if version <= FORMAT_VERSION:
-            return verified(tree, version, sealed=sealed)
+            return verified(tree, version, logits, sealed=sealed)
+    except UnknownLogitsError as error:
+        raise ValueError(f"{str(path)!r} cannot be read: {error}") from error
     except Exception as error:  # contents can be wrong in any way, and libraries say so in any way
         raise ValueError(f"{str(path)!r} is damaged: {said(error)}") from error
     raise ValueError(
@@ -46,22 +53,32 @@ def read_record(path: Any) -> Record:
     )
 
 
-def verified(tree: xr.DataTree, version: int, *, sealed: bool = True) -> Record:
+def verified(tree: xr.DataTree, version: int, given: Logits | None = None, *, sealed: bool = True) -> Record:
     """The record that a tree holds; raises unless it is what was written, and could be the record of a fit."""
     _check_digest(tree, version, sealed=sealed)
     kind = str(tree.attrs["kind"])
     if kind not in KINDS:
         raise ValueError(f"kind {kind!r} is not known; expected {', '.join(KINDS)}")
     schema = schema_from_json(tree.attrs["schema"])
+    logits = _logits(tree.attrs, schema, given)
     groups = {str(name): tree[name].to_dataset() for name in tree.children}
     # Version 1 kept encoded features but not the columns of a formula: such a fit answers as one saved without data.
     whole = version > 1 or not isinstance(schema.encoder, FormulaEncoder)
     training = read_training(groups, schema) if whole and any(name in groups for name in DATA_GROUPS) else None
     if training is not None and not schema.class_totals:  # not kept by version 1
-        schema = replace(schema, class_totals=tuple(training.counts.sum(axis=0).tolist()))
+        schema = replace(schema, class_totals=tuple(training.distinct.class_counts().tolist()))
     if kind == "posterior":
-        return read_posterior(tree.attrs, groups, schema, training)
-    return read_estimate(groups["estimate"], kind, schema, training)
+        return read_posterior(tree.attrs, groups, schema, logits, training)
+    return read_estimate(groups["estimate"], kind, schema, logits, training)
+
+
+def _logits(attrs: Mapping[Any, Any], schema: Schema, given: Logits | None) -> Logits:
+    """The function of the logits, which older versions did not name: it was linear."""
+    linear = LinearLogits(len(schema.feature_names), len(schema.classes))
+    logits = logits_from_json(attrs.get(LOGITS) or logits_to_json(linear), given)
+    if logits.n_classes != linear.n_classes or (logits.kind == linear.kind and logits != linear):
+        raise ValueError("its logits are not those of its features and classes")
+    return logits
 
 
 def said(error: BaseException) -> str:

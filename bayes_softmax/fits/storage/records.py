@@ -5,22 +5,23 @@ from typing import NamedTuple, Protocol
 
 import xarray as xr
 
-from bayes_softmax.answers.limits import Limits
 from bayes_softmax.answers.training import TrainingData
+from bayes_softmax.core.protocols import Logits
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.schema import Schema
+from bayes_softmax.separation.limits import Limits
 
 
 class EstimateRecord(NamedTuple):
-    """A point estimate: ``intercept`` (K,), ``weights`` (p, K) and their certificate.
+    """A point estimate: values of the parameters by name, and their certificate.
 
-    Its uncertainty is ``covariance`` (q K, q K), or ``variances`` (q, K, K) where that is too large to be formed.
+    Its uncertainty is ``covariance`` (d, d), or ``variances`` (q, K, K) where that is too large to be formed.
     """
 
     kind: str
     schema: Schema
-    intercept: FloatArray
-    weights: FloatArray
+    logits: Logits
+    values: Mapping[str, FloatArray]
     log_likelihood: float
     log_prior: float
     total_weight: float
@@ -51,6 +52,7 @@ class PosteriorRecord(NamedTuple):
     ess: float | None
     log_evidence: float | None
     training: TrainingData | None
+    logits: Logits
 
 
 Record = EstimateRecord | PosteriorRecord

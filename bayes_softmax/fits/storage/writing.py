@@ -6,6 +6,7 @@ from typing import Any
 
 import xarray as xr
 
+from bayes_softmax.core.protocols import Logits
 from bayes_softmax.fits.storage.containers import from_netcdf, from_zarr, to_netcdf, to_zarr
 from bayes_softmax.fits.storage.data_groups import data_groups_of
 from bayes_softmax.fits.storage.digest import CHECKSUM, checksum
@@ -13,8 +14,9 @@ from bayes_softmax.fits.storage.draws import draws_groups, draws_header
 from bayes_softmax.fits.storage.estimates import estimate_group
 from bayes_softmax.fits.storage.files import replace_file, replace_folder
 from bayes_softmax.fits.storage.ownership import FORMAT, refuse_strange_file, refuse_strange_folder
-from bayes_softmax.fits.storage.reading import FORMAT_VERSION, said, verified
+from bayes_softmax.fits.storage.reading import FORMAT_VERSION, LOGITS, said, verified
 from bayes_softmax.fits.storage.records import EstimateRecord, Record, Recorded
+from bayes_softmax.spec.logits import logits_to_json
 
 SUFFIXES = (".nc", ".zarr")
 
@@ -38,10 +40,11 @@ def save(fit: Recorded, path: Any, *, data: bool = True) -> None:
         raise FileNotFoundError(f"there is no folder {str(target.parent)!r} to save in")
     check = refuse_strange_file if given.suffix == ".nc" else refuse_strange_folder
     check(target)
-    tree = _tree(fit.record, data=data)
+    record = fit.record
+    tree = _tree(record, data=data)
     contents = to_netcdf(tree) if given.suffix == ".nc" else []
     files = to_zarr(tree) if given.suffix == ".zarr" else {}
-    _try_out(from_zarr(files) if files else from_netcdf(b"".join(contents)), path)
+    _try_out(from_zarr(files) if files else from_netcdf(b"".join(contents)), path, record.logits)
     try:
         if contents:
             replace_file(target, *contents)
@@ -61,16 +64,16 @@ def _tree(record: Record, *, data: bool) -> xr.DataTree:
         kind, groups, more = "posterior", draws_groups(record), draws_header(record)
     if data:
         groups |= data_groups_of(record.training, record.schema)
-    schema = record.schema.to_json()
-    header = {"format": FORMAT, "format_version": FORMAT_VERSION, "kind": kind, "schema": schema, **more}
+    described = {"schema": record.schema.to_json(), LOGITS: logits_to_json(record.logits)}
+    header = {"format": FORMAT, "format_version": FORMAT_VERSION, "kind": kind, **described, **more}
     tree = xr.DataTree.from_dict({"/": xr.Dataset(attrs=header), **groups})
     tree.attrs[CHECKSUM] = checksum(tree)
     return tree
 
 
-def _try_out(tree: xr.DataTree, path: Any) -> None:
+def _try_out(tree: xr.DataTree, path: Any, logits: Logits) -> None:
     """Raise if what is about to be written would not be read again as it is."""
     try:
-        verified(tree, FORMAT_VERSION)
+        verified(tree, FORMAT_VERSION, logits)
     except Exception as error:
         raise ValueError(f"{str(path)!r} was not saved, since it could not be loaded again: {said(error)}") from error

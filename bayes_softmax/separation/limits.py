@@ -1,4 +1,4 @@
-r"""What an estimate says where its optimum lies at infinity, or is not unique: of contrasts, and of rows.
+r"""What linear logits say where their optimum lies at infinity, or is not unique: of contrasts, and of rows.
 
 A contrast of coefficients, or a difference of two logits of a row, is a linear function on the recession cone: finite
 where it is zero on all of it, infinite where it has one sign, else not determined.
@@ -16,7 +16,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bayes_softmax.answers.probabilities import Rows
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.schema import Schema
 
@@ -111,29 +110,6 @@ def moving_pairs(limits: Limits, D: FloatArray) -> NDArray[np.bool_]:
     gaps = np.abs(moved[..., :, None] - moved[..., None, :])
     pairs: NDArray[np.bool_] = (gaps > sizes[..., None, None]).any(axis=1)
     return pairs
-
-
-def with_limits(rows: Rows, limits: Limits | None, schema: Schema) -> Rows:
-    """The rows with what an optimum at infinity makes of them, and missing logits where nothing is known.
-
-    Excluded classes get an offset of minus infinity, rows of which nothing is known one that is not a number; classes
-    that are not determined are marked.
-    """
-    n, K = len(rows.X), len(schema.classes)
-    unknown = rows.beyond if rows.beyond is not None and schema.dropped_flat else np.zeros(n, dtype=bool)
-    found = None
-    if limits is not None and len(limits.rows):
-        found = rows_in_the_limit(limits, rows.X, rows.available)
-        unknown = unknown | found.unknown
-    elif not unknown.any():
-        return rows
-    offset = np.zeros((n, K)) if rows.offset is None else rows.offset.copy()
-    if found is not None:
-        offset[found.excluded] = -np.inf
-    offset[unknown] = np.nan
-    if found is None:
-        return rows._replace(offset=offset)
-    return rows._replace(offset=offset, excluded=found.excluded, loose=found.loose)
 
 
 def contrast_limits(rays: FloatArray, matrix: FloatArray) -> FloatArray:

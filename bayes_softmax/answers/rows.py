@@ -1,0 +1,80 @@
+"""Encoded rows, whatever logits are computed of them, and how they are cut into blocks."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from bayes_softmax.core.records import FloatArray
+from bayes_softmax.data.available import Mask
+
+BLOCK_BYTES = 32 * 2**20
+SHORT_BLOCK = 1024  # rows of which several matrices K x K exist at a time
+
+
+class Rows(NamedTuple):
+    """Encoded data: features (N, p), row index of the answer, offset (N, K) or None.
+
+    ``position`` (N,) says which rows of the answer these are, where rows with missing values were left out;
+    ``available`` (N, K) which classes are on offer, None where all are.  ``beyond`` (N,) marks rows with values that a
+    dropped column never had; of an optimum at infinity ``excluded`` (N, K) marks classes of probability 0, ``loose``
+    (N, K) those whose probability is not determined; else None.
+    """
+
+    X: FloatArray
+    index: Any
+    offset: FloatArray | None
+    position: Any = None
+    available: Mask | None = None
+    beyond: Any = None
+    excluded: Any = None
+    loose: Any = None
+
+    @property
+    def n_rows(self) -> int:
+        """Encoded rows, N."""
+        return len(self.X)
+
+    @property
+    def labels(self) -> Any:
+        """(N,) labels of the encoded rows."""
+        return self.index if self.position is None else self.index[self.position]
+
+    def take(self, at: Any) -> "Rows":
+        """Some of the rows, by a slice or by positions, without index."""
+        marks = (None if a is None else a[at] for a in (self.available, self.beyond, self.excluded, self.loose))
+        return Rows(self.X[at], None, None if self.offset is None else self.offset[at], None, *marks)
+
+    def complete_logits(self, L: FloatArray, block: slice) -> None:
+        """Add the offset to logits ``L`` (K, rows, ...) of a block of these rows; minus infinity where not on offer."""
+        trailing = (1,) * (L.ndim - 2)
+        if self.offset is not None:
+            offset = self.offset[block].T
+            offered = offset if self.available is None else np.where(self.available[block].T, offset, -np.inf)
+            # What all classes on offer have in common changes nothing, but would cost the logits their digits.
+            offset = offset - offered.max(axis=0)
+            L += offset.reshape(*offset.shape, *trailing)
+        if self.available is not None:
+            L[~self.available[block].T] = -np.inf
+
+    def expand(self, values: FloatArray, axis: int = 0) -> FloatArray:
+        """Values along the encoded rows as values along all rows, NaN where values were missing."""
+        if self.position is None:
+            return values
+        shape = [*values.shape]
+        shape[axis] = len(self.index)
+        full = np.full(shape, np.nan)
+        full[(slice(None),) * axis + (self.position,)] = values
+        return full
+
+
+def block_ranges(n_rows: int, bytes_per_row: int) -> list[tuple[int, int]]:
+    """Consecutive ranges of rows, each within the budget."""
+    size = max(1, BLOCK_BYTES // max(bytes_per_row, 1))
+    return [(start, min(start + size, n_rows)) for start in range(0, n_rows, size)]
+
+
+def short_blocks(n_rows: int) -> Iterator[slice]:
+    """Consecutive ranges of few rows, as slices."""
+    for start in range(0, n_rows, SHORT_BLOCK):
+        yield slice(start, min(start + SHORT_BLOCK, n_rows))

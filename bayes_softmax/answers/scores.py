@@ -1,0 +1,154 @@
+"""Scores of class predictions that do not care what the classes are called or in which order they stand."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from bayes_softmax.answers.calibration import calibration_error, calibration_table, top_label_table, top_shares
+from bayes_softmax.answers.intervals import resolve_interval
+from bayes_softmax.core.checks import counted
+from bayes_softmax.core.errors import warn_caller
+from bayes_softmax.core.records import FloatArray
+from bayes_softmax.data.available import Mask
+from bayes_softmax.data.schema import Schema
+
+MEANINGS = {
+    "accuracy": "share of observations whose most probable class is right, ties shared out; 1 is best",
+    "balanced_accuracy": "mean over the classes of the share that is found; 1 is best",
+    "log_loss": "minus the mean log probability of the observed class, nats; 0 is best",
+    "brier": "mean squared distance of probabilities from what occurred, 0 to 2; 0 is best",
+    "mcfadden_r2": "share of the log loss of the class frequencies that the features remove; 1 is best, "
+    "NaN where these exclude a class that occurs",
+    "calibration_error": "mean distance of predicted from observed frequencies, all classes; 0 is best",
+}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Evaluation:
+    """Scores of a fit on its own data, on new data, or leave-one-out; made by ``evaluate()``.
+
+    Attributes
+    ----------
+    kind
+        ``"in-sample"``, ``"new data"`` or ``"leave-one-out"``.
+    n_observations
+        Observations scored: the sum of weights or counts.
+    accuracy, balanced_accuracy, log_loss, brier, mcfadden_r2, calibration_error
+        See :meth:`to_frame`, which says what each means; where not every class is on offer, class frequencies are
+        shared out among those that are.  The log loss of a posterior is that of its mean
+        probabilities (leave-one-out: of the means without the observation), from logarithms that do not underflow.
+        McFadden's R2 is NaN where the log loss of the class frequencies is infinite, so that any model would beat them:
+        where a class occurs that had no observation, or leave-one-out a class with a single one.
+    std_error
+        Standard errors over the observations, of the scores that are means over them.
+    confusion
+        Observations by observed class (rows) and most probable class (columns).  Classes within 1e-12 of the highest
+        probability share an observation equally, here and in the accuracies, so that no order of classes decides a tie.
+    calibration
+        One-vs-rest: rows ``(class, bin)``, mean predicted probability, observed frequency, Wilson interval,
+        ``units`` (observations).
+        Of a class, the rows in which it is on offer.
+    top_label
+        The same for the most probable class of each row: confidence and accuracy.
+    """
+
+    kind: str
+    n_observations: float
+    accuracy: float
+    balanced_accuracy: float
+    log_loss: float
+    brier: float
+    mcfadden_r2: float
+    calibration_error: float
+    std_error: Mapping[str, float]
+    confusion: pd.DataFrame
+    calibration: pd.DataFrame
+    top_label: pd.DataFrame
+
+    @property
+    def n_units(self) -> float:
+        """What :attr:`n_observations` was called before."""
+        warn_caller("n_units is now n_observations", FutureWarning)
+        return self.n_observations
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row for each score: value, standard error over the observations (NaN where it is not a mean), meaning."""
+        rows = {
+            name: (getattr(self, name), self.std_error.get(name, np.nan), meaning) for name, meaning in MEANINGS.items()
+        }
+        table = pd.DataFrame.from_dict(rows, orient="index", columns=[self.kind, "std_error", "meaning"])
+        return table.rename_axis("score")
+
+    def __repr__(self) -> str:
+        """Return the scores in a few lines."""
+        error = self.std_error
+        return (
+            f"Evaluation, {self.kind}: {counted(self.n_observations, 'observation')}, {len(self.confusion)} classes\n"
+            f"  accuracy {self.accuracy:.3f} ± {error['accuracy']:.3f}, balanced {self.balanced_accuracy:.3f}\n"
+            f"  log loss {self.log_loss:.4f} ± {error['log_loss']:.4f} nats, Brier {self.brier:.4f} ± "
+            f"{error['brier']:.4f}\n"
+            f"  McFadden R2 {self.mcfadden_r2:.3f}, calibration error {self.calibration_error:.3f}"
+        )
+
+
+class Predicted(NamedTuple):
+    """Predicted probabilities (n, K), their logarithms, finite where the former underflow, and what was on offer."""
+
+    P: FloatArray
+    log_P: FloatArray
+    available: Mask | None = None
+
+
+def score(
+    kind: str, predicted: Predicted, counts: FloatArray, *, schema: Schema, rates: FloatArray, n_bins: int
+) -> Evaluation:
+    """Scores of predictions for weighted counts (n, K); ``rates`` (K,) or (n, K) are the null model's."""
+    P, total = predicted.P, float(counts.sum())
+    if total <= 0:
+        raise ValueError("there is no observation to score")
+    right = top_shares(P)
+    brier = (P**2).sum(axis=1, keepdims=True) - 2 * P + 1.0
+    scores = {"accuracy": right, "log_loss": -predicted.log_P, "brier": brier}
+    means = {name: _mean(values, counts) for name, values in scores.items()}
+    found = counts.T @ right
+    labels = list(schema.classes)
+    seen = found.sum(axis=1) > 0
+    interval = resolve_interval(None, "eti")
+    if predicted.available is not None:  # the null model, too, divides a row among what is on offer
+        rates = rates * predicted.available
+    calibration = calibration_table(
+        P, counts, schema.classes, interval=interval, n_bins=n_bins, available=predicted.available
+    )
+    return Evaluation(
+        kind=kind,
+        n_observations=total,
+        **{name: value for name, (value, _) in means.items()},
+        balanced_accuracy=float((np.diag(found)[seen] / found[seen].sum(axis=1)).mean()),
+        mcfadden_r2=_mcfadden(means["log_loss"][0], rates, counts),
+        calibration_error=calibration_error(calibration),
+        std_error={name: error for name, (_, error) in means.items()},
+        confusion=pd.DataFrame(found, pd.Index(labels, name="observed"), pd.Index(labels, name="predicted")),
+        calibration=calibration,
+        top_label=top_label_table(P, counts, interval=interval, n_bins=n_bins),
+    )
+
+
+def _mcfadden(log_loss: float, rates: FloatArray, counts: FloatArray) -> float:
+    """Share of the null model's log loss that is removed; NaN where that is infinite, or zero."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        losses = -np.log(rates / rates.sum(axis=-1, keepdims=True))
+    null, _ = _mean(np.broadcast_to(losses, counts.shape), counts)
+    return 1.0 - log_loss / null if np.isfinite(null) and null > 0 else float("nan")
+
+
+def _mean(values: FloatArray, counts: FloatArray) -> tuple[float, float]:
+    """Mean of a score (n, K) over the observations of ``counts`` (n, K), and its standard error."""
+    used = counts > 0
+    v, w = values[used], counts[used]
+    mean = float(np.average(v, weights=w))
+    if not np.isfinite(mean):
+        return mean, float("nan")
+    return mean, float(np.sqrt((w * (v - mean) ** 2).sum() / max(w.sum() - 1, 1) / w.sum()))

@@ -1,0 +1,109 @@
+"""Parameters of a logit function by name, and what can be computed of any such function from a few of its methods.
+
+The flat order of all parameters, which covariances and derivatives are in, is that of their names, each in C order.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from bayes_softmax.core.records import FloatArray
+
+# Central differences: the cube root of the rounding unit balances rounding and curvature.
+STEP = 6e-6
+ROUNDINGS = 1e4  # a step is so many units in the last place at least
+
+Shapes = Mapping[str, tuple[int, ...]]
+Function = Callable[[FloatArray], FloatArray]
+
+
+@dataclass(frozen=True, eq=False)
+class Parameters:
+    """Draws of named arrays, each (S, *shape); a point estimate is one draw.
+
+    Examples
+    --------
+    >>> draws = Parameters({"intercept": np.zeros((10, 3)), "weights": np.zeros((10, 4, 3))})
+    >>> draws.n_draws, draws.thinned(4, n_chains=2).n_draws, draws["weights"].shape
+    (10, 4, (10, 4, 3))
+    """
+
+    arrays: Mapping[str, FloatArray]
+
+    def __getitem__(self, name: str) -> FloatArray:
+        return self.arrays[name]
+
+    @property
+    def n_draws(self) -> int:
+        """S."""
+        return len(next(iter(self.arrays.values())))
+
+    def thinned(self, n_draws: int, n_chains: int) -> "Parameters":
+        """About ``n_draws`` of the draws, evenly taken from each chain; all of them if there are no more."""
+        S = self.n_draws
+        if n_draws >= S:
+            return self
+        length, kept = S // n_chains, max(n_draws // n_chains, 1)
+        within = np.linspace(0, length - 1, kept).astype(np.int64)
+        chosen = (np.arange(n_chains)[:, None] * length + within).ravel()
+        return Parameters({name: values[chosen] for name, values in self.arrays.items()})
+
+    def flat(self) -> FloatArray:
+        """(S, d) all parameters of each draw in the flat order."""
+        return np.concatenate([values.reshape(len(values), -1) for values in self.arrays.values()], axis=1)
+
+
+def size_of(shapes: Shapes) -> int:
+    """Number of parameters d."""
+    return sum(int(np.prod(shape, dtype=np.int64)) for shape in shapes.values())
+
+
+def covariance_by_jacobian(jacobian: FloatArray, covariance: FloatArray) -> FloatArray:
+    """Covariance (n, K, K) of logits with Jacobian (n, K, d), from that of the parameters (d, d)."""
+    result: FloatArray = jacobian @ covariance @ jacobian.transpose(0, 2, 1)
+    return result
+
+
+def pull_back_by_jacobian(jacobian: FloatArray, derivatives: FloatArray) -> FloatArray:
+    """Derivatives (m, d) in the parameters, of derivatives (n, m, K) in logits with Jacobian (n, K, d)."""
+    result: FloatArray = np.tensordot(derivatives, jacobian, axes=([0, 2], [0, 1]))
+    return result
+
+
+def slope_by_differences(logits: Function, X: FloatArray, change: FloatArray, scale: FloatArray) -> FloatArray:
+    """Derivative (K, n, S) of ``logits(X)`` as features ``X`` (n, p) move by ``change`` (n, p) or (1, p) per unit.
+
+    ``scale`` (p,) says what is a small change of a feature.
+    """
+    upper, lower, width = _ends(X, change, scale)
+    slope = logits(upper)
+    slope -= logits(lower)
+    slope /= width[:, None]
+    return slope
+
+
+def pull_back_slope_by_differences(
+    pull_back: Callable[[FloatArray, FloatArray], FloatArray],
+    X: FloatArray,
+    change: FloatArray,
+    derivatives: FloatArray,
+    scale: FloatArray,
+) -> FloatArray:
+    """Derivatives (m, d) in the parameters, of derivatives (n, m, K) in the slopes of the logits; see above.
+
+    ``pull_back(X, derivatives)`` does the same of derivatives in the logits.
+    """
+    upper, lower, width = _ends(X, change, scale)
+    weighted = derivatives / width[:, None, None]
+    return pull_back(upper, weighted) - pull_back(lower, weighted)
+
+
+def _ends(X: FloatArray, change: FloatArray, scale: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Features a small step up and down, and the distance (n,) in units of the change."""
+    smallest = np.maximum(STEP * scale, ROUNDINGS * np.spacing(np.abs(X)))
+    with np.errstate(divide="ignore"):
+        step = (smallest / np.abs(change)).min(axis=1, initial=np.inf)
+    step = np.where(np.isinf(step), 1.0, step)  # a change of nothing
+    move = step[:, None] * change
+    return X + move, X - move, 2.0 * step
