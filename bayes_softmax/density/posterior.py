@@ -126,7 +126,7 @@ class SoftmaxPosterior:
     def hessian_vector(self, theta: FloatArray, *, convex: bool = True) -> Callable[[FloatArray], FloatArray]:
         """Product of the metric, or of the Hessian, at ``theta`` with a vector; each costs about one gradient."""
         of_likelihood = self.likelihood.hessian_product(self._engine(_contiguous(theta)))
-        prior = PriorCurvature(self.prior_rows, self.coordinates, theta, convex=convex)
+        prior = self._prior_curvature(theta, convex=convex)
 
         def product(vector: FloatArray) -> FloatArray:
             image = np.empty(self.dimension)
@@ -139,7 +139,7 @@ class SoftmaxPosterior:
         """The same approximation as :meth:`block_metric`, for more features than rows."""
         if not self.coordinates.is_matrix or self.coordinates.n_columns <= self.likelihood.n_obs:
             return None
-        prior = PriorCurvature(self.prior_rows, self.coordinates, theta, convex=True).column_diagonal()
+        prior = self._prior_curvature(theta, convex=True).column_diagonal()
         return kronecker.low_rank_metric(self.expected_rows(theta), self.data.Cw, prior)
 
     def block_metric(self, theta: FloatArray) -> BlockMetric | None:
@@ -147,7 +147,7 @@ class SoftmaxPosterior:
         if not self.coordinates.is_matrix:
             return None
         G, A = self.likelihood.metric_sums(self._engine(_contiguous(theta)))
-        prior = PriorCurvature(self.prior_rows, self.coordinates, theta, convex=True).column_matrix()
+        prior = self._prior_curvature(theta, convex=True).column_matrix()
         return kronecker.block_metric(G, A, self.data.Cw, prior)
 
     @cached_property
@@ -212,16 +212,26 @@ class SoftmaxPosterior:
 
     def _prior_matrix(self, theta: FloatArray, *, convex: bool) -> FloatArray:
         """Curvature (d, d) of minus the log prior."""
-        if self._quadratic_prior is not None:
-            return self._quadratic_prior
-        return PriorCurvature(self.prior_rows, self.coordinates, theta, convex=convex).matrix()
+        if self._constant_prior_matrix is not None:
+            return self._constant_prior_matrix
+        return self._prior_curvature(theta, convex=convex).matrix()
+
+    def _prior_curvature(self, theta: FloatArray, *, convex: bool) -> PriorCurvature:
+        """The same, not as a matrix."""
+        if self._constant_prior is not None:
+            return self._constant_prior
+        return PriorCurvature(self.prior_rows, self.coordinates, theta, convex=convex)
 
     @cached_property
-    def _quadratic_prior(self) -> FloatArray | None:
+    def _constant_prior(self) -> PriorCurvature | None:
         """The prior's curvature where it is the same everywhere."""
         if not rows_that_are(self.data.family, "quadratic").all():
             return None
-        return PriorCurvature(self.prior_rows, self.coordinates, np.zeros(self.dimension), convex=True).matrix()
+        return PriorCurvature(self.prior_rows, self.coordinates, np.zeros(self.dimension), convex=True)
+
+    @cached_property
+    def _constant_prior_matrix(self) -> FloatArray | None:
+        return None if self._constant_prior is None else self._constant_prior.matrix()
 
     @property
     def prior_rows(self) -> PriorRows:
