@@ -33,10 +33,10 @@ if TYPE_CHECKING:
     from bayes_softmax.spec.families.laplace import Laplace as Laplace
     from bayes_softmax.spec.families.normal import Normal as Normal
     from bayes_softmax.spec.families.student_t import StudentT as StudentT
-    from bayes_softmax.spec.hyperpriors import R2D2 as R2D2
-    from bayes_softmax.spec.hyperpriors import HalfNormal as HalfNormal
-    from bayes_softmax.spec.hyperpriors import HalfStudentT as HalfStudentT
     from bayes_softmax.spec.priors import Jeffreys as Jeffreys
+    from bayes_softmax.spec.scales.hyperpriors import R2D2 as R2D2
+    from bayes_softmax.spec.scales.hyperpriors import HalfNormal as HalfNormal
+    from bayes_softmax.spec.scales.hyperpriors import HalfStudentT as HalfStudentT
 
 __version__ = "0.1.0"
 
@@ -50,9 +50,9 @@ _HOME = {
     "SoftmaxRegression": "model",
     "PointEstimate": "fits.estimate",
     "Posterior": "fits.posterior",
-    "HalfNormal": "spec.hyperpriors",
-    "R2D2": "spec.hyperpriors",
-    "HalfStudentT": "spec.hyperpriors",
+    "HalfNormal": "spec.scales.hyperpriors",
+    "R2D2": "spec.scales.hyperpriors",
+    "HalfStudentT": "spec.scales.hyperpriors",
     "Flat": "spec.families.flat",
     "Jeffreys": "spec.priors",
     "Laplace": "spec.families.laplace",

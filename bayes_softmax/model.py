@@ -196,7 +196,7 @@ class SoftmaxRegression:
         ``Laplace(b)`` is the lasso under full coding (scikit-learn's ``l1_ratio=1, C=b``), the group lasso under
         zero-sum coding: exact zeros, whose standard errors are NaN, by proximal Newton (the only solver for it).
         ``Jeffreys()`` is Firth's penalised likelihood, finite also on separated data.  Learned scales are refused: the
-        joint mode depends on how the scale is written, and lies at a scale of zero.
+        joint mode depends on how the scale is parametrised, and lies at a scale of zero.
         """
         return door.point_estimate(self.specification, "map", solver, max_iterations, learning_rate)
 

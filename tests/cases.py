@@ -20,7 +20,7 @@ PRIORS = {
 SHRINKAGE = {
     "learned": bs.Normal(bs.HalfNormal(0.8)),
     "learned, half-t": bs.Normal(bs.HalfStudentT(3, 0.5)),
-    "two groups": {"x0": bs.Normal(bs.HalfNormal(0.8)), "x2": bs.Normal(bs.HalfStudentT(3, 0.5))},
+    "two scales": {"x0": bs.Normal(bs.HalfNormal(0.8)), "x2": bs.Normal(bs.HalfStudentT(3, 0.5))},
     "r2d2": bs.R2D2(0.4, 5.0, 0.7),
     "r2d2 and fixed": {"x1": bs.R2D2()},
     "two of each": {

@@ -12,9 +12,9 @@ from bayes_softmax.model import SoftmaxRegression
 from bayes_softmax.spec.families.flat import Flat
 from bayes_softmax.spec.families.laplace import Laplace
 from bayes_softmax.spec.families.normal import Normal
-from bayes_softmax.spec.hyperpriors import HalfNormal, LearnedNormal
 from bayes_softmax.spec.priors import Prior
-from bayes_softmax.spec.shrinkage import Group, shrinkage_groups
+from bayes_softmax.spec.scales.hyperpriors import HalfNormal, HierarchicalNormal
+from bayes_softmax.spec.scales.shared import SharedScale
 
 
 def log_posterior(model: SoftmaxRegression, intercept: np.ndarray, weights: np.ndarray) -> float:
@@ -45,7 +45,7 @@ def log_prior(model: SoftmaxRegression, intercept: np.ndarray, weights: np.ndarr
     """Log prior density, normalised, of the raw free coordinates."""
     coordinates, priors = model.coordinates, model.priors
     total = 0.0
-    shrunk = {j for group in shrinkage_groups(priors) for j in group.members}
+    shrunk = {j for scale in priors.learned for j in scale.features}
     for j, (row, family) in enumerate(zip(weights, priors.weights, strict=True)):
         if j in shrunk:
             continue
@@ -79,26 +79,26 @@ def log_joint(model: SoftmaxRegression, intercept: np.ndarray, weights: np.ndarr
     """Log posterior with learned scales, a density of raw free coordinates and of the named hyperparameters."""
     total = log_posterior(model, intercept, weights)
     to_free = np.linalg.pinv(model.coordinates.weights_contrast)
-    for group in shrinkage_groups(model.priors):
-        sd = model.design.X[:, list(group.members)].std(axis=0)
-        scales, log_p = _scales(group, {name: hyper[group.named(name)] for name in _names(group)})
-        if not isinstance(group.family, LearnedNormal):
+    for scale in model.priors.learned:
+        sd = model.design.X[:, list(scale.features)].std(axis=0)
+        scales, log_p = _scales(scale, {name: hyper[scale.named(name)] for name in _names(scale)})
+        if not isinstance(scale.prior, HierarchicalNormal):
             scales = scales / sd
-        g = weights[list(group.members)] @ to_free.T
+        g = weights[list(scale.features)] @ to_free.T
         total += log_p + float(stats.norm.logpdf(g, scale=np.broadcast_to(scales, len(g))[:, None]).sum())
     return total
 
 
-def _names(group: Group) -> list[str]:
-    if isinstance(group.family, LearnedNormal):
+def _names(scale: SharedScale) -> list[str]:
+    if isinstance(scale.prior, HierarchicalNormal):
         return ["weights_scale"]
     return ["R2", "phi"]
 
 
-def _scales(group: Group, hyper: dict) -> tuple[np.ndarray, float]:
-    """Scales of a group and the log density of its hyperparameters."""
-    family = group.family
-    if isinstance(family, LearnedNormal):
+def _scales(scale: SharedScale, hyper: dict) -> tuple[np.ndarray, float]:
+    """Values of a shared scale and the log density of its hyperparameters."""
+    family = scale.prior
+    if isinstance(family, HierarchicalNormal):
         prior, tau = family.scale_prior, hyper["weights_scale"]
         half = stats.halfnorm if isinstance(prior, HalfNormal) else _HalfT(prior.df)
         return np.array([float(tau)]), float(half.logpdf(tau, scale=prior.scale))

@@ -139,6 +139,18 @@ def check_between(argument: str, value: Any, low: float, high: float, example: s
     return as_float(value)
 
 
+def set_positive(prior: object, *names: str) -> None:
+    """Check that numbers of a prior are positive and keep each as a float: ``df=4`` and ``df=4.0`` are one prior."""
+    family = type(prior).__name__
+    for name in names:
+        value = getattr(prior, name)
+        if not is_number(value):
+            raise TypeError(f"{family}: {name}={shown(value)} must be a positive number")
+        if not 0 < as_float(value) < np.inf:
+            raise ValueError(f"{family}: {name}={shown(value)} must be positive and finite")
+        object.__setattr__(prior, name, float(value))
+
+
 def describe_rows(index: Any, where: Sequence[int] | np.ndarray[Any, Any]) -> str:
     """Row labels for an error message: ``row 3`` or ``rows 3, 8, 9 (and 2 more)``."""
     positions = np.asarray(where)

@@ -11,7 +11,6 @@ import numpy as np
 
 from bayes_softmax.core.records import IntArray, Whitening
 from bayes_softmax.density.kernel import PART, PART_SIZE, KernelData, RowData
-from bayes_softmax.density.scales.hyperscales import N_PARAMETERS, ShrinkageData
 
 
 class Field(NamedTuple):
@@ -43,71 +42,45 @@ WHITENING_FIELDS = (
     Field("blocks", np.float32, ("k", "m", "m")),
     Field("mixing", np.float64, ("k", "k")),
 )
-SHRINKAGE_FIELDS = (
-    Field("precision", np.float64, ("k", "m", "m")),
-    Field("linear", np.float64, ("k", "m")),
-    Field("mixing", np.float64, ("k", "k")),
-    Field("row", np.int64, ("m",)),
-    Field("log_unit", np.float64, ("R",)),
-    Field("family", np.int64, ("G",)),
-    Field("parameters", np.float64, ("G", N_PARAMETERS)),
-    Field("first_row", np.int64, ("G+1",)),
-    Field("first_hyper", np.int64, ("G+1",)),
-    Field("centre", np.float64, ("H",)),
-    Field("width", np.float64, ("H", "H")),
-    Field("stretch", np.float64, (2,)),
-    Field("outer", np.float32, ("n_outer", "n_outer")),
-)
 
 
 def part_numbers(rows: RowData) -> IntArray:
     """Addresses of the arrays of :class:`RowData`, each checked, then their sizes: a line of ``kernel.PART``."""
-    n, q, B = _leading(rows, "Z", 3)
+    n, q, B = leading_shape(rows, "Z", 3)
     by_class = [np.shape(array) for array in (rows.offset, rows.available)]
     K = next((shape[1] for shape in by_class if len(shape) == 3), 0)
     optional = {f"n_{name}": len(getattr(rows, name)) for name in ("totals", "offset", "available")}
     for name, found in optional.items():
-        _require(found in (0, n), rows, name.removeprefix("n_"), f"has {found} blocks, not {n} or none")
-    _require(rows.n_obs <= n * B, rows, "n_obs", f"is {rows.n_obs}, more than {n} blocks of {B} rows hold")
-    addresses = _addresses(rows, ROW_FIELDS, {"n": n, "q": q, "B": B, "K": K} | optional)
+        require(found in (0, n), rows, name.removeprefix("n_"), f"has {found} blocks, not {n} or none")
+    require(rows.n_obs <= n * B, rows, "n_obs", f"is {rows.n_obs}, more than {n} blocks of {B} rows hold")
+    addresses = checked_addresses(rows, ROW_FIELDS, {"n": n, "q": q, "B": B, "K": K} | optional)
     return np.array([*addresses, n, q, B, K, rows.n_obs, *optional.values()], dtype=np.int64)
 
 
 def kernel_addresses(data: KernelData) -> list[int]:
     """Addresses of the arrays of :class:`KernelData` in the table's order, each checked."""
     sizes = _kernel_sizes(data)
-    addresses = _addresses(data, KERNEL_FIELDS, sizes)
+    addresses = checked_addresses(data, KERNEL_FIELDS, sizes)
     lines = data.parts.view(PART)
     same = bool((lines["q"] == sizes["q"]).all() and (lines["K"] == sizes["K"]).all())
-    _require(same, data, "parts", f"has parts of other than {sizes['q']} features or {sizes['K']} classes")
+    require(same, data, "parts", f"has parts of other than {sizes['q']} features or {sizes['K']} classes")
     return addresses
 
 
 def whitening_addresses(whitening: Whitening, dimension: int) -> list[int]:
     """The same of a :class:`Whitening` of ``dimension`` coordinates."""
-    k, m = _leading(whitening, "blocks", 3)[:2]
-    _require(k * m == dimension, whitening, "blocks", f"has {k} blocks of {m}, not {dimension} coordinates in all")
-    return _addresses(whitening, WHITENING_FIELDS, {"d": dimension, "k": k, "m": m})
-
-
-def shrinkage_addresses(shrinkage: ShrinkageData, dimension: int) -> list[int]:
-    """The same of :class:`ShrinkageData` for ``dimension`` coefficients."""
-    k, m = _leading(shrinkage, "linear", 2)
-    _require(k * m == dimension, shrinkage, "linear", f"has {k} blocks of {m}, not {dimension} coordinates in all")
-    n_outer = len(shrinkage.outer)
-    _require(n_outer in (0, dimension), shrinkage, "outer", f"has {n_outer} rows, not {dimension} or none")
-    G = len(shrinkage.family)
-    sizes = {"k": k, "m": m, "R": len(shrinkage.log_unit), "G": G, "G+1": G + 1}
-    return _addresses(shrinkage, SHRINKAGE_FIELDS, sizes | {"H": len(shrinkage.centre), "n_outer": n_outer})
+    k, m = leading_shape(whitening, "blocks", 3)[:2]
+    require(k * m == dimension, whitening, "blocks", f"has {k} blocks of {m}, not {dimension} coordinates in all")
+    return checked_addresses(whitening, WHITENING_FIELDS, {"d": dimension, "k": k, "m": m})
 
 
 def _kernel_sizes(data: KernelData) -> dict[str, int]:
-    (n_parts, _), q = _leading(data, "parts", 2), _leading(data, "YZ", 2)[1]
-    (K, k_b), k_w = _leading(data, "Cb", 2), _leading(data, "Cw", 2)[1]
+    (n_parts, _), q = leading_shape(data, "parts", 2), leading_shape(data, "YZ", 2)[1]
+    (K, k_b), k_w = leading_shape(data, "Cb", 2), leading_shape(data, "Cw", 2)[1]
     return {"n_parts": n_parts, "q": q, "K": K, "k_b": k_b, "k_w": k_w, "p": q - min(k_b, 1)}
 
 
-def _addresses(record: Any, fields: Sequence[Field], sizes: Mapping[str, int]) -> list[int]:
+def checked_addresses(record: Any, fields: Sequence[Field], sizes: Mapping[str, int]) -> list[int]:
     """Addresses of the fields, in the table's order; raises where one is not what it must be."""
     for name, dtype, shape in fields:
         array = getattr(record, name)
@@ -115,18 +88,19 @@ def _addresses(record: Any, fields: Sequence[Field], sizes: Mapping[str, int]) -
             found = array.dtype.str if isinstance(array, np.ndarray) else type(array).__name__
             raise TypeError(f"{type(record).__name__}.{name} is {found}, not {np.dtype(dtype).str}")
         expected = tuple(sizes[size] if isinstance(size, str) else size for size in shape)
-        _require(array.shape == expected, record, name, f"has shape {array.shape}, not {expected}")
-        _require(array.flags.c_contiguous and array.flags.aligned, record, name, "is not C-contiguous and aligned")
+        require(array.shape == expected, record, name, f"has shape {array.shape}, not {expected}")
+        require(array.flags.c_contiguous and array.flags.aligned, record, name, "is not C-contiguous and aligned")
     return [getattr(record, field.name).ctypes.data for field in fields]
 
 
-def _leading(record: Any, name: str, n_dimensions: int) -> tuple[int, ...]:
+def leading_shape(record: Any, name: str, n_dimensions: int) -> tuple[int, ...]:
     """Shape of a field that others are measured by."""
     shape: tuple[int, ...] = np.shape(getattr(record, name))
-    _require(len(shape) == n_dimensions, record, name, f"has {len(shape)} dimensions, not {n_dimensions}")
+    require(len(shape) == n_dimensions, record, name, f"has {len(shape)} dimensions, not {n_dimensions}")
     return shape
 
 
-def _require(holds: bool, record: Any, name: str, complaint: str) -> None:
+def require(holds: bool, record: Any, name: str, complaint: str) -> None:
+    """Raise with the complaint about a field unless the condition holds."""
     if not holds:
         raise ValueError(f"{type(record).__name__}.{name} {complaint}")

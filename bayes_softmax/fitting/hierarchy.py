@@ -5,13 +5,13 @@ from collections.abc import Mapping
 
 from bayes_softmax.core.records import Draws
 from bayes_softmax.core.threads import blas_on_one_thread
-from bayes_softmax.density.scales.hierarchical import HierarchicalPosterior
+from bayes_softmax.density.scales.posterior import HierarchicalPosterior
 from bayes_softmax.fits.posterior import Posterior
 from bayes_softmax.fitting.labelling import despite_interrupts, labelled
-from bayes_softmax.fitting.scales import named_hyperparameters, prepare_hierarchy
+from bayes_softmax.fitting.scales import prepare_hierarchy
 from bayes_softmax.fitting.settings import SamplerSettings, refuse_too_many
 from bayes_softmax.inference.nuts import DEFAULT_TUNE, nuts
-from bayes_softmax.spec.hyperpriors import R2D2
+from bayes_softmax.spec.scales.hyperpriors import R2D2
 from bayes_softmax.spec.specification import Specification
 
 TITLE = "nuts (whitened given the learned scales, nutpie)"
@@ -36,7 +36,7 @@ def _adapted(spec: Specification, settings: SamplerSettings) -> SamplerSettings:
     """Settings with the defaults that learned scales need."""
     tune = HIERARCHY_TUNE if settings.tune is None else settings.tune
     target = settings.target_accept
-    if target is None and any(isinstance(learned.prior, R2D2) for learned in spec.priors.learned):
+    if target is None and any(isinstance(scale.prior, R2D2) for scale in spec.priors.learned):
         target = LOCAL_TARGET
     return settings._replace(tune=tune, target_accept=target)
 
@@ -48,5 +48,5 @@ def _named(
     shape = drawn.points.shape[:2]
     thetas, h = density.unpack(drawn.points.reshape(-1, density.dimension))
     intercept, weights = (a.reshape(*shape, *a.shape[1:]) for a in spec.coordinates.to_raw(thetas))
-    hyper = named_hyperparameters(density, h.reshape(*shape, -1))
+    hyper = density.constrain(h.reshape(*shape, -1))
     return labelled(spec, intercept, weights, drawn, TITLE, timings, hyper=hyper)

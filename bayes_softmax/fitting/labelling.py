@@ -13,8 +13,7 @@ from bayes_softmax.fitting.notes import notes_of
 from bayes_softmax.spec.linear import INTERCEPT, WEIGHTS
 from bayes_softmax.spec.log_prior import log_prior_draws
 from bayes_softmax.spec.pymc_priors import free_variables
-from bayes_softmax.spec.pymc_shrinkage import hyper_dims
-from bayes_softmax.spec.shrinkage import shrinkage_groups
+from bayes_softmax.spec.scales.shared import hyperparameter_dims
 from bayes_softmax.spec.specification import Specification
 
 
@@ -33,17 +32,17 @@ def labelled(
 
     ``engine`` says what drew them; ``hyper`` holds the draws of learned scales, by name.
     """
-    coordinates, shape, groups = spec.coordinates, intercept.shape[:2], shrinkage_groups(spec.priors)
-    unknown = bool(groups) and not hyper  # the prior's own draws keep no hyperparameters
-    free = {} if unknown else free_variables(spec.priors, coordinates, intercept, weights, groups, hyper)
+    coordinates, shape, learned = spec.coordinates, intercept.shape[:2], spec.priors.learned
+    unknown = bool(learned) and not hyper  # the prior's own draws keep no hyperparameters
+    free = {} if unknown else free_variables(spec.priors, coordinates, intercept, weights, hyper)
     stats = dict(drawn.stats)
-    if not groups:  # with learned scales it would be that of the hyperparameters too
+    if not learned:  # with learned scales it would be that of the hyperparameters too
         flat = (a.reshape(shape[0] * shape[1], *a.shape[2:]) for a in (intercept, weights))
         stats["log_prior"] = log_prior_draws(spec.priors, coordinates, *flat).reshape(shape)
     training = training_data(spec.design, spec.collapsed)
-    members = hyper_dims(groups, spec.schema.feature_names) if hyper else {}
+    hyper_dims = hyperparameter_dims(learned, spec.schema.feature_names) if hyper else {}
     draws = {WEIGHTS: weights, INTERCEPT: intercept} if spec.schema.has_intercept else {WEIGHTS: weights}
-    idata = build_idata(spec.logits, draws, free, stats, training, spec.schema, engine, group, members)
+    idata = build_idata(spec.logits, draws, free, stats, training, spec.schema, engine, group, hyper_dims)
     notes = notes_of(spec) + drawn.notes
     return Posterior(idata, spec.schema, engine, drawn.tune, notes, timings, training=training, function=spec.logits)
 

@@ -16,8 +16,7 @@ from bayes_softmax.fitting.settings import SamplerSettings, refuse_too_many
 from bayes_softmax.fitting.solvers import SolverOptions, solve
 from bayes_softmax.inference.interrupted import kept
 from bayes_softmax.spec.pymc_model import build_pymc_model
-from bayes_softmax.spec.pymc_shrinkage import hyper_dims
-from bayes_softmax.spec.shrinkage import shrinkage_groups
+from bayes_softmax.spec.scales.shared import hyperparameter_dims
 from bayes_softmax.spec.specification import Specification
 
 TITLE = "pymc (pm.sample on the pm.Model)"
@@ -55,7 +54,7 @@ def sample_pymc(spec: Specification, settings: SamplerSettings) -> Posterior:
         intercept = posterior["intercept"].values if spec.schema.has_intercept else np.zeros((len(left), length, K))
         weights = posterior["weights"].values if p else np.zeros((len(left), length, 0, K))
         kept_stats = {str(k): v.values for k, v in stats.data_vars.items() if v.dims == ("chain", "draw")}
-        known = hyper_dims(shrinkage_groups(spec.priors), spec.schema.feature_names)
+        known = hyperparameter_dims(spec.priors.learned, spec.schema.feature_names)
         hyper = {name: posterior[name].values for name in known if name in posterior}
         drawn = Draws(np.empty(0), kept_stats, tune, notes)
         return labelled(spec, intercept, weights, drawn, TITLE, timings, hyper=hyper)

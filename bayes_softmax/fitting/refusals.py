@@ -19,8 +19,8 @@ def refuse_learned_scales(spec: Specification, method: str) -> None:
     family = spec.priors.learned[0].prior
     raise ValueError(
         f"{method} needs priors with fixed scales, but {family} learns its scale: the joint mode of scale and weights "
-        "depends on how the scale is written, and with weights at zero the density grows without limit as the scale "
-        "falls to zero. Run sample(), or fix the scale, for example at its posterior mean: prior=Normal(<scale>)"
+        "depends on how the scale is parametrised, and with weights at zero the density grows without limit as the "
+        "scale falls to zero. Run sample(), or fix the scale, for example at its posterior mean: prior=Normal(<scale>)"
     )
 
 

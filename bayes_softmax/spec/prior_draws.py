@@ -9,9 +9,7 @@ from bayes_softmax.core.records import FloatArray
 from bayes_softmax.spec.coding import Coordinates
 from bayes_softmax.spec.families import registry
 from bayes_softmax.spec.families.family import Family
-from bayes_softmax.spec.hyperpriors import R2D2, HalfStudentT, ShrinkagePrior
 from bayes_softmax.spec.priors import FamilyRows, Jeffreys, PriorTable, repeated
-from bayes_softmax.spec.shrinkage import shrinkage_groups
 
 
 def prior_draws(
@@ -62,10 +60,10 @@ def prior_draws(
         if not prior.proper:
             _refuse(feature_names, j, prior)
         weights[:, j] = _row(prior, n, k, rng, spherical=priors.spherical) @ coordinates.weights_contrast.T
-    for group in shrinkage_groups(priors):
-        scales = _learned_scales(group.family, len(group.members), n, rng) / group.units
-        free = scales[:, :, None] * rng.standard_normal((n, len(group.members), k))
-        weights[:, list(group.members)] = free @ coordinates.weights_contrast.T
+    for scale in priors.learned:
+        sds = scale.draw_raw_sds(n, rng)
+        free = sds[:, :, None] * rng.standard_normal((*sds.shape, k))
+        weights[:, list(scale.features)] = free @ coordinates.weights_contrast.T
     if priors.intercept is None:
         return np.zeros((n, K)), weights
     if not priors.intercept.proper:
@@ -88,19 +86,6 @@ def _row(prior: Family, n: int, k: int, rng: np.random.Generator, *, spherical: 
     """Draws (n, k) of the free coordinates of one coefficient row, together or each for itself."""
     scale, df = prior.numbers
     return scale * (prior.draw(n, k, df, rng) if spherical else prior.draw(n * k, 1, df, rng).reshape(n, k))
-
-
-def _learned_scales(family: ShrinkagePrior, m: int, n: int, rng: np.random.Generator) -> FloatArray:
-    """Draws (n, m) of the scales of the features that share a shrinkage prior."""
-    if isinstance(family, R2D2):
-        explained = rng.beta(family.mean * family.precision, (1 - family.mean) * family.precision, size=(n, 1))
-        shares = rng.dirichlet(np.full(m, family.concentration), size=n)
-        return np.sqrt(shares * explained / (1 - explained))
-    prior = family.scale_prior
-    shared = np.abs(rng.standard_normal((n, 1))) * prior.scale
-    if isinstance(prior, HalfStudentT):
-        shared /= np.sqrt(rng.chisquare(prior.df, size=(n, 1)) / prior.df)
-    return shared * np.ones(m)
 
 
 def prior_sds(priors: PriorTable, centre: FloatArray, n_classes: int) -> tuple[float | None, ...]:

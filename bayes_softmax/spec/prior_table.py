@@ -11,7 +11,6 @@ from bayes_softmax.spec.autoscale import DEFAULT_INTERCEPT_SCALE, DEFAULT_TOTAL_
 from bayes_softmax.spec.families import registry
 from bayes_softmax.spec.prior_draws import coordinate_sds
 from bayes_softmax.spec.priors import FamilyRows, Jeffreys, PriorTable, repeated
-from bayes_softmax.spec.shrinkage import describe, shrinkage_groups
 
 WEIGHTS_FORMULA = (
     "Weights that take the default ({taking} of {p}): scale c / unit, with c = {constant:.4g}; the unit of a column is "
@@ -67,9 +66,9 @@ def _of_features(priors: PriorTable, rms: FloatArray) -> dict[str, list[Any]]:
     measured, made = ["per unit of the feature"] * p, ["given"] * p
     for j in np.flatnonzero(default).tolist():
         made[j] = f"{priors.constant:.4g} / {priors.constant / scales[j]:.4g}"
-    for group in shrinkage_groups(priors):
-        for j in group.members:
-            measured[j], made[j] = describe(group), "learned"
+    for scale in priors.learned:
+        for j in scale.features:
+            measured[j], made[j] = scale.in_words(), "learned"
     return {
         "prior": [str(prior) for prior in priors.weights],
         "measured": measured,

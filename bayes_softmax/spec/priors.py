@@ -6,11 +6,11 @@ under reference and full coding it is element-wise.  The families are in :mod:`b
 
 ``Jeffreys()`` is a prior of all coefficients together, ``1/2 log det I`` with the Fisher information ``I``.
 Priors whose scale is learned (``Normal(scale=HalfNormal(1))``, ``R2D2``) are in
-:mod:`bayes_softmax.spec.hyperpriors`.
+:mod:`bayes_softmax.spec.scales`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -21,7 +21,8 @@ from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.spec.families import registry
 from bayes_softmax.spec.families.family import Family
 from bayes_softmax.spec.families.flat import Flat
-from bayes_softmax.spec.hyperpriors import HalfNormal, LearnedNormal, ShrinkagePrior
+from bayes_softmax.spec.scales.hyperpriors import ShrinkagePrior
+from bayes_softmax.spec.scales.shared import SharedScale
 
 LEARNED = -1  # in place of a family's code, where the scale is learned
 
@@ -70,13 +71,6 @@ def repeated(prior: Family, n: int) -> FamilyRows:
     return FamilyRows(np.full(n, registry.position(type(prior))), np.full(n, scale), np.full(n, df))
 
 
-class Learned(NamedTuple):
-    """A prior that learns scales, and the positions (m,) of the features that carry it."""
-
-    prior: ShrinkagePrior
-    members: IntArray
-
-
 @dataclass(frozen=True, eq=False)
 class PriorTable:
     """Priors of a model, resolved.
@@ -96,11 +90,9 @@ class PriorTable:
     is_jeffreys
         Whether the prior is Jeffreys', of all coefficients together; then no row has one of its own, all are flat.
     learned
-        Priors that learn scales, in the order of their first features.
+        Learned scales, and the features that share each, in the order of their first features.
     constant
         That of :func:`~bayes_softmax.spec.autoscale.default_scales`, NaN where no feature takes the default.
-    spread
-        (p,) units of the features for priors that learn scales, empty without.
     """
 
     features: FamilyRows
@@ -109,14 +101,13 @@ class PriorTable:
     spherical: bool
     by_default: NDArray[np.bool_]
     is_jeffreys: bool = False
-    learned: tuple[Learned, ...] = ()
+    learned: tuple[SharedScale, ...] = ()
     constant: float = np.nan
-    spread: FloatArray = field(default_factory=lambda: np.empty(0))
 
     @cached_property
     def weights(self) -> tuple[Prior, ...]:
         """The priors of the features, as objects to read."""
-        learned = {j: prior for prior, members in self.learned for j in members.tolist()}
+        learned = {j: scale.prior for scale in self.learned for j in scale.features}
         return tuple(learned.get(j) or self.features.at(j) for j in range(len(self.features.family)))
 
     @property
@@ -159,7 +150,7 @@ class PriorTable:
     @property
     def has_heavy_tails(self) -> bool:
         """Whether a prior is not log-concave."""
-        light = all(isinstance(p, LearnedNormal) and isinstance(p.scale_prior, HalfNormal) for p, _ in self.learned)
+        light = not any(scale.hyperprior.heavy_tailed for scale in self.learned)
         concave = self.intercept is None or self.intercept.log_concave
         return not (light and concave) or bool(self._lacking("log_concave").any())
 
@@ -168,6 +159,12 @@ class PriorTable:
         lacking, fixed = np.zeros(len(self.features.family), dtype=np.bool_), self.fixed
         lacking[fixed] = ~registry.that_are(self.features.family[fixed], attribute)
         return lacking
+
+
+def without_learned_scales(table: PriorTable) -> PriorTable:
+    """The fixed priors alone: flat where a scale is learned."""
+    family = np.where(table.fixed, table.features.family, registry.position(Flat))
+    return replace(table, features=table.features._replace(family=family), learned=())
 
 
 def flat_table(table: PriorTable) -> PriorTable:

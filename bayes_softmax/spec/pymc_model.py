@@ -13,7 +13,6 @@ from bayes_softmax.core.interrupts import load_in_full
 from bayes_softmax.data.design import Design
 from bayes_softmax.spec.linear import INTERCEPT, WEIGHTS
 from bayes_softmax.spec.pymc_priors import intercept_block, intercept_variable, weights_blocks, weights_variable
-from bayes_softmax.spec.shrinkage import shrinkage_groups
 from bayes_softmax.spec.specification import Specification
 
 
@@ -40,7 +39,7 @@ def build_pymc_model(spec: Specification) -> Any:
         X = pm.Data("X", design.X, dims=("obs", "feature"))
         variables: dict[str, Any] = {}
         if design.n_features:
-            blocks = weights_blocks(priors, coordinates, shrinkage_groups(priors))
+            blocks = weights_blocks(priors, coordinates)
             variables[WEIGHTS] = weights_variable(blocks, schema.feature_names)
         block = intercept_block(priors, coordinates)
         if block is not None:

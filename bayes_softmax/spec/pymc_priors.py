@@ -12,12 +12,12 @@ from bayes_softmax.spec.families import registry
 from bayes_softmax.spec.families.family import Family
 from bayes_softmax.spec.families.normal import Normal
 from bayes_softmax.spec.priors import FamilyRows, PriorTable
-from bayes_softmax.spec.pymc_shrinkage import shrunk_rows, shrunk_values
-from bayes_softmax.spec.shrinkage import Group
+from bayes_softmax.spec.scales.non_centred import non_centred_rows, non_centred_values
+from bayes_softmax.spec.scales.shared import SharedScale
 
 
 class Block(NamedTuple):
-    """Coefficient rows of one prior family and one second parameter ``df``, or of one group that learns its scales.
+    """Coefficient rows of one prior family and one second parameter ``df``, or of one shared scale.
 
     ``members`` are feature positions, empty for the intercept; ``contrast`` is (K, k); ``scale`` is (rows, 1), or a
     number for the intercept.  ``family`` is that of the rows with fixed scales.
@@ -32,7 +32,7 @@ class Block(NamedTuple):
     scale: Any
     df: float
     members: tuple[int, ...]
-    group: Group | None = None
+    learned: SharedScale | None = None
 
     @property
     def is_labelled(self) -> bool:
@@ -46,10 +46,10 @@ class Block(NamedTuple):
         return self.spherical and self.family.spherical_variable_is == "unit"
 
 
-def weights_blocks(priors: PriorTable, coordinates: Coordinates, shrinkage: tuple[Group, ...] = ()) -> list[Block]:
-    """One block named ``weights``, or one per prior family and per group of features that share hyperparameters."""
+def weights_blocks(priors: PriorTable, coordinates: Coordinates) -> list[Block]:
+    """One block named ``weights``, or one per prior family and per shared scale."""
     kinds, contrast = _kinds(priors.features, priors.fixed), coordinates.weights_contrast
-    alone = len(kinds) + len(shrinkage) == 1
+    alone = len(kinds) + len(priors.learned) == 1
     blocks = []
     for members in kinds:
         family, df = registry.family_at(int(priors.features.family[members[0]])), float(priors.features.df[members[0]])
@@ -58,12 +58,11 @@ def weights_blocks(priors: PriorTable, coordinates: Coordinates, shrinkage: tupl
         scale = priors.features.scale[members][:, None]
         rows = tuple(members.tolist())
         blocks.append(Block(name, (dim,), "weights_coordinate", contrast, priors.spherical, family, scale, df, rows))
-    for group in shrinkage:
-        name, dim = ("weights", "feature") if alone else (f"weights_shrunk{group.suffix}", group.dim)
+    for shared in priors.learned:
+        name, dim = ("weights", "feature") if alone else (f"weights_shrunk{shared.suffix}", shared.dim)
+        rows = shared.features
         blocks.append(
-            Block(
-                name, (dim,), "weights_coordinate", contrast, priors.spherical, Normal, None, 0.0, group.members, group
-            )
+            Block(name, (dim,), "weights_coordinate", contrast, priors.spherical, Normal, None, 0.0, rows, shared)
         )
     return blocks
 
@@ -93,20 +92,19 @@ def free_variables(
     coordinates: Coordinates,
     intercept: FloatArray,
     weights: FloatArray,
-    shrinkage: tuple[Group, ...] = (),
     hyper: Mapping[str, FloatArray] | None = None,
 ) -> dict[str, FloatArray]:
     """Values of the model's random variables, other than ``intercept`` and ``weights``, for draws of these.
 
     ``pm.sample_posterior_predictive`` draws from the *prior* what it does not find in a posterior, so posteriors
-    carry them.  ``intercept`` is (..., K) and ``weights`` (..., p, K); ``hyper`` are the named hyperparameters of the
-    groups that learn their scales.
+    carry them.  ``intercept`` is (..., K) and ``weights`` (..., p, K); ``hyper`` are the hyperparameters of
+    learned scales by name.
     """
     values: dict[str, FloatArray] = dict(hyper or {})
-    for block in weights_blocks(priors, coordinates, shrinkage):
+    for block in weights_blocks(priors, coordinates):
         rows = weights[..., list(block.members), :]
-        if block.group is not None:
-            values |= shrunk_values(block.name, block.contrast, block.spherical, block.group, rows, values)
+        if block.learned is not None:
+            values |= non_centred_values(block.name, block.contrast, block.spherical, block.learned, rows, values)
         else:
             values |= _free_values(block, rows)
     block_or_none = intercept_block(priors, coordinates)
@@ -156,9 +154,9 @@ def _rows(block: Block) -> Any:
     """Coefficients (rows, K), or (K,) for a block without a row dimension, of one prior family."""
     import pymc as pm
 
-    if block.group is not None:
+    if block.learned is not None:
         dims = (*block.dims, block.free_dim)
-        return shrunk_rows(block.name, (dims[0], dims[1]), block.contrast, block.spherical, block.group)
+        return non_centred_rows(block.name, (dims[0], dims[1]), block.contrast, block.spherical, block.learned)
     labelled, free = (*block.dims, "category"), (*block.dims, block.free_dim)
     if block.is_labelled:
         return _variable(block, block.name, labelled)

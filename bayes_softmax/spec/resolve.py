@@ -19,8 +19,9 @@ from bayes_softmax.spec.families import registry
 from bayes_softmax.spec.families.family import Family
 from bayes_softmax.spec.families.flat import Flat
 from bayes_softmax.spec.families.normal import Normal
-from bayes_softmax.spec.hyperpriors import LearnedNormal, ScalePrior, ShrinkagePrior
-from bayes_softmax.spec.priors import LEARNED, FamilyRows, Jeffreys, Learned, Prior, PriorArgument, PriorTable, repeated
+from bayes_softmax.spec.priors import LEARNED, FamilyRows, Jeffreys, Prior, PriorArgument, PriorTable, repeated
+from bayes_softmax.spec.scales.hyperpriors import HierarchicalNormal, ScalePrior, ShrinkagePrior
+from bayes_softmax.spec.scales.shared import SharedScale, shared_scales
 
 
 def resolve_priors(
@@ -58,9 +59,8 @@ def resolve_priors(
         "means" if intercept_prior is None else "zero",
         coding == "zero-sum",
         by_default,
-        learned=chosen.learned,
+        learned=_learned(chosen.learned, X, scale),
         constant=constant,
-        spread=_shrinkage_units(chosen.learned, X, scale),
     )
     if coding == "full" and table.flat_features.any():
         named = [feature_names[j] for j in np.flatnonzero(table.flat_features).tolist()]
@@ -89,14 +89,14 @@ def _of_intercept(prior: Prior) -> Family:
     return resolved
 
 
-def _shrinkage_units(learned: tuple[Learned, ...], X: FloatArray, scale: FloatArray) -> FloatArray:
-    """Unit of each feature for priors that learn scales; those that share one :math:`R^2` share its variance."""
-    if not learned:
-        return np.empty(0)
+def _learned(carried: dict[ShrinkagePrior, IntArray], X: FloatArray, scale: FloatArray) -> tuple[SharedScale, ...]:
+    """Learned scales of the features that carry each prior; those that share one :math:`R^2` share its variance."""
+    if not carried:
+        return ()
     units = feature_spread(X, scale)
-    for _, members in learned:
-        units[members] = variance_units(units[members], scale[members])
-    return units
+    for features in carried.values():
+        units[features] = variance_units(units[features], scale[features])
+    return shared_scales(carried, units)
 
 
 def _jeffreys_table(intercept_prior: Prior | None, coding: str, n_features: int, *, has_intercept: bool) -> PriorTable:
@@ -126,7 +126,7 @@ class _Chosen(NamedTuple):
 
     features: FamilyRows
     by_default: NDArray[np.bool_]
-    learned: tuple[Learned, ...]
+    learned: dict[ShrinkagePrior, IntArray]
 
 
 def _per_feature(prior: PriorArgument, feature_names: Sequence[str]) -> _Chosen:
@@ -134,7 +134,7 @@ def _per_feature(prior: PriorArgument, feature_names: Sequence[str]) -> _Chosen:
     p = len(feature_names)
     features = repeated(Normal(1.0), p)
     if prior is None:
-        return _Chosen(features, np.ones(p, dtype=np.bool_), ())
+        return _Chosen(features, np.ones(p, dtype=np.bool_), {})
     if not isinstance(prior, Mapping):
         if not _is_prior(prior):
             raise TypeError(
@@ -172,8 +172,7 @@ def _filled(features: FamilyRows, given: list[tuple[IntArray, Prior]]) -> _Chose
         else:
             features.family[places] = registry.position(type(resolved))
             features.scale[places], features.df[places] = resolved.numbers
-    groups = (Learned(prior, np.concatenate(members)) for prior, members in learned.items())
-    return _Chosen(features, by_default, tuple(group for group in groups if len(group.members)))
+    return _Chosen(features, by_default, {prior: np.concatenate(found) for prior, found in learned.items()})
 
 
 def _is_prior(prior: object) -> bool:
@@ -186,5 +185,5 @@ def _resolved(prior: Prior) -> Family | ShrinkagePrior:
     if isinstance(prior, Jeffreys):
         raise TypeError("Jeffreys() is a prior of all coefficients together")
     if isinstance(prior, Normal) and isinstance(prior.scale, ScalePrior):
-        return LearnedNormal(prior.scale)
+        return HierarchicalNormal(prior.scale)
     return prior

@@ -7,9 +7,9 @@ from typing import Any, Self
 import numpy as np
 from scipy.special import zeta
 
+from bayes_softmax.core.checks import set_positive
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.spec.families.radial import log_sphere, spherical_variable
-from bayes_softmax.spec.hyperpriors import set_positive
 
 PROPOSALS = 64  # each is accepted with probability 1/4 at least: none of them is once in 10^8 draws
 

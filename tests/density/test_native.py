@@ -8,13 +8,14 @@ from numpy.testing import assert_allclose
 
 import bayes_softmax as bs
 from bayes_softmax.density import callbacks, native
-from bayes_softmax.density.scales import shrinkage_kernel
+from bayes_softmax.density.scales import callbacks as scales_callbacks
 from bayes_softmax.fitting.scales import prepare_hierarchy
 from bayes_softmax.inference.laplace import laplace_whitening
 from bayes_softmax.inference.newton import newton
 from tests.cases import build
 from tests.conftest import simulate
 
+RECORDS = ["kernel", "rows", "whitening", "hyperprior", "conditional", "coordinates"]
 DATA_FORMS = ["real weights", "weighted counts", "offset", "labels"]
 
 
@@ -27,23 +28,26 @@ def packers(form: str = "offset") -> dict[str, tuple[object, tuple, object]]:
     density = posterior(form)
     whitening = laplace_whitening(density, newton(density, np.zeros(density.dimension)))
     hierarchy = prepare_hierarchy(build("learned", "default", "zero-sum", form).specification).density
-    data = hierarchy.base.data
+    data, hyper, normal, whitened = hierarchy.base.data, hierarchy.hyper, hierarchy.normal, hierarchy.coordinates
+    pack = scales_callbacks.pack_hierarchy
     return {
         "kernel": (density.data, native.KERNEL_FIELDS, callbacks.pack_data),
         "rows": (density.likelihood.parts[0].rows, native.ROW_FIELDS, native.part_numbers),
         "whitening": (whitening, native.WHITENING_FIELDS, lambda w: callbacks.pack_pointers(density.data, w)),
-        "shrinkage": (hierarchy.shrinkage, native.SHRINKAGE_FIELDS, lambda s: shrinkage_kernel.pack_pointers(data, s)),
+        "hyperprior": (hyper, scales_callbacks.HYPERPRIOR_FIELDS, lambda h: pack(data, h, normal, whitened)),
+        "conditional": (normal, scales_callbacks.CONDITIONAL_FIELDS, lambda c: pack(data, hyper, c, whitened)),
+        "coordinates": (whitened, scales_callbacks.COORDINATE_FIELDS, lambda w: pack(data, hyper, normal, w)),
     }
 
 
-@pytest.mark.parametrize("name", ["kernel", "rows", "whitening", "shrinkage"])
+@pytest.mark.parametrize("name", RECORDS)
 def test_tables_name_every_array_in_the_order_it_is_read(name: str) -> None:
     record, fields, _ = packers()[name]
     arrays = [key for key, value in record._asdict().items() if isinstance(value, np.ndarray)]
     assert arrays == [field.name for field in fields]
 
 
-@pytest.mark.parametrize("name", ["kernel", "rows", "whitening", "shrinkage"])
+@pytest.mark.parametrize("name", RECORDS)
 @pytest.mark.parametrize("form", ["offset", "real weights", "available"])
 def test_every_field_is_refused_when_it_is_not_what_is_read(name: str, form: str) -> None:
     record, fields, pack = packers(form)[name]

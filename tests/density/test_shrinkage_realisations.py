@@ -10,13 +10,11 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy import stats
 
-from bayes_softmax.density.scales.hierarchical import HierarchicalPosterior
-from bayes_softmax.fitting.scales import named_hyperparameters
+from bayes_softmax.density.scales.posterior import HierarchicalPosterior
 from bayes_softmax.model import SoftmaxRegression
-from bayes_softmax.spec.hyperpriors import R2D2, LearnedNormal
 from bayes_softmax.spec.pymc_priors import free_variables
-from bayes_softmax.spec.pymc_shrinkage import hyper_dims
-from bayes_softmax.spec.shrinkage import Group, shrinkage_groups
+from bayes_softmax.spec.scales.hyperpriors import R2D2, HierarchicalNormal
+from bayes_softmax.spec.scales.shared import SharedScale, hyperparameter_dims
 from tests import oracle
 from tests.cases import build, shrinkage_cases
 
@@ -33,15 +31,17 @@ def slope(function: object, x: np.ndarray, step: float = 1e-3) -> np.ndarray:
     return np.stack(parts, axis=-1)
 
 
-def real(group: Group, hyper: dict) -> tuple[np.ndarray, float]:
-    """Real hyperparameters of a group for named ones (Gamma variables that sum to one), and the log density that the
-    named ones lack against these: the Jacobian, and for R2D2 the prior of the sum."""
-    value = {name: hyper[group.named(name)] for name in oracle._names(group)}
-    if isinstance(group.family, LearnedNormal):
+def unconstrained(scale: SharedScale, hyper: dict) -> tuple[np.ndarray, float]:
+    """Unconstrained hyperparameters of a shared scale for named ones (Gamma variables that sum to one).
+
+    And the log density that the named ones lack against these: the Jacobian, and for R2D2 the prior of the sum.
+    """
+    value = {name: hyper[scale.named(name)] for name in oracle._names(scale)}
+    if isinstance(scale.prior, HierarchicalNormal):
         tau = float(value["weights_scale"])
         return np.array([np.log(tau)]), np.log(tau)
     R2, phi = float(value["R2"]), value["phi"]
-    of_sum = stats.gamma.logpdf(1.0, len(phi) * group.family.concentration)
+    of_sum = stats.gamma.logpdf(1.0, len(phi) * scale.prior.concentration)
     h = np.concatenate([[np.log(R2 / (1 - R2))], np.log(phi)])
     return h, np.log(R2 * (1 - R2)) + np.log(phi).sum() + of_sum
 
@@ -50,7 +50,7 @@ def named_density(model: SoftmaxRegression, density: HierarchicalPosterior, raw:
     """Our log density of raw free coefficients and named hyperparameters."""
     K, p = model.coordinates.n_classes, model.coordinates.n_features
     theta = model.coordinates.from_raw(raw.get("intercept", np.zeros(K)), raw.get("weights", np.zeros((p, K))))
-    parts = [real(group, raw) for group in density.groups]
+    parts = [unconstrained(scale, raw) for scale in density.shared]
     return density.log_joint(theta, np.concatenate([h for h, _ in parts])) - sum(j for _, j in parts)
 
 
@@ -59,7 +59,7 @@ class PyMCDensity:
 
     def __init__(self, model: SoftmaxRegression) -> None:
         pm = model.pymc_model
-        names = ["intercept", "weights", *hyper_dims(shrinkage_groups(model.priors), model.feature_names)]
+        names = ["intercept", "weights", *hyperparameter_dims(model.priors.learned, model.feature_names)]
         self.names = [name for name in names if name in pm.named_vars]
         outputs = pm.replace_rvs_by_values([pm[name] for name in self.names])
         self._outputs = pm.compile_fn(outputs, mode="FAST_COMPILE", on_unused_input="ignore")
@@ -90,9 +90,9 @@ class PyMCDensity:
 def log_scales(model: SoftmaxRegression, raw: dict) -> float:
     """Log determinant of the map from PyMC's standard normal variables to raw free coefficients."""
     total = 0.0
-    for group in shrinkage_groups(model.priors):
-        scales = oracle._scales(group, {name: raw[group.named(name)] for name in oracle._names(group)})[0]
-        total += np.log(np.broadcast_to(scales / group.units, len(group.members))).sum()
+    for scale in model.priors.learned:
+        scales = oracle._scales(scale, {name: raw[scale.named(name)] for name in oracle._names(scale)})[0]
+        total += np.log(np.broadcast_to(scales / scale.units, len(scale.features))).sum()
     return model.coordinates.weights_contrast.shape[1] * total
 
 
@@ -124,7 +124,7 @@ def test_whitened_density_is_the_joint_one_with_its_jacobian(
 ) -> None:
     """The Jacobian is taken numerically from ``unpack``, the gradient from the values; the joint is the oracle's."""
     if not dense:
-        monkeypatch.setattr("bayes_softmax.density.scales.hierarchical.DENSE_DIMENSION", 0)
+        monkeypatch.setattr("bayes_softmax.density.scales.whitening.DENSE_DIMENSION", 0)
     model = build(*case)
     density = model.log_density
     d = density.n_coefficients
@@ -139,7 +139,7 @@ def test_whitened_density_is_the_joint_one_with_its_jacobian(
         raw = dict(
             zip(("intercept", "weights"), (a[0] for a in density.base.coordinates.to_raw(x[None, :d])), strict=True)
         )
-        raw |= named_hyperparameters(density, x[d:])
+        raw |= density.constrain(x[d:])
         held = oracle.log_joint(model, raw["intercept"], raw["weights"], raw)
         assert_allclose(named_density(model, density, raw), held, rtol=1e-11)
         numerical = slope(lambda u: density.value_gradient(u)[0], u)
@@ -153,13 +153,10 @@ def test_posteriors_carry_every_random_variable(case: tuple[str, str, str, str])
     pymc = PyMCDensity(model)
     q = np.random.default_rng(0).normal(size=pymc.dimension)
     raw = pymc.raw(q)
-    groups = shrinkage_groups(model.priors)
     zeros = np.zeros(model.coordinates.n_classes)
-    values = free_variables(
-        model.priors, model.coordinates, raw.get("intercept", zeros), raw["weights"], groups, {
-            name: np.asarray(raw[name]) for name in hyper_dims(groups, model.feature_names) if name in raw
-        },
-    )  # fmt: skip
+    names = hyperparameter_dims(model.priors.learned, model.feature_names)
+    hyper = {name: np.asarray(raw[name]) for name in names if name in raw}
+    values = free_variables(model.priors, model.coordinates, raw.get("intercept", zeros), raw["weights"], hyper)
     values |= raw
     free = model.pymc_model.free_RVs
     theirs = model.pymc_model.compile_fn(
@@ -169,15 +166,15 @@ def test_posteriors_carry_every_random_variable(case: tuple[str, str, str, str])
         assert_allclose(values[rv.name], expected, rtol=1e-8, atol=1e-8 * np.abs(expected).max())
 
 
-def test_names_follow_the_real_hyperparameters() -> None:
-    """From real to named ones and back (the Gamma variables of R2D2 up to their sum)."""
+def test_names_follow_the_unconstrained_hyperparameters() -> None:
+    """From unconstrained to named ones and back (the Gamma variables of R2D2 up to their sum)."""
     for case in shrinkage_cases():
         density = build(*case).log_density
-        h = np.random.default_rng(1).normal(size=len(density.shrinkage.centre))
-        named = named_hyperparameters(density, h)
-        again = np.concatenate([real(group, named)[0] for group in density.groups])
-        for group, first in zip(density.groups, density.shrinkage.first_hyper, strict=False):
-            if isinstance(group.family, R2D2):
-                shares = slice(first + 1, first + 1 + len(group.members))
+        h = np.random.default_rng(1).normal(size=len(density.coordinates.location))
+        named = density.constrain(h)
+        again = np.concatenate([unconstrained(scale, named)[0] for scale in density.shared])
+        for scale, first in zip(density.shared, density.hyper.first_hyper, strict=False):
+            if isinstance(scale.prior, R2D2):
+                shares = slice(first + 1, first + 1 + len(scale.features))
                 h[shares] -= np.log(np.exp(h[shares]).sum())
         assert_allclose(again, h, rtol=1e-12, atol=1e-12)

@@ -157,6 +157,19 @@ def test_data_survive(form: str, suffix: str, tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(again.posterior_predictive(random_seed=1), post.posterior_predictive(random_seed=1))
 
 
+@pytest.mark.parametrize("suffix", [".nc", ".zarr"])
+def test_groups_that_were_added_survive(suffix: str, tmp_path: Path) -> None:
+    """The log prior is a statistic and a group: xarray reads no variable that is named like a group."""
+    model = bs.SoftmaxRegression([[0.0], [1.0], [2.0], [3.0]] * 5, list("abab") * 5)
+    fit = model.laplace(draws=100, random_seed=1, progressbar=False)
+    fit.add_log_likelihood()
+    fit.add_log_prior()
+    fit.save(tmp_path / f"fit{suffix}")
+    again = bs.load(tmp_path / f"fit{suffix}")
+    for group in ("log_likelihood", "log_prior", "sample_stats"):
+        xr.testing.assert_equal(again.idata[group].to_dataset(), fit.idata[group].to_dataset())
+
+
 def test_columns_of_formulas_survive(penguins: pd.DataFrame, tmp_path: Path) -> None:
     data = penguins.assign(heavy=penguins["body_mass_g"] > 4000, size=pd.cut(penguins["flipper_length_mm"], 3))
     formula = "species ~ poly(bill_length_mm, 2) * sex + heavy + size + C(year)"

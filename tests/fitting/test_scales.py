@@ -145,7 +145,7 @@ def test_no_funnel_where_the_scale_is_near_zero() -> None:
 def test_callback_equals_the_density_and_reports_nan(dense: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     X, y = simulate(60, 3, 3)
     if not dense:
-        monkeypatch.setattr("bayes_softmax.density.scales.hierarchical.DENSE_DIMENSION", 0)
+        monkeypatch.setattr("bayes_softmax.density.scales.whitening.DENSE_DIMENSION", 0)
     density = bs.SoftmaxRegression(X, y, prior=LEARNED).log_density
     native, d = density.callbacks(), density.dimension
     double = ctypes.POINTER(ctypes.c_double)
@@ -159,7 +159,7 @@ def test_callback_equals_the_density_and_reports_nan(dense: bool, monkeypatch: p
 
     assert evaluate() == 0
     expected = density.value_gradient(u)
-    assert_allclose(value[0] - expected[0], -density.log_constant - density._log_determinant, rtol=1e-10)
+    assert_allclose(value[0] - expected[0], -density.log_constant - density.log_determinant, rtol=1e-10)
     assert_allclose(gradient, expected[1], rtol=1e-12, atol=1e-12)
     for place in (0, d - 1):
         for bad in (np.nan, np.inf, -np.inf):
@@ -170,13 +170,13 @@ def test_callback_equals_the_density_and_reports_nan(dense: bool, monkeypatch: p
             u[:] = v
 
 
-def test_blocks_are_corrected_to_the_hessian_at_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Few rows, unequal classes: the blocks alone miss the Hessian by far, and with their correction by little."""
+def test_residual_whitening_makes_the_hessian_at_the_reference_the_identity(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few rows, unequal classes: blocks alone miss the Hessian by far, with their residual whitened by little."""
     X, y = simulate(60, 3, 4, seed=8)
-    monkeypatch.setattr("bayes_softmax.density.scales.hierarchical.DENSE_DIMENSION", 0)
+    monkeypatch.setattr("bayes_softmax.density.scales.whitening.DENSE_DIMENSION", 0)
     density = bs.SoftmaxRegression(X, y, prior=LEARNED).log_density
     d = density.n_coefficients
-    alone = replace(density, shrinkage=density.shrinkage._replace(outer=np.empty((0, 0), dtype=np.float32)))
+    alone = replace(density, coordinates=density.coordinates._replace(residual=np.empty((0, 0), dtype=np.float32)))
 
     def error(density: object) -> float:
         def slope(v: np.ndarray) -> np.ndarray:

@@ -6,7 +6,6 @@ import pytest
 from numpy.testing import assert_allclose
 
 import bayes_softmax as bs
-from bayes_softmax.spec.shrinkage import shrinkage_groups
 from tests.conftest import simulate
 
 
@@ -83,9 +82,9 @@ def test_r2d2_does_not_depend_on_units_and_floors_rare_binaries() -> None:
     rare = np.zeros(200)
     rare[:3] = 1.0
     X = np.column_stack([X[:, 0] * 1000, rare])
-    (group,) = shrinkage_groups(bs.SoftmaxRegression(X, y, prior=bs.R2D2()).priors)
+    (scale,) = bs.SoftmaxRegression(X, y, prior=bs.R2D2()).priors.learned
     share = (1 + (rare.std() / 0.5) ** 2) / 2
-    assert_allclose(group.units, np.array([X[:, 0].std(), 0.5]) * np.sqrt(share))
+    assert_allclose(scale.units, np.array([X[:, 0].std(), 0.5]) * np.sqrt(share))
 
 
 def test_r2d2_shares_out_a_variance_that_arrives() -> None:
@@ -93,16 +92,16 @@ def test_r2d2_shares_out_a_variance_that_arrives() -> None:
     levels = np.repeat(np.arange(200), 2)
     frame = pd.DataFrame({"g": pd.Categorical(levels.astype(str)), "y": np.tile([0, 1], 200)})
     model = bs.SoftmaxRegression.from_formula("y ~ g", frame, prior=bs.R2D2())
-    (group,) = shrinkage_groups(model.priors)
+    (scale,) = model.priors.learned
     omega = 1.7
-    variances = omega / 199 / group.units**2
+    variances = omega / 199 / scale.units**2
     assert_allclose((np.var(model.design.X, axis=0) * variances).sum(), omega)
 
 
 def test_one_rare_flag_under_r2d2_keeps_its_floor() -> None:
     flag = (np.arange(1000) < 1.0).astype(float)[:, None]
-    (group,) = shrinkage_groups(bs.SoftmaxRegression(flag, np.arange(1000) % 3, prior=bs.R2D2()).priors)
-    assert_allclose(group.units, [0.5])
+    (scale,) = bs.SoftmaxRegression(flag, np.arange(1000) % 3, prior=bs.R2D2()).priors.learned
+    assert_allclose(scale.units, [0.5])
 
 
 @pytest.mark.parametrize(

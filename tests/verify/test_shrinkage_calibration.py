@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import bayes_softmax as bs
-from bayes_softmax.density.scales.hierarchical import HierarchicalPosterior
+from bayes_softmax.density.scales.posterior import HierarchicalPosterior
 from tests.verify.test_calibration import ERROR_RATE, KEPT, SIMULATIONS, uniformity
 
 INTERCEPT = bs.Normal(1.0)
@@ -108,8 +108,8 @@ def test_a_wrong_jacobian_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def with_two_jacobians(self: HierarchicalPosterior, u: np.ndarray) -> tuple[float, np.ndarray]:
         value, gradient = honest(self, u)
-        log_tau = self.shrinkage.centre + self.shrinkage.width @ u[-1:]
-        gradient[-1:] += self.shrinkage.width[0]
+        log_tau = self.coordinates.location + self.coordinates.root @ u[-1:]
+        gradient[-1:] += self.coordinates.root[0]
         return value + float(log_tau[0]), gradient
 
     monkeypatch.setattr(HierarchicalPosterior, "value_gradient", with_two_jacobians)

@@ -46,7 +46,15 @@ def from_netcdf(data: bytes) -> xr.DataTree:
         claimed = sum(_hdf5_sizes(opened, "", top=True))
     _check_claim(claimed, len(data))
     with xr.open_datatree(BytesIO(data), engine="h5netcdf") as tree:
-        return tree.load()
+        return _in_memory(tree)
+
+
+def _in_memory(tree: xr.DataTree) -> xr.DataTree:
+    """The tree with every variable read: ``DataTree.load`` (xarray 2026.9) leaves out those named like a group."""
+    for node in tree.subtree:
+        for variable in node.variables.values():
+            variable.load()
+    return tree
 
 
 def check_bytes(data: bytes) -> None:
@@ -119,7 +127,7 @@ def from_zarr(files: Mapping[str, bytes]) -> xr.DataTree:
     buffer = default_buffer_prototype().buffer
     store = {name: buffer.from_bytes(content) for name, content in files.items()}
     with xr.open_datatree(store, engine="zarr", consolidated=False) as tree:  # type: ignore[arg-type]
-        return tree.load()
+        return _in_memory(tree)
 
 
 def zarr_attributes(content: bytes) -> dict[str, Any]:

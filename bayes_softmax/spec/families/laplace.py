@@ -6,9 +6,9 @@ from typing import Any, Self
 
 import numpy as np
 
+from bayes_softmax.core.checks import set_positive
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.spec.families.radial import log_sphere, spherical_variable
-from bayes_softmax.spec.hyperpriors import set_positive
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ from typing import Any, Self
 
 import numpy as np
 
+from bayes_softmax.core.checks import set_positive
 from bayes_softmax.core.records import FloatArray
-from bayes_softmax.spec.hyperpriors import ScalePrior, set_positive
+from bayes_softmax.spec.scales.hyperpriors import ScalePrior
 
 
 @dataclass(frozen=True)

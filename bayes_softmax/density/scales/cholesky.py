@@ -1,4 +1,4 @@
-"""Cholesky factors of small matrices with their inverses, products with these, and mixed columns: compiled loops."""
+"""Cholesky factors of small matrices with their inverses, products with these, and derivatives: compiled loops."""
 
 import math
 from typing import Any
@@ -13,7 +13,7 @@ _sums: dict[str, Any] = {**_options, "fastmath": _FAST | {"reassoc"}}  # vectori
 
 
 @nb.njit(**_sums)
-def factorise(A, X):  # type: ignore[no-untyped-def]
+def cholesky_with_inverse(A, X):  # type: ignore[no-untyped-def]
     """Replace the lower half of ``A`` (m, m) by its Cholesky factor L; fills ``X = L^-1``; returns sum log diag L."""
     m = A.shape[0]
     log_determinant = 0.0
@@ -43,7 +43,7 @@ def factorise(A, X):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(**_sums)
-def lower(X, v, out):  # type: ignore[no-untyped-def]
+def lower_product(X, v, out):  # type: ignore[no-untyped-def]
     """``out = X v`` for lower triangular ``X``."""
     for i in range(X.shape[0]):
         row, total = X[i], 0.0
@@ -53,7 +53,7 @@ def lower(X, v, out):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(**_options)
-def lower_transposed(X, v, out):  # type: ignore[no-untyped-def]
+def lower_transposed_product(X, v, out):  # type: ignore[no-untyped-def]
     """``out = X' v`` for lower triangular ``X``."""
     out[:] = 0.0
     for i in range(X.shape[0]):
@@ -63,8 +63,12 @@ def lower_transposed(X, v, out):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(**_options)
-def precision_slope(X, z, w, out):  # type: ignore[no-untyped-def]
-    """``out_i = X_i' M X_i + |X_i|^2 / 2`` for the columns of ``X = L^-1``; see the top of ``shrinkage_kernel.py``."""
+def cholesky_diagonal_adjoint(X, z, w, out):  # type: ignore[no-untyped-def]
+    """``out_i = X_i' M X_i + |X_i|^2 / 2`` for the columns of ``X = L^-1``; ``M`` is at the top of ``kernel.py``.
+
+    With ``w = X g`` the first term is minus the derivative of ``g' X' z`` in entry i of the diagonal of ``LL'``, the
+    second that of ``log det L``.
+    """
     m = X.shape[0]
     prefix = np.zeros(m)
     out[:] = 0.0
@@ -77,24 +81,13 @@ def precision_slope(X, z, w, out):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(**_options)
-def mix(columns, mixing, theta):  # type: ignore[no-untyped-def]
-    """Fill the free vector from mixed columns (k, m); see ``core.records.BlockMetric``."""
+def mix(mixing, columns, out):  # type: ignore[no-untyped-def]
+    """``out = mixing columns`` for columns (k, m)."""
     k, m = columns.shape
-    theta[:] = 0.0
-    for e in range(k):
-        for c in range(k):
-            mixed, source = theta[c * m :], columns[e]
+    out[:] = 0.0
+    for c in range(k):
+        mixed = out[c]
+        for e in range(k):
+            factor, column = mixing[c, e], columns[e]
             for j in range(m):
-                mixed[j] += mixing[c, e] * source[j]
-
-
-@nb.njit(**_options)
-def unmix(theta, mixing, columns):  # type: ignore[no-untyped-def]
-    """Fill mixed columns (k, m) from a free vector."""
-    k, m = columns.shape
-    columns[:] = 0.0
-    for e in range(k):
-        for c in range(k):
-            source, mixed = theta[c * m :], columns[e]
-            for j in range(m):
-                mixed[j] += mixing[c, e] * source[j]
+                mixed[j] += factor * column[j]

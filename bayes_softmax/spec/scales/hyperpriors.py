@@ -1,41 +1,8 @@
-r"""Priors that learn how much to shrink: a prior on the scale, shared by features or one for each.
-
-Both are normal given their hyperparameters: the free coordinates ``g`` (k,) of feature ``j`` are
-:math:`N(0, \sigma_j^2)`, one scale for all classes, so under zero-sum coding they stay exchangeable over the classes.
-
-=====================  ==============================================================  ========================
-family                 scale :math:`\sigma_j`                                          acts on
-=====================  ==============================================================  ========================
-``Normal(HalfNormal)`` :math:`\tau`, shared by all features that carry the same prior  raw weights, as given
-``R2D2``               :math:`\sqrt{\phi_j\,\omega},\ \omega = R^2/(1 - R^2)`          standardised features
-=====================  ==============================================================  ========================
-
-``R2D2`` compares features with each other, so it needs a common unit: a standard deviation of the feature (for a column
-of two values at least half their distance), as in the autoscaled default; where columns are rarer than that, as a
-factor's dummies are, all units are smaller by one factor, so that the variance they share out does arrive.
-"""
+"""Priors of scales, and the families of normal priors that carry them; formulae in :mod:`bayes_softmax.spec.scales`."""
 
 from dataclasses import dataclass
 
-import numpy as np
-
-from bayes_softmax.core.checks import as_float, is_number, shown
-
-
-def check_positive(family: str, name: str, value: object) -> None:
-    """Raise unless ``value`` is a positive, finite number."""
-    if not is_number(value):
-        raise TypeError(f"{family}: {name}={shown(value)} must be a positive number")
-    if not 0 < as_float(value) < np.inf:
-        raise ValueError(f"{family}: {name}={shown(value)} must be positive and finite")
-
-
-def set_positive(prior: object, *names: str) -> None:
-    """Check numbers of a prior and keep each as a float: ``df=4`` and ``df=4.0`` are one prior."""
-    for name in names:
-        value = getattr(prior, name)
-        check_positive(type(prior).__name__, name, value)
-        object.__setattr__(prior, name, float(value))
+from bayes_softmax.core.checks import set_positive
 
 
 @dataclass(frozen=True)
@@ -96,8 +63,8 @@ ScalePrior = HalfNormal | HalfStudentT
 
 
 @dataclass(frozen=True)
-class LearnedNormal:
-    """What ``Normal(scale=HalfNormal(...))`` becomes in a model's table of priors."""
+class HierarchicalNormal:
+    """Normal prior whose standard deviation has a prior: ``Normal(scale=HalfNormal(...))`` in a model's table."""
 
     scale_prior: ScalePrior
 
@@ -147,4 +114,4 @@ class R2D2:
         return f"R2D2({self.mean:.4g}, {self.precision:.4g}, {self.concentration:.4g})"
 
 
-ShrinkagePrior = LearnedNormal | R2D2
+ShrinkagePrior = HierarchicalNormal | R2D2
