@@ -1,5 +1,6 @@
 """Labels of arrays: coordinates of rows, features and categories."""
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,9 +23,26 @@ def observation_coordinate(index: Any) -> Any:
 
 def label_parameters(logits: Logits, values: Mapping[str, FloatArray], schema: Schema) -> dict[str, xr.DataArray]:
     """An estimate of each parameter as a labelled array."""
-    labels = {"category": schema.category_coordinate, "feature": np.array(schema.feature_names, dtype=str)}
-    arrays = {}
-    for name, dims in logits.dims.items():
-        coords = {dim: labels[dim] for dim in dims if dim in labels}
-        arrays[name] = xr.DataArray(values[name], dims=dims, coords=coords, name=name)
-    return arrays
+    categories = schema.category_coordinate
+    kinds = (type(categories), *map(type, categories))  # labels of another type may be equal: 1, 1.0 and True
+    labels = tuple(categories), kinds, schema.feature_names
+    return {
+        name: _unfilled(name, tuple(dims), values[name].shape, *labels).copy(deep=False, data=values[name])
+        for name, dims in logits.dims.items()
+    }
+
+
+@functools.lru_cache(maxsize=16)
+def _unfilled(
+    name: str,
+    dims: tuple[str, ...],
+    shape: tuple[int, ...],
+    categories: tuple[Any, ...],
+    kinds: tuple[type, ...],
+    features: tuple[str, ...],
+) -> xr.DataArray:
+    """The labels without numbers: to make coordinates takes longer than many a fit, to copy them does not."""
+    category = np.array(categories, dtype=np.uint64) if kinds[0] is np.ndarray else list(categories)
+    labels = {"category": category, "feature": np.array(features, dtype=str)}
+    coords = {dim: labels[dim] for dim in dims if dim in labels}
+    return xr.DataArray(np.broadcast_to(np.nan, shape), dims=dims, coords=coords, name=name)

@@ -15,6 +15,7 @@ from bayes_softmax.data.frames import column_numbers
 from bayes_softmax.data.real_numbers import real_numbers
 
 EXACT_FLOAT = 2**53  # beyond it, neighbouring whole numbers are one real number
+FEW_ROWS = 1000  # whose numbers are sorted sooner than a hash table of them is set up
 LABEL_TYPES = "class labels are str, int or bool"
 
 
@@ -117,7 +118,10 @@ def parse_labels(series: pd.Series, classes: Sequence[Label] | None, name: str) 
         declared = declared if declared is not None else tuple(levels.tolist())
     else:
         values = _plain(series.to_numpy(), name)
-    found, distinct = pd.factorize(values)
+    if values.dtype.kind in "biu" and len(values) <= FEW_ROWS:
+        distinct, found = np.unique(values, return_inverse=True)
+    else:
+        found, distinct = pd.factorize(values)
     if declared is None:
         declared = tuple(sorted(distinct.tolist()))
     _check_classes(declared, name)

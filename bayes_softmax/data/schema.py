@@ -114,7 +114,8 @@ class Schema:
     @property
     def dropped_names(self) -> tuple[str, ...]:
         """Columns that were dropped because they did not vary."""
-        return tuple(name for name in self.encoder.feature_names if name not in self.feature_names)
+        kept = set(self.feature_names)
+        return tuple(name for name in self.encoder.feature_names if name not in kept)
 
     def weights_of(self, data: Any, weights: Any) -> Any:
         """Weights of new data: as given, else the column that held those of the fit, if the data have it."""

@@ -8,7 +8,6 @@ their traces.  In the eigenvectors of ``A`` it falls into one block per column.
 from collections.abc import Iterable
 
 import numpy as np
-from scipy.linalg import eigh
 
 from bayes_softmax.core.records import BlockMetric, ExpectedRows, FloatArray, LowRankMetric
 
@@ -24,11 +23,11 @@ def block_metric(G: FloatArray, A: FloatArray, contrast: FloatArray, prior: Floa
     :func:`bayes_softmax.density.curvature.weighted_gram`; ``contrast`` (K, k) is that of the free columns.
     """
     G = -(np.triu(G) + np.triu(G, 1).T) / max(float(np.trace(A)), np.finfo(float).tiny)
-    spread, mixing = eigh(contrast.T @ A @ contrast)
+    spread, mixing = np.linalg.eigh(contrast.T @ A @ contrast)
     spread = np.maximum(spread, SPREAD_FLOOR * spread[-1])
     precisions = spread[:, None, None] * G + prior
-    for matrix in precisions:
-        matrix += np.diag(RIDGE * np.diag(matrix) + np.finfo(float).tiny)
+    diagonals = np.einsum("kii->ki", precisions)
+    diagonals += RIDGE * diagonals + np.finfo(float).tiny
     return BlockMetric(precisions, np.ascontiguousarray(mixing))
 
 

@@ -68,6 +68,11 @@ class Likelihood:
         """Whether one thread does an evaluation as quickly as several."""
         return len(ranges(sum(self.n_blocks), self.work)) == 1
 
+    @cached_property
+    def has_small_hessian(self) -> bool:
+        """The same of a Hessian."""
+        return len(ranges(sum(self.n_blocks), self.hessian_work)) == 1
+
     def value_gradient(self, V: FloatArray) -> tuple[float, FloatArray]:
         """Value and gradient (K, q)."""
         found = self._each(self.parts, lambda part, a, b: part.log_likelihood_gradient(V, a, b), self.work)

@@ -1,5 +1,7 @@
 """Memory layout of the kernel's data: rows in blocks, features first within a block, every row on a cache line."""
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,9 +22,10 @@ assert all(rows % ROW_MULTIPLE == 0 for rows in BLOCK_ROWS)
 
 def aligned(shape: tuple[int, ...]) -> FloatArray:
     """Zeros whose first number starts a cache line."""
-    raw = np.zeros(int(np.prod(shape)) + 8)
+    size = math.prod(shape)
+    raw = np.zeros(size + 8)
     start = -(raw.ctypes.data // 8) % 8
-    return raw[start : start + int(np.prod(shape))].reshape(shape)
+    return raw[start : start + size].reshape(shape)
 
 
 def block_rows(n_rows: int, n_columns: int) -> int:

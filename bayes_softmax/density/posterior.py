@@ -18,7 +18,7 @@ from bayes_softmax.core.records import (
     Whitening,
 )
 from bayes_softmax.data.design import Design
-from bayes_softmax.density import callbacks, kernel, kronecker, linear
+from bayes_softmax.density import callbacks, fused, kernel, kronecker, linear
 from bayes_softmax.density.likelihood import Likelihood
 from bayes_softmax.density.log_prior import FLAT, log_prior_gradient
 from bayes_softmax.density.native import kernel_addresses
@@ -30,7 +30,6 @@ from bayes_softmax.spec.log_prior import log_prior_constant
 from bayes_softmax.spec.priors import PriorTable
 
 COMPILE_NOTICE = "compiling the likelihood for this machine (once; later runs load it from disk)"
-NOISE = 16 * np.finfo(float).eps  # relative, of a contrast of curvatures
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,8 +188,12 @@ class SoftmaxPosterior:
         return V
 
     def _curvature(self, theta: FloatArray, *, convex: bool) -> FloatArray:
-        H = self.likelihood.hessian(self._engine(_contiguous(theta)))
-        return self._without_noise(H) + self._prior_matrix(theta, convex=convex)
+        prior = self._prior_curvature(theta, convex=convex).matrix
+        if self._in_memory and self.likelihood.has_small_hessian:
+            free = np.empty((self.dimension,) * 2)
+            fused.likelihood_hessian(self.data, _contiguous(theta), free)
+            return free + prior
+        return self._without_noise(self.likelihood.hessian(self._engine(_contiguous(theta)))) + prior
 
     def _without_noise(self, H: FloatArray) -> FloatArray:
         """Free curvature (d, d) of engine curvature ``H`` (K, q, K, q), exactly zero where it is a rounding error.
@@ -199,39 +202,29 @@ class SoftmaxPosterior:
         numbers.  Of what is left of these a Newton step would be made.
         """
         free = self.coordinates.pull_back_matrix(H)
-        if np.diag(free).min(initial=np.inf) > NOISE * H.max(initial=0.0):  # as nearly always
+        if np.diag(free).min(initial=np.inf) > fused.NOISE * H.max(initial=0.0):  # as nearly always
             return free
         k_b, k_w = self.data.Cb.shape[1], self.data.Cw.shape[1]
         largest = np.einsum("kjkj->kj", H).max(axis=0)
         of_weights = largest[min(k_b, 1) :]
-        floor = NOISE * free_vectors(np.repeat(largest[:1], k_b), np.tile(of_weights, (k_w, 1)))
+        floor = fused.NOISE * free_vectors(np.repeat(largest[:1], k_b), np.tile(of_weights, (k_w, 1)))
         noise = np.diag(free) <= floor
         free[noise] = 0.0
         free[:, noise] = 0.0
         return free
 
-    def _prior_matrix(self, theta: FloatArray, *, convex: bool) -> FloatArray:
-        """Curvature (d, d) of minus the log prior."""
-        if self._constant_prior_matrix is not None:
-            return self._constant_prior_matrix
-        return self._prior_curvature(theta, convex=convex).matrix()
-
     def _prior_curvature(self, theta: FloatArray, *, convex: bool) -> PriorCurvature:
-        """The same, not as a matrix."""
-        if self._constant_prior is not None:
-            return self._constant_prior
+        """Curvature of minus the log prior."""
+        if self._quadratic_prior is not None:
+            return self._quadratic_prior
         return PriorCurvature(self.prior_rows, self.coordinates, theta, convex=convex)
 
     @cached_property
-    def _constant_prior(self) -> PriorCurvature | None:
+    def _quadratic_prior(self) -> PriorCurvature | None:
         """The prior's curvature where it is the same everywhere."""
         if not rows_that_are(self.data.family, "quadratic").all():
             return None
         return PriorCurvature(self.prior_rows, self.coordinates, np.zeros(self.dimension), convex=True)
-
-    @cached_property
-    def _constant_prior_matrix(self) -> FloatArray | None:
-        return None if self._constant_prior is None else self._constant_prior.matrix()
 
     @property
     def prior_rows(self) -> PriorRows:

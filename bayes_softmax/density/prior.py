@@ -7,6 +7,7 @@ leaves out the second term: what is left is the curvature of the scale mixture's
 """
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -122,6 +123,7 @@ class PriorCurvature:
             image = free_vectors(intercept, weights - np.outer(intercept, self._centre))
         return image
 
+    @cached_property
     def matrix(self) -> FloatArray:
         """The curvature as a matrix (d, d)."""
         matrix = np.diag(self._diagonal)

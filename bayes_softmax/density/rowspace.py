@@ -71,10 +71,15 @@ class RowSpace:
         def lifted(gradient: FloatArray) -> FloatArray:
             intercept, weights = coordinates.split(gradient)
             pulled = weights * self.sd
-            reduced = solve(free_vectors(intercept, (pulled @ self.basis) / self.coordinates.scale))
-            outside = free_vectors(np.zeros_like(intercept), self._complement(pulled) * self.sd)
-            step: FloatArray = self.lift(reduced[None])[0] + outside
-            return step
+            inside = pulled @ self.basis
+            reduced = solve(free_vectors(intercept, inside / self.coordinates.scale))
+            if self.coordinates.scale.max(initial=0.0) > LARGE_LOGIT:
+                outside = free_vectors(np.zeros_like(intercept), self._complement(pulled) * self.sd)
+                step: FloatArray = self.lift(reduced[None])[0] + outside
+                return step
+            # The same with one product instead of three.
+            intercept, u = self.coordinates.split(reduced)
+            return free_vectors(intercept, (pulled + (u / self.coordinates.scale - inside) @ self.basis.T) * self.sd)
 
         return lifted
 

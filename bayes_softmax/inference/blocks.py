@@ -25,13 +25,13 @@ def _low_rank_solver(metric: LowRankMetric) -> Callable[[FloatArray], FloatArray
     # Symmetric in the square root of the spread, which may be zero.
     roots = np.sqrt(spread)
     gram = (rows * inverse) @ rows.T
-    factors = [cholesky(np.eye(len(rows)) + s**2 * gram, lower=True) for s in roots]
+    factors = [_factor(np.eye(len(rows)) + s**2 * gram) for s in roots]
 
     def solve(r: FloatArray) -> FloatArray:
         mixed = mixing.T @ r.reshape(len(spread), -1) * inverse
         seen = mixed @ rows.T
         for e, (factor, s) in enumerate(zip(factors, roots, strict=True)):
-            mixed[e] -= inverse * (rows.T @ (s**2 * cho_solve((factor, True), seen[e], check_finite=False)))
+            mixed[e] -= inverse * (rows.T @ (s**2 * lapack.dpotrs(factor, seen[e], lower=1)[0]))
         image: FloatArray = mixing @ mixed
         return image.ravel()
 
@@ -72,9 +72,19 @@ def preconditioner(
 
 def _inverse(factor: FloatArray) -> FloatArray:
     """Inverse of ``L L'``."""
-    lower, _ = lapack.dpotri(factor, lower=1)
-    inverse: FloatArray = np.tril(lower) + np.tril(lower, -1).T
+    lower, _ = lapack.dpotri(factor, lower=1)  # zero above the diagonal, as the factor is
+    inverse: FloatArray = lower + lower.T
+    np.einsum("ii->i", inverse)[:] *= 0.5
     return inverse
+
+
+def _factor(matrix: FloatArray) -> FloatArray:
+    """Lower Cholesky factor in LAPACK's order, anything above the diagonal: others would be copied at each use."""
+    factor, failed = lapack.dpotrf(matrix, lower=1, clean=0)
+    if failed:
+        raise LinAlgError("the matrix is not positive definite")
+    lower: FloatArray = factor
+    return lower
 
 
 def block_whitening(mode: FloatArray, metric: BlockMetric) -> Whitening:

@@ -55,14 +55,22 @@ def newton(density: LogDensity, start: FloatArray, max_iterations: int = 500) ->
     if not cheap_hessian(density):
         return newton_cg(density, start, max_iterations)
 
+    singular = False  # whether the metric was, at the point before
+
     def direction(theta: FloatArray, gradient: FloatArray, damping: float) -> FloatArray | None:
-        step = None
-        if not damping:
+        nonlocal singular
+        metric, step = None, None
+        if not damping and singular:  # the Hessian is no larger than the metric: singular where that still is
+            metric = density.metric(theta)
+            singular = newton_step(metric, gradient) is None
+        if not damping and not singular:
             step = newton_step(density.hessian(theta), gradient)
         if step is None:
-            metric = density.metric(theta)
-            metric[np.diag_indices_from(metric)] += damping * (density.total_weight + np.diag(metric))
-            step = newton_step(metric, gradient)
+            metric = density.metric(theta) if metric is None else metric
+            if damping or not singular:
+                metric[np.diag_indices_from(metric)] += damping * (density.total_weight + np.diag(metric))
+                step = newton_step(metric, gradient)
+                singular = not damping and step is None
             if step is None:
                 # Of a coordinate without any curvature, as of a class that is never on offer, a share of the mean.
                 diagonal = np.diag(metric)

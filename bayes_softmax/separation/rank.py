@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import eigh, qr
+from scipy.linalg import eigh, qr, solve_triangular
 
 from bayes_softmax.core.checks import listed
 from bayes_softmax.core.records import FloatArray, IntArray
@@ -96,7 +96,9 @@ def null_space(Z: FloatArray, kept: NDArray[np.bool_], columns: IntArray, n_colu
     if not len(redundant):
         return NullSpace(columns[kept], columns[~kept], np.zeros((int(kept.sum()), 0)), n_columns)
     R = triangular_factor(Z)
-    combination = np.linalg.lstsq(R[:, kept], R[:, redundant], rcond=None)[0]
+    # Least squares by QR: the kept columns are independent.
+    Q, T = np.linalg.qr(R[:, kept])
+    combination = solve_triangular(T, Q.T @ R[:, redundant])
     # What is rounding beside the largest part of a combination is no part of it.
     combination[np.abs(combination) < 1e-9 * np.abs(combination).max(axis=0, initial=1.0)] = 0.0
     return NullSpace(columns[kept], columns[~kept], combination, n_columns)

@@ -122,7 +122,11 @@ def _solve(observed: ObservedPairs, objective: FloatArray, working: IntArray) ->
         b_eq=np.zeros(len(lines)) if len(lines) else None,
         bounds=(-1, 1),
         method="highs-ds",
-        options={"primal_feasibility_tolerance": SOLVER_TOLERANCE, "dual_feasibility_tolerance": SOLVER_TOLERANCE},
+        options={
+            "primal_feasibility_tolerance": SOLVER_TOLERANCE,
+            "dual_feasibility_tolerance": SOLVER_TOLERANCE,
+            "presolve": False,  # dense: there is nothing to remove, and to look takes a fifth of the time
+        },
     )
     if solution.x is None or np.abs(solution.x).max(initial=0.0) < POSITIVE:
         return None

@@ -51,6 +51,8 @@ def feature_spread(X: FloatArray, scale: FloatArray) -> FloatArray:
     """
     few = X[:: max(len(X) // 64, 1)]  # most columns show a third value among a few rows
     candidates = np.flatnonzero(_has_two_values(few))
+    if not len(candidates):
+        return scale.copy()
     columns = X[:, candidates]
     two = _has_two_values(columns)
     unit = scale.copy()

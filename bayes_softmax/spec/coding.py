@@ -159,14 +159,16 @@ class Coordinates:
         if not self.has_intercept:
             return np.zeros(weights.shape[:2]), np.ascontiguousarray(weights.transpose(0, 2, 1))
         intercept = engine[:, :, 0] - weights @ self.centre
-        return intercept @ self._intercept_projection, np.ascontiguousarray(weights.transpose(0, 2, 1))
+        if self.n_free_intercept < self.weights_contrast.shape[1]:
+            intercept = intercept @ self._intercept_projection
+        return intercept, np.ascontiguousarray(weights.transpose(0, 2, 1))
 
     @cached_property
     def _intercept_projection(self) -> FloatArray:
         """Brings the raw intercept back into its coding's columns.
 
-        It is the identity on them except where the weights have ``K`` free columns and the intercept ``K-1``:
-        there the shift ``-m'W`` has a common part that softmax ignores.
+        It is needed only where the weights have ``K`` free columns and the intercept ``K-1``: there the shift ``-m'W``
+        has a common part that softmax ignores.
         """
         return self.intercept_contrast @ np.linalg.pinv(self.intercept_contrast)
 

@@ -9,7 +9,7 @@ from bayes_softmax.core.records import FloatArray
 from bayes_softmax.spec.coding import Coordinates
 from bayes_softmax.spec.families import registry
 from bayes_softmax.spec.families.family import Family
-from bayes_softmax.spec.priors import FamilyRows, Jeffreys, PriorTable, repeated
+from bayes_softmax.spec.priors import FamilyRows, Jeffreys, PriorTable
 
 
 def prior_draws(
@@ -117,7 +117,8 @@ def coordinate_sds(priors: PriorTable, n_classes: int) -> tuple[float, FloatArra
     if priors.is_jeffreys:
         return np.nan, weights
     if priors.intercept is not None:
-        intercept = float(_sds(repeated(priors.intercept, 1), size)[0])
+        scale, df = priors.intercept.numbers
+        intercept = scale * priors.intercept.variance(size, df) ** 0.5
     weights[priors.fixed] = _sds(priors.features.of(priors.fixed), size)
     return intercept, weights
 
@@ -126,7 +127,11 @@ def _sds(rows: FamilyRows, size: int) -> FloatArray:
     """Standard deviations (rows,) of one of ``size`` coordinates that are drawn together."""
     sds = np.empty(len(rows.family))
     for family, members in registry.each(rows.family):
-        dfs, which = np.unique(rows.df[members], return_inverse=True)
+        df = rows.df[members]
+        if (df == df[0]).all():
+            sds[members] = rows.scale[members] * family.variance(size, float(df[0])) ** 0.5
+            continue
+        dfs, which = np.unique(df, return_inverse=True)
         units = np.array([family.variance(size, df) ** 0.5 for df in dfs.tolist()])
         sds[members] = rows.scale[members] * units[which]
     return sds

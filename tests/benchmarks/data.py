@@ -132,6 +132,8 @@ SETS: dict[str, Callable[[], Data]] = {
     "wine": wine,
     "anes96": anes96,
     "illscaled": ill_scaled,
+    "small": lambda: correlated(100, 30, 3),
+    "thin": lambda: correlated(150, 500, 3),
     "digits": digits,
     "mid": lambda: correlated(10_000, 20, 5),
     "wide": lambda: correlated(2000, 200, 5),
@@ -143,6 +145,8 @@ SETS: dict[str, Callable[[], Data]] = {
     "mnist": mnist_like,
     "million": lambda: correlated(1_000_000, 20, 5),
 }
+# A fit of these takes a few milliseconds: what is measured is what stands around the arithmetic.
+OVERHEAD = ("small", "thin")
 # Pixels: their common scale means something, and standardising would blow up the ones that are nearly always blank.
 PIXELS = ("digits", "mnist")
 WEIGHTED = {"collapsed": collapsed}  # counts, which the peers do not take

@@ -38,6 +38,8 @@ def family_at(code: int) -> type[Family]:
 
 def each(codes: IntArray) -> list[tuple[type[Family], NDArray[np.bool_]]]:
     """The families that occur among some codes, with the mask of their rows."""
+    if len(codes) and (codes == codes[0]).all():  # as nearly always
+        return [(family_at(int(codes[0])), np.ones(len(codes), dtype=np.bool_))]
     return [(family_at(code), codes == code) for code in np.unique(codes).tolist()]
 
 

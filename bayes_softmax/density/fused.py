@@ -1,0 +1,89 @@
+"""The Hessian of small data in free coordinates, in one call: there calls from Python cost as much as the rows.
+
+Shapes as in :mod:`bayes_softmax.density.kernel`.
+"""
+
+import numpy as np
+
+from bayes_softmax.core import compiling as nb
+from bayes_softmax.density.curvature import pair_hessians
+from bayes_softmax.density.kernel import read_part
+from bayes_softmax.density.linear import engine_coefficients
+
+NOISE = 16 * np.finfo(float).eps  # relative, of a contrast of curvatures
+_options = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": {"contract", "nsz", "arcp"}}
+
+
+@nb.njit(inline="always", **_options)
+def _place(c, a, k_b, p):  # type: ignore[no-untyped-def]
+    """Position of engine column ``a`` in column ``c`` of the free vector."""
+    return c * p + min(c, k_b) + a - (1 if 0 < k_b <= c else 0)
+
+
+@nb.njit(**_options)
+def _free_hessian(S, Cb, Cw, H):  # type: ignore[no-untyped-def]
+    """Fill ``H`` (d, d) from the sums ``S`` of ``curvature.pair_hessians``, exactly zero where it is a rounding error.
+
+    For engine columns ``a`` and ``b`` the classes' curvature (K, K) is a Laplacian, with the pair's number at ``k, l``
+    and minus the row sums on the diagonal; contrasts on both sides make it one of free columns.
+
+    A contrast that no row sees, as of a class that is never on offer, has the curvature 0 as a difference of equal
+    numbers.  Of what is left of these a Newton step would be made.
+    """
+    q = S.shape[1]
+    (K, k_b), k_w = Cb.shape, Cw.shape[1]
+    first = min(k_b, 1)
+    p = q - first
+    A, half, largest = np.empty((K, K)), np.empty((k_w, K)), np.zeros(q)
+    for a in range(q):
+        left = Cb if a < first else Cw
+        for b in range(a, q):
+            right = Cb if b < first else Cw
+            pair = 0
+            for k in range(K):
+                A[k, k] = 0.0
+            for k in range(K):
+                for l in range(k + 1, K):
+                    s = S[pair, a, b]
+                    A[k, l] = s
+                    A[l, k] = s
+                    A[k, k] -= s
+                    A[l, l] -= s
+                    pair += 1
+            if a == b:
+                for k in range(K):
+                    largest[a] = max(largest[a], A[k, k])
+            for c in range(left.shape[1]):
+                for l in range(K):
+                    total = 0.0
+                    for k in range(K):
+                        total += left[k, c] * A[k, l]
+                    half[c, l] = total
+            for c in range(left.shape[1]):
+                i = _place(c, a, k_b, p)
+                for e in range(c if a == b else 0, right.shape[1]):
+                    total = 0.0
+                    for l in range(K):
+                        total += half[c, l] * right[l, e]
+                    j = _place(e, b, k_b, p)
+                    H[i, j] = total
+                    H[j, i] = total
+    for a in range(q):
+        for c in range(k_b if a < first else k_w):
+            i = _place(c, a, k_b, p)
+            if H[i, i] <= NOISE * largest[a]:
+                for j in range(H.shape[0]):
+                    H[i, j] = 0.0
+                    H[j, i] = 0.0
+
+
+@nb.njit(**_options)
+def likelihood_hessian(data, theta, H):  # type: ignore[no-untyped-def]
+    """Fill ``H`` (d, d) with the Hessian of minus the log-likelihood of parts in memory."""
+    K, q = data.YZ.shape
+    V, S = np.empty((K, q)), np.zeros((K * (K - 1) // 2, q, q))
+    engine_coefficients(data, theta, V)
+    for i in range(data.parts.shape[0]):
+        rows = read_part(data.parts, i)
+        pair_hessians(rows, V, S, 0, rows.Z.shape[0])
+    _free_hessian(S, data.Cb, data.Cw, H)
