@@ -217,7 +217,7 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
     "loo": (
         DRAWS.loo,
         {},
-        {"by": [*CHOICE, None], "refit": ["no", 5, None], "order": [5, "abc", ["a"], list("abz")]},
+        {"by": [*CHOICE, None], "unit": CHOICE, "refit": ["no", 5, None], "order": [5, "abc", ["a"], list("abz")]},
     ),
     "prior_sensitivity": (DRAWS.prior_sensitivity, {}, {"threshold": [0, -1, NAN, "a", None, True, 1j]}),
     "compare": (bs.compare, {"fit": PLAIN}, {**INTERVAL, "vs": CLASS, "fits": [], "unnamed": [], "fit": FIT}),
@@ -228,6 +228,7 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
             "posteriors": [5, None, [DRAWS, DRAWS], {"a": DRAWS}, {}, {"a": DRAWS, "b": PLAIN}],
             "method": [*CHOICE, None],
             "by": CHOICE,
+            "unit": CHOICE,
             "refit": ["no", 5, None],
         },
     ),

@@ -28,6 +28,7 @@ from bayes_softmax.data.labels import plain_classes
 from bayes_softmax.data.schema import Schema
 
 LEFT_OUT = ("observation", "row")
+FORMER = {"unit": "observation", "row": "row"}  # what these were called before
 FEWEST_DRAWS = 100
 
 
@@ -168,8 +169,9 @@ def by_of_unit(by: str, unit: str | None) -> str:
     """What is left out, from ``by`` and from how it was spelled before, ``unit``."""
     if unit is None:
         return by
+    check_choice("unit", unit, tuple(FORMER))
     warn_caller("unit= is now by=, and unit='unit' is by='observation'", FutureWarning)
-    return "observation" if unit == "unit" else unit
+    return FORMER[unit]
 
 
 def checked_cells(fit: Fitted, training: TrainingData, refit: Refit | None = None) -> Pointwise:

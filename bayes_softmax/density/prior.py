@@ -89,10 +89,11 @@ def rounded(rows: PriorRows, coordinates: Coordinates) -> FloatArray:
 
 
 class PriorCurvature:
-    """Curvature of minus the log prior at a point: ``diag(a) + sum_r b_r g_r g_r'``, seen through the centring.
+    """Curvature of minus the log prior at a point: ``diag(a) + sum_r b_r u_r u_r'``, seen through the centring.
 
-    The part of row ``r`` belongs to a coefficient row; a raw intercept's prior acts on ``intercept - centre' weights``,
-    so it couples the intercept with the weights of the same free column.
+    ``u_r`` is the direction of the coordinates of row ``r``, of length 1, to which its part of ``a`` belongs too; a raw
+    intercept's prior acts on ``intercept - centre' weights``, so it couples the intercept with the weights of the same
+    free column.
     """
 
     def __init__(self, rows: PriorRows, coordinates: Coordinates, theta: FloatArray, *, convex: bool) -> None:
@@ -100,9 +101,9 @@ class PriorCurvature:
         self._coupled = bool(rows.centre.any())
         first = int(coordinates.has_intercept)
         intercept, weights = coordinates.split(self._centred(theta))
-        self._g = intercept[:, None], weights
-        parts = (_part(rows, slice(0, first)), _part(rows, slice(first, None)))
-        curvature = [_row_curvature(g, part, convex=convex) for g, part in zip(self._g, parts, strict=True)]
+        both = (intercept[:, None], _part(rows, slice(0, first))), (weights, _part(rows, slice(first, None)))
+        curvature = [_row_curvature(g, part, convex=convex) for g, part in both]
+        self._direction = [_directions(g) for g, _ in both]
         (a_intercept, b_intercept), (a_weights, b_weights) = curvature
         self._diagonal = free_vectors(a_intercept.ravel(), a_weights)
         self._bend = b_intercept, b_weights
@@ -110,12 +111,12 @@ class PriorCurvature:
 
     def __matmul__(self, vector: FloatArray) -> FloatArray:
         """Product with a vector (d,)."""
-        u = self._centred(vector)
-        image: FloatArray = self._diagonal * u
+        centred = self._centred(vector)
+        image: FloatArray = self._diagonal * centred
         if not self._is_diagonal:
-            intercept, weights = self._coordinates.split(u)
-            parts = zip(self._g, (intercept[:, None], weights), self._bend, strict=True)
-            bent = [g * (b * (g * part).sum(axis=0)) for g, part, b in parts]
+            intercept, weights = self._coordinates.split(centred)
+            parts = zip(self._direction, (intercept[:, None], weights), self._bend, strict=True)
+            bent = [u * (b * (u * part).sum(axis=0)) for u, part, b in parts]
             image += free_vectors(bent[0].ravel(), bent[1])
         if self._coupled:
             intercept, weights = self._coordinates.split(image)
@@ -128,8 +129,8 @@ class PriorCurvature:
         matrix = np.diag(self._diagonal)
         intercept, weights = self._coordinates.split(np.arange(len(self._diagonal)))
         if not self._is_diagonal:
-            for index, g, b in zip((intercept[:, None], weights), self._g, self._bend, strict=True):
-                matrix[index[:, None], index[None]] += b * g[:, None] * g[None]
+            for index, u, b in zip((intercept[:, None], weights), self._direction, self._bend, strict=True):
+                matrix[index[:, None], index[None]] += b * u[:, None] * u[None]
         if self._coupled:
             matrix[:, weights] -= matrix[:, intercept, None] * self._centre
             matrix[weights] -= matrix[intercept, None] * self._centre[:, None]
@@ -187,19 +188,25 @@ def _members(g: FloatArray, rows: PriorRows) -> Iterator[_Members]:
 
 
 def _row_curvature(g: FloatArray, rows: PriorRows, *, convex: bool) -> tuple[FloatArray, FloatArray]:
-    """``a`` (k, rows) and ``b`` (rows,) of the curvature ``diag(a) + b g g'`` of each row; definite if ``convex``."""
+    """``a`` (k, rows) and ``b`` (rows,) of the curvature ``diag(a) + b u u'`` of each row; definite if ``convex``."""
     diagonal, bend = np.zeros_like(g), np.zeros(g.shape[1])
     for of_code, family, r, size, elementwise in _members(g, rows):
         inverse, df = 1.0 / rows.scale[of_code] ** 2, rows.df[of_code]
         diagonal[:, of_code] = 2.0 * family.slope(r, size, df) * inverse
         if family.quadratic or (convex and not family.log_concave):
             continue
-        bent = 4.0 * family.bend(r, size, df) * inverse
+        bent = 4.0 * family.bend(r, size, df) * r * inverse
         if elementwise:
-            diagonal[:, of_code] += bent * r
+            diagonal[:, of_code] += bent
         else:
-            bend[of_code] = bent * inverse
+            bend[of_code] = bent
     return diagonal, bend
+
+
+def _directions(g: FloatArray) -> FloatArray:
+    """Columns of ``g`` (k, rows) over their lengths, zero where these are."""
+    lengths = np.linalg.norm(g, axis=0)
+    return g / np.where(lengths > 0, lengths, 1.0)
 
 
 def in_a_tail(rows: PriorRows, coordinates: Coordinates, theta: FloatArray) -> bool:

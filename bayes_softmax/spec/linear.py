@@ -96,7 +96,10 @@ class LinearLogits:
         self, parameters: Parameters, X: FloatArray, change: FloatArray, derivatives: FloatArray
     ) -> FloatArray:
         """``sum_n change_n B_n``: the intercept moves no slope."""
-        weights = _weighted(np.broadcast_to(change, X.shape), derivatives)
+        if len(change) == 1:  # the same in all rows
+            weights = change[0][:, None] * derivatives.sum(axis=0)[:, None, :]
+        else:
+            weights = _weighted(change, derivatives)
         intercept = np.zeros((len(weights), 1, self.n_classes))
         return np.concatenate([intercept, weights], axis=1).reshape(len(weights), -1)
 

@@ -10,6 +10,8 @@ from bayes_softmax.core.checks import set_positive
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.spec.families.radial import log_sphere, spherical_variable
 
+AT_KINK = 1e-100  # in scales: the cube of a smaller number is no normal one
+
 
 @dataclass(frozen=True)
 class Laplace:
@@ -69,8 +71,9 @@ class Laplace:
     def bend(r: FloatArray, k: int, df: Any) -> FloatArray:
         """:math:`-1 / 4h^3`; zero at the kink."""
         h = np.sqrt(r + df * df)
-        safe = h + (h == 0.0)
-        value: FloatArray = -0.25 * (h > 0.0) / (safe * safe * safe)
+        away = h > AT_KINK
+        safe = h + (h <= AT_KINK)
+        value: FloatArray = -0.25 * away / (safe * safe * safe)
         return value
 
     @staticmethod
