@@ -1,12 +1,15 @@
 """From a specification to what is optimised and sampled: its compiled density, in as few coordinates as it needs."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
+from bayes_softmax.core.checks import listed
 from bayes_softmax.core.records import FloatArray, Mode, Status
 from bayes_softmax.core.threads import blas_on_one_thread
+from bayes_softmax.data.design import Design
 from bayes_softmax.density.jeffreys import JeffreysPosterior
 from bayes_softmax.density.posterior import SoftmaxPosterior, build_posterior
 from bayes_softmax.density.rowspace import RowSpace, row_space
@@ -14,9 +17,15 @@ from bayes_softmax.inference.blocks import preconditioner
 from bayes_softmax.inference.laplace import DENSE_DIMENSION
 from bayes_softmax.inference.newton import newton_cg
 from bayes_softmax.spec.coding import Coordinates
+from bayes_softmax.spec.linear import LINEAR
 from bayes_softmax.spec.log_prior import log_prior_constant
+from bayes_softmax.spec.priors import PriorTable
 from bayes_softmax.spec.specification import Specification
 
+type Builder = Callable[[Design, Coordinates, PriorTable], SoftmaxPosterior]
+
+# What builds the log density, by the name of the compiled part of a logit function (``Logits.compiled``).
+COMPILED: dict[str, Builder] = {LINEAR: build_posterior}
 # Free coordinates up to which a covariance of all of them is formed when it is asked for: 0.2 GB, a few times over.
 MANY_COORDINATES = 5000
 POLISHING = 20  # Newton steps in the full problem after one in fewer coordinates: none but where that lost something
@@ -52,7 +61,19 @@ class Problem:
 
 def density_of(spec: Specification) -> SoftmaxPosterior:
     """The compiled log posterior of the distinct rows, in the free coordinates of the model."""
-    return build_posterior(spec.distinct, spec.coordinates, spec.priors)
+    return builder_of(spec)(spec.distinct, spec.coordinates, spec.priors)
+
+
+def builder_of(spec: Specification) -> Builder:
+    """What builds the log density of rows for the logit function of ``spec``; raises where that is not compiled."""
+    kind, compiled = spec.logits.kind, spec.logits.compiled
+    if compiled in COMPILED:
+        return COMPILED[compiled]
+    has = "have no compiled part" if compiled is None else f"have a compiled part {compiled!r}, which is not known"
+    raise ValueError(
+        f"logits of kind {kind!r} {has} (there is {listed(COMPILED)}), so there is no compiled log density of them: "
+        "with proper priors sample(engine='pymc') draws from their pm.Model"
+    )
 
 
 def objective_of(spec: Specification, density: SoftmaxPosterior) -> SoftmaxPosterior | JeffreysPosterior:
@@ -62,10 +83,12 @@ def objective_of(spec: Specification, density: SoftmaxPosterior) -> SoftmaxPoste
 
 def problem_of(spec: Specification) -> Problem:
     """The density of a specification, on distinct rows only, and in their row space if there are more features."""
-    reduced = row_space(spec.distinct, spec.priors, spec.schema.coding)
+    build = builder_of(spec)
+    linear = spec.logits.compiled == LINEAR
+    reduced = row_space(spec.distinct, spec.priors, spec.schema.coding) if linear else None
     if reduced is None:
         return Problem(spec, density_of(spec), spec.coordinates)
-    density = build_posterior(reduced.design, reduced.coordinates, reduced.priors)
+    density = build(reduced.design, reduced.coordinates, reduced.priors)
     shift = log_prior_constant(spec.priors, spec.coordinates) - density.log_prior_constant
     return Problem(spec, density, spec.coordinates, reduced, shift)
 

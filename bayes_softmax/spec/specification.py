@@ -10,7 +10,6 @@ from bayes_softmax.data.design import Design
 from bayes_softmax.data.observations import Observations
 from bayes_softmax.data.schema import Schema
 from bayes_softmax.spec.coding import Coordinates, build_coordinates
-from bayes_softmax.spec.linear import LinearLogits
 from bayes_softmax.spec.priors import PriorTable, flat_table
 
 
@@ -26,11 +25,14 @@ class Specification:
         Names and encodings.
     priors
         One family per coefficient row.
+    logits
+        The logits of rows as a function of parameters.
     """
 
     rows: Observations
     schema: Schema
     priors: PriorTable
+    logits: Logits
 
     @property
     def design(self) -> Design:
@@ -48,11 +50,6 @@ class Specification:
         return self.rows.distinct
 
     @cached_property
-    def logits(self) -> Logits:
-        """The logits of rows as a function of the coefficients."""
-        return LinearLogits(self.design.n_features, self.design.n_classes)
-
-    @cached_property
     def coordinates(self) -> Coordinates:
         """Linear maps between free, engine and raw coordinates."""
         return build_coordinates(
@@ -67,7 +64,7 @@ class Specification:
         """The same rows under flat priors; full coding, not identified then, becomes zero-sum."""
         coding = "zero-sum" if self.schema.coding == "full" else self.schema.coding
         schema = replace(self.schema, coding=coding, prior_sd=(), dropped_flat=True)
-        return Specification(self.rows, schema, flat_table(self.priors))
+        return replace(self, schema=schema, priors=flat_table(self.priors))
 
 
 class Modelled(Protocol):

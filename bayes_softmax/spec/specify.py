@@ -11,6 +11,7 @@ from bayes_softmax.data.observations import Observations
 from bayes_softmax.data.options import Options
 from bayes_softmax.data.schema import Schema
 from bayes_softmax.data.unused_classes import unused_warning
+from bayes_softmax.spec.linear import LinearLogits
 from bayes_softmax.spec.prior_draws import prior_sds
 from bayes_softmax.spec.resolve import resolve_priors
 from bayes_softmax.spec.specification import Specification
@@ -46,4 +47,5 @@ def _specify(design: Design, schema: Schema, options: Options) -> Specification:
     message = unused_warning(design) if options.classes is None else None
     if message is not None:
         warn_caller(message, UnusedClassWarning)
-    return Specification(Observations(design, options.collapse), schema, priors)
+    logits = LinearLogits(design.n_features, design.n_classes)
+    return Specification(Observations(design, options.collapse), schema, priors, logits)

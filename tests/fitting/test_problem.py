@@ -3,18 +3,33 @@
 import re
 import subprocess
 import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from scipy.special import softmax
 
 import bayes_softmax as bs
+from bayes_softmax.core.parameters import Parameters
+from bayes_softmax.core.records import FloatArray
+from bayes_softmax.data.design import Design
 from bayes_softmax.density.jeffreys import JeffreysPosterior
-from bayes_softmax.density.posterior import SoftmaxPosterior
-from bayes_softmax.fitting.problem import certified, density_of, objective_of, problem_of
+from bayes_softmax.density.posterior import SoftmaxPosterior, build_posterior
+from bayes_softmax.fitting import door
+from bayes_softmax.fitting.problem import COMPILED, certified, density_of, objective_of, problem_of
+from bayes_softmax.fitting.scales import prepare_hierarchy
+from bayes_softmax.fitting.settings import SamplerSettings
 from bayes_softmax.fitting.solvers import SOLVERS, SolverOptions, solve
+from bayes_softmax.spec.coding import Coordinates
+from bayes_softmax.spec.linear import LinearLogits
+from bayes_softmax.spec.priors import PriorTable
 from tests.conftest import simulate
+
+FEW = SamplerSettings(draws=20, tune=50, chains=2, cores=1, seed=1)
 
 
 @pytest.fixture(scope="module")
@@ -75,3 +90,61 @@ def test_what_the_front_door_imports_of_fitting_is_light(room: str, tmp_path: Pa
     code = f"import sys, bayes_softmax.fitting.{room}; print(*(m for m in ({heavy}) if m in sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=True)
     assert done.stdout.split() == []
+
+
+@dataclass(frozen=True)
+class Bent(LinearLogits):
+    """Logits that are linear in the hyperbolic tangents of the features; nothing of it is compiled."""
+
+    compiled: str | None = None  # type: ignore[assignment]
+
+    @property
+    def kind(self) -> str:
+        return "bent"
+
+    def at(self, parameters: Parameters) -> Callable[[FloatArray], FloatArray]:
+        linear = super().at(parameters)
+        return lambda X: linear(np.tanh(X))
+
+    def expression(self, X: Any, variables: Mapping[str, Any]) -> Any:
+        return super().expression(np.tanh(X), variables)
+
+
+def test_a_logit_function_is_fitted_by_its_compiled_part(model: bs.SoftmaxRegression) -> None:
+    spec = model.specification
+    bent = replace(spec, logits=Bent(2, 3))
+    assert bent.without_priors().logits is bent.logits
+    for build in (density_of, problem_of, prepare_hierarchy):
+        with pytest.raises(ValueError, match=r"of kind 'bent' have no compiled part \(there is 'linear'\).*'pymc'"):
+            build(bent)
+        with pytest.raises(ValueError, match="of kind 'bent' have a compiled part 'bend', which is not known"):
+            build(replace(spec, logits=Bent(2, 3, "bend")))
+    for fit in (lambda: door.point_estimate(bent, "map", "newton", None, None), lambda: door.sample(bent, FEW, "auto")):
+        with pytest.raises(ValueError, match="have no compiled part"):
+            fit()
+
+
+def test_the_compiled_part_is_looked_up_by_its_name(
+    model: bs.SoftmaxRegression, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is put into the table under the name of the part builds the density: here of rows that are bent before."""
+
+    def build(design: Design, coordinates: Coordinates, priors: PriorTable) -> SoftmaxPosterior:
+        return build_posterior(replace(design, X=np.tanh(design.X)), coordinates, priors)
+
+    monkeypatch.setitem(COMPILED, "bend", build)
+    bent = replace(model.specification, logits=Bent(2, 3, "bend"))
+    estimate = door.point_estimate(bent, "map", "newton", None, None)
+    assert estimate.converged
+    by_hand = Parameters({name: values.values[None] for name, values in estimate.values.items()})
+    X = model.design.X
+    logits = LinearLogits(2, 3).at(by_hand)(np.tanh(X))[:, :, 0].T
+    np.testing.assert_allclose(estimate.predict_proba(X), softmax(logits, axis=1), rtol=1e-12)
+    assert abs(estimate.cross_entropy - model.map().cross_entropy) > 1e-4
+
+
+def test_without_a_compiled_part_the_pymc_engine_samples(model: bs.SoftmaxRegression) -> None:
+    bent = replace(model.specification, logits=Bent(2, 3))
+    post = door.sample(bent, FEW, "pymc")
+    assert post.logits == bent.logits
+    assert post.predict_proba(model.design.X).shape == (60, 3)
