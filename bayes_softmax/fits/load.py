@@ -31,13 +31,7 @@ def load(path: Any, *, logits: Logits | None = None) -> PointEstimate | Posterio
         is not known and not given.
     """
     record = read_record(path, logits)
-    return _posterior(record) if isinstance(record, PosteriorRecord) else _estimate(record)
-
-
-def _posterior(record: PosteriorRecord) -> Posterior:
-    fields = record._asdict()
-    logits = fields.pop("logits")
-    return Posterior(**fields, function=logits)
+    return Posterior(**record._asdict()) if isinstance(record, PosteriorRecord) else _estimate(record)
 
 
 def _estimate(record: EstimateRecord) -> PointEstimate:

@@ -38,7 +38,7 @@ from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.schema import Schema
 from bayes_softmax.fits.storage import writing
 from bayes_softmax.fits.storage.records import PosteriorRecord
-from bayes_softmax.spec.linear import LINEAR, LinearLogits, require_linear
+from bayes_softmax.spec.linear import LINEAR, require_linear
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -59,6 +59,8 @@ class Posterior:
         What drew the sample, and why that engine.
     tune
         Tuning steps of each chain.
+    logits
+        Logits of rows as a function of the parameters.
     notes
         What happened on the way that a reader should know.
     timings
@@ -70,14 +72,13 @@ class Posterior:
         The data, for scores and averages over them; None where the fit was saved without.
     refit
         Fits again without one observation, for exact leave-one-out; None after loading.
-    function
-        Logits of rows as a function of the parameters; None is the linear one.
     """
 
     idata: xr.DataTree
     schema: Schema
     engine: str
     tune: int
+    logits: Logits
     notes: tuple[str, ...] = ()
     timings: Mapping[str, float] = field(default_factory=dict)
     pareto_k: float | None = None
@@ -85,7 +86,6 @@ class Posterior:
     log_evidence: float | None = None
     training: TrainingData | None = None
     refit: Refit | None = None
-    function: Logits | None = None
 
     # One function answers for every kind of fit.
     summary = summary_module.summary
@@ -108,13 +108,6 @@ class Posterior:
     def group(self) -> str:
         """Group of ``idata`` that holds the draws: ``"posterior"``, or ``"prior"`` of ``sample_prior()``."""
         return "posterior" if "posterior" in self.idata.children else "prior"
-
-    @cached_property
-    def logits(self) -> Logits:
-        """Logits of rows as a function of the parameters."""
-        if self.function is not None:
-            return self.function
-        return LinearLogits(len(self.schema.feature_names), len(self.schema.classes))
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -217,7 +210,7 @@ class Posterior:
 
     def draw_quality(self, quantities: FloatArray) -> pd.DataFrame:
         """Effective sample sizes, R-hat and Monte Carlo error of quantities (S, ...) of the draws, a row each."""
-        draws = quantities.reshape(*self.draws.shape[:2], -1)
+        draws = quantities.reshape(*self.shape, -1)
         return convergence_table(draws) if self.ess is None else weighted_table(draws, self.ess)
 
     @cached_property
@@ -253,19 +246,7 @@ class Posterior:
     @property
     def record(self) -> PosteriorRecord:
         """What is kept of it in a file: all but the way to fit again."""
-        return PosteriorRecord(
-            self.idata,
-            self.schema,
-            self.engine,
-            self.tune,
-            self.notes,
-            self.timings,
-            self.pareto_k,
-            self.ess,
-            self.log_evidence,
-            self.training,
-            self.logits,
-        )
+        return PosteriorRecord(**{name: getattr(self, name) for name in PosteriorRecord._fields})
 
     def __repr__(self) -> str:
         """Return a few lines that say what was drawn, how, and how far to trust it."""

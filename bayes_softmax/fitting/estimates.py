@@ -12,7 +12,6 @@ from bayes_softmax.fitting.problem import certified, objective_of, problem_of
 from bayes_softmax.fitting.refusals import refuse_learned_scales
 from bayes_softmax.fitting.solvers import SolverOptions, solve
 from bayes_softmax.separation.examination import what_is_open
-from bayes_softmax.spec.linear import INTERCEPT, WEIGHTS
 from bayes_softmax.spec.specification import Specification
 
 
@@ -30,8 +29,8 @@ def point_estimate(spec: Specification, kind: str, options: SolverOptions) -> Po
         found = what_is_open(spec.design, spec.priors)
         status = f"{status}; {advice(mode, kind, found, options.solver)}"
         warn_caller(f"{kind}(solver={options.solver!r}) {status}", NotConvergedWarning)
-    intercept, weights = problem.coordinates.to_raw(mode.theta[None])
-    values = {INTERCEPT: intercept[0], WEIGHTS: weights[0]}
+    parameters = problem.coordinates.to_parameters(mode.theta[None])
+    values = {name: draws[0] for name, draws in parameters.items()}
     log_prior = objective.log_prior(mode.theta)
     return PointEstimate(
         kind=kind,

@@ -7,7 +7,7 @@ from bayes_softmax.core.records import Draws
 from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.density.scales.posterior import HierarchicalPosterior
 from bayes_softmax.fits.posterior import Posterior
-from bayes_softmax.fitting.labelling import despite_interrupts, labelled
+from bayes_softmax.fitting.labelling import despite_interrupts, in_chains, labelled
 from bayes_softmax.fitting.scales import prepare_hierarchy
 from bayes_softmax.fitting.settings import SamplerSettings, refuse_too_many
 from bayes_softmax.inference.nuts import DEFAULT_TUNE, nuts
@@ -45,8 +45,7 @@ def _named(
     spec: Specification, density: HierarchicalPosterior, drawn: Draws, timings: Mapping[str, float]
 ) -> Posterior:
     """Draws of the density as a posterior of raw coefficients and named hyperparameters."""
-    shape = drawn.points.shape[:2]
     thetas, h = density.unpack(drawn.points.reshape(-1, density.dimension))
-    intercept, weights = (a.reshape(*shape, *a.shape[1:]) for a in spec.coordinates.to_raw(thetas))
-    hyper = density.constrain(h.reshape(*shape, -1))
-    return labelled(spec, intercept, weights, drawn, TITLE, timings, hyper=hyper)
+    parameters = in_chains(spec.coordinates.to_parameters(thetas), drawn.points.shape[:2])
+    hyper = density.constrain(h.reshape(*drawn.points.shape[:2], -1))
+    return labelled(spec, parameters, drawn, TITLE, timings, hyper=hyper)

@@ -10,7 +10,6 @@ from bayes_softmax.core.records import Draws, FloatArray
 from bayes_softmax.fits.posterior import Posterior
 from bayes_softmax.fits.tree import build_idata
 from bayes_softmax.fitting.notes import notes_of
-from bayes_softmax.spec.linear import INTERCEPT, WEIGHTS
 from bayes_softmax.spec.log_prior import log_prior_draws
 from bayes_softmax.spec.pymc_priors import free_variables
 from bayes_softmax.spec.scales.shared import hyperparameter_dims
@@ -19,8 +18,7 @@ from bayes_softmax.spec.specification import Specification
 
 def labelled(
     spec: Specification,
-    intercept: FloatArray,
-    weights: FloatArray,
+    parameters: Mapping[str, FloatArray],
     drawn: Draws,
     engine: str,
     timings: Mapping[str, float],
@@ -28,23 +26,29 @@ def labelled(
     group: str = "posterior",
     hyper: dict[str, FloatArray] | None = None,
 ) -> Posterior:
-    """Raw draws, intercept (chain, draw, K) and weights (chain, draw, p, K), as a posterior.
+    """Draws of the parameters by name (chain, draw, *shape), as a posterior.
 
     ``engine`` says what drew them; ``hyper`` holds the draws of learned scales, by name.
     """
-    coordinates, shape, learned = spec.coordinates, intercept.shape[:2], spec.priors.learned
+    coordinates, learned = spec.coordinates, spec.priors.learned
     unknown = bool(learned) and not hyper  # the prior's own draws keep no hyperparameters
-    free = {} if unknown else free_variables(spec.priors, coordinates, intercept, weights, hyper)
+    free = {} if unknown else free_variables(spec.priors, coordinates, parameters, hyper)
     stats = dict(drawn.stats)
     if not learned:  # with learned scales it would be that of the hyperparameters too
-        flat = (a.reshape(shape[0] * shape[1], *a.shape[2:]) for a in (intercept, weights))
-        stats["log_prior"] = log_prior_draws(spec.priors, coordinates, *flat).reshape(shape)
+        shape = next(iter(parameters.values())).shape[:2]
+        flat = {name: values.reshape(shape[0] * shape[1], *values.shape[2:]) for name, values in parameters.items()}
+        stats["log_prior"] = log_prior_draws(spec.priors, coordinates, flat).reshape(shape)
     training = training_data(spec.design, spec.collapsed)
     hyper_dims = hyperparameter_dims(learned, spec.schema.feature_names) if hyper else {}
-    draws = {WEIGHTS: weights, INTERCEPT: intercept} if spec.schema.has_intercept else {WEIGHTS: weights}
+    draws = {name: parameters[name] for name in spec.parameters}
     idata = build_idata(spec.logits, draws, free, stats, training, spec.schema, engine, group, hyper_dims)
     notes = notes_of(spec) + drawn.notes
-    return Posterior(idata, spec.schema, engine, drawn.tune, notes, timings, training=training, function=spec.logits)
+    return Posterior(idata, spec.schema, engine, drawn.tune, spec.logits, notes, timings, training=training)
+
+
+def in_chains(parameters: Mapping[str, FloatArray], shape: tuple[int, ...]) -> dict[str, FloatArray]:
+    """Parameters (chain, draw, *shape) of parameters (S, *shape); ``shape`` says how many chains, and draws of each."""
+    return {name: values.reshape(*shape, *values.shape[1:]) for name, values in parameters.items()}
 
 
 def despite_interrupts(drawn: Draws, label: Callable[[], Posterior]) -> Posterior:

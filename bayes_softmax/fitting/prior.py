@@ -42,5 +42,5 @@ def sample_prior(
     spec, rng = model.specification, np.random.default_rng(integer_seed(random_seed))
     refuse_too_many(spec, "sample_prior", 1, draws)
     drawn = prior_draws(spec.priors, spec.coordinates, draws, rng, feature_names=spec.schema.feature_names)
-    intercept, weights = (a[None] for a in drawn)
-    return labelled(spec, intercept, weights, Draws(np.empty(0), {}, 0), TITLE, {}, group="prior")
+    parameters = {name: values[None] for name, values in drawn.items()}  # one chain
+    return labelled(spec, parameters, Draws(np.empty(0), {}, 0), TITLE, {}, group="prior")

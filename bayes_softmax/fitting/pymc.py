@@ -50,14 +50,15 @@ def sample_pymc(spec: Specification, settings: SamplerSettings) -> Posterior:
     def label() -> Posterior:
         part = {"chain": left, "draw": slice(length)}
         posterior, stats = (tree[group].to_dataset().isel(part) for group in ("posterior", "sample_stats"))
-        K, p = spec.design.n_classes, spec.design.n_features
-        intercept = posterior["intercept"].values if spec.schema.has_intercept else np.zeros((len(left), length, K))
-        weights = posterior["weights"].values if p else np.zeros((len(left), length, 0, K))
+        parameters = {  # zero where the pm.Model has no such variable: no intercept, or no features
+            name: posterior[name].values if name in posterior else np.zeros((len(left), length, *shape))
+            for name, shape in spec.logits.shapes.items()
+        }
         kept_stats = {str(k): v.values for k, v in stats.data_vars.items() if v.dims == ("chain", "draw")}
         known = hyperparameter_dims(spec.priors.learned, spec.schema.feature_names)
         hyper = {name: posterior[name].values for name in known if name in posterior}
         drawn = Draws(np.empty(0), kept_stats, tune, notes)
-        return labelled(spec, intercept, weights, drawn, TITLE, timings, hyper=hyper)
+        return labelled(spec, parameters, drawn, TITLE, timings, hyper=hyper)
 
     return despite_interrupts(Draws(np.empty(0), {}, tune, notes, bool(notes)), label)
 

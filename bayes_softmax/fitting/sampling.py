@@ -10,7 +10,7 @@ from bayes_softmax.core.errors import NotReliableWarning, warn_caller
 from bayes_softmax.core.records import Draws, Whitening
 from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.fits.posterior import Posterior
-from bayes_softmax.fitting.labelling import despite_interrupts, labelled
+from bayes_softmax.fitting.labelling import despite_interrupts, in_chains, labelled
 from bayes_softmax.fitting.problem import Problem, certified, problem_of
 from bayes_softmax.fitting.progress import progress_bar
 from bayes_softmax.fitting.refusals import refuse_improper, refuse_jeffreys, refuse_kink
@@ -121,8 +121,7 @@ def _by_independence(
 
 def lifted(spec: Specification, prepared: Prepared, drawn: Draws, seed: int, title: str) -> Posterior:
     """Draws of the density as a posterior of raw coefficients; what the density leaves out is drawn."""
-    problem, shape = prepared.problem, drawn.points.shape[:2]
-    rng = np.random.default_rng([seed, COMPLETION_STREAM])
+    problem, rng = prepared.problem, np.random.default_rng([seed, COMPLETION_STREAM])
     thetas = problem.lift(drawn.points.reshape(-1, problem.density.dimension), rng)
-    intercept, weights = (a.reshape(*shape, *a.shape[1:]) for a in problem.coordinates.to_raw(thetas))
-    return labelled(spec, intercept, weights, drawn, title, prepared.timings)
+    parameters = in_chains(problem.coordinates.to_parameters(thetas), drawn.points.shape[:2])
+    return labelled(spec, parameters, drawn, title, prepared.timings)

@@ -16,7 +16,6 @@ from bayes_softmax.plots import style
 from bayes_softmax.spec.families import registry
 from bayes_softmax.spec.families.family import Family
 from bayes_softmax.spec.families.normal import Normal
-from bayes_softmax.spec.linear import INTERCEPT, WEIGHTS
 from bayes_softmax.spec.prior_draws import prior_draws
 from bayes_softmax.spec.priors import PriorTable, repeated
 from bayes_softmax.spec.specification import Specification
@@ -70,9 +69,8 @@ def implied_probabilities(model: HasPrior, draws: int, rng: np.random.Generator,
     design = spec.design
     rows: NDArray[np.int64] = np.flatnonzero(design.totals > 0)
     rows = rows[np.linspace(0, len(rows) - 1, min(MAX_ROWS, len(rows))).astype(np.int64)]
-    intercept, weights = prior_draws(priors, spec.coordinates, draws, rng, feature_names=design.feature_names)
+    drawn = Parameters(prior_draws(priors, spec.coordinates, draws, rng, feature_names=design.feature_names))
     X, offset, available = design.encoded(rows)
-    drawn = Parameters({INTERCEPT: intercept, WEIGHTS: weights})
     logits = spec.logits.at(drawn)(X).transpose(2, 1, 0)
     if offset is not None:
         logits += offset

@@ -31,6 +31,7 @@ from scipy.linalg import helmert
 from bayes_softmax.core.checks import check_choice
 from bayes_softmax.core.records import AnyArray, FloatArray
 from bayes_softmax.data.options import CODINGS
+from bayes_softmax.spec.linear import INTERCEPT, WEIGHTS
 
 
 @cache
@@ -162,6 +163,10 @@ class Coordinates:
         if self.n_free_intercept < self.weights_contrast.shape[1]:
             intercept = intercept @ self._intercept_projection
         return intercept, np.ascontiguousarray(weights.transpose(0, 2, 1))
+
+    def to_parameters(self, thetas: FloatArray) -> dict[str, FloatArray]:
+        """The same by the names that linear logits give them."""
+        return dict(zip((INTERCEPT, WEIGHTS), self.to_raw(thetas), strict=True))
 
     @cached_property
     def _intercept_projection(self) -> FloatArray:

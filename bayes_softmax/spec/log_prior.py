@@ -1,12 +1,14 @@
 """The log prior as numbers, in plain NumPy: its normalising constant, and its density at many draws."""
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.spec.coding import Coordinates
 from bayes_softmax.spec.families import registry
+from bayes_softmax.spec.linear import INTERCEPT, WEIGHTS
 from bayes_softmax.spec.priors import FamilyRows, PriorTable, repeated
 
 
@@ -32,10 +34,9 @@ def log_prior_constant(priors: PriorTable, coordinates: Coordinates) -> float:
     return total
 
 
-def log_prior_draws(
-    priors: PriorTable, coordinates: Coordinates, intercept: FloatArray, weights: FloatArray
-) -> FloatArray:
+def log_prior_draws(priors: PriorTable, coordinates: Coordinates, parameters: Mapping[str, FloatArray]) -> FloatArray:
     """Normalised log prior density (S,) of intercepts (S, K) at x = 0 and weights (S, p, K); flat priors count zero."""
+    intercept, weights = parameters[INTERCEPT], parameters[WEIGHTS]
     free = weights @ np.linalg.pinv(coordinates.weights_contrast).T
     total = _log_density(priors.features, free, spherical=priors.spherical)
     if priors.intercept is not None:

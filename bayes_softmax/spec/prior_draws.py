@@ -9,6 +9,7 @@ from bayes_softmax.core.records import FloatArray
 from bayes_softmax.spec.coding import Coordinates
 from bayes_softmax.spec.families import registry
 from bayes_softmax.spec.families.family import Family
+from bayes_softmax.spec.linear import INTERCEPT, WEIGHTS
 from bayes_softmax.spec.priors import FamilyRows, Jeffreys, PriorTable
 
 
@@ -19,8 +20,8 @@ def prior_draws(
     rng: np.random.Generator,
     *,
     feature_names: Sequence[str] = (),
-) -> tuple[FloatArray, FloatArray]:
-    r"""Independent draws from the prior: raw ``intercept`` (n, K) at x = 0 and ``weights`` (n, p, K).
+) -> dict[str, FloatArray]:
+    r"""Independent draws from the prior, by name: raw ``intercept`` (n, K) at x = 0 and ``weights`` (n, p, K).
 
     The free coordinates :math:`g` of each row are drawn from its family (:mod:`bayes_softmax.spec.families.family`)
     and mapped by the coding, :math:`W_j = C g`.  An intercept whose prior sits at the feature means ``m`` is brought
@@ -46,8 +47,8 @@ def prior_draws(
     --------
     >>> import bayes_softmax as bs
     >>> model = bs.SoftmaxRegression([[0.0], [1.0], [2.0]], ["a", "b", "c"])
-    >>> intercept, weights = prior_draws(model.priors, model.coordinates, 100, np.random.default_rng(0))
-    >>> intercept.shape, weights.shape
+    >>> drawn = prior_draws(model.priors, model.coordinates, 100, np.random.default_rng(0))
+    >>> drawn["intercept"].shape, drawn["weights"].shape
     ((100, 3), (100, 1, 3))
     """
     if priors.is_jeffreys:
@@ -65,14 +66,14 @@ def prior_draws(
         free = sds[:, :, None] * rng.standard_normal((*sds.shape, k))
         weights[:, list(scale.features)] = free @ coordinates.weights_contrast.T
     if priors.intercept is None:
-        return np.zeros((n, K)), weights
+        return {INTERCEPT: np.zeros((n, K)), WEIGHTS: weights}
     if not priors.intercept.proper:
         _refuse(feature_names, -1, priors.intercept)
     drawn = _row(priors.intercept, n, coordinates.n_free_intercept, rng, spherical=priors.spherical)
     intercept: FloatArray = drawn @ coordinates.intercept_contrast.T
     if priors.intercept_at == "means":
         intercept -= np.einsum("p,npk->nk", coordinates.centre, weights)
-    return intercept, weights
+    return {INTERCEPT: intercept, WEIGHTS: weights}
 
 
 def _refuse(feature_names: Sequence[str], feature: int, prior: Family | Jeffreys) -> NoReturn:

@@ -11,6 +11,7 @@ from bayes_softmax.spec.coding import Coordinates
 from bayes_softmax.spec.families import registry
 from bayes_softmax.spec.families.family import Family
 from bayes_softmax.spec.families.normal import Normal
+from bayes_softmax.spec.linear import INTERCEPT, WEIGHTS
 from bayes_softmax.spec.priors import FamilyRows, PriorTable
 from bayes_softmax.spec.scales.non_centred import non_centred_rows, non_centred_values
 from bayes_softmax.spec.scales.shared import SharedScale
@@ -90,16 +91,16 @@ def intercept_block(priors: PriorTable, coordinates: Coordinates) -> Block | Non
 def free_variables(
     priors: PriorTable,
     coordinates: Coordinates,
-    intercept: FloatArray,
-    weights: FloatArray,
+    parameters: Mapping[str, FloatArray],
     hyper: Mapping[str, FloatArray] | None = None,
 ) -> dict[str, FloatArray]:
     """Values of the model's random variables, other than ``intercept`` and ``weights``, for draws of these.
 
     ``pm.sample_posterior_predictive`` draws from the *prior* what it does not find in a posterior, so posteriors
-    carry them.  ``intercept`` is (..., K) and ``weights`` (..., p, K); ``hyper`` are the hyperparameters of
-    learned scales by name.
+    carry them.  In ``parameters`` the intercept is (..., K) and the weights (..., p, K); ``hyper`` are the
+    hyperparameters of learned scales by name.
     """
+    intercept, weights = parameters[INTERCEPT], parameters[WEIGHTS]
     values: dict[str, FloatArray] = dict(hyper or {})
     for block in weights_blocks(priors, coordinates):
         rows = weights[..., list(block.members), :]
@@ -112,7 +113,7 @@ def free_variables(
         at_zero = block_or_none.name == "intercept"
         at = intercept if at_zero else intercept + np.einsum("p,...pk->...k", coordinates.centre, weights)
         values.update(_free_values(block_or_none, at))
-    return {name: value for name, value in values.items() if name not in ("intercept", "weights")}
+    return {name: value for name, value in values.items() if name not in (INTERCEPT, WEIGHTS)}
 
 
 def _free_values(block: Block, rows: FloatArray) -> dict[str, FloatArray]:

@@ -35,7 +35,7 @@ def test_the_priors_variance_is_that_of_its_draws(prior, intercept, form, coding
     five of them, over about 150 numbers; seed 0.
     """
     model = build(prior, intercept, coding, form)
-    b, W = prior_draws(model.priors, model.coordinates, N, np.random.default_rng(0))
+    b, W = prior_draws(model.priors, model.coordinates, N, np.random.default_rng(0)).values()
     stacked = np.concatenate([b[:, None], W], axis=1)
     for vs in ("average", model.classes[1]):
         matrix = build_view(model.schema, vs).matrix

@@ -70,7 +70,7 @@ def test_counts_weights_and_rows_have_the_same_loo(grouped) -> None:
         # The same density, but not to the last bit: chains drift apart, so elpd agrees to Monte Carlo error.
         assert abs(found.elpd - expected.elpd) < 0.15, name
         swapped = bs.Posterior(
-            long.idata, post.schema, long.engine, long.tune, training=post.training
+            long.idata, post.schema, long.engine, long.tune, post.logits, training=post.training
         )  # the long format's draws with this form's data
         assert_allclose(swapped.loo().elpd_i, expected.elpd_i, rtol=1e-10)
         assert_allclose(swapped.loo().se, expected.se, rtol=1e-10)

@@ -53,9 +53,8 @@ def test_counts_replicate_like_rows() -> None:
     counts = rng.multinomial(60, [0.5, 0.3, 0.2], size=4)
     post = bs.SoftmaxRegression(X, counts, classes=[0, 1, 2]).laplace(random_seed=1, progressbar=False)
     rows, codes = (np.repeat(i.ravel(), counts.ravel()) for i in np.indices(counts.shape))
-    long = bs.Posterior(
-        post.idata, post.schema, "", 0, training=bs.SoftmaxRegression(X[rows], codes, collapse=False).map().training
-    )
+    units = bs.SoftmaxRegression(X[rows], codes, collapse=False).map()
+    long = bs.Posterior(post.idata, post.schema, "", 0, post.logits, training=units.training)
     a, b = (fit.posterior_predictive(n_draws=4000, random_seed=1) for fit in (post, long))
     assert_allclose(a["replicated"], b["replicated"], rtol=0.05)
     assert_allclose(a["eti89_ub"] - a["eti89_lb"], b["eti89_ub"] - b["eti89_lb"], rtol=0.1)

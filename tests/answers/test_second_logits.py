@@ -172,7 +172,7 @@ def posterior(thetas, made):
     schema, training = made
     draws = named(thetas.reshape(2, S // 2, -1))
     idata = build_idata(LOGITS, draws, {}, {}, training, schema, "by hand")
-    return bs.Posterior(idata, schema, "by hand", 0, training=training, function=LOGITS)
+    return bs.Posterior(idata, schema, "by hand", 0, LOGITS, training=training)
 
 
 @pytest.fixture(scope="module")

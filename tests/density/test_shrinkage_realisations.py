@@ -156,7 +156,7 @@ def test_posteriors_carry_every_random_variable(case: tuple[str, str, str, str])
     zeros = np.zeros(model.coordinates.n_classes)
     names = hyperparameter_dims(model.priors.learned, model.feature_names)
     hyper = {name: np.asarray(raw[name]) for name in names if name in raw}
-    values = free_variables(model.priors, model.coordinates, raw.get("intercept", zeros), raw["weights"], hyper)
+    values = free_variables(model.priors, model.coordinates, {"intercept": zeros, **raw}, hyper)
     values |= raw
     free = model.pymc_model.free_RVs
     theirs = model.pymc_model.compile_fn(

@@ -225,7 +225,7 @@ def test_diagnostics_see_the_hyperparameters() -> None:
     assert post.diagnostics.max_rhat < 1.05
     stuck = post.idata["posterior"]["weights_scale"]
     stuck.values[:] = np.arange(4)[:, None] + 1e-3 * np.random.default_rng(0).normal(size=stuck.shape)
-    fresh = bs.Posterior(post.idata, post.schema, post.engine, post.tune)
+    fresh = bs.Posterior(post.idata, post.schema, post.engine, post.tune, post.logits)
     assert fresh.diagnostics.max_rhat > 1.5
 
 

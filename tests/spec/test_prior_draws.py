@@ -12,9 +12,9 @@ N = 4000
 
 
 def drawn(model, seed=0):
-    return prior_draws(
-        model.priors, model.coordinates, N, np.random.default_rng(seed), feature_names=model.feature_names
-    )
+    rng = np.random.default_rng(seed)
+    found = prior_draws(model.priors, model.coordinates, N, rng, feature_names=model.feature_names)
+    return found["intercept"], found["weights"]
 
 
 @pytest.mark.parametrize("coding", CODINGS)

@@ -51,9 +51,8 @@ def test_posteriors_carry_every_random_variable(case: tuple[str, str, str, str])
     model = build(*case)
     rng = np.random.default_rng(0)
     theta = rng.normal(size=(1, model.coordinates.dimension))
-    b, W = (a[0] for a in model.coordinates.to_raw(theta))
-    values = free_variables(model.priors, model.coordinates, b, W)
-    values |= {"intercept": b, "weights": W}
+    parameters = {name: values[0] for name, values in model.coordinates.to_parameters(theta).items()}
+    values = free_variables(model.priors, model.coordinates, parameters) | parameters
     pymc = model.pymc_model
     random = {rv.name: rv for rv in pymc.free_RVs}
     assert set(random) <= set(values)
