@@ -123,8 +123,19 @@ def pack_part(design: Design) -> MemoryPart:
     return MemoryPart(rows, _response_products(Z, pack_counts(design, kept, B)), constant, design.total_weight)
 
 
+def parts_of(rows: Design | Sequence[Design], n_parts: int = 1) -> tuple[MemoryPart, ...]:
+    """A part of each design, or with ``n_parts`` several of consecutive rows.
+
+    Several designs have the same classes and features and one standardisation.
+    """
+    designs = [rows] if isinstance(rows, Design) else rows
+    return tuple(pack_part(some) for design in designs for some in split_rows(design, n_parts))
+
+
 def split_rows(design: Design, n_parts: int) -> list[Design]:
-    """Consecutive rows of a design as several, with one standardisation."""
+    """Consecutive rows of a design as several, with one standardisation; the design itself where it is one."""
+    if n_parts == 1:
+        return [design]
     bounds = [design.n_obs * part // n_parts for part in range(n_parts + 1)]
     return [rows_of(design, slice(first, end)) for first, end in itertools.pairwise(bounds)]
 

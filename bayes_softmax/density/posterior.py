@@ -8,6 +8,7 @@ from typing import Self
 import numpy as np
 
 from bayes_softmax.core.logger import LOGGER
+from bayes_softmax.core.protocols import Part
 from bayes_softmax.core.records import (
     BlockMetric,
     ExpectedRows,
@@ -22,7 +23,7 @@ from bayes_softmax.density import callbacks, fused, kernel, kronecker, linear
 from bayes_softmax.density.likelihood import Likelihood
 from bayes_softmax.density.log_prior import FLAT, log_prior_gradient
 from bayes_softmax.density.native import kernel_addresses
-from bayes_softmax.density.parts import pack_part, part_table, split_rows
+from bayes_softmax.density.parts import part_table, parts_of
 from bayes_softmax.density.prior import PriorCurvature, PriorRows, penalty_of, prior_rows, rounded, rows_that_are
 from bayes_softmax.separation.choice_sets import connected_classes
 from bayes_softmax.spec.coding import Coordinates, free_vectors
@@ -37,7 +38,8 @@ class SoftmaxPosterior:
     """Log posterior of a softmax regression in free coordinates: what its parts add up to, and the prior.
 
     ``value`` is the log-likelihood without multinomial coefficients, plus the log prior density of the raw free
-    coordinates with its normalising constant (zero for flat priors).  Make it with :func:`build_posterior`.
+    coordinates with its normalising constant (zero for flat priors).  Make it with :func:`build_posterior`, or of parts
+    of your own with :func:`posterior_of_parts`.
 
     With priors that have kinks it has them too: ``smooth_part`` and ``penalty`` are what a mode is found with, and the
     ``surrogate``, whose Hessian is then the one that ``definite`` is about, is what whitening is found with.
@@ -255,30 +257,37 @@ def build_posterior(
     parts
         Into how many parts of consecutive rows one design is cut.
     """
-    designs = [rows] if isinstance(rows, Design) else list(rows)
-    if parts > 1:
-        designs = [part for design in designs for part in split_rows(design, parts)]
-    packed = tuple(pack_part(design) for design in designs)
-    likelihood = Likelihood(packed)
+    held = priors.flat_intercept and holds_intercept(rows)  # where there is a prior nobody asks
+    return posterior_of_parts(parts_of(rows, parts), coordinates, priors, intercept_is_held=held)
+
+
+def posterior_of_parts(
+    parts: Sequence[Part], coordinates: Coordinates, priors: PriorTable, *, intercept_is_held: bool = False
+) -> SoftmaxPosterior:
+    """Compose the log posterior of rows wherever they are; load the kernel as :func:`build_posterior` does.
+
+    ``intercept_is_held`` is what :func:`holds_intercept` says of all rows; without it flat intercepts are not taken for
+    determined, and a solver examines the curvature where it ends.
+    """
+    likelihood = Likelihood(tuple(parts))
     data = kernel.KernelData(
-        parts=part_table(packed),
+        parts=part_table(parts),
         YZ=likelihood.linear,
         Cb=np.ascontiguousarray(coordinates.intercept_contrast),
         Cw=np.ascontiguousarray(coordinates.weights_contrast),
         **prior_rows(priors, coordinates)._asdict(),
     )
     curved = rows_that_are(data.family, "log_concave", "proper")
-    definite = bool(curved[int(coordinates.has_intercept) :].all()) and (
-        not priors.flat_intercept or _holds_intercept(designs)
-    )
+    definite = bool(curved[int(coordinates.has_intercept) :].all()) and (not priors.flat_intercept or intercept_is_held)
     posterior = SoftmaxPosterior(likelihood, data, coordinates, log_prior_constant(priors, coordinates), definite)
     if not kernel.is_compiled():
         LOGGER.info(COMPILE_NOTICE)
     return posterior
 
 
-def _holds_intercept(designs: Sequence[Design]) -> bool:
+def holds_intercept(rows: Design | Sequence[Design]) -> bool:
     """Whether all classes were observed and choice sets connect them, so that no prior is needed to hold intercepts."""
+    designs = [rows] if isinstance(rows, Design) else rows
     if not (np.sum([design.class_counts() for design in designs], axis=0) > 0).all():
         return False
     offered = [design.available[design.totals > 0] for design in designs if design.available is not None]

@@ -8,7 +8,7 @@ import numpy as np
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.density.posterior import SoftmaxPosterior
 from bayes_softmax.density.scales.marginal import whitened_posterior
-from bayes_softmax.density.scales.posterior import HierarchicalPosterior
+from bayes_softmax.density.scales.posterior import HierarchicalPosterior, require_in_memory
 from bayes_softmax.fitting.problem import builder_of
 from bayes_softmax.fitting.refusals import refuse_improper
 from bayes_softmax.fitting.solvers import SolverOptions, solve
@@ -27,6 +27,7 @@ def prepare_hierarchy(spec: Specification) -> PreparedHierarchy:
     """Find where to whiten the joint posterior of coefficients and scales; refuses improper posteriors."""
     start = time.perf_counter()
     base = builder_of(spec)(spec.distinct, spec.coordinates, without_learned_scales(spec.priors))
+    require_in_memory(base)
     base.value_gradient(np.zeros(base.dimension))
     loaded = time.perf_counter()
 

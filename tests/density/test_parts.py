@@ -14,14 +14,18 @@ from bayes_softmax.core.protocols import Part, PartCurvature
 from bayes_softmax.core.records import ExpectedRows
 from bayes_softmax.data.design import Design
 from bayes_softmax.density import kernel
-from bayes_softmax.density import posterior as building
 from bayes_softmax.density.jeffreys import JeffreysPosterior
-from bayes_softmax.density.likelihood import Likelihood, each_range
-from bayes_softmax.density.parts import MemoryPart, rows_of
-from bayes_softmax.density.posterior import SoftmaxPosterior, build_posterior
+from bayes_softmax.density.likelihood import each_range
+from bayes_softmax.density.parts import MemoryPart, parts_of, rows_of
+from bayes_softmax.density.posterior import SoftmaxPosterior, build_posterior, holds_intercept, posterior_of_parts
+from bayes_softmax.fitting.problem import COMPILED, density_of
 from bayes_softmax.inference.laplace import laplace_whitening
 from bayes_softmax.inference.newton import newton
 from bayes_softmax.inference.nuts import whitened_nuts
+from bayes_softmax.spec.coding import Coordinates
+from bayes_softmax.spec.linear import LINEAR
+from bayes_softmax.spec.priors import PriorTable
+from bayes_softmax.spec.specification import Specification
 from tests.cases import build
 from tests.conftest import simulate
 
@@ -90,12 +94,13 @@ class _Forgetful:
         return inside.product(D, *whole)
 
 
-def elsewhere(density: SoftmaxPosterior, which: Sequence[int] | None = None) -> SoftmaxPosterior:
-    """The density with some parts, or all, out of reach of compiled code."""
-    parts = density.likelihood.parts
+def elsewhere(
+    rows: Design | Sequence[Design], spec: Specification, n_parts: int = 1, which: Sequence[int] | None = None
+) -> SoftmaxPosterior:
+    """The density of rows in parts, of which some, or all, are out of reach of compiled code."""
+    parts = parts_of(rows, n_parts)
     moved: list[Part] = [Elsewhere(part) if which is None or i in which else part for i, part in enumerate(parts)]
-    lines = building.part_table(moved)
-    return replace(density, likelihood=Likelihood(tuple(moved)), data=density.data._replace(parts=lines))
+    return posterior_of_parts(moved, spec.coordinates, spec.priors, intercept_is_held=holds_intercept(rows))
 
 
 def cut(design: Design, bounds: Sequence[int]) -> list[Design]:
@@ -141,8 +146,8 @@ def test_parts_add_up(case: tuple[str, str, str, str], n_parts: int) -> None:
     parts = build_posterior(spec.design, spec.coordinates, spec.priors, parts=n_parts)
     assert len(parts.likelihood.parts) == n_parts
     assert_same(whole, parts)
-    assert_same(whole, elsewhere(parts))
-    assert_same(whole, elsewhere(parts, [0]))
+    assert_same(whole, elsewhere(spec.design, spec, n_parts))
+    assert_same(whole, elsewhere(spec.design, spec, n_parts, [0]))
 
 
 @pytest.mark.parametrize("form", ["labels", "real weights", "offset", "available"])
@@ -156,9 +161,9 @@ def test_empty_unequal_and_one_class_parts(form: str) -> None:
     first = int((codes == 0).sum())
     whole = build_posterior(spec.design, spec.coordinates, spec.priors)
     for bounds in ([0], [first], [first, first], [1], [1, 2, 38, 40, 40]):
-        parts = build_posterior(cut(by_class, bounds), spec.coordinates, spec.priors)
-        assert_same(whole, parts)
-        assert_same(whole, elsewhere(parts))
+        designs = cut(by_class, bounds)
+        assert_same(whole, build_posterior(designs, spec.coordinates, spec.priors))
+        assert_same(whole, elsewhere(designs, spec))
 
 
 def test_parts_of_many_blocks_share_the_threads() -> None:
@@ -184,8 +189,9 @@ def test_more_features_than_rows_and_jeffreys() -> None:
     whole = build_posterior(spec.design, spec.coordinates, spec.priors)
     expected = whole.low_rank_metric(theta)
     assert expected is not None
-    for parts in (build_posterior(spec.design, spec.coordinates, spec.priors, parts=n) for n in (2, 7)):
-        for density in (parts, elsewhere(parts)):
+    for n in (2, 7):
+        parts = build_posterior(spec.design, spec.coordinates, spec.priors, parts=n)
+        for density in (parts, elsewhere(spec.design, spec, n)):
             found = density.low_rank_metric(theta)
             assert found is not None
             assert_allclose(found.rows, expected.rows, rtol=1e-12)
@@ -203,7 +209,39 @@ def test_more_features_than_rows_and_jeffreys() -> None:
 
 def in_parts(monkeypatch: pytest.MonkeyPatch, n_parts: int) -> None:
     """Fit all models in this many parts from here on."""
-    monkeypatch.setattr(building, "build_posterior", functools.partial(build_posterior, parts=n_parts))
+    monkeypatch.setitem(COMPILED, LINEAR, functools.partial(build_posterior, parts=n_parts))
+
+
+def all_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fit all models from two parts that are not in memory from here on."""
+
+    def build(design: Design, coordinates: Coordinates, priors: PriorTable) -> SoftmaxPosterior:
+        moved = [Elsewhere(part) for part in parts_of(design, 2)]
+        return posterior_of_parts(moved, coordinates, priors, intercept_is_held=holds_intercept(design))
+
+    monkeypatch.setitem(COMPILED, LINEAR, build)
+
+
+def test_models_are_fitted_from_parts_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Estimates to 1e-9 of the certificate; draws by Metropolis-Hastings, the same under a seed."""
+    X, y = simulate(400, 3, 3)
+    options = {"draws": 50, "chains": 2, "random_seed": 1, "progressbar": False, "engine": "independence"}
+    model = bs.SoftmaxRegression(X, y)
+    fits, post = (model.mle(), model.map()), model.sample(**options)
+    all_elsewhere(monkeypatch)
+    for one, other in zip(fits, (model.mle(), model.map()), strict=True):
+        assert other.converged
+        assert_allclose(other.weights, one.weights, atol=1e-9)
+    assert not len(density_of(model.specification).data.parts)
+    assert_allclose(model.sample(**options).draws, post.draws, atol=1e-5)
+
+
+def test_learned_scales_refuse_rows_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    all_elsewhere(monkeypatch)
+    model = bs.SoftmaxRegression(*simulate(60, 2, 3), prior=bs.Normal(bs.HalfNormal(1.0)))
+    for ask in (lambda: model.sample(draws=10, random_seed=1, progressbar=False), lambda: model.log_density):
+        with pytest.raises(ValueError, match="learned scales need rows in memory"):
+            ask()
 
 
 @pytest.mark.parametrize("form", ["labels", "weighted counts", "offset", "available"])
@@ -256,11 +294,11 @@ def test_parts_elsewhere_are_sampled_without_callbacks() -> None:
     spec = bs.SoftmaxRegression(X, y).specification
     density = build_posterior(spec.design, spec.coordinates, spec.priors, parts=2)
     mode = newton(density, np.zeros(density.dimension))
-    away = elsewhere(density)
+    away = elsewhere(spec.design, spec, 2)
     assert_allclose(newton(away, np.zeros(density.dimension)).theta, mode.theta, atol=1e-9)
     whitening = laplace_whitening(density, mode)
     assert away.native(whitening) is None
-    partly = elsewhere(density, [1])
+    partly = elsewhere(spec.design, spec, 2, [1])
     assert partly.native(whitening) is None
     # What compiled code does not reach it does not leave out: there is no number then.
     gradient, values = np.empty(density.dimension), np.zeros(1)

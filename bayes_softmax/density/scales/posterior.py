@@ -36,8 +36,7 @@ class HierarchicalPosterior:
 
     def __post_init__(self) -> None:
         """Compiled code reads all rows, or it would take the log prior for the log posterior."""
-        if not len(self.base.data.parts):
-            raise ValueError("learned scales need rows in memory")
+        require_in_memory(self.base)
 
     @property
     def n_coefficients(self) -> int:
@@ -99,3 +98,12 @@ class HierarchicalPosterior:
         """C callbacks for the density of ``u``."""
         table = pack_hierarchy(self.base.data, self.hyper, self.normal, self.coordinates)
         return NativeDensity(logp_address(), native_addresses()[1], int(table.ctypes.data), (self, table))
+
+
+def require_in_memory(base: SoftmaxPosterior) -> None:
+    """Raise for a density with a part of rows that compiled code does not reach."""
+    if not len(base.data.parts):
+        raise ValueError(
+            "learned scales need rows in memory, all of them: their density is compiled as a whole, and some part of "
+            "the rows is elsewhere; fixed scales do without"
+        )
