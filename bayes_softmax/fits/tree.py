@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from bayes_softmax.answers.labels import observation_coordinate
-from bayes_softmax.answers.training import RowsInMemory
+from bayes_softmax.answers.training import RowsInMemory, TrainingData
 from bayes_softmax.core.protocols import Logits
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.schema import Schema
@@ -18,7 +18,7 @@ def build_idata(
     draws: Mapping[str, FloatArray],
     free: Mapping[str, FloatArray],
     stats: Mapping[str, Any],
-    training: RowsInMemory,
+    training: TrainingData,
     schema: Schema,
     engine: str,
     group: str = "posterior",
@@ -28,6 +28,8 @@ def build_idata(
 
     ``free`` are the PyMC model's other random variables, so that PyMC's functions can use the tree.  Those that
     ``hyper`` names are hyperparameters; it gives the dimension and its labels where they have one.
+
+    The data are groups of the tree where their rows are in memory; else the answers ask ``training`` for them.
     """
     hyper = hyper or {}
     chains, length = next(iter(draws.values())).shape[:2]
@@ -59,7 +61,7 @@ def build_idata(
     groups = {
         group: xr.Dataset(variables, coords=coords, attrs=attrs),
         "sample_stats": xr.Dataset({k: (("chain", "draw"), v) for k, v in stats.items()}, coords=sampled, attrs=attrs),
-        **data_groups(training, schema),
+        **(data_groups(training, schema) if isinstance(training, RowsInMemory) else {}),
     }
     return xr.DataTree.from_dict(groups)
 

@@ -1,5 +1,8 @@
 """Posteriors: ArviZ reads them rightly, tables and predictions agree with the draws, PyMC gives the same."""
 
+from dataclasses import dataclass, replace
+from pathlib import Path
+
 import arviz as az
 import numpy as np
 import pandas as pd
@@ -9,6 +12,8 @@ from numpy.testing import assert_allclose
 
 import bayes_softmax as bs
 from bayes_softmax.answers.diagnostics import Diagnostics
+from bayes_softmax.answers.training import TrainingData
+from bayes_softmax.fits.tree import build_idata
 from tests.conftest import simulate
 
 
@@ -48,6 +53,34 @@ def test_predictions_are_averages_over_draws(posterior: bs.Posterior, penguins: 
     low = np.quantile(by_hand.reshape(-1, 7, 3), 0.05, axis=0)
     assert_allclose(table.xs("eti90_lb", axis=1, level="statistic"), low, rtol=1e-8)
     assert list(posterior.predict(new)) == [posterior.schema.classes[k] for k in by_hand.mean(axis=(0, 1)).argmax(1)]
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """Data that offer what answers may ask of them, and no more."""
+
+    inside: TrainingData
+
+    def __getattr__(self, name: str) -> object:
+        if name not in dir(TrainingData):
+            raise AttributeError(name)
+        return getattr(self.inside, name)
+
+
+def test_a_tree_of_data_elsewhere_holds_draws_and_statistics(posterior: bs.Posterior, tmp_path: Path) -> None:
+    """Whoever asks for the data asks the fit; a file is made without them, or not at all."""
+    assert posterior.training is not None
+    draws = {name: posterior.idata["posterior"][name].values for name in posterior.logits.shapes}
+    data = Elsewhere(posterior.training)
+    tree = build_idata(posterior.logits, draws, {}, {}, data, posterior.schema, "by hand")  # type: ignore[arg-type]
+    assert set(tree.children) == {"posterior", "sample_stats"}
+    fit = replace(posterior, idata=tree, training=data)
+    assert fit.evaluate().log_loss == posterior.evaluate().log_loss
+    pd.testing.assert_frame_equal(fit.effects(), posterior.effects())
+    with pytest.raises(ValueError, match="data that are not in memory are not saved with a fit; pass data=False"):
+        fit.save(tmp_path / "fit.nc")
+    fit.save(tmp_path / "fit.nc", data=False)
+    assert_allclose(bs.load(tmp_path / "fit.nc").draws, posterior.draws)
 
 
 def test_blocks_of_rows_change_nothing(posterior: bs.Posterior, penguins: pd.DataFrame, monkeypatch) -> None:
