@@ -228,6 +228,8 @@ class SoftmaxRegression:
             (Metropolis-Hastings with proposals from that approximation, quicker where the posterior is near a normal;
             if a pilot finds it is not, NUTS is run, with a ``NotReliableWarning``), ``"auto"`` (decides between these
             by the pilot, and says why in ``engine``), or ``"pymc"`` (``pm.sample`` on :attr:`pymc_model`).
+            Where scales are learned, all but ``"pymc"`` run NUTS whitened given these, ``"independence"`` with that
+            warning.
         progressbar
             Show progress.
 

@@ -6,6 +6,7 @@ from functools import partial
 from typing import NamedTuple
 
 from bayes_softmax.core.checks import check_between, check_choice
+from bayes_softmax.core.errors import NotReliableWarning, warn_caller
 from bayes_softmax.core.interrupts import INTERRUPTED
 from bayes_softmax.data.observations import Observations
 from bayes_softmax.fits.posterior import Posterior
@@ -19,17 +20,26 @@ REFIT_SEED = 1
 
 
 class Engine(NamedTuple):
-    """A way to draw: what runs it, for models with fixed and with learned scales, and whether it takes steps."""
+    """A way to draw: what runs for models with fixed scales, what for learned ones, and whether it takes steps."""
 
     fixed: Callable[[Specification, SamplerSettings], Posterior]
-    learned: Callable[[Specification, SamplerSettings], Posterior] = sample_hierarchy
+    learned: Callable[[Specification, SamplerSettings], Posterior]
     has_step_size: bool = True
 
 
+def _hierarchy_instead(spec: Specification, settings: SamplerSettings) -> Posterior:
+    """NUTS, with a warning for who asked for independent proposals."""
+    warn_caller(
+        "engine='independence' is not reliable here: with learned scales the posterior is far from a normal; NUTS was run",
+        NotReliableWarning,
+    )
+    return sample_hierarchy(spec, settings)
+
+
 ENGINES = {
-    "auto": Engine(sample_auto),
-    "nuts": Engine(sample_nuts),
-    "independence": Engine(sample_independence, has_step_size=False),
+    "auto": Engine(sample_auto, sample_hierarchy),
+    "nuts": Engine(sample_nuts, sample_hierarchy),
+    "independence": Engine(sample_independence, _hierarchy_instead, has_step_size=False),
     "pymc": Engine(sample_pymc, sample_pymc),
 }
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import bayes_softmax as bs
-from bayes_softmax.fitting.engines import ENGINES, check_engine, refit_without, sample
+from bayes_softmax.fitting.engines import ENGINES, Engine, check_engine, refit_without, sample
 from bayes_softmax.fitting.hierarchy import sample_hierarchy
 from bayes_softmax.fitting.settings import SamplerSettings
 from tests.conftest import simulate
@@ -47,7 +47,14 @@ def test_every_engine_is_documented() -> None:
 
 
 def test_learned_scales_have_one_engine_beside_pymc() -> None:
-    assert {name for name, engine in ENGINES.items() if engine.learned is not sample_hierarchy} == {"pymc"}
+    others = {"pymc", "independence"}
+    assert {name for name, engine in ENGINES.items() if engine.learned is not sample_hierarchy} == others
+    with pytest.raises(TypeError, match="learned"):
+        Engine(sample_hierarchy)  # type: ignore[call-arg]
+    model = bs.SoftmaxRegression(*simulate(60, 2, 3), prior=bs.Normal(bs.HalfNormal(1.0)))
+    with pytest.warns(bs.NotReliableWarning, match=r"engine='independence' is not.*learned scales.*NUTS was run"):
+        post = sample(model.specification, FEW, "independence")
+    assert post.engine.startswith("nuts (whitened given the learned scales")
 
 
 @pytest.mark.parametrize("name", ["auto", "nuts", "independence"])
