@@ -14,6 +14,7 @@ from bayes_softmax.data.design import Design
 from bayes_softmax.density import curvature, kernel
 from bayes_softmax.density.native import part_numbers
 from bayes_softmax.density.packing import aligned, pack_counts, pack_features, pack_mask, pack_offset, pack_rows
+from bayes_softmax.separation.choice_sets import connected_classes
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,6 +158,15 @@ def rows_of(design: Design, rows: slice) -> Design:
         frame=None,
         available=cut(design.available),
     )
+
+
+def holds_intercept(rows: Design | Sequence[Design]) -> bool:
+    """Whether all classes were observed and choice sets connect them, so that no prior is needed to hold intercepts."""
+    designs = [rows] if isinstance(rows, Design) else rows
+    if not (np.sum([design.class_counts() for design in designs], axis=0) > 0).all():
+        return False
+    offered = [design.available[design.totals > 0] for design in designs if design.available is not None]
+    return len(offered) < len(designs) or len(connected_classes(np.concatenate(offered))) == 1
 
 
 def _response_products(Z: FloatArray, Y: FloatArray) -> FloatArray:

@@ -23,9 +23,8 @@ from bayes_softmax.density import callbacks, fused, kernel, kronecker, linear
 from bayes_softmax.density.likelihood import Likelihood
 from bayes_softmax.density.log_prior import FLAT, log_prior_gradient
 from bayes_softmax.density.native import kernel_addresses
-from bayes_softmax.density.parts import part_table, parts_of
+from bayes_softmax.density.parts import holds_intercept, part_table, parts_of
 from bayes_softmax.density.prior import PriorCurvature, PriorRows, penalty_of, prior_rows, rounded, rows_that_are
-from bayes_softmax.separation.choice_sets import connected_classes
 from bayes_softmax.spec.coding import Coordinates, free_vectors
 from bayes_softmax.spec.log_prior import log_prior_constant
 from bayes_softmax.spec.priors import PriorTable
@@ -283,15 +282,6 @@ def posterior_of_parts(
     if not kernel.is_compiled():
         LOGGER.info(COMPILE_NOTICE)
     return posterior
-
-
-def holds_intercept(rows: Design | Sequence[Design]) -> bool:
-    """Whether all classes were observed and choice sets connect them, so that no prior is needed to hold intercepts."""
-    designs = [rows] if isinstance(rows, Design) else rows
-    if not (np.sum([design.class_counts() for design in designs], axis=0) > 0).all():
-        return False
-    offered = [design.available[design.totals > 0] for design in designs if design.available is not None]
-    return len(offered) < len(designs) or len(connected_classes(np.concatenate(offered))) == 1
 
 
 def _contiguous(a: FloatArray) -> FloatArray:
