@@ -12,6 +12,7 @@ from bayes_softmax.model import SoftmaxRegression
 from bayes_softmax.spec.families.flat import Flat
 from bayes_softmax.spec.families.laplace import Laplace
 from bayes_softmax.spec.families.normal import Normal
+from bayes_softmax.spec.families.student_t import StudentT
 from bayes_softmax.spec.priors import Prior
 from bayes_softmax.spec.scales.hyperpriors import HalfNormal, HierarchicalNormal
 from bayes_softmax.spec.scales.shared import SharedScale
@@ -70,6 +71,8 @@ def _row(family: Prior, g: np.ndarray, *, spherical: bool) -> float:
         k = len(g)
         log_surface = np.log(2 * np.pi ** (k / 2)) - gammaln(k / 2)
         return float(-np.linalg.norm(g) / family.scale - log_surface - k * np.log(family.scale) - gammaln(k))
+    if not isinstance(family, StudentT):
+        raise TypeError(f"the oracle does not know {family!r}")
     if spherical:
         return float(stats.multivariate_t.logpdf(g, shape=family.scale**2 * np.eye(len(g)), df=family.df))
     return float(stats.t.logpdf(g, df=family.df, scale=family.scale).sum())

@@ -8,7 +8,7 @@ import numpy as np
 from bayes_softmax.core import compiling as nb
 from bayes_softmax.density.curvature import expected_counts, hessian_product, pair_hessians
 from bayes_softmax.density.kernel import read_part
-from bayes_softmax.density.linear import engine_coefficients, free_gradient, workspace
+from bayes_softmax.density.linear import engine_coefficients, free_gradient, weights_at, workspace
 
 NOISE = 16 * np.finfo(float).eps  # relative, of a contrast of curvatures
 _options = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": {"contract", "nsz", "arcp"}}
@@ -17,7 +17,7 @@ _options = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": {"
 @nb.njit(inline="always", **_options)
 def _place(c, a, k_b, p):  # type: ignore[no-untyped-def]
     """Position of engine column ``a`` in column ``c`` of the free vector."""
-    return c * p + min(c, k_b) + a - (1 if 0 < k_b <= c else 0)
+    return weights_at(c, p, k_b) + a - min(k_b, 1)
 
 
 @nb.njit(**_options)

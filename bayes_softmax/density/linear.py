@@ -110,6 +110,18 @@ def linear_term(YZ, V, G):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(**_options)
+def intercept_at(c, p, k_b):  # type: ignore[no-untyped-def]
+    """Where the intercept of column ``c < k_b`` is in the free vector."""
+    return c * (p + 1)
+
+
+@nb.njit(**_options)
+def weights_at(c, p, k_b):  # type: ignore[no-untyped-def]
+    """Where the weights of column ``c`` begin in the free vector."""
+    return c * p + min(c + 1, k_b)
+
+
+@nb.njit(**_options)
 def engine_coefficients(data, theta, V):  # type: ignore[no-untyped-def]
     """Fill ``V`` (K, q) from the free vector."""
     K, k_b = data.Cb.shape
@@ -118,11 +130,11 @@ def engine_coefficients(data, theta, V):  # type: ignore[no-untyped-def]
         for j in range(V.shape[1]):
             V[k, j] = 0.0
         for c in range(k_b):
-            V[k, 0] += data.Cb[k, c] * theta[c * (p + 1)]
+            V[k, 0] += data.Cb[k, c] * theta[intercept_at(c, p, k_b)]
         for c in range(k_w):
             contrast = data.Cw[k, c]
             if contrast != 0.0:
-                row, column = V[k, first:], theta[c * p + min(c + 1, k_b) :]
+                row, column = V[k, first:], theta[weights_at(c, p, k_b) :]
                 for j in range(p):
                     row[j] += contrast * column[j]
 
@@ -136,10 +148,10 @@ def free_gradient(data, G, gradient):  # type: ignore[no-untyped-def]
         gradient[j] = 0.0
     for k in range(K):
         for c in range(k_b):
-            gradient[c * (p + 1)] += data.Cb[k, c] * G[k, 0]
+            gradient[intercept_at(c, p, k_b)] += data.Cb[k, c] * G[k, 0]
         for c in range(k_w):
             contrast = data.Cw[k, c]
             if contrast != 0.0:
-                row, column = G[k, first:], gradient[c * p + min(c + 1, k_b) :]
+                row, column = G[k, first:], gradient[weights_at(c, p, k_b) :]
                 for j in range(p):
                     column[j] += contrast * row[j]

@@ -12,6 +12,7 @@ import numpy as np
 
 from bayes_softmax.core import compiling as nb
 from bayes_softmax.core.records import IntArray
+from bayes_softmax.density.linear import intercept_at, weights_at
 from bayes_softmax.spec.families import registry
 from bayes_softmax.spec.families.flat import Flat
 from bayes_softmax.spec.families.normal import Normal
@@ -29,6 +30,14 @@ def codes_of(family: IntArray, *, spherical: bool) -> IntArray:
     elementwise = ~registry.that_are(family, "quadratic") & (not spherical)
     codes: IntArray = 2 * family + elementwise
     return codes
+
+
+def split_code(code: Any) -> tuple[Any, Any]:
+    """Position of the family of a code, or of each of an array, and whether it is element-wise."""
+    return code // 2, code % 2 == 1
+
+
+_split_code = nb.njit(**_inlined)(split_code)
 
 
 @nb.njit(**_inlined)
@@ -58,18 +67,6 @@ def _of_all_families(name: str) -> Callable[..., Any]:
 _phi, _slope = _of_all_families("phi"), _of_all_families("slope")
 
 
-@nb.njit(**_inlined)
-def intercept_at(c, p, k_b):  # type: ignore[no-untyped-def]
-    """Where the intercept of column ``c < k_b`` is in the free vector."""
-    return c * (p + 1)
-
-
-@nb.njit(**_inlined)
-def weights_at(c, p, k_b):  # type: ignore[no-untyped-def]
-    """Where the weights of column ``c`` begin in the free vector."""
-    return c * p + min(c + 1, k_b)
-
-
 @nb.njit(**_inlined | KEPT)
 def log_prior_gradient(data, theta, gradient):  # type: ignore[no-untyped-def]
     """Log prior up to its constant; *adds* its gradient to ``gradient`` (d,)."""
@@ -79,7 +76,7 @@ def log_prior_gradient(data, theta, gradient):  # type: ignore[no-untyped-def]
         code = data.family[row]
         if code == FLAT:
             continue
-        family, elementwise = code // 2, code % 2 == 1
+        family, elementwise = _split_code(code)
         inverse, df = 1.0 / data.scale[row] ** 2, data.df[row]
         is_intercept, j = row < first, row - first
         k = k_b if is_intercept else k_w

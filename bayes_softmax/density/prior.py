@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayes_softmax.core.records import FloatArray, IntArray, Penalty
-from bayes_softmax.density.log_prior import codes_of
+from bayes_softmax.density.log_prior import codes_of, split_code
 from bayes_softmax.spec.coding import Coordinates, free_vectors
 from bayes_softmax.spec.families import registry
 from bayes_softmax.spec.families.family import Family
@@ -57,7 +57,7 @@ def rows_that_are(codes: IntArray, *attributes: str) -> NDArray[np.bool_]:
     """Which coefficient rows have a family with all of the attributes; an unknown code is an error."""
     found = np.ones(len(codes), dtype=np.bool_)
     for attribute in attributes:
-        found &= registry.that_are(codes // 2, attribute)
+        found &= registry.that_are(split_code(codes)[0], attribute)
     return found
 
 
@@ -69,7 +69,7 @@ def penalty_of(rows: PriorRows, coordinates: Coordinates) -> Penalty | None:
         return None
     groups = coordinates.split(np.arange(coordinates.dimension))[1][:, features].T
     strengths = 1.0 / rows.scale[first + features]
-    if rows.family[first + features[0]] % 2:
+    if split_code(rows.family[first + features[0]])[1]:
         return Penalty(groups.reshape(-1, 1), np.repeat(strengths, groups.shape[1]))
     return Penalty(groups, strengths)
 
@@ -82,9 +82,10 @@ def rounded(rows: PriorRows, coordinates: Coordinates) -> FloatArray:
     """
     df, k_w = rows.df.copy(), int(coordinates.weights_contrast.shape[1])
     for code in np.unique(rows.family).tolist():
-        family = registry.family_at(code // 2)
+        position, elementwise = split_code(code)
+        family = registry.family_at(position)
         if family.kinked:
-            df[rows.family == code] = family.rounding(1 if code % 2 else k_w)
+            df[rows.family == code] = family.rounding(1 if elementwise else k_w)
     return df
 
 
@@ -181,10 +182,10 @@ def _part(rows: PriorRows, which: slice) -> PriorRows:
 def _members(g: FloatArray, rows: PriorRows) -> Iterator[_Members]:
     """The rows of free coordinates ``g`` (k, rows) by their codes."""
     for code in np.unique(rows.family).tolist():
-        of_code, elementwise = rows.family == code, bool(code % 2)
+        of_code, (position, elementwise) = rows.family == code, split_code(code)
         r = np.square(g[:, of_code]) / rows.scale[of_code] ** 2
         size = 1 if elementwise else len(g)
-        yield _Members(of_code, registry.family_at(code // 2), r if elementwise else r.sum(axis=0), size, elementwise)
+        yield _Members(of_code, registry.family_at(position), r if elementwise else r.sum(axis=0), size, elementwise)
 
 
 def _row_curvature(g: FloatArray, rows: PriorRows, *, convex: bool) -> tuple[FloatArray, FloatArray]:

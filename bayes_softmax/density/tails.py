@@ -6,14 +6,14 @@ import numpy as np
 
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.density import prior
-from bayes_softmax.density.log_prior import NORMAL
+from bayes_softmax.density.log_prior import NORMAL, split_code
 from bayes_softmax.density.posterior import SoftmaxPosterior
 from bayes_softmax.spec.families import registry
 
 
 def heavy_tailed(density: SoftmaxPosterior) -> tuple[str, ...]:
     """The families among the priors that are not log-concave, in words."""
-    families = registry.each(density.data.family // 2)
+    families = registry.each(split_code(density.data.family)[0])
     return tuple(family.words for family, _ in families if not family.log_concave)
 
 

@@ -1,7 +1,8 @@
 """The families that priors may be of, and their attributes looked up for many coefficient rows at once.
 
-A family's position here is its code everywhere.  One more class in :data:`FAMILIES` is one more family; the kernel is
-compiled with those that are there when it is first imported.
+A family's position here is what prior tables hold (``spec.priors.LEARNED``, -1, where a scale is learned); the
+kernel's codes are made of it, one for each form (:func:`bayes_softmax.density.log_prior.codes_of`).  One more class in
+:data:`FAMILIES` is one more family; the kernel is compiled with those that are there when it is first imported.
 """
 
 from typing import Any
@@ -25,15 +26,15 @@ def is_family(prior: object) -> bool:
 
 
 def position(family: type[Family]) -> int:
-    """Code of a family."""
+    """Position of a family."""
     return FAMILIES.index(family)
 
 
-def family_at(code: int) -> type[Family]:
-    """The family of a code; an unknown one is an error, never another family."""
-    if not 0 <= code < len(FAMILIES):
-        raise ValueError(f"{code} is the code of no prior family; there are {len(FAMILIES)}")
-    return FAMILIES[code]
+def family_at(position: int) -> type[Family]:
+    """The family at a position; an unknown one is an error, never another family."""
+    if not 0 <= position < len(FAMILIES):
+        raise ValueError(f"{position} is the code of no prior family; there are {len(FAMILIES)}")
+    return FAMILIES[position]
 
 
 def each(codes: IntArray) -> list[tuple[type[Family], NDArray[np.bool_]]]:
