@@ -91,6 +91,7 @@ def _of_intercept(prior: Prior) -> Family:
 
 def _learned(carried: dict[ShrinkagePrior, IntArray], X: FloatArray, scale: FloatArray) -> tuple[SharedScale, ...]:
     """Learned scales of the features that carry each prior; those that share one :math:`R^2` share its variance."""
+    carried = {prior: features for prior, features in carried.items() if len(features)}  # a model may have none
     if not carried:
         return ()
     units = feature_spread(X, scale)
