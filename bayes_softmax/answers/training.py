@@ -11,7 +11,7 @@ from bayes_softmax.answers.rows import Rows
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.data.available import Mask
 from bayes_softmax.data.collapse import Collapsed
-from bayes_softmax.data.design import Design, Response, dense_counts, unit_totals
+from bayes_softmax.data.design import Design, Response, dense_counts, observation_totals
 
 CHUNK_ROWS = 65536  # of a block
 
@@ -174,7 +174,7 @@ class RowsInMemory:
     @property
     def totals(self) -> FloatArray:
         """(N,) observations in each row as given."""
-        return unit_totals(self.response, self.weights, self.n_obs)
+        return observation_totals(self.response, self.weights, self.n_obs)
 
     @property
     def whole_counts(self) -> bool:

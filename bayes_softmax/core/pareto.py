@@ -1,4 +1,4 @@
-"""Pareto-smoothed importance weights, by ArviZ, also where there is no tail that one could be fitted to."""
+"""Pareto-smoothed importance weights by ArviZ, also of ratios without a tail to fit."""
 
 import contextlib
 
@@ -26,7 +26,7 @@ def smoothed(log_ratios: FloatArray, r_eff: float = 1.0) -> tuple[FloatArray, Fl
     k = np.where(vary, np.inf, -np.inf)
     rows = np.flatnonzero(vary)
     top = log_ratios[rows] - log_ratios[rows].max(axis=1, keepdims=True)
-    with np.errstate(all="ignore"):  # what has no tail is told by k
+    with np.errstate(all="ignore"):  # k marks rows without a tail
         try:
             if rows.size:  # ArviZ takes log likelihoods, that is minus log ratios
                 log_weights[rows], k[rows] = array_stats.psislw(-top, r_eff=r_eff)

@@ -1,4 +1,4 @@
-"""The interfaces between rooms: rows, densities and inference; logits and all that is computed from them."""
+"""The interfaces between rooms: rows, densities and inference; logits, and what is computed from them."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
@@ -18,13 +18,13 @@ from bayes_softmax.core.records import (
 class Part(Protocol):
     r"""Some of the rows of a likelihood, which is the sum over its parts.
 
-    A part falls into blocks ``0 <= b < n_blocks``, and what is summed is asked for ``first <= b < end``, in parallel:
-    by any number of threads at once.  Coefficients ``V`` are (K, q).  Softmax sees them less the last class's, so a
-    part's log-likelihood is
+    A part consists of blocks ``0 <= b < n_blocks``.  Its methods sum over ``first <= b < end`` and may be called by any
+    number of threads at once.  Coefficients ``V`` are (K, q).  Softmax depends on them only less those of the last
+    class, so a part's log-likelihood is
 
     .. math:: \ell(V) = c + \langle V - V_K, Y'Z\rangle - \sum_i n_i \log\sum_k e^{\eta_{ki} - \eta_{Ki}},
 
-    of which ``constant`` and ``linear`` hold the first two terms, and the methods give the third.
+    of which ``constant`` and ``linear`` hold the first two terms, and the methods compute the third.
     """
 
     @property
@@ -39,12 +39,12 @@ class Part(Protocol):
 
     @property
     def size(self) -> int:
-        """Numbers held in memory for the features."""
+        """Number of feature values held in memory."""
         ...
 
     @property
     def total_weight(self) -> float:
-        """Observations of all rows."""
+        """Number of observations in all rows."""
         ...
 
     @property
@@ -54,11 +54,11 @@ class Part(Protocol):
 
     @property
     def constant(self) -> float:
-        """What offsets add to the log-likelihood, whatever the coefficients are."""
+        """The term of the log-likelihood that offsets add and that no coefficient changes."""
         ...
 
     def log_likelihood_gradient(self, V: FloatArray, first: int, end: int) -> tuple[float, FloatArray]:
-        """Value and gradient (K, q) of the third term, the last row of the gradient being left zero."""
+        """Value and gradient (K, q) of the third term; the last row of the gradient stays zero."""
         ...
 
     def log_likelihoods(self, Vs: FloatArray, first: int, end: int) -> FloatArray:
@@ -81,19 +81,19 @@ class Part(Protocol):
         ...
 
     def expected_rows(self, V: FloatArray) -> Iterator[ExpectedRows]:
-        """Features and expected counts, some rows at a time; what is yielded may be overwritten by the next."""
+        """Features and expected counts, batch by batch; a batch may be overwritten by the next."""
         ...
 
     def native(self) -> IntArray | None:
-        """Numbers by which compiled code finds the rows in memory, or None if they are not there."""
+        """Integers by which compiled code finds the rows in memory, or None if they are elsewhere."""
         ...
 
 
 class PartCurvature(Protocol):
-    """The Hessian of one part at one point: what it keeps of it, if anything, lives as long as one set of products."""
+    """The Hessian of one part at one point; anything it stores lives as long as one set of products."""
 
     def prepare(self, first: int, end: int) -> None:
-        """Compute what products with these blocks have in common; called once for every block, before any product."""
+        """Compute the terms that all products share; called once for every block, before any product."""
         ...
 
     def product(self, D: FloatArray, first: int, end: int) -> FloatArray:
@@ -102,7 +102,7 @@ class PartCurvature(Protocol):
 
 
 class LogDensity(Protocol):
-    """An unnormalised log density on ``R^dimension``: all that an inference algorithm may know.
+    """An unnormalised log density on ``R^dimension``: all that an inference algorithm may rely on.
 
     Anything that offers these operations (in memory, in chunks, distributed) is fitted by the same code.
     ``hessian`` and ``metric`` are of minus the log density; ``metric`` is always positive semi-definite and
@@ -116,7 +116,7 @@ class LogDensity(Protocol):
 
     @property
     def total_weight(self) -> float:
-        """Number of observed units; turns sums into per-unit numbers."""
+        """Number of observations; turns sums into values per observation."""
         ...
 
     @property
@@ -159,7 +159,7 @@ class LogDensity(Protocol):
         ...
 
     def low_rank_metric(self, theta: FloatArray) -> LowRankMetric | None:
-        """What ``block_metric`` is, where there are more features than rows; None elsewhere."""
+        """The counterpart of ``block_metric`` where there are more features than rows; None elsewhere."""
         ...
 
     def block_metric(self, theta: FloatArray) -> BlockMetric | None:
@@ -172,7 +172,7 @@ class LogDensity(Protocol):
 
 
 class WhitenedDensity(Protocol):
-    """A log density in coordinates in which it is near a standard normal: what NUTS needs to know."""
+    """A log density in coordinates in which it is near a standard normal: the interface to NUTS."""
 
     @property
     def dimension(self) -> int:
@@ -189,17 +189,17 @@ class WhitenedDensity(Protocol):
 
 
 class Logits(Protocol):
-    """Logits of rows as a function of parameters: all that the answers know of a model.
+    """Logits of rows as a function of parameters: all that the answers use of a model.
 
-    A row is its features: ``X`` (n, p), encoded.  Offsets and choice sets come on top of what a function gives, and
-    are no part of it.  Derivatives and covariances are in the flat order of :class:`Parameters`, d numbers in all.
-    What has ``parameters`` and no draws beside it takes one draw, an estimate.  Where a function has no derivatives of
-    its own, :mod:`bayes_softmax.core.parameters` makes them of its Jacobian, or by differences.
+    A row is its encoded features, ``X`` (n, p).  Offsets and choice sets are applied to the logits afterwards and are
+    no part of the function.  Derivatives and covariances are in the flat order of :class:`Parameters`, d numbers in
+    all.  Methods whose results have no axis of draws take ``parameters`` of one draw, an estimate.  For a function
+    without derivatives of its own, :mod:`bayes_softmax.core.parameters` has them from its Jacobian, or by differences.
     """
 
     @property
     def kind(self) -> str:
-        """What the function is called in a file."""
+        """Name of the function in a file."""
         ...
 
     @property
@@ -214,7 +214,7 @@ class Logits(Protocol):
 
     @property
     def dims(self) -> Mapping[str, tuple[str, ...]]:
-        """Names of the dimensions of each; ``feature`` and ``category`` are labelled by the names of the model."""
+        """Names of the dimensions of each parameter; the model's names label ``feature`` and ``category``."""
         ...
 
     @property
@@ -228,7 +228,7 @@ class Logits(Protocol):
         ...
 
     def at(self, parameters: Parameters) -> Callable[[FloatArray], FloatArray]:
-        """Logits (K, n, S) of features (n, p) for all draws, as a function; its arrays are the caller's to change."""
+        """Logits (K, n, S) of features (n, p) for all draws, as a function; the caller may overwrite its arrays."""
         ...
 
     def bounds(self, parameters: Parameters, X: FloatArray) -> FloatArray:
@@ -244,7 +244,7 @@ class Logits(Protocol):
         ...
 
     def slope(self, parameters: Parameters, X: FloatArray, change: FloatArray) -> FloatArray:
-        """Derivative (K, n, S) of the logits as features change by ``change`` (n, p) per unit of something.
+        """Derivative (K, n, S) of the logits along ``change`` (n, p), a direction of the features.
 
         With ``change`` (1, p) all rows change alike; if the function is linear the slope is then (K, 1, S).
         """
@@ -261,5 +261,5 @@ class Logits(Protocol):
         ...
 
     def to_data(self) -> dict[str, Any]:
-        """What must be known beside ``kind`` to make the function again, as plain JSON."""
+        """The data that rebuild the function, given its ``kind``, as plain JSON."""
         ...

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
-AnyArray = np.ndarray[Any, Any]  # of labels, or of what is not known to be numbers yet
+AnyArray = np.ndarray[Any, Any]  # of labels, or of values not yet known to be numbers
 
 RELIABLE_PARETO_K = 0.7  # importance weights with a heavier tail cannot be trusted (Vehtari et al., JMLR 25, 2024)
 
@@ -49,11 +49,11 @@ class Penalty(NamedTuple):
 
 
 class Mode(NamedTuple):
-    """Where an optimiser stopped, with the certificate that tells how good that point is.
+    """The point at which an optimiser stopped, with a certificate of its quality.
 
     ``gradient_norm`` is the largest absolute entry of the gradient divided by the total weight of the
     data: on the standardised features of the engine it has no unit.  ``newton_decrement`` is
-    ``sqrt(g' H^-1 g)``; half its square estimates what is missing in the log density (Boyd and
+    ``sqrt(g' H^-1 g)``; half its square estimates the distance of the log density from its maximum (Boyd and
     Vandenberghe, *Convex Optimization*, 2004, section 9.5.1).  ``newton_step`` is the largest absolute
     entry of ``H^-1 g``: it stays near 1 where the optimum lies at infinity, however small the gradient.
     """
@@ -116,7 +116,7 @@ class Whitening(NamedTuple):
 
 
 class ExpectedRows(NamedTuple):
-    """Some rows, features first: features ``Z`` (q, n), expected counts (K, n) and totals (n,)."""
+    """A batch of rows, features first: features ``Z`` (q, n), expected counts (K, n) and totals (n,)."""
 
     Z: FloatArray
     counts: FloatArray

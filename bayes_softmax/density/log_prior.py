@@ -16,7 +16,7 @@ from bayes_softmax.spec.families import registry
 from bayes_softmax.spec.families.flat import Flat
 from bayes_softmax.spec.families.normal import Normal
 
-FLAT, NORMAL = 2 * registry.position(Flat), 2 * registry.position(Normal)
+FLAT, NORMAL = 2 * registry.code_of(Flat), 2 * registry.code_of(Normal)
 
 _inlined: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "nsz", "arcp"}}
 # What the log prior is compiled into is kept on disk under a digest of the package's sources: not where a family is

@@ -130,7 +130,7 @@ class RowSpace:
 def row_space(design: Design, priors: PriorTable, coding: str) -> RowSpace | None:
     """Reduce a model with more features than rows; None where that is impossible or pointless."""
     flat = bool(priors.flat_features.all())
-    normal = bool((priors.features.family == registry.position(Normal)).all())
+    normal = bool((priors.features.family == registry.code_of(Normal)).all())
     # A prior on the intercept at x = 0 ties it to all weights.
     coupled = priors.intercept is not None and priors.intercept_at == "zero" and not priors.flat_intercept
     if design.n_features <= design.n_obs or not (flat or normal) or coupled:

@@ -8,7 +8,7 @@ from bayes_softmax.density.posterior import SoftmaxPosterior
 from bayes_softmax.fitting.covariance import held_at_kink
 from bayes_softmax.fitting.problem import MANY_COORDINATES, Problem
 from bayes_softmax.fitting.solvers import may_have_modes
-from bayes_softmax.separation.diagnosis import diagnose
+from bayes_softmax.separation.diagnosis import diagnose_separation
 from bayes_softmax.separation.directions import deciding_directions, recession_rays, unseen_directions
 from bayes_softmax.separation.examination import Examination, flat_columns
 from bayes_softmax.separation.limits import Limits
@@ -18,7 +18,7 @@ from bayes_softmax.spec.specification import Specification
 
 def advice(mode: Mode, kind: str, found: Examination, solver: str) -> str:
     """What is wrong with an optimum that is not certified, and what to do."""
-    separated = diagnose(found).advice
+    separated = diagnose_separation(found).advice
     if separated is not None:
         return separated + ("; map() has a prior to decide" if kind == "mle" else "")
     if not np.isfinite(mode.value):

@@ -9,7 +9,7 @@ from bayes_softmax.fits.estimate import PointEstimate
 from bayes_softmax.fits.forecast import Forecast
 from bayes_softmax.fits.posterior import Posterior
 from bayes_softmax.fitting.settings import SamplerSettings, check_run, check_weighted_run
-from bayes_softmax.spec.specification import Modelled, Specification
+from bayes_softmax.spec.specification import HasSpecification, Specification
 
 
 def log_density(spec: Specification) -> LogDensity | WhitenedDensity:
@@ -54,7 +54,7 @@ def laplace(spec: Specification, draws: int, seed: int, *, progressbar: bool) ->
 
 
 def forecast(
-    model: Modelled, draws: int = 1000, tune: int | None = None, chains: int = 4, *, cores: int | None = None
+    model: HasSpecification, draws: int = 1000, tune: int | None = None, chains: int = 4, *, cores: int | None = None
 ) -> Forecast:
     """Time and memory that ``sample()`` and ``laplace()`` will take here, from about a second of measuring.
 

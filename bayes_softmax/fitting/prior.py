@@ -8,13 +8,13 @@ from bayes_softmax.fits.posterior import Posterior
 from bayes_softmax.fitting.labelling import labelled
 from bayes_softmax.fitting.settings import refuse_too_many
 from bayes_softmax.spec.prior_draws import prior_draws
-from bayes_softmax.spec.specification import Modelled
+from bayes_softmax.spec.specification import HasSpecification
 
 TITLE = "prior (independent draws, no data)"
 
 
 def sample_prior(
-    model: Modelled, draws: int = 1000, *, random_seed: int | np.random.Generator | None = None
+    model: HasSpecification, draws: int = 1000, *, random_seed: int | np.random.Generator | None = None
 ) -> Posterior:
     """Draw the coefficients from their priors: what the model says before it has seen the classes.
 

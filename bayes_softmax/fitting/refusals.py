@@ -7,7 +7,7 @@ from bayes_softmax.core.errors import ImproperPosteriorError, NotConvergedWarnin
 from bayes_softmax.core.records import Mode
 from bayes_softmax.fitting.covariance import held_at_kink
 from bayes_softmax.fitting.problem import Problem
-from bayes_softmax.separation.diagnosis import check_separation, diagnose
+from bayes_softmax.separation.diagnosis import check_separation, diagnose_separation
 from bayes_softmax.separation.examination import what_is_open
 from bayes_softmax.spec.specification import Specification
 
@@ -60,7 +60,7 @@ def refuse_improper(spec: Specification, mode: Mode) -> None:
 
 def why_uncertified(spec: Specification) -> str | None:
     """In words, why there is no finite optimum under these priors, if that is so."""
-    return "; ".join(diagnose(what_is_open(spec.design, spec.priors)).reasons) or None
+    return "; ".join(diagnose_separation(what_is_open(spec.design, spec.priors)).reasons) or None
 
 
 def refuse_kink(spec: Specification, problem: Problem, mode: Mode) -> None:

@@ -24,7 +24,7 @@ def is_family(prior: object) -> bool:
     return type(prior) in FAMILIES
 
 
-def position(family: type[Family]) -> int:
+def code_of(family: type[Family]) -> int:
     """Code of a family."""
     return FAMILIES.index(family)
 
