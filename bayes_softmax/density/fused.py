@@ -15,7 +15,7 @@ _options = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": {"
 
 
 @nb.njit(inline="always", **_options)
-def _place(c, a, k_b, p):  # type: ignore[no-untyped-def]
+def _free_position(c, a, k_b, p):  # type: ignore[no-untyped-def]
     """Position of engine column ``a`` in column ``c`` of the free vector."""
     return c * p + min(c, k_b) + a - (1 if 0 < k_b <= c else 0)
 
@@ -60,17 +60,17 @@ def _free_hessian(S, Cb, Cw, H):  # type: ignore[no-untyped-def]
                         total += left[k, c] * A[k, l]
                     half[c, l] = total
             for c in range(left.shape[1]):
-                i = _place(c, a, k_b, p)
+                i = _free_position(c, a, k_b, p)
                 for e in range(c if a == b else 0, right.shape[1]):
                     total = 0.0
                     for l in range(K):
                         total += half[c, l] * right[l, e]
-                    j = _place(e, b, k_b, p)
+                    j = _free_position(e, b, k_b, p)
                     H[i, j] = total
                     H[j, i] = total
     for a in range(q):
         for c in range(k_b if a < first else k_w):
-            i = _place(c, a, k_b, p)
+            i = _free_position(c, a, k_b, p)
             if H[i, i] <= NOISE * largest[a]:
                 for j in range(H.shape[0]):
                     H[i, j] = 0.0

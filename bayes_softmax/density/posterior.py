@@ -23,7 +23,7 @@ from bayes_softmax.density.likelihood import Likelihood
 from bayes_softmax.density.log_prior import FLAT, log_prior_gradient
 from bayes_softmax.density.native import kernel_addresses
 from bayes_softmax.density.parts import pack_part, part_table, split_rows
-from bayes_softmax.density.prior import PriorCurvature, PriorRows, penalty_of, prior_rows, rounded, rows_that_are
+from bayes_softmax.density.prior import PriorCurvature, PriorRows, penalty_of, prior_rows, rows_that_are, surrogate_df
 from bayes_softmax.separation.choice_sets import connected_classes
 from bayes_softmax.spec.coding import Coordinates, free_vectors
 from bayes_softmax.spec.log_prior import log_prior_constant
@@ -168,7 +168,7 @@ class SoftmaxPosterior:
         """
         if self.penalty is None:
             return self
-        return replace(self, data=self.data._replace(df=rounded(self.prior_rows, self.coordinates)))
+        return replace(self, data=self.data._replace(df=surrogate_df(self.prior_rows, self.coordinates)))
 
     def native(self, whitening: Whitening) -> NativeDensity | None:
         """C callbacks for the density of ``z`` with ``theta = mode + T z``; None where rows are not in memory."""

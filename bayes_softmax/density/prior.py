@@ -74,7 +74,7 @@ def penalty_of(rows: PriorRows, coordinates: Coordinates) -> Penalty | None:
     return Penalty(groups, strengths)
 
 
-def rounded(rows: PriorRows, coordinates: Coordinates) -> FloatArray:
+def surrogate_df(rows: PriorRows, coordinates: Coordinates) -> FloatArray:
     """Column ``df`` of the smooth surrogate, in which kinks are rounded off.
 
     Its curvature at zero is the inverse of the prior's variance: the right metric where the prior dominates, and no
@@ -101,7 +101,7 @@ class PriorCurvature:
         self._coupled = bool(rows.centre.any())
         first = int(coordinates.has_intercept)
         intercept, weights = coordinates.split(self._centred(theta))
-        both = (intercept[:, None], _part(rows, slice(0, first))), (weights, _part(rows, slice(first, None)))
+        both = (intercept[:, None], _subset(rows, slice(0, first))), (weights, _subset(rows, slice(first, None)))
         curvature = [_row_curvature(g, part, convex=convex) for g, part in both]
         self._direction = [_directions(g) for g, _ in both]
         (a_intercept, b_intercept), (a_weights, b_weights) = curvature
@@ -173,7 +173,7 @@ class _Members(NamedTuple):
     elementwise: bool
 
 
-def _part(rows: PriorRows, which: slice) -> PriorRows:
+def _subset(rows: PriorRows, which: slice) -> PriorRows:
     """The intercept's row, or those of the features."""
     return PriorRows(rows.family[which], rows.scale[which], rows.df[which], rows.centre)
 
@@ -215,7 +215,7 @@ def in_a_tail(rows: PriorRows, coordinates: Coordinates, theta: FloatArray) -> b
     first = int(coordinates.has_intercept)
     at = intercept - weights[: len(intercept)] @ rows.centre
     for g, which in ((at[:, None], slice(0, first)), (weights, slice(first, None))):
-        part = _part(rows, which)
+        part = _subset(rows, which)
         for of_code, family, r, size, _ in _members(g, part):
             df = part.df[of_code]
             along = 2.0 * family.slope(r, size, df) + 4.0 * family.bend(r, size, df) * r

@@ -4,7 +4,7 @@ import os
 
 from bayes_softmax.density.posterior import SoftmaxPosterior
 from bayes_softmax.fits.forecast import Forecast, draws_bytes
-from bayes_softmax.fitting.sampling import load
+from bayes_softmax.fitting.sampling import compiled_problem
 from bayes_softmax.fitting.settings import SamplerSettings
 from bayes_softmax.inference import independence, nuts
 from bayes_softmax.inference.cost import measure
@@ -18,7 +18,7 @@ def forecast(spec: Specification, settings: SamplerSettings) -> Forecast:
     """Time and memory of a run, from a few timed evaluations."""
     if spec.priors.learns_scales:
         raise ValueError("forecast() cannot say what a run with learned scales will take; try sample() with few draws")
-    problem, compiled = load(spec)
+    problem, compiled = compiled_problem(spec)
     density = problem.density
     cost = measure(density)
     chains, draws = settings.chains, settings.draws

@@ -7,7 +7,7 @@ from bayes_softmax.core.records import Draws
 from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.density.scales.posterior import HierarchicalPosterior
 from bayes_softmax.fits.posterior import Posterior
-from bayes_softmax.fitting.labelling import despite_interrupts, labelled
+from bayes_softmax.fitting.labelling import despite_interrupts, labelled_posterior
 from bayes_softmax.fitting.scales import prepare_hierarchy
 from bayes_softmax.fitting.settings import SamplerSettings, refuse_too_many
 from bayes_softmax.inference.nuts import DEFAULT_TUNE, nuts
@@ -49,4 +49,4 @@ def _named(
     thetas, h = density.unpack(drawn.points.reshape(-1, density.dimension))
     intercept, weights = (a.reshape(*shape, *a.shape[1:]) for a in spec.coordinates.to_raw(thetas))
     hyper = density.constrain(h.reshape(*shape, -1))
-    return labelled(spec, intercept, weights, drawn, TITLE, timings, hyper=hyper)
+    return labelled_posterior(spec, intercept, weights, drawn, TITLE, timings, hyper=hyper)

@@ -17,7 +17,7 @@ from bayes_softmax.spec.scales.shared import hyperparameter_dims
 from bayes_softmax.spec.specification import Specification
 
 
-def labelled(
+def labelled_posterior(
     spec: Specification,
     intercept: FloatArray,
     weights: FloatArray,

@@ -5,7 +5,7 @@ import numpy as np
 from bayes_softmax.core.checks import check_counts, integer_seed
 from bayes_softmax.core.records import Draws
 from bayes_softmax.fits.posterior import Posterior
-from bayes_softmax.fitting.labelling import labelled
+from bayes_softmax.fitting.labelling import labelled_posterior
 from bayes_softmax.fitting.settings import refuse_too_many
 from bayes_softmax.spec.prior_draws import prior_draws
 from bayes_softmax.spec.specification import Modelled
@@ -43,4 +43,4 @@ def sample_prior(
     refuse_too_many(spec, "sample_prior", 1, draws)
     drawn = prior_draws(spec.priors, spec.coordinates, draws, rng, feature_names=spec.schema.feature_names)
     intercept, weights = (a[None] for a in drawn)
-    return labelled(spec, intercept, weights, Draws(np.empty(0), {}, 0), TITLE, {}, group="prior")
+    return labelled_posterior(spec, intercept, weights, Draws(np.empty(0), {}, 0), TITLE, {}, group="prior")

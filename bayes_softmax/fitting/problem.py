@@ -10,7 +10,7 @@ from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.density.jeffreys import JeffreysPosterior
 from bayes_softmax.density.posterior import SoftmaxPosterior, build_posterior
 from bayes_softmax.density.rowspace import RowSpace, row_space
-from bayes_softmax.inference.blocks import preconditioner
+from bayes_softmax.inference.block_metric import preconditioner
 from bayes_softmax.inference.laplace import DENSE_DIMENSION
 from bayes_softmax.inference.newton import newton_cg
 from bayes_softmax.spec.coding import Coordinates

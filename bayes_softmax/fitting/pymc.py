@@ -8,13 +8,13 @@ import numpy as np
 from bayes_softmax.core.interrupts import load_in_full
 from bayes_softmax.core.records import Draws
 from bayes_softmax.fits.posterior import Posterior
-from bayes_softmax.fitting.labelling import despite_interrupts, labelled
+from bayes_softmax.fitting.labelling import despite_interrupts, labelled_posterior
 from bayes_softmax.fitting.problem import problem_of
 from bayes_softmax.fitting.refusals import refuse_improper, refuse_jeffreys
 from bayes_softmax.fitting.scales import prepare_hierarchy
 from bayes_softmax.fitting.settings import SamplerSettings, refuse_too_many
 from bayes_softmax.fitting.solvers import SolverOptions, solve
-from bayes_softmax.inference.interrupted import kept
+from bayes_softmax.inference.interrupted import keep_chains
 from bayes_softmax.spec.pymc_model import build_pymc_model
 from bayes_softmax.spec.scales.shared import hyperparameter_dims
 from bayes_softmax.spec.specification import Specification
@@ -45,7 +45,7 @@ def sample_pymc(spec: Specification, settings: SamplerSettings) -> Posterior:
     timings = {"sampling": time.perf_counter() - start}
     # After Ctrl-C chains that did not finish are filled up with NaN, or missing.
     finished = _finished_draws(tree)
-    left, length, notes = kept([*finished, *[0] * (settings.chains - len(finished))], settings.draws)
+    left, length, notes = keep_chains([*finished, *[0] * (settings.chains - len(finished))], settings.draws)
 
     def label() -> Posterior:
         part = {"chain": left, "draw": slice(length)}
@@ -57,7 +57,7 @@ def sample_pymc(spec: Specification, settings: SamplerSettings) -> Posterior:
         known = hyperparameter_dims(spec.priors.learned, spec.schema.feature_names)
         hyper = {name: posterior[name].values for name in known if name in posterior}
         drawn = Draws(np.empty(0), kept_stats, tune, notes)
-        return labelled(spec, intercept, weights, drawn, TITLE, timings, hyper=hyper)
+        return labelled_posterior(spec, intercept, weights, drawn, TITLE, timings, hyper=hyper)
 
     return despite_interrupts(Draws(np.empty(0), {}, tune, notes, bool(notes)), label)
 

@@ -10,7 +10,7 @@ from bayes_softmax.core.errors import NotReliableWarning, warn_caller
 from bayes_softmax.core.records import Draws, Whitening
 from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.fits.posterior import Posterior
-from bayes_softmax.fitting.labelling import despite_interrupts, labelled
+from bayes_softmax.fitting.labelling import despite_interrupts, labelled_posterior
 from bayes_softmax.fitting.problem import Problem, certified, problem_of
 from bayes_softmax.fitting.progress import progress_bar
 from bayes_softmax.fitting.refusals import refuse_improper, refuse_jeffreys, refuse_kink
@@ -35,7 +35,7 @@ class Prepared(NamedTuple):
     timings: dict[str, float]
 
 
-def load(spec: Specification) -> tuple[Problem, float]:
+def compiled_problem(spec: Specification) -> tuple[Problem, float]:
     """The density, compiled or loaded from disk, and the seconds that took."""
     refuse_jeffreys(spec)
     start = time.perf_counter()
@@ -49,7 +49,7 @@ def prepare(spec: Specification, *, rounded: bool = True) -> Prepared:
 
     Kinks of the density are rounded off for that if ``rounded``, else a mode at one is refused.
     """
-    problem, seconds = load(spec)
+    problem, seconds = compiled_problem(spec)
     start = time.perf_counter()
     density = problem.density.surrogate if rounded else problem.density
     mode = solve(density, SolverOptions())
@@ -102,7 +102,7 @@ def _by_nuts(spec: Specification, prepared: Prepared, settings: SamplerSettings,
     start = time.perf_counter()
     drawn = whitened_nuts(prepared.problem.density, prepared.whitening, **settings._asdict())
     prepared.timings["sampling"] = time.perf_counter() - start
-    return despite_interrupts(drawn, lambda: lifted(spec, prepared, drawn, settings.seed, title))
+    return despite_interrupts(drawn, lambda: posterior_of(spec, prepared, drawn, settings.seed, title))
 
 
 def _by_independence(
@@ -116,13 +116,13 @@ def _by_independence(
             prepared.problem.density, prepared.whitening, cores=cores, thin=thin, progress=progress, **options
         )
     prepared.timings["sampling"] = time.perf_counter() - start
-    return despite_interrupts(drawn, lambda: lifted(spec, prepared, drawn, settings.seed, title))
+    return despite_interrupts(drawn, lambda: posterior_of(spec, prepared, drawn, settings.seed, title))
 
 
-def lifted(spec: Specification, prepared: Prepared, drawn: Draws, seed: int, title: str) -> Posterior:
+def posterior_of(spec: Specification, prepared: Prepared, drawn: Draws, seed: int, title: str) -> Posterior:
     """Draws of the density as a posterior of raw coefficients; what the density leaves out is drawn."""
     problem, shape = prepared.problem, drawn.points.shape[:2]
     rng = np.random.default_rng([seed, COMPLETION_STREAM])
     thetas = problem.lift(drawn.points.reshape(-1, problem.density.dimension), rng)
     intercept, weights = (a.reshape(*shape, *a.shape[1:]) for a in problem.coordinates.to_raw(thetas))
-    return labelled(spec, intercept, weights, drawn, title, prepared.timings)
+    return labelled_posterior(spec, intercept, weights, drawn, title, prepared.timings)

@@ -16,7 +16,7 @@ from bayes_softmax.fitting.engines import refit_without
 from bayes_softmax.fitting.labelling import despite_interrupts
 from bayes_softmax.fitting.progress import progress_bar
 from bayes_softmax.fitting.refusals import refuse_learned_scales
-from bayes_softmax.fitting.sampling import lifted, prepare
+from bayes_softmax.fitting.sampling import posterior_of, prepare
 from bayes_softmax.fitting.settings import refuse_too_many
 from bayes_softmax.inference.importance import importance_sample, propose
 from bayes_softmax.spec.specification import Specification
@@ -57,7 +57,7 @@ def _weighted_draws(spec: Specification, draws: int, seed: int, progressbar: boo
     def label() -> Posterior:
         found = importance_sample(proposals, proposals.finished, rng)
         prepared.timings["sampling"] = time.perf_counter() - start
-        posterior = lifted(spec, prepared, Draws(found.points[None], {}, 0, notes), seed, TITLE)
+        posterior = posterior_of(spec, prepared, Draws(found.points[None], {}, 0, notes), seed, TITLE)
         log_evidence = found.log_evidence + density.coordinates.log_jacobian
         return replace(posterior, pareto_k=found.pareto_k, ess=found.ess, log_evidence=log_evidence)
 

@@ -7,7 +7,7 @@ from scipy.linalg import lapack
 
 from bayes_softmax.core.protocols import LogDensity
 from bayes_softmax.core.records import FloatArray, Mode, Status
-from bayes_softmax.inference.blocks import preconditioner_at
+from bayes_softmax.inference.block_metric import preconditioner_at
 from bayes_softmax.inference.conjugate import conjugate_gradients, smallest_curvature
 
 GRADIENT_TOLERANCE = 1e-8  # per unit of data, standardised features

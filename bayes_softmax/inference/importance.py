@@ -19,7 +19,7 @@ from bayes_softmax.core.pareto import smoothed
 from bayes_softmax.core.protocols import LogDensity
 from bayes_softmax.core.records import FloatArray, Whitening
 from bayes_softmax.core.threads import blas_on_one_thread
-from bayes_softmax.inference.blocks import unwhiten
+from bayes_softmax.inference.block_metric import unwhiten
 
 T_SHARE = 0.1
 T_DF = 5.0
@@ -115,7 +115,7 @@ def propose(
     return Proposals(points, log_weights, finished, interrupted)
 
 
-def smooth(log_weights: FloatArray) -> tuple[FloatArray, float]:
+def pareto_smooth(log_weights: FloatArray) -> tuple[FloatArray, float]:
     """Pareto-smoothed log weights, normalised to sum to one, and their tail index k."""
     weights, k = smoothed(log_weights[None])
     normalised: FloatArray = weights[0] - logsumexp(weights[0])
@@ -124,7 +124,7 @@ def smooth(log_weights: FloatArray) -> tuple[FloatArray, float]:
 
 def importance_sample(proposals: Proposals, draws: int, rng: np.random.Generator) -> ImportanceSample:
     """Resample weighted points to ``draws`` equal-weight ones, systematically: least noise for given weights."""
-    log_weights, k = smooth(proposals.log_weights)
+    log_weights, k = pareto_smooth(proposals.log_weights)
     weights = np.exp(log_weights)
     positions = (rng.random() + np.arange(draws)) / draws
     chosen = np.minimum(np.searchsorted(np.cumsum(weights), positions), len(weights) - 1)

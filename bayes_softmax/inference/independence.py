@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from bayes_softmax.core.interrupts import held_back
 from bayes_softmax.core.protocols import LogDensity
 from bayes_softmax.core.records import Draws, Whitening
-from bayes_softmax.inference.importance import Progress, Proposals, acceptance_rate, propose, smooth
-from bayes_softmax.inference.interrupted import kept
+from bayes_softmax.inference.importance import Progress, Proposals, acceptance_rate, pareto_smooth, propose
+from bayes_softmax.inference.interrupted import keep_chains
 
 PILOT = 1024
 MAX_K = 0.5  # weights of finite variance with room to spare
@@ -44,7 +44,7 @@ def choose(
     pilot = propose(density, whitening, PILOT, rng, cores=cores)
     if pilot.interrupted:
         raise KeyboardInterrupt("sampling was interrupted in its pilot, before there were draws")
-    _, k = smooth(pilot.log_weights)
+    _, k = pareto_smooth(pilot.log_weights)
     rate = acceptance_rate(pilot.log_weights, rng)
     found = f"a pilot of {PILOT} proposals has Pareto k {k:.2f} and acceptance {rate:.2f}"
     if k < MAX_K and rate >= MIN_ACCEPTANCE:
@@ -75,7 +75,7 @@ def independence_chains(
     with held_back(pressed_before=proposals.interrupted) as noted:
         # All chains have come equally far: proposals are made for one step of each after the other.
         finished = max((proposals.finished // chains - tune) // thin, 0)
-        notes = kept([finished] * chains, draws).notes
+        notes = keep_chains([finished] * chains, draws).notes
         position, accepted = _walk(proposals, tune + finished * thin, chains, rng)
         places = position[tune:].T[:, thin - 1 :: thin]
         rate = accepted[tune:].T.reshape(chains, finished, thin).mean(axis=2)

@@ -12,7 +12,7 @@ from bayes_softmax.core.records import IntArray
 NOTHING_YET = "sampling was interrupted before a chain had a draw after tuning"
 
 
-class Kept(NamedTuple):
+class KeptChains(NamedTuple):
     """Chains that are kept (indices), the draws kept of each, and what to say where that is not all of them."""
 
     chains: IntArray
@@ -20,7 +20,7 @@ class Kept(NamedTuple):
     notes: tuple[str, ...]
 
 
-def kept(lengths: Sequence[int], draws: int) -> Kept:
+def keep_chains(lengths: Sequence[int], draws: int) -> KeptChains:
     """Which chains to keep, equally long, so that most draws are; a warning says what is missing.
 
     ``lengths`` are the draws that each chain has, of ``draws`` wanted.  As ``pm.sample`` has it: a chain that had
@@ -37,13 +37,13 @@ def kept(lengths: Sequence[int], draws: int) -> Kept:
     # The longest chains; of equally long ones the first.
     chosen = np.sort(np.argsort(-finished, kind="stable")[:n])
     if length == draws and n == len(order):
-        return Kept(chosen, length, ())
+        return KeptChains(chosen, length, ())
     text = f"{INTERRUPTED}: {length} of {draws} draws per chain were finished"
     if n < len(order):
         left = np.delete(finished, chosen).tolist()
         text += f" in {n} of {len(order)} chains; the other {_counted(left)} left out"
     warn_caller(text)
-    return Kept(chosen, length, (text,))
+    return KeptChains(chosen, length, (text,))
 
 
 def _counted(left: list[int]) -> str:

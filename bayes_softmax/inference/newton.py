@@ -12,7 +12,7 @@ import numpy as np
 
 from bayes_softmax.core.protocols import LogDensity
 from bayes_softmax.core.records import FloatArray, Mode, Status
-from bayes_softmax.inference.blocks import preconditioner_at
+from bayes_softmax.inference.block_metric import preconditioner_at
 from bayes_softmax.inference.certificate import DECREMENT_TOLERANCE, Solve, certify, cheap_hessian, newton_step
 from bayes_softmax.inference.conjugate import conjugate_gradients
 

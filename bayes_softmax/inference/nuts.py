@@ -22,8 +22,8 @@ from bayes_softmax.core.interrupts import held_back, load_in_full
 from bayes_softmax.core.protocols import LogDensity, WhitenedDensity
 from bayes_softmax.core.records import Draws, FloatArray, NativeDensity, Whitening
 from bayes_softmax.core.threads import blas_on_one_thread
-from bayes_softmax.inference.blocks import unwhiten, whiten_gradient
-from bayes_softmax.inference.interrupted import kept
+from bayes_softmax.inference.block_metric import unwhiten, whiten_gradient
+from bayes_softmax.inference.interrupted import keep_chains
 
 DEFAULT_TUNE = 200  # whitened: only the step size and a nearly unit diagonal are left to learn
 NO_START = "All initialization points failed"  # nutpie's words
@@ -211,7 +211,7 @@ def _collect(trace: Any, dimension: int, *, draws: int, tune: int) -> Draws:
     (nutpie's own conversion to an ArviZ tree takes longer than sampling a small model.)
     """
     chains = [_read_chain(points, stats, dimension) for points, stats in zip(*trace.get_arrow_trace(), strict=True)]
-    left, length, notes = kept([len(z) for z, _ in chains], draws)
+    left, length, notes = keep_chains([len(z) for z, _ in chains], draws)
     z = np.stack([chains[c][0][:length] for c in left])
     names = chains[left[0]][1]
     return Draws(z, {n: np.stack([chains[c][1][n][:length] for c in left]) for n in names}, tune, notes)

@@ -18,7 +18,7 @@ from bayes_softmax.core.protocols import LogDensity
 from bayes_softmax.core.records import FloatArray, IntArray, Mode, Penalty, Status
 from bayes_softmax.inference.certificate import GRADIENT_TOLERANCE, STEP_TOLERANCE, newton_step
 from bayes_softmax.inference.newton import ARMIJO, RIDGE, TARGET, VALUE_ROUNDING
-from bayes_softmax.inference.quadratic import Blocks, QuadraticModel, kkt_residual, minimise, norm_curvature
+from bayes_softmax.inference.quadratic import PenaltyBlocks, QuadraticModel, kkt_residual, minimise, norm_curvature
 
 # Up to this size the whole Hessian may be formed, above only its columns of the working set, one product each.
 DENSE_DIMENSION = 3000
@@ -61,11 +61,11 @@ def _residual(smooth: LogDensity, penalty: Penalty, theta: FloatArray, gradient:
     return kkt_residual(theta[members], gradient[members], blocks) / smooth.total_weight
 
 
-def _select(penalty: Penalty, dimension: int, groups: IntArray) -> tuple[IntArray, Blocks]:
+def _select(penalty: Penalty, dimension: int, groups: IntArray) -> tuple[IntArray, PenaltyBlocks]:
     """Coordinates without a norm, then those of some groups; and how they fall into blocks."""
     free = np.setdiff1d(np.arange(dimension), penalty.groups)
     members = np.concatenate([free, penalty.groups[groups].ravel()])
-    return members, Blocks(len(free), penalty.groups.shape[1], penalty.strengths[groups])
+    return members, PenaltyBlocks(len(free), penalty.groups.shape[1], penalty.strengths[groups])
 
 
 def _working_groups(penalty: Penalty, theta: FloatArray, gradient: FloatArray) -> IntArray:

@@ -26,7 +26,7 @@ ROUNDS = 100
 DAMPING = 1e-12  # of the largest curvature: keeps blocks without any from dividing by zero
 
 
-class Blocks(NamedTuple):
+class PenaltyBlocks(NamedTuple):
     """Blocks of coordinates in order: ``n_free`` single ones without a norm, then blocks of ``size``.
 
     ``strengths`` are those of the blocks of ``size``.
@@ -43,10 +43,10 @@ class QuadraticModel(NamedTuple):
     H: FloatArray
     gradient: FloatArray
     theta: FloatArray
-    blocks: Blocks
+    blocks: PenaltyBlocks
 
 
-def norm_curvature(u: FloatArray, blocks: Blocks) -> tuple[FloatArray, FloatArray]:
+def norm_curvature(u: FloatArray, blocks: PenaltyBlocks) -> tuple[FloatArray, FloatArray]:
     r"""Gradient (m,) and Hessian (m, m) of :math:`\sum_b s_b|u_b|` where no block is zero."""
     n_free, size, strengths = blocks
     rows = u[n_free:].reshape(-1, size)
@@ -61,7 +61,7 @@ def norm_curvature(u: FloatArray, blocks: Blocks) -> tuple[FloatArray, FloatArra
     return slope, bend
 
 
-def kkt_residual(u: FloatArray, descent: FloatArray, blocks: Blocks) -> float:
+def kkt_residual(u: FloatArray, descent: FloatArray, blocks: PenaltyBlocks) -> float:
     r"""Largest distance of ``descent``, minus a smooth part's gradient, from the norms' subdifferential.
 
     :math:`|d_b - s_b u_b/|u_b||` where :math:`u_b \ne 0`, else :math:`(|d_b| - s_b)_+`; :math:`|d|` without a norm.
@@ -107,7 +107,7 @@ def minimise(model: QuadraticModel, tolerance: float) -> FloatArray:
     H, gradient, theta, blocks = model
     n_free, size, strengths = blocks
     H = np.ascontiguousarray(H + DAMPING * max(float(np.diag(H).max(initial=0.0)), 1.0) * np.eye(len(H)))
-    diagonal = [H[part, part] for part in _parts(len(theta), blocks)]
+    diagonal = [H[part, part] for part in _block_slices(len(theta), blocks)]
     bounds = np.concatenate([np.diag(H)[:n_free], [float(np.linalg.eigvalsh(D)[-1]) for D in diagonal]])
     u, descent = theta.copy(), gradient.copy()
     for _ in range(ROUNDS):
@@ -121,7 +121,7 @@ def minimise(model: QuadraticModel, tolerance: float) -> FloatArray:
     return u
 
 
-def _parts(m: int, blocks: Blocks) -> list[slice]:
+def _block_slices(m: int, blocks: PenaltyBlocks) -> list[slice]:
     """Where each block with a norm is."""
     return [slice(first, first + blocks.size) for first in range(blocks.n_free, m, blocks.size)]
 
@@ -136,7 +136,7 @@ def _finish(model: QuadraticModel, u: FloatArray, descent: FloatArray) -> FloatA
     kept = np.concatenate([np.ones(n_free, dtype=bool), np.repeat(away, size)])
     if not kept.any():
         return u
-    blocks = Blocks(n_free, size, strengths[away])
+    blocks = PenaltyBlocks(n_free, size, strengths[away])
     slope, bend = norm_curvature(u[kept], blocks)
     H, down = model.H[np.ix_(kept, kept)] + bend, descent[kept] - slope
     step = newton_step(H, down)

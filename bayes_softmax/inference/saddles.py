@@ -13,7 +13,7 @@ from scipy.linalg import eigh
 
 from bayes_softmax.core.protocols import LogDensity
 from bayes_softmax.core.records import FloatArray, Mode, Status
-from bayes_softmax.inference.blocks import preconditioner_at
+from bayes_softmax.inference.block_metric import preconditioner_at
 from bayes_softmax.inference.certificate import DENSE_DIMENSION
 from bayes_softmax.inference.conjugate import smallest_curvature
 
