@@ -1,4 +1,4 @@
-"""NUTS for models that learn scales, in coordinates whitened given these."""
+"""NUTS for models that learn scales, in coordinates whitened given the scales."""
 
 import time
 from collections.abc import Mapping
@@ -15,10 +15,10 @@ from bayes_softmax.spec.scales.hyperpriors import R2D2
 from bayes_softmax.spec.specification import Specification
 
 TITLE = "nuts (whitened given the learned scales, nutpie)"
-# Step-size target where features have scales of their own.  On the penguins, separated, where R2 nears 1: at 0.9 eight
-# draws in 40 000 diverge, at 0.95 two in 80 000, at 0.98 none in 120 000.
+# Target acceptance rate if features have scales of their own.  On the penguins, separated, where R2 approaches 1: at
+# 0.9 eight draws in 40 000 diverge, at 0.95 two in 80 000, at 0.98 none in 120 000.
 LOCAL_TARGET = 0.98
-HIERARCHY_TUNE = 400  # tuning steps: beside the step size the scales of the hyperparameters are to be learned
+HIERARCHY_TUNE = 400  # tuning steps: besides the step size, the scales of the hyperparameters have to be adapted
 
 
 def sample_hierarchy(spec: Specification, settings: SamplerSettings) -> Posterior:

@@ -1,4 +1,4 @@
-"""Draws of the coefficients from their priors, labelled like a posterior; no density is needed for them."""
+"""Draws of the coefficients from their priors, labelled like a posterior; they need no density."""
 
 import numpy as np
 
@@ -16,10 +16,10 @@ TITLE = "prior (independent draws, no data)"
 def sample_prior(
     model: Modelled, draws: int = 1000, *, random_seed: int | np.random.Generator | None = None
 ) -> Posterior:
-    """Draw the coefficients from their priors: what the model says before it has seen the classes.
+    """Draw the coefficients from their priors, before the classes are observed.
 
-    The result answers the questions a posterior answers (``posterior_predictive`` is then the prior predictive);
-    its draws are in the group ``prior`` of ``idata``.
+    The result has the methods of a posterior (``posterior_predictive`` is then the prior predictive); its draws are in
+    the group ``prior`` of ``idata``.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""``pm.sample`` on the PyMC model: for whatever the compiled density does not know, and to compare with."""
+"""``pm.sample`` on the PyMC model, for comparison and for models outside the compiled density."""
 
 import time
 from typing import Any
@@ -20,11 +20,11 @@ from bayes_softmax.spec.scales.shared import hyperparameter_dims
 from bayes_softmax.spec.specification import Specification
 
 TITLE = "pymc (pm.sample on the pm.Model)"
-DEFAULT_TUNE = 1000  # PyMC's own
+DEFAULT_TUNE = 1000  # PyMC's default
 
 
 def sample_pymc(spec: Specification, settings: SamplerSettings) -> Posterior:
-    """``pm.sample`` on a new copy of the PyMC model, labelled like every other posterior."""
+    """``pm.sample`` on a new copy of the PyMC model, with the result labelled like any other posterior."""
     load_in_full("pymc", "nutpie")
     import pymc as pm
 
@@ -43,7 +43,7 @@ def sample_pymc(spec: Specification, settings: SamplerSettings) -> Posterior:
             **options,
         )
     timings = {"sampling": time.perf_counter() - start}
-    # After Ctrl-C chains that did not finish are filled up with NaN, or missing.
+    # After Ctrl-C unfinished chains are padded with NaN, or missing.
     finished = _finished_draws(tree)
     left, length, notes = keep_chains([*finished, *[0] * (settings.chains - len(finished))], settings.draws)
 
@@ -63,7 +63,7 @@ def sample_pymc(spec: Specification, settings: SamplerSettings) -> Posterior:
 
 
 def _refuse_improper(spec: Specification) -> None:
-    """Raise where there is nothing to sample, which PyMC would not notice."""
+    """Raise if the posterior is improper, which PyMC would not notice."""
     if spec.priors.is_proper:
         return
     if spec.priors.learns_scales:
@@ -73,7 +73,7 @@ def _refuse_improper(spec: Specification) -> None:
 
 
 def _finished_draws(tree: Any) -> list[int]:
-    """Draws of each chain up to the first that is not there."""
+    """Number of draws of each chain before the first missing one."""
     missing = None
     for values in tree["posterior"].to_dataset().data_vars.values():
         empty = values.isnull().any([dim for dim in values.dims if dim not in ("chain", "draw")])

@@ -1,4 +1,4 @@
-"""What is kept of chains that were interrupted, and how that is said."""
+"""Selection of the draws to keep from interrupted chains, with a message."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -13,7 +13,7 @@ NOTHING_YET = "sampling was interrupted before a chain had a draw after tuning"
 
 
 class KeptChains(NamedTuple):
-    """Chains that are kept (indices), the draws kept of each, and what to say where that is not all of them."""
+    """Indices of the chains kept, the number of draws kept per chain, and notes if any are missing."""
 
     chains: IntArray
     draws: int
@@ -21,11 +21,10 @@ class KeptChains(NamedTuple):
 
 
 def keep_chains(lengths: Sequence[int], draws: int) -> KeptChains:
-    """Which chains to keep, equally long, so that most draws are; a warning says what is missing.
+    """Choose the chains to keep, cut to equal length, that retain most draws; warns of missing draws.
 
-    ``lengths`` are the draws that each chain has, of ``draws`` wanted.  As ``pm.sample`` has it: a chain that had
-    hardly begun is left out rather than all others cut to its length.  Where that is equal, more chains are better
-    than longer ones.
+    ``lengths`` are the draws of each chain, out of ``draws`` requested.  As in ``pm.sample``, a chain that has hardly
+    begun is left out instead of cutting all others to its length.  Ties are resolved in favour of more chains.
     """
     finished = np.asarray(lengths)
     order = np.sort(finished)[::-1]
@@ -34,7 +33,7 @@ def keep_chains(lengths: Sequence[int], draws: int) -> KeptChains:
     length = int(order[n - 1])
     if length == 0:
         raise KeyboardInterrupt(NOTHING_YET)
-    # The longest chains; of equally long ones the first.
+    # The longest chains, the first among equals.
     chosen = np.sort(np.argsort(-finished, kind="stable")[:n])
     if length == draws and n == len(order):
         return KeptChains(chosen, length, ())
