@@ -27,7 +27,7 @@ def advice(mode: Mode, kind: str, found: Examination, solver: str) -> str:
         return "the log density is not finite at zero, where large offsets make all probabilities 0 or 1"
     remedies = {
         Status.MAX_ITERATIONS: "raise max_iterations",
-        Status.SADDLE: "sample() sees all modes, or use Normal priors",
+        Status.SADDLE: "sample() explores all modes, or use Normal priors",
     }
     other = [] if solver == "newton" else ["use solver='newton'"]
     then = [remedies[mode.status]] if mode.status in remedies else []
@@ -92,6 +92,6 @@ def size_notes(problem: Problem, mode: Mode) -> tuple[str, ...]:
     if problem.reduced is not None and problem.density.dimension <= MANY_COORDINATES:
         return ()
     return (
-        f"standard errors are NaN: for {problem.coordinates.dimension} free coefficients they would need the full "
-        f"covariance matrix, which is formed up to {MANY_COORDINATES}; sample() gives posterior standard deviations",
+        f"standard errors are NaN: those of {problem.coordinates.dimension} free coefficients need their full covariance "
+        f"matrix, which is formed up to {MANY_COORDINATES}; sample() gives posterior standard deviations",
     )

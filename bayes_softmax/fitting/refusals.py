@@ -59,7 +59,7 @@ def refuse_improper(spec: Specification, mode: Mode) -> None:
 
 
 def why_uncertified(spec: Specification) -> str | None:
-    """Reasons why there is no finite optimum under these priors, None if there is one."""
+    """Reasons why there is no finite optimum under these priors, in words; None if there are none."""
     return "; ".join(diagnose(what_is_open(spec.design, spec.priors)).reasons) or None
 
 

@@ -1,4 +1,4 @@
-"""The certificate with which every solver ends: whether the point is the optimum, and how far from it it may be."""
+"""The certificate with which every solver ends: whether the point is the optimum, and how far it may be from it."""
 
 from collections.abc import Callable
 
