@@ -1,4 +1,4 @@
-"""What draws from a posterior: engines by name."""
+"""Engines that draw from a posterior, by name."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,7 +19,7 @@ REFIT_SEED = 1
 
 
 class Engine(NamedTuple):
-    """A way to draw: what runs it, for models with fixed and with learned scales, and whether it takes steps."""
+    """A sampling method: its functions for models with fixed and with learned scales, and whether it takes steps."""
 
     fixed: Callable[[Specification, SamplerSettings], Posterior]
     learned: Callable[[Specification, SamplerSettings], Posterior] = sample_hierarchy
@@ -35,7 +35,7 @@ ENGINES = {
 
 
 def check_engine(engine: str, target_accept: float | None) -> None:
-    """Raise for an engine that does not exist, or a setting that it does not have."""
+    """Raise for an unknown engine, or for a setting that it does not have."""
     check_choice("engine", engine, tuple(ENGINES))
     if target_accept is not None:
         check_between("target_accept", target_accept, 0.0, 1.0)
@@ -44,7 +44,7 @@ def check_engine(engine: str, target_accept: float | None) -> None:
 
 
 def sample(spec: Specification, settings: SamplerSettings, engine: str) -> Posterior:
-    """Draw from the posterior by the engine of that name; the result can be fitted again without an observation."""
+    """Draw from the posterior by the named engine; the result can be refitted without an observation."""
     chosen = ENGINES[engine]
     run = chosen.learned if spec.priors.learns_scales else chosen.fixed
     return replace(run(spec, settings), refit=partial(refit_without, spec))
@@ -59,5 +59,5 @@ def refit_without(spec: Specification, row: int, code: int) -> Posterior:
     without = replace(spec, rows=Observations(replace(design, response=response, weights=None), collapse=False))
     posterior = sample(without, SamplerSettings(seed=REFIT_SEED), "auto")
     if any(note.startswith(INTERRUPTED) for note in posterior.notes):
-        raise KeyboardInterrupt("interrupted while an observation was left out")  # part of its draws is no answer
+        raise KeyboardInterrupt("interrupted while an observation was left out")  # partial draws are no answer
     return posterior

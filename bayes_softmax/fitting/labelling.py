@@ -1,4 +1,4 @@
-"""From draws to a labelled posterior, whatever made them."""
+"""From the draws of any engine to a labelled posterior."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -17,7 +17,7 @@ from bayes_softmax.spec.scales.shared import hyperparameter_dims
 from bayes_softmax.spec.specification import Specification
 
 
-def labelled(
+def labelled_posterior(
     spec: Specification,
     intercept: FloatArray,
     weights: FloatArray,
@@ -30,13 +30,13 @@ def labelled(
 ) -> Posterior:
     """Raw draws, intercept (chain, draw, K) and weights (chain, draw, p, K), as a posterior.
 
-    ``engine`` says what drew them; ``hyper`` holds the draws of learned scales, by name.
+    ``engine`` names the method that drew them; ``hyper`` holds the draws of learned scales, by name.
     """
     coordinates, shape, learned = spec.coordinates, intercept.shape[:2], spec.priors.learned
-    unknown = bool(learned) and not hyper  # the prior's own draws keep no hyperparameters
+    unknown = bool(learned) and not hyper  # draws from the prior keep no hyperparameters
     free = {} if unknown else free_variables(spec.priors, coordinates, intercept, weights, hyper)
     stats = dict(drawn.stats)
-    if not learned:  # with learned scales it would be that of the hyperparameters too
+    if not learned:  # with learned scales it would have to include the hyperparameters
         flat = (a.reshape(shape[0] * shape[1], *a.shape[2:]) for a in (intercept, weights))
         stats["log_prior"] = log_prior_draws(spec.priors, coordinates, *flat).reshape(shape)
     training = training_data(spec.design, spec.collapsed)
@@ -48,7 +48,7 @@ def labelled(
 
 
 def despite_interrupts(drawn: Draws, label: Callable[[], Posterior]) -> Posterior:
-    """Label draws that are finished: the first Ctrl-C while that lasts loses nothing."""
+    """Label finished draws; a first Ctrl-C during labelling loses nothing."""
     with held_back(pressed_before=drawn.interrupted) as noted:
         posterior = label()
     late = (noted.times or drawn.interrupted) and not drawn.notes
