@@ -105,7 +105,7 @@ def test_strange_files_in_the_folder_of_results_stay(
     (tmp_path / name).write_text("mine")
     (tmp_path / "diary.txt").write_text("mine")
     assert main(["demo", "--out", str(tmp_path), "--draws", "100"]) == 2
-    assert f"{name}' is there and " in capsys.readouterr().err
+    assert f"{name}' exists and " in capsys.readouterr().err
     assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {name: "mine", "diary.txt": "mine"}
 
 
