@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-# Names load when they are first used: `import bayes_softmax` costs milliseconds (PEP 562).
+# Names load on first use, so that `import bayes_softmax` takes milliseconds (PEP 562).
 _HOME = {
     "ImproperPosteriorError": "core.errors",
     "NotConvergedWarning": "core.errors",
@@ -73,7 +73,7 @@ __all__ = [*_HOME, *_MODULES]
 
 
 def __getattr__(name: str) -> Any:
-    """Load a public name from its room on first use."""
+    """Load a public name from its module on first use."""
     if name not in _MODULES and name not in _HOME:
         raise AttributeError(f"module 'bayes_softmax' has no attribute {name!r}")
     from bayes_softmax.core.interrupts import load_in_full

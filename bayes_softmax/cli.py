@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import bayes_softmax as bs
 
-if TYPE_CHECKING:  # third parties that take time to load, which `--help` need not
+if TYPE_CHECKING:  # slow to load, and `--help` does not need them
     import pandas as pd
     from rich.console import Console
 
@@ -23,7 +23,7 @@ PICTURES = ("compare.png", "forest.png")
 
 
 class Stages:
-    """Shows what is being done and remembers how long each stage took."""
+    """Progress of the stages of a command, with the time of each."""
 
     def __init__(self, console: "Console") -> None:
         self.console = console
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         status: int = options.run(options)
-    except BrokenPipeError:  # whoever read the output has had enough
+    except BrokenPipeError:  # the reader of the output has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except (ValueError, TypeError, OSError) as error:
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _in_options(message: str) -> str:
-    """A message in the words of the command line, where the library names arguments of its own."""
+    """A message with the library's arguments replaced by the options of the command line."""
     return message.replace("missing='drop'", "--drop-missing").replace(", or pass constant='drop'", "")
 
 
@@ -76,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
         "--available",
         nargs="+",
         metavar="CLASS=COLUMN",
-        help="columns of 0 and 1 that say in which rows each class is on offer, for example bus=has_bus car=has_car",
+        help="columns of 0 and 1 that mark the rows where each class is on offer, for example bus=has_bus car=has_car",
     )
     fit.set_defaults(run=_fit)
     for command in (demo, fit):
@@ -89,14 +89,14 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("data", type=Path, help="CSV file")
     predict.set_defaults(run=_predict)
     for command in (fit, predict):
-        command.add_argument("--separator", default=",", help="what separates the fields of the CSV file (default ',')")
+        command.add_argument("--separator", default=",", help="separator of the fields of the CSV file (default ',')")
     return parser
 
 
 def _console(quiet: bool) -> "Console":
     from rich.console import Console
 
-    # A pipe or log has no width of its own; tables must not be cut to 80 columns there.
+    # A pipe or log has no width; tables must not be cut to 80 columns there.
     return Console(quiet=quiet, highlight=False, width=None if sys.stdout.isatty() else 130)
 
 
@@ -106,7 +106,7 @@ def _demo(options: argparse.Namespace) -> int:
     check_out(options.out, [*RESULTS, *PICTURES])
     stages = Stages(_console(options.quiet))
     with stages.stage("import the package"):
-        front_door = bs.SoftmaxRegression  # the package loads what is asked of it
+        front_door = bs.SoftmaxRegression  # names load on first use
     with stages.stage("read the penguins"):
         model = front_door.from_formula(DEMO_FORMULA, bs.datasets.load_penguins(), missing="drop")
     stages.console.print(f"\n[bold]{DEMO_FORMULA}[/bold]\n{model}\n", markup=True)
@@ -137,7 +137,7 @@ def _demo(options: argparse.Namespace) -> int:
 
 
 def _note_on_separation() -> str:
-    """What happens with the other measurements, from the linear program itself."""
+    """Separation with all four measurements, by the linear programs."""
     formula = "species ~ bill_length_mm + bill_depth_mm + flipper_length_mm + body_mass_g"
     model = bs.SoftmaxRegression.from_formula(formula, bs.datasets.load_penguins(), missing="drop")
     found = model.check_separation()
@@ -179,7 +179,7 @@ def _print_comparison(console: "Console", table: "pd.DataFrame") -> None:
 
 
 def _write_results(out: Path, posterior: Any, table: "pd.DataFrame") -> list[Path]:
-    """``posterior.nc`` and ``summary.csv`` in a folder, over what a run before has left."""
+    """Write ``posterior.nc`` and ``summary.csv`` to a folder, over those of an earlier run."""
     from bayes_softmax.fits.folder import write_files
 
     out.mkdir(parents=True, exist_ok=True)
@@ -221,7 +221,7 @@ def _fit(options: argparse.Namespace) -> int:
 
 
 def _offered(pairs: Sequence[str] | None, formula: str, data: "pd.DataFrame") -> dict[Any, str] | None:
-    """Columns of choice sets by class; a class is written as its label is."""
+    """Columns of choice sets by class; a class is named as its label is printed."""
     from bayes_softmax.data.formula.terms import split_formula
 
     if pairs is None:
@@ -246,7 +246,7 @@ def _predict(options: argparse.Namespace) -> int:
     taken = "predicted" in fitted.schema.classes
     probabilities.insert(0, "predicted class" if taken else "predicted", fitted.predict(data))
     probabilities.to_csv(sys.stdout, index_label="row")
-    sys.stdout.flush()  # a broken pipe is found out here, not at exit
+    sys.stdout.flush()  # a broken pipe raises here, not at exit
     return 0
 
 

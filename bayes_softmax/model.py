@@ -1,4 +1,4 @@
-"""The front door: a softmax regression, from data to estimates and posteriors."""
+"""The model: a softmax regression, from data to estimates and posteriors."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -39,13 +39,13 @@ class SoftmaxRegression:
         (N, p) array, or data frame of numeric columns.  For categorical features use :meth:`from_formula`.
     y
         (N,) labels (strings, integers, booleans, categorical), or (N, K) one-hot rows or counts.  Categories that are
-        intervals, dates or real numbers are called what they look like.
+        intervals, dates or real numbers are named by their printed form.
     feature_names
         p names; default: the frame's columns, or ``x0, x1, ...``.
     intercept
-        Whether there is an intercept.
+        Whether the model has an intercept.
     **arguments
-        Those of :class:`~bayes_softmax.spec.arguments.Arguments`.
+        See :class:`~bayes_softmax.spec.arguments.Arguments`.
 
     Raises
     ------
@@ -84,17 +84,18 @@ class SoftmaxRegression:
         formula
             ``"species ~ bill_length_mm + island"``; ``"~ 0 + ..."`` has no intercept; several responses
             (``"low + medium + high ~ x"``) are columns of counts.  Interactions, ``C()``, ``poly()``, ``bs()``,
-            ``np.log()`` and others of a fixed list work, never code.  Booleans are factors of two levels, as in R.
+            ``np.log()`` and others of a fixed list are understood; no code is executed.  Booleans are factors of two
+            levels, as in R.
         data
             pandas or polars data frame.
         **arguments
-            Those of :class:`~bayes_softmax.spec.arguments.Arguments`.
+            See :class:`~bayes_softmax.spec.arguments.Arguments`.
         """
         model = cls.__new__(cls)
         model.specification = specify.from_formula(formula, data, options_of("from_formula", arguments))
         return model
 
-    # Documented where they are defined: methods that need no more than the specification.
+    # Methods that need only the specification, documented where they are defined.
     sample_prior = prior.sample_prior
     forecast = door.forecast
 
@@ -135,25 +136,25 @@ class SoftmaxRegression:
 
     @cached_property
     def log_density(self) -> LogDensity | WhitenedDensity:
-        """The compiled log posterior as a ``LogDensity``: for algorithms of your own.
+        """The compiled log posterior as a ``LogDensity``, for user-defined algorithms.
 
         Where scales are learned it is a ``WhitenedDensity``, of whitened coefficients and hyperparameters.
         """
         return door.log_density(self.specification)
 
     def describe_prior(self) -> pd.DataFrame:
-        """One row per coefficient row: prior, where it is measured, what its scale was made from.
+        """One row per coefficient row: the prior, where it applies, and the numbers that its scale is derived from.
 
-        ``logit_sd``: how much one sd of the feature moves a logit a priori; ``attrs``: the sd of a logit over the data
-        that results, ``total_logit_sd``, and the default in words, ``formula``, derived in
+        ``logit_sd``: prior sd of the change of a logit per sd of the feature; ``attrs``: the resulting prior sd of a
+        logit over the data, ``total_logit_sd``, and the formula of the default, ``formula``, derived in
         :func:`bayes_softmax.spec.autoscale.default_scales`.  See also ``plots.prior``.
         """
         return prior_table(self.priors, self.design)
 
     def check_separation(self) -> Separation:
-        """Whether the classes are separated, completely or not quite, so that the MLE is infinite (linear programs).
+        """Test for complete or quasi-complete separation, where the MLE is infinite, by linear programming.
 
-        Names classes, features, direction and example rows, collinear columns, and classes without data.
+        Reports classes, features, direction and example rows, collinear columns, and classes without data.
 
         Examples
         --------
@@ -170,8 +171,8 @@ class SoftmaxRegression:
         Parameters
         ----------
         solver
-            ``"newton"`` (default: by Cholesky factors, or by preconditioned conjugate gradients where these are
-            quicker), ``"newton-cg"`` (always the latter), ``"lbfgs"`` or ``"gradient-descent"``.
+            ``"newton"`` (default: by Cholesky factorisation, or by preconditioned conjugate gradients where that is
+            faster), ``"newton-cg"`` (always the latter), ``"lbfgs"`` or ``"gradient-descent"``.
         max_iterations
             Limit on the solver's iterations.
         learning_rate
@@ -181,7 +182,7 @@ class SoftmaxRegression:
         -------
         PointEstimate
             With the certificate of the optimum.  Where none exists (separated classes, collinear features, an
-            empty class) a ``NotConvergedWarning`` says why; ``summary()`` then tells what is infinite from the rest.
+            empty class) a ``NotConvergedWarning`` says why; ``summary()`` then marks the infinite contrasts.
         """
         return door.point_estimate(self.specification.without_priors(), "mle", solver, max_iterations, learning_rate)
 
@@ -194,7 +195,7 @@ class SoftmaxRegression:
         (for two classes under zero-sum or full coding, ``C = 2 * s**2``).  Parameters as in :meth:`mle`.
 
         ``Laplace(b)`` is the lasso under full coding (scikit-learn's ``l1_ratio=1, C=b``), the group lasso under
-        zero-sum coding: exact zeros, whose standard errors are NaN, by proximal Newton (the only solver for it).
+        zero-sum coding: exact zeros, whose standard errors are NaN, by proximal Newton (its only solver).
         ``Jeffreys()`` is Firth's penalised likelihood, finite also on separated data.  Learned scales are refused: the
         joint mode depends on how the scale is parametrised, and lies at a scale of zero.
         """
@@ -225,11 +226,11 @@ class SoftmaxRegression:
             Step-size target of NUTS; default 0.9, for ``R2D2`` 0.98.
         engine
             ``"nuts"`` (NUTS whitened by the Laplace approximation, through nutpie), ``"independence"``
-            (Metropolis-Hastings with proposals from that approximation, quicker where the posterior is near a normal;
-            if a pilot finds it is not, NUTS is run, with a ``NotReliableWarning``), ``"auto"`` (decides between these
-            by the pilot, and says why in ``engine``), or ``"pymc"`` (``pm.sample`` on :attr:`pymc_model`).
-            Where scales are learned, all but ``"pymc"`` run NUTS whitened given these, ``"independence"`` with that
-            warning.
+            (Metropolis-Hastings with proposals from that approximation, faster where the posterior is nearly normal;
+            if a pilot run finds otherwise, NUTS is run, with a ``NotReliableWarning``), ``"auto"`` (the pilot chooses
+            between these, with the reason in ``engine``), or ``"pymc"`` (``pm.sample`` on :attr:`pymc_model`).
+            Where scales are learned, all but ``"pymc"`` run NUTS whitened given these scales, ``"independence"`` with
+            that warning.
         progressbar
             Show progress.
 
@@ -237,12 +238,12 @@ class SoftmaxRegression:
         -----
         Above 1500 free coefficients the whitening is a Kronecker approximation of the Hessian, one block for each
         class contrast.  With more features than rows and Normal priors the sampler works in the row space of the
-        features, and the rest is drawn from the prior: exact, and as small as the number of rows.
+        features, and the orthogonal complement is drawn from the prior: exact, and small where there are few rows.
 
         Returns
         -------
         Posterior
-            After Ctrl-C: the draws finished by then, in chains of equal length, with a note; a second one aborts.
+            After Ctrl-C: the draws finished so far, in chains of equal length, with a note; a second Ctrl-C aborts.
 
         Raises
         ------
@@ -257,16 +258,16 @@ class SoftmaxRegression:
     def laplace(
         self, draws: int = 4000, *, random_seed: int | np.random.Generator | None = None, progressbar: bool = True
     ) -> Posterior:
-        """Draw from the Laplace approximation, corrected by importance weights: nearly independent draws.
+        """Draw nearly independently from the Laplace approximation, corrected by importance weights.
 
-        Each draw costs one evaluation of the log density, many at once; for tall data this is the quickest way to a
-        posterior.  The result carries its own check: ``pareto_k`` (reliable below 0.7, else a ``NotReliableWarning``
-        says so), the weight-based effective sample size ``ess``, and ``log_evidence``.
+        Each draw costs one evaluation of the log density, many at once; for tall data this is the fastest way to a
+        posterior.  The result includes its own check: ``pareto_k`` (reliable below 0.7, else a ``NotReliableWarning``
+        is issued), the weight-based effective sample size ``ess``, and ``log_evidence``.
 
         Parameters
         ----------
         draws
-            Number of draws, in one chain; resampled to equal weights, so copies occur.
+            Number of draws, in one chain; resampled to equal weights, so a draw may appear more than once.
         random_seed
             Integer or NumPy Generator.
         progressbar
@@ -275,10 +276,10 @@ class SoftmaxRegression:
         Raises
         ------
         ValueError
-            As :meth:`sample`; and where a Laplace prior holds weights of the mode at zero, a kink.
+            As in :meth:`sample`; also where a Laplace prior holds weights of the mode at zero, at a kink.
         """
         return door.laplace(self.specification, draws, integer_seed(random_seed), progressbar=progressbar)
 
     def __repr__(self) -> str:
-        """Return what is modelled, in a few lines."""
+        """Return a few lines on the model."""
         return summary_of(self.specification)

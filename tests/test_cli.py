@@ -59,8 +59,8 @@ HEAD = "species,bill_length_mm"
     [
         (b"", "is empty; its first line must name the columns"),
         (b"\n\n", "is empty"),
-        (b"\x89PNG\r\n\x1a\n\0\0", "is not a text|line 1: byte 0x89 is no text in UTF-8"),
-        (f"{HEAD}\nAdelie,39\nAd\xe9lie,40\n".encode("latin-1"), "line 3: byte 0xe9 is no text in UTF-8"),
+        (b"\x89PNG\r\n\x1a\n\0\0", "is not text|line 1: byte 0x89 is not valid UTF-8"),
+        (f"{HEAD}\nAdelie,39\nAd\xe9lie,40\n".encode("latin-1"), "line 3: byte 0xe9 is not valid UTF-8"),
         (b"species;bill_length_mm\nAdelie;39,1\n", "line 1: there is no ',', but 1 times ';'; .* pass --separator ';'"),
         (b"species\tbill_length_mm\nAdelie\t39\n", r"1 times '\\t'"),
         (f"{HEAD}\nAdelie,39\nAdelie,40,41,42\n".encode(), "line 3: it has 4 fields, the lines before 2"),
@@ -105,7 +105,7 @@ def test_strange_files_in_the_folder_of_results_stay(
     (tmp_path / name).write_text("mine")
     (tmp_path / "diary.txt").write_text("mine")
     assert main(["demo", "--out", str(tmp_path), "--draws", "100"]) == 2
-    assert f"{name}' is there and " in capsys.readouterr().err
+    assert f"{name}' exists and " in capsys.readouterr().err
     assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {name: "mine", "diary.txt": "mine"}
 
 

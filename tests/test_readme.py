@@ -40,7 +40,8 @@ def test_the_table_of_effects_is_what_is_printed() -> None:
 def test_links_and_named_files_exist() -> None:
     for target in re.findall(r"\]\(([^)]+)\)", README):
         assert (ROOT / target).is_file(), target
-    for name in re.findall(r"`((?:spec|density|inference|core|results)/\w+\.py)", README):
+    rooms = "core|data|spec|separation|density|inference|answers|fits|fitting|plots"
+    for name in re.findall(rf"`((?:{rooms})/\w+\.py)", README):
         assert (ROOT / "bayes_softmax" / name).is_file(), name
 
 

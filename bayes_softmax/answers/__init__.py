@@ -1,1 +1,1 @@
-"""What a fit answers: one file a question."""
+"""The answers of a fit: one file per question."""

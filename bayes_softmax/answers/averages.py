@@ -1,13 +1,14 @@
 r"""Averages of probabilities and of their slopes over a population, with their uncertainty.
 
-Where a unit of a variable moves the logits of a row by :math:`\delta_n`,
+Let one unit of a variable move the logits of row n by :math:`\delta_n`; then
 
 .. math:: \frac{\partial p_{nk}}{\partial v} = f_{nk} = p_{nk}\,(\delta_{nk} - \textstyle\sum_l p_{nl}\delta_{nl}).
 
-Where :math:`\delta` is the same in every row, its average needs the averages of :math:`p_k` and :math:`p_k p_l` only,
-which serve all such variables at once.  The Jacobians of the delta method are, in the logits,
-:math:`\mathrm{diag}(p) - pp'` of the probabilities and :math:`\mathrm{diag}(f) - fp' - pf'` of the slopes, which are
-:math:`\mathrm{diag}(p) - pp'` in :math:`\delta`; the logit function takes them to its parameters.
+Where :math:`\delta` is the same in every row, the average needs only the averages of :math:`p_k` and :math:`p_k p_l`,
+which serve all such variables at once.  For the delta method, the Jacobian with respect to the logits is
+:math:`\mathrm{diag}(p) - pp'` for the probabilities and :math:`\mathrm{diag}(f) - fp' - pf'` for the slopes; the
+Jacobian of the slopes with respect to :math:`\delta` is :math:`\mathrm{diag}(p) - pp'` again.  The logit function pulls
+these back to its parameters.
 """
 
 import itertools
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 
 from bayes_softmax.answers.cautions import in_the_limit, row_cautions
 from bayes_softmax.answers.fitted import Fitted, quadratic_form
-from bayes_softmax.answers.population import Population, derivative, encode
+from bayes_softmax.answers.population import Population, derivative, encode_variables
 from bayes_softmax.answers.probabilities import HasLogits, over_blocks, sum_over_blocks
 from bayes_softmax.answers.quantities import Quantities
 from bayes_softmax.answers.rows import Rows, block_ranges
@@ -32,18 +33,18 @@ from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.data.schema import Schema
 from bayes_softmax.separation.limits import Limits, moving_pairs
 
-SHOWN_VALUES = 6  # of a row in words
-PAIRS_PAY = 4  # a slope alone costs about so many operations for each class, a pair of classes one
+SHOWN_VALUES = 6  # of a row that a message names
+PAIRS_PAY = 4  # operations per class that one slope alone takes, relative to one per pair of classes
 
 
 class Slope(NamedTuple):
-    """Average derivative of the probabilities in a numeric variable."""
+    """Average derivative of the probabilities with respect to a numeric variable."""
 
     variable: Covariate
 
 
 class Difference(NamedTuple):
-    """Average probability with variables set to ``to``, less that with them set to ``base``."""
+    """Average probability with variables set to ``to``, minus the one with them set to ``base``."""
 
     to: Setting
     base: Setting
@@ -59,42 +60,42 @@ Change = Slope | Difference | Level
 
 
 class Averages(NamedTuple):
-    """What was averaged, and what must be said about the rows."""
+    """Averages with their uncertainty, and cautions about the rows."""
 
     quantities: Quantities
     cautions: list[str]
 
 
-def average_changes(fit: Fitted, rows: Population, changes: Sequence[Change], some: HasLogits) -> Averages:
+def average_changes(fit: Fitted, rows: Population, changes: Sequence[Change], draws: HasLogits) -> Averages:
     """Each change of each class probability, averaged over the rows: quantities in the order (change, class).
 
-    ``some`` are the draws of the fit to use.
+    ``draws`` are the draws of the fit to use.
 
-    Where the optimum of an estimate lies at infinity these are of the limiting model: not a number where a row is
-    unknown, or a slope infinite, and without an error where a row is not determined, or all are certain.
+    Where the optimum of an estimate lies at infinity, the averages are those of the limiting model: NaN where a row is
+    unknown or a slope infinite, and without a standard error where a row is not determined or all rows are certain.
     """
     cautions: list[str] = []
     if fit.delta_covariance is None:
-        return Averages(Quantities(_draws(fit, some, rows, changes, cautions)), cautions)
-    with blas_on_one_thread():  # products of few columns: a second thread costs more than it brings
-        estimate, jacobian = _estimate(fit, rows, changes, cautions)
+        return Averages(Quantities(_average_draws(fit, draws, rows, changes, cautions)), cautions)
+    with blas_on_one_thread():  # products of few columns: a second thread costs more than it saves
+        estimate, jacobian = _estimate_and_jacobian(fit, rows, changes, cautions)
     variance = quadratic_form(jacobian.reshape(-1, *jacobian.shape[2:]), fit.delta_covariance)
     if fit.limits is not None:
-        # Certain in the limit is not certain to be true, and what is not a number has no error.
+        # A probability that is certain only in the limit has no standard error, nor has a NaN.
         variance[(variance == 0) | np.isnan(estimate.ravel())] = np.nan
     return Averages(Quantities(estimate.reshape(1, -1), np.sqrt(variance)), cautions)
 
 
 def _encoded(fit: Fitted, population: Population, rows: VariableRows, setting: Setting, cautions: list[str]) -> Rows:
-    """Features of rows with variables set, in the limit of the fit; adds what must be said about them."""
+    """Features of rows with variables set, in the limit of the fit; appends cautions about the rows."""
     at = population.with_values(rows, setting)
-    encoded = in_the_limit(fit, encode(fit.schema, at))
+    encoded = in_the_limit(fit, encode_variables(fit.schema, at))
     cautions.extend(row_cautions(fit, encoded, partial(_in_words, at)))
     return encoded
 
 
 def _in_words(rows: VariableRows, positions: IntArray) -> str:
-    """Rows by the values of the first of them: averages run over distinct rows, which have no labels."""
+    """Name rows by the values of the first: averages run over distinct rows, which have no labels."""
     first = rows.frame.iloc[int(positions[0])].items()
     values = ", ".join(f"{name}={level_name(value)}" for name, value in itertools.islice(first, SHOWN_VALUES))
     more = f" and {len(positions) - 1} more rows" if len(positions) > 1 else ""
@@ -102,7 +103,7 @@ def _in_words(rows: VariableRows, positions: IntArray) -> str:
 
 
 def _settings(changes: Sequence[Change]) -> list[tuple[Setting, list[tuple[int, float]]]]:
-    """Distinct settings of variables, each with the changes it is part of and their signs."""
+    """Distinct settings of variables, each with the positions of the changes that use it and their signs."""
     found: dict[tuple[tuple[str, object], ...], tuple[Setting, list[tuple[int, float]]]] = {}
     for i, change in enumerate(changes):
         if isinstance(change, Slope):
@@ -120,20 +121,20 @@ def _slopes(schema: Schema, rows: VariableRows, changes: Sequence[Change]) -> di
 # ---------------------------------------------------------------------- draws
 
 
-def _draws(
-    fit: Fitted, some: HasLogits, rows: Population, changes: Sequence[Change], cautions: list[str]
+def _average_draws(
+    fit: Fitted, draws: HasLogits, rows: Population, changes: Sequence[Change], cautions: list[str]
 ) -> FloatArray:
     """(S, changes x K)."""
-    out = np.zeros((len(changes), some.logits.n_classes, some.parameters.n_draws))
+    out = np.zeros((len(changes), draws.logits.n_classes, draws.parameters.n_draws))
     total = 0.0
     for chunk in rows.chunks():
         weights, slopes = chunk.weights, _slopes(fit.schema, chunk, changes)
         total += weights.sum()
         if slopes:
-            _add_slopes(some, _encoded(fit, rows, chunk, {}, cautions), weights, slopes, out)
+            _add_slopes(draws, _encoded(fit, rows, chunk, {}, cautions), weights, slopes, out)
         for setting, parts in _settings(changes):
             at = _encoded(fit, rows, chunk, setting, cautions)
-            mean = sum_over_blocks(some, at, lambda P, block: np.matmul(weights[block], P))  # noqa: B023
+            mean = sum_over_blocks(draws, at, lambda P, block: np.matmul(weights[block], P))  # noqa: B023
             for i, sign in parts:
                 out[i] += sign * mean
     out /= total
@@ -141,12 +142,12 @@ def _draws(
 
 
 def _add_slopes(
-    some: HasLogits, rows: Rows, row_weights: FloatArray, slopes: Mapping[int, FloatArray], out: FloatArray
+    draws: HasLogits, rows: Rows, row_weights: FloatArray, slopes: Mapping[int, FloatArray], out: FloatArray
 ) -> None:
     """Add weighted sums of slopes to ``out`` (changes, K, S)."""
-    K, logits, parameters = out.shape[1], some.logits, some.parameters
+    K, logits, parameters = out.shape[1], draws.logits, draws.parameters
     constant = [i for i, D in slopes.items() if len(D) == 1 and logits.is_linear]
-    if PAIRS_PAY * len(constant) < K:  # products of all pairs of classes serve all of them, and few are cheaper alone
+    if PAIRS_PAY * len(constant) < K:  # pair products serve all slopes at once
         constant = []
     varying = [i for i in slopes if i not in constant]
     pairs = [(k, l) for k in range(K) for l in range(k, K)] if constant else []
@@ -157,7 +158,7 @@ def _add_slopes(
         deltas = (logits.slope(parameters, X, _of_block(slopes[i], block)) for i in varying)
         return np.concatenate([np.matmul(w, P), *products, *(_weighted_slope(P, w, delta) for delta in deltas)])
 
-    total = sum_over_blocks(some, rows, moments)
+    total = sum_over_blocks(draws, rows, moments)
     mean, products, own = np.split(total, [K, K + len(pairs)])
     out[varying] += own.reshape(len(varying), *out.shape[1:])
     for i in constant:
@@ -170,12 +171,12 @@ def _add_slopes(
 
 
 def _of_block(D: FloatArray, block: slice) -> FloatArray:
-    """Changes of the features of a block; one row is the same for all."""
+    """Changes of the features in a block; a single row holds for all rows."""
     return D[block] if len(D) > 1 else D
 
 
 def _weighted_slope(P: FloatArray, w: FloatArray, delta: FloatArray) -> FloatArray:
-    """Weighted sum (K, S) of slopes of probabilities whose logits move by ``delta`` (K, rows or 1, S)."""
+    """Weighted sum (K, S) of the slopes of probabilities whose logits move by ``delta`` (K, rows or 1, S)."""
     slope = delta - (P * delta).sum(axis=0)
     slope *= P
     total: FloatArray = np.matmul(w, slope)
@@ -185,10 +186,10 @@ def _weighted_slope(P: FloatArray, w: FloatArray, delta: FloatArray) -> FloatArr
 # ---------------------------------------------------------------------- an estimate and its Jacobian
 
 
-def _estimate(
+def _estimate_and_jacobian(
     fit: Fitted, rows: Population, changes: Sequence[Change], cautions: list[str]
 ) -> tuple[FloatArray, FloatArray]:
-    """Averages (changes, K), and their Jacobian (changes, K, d) in the parameters."""
+    """Averages (changes, K), and their Jacobian (changes, K, d) with respect to the parameters."""
     K, d = fit.logits.n_classes, size_of(fit.logits.shapes)
     value, jacobian, total = np.zeros((len(changes), K)), np.zeros((len(changes), K, d)), 0.0
     for chunk in rows.chunks():
@@ -216,7 +217,7 @@ def _estimate(
 
 
 def _estimate_blocks(rows: Rows, K: int) -> list[slice]:
-    """Blocks of rows of which matrices K x K and Jacobians exist at a time."""
+    """Blocks of rows whose K x K matrices and Jacobians fit into memory together."""
     return [slice(*ends) for ends in block_ranges(rows.n_rows, 8 * (K + 2) * (K + rows.X.shape[1] + 1))]
 
 
@@ -227,14 +228,14 @@ def _probabilities(fit: HasLogits, rows: Rows, block: slice) -> FloatArray:
 
 def _level_jacobian(fit: HasLogits, rows: Rows, row_weights: FloatArray, block: slice) -> tuple[FloatArray, FloatArray]:
     w, P = row_weights[block, None], _probabilities(fit, rows, block)
-    B = _covariance(P) * w[:, :, None]
+    B = _softmax_jacobian(P) * w[:, :, None]
     if rows.loose is not None:
         B[rows.loose[block] & (w > 0)] = np.nan
     return (w * P).sum(axis=0), fit.logits.pull_back(fit.parameters, rows.X[block], B)
 
 
-def _covariance(P: FloatArray) -> FloatArray:
-    """``diag(p) - p p'`` (n, K, K)."""
+def _softmax_jacobian(P: FloatArray) -> FloatArray:
+    """Jacobian ``diag(p) - p p'`` (n, K, K) of the softmax."""
     result: FloatArray = P[:, :, None] * (np.eye(P.shape[1]) - P[:, None, :])
     return result
 
@@ -251,7 +252,7 @@ def _add_slope_jacobians(
     """Add weighted sums of slopes and of their Jacobians over one block of rows."""
     w, P, X = row_weights[block, None], _probabilities(fit, rows, block), rows.X[block]
     logits, parameters = fit.logits, fit.parameters
-    B, eye = _covariance(P) * w[:, :, None], np.eye(P.shape[1])
+    B, eye = _softmax_jacobian(P) * w[:, :, None], np.eye(P.shape[1])
     for i, D in slopes.items():
         d = _of_block(D, block)
         delta = logits.slope(parameters, X, d)[:, :, 0].T
@@ -265,7 +266,7 @@ def _add_slope_jacobians(
 
 
 def _infinite_slopes(limits: Limits, rows: Rows, row_weights: FloatArray, D: FloatArray) -> NDArray[np.bool_]:
-    """(K,) classes whose slope is infinite in some row: one between two that are possible there moves without end."""
+    """(K,) classes whose slope is infinite in some row: a logit difference to another possible class diverges."""
     K = limits.rows.shape[1]
     out = np.zeros(K, dtype=bool)
     if rows.loose is None:

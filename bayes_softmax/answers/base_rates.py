@@ -1,4 +1,4 @@
-"""Base rates where predictions will be used, and what they add to the logits."""
+"""Base rates of the population to predict for, and the shift of the logits that they imply."""
 
 from collections.abc import Mapping
 
@@ -15,7 +15,7 @@ BaseRates = Mapping[Label, float] | pd.Series  # or anything else with ``items()
 
 
 def read_rates(schema: Schema, class_prior: BaseRates) -> FloatArray:
-    """Base rates (K,) by class, checked: a probability for each class, none for a class without observations."""
+    """Base rates (K,) by class, checked: one probability per class, and zero for a class without observations."""
     try:
         given = list(class_prior.items())
     except AttributeError:
@@ -43,7 +43,7 @@ def read_rates(schema: Schema, class_prior: BaseRates) -> FloatArray:
 
 
 def prior_shift(schema: Schema, class_prior: BaseRates | None, rows: Rows) -> FloatArray | None:
-    """What other base rates add to the logits (K,); -inf for a class that cannot occur, never for all on offer."""
+    """Shift (K,) of the logits under other base rates; -inf for a class that cannot occur, never for all on offer."""
     if class_prior is None:
         return None
     rates, totals = read_rates(schema, class_prior), np.array(schema.class_totals)
@@ -54,6 +54,6 @@ def prior_shift(schema: Schema, class_prior: BaseRates | None, rows: Rows) -> Fl
         nothing = np.flatnonzero(~rows.available[:, possible].any(axis=1))
         if nothing.size:
             raise ValueError(
-                f"class_prior: the classes on offer in {describe_rows(rows.labels, nothing)} all have the probability 0"
+                f"class_prior: the classes on offer in {describe_rows(rows.labels, nothing)} all have probability 0"
             )
     return shift

@@ -9,11 +9,11 @@ from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.available import Mask
 from bayes_softmax.data.design import Label
 
-TIE = 1e-12  # classes this near the most probable one are as probable: rounding must not decide between them
+TIE = 1e-12  # classes this close to the highest probability tie with it: rounding must not decide between them
 
 
 def top_shares(P: FloatArray) -> FloatArray:
-    """The most probable class of each row (n, K): 1 there, or equal shares where several are equally probable."""
+    """Indicator (n, K) of the most probable class of each row, in equal shares where classes tie."""
     top = P.max(axis=1, keepdims=True) - P <= TIE
     shares: FloatArray = top / top.sum(axis=1, keepdims=True)
     return shares
@@ -28,9 +28,9 @@ def calibration_table(
     n_bins: int,
     available: Mask | None = None,
 ) -> pd.DataFrame:
-    """One-vs-rest table: rows ``(class, bin)``, for probabilities and weighted counts (n, K).
+    """One-vs-rest table with rows ``(class, bin)``, for probabilities and weighted counts (n, K).
 
-    Rows in which a class is not on offer say nothing about its probabilities.
+    Rows in which a class is not on offer carry no information on its probabilities and are left out.
     """
     totals, parts = counts.sum(axis=1), []
     for k in range(len(classes)):
@@ -40,14 +40,14 @@ def calibration_table(
 
 
 def top_label_table(P: FloatArray, counts: FloatArray, *, interval: Interval, n_bins: int) -> pd.DataFrame:
-    """The same for the most probable class, whichever it is: confidence against accuracy; rows ``bin``."""
+    """The same table for the most probable class of each row, confidence against accuracy, with rows ``bin``."""
     hits, totals = (counts * top_shares(P)).sum(axis=1), counts.sum(axis=1)
     return _bins(P.max(axis=1), hits, totals, interval=interval, n_bins=n_bins).rename_axis("bin")
 
 
 def _bins(p: FloatArray, hits: FloatArray, totals: FloatArray, *, interval: Interval, n_bins: int) -> pd.DataFrame:
-    """Bins of about equal numbers of observations: mean probability, frequency, and its interval by Wilson."""
-    if not len(p):  # a class that is nowhere on offer
+    """Bins of about equal numbers of observations: mean probability, observed frequency and its Wilson interval."""
+    if not len(p):  # a class that is on offer in no row
         names = ["predicted", "observed", *interval.columns("wilson"), "units"]
         return pd.DataFrame(np.empty((0, 5)), pd.RangeIndex(1, 1), names)
     order = np.argsort(p, kind="stable")
@@ -66,6 +66,6 @@ def _bins(p: FloatArray, hits: FloatArray, totals: FloatArray, *, interval: Inte
 
 
 def calibration_error(table: pd.DataFrame) -> float:
-    """Mean distance of observed from predicted frequencies, weighted by the observations of the bins."""
+    """Mean absolute difference of observed and predicted frequencies, weighted by the observations per bin."""
     gap = (table["predicted"] - table["observed"]).abs()
     return float((gap * table["units"]).sum() / table["units"].sum())

@@ -1,4 +1,4 @@
-"""What must stand beside an answer: that its optimum is not certified, and of which rows nothing is known."""
+"""Cautions that accompany an answer: an optimum that is not certified, rows whose probabilities are unknown."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -14,16 +14,16 @@ from bayes_softmax.core.errors import NotConvergedWarning, NotEstimableWarning, 
 from bayes_softmax.core.records import IntArray
 from bayes_softmax.separation.limits import rows_in_the_limit
 
-NOTE = "note"  # in the attributes of a table
+NOTE = "note"  # key in the attributes of a table
 
 Naming = Callable[[IntArray], str]
 
 
 def in_the_limit(fit: Fitted, rows: Rows) -> Rows:
-    """The rows with what an optimum at infinity, and columns that were dropped, make of them.
+    """The rows, marked for an optimum at infinity and for dropped columns.
 
-    Excluded classes get an offset of minus infinity, rows of which nothing is known one that is not a number; classes
-    that are not determined are marked.
+    Excluded classes get an offset of minus infinity, and rows with unknown probabilities an offset of NaN; classes
+    whose probability is not determined are marked.
     """
     n, K, limits = rows.n_rows, fit.logits.n_classes, fit.limits
     if limits is None and rows.beyond is None:
@@ -45,7 +45,7 @@ def in_the_limit(fit: Fitted, rows: Rows) -> Rows:
 
 
 def unknown_rows(rows: Rows) -> NDArray[np.bool_]:
-    """(N,) rows of which nothing is known."""
+    """(N,) rows whose probabilities are unknown."""
     if rows.offset is None:
         return np.zeros(rows.n_rows, dtype=bool)
     unknown: NDArray[np.bool_] = np.isnan(rows.offset[:, 0])
@@ -53,7 +53,7 @@ def unknown_rows(rows: Rows) -> NDArray[np.bool_]:
 
 
 def rows_without_error(rows: Rows) -> NDArray[np.bool_]:
-    """(N,) rows of which an optimum at infinity leaves the probabilities open, or one class only."""
+    """(N,) rows where an optimum at infinity leaves the probabilities undetermined or one class possible."""
     if rows.loose is None:
         return np.zeros(rows.n_rows, dtype=bool)
     possible = ~rows.excluded if rows.available is None else ~rows.excluded & rows.available
@@ -62,9 +62,9 @@ def rows_without_error(rows: Rows) -> NDArray[np.bool_]:
 
 
 def row_cautions(fit: Fitted, rows: Rows, name: Naming | None = None) -> list[str]:
-    """Sentences on rows that neither data nor prior say anything about, and on dropped columns that count as zero.
+    """Sentences on rows that neither data nor prior inform, and on dropped columns that count as zero.
 
-    ``name`` puts positions of rows into words; default by their labels.  The last one says that the optimum is not
+    ``name`` names rows by their positions; default by their labels.  The last sentence is that the optimum is not
     certified, unless the answers do not depend on that.
     """
     last = [fit.caution] if fit.caution is not None and not _regular(fit, rows) else []
@@ -77,24 +77,24 @@ def row_cautions(fit: Fitted, rows: Rows, name: Naming | None = None) -> list[st
     sentences = []
     if (unknown & beyond).any():
         sentences.append(
-            f"nothing is known of the probabilities in {name(np.flatnonzero(unknown & beyond))}, they are NaN: the "
-            f"data never varied in {dropped}, as these rows do, and the coefficients have no prior"
+            f"the probabilities in {name(np.flatnonzero(unknown & beyond))} are unknown (NaN): "
+            f"{dropped} did not vary in the data of the fit but does there, and the coefficients have no prior"
         )
     if (unknown & ~beyond).any():
         sentences.append(
-            f"nothing is known of the probabilities in {name(np.flatnonzero(unknown & ~beyond))}, they are NaN: these "
-            "combinations of features (and classes) are not among those that the data determine"
+            f"the probabilities in {name(np.flatnonzero(unknown & ~beyond))} are unknown (NaN): "
+            "the data do not determine these combinations of features (and classes)"
         )
     if (beyond & ~unknown).any():
         sentences.append(
-            f"in {name(np.flatnonzero(beyond & ~unknown))} the data never varied in {dropped}, as these rows do: the "
+            f"{dropped} did not vary in the data of the fit but does in {name(np.flatnonzero(beyond & ~unknown))}: the "
             "coefficients of dropped columns count as 0"
         )
     return sentences + last
 
 
 def _regular(fit: Fitted, rows: Rows) -> bool:
-    """Whether all probabilities of the rows are finite functions of what an estimate determines, and it has found."""
+    """Whether all probabilities of the rows depend only on finite contrasts that the estimate determines."""
     if rows.loose is None or not np.isfinite(fit.delta_covariance).all():  # type: ignore[arg-type]
         return False
     return not (rows.loose.any() or rows.excluded.any() or unknown_rows(rows).any())
@@ -105,7 +105,7 @@ def _labels(rows: Rows, positions: IntArray) -> str:
 
 
 def warn_of(fit: Fitted, sentences: Sequence[str]) -> str | None:
-    """One warning of all there is to say; returns what should stand beside the answer in any case."""
+    """Issue the sentences as one warning; returns the note that the answer carries in any case."""
     parts = list(dict.fromkeys(s for s in sentences if s != fit.caution))
     caution = [] if fit.caution is None else [fit.caution]
     if sentences:

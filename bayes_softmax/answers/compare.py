@@ -10,7 +10,7 @@ from bayes_softmax.answers.contrasts import Average, build_view
 from bayes_softmax.answers.fitted import FIT_FIRST, Fitted, Sampled, training_of
 from bayes_softmax.answers.intervals import resolve_interval
 from bayes_softmax.answers.labels import observation_coordinate
-from bayes_softmax.answers.loo import by_of_unit, loo
+from bayes_softmax.answers.loo import loo, resolve_by
 from bayes_softmax.answers.rows import Rows
 from bayes_softmax.answers.summary import coefficient_table
 from bayes_softmax.answers.training import TrainingData
@@ -30,8 +30,8 @@ def compare(
 ) -> pd.DataFrame:
     """Put the coefficients of several fits side by side.
 
-    Fits of different codings are brought to common coordinates first: against the average of all classes, where
-    the coefficients of a feature sum to zero.
+    Fits with different codings are first brought to common coordinates, contrasts with the average of all classes,
+    in which the coefficients of a feature sum to zero.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def compare(
     ci_prob, ci_kind
         Interval of the posterior columns; defaults are ArviZ's.
     **fits
-        Point estimates and posteriors under the names their columns shall have; they must be named.
+        Point estimates and posteriors by name; the names label the columns.
 
     Returns
     -------
@@ -52,7 +52,7 @@ def compare(
     Raises
     ------
     TypeError, ValueError
-        If a fit is neither of these, or the fits have different classes or features.
+        If an argument is not a fit, or the fits have different classes or features.
 
     Examples
     --------
@@ -89,7 +89,7 @@ def compare_models(
     posteriors
         Posteriors by name; they may differ in features, priors and coding, not in the observations.
     method
-        Of the weights: ``"stacking"``, ``"BB-pseudo-BMA"`` or ``"pseudo-BMA"``.
+        Method of the model weights: ``"stacking"``, ``"BB-pseudo-BMA"`` or ``"pseudo-BMA"``.
     by, refit, unit
         As in :meth:`Posterior.loo`.
 
@@ -102,7 +102,7 @@ def compare_models(
     Raises
     ------
     TypeError, ValueError
-        If these are not at least two posteriors, or not of the same observations.
+        If there are fewer than two posteriors, or they are not of the same observations.
 
     Examples
     --------
@@ -119,16 +119,16 @@ def compare_models(
     if not isinstance(posteriors, Mapping):
         raise TypeError(f"posteriors is a {type(posteriors).__name__}; give a mapping from name to posterior")
     if len(posteriors) < 2:
-        raise ValueError(f"posteriors: compare_models needs two at least, and there are {len(posteriors)}")
+        raise ValueError(f"posteriors: compare_models needs at least two, and there are {len(posteriors)}")
     lower = {name.lower(): name for name in METHODS}
     check_choice("method", lower.get(str(method).lower(), method), METHODS)
-    by = by_of_unit(by, unit)
+    by = resolve_by(by, unit)
     first_name, first = next(iter(posteriors.items()))
     for name, fit in posteriors.items():
         if not isinstance(fit, Sampled):
             raise TypeError(
-                f"posteriors[{name!r}] is a {type(fit).__name__}; leave-one-out needs a Posterior, as model.sample() "
-                "or model.laplace() makes"
+                f"posteriors[{name!r}] is a {type(fit).__name__}; leave-one-out needs a Posterior, from "
+                "model.sample() or model.laplace()"
             )
         data = training_of(fit, "loo()"), training_of(first, "loo()")
         different = _difference(data, fit.schema.classes, first.schema.classes)
@@ -158,7 +158,7 @@ def _forced(rows: Rows) -> NDArray[np.bool_]:
 def _difference(
     data: tuple[TrainingData, TrainingData], classes: tuple[Label, ...], others: tuple[Label, ...]
 ) -> str | None:
-    """In words, the first observation that differs; the order of the classes does not matter."""
+    """Description of the first observation that differs; the order of the classes does not matter."""
     a, b = data
     if set(classes) != set(others):
         return f"classes {listed(classes)} and {listed(others)}"
@@ -174,21 +174,20 @@ def _difference(
         forced = np.flatnonzero(_forced(own.rows) != _forced(other.rows))
         if forced.size:
             return (
-                f"in row {row[forced[0]]} one has a single class on offer (available=), so that nothing is scored "
-                "there; give all models the same choice sets"
+                f"in row {row[forced[0]]} one has a single class on offer (available=), so the row is not scored; "
+                "give all models the same choice sets"
             )
         changed = np.flatnonzero((own.counts != other.counts[:, order]).any(axis=1))
         if changed.size:
-            return f"row {row[changed[0]]} has another response or weight"
+            return f"row {row[changed[0]]} differs in response or weight"
     return None
 
 
 def check_comparable(fits: dict[str, Fitted], unnamed: tuple[Fitted, ...] = ()) -> None:
-    """Raise unless there are fits, by name, all of one set of classes and features."""
+    """Raise unless there are named fits, all with the same classes and features."""
     if unnamed:
         raise TypeError(
-            f"compare takes fits by the names their columns shall have, and {counted(len(unnamed), 'fit')} came "
-            "without one: compare(mle=a, map=b)"
+            f"compare takes fits by name, and {counted(len(unnamed), 'fit')} came without one: compare(mle=a, map=b)"
         )
     if not fits:
         raise ValueError("compare needs at least one fit, e.g. compare(mle=model.mle(), map=model.map())")

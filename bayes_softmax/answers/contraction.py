@@ -1,8 +1,8 @@
-r"""How much the data narrow what the prior says: contraction, :math:`1 - \mathrm{Var}_{post} / \mathrm{Var}_{prior}`.
+r"""Contraction of the prior by the data, :math:`1 - \mathrm{Var}_{post} / \mathrm{Var}_{prior}`.
 
-Near 1 the data decide; near 0 the answer is the prior's (Betancourt, *Calibrating Model-Based Inferences and
+Near 1 the data determine the answer; near 0 the prior does (Betancourt, *Calibrating Model-Based Inferences and
 Decisions*, arXiv:1803.08393, 2018).  A likelihood that only says "positive, the larger the better", as on separated
-data, turns a normal prior into half of one: contraction :math:`2/\pi = 0.64`, however many rows say so.
+data, turns a normal prior into a half-normal: contraction :math:`2/\pi = 0.64`, whatever the number of rows.
 """
 
 import numpy as np
@@ -17,20 +17,20 @@ from bayes_softmax.spec.coding import contrast_matrix
 # class only 0.49 to 0.72 (4 to 205 of its rows), iris 0.3 to 0.7, wine 0.2 to 0.5, all four penguin measurements 0.55
 # to 0.7; data that overlap well 0.73 (100 rows, 25 coefficients) to 0.99 (anes96, hsb2, housing, Womenlf).
 PRIOR_DOMINATED = 0.7
-MANY_COEFFICIENTS = 1000  # of which a printout does not compute the covariance
+MANY_COEFFICIENTS = 1000  # above which a printout does not compute the covariance
 
 
 def contraction(schema: Schema, matrix: FloatArray, variance: FloatArray) -> FloatArray | None:
-    """Contraction (q, m) of contrasts, intercept first; NaN where the prior has no variance, None if none has one.
+    """Contraction (q, m) of contrasts, intercept first; NaN for a prior without variance, None if all are.
 
     Parameters
     ----------
     schema
-        With the prior's standard deviations of the free coordinates.
+        Holds the prior standard deviations of the free coordinates.
     matrix
         (K, m) contrasts of the class columns.
     variance
-        (q, m) their variance after seeing the data.
+        (q, m) variances of the contrasts given the data.
     """
     sd = np.array([np.nan if s is None else s for s in schema.prior_sd], dtype=np.float64)
     if not np.isfinite(sd).any():
@@ -42,9 +42,9 @@ def contraction(schema: Schema, matrix: FloatArray, variance: FloatArray) -> Flo
 
 
 def prior_dominated(schema: Schema, covariance: FloatArray) -> tuple[str, ...]:
-    """Features of which the data leave a difference between two classes mostly to the prior.
+    """Features with a contrast between two classes that the prior determines more than the data.
 
-    ``covariance`` (q, K, K) is that of the classes' coefficients in each row, intercept first.
+    ``covariance`` (q, K, K) holds, for each row of coefficients, intercept first, their covariance over the classes.
     """
     smallest = np.full(len(covariance), np.inf)
     for label in schema.classes:
@@ -58,7 +58,7 @@ def prior_dominated(schema: Schema, covariance: FloatArray) -> tuple[str, ...]:
 
 
 def prior_note(names: tuple[str, ...]) -> str:
-    """A line for a printout, or nothing."""
+    """Note for a printout; empty if there are no such features."""
     if not names:
         return ""
     return (

@@ -1,4 +1,4 @@
-"""Contrasts: views of the K columns of coefficients that never need a refit."""
+"""Contrasts: linear views of the K columns of coefficients, without a refit."""
 
 from collections.abc import Sequence
 from enum import Enum
@@ -15,13 +15,13 @@ AVERAGE = "average"
 
 
 class Average(Enum):
-    """The average of all classes, whatever the classes are called."""
+    """The average of all classes, also where a class is called ``"average"``."""
 
     OF_ALL = "average"
 
 
 class View(NamedTuple):
-    """Contrasts of the class columns: ``matrix`` (K, m) and a name and a class for each of the m columns."""
+    """Contrasts of the class columns: ``matrix`` (K, m), with a name and a class for each of its m columns."""
 
     matrix: FloatArray
     names: tuple[str, ...]
@@ -29,9 +29,9 @@ class View(NamedTuple):
 
 
 def build_view(schema: Schema, vs: Label | Sequence[Label] | Average | None) -> View:
-    """Contrasts against ``vs``: a class, a pair ``(a, b)``, ``"average"``, or None for the coding's own view.
+    """Contrasts against ``vs``: a class, a pair ``(a, b)``, ``"average"``, or None for the coding's default.
 
-    The own view is "against the first class" under reference coding, else "against the average of all classes",
+    The default is "against the first class" under reference coding, else "against the average of all classes",
     in which the coefficients of a feature sum to zero over the classes.
     """
     K = len(schema.classes)

@@ -1,4 +1,4 @@
-"""Decisions at given costs: the one of least expected cost for each row, and how sure that is."""
+"""Decisions at given costs: the one of least expected cost for each row, with its uncertainty."""
 
 from typing import Any, NamedTuple
 
@@ -24,14 +24,14 @@ from bayes_softmax.data.schema import Schema
 
 
 class Costs(NamedTuple):
-    """``matrix`` (D, K): cost of each decision if each class is true; names of the decisions."""
+    """Costs ``matrix`` (D, K) of each decision given each true class, and the names of the decisions."""
 
     matrix: FloatArray
     decisions: tuple[Label, ...]
 
 
 class Chosen(NamedTuple):
-    """Expected costs (N, D), and the best and the second best decision (N,) of each row."""
+    """Expected costs (N, D), and the best and second-best decision (N,) of each row."""
 
     expected: FloatArray
     best: IntArray
@@ -39,24 +39,24 @@ class Chosen(NamedTuple):
 
     @property
     def cost(self) -> FloatArray:
-        """(N,) expected cost of the best."""
+        """(N,) expected cost of the best decision."""
         return np.take_along_axis(self.expected, self.best[:, None], axis=1)[:, 0]
 
     @property
     def extra(self) -> FloatArray:
-        """(N,) what the second best would cost more."""
+        """(N,) expected cost of the second-best decision in excess of the best."""
         return np.take_along_axis(self.expected, self.second[:, None], axis=1)[:, 0] - self.cost
 
 
 class DecisionUncertainty(NamedTuple):
-    """Ends of the interval of the expected cost, and the probability of being the best decision, each (N,)."""
+    """Interval ends of the expected cost, and the probability of being the best decision, each (N,)."""
 
     low: FloatArray
     high: FloatArray
     p_best: FloatArray
 
     def without(self, loose: NDArray[np.bool_]) -> "DecisionUncertainty":
-        """The same, not known in rows (N,) where an optimum at infinity leaves the probabilities open."""
+        """The same, NaN in rows (N,) where an optimum at infinity leaves the probabilities undetermined."""
         return DecisionUncertainty(*(np.where(loose, np.nan, values) for values in self))
 
 
@@ -73,16 +73,16 @@ def decide(
 ) -> pd.DataFrame:
     r"""Decision of least expected cost for each row of ``data``.
 
-    The expected cost of decision d is :math:`\sum_k c_{dk}\, p_k`.  It is linear in the probabilities, so the best
-    decision under uncertainty is the one by their mean (Berger, *Statistical Decision Theory*, 1985, section 4.4).
+    The expected cost of decision d is :math:`\sum_k c_{dk}\, p_k`.  It is linear in the probabilities, so the
+    Bayes decision uses their posterior mean (Berger, *Statistical Decision Theory*, 1985, section 4.4).
 
     Parameters
     ----------
     data, offset, available, class_prior, missing
         As in :meth:`predict_proba`.
     cost
-        One row for each decision, which may be classes or anything else, and one column for each class: what the
-        decision costs if that class is true.
+        One row for each decision (classes or anything else) and one column for each class: the cost of the decision
+        if that class is true.
     ci_prob
         Probability of the interval of the expected cost; default ArviZ's.
 
@@ -90,9 +90,10 @@ def decide(
     -------
     DataFrame
         Rows as in ``data``: ``decision``, ``expected_cost`` and the interval of the expected cost given the
-        parameters, ``second_best`` and ``extra_cost`` (what it would cost more), and ``p_best``: the probability
-        that the decision is the best one, were the parameters known (of an estimate: against the second best, by
-        the normal approximation; NaN where that is not known).  No interval leaves the costs of its decision.
+        parameters, ``second_best`` and ``extra_cost`` (its cost in excess of the best), and ``p_best``: the
+        probability that the decision would be the best if the parameters were known (for an estimate: against the
+        second best, by the normal approximation; NaN where that is undefined).  Every interval stays within the range
+        of costs of its decision.
 
     Raises
     ------
@@ -118,13 +119,13 @@ def decide(
     order = np.argsort(expected, axis=1, kind="stable")
     chosen = Chosen(expected, order[:, 0], order[:, min(1, len(costs.decisions) - 1)])
     if fit.delta_covariance is None:
-        sure = _by_draws(fit, rows, shift, matrix=costs.matrix, best=chosen.best, interval=interval)
+        spread = _by_draws(fit, rows, shift, matrix=costs.matrix, best=chosen.best, interval=interval)
         ends = interval.columns()
     else:
         error = _DeltaError(fit, fit.delta_covariance, rows, P)
-        sure = _by_delta(error, costs.matrix, chosen, interval=interval)
+        spread = _by_delta(error, costs.matrix, chosen, interval=interval)
         ends = interval.columns("wald")
-        sure = sure.without(rows_without_error(rows))
+        spread = spread.without(rows_without_error(rows))
     names = np.array([*costs.decisions, None], dtype=object)[:-1]
     unknown = np.isnan(chosen.cost)
     best, second = names[chosen.best], names[chosen.second]
@@ -132,11 +133,11 @@ def decide(
     table = {
         "decision": best,
         "expected_cost": chosen.cost,
-        ends[0]: sure.low,
-        ends[1]: sure.high,
+        ends[0]: spread.low,
+        ends[1]: spread.high,
         "second_best": second,
         "extra_cost": chosen.extra,
-        "p_best": sure.p_best,
+        "p_best": spread.p_best,
     }
     return noted(row_frame(rows, table), note)
 
@@ -150,7 +151,7 @@ def _by_draws(
     best: IntArray,
     interval: Interval,
 ) -> DecisionUncertainty:
-    """Interval of the cost of the best decision over the draws, and the share of draws in which it is the best."""
+    """Interval over the draws of the best decision's cost, and the share of draws in which it is the best."""
     low, high, p_best = np.empty((3, len(best)))
 
     def judge(P: FloatArray, block: slice) -> None:
@@ -164,7 +165,7 @@ def _by_draws(
 
 
 class _DeltaError(NamedTuple):
-    """What standard errors by the delta method come from: an estimate, its covariance, and probabilities of rows."""
+    """Inputs of delta-method standard errors: an estimate, its covariance, and the probabilities of rows."""
 
     fit: HasLogits
     covariance: FloatArray
@@ -183,7 +184,7 @@ class _DeltaError(NamedTuple):
 
 
 def _by_delta(error: _DeltaError, matrix: FloatArray, chosen: Chosen, *, interval: Interval) -> DecisionUncertainty:
-    """The same by the normal approximation, the best decision against the second best."""
+    """The same by the normal approximation, with the best decision against the second best."""
     own = matrix[chosen.best]
     half = normal_quantile(interval) * error.of(own)
     gap_error = error.of(matrix[chosen.second] - own)
@@ -207,7 +208,7 @@ def read_costs(cost: Any, schema: Schema) -> Costs:
             found = f"{columns.count(k)} columns" if k in columns else "no column"
             raise ValueError(f"cost has {found} for class {label!r}")
     if len(cost) == 0 or not cost.index.is_unique:
-        raise ValueError("cost needs at least one row, and each decision once")
+        raise ValueError("cost needs at least one row, and each decision in one row only")
     matrix = np.empty((len(cost), len(columns)))
     for k, name in enumerate(schema.classes):
         for d, value in enumerate(cost.iloc[:, columns.index(k)]):

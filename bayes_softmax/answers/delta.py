@@ -1,4 +1,4 @@
-"""The delta method: probabilities of an estimate with the errors that its logits have from those of its parameters."""
+"""The delta method: uncertainty of an estimate's probabilities, from the covariance of its parameters."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ from bayes_softmax.answers.probabilities import HasLogits, estimate_logits
 from bayes_softmax.answers.rows import Rows, short_blocks
 from bayes_softmax.core.records import FloatArray
 
-LOGIT_POINTS = 256  # of a Sobol sequence, for averages over the normal approximation of a row's logits
+LOGIT_POINTS = 256  # Sobol points for averages over the normal approximation of a row's logits
 
 
 def delta_intervals(
@@ -26,9 +26,10 @@ def delta_intervals(
 ) -> FloatArray:
     r"""Estimate, lower and upper end (3, N, K) by the delta method on the logit of each probability.
 
-    :math:`\mathrm{logit}\,p_k = \eta_k - \log\sum_{j\ne k} e^{\eta_j}` has the derivative 1 in :math:`\eta_k` and
-    minus the softmax of the others in these; neither needs :math:`1 - p_k`, of which nothing is left near 1.  The ends
-    are mapped back, so they stay within 0 and 1.  ``covariance`` (d, d) is that of the parameters.
+    :math:`\mathrm{logit}\,p_k = \eta_k - \log\sum_{j\ne k} e^{\eta_j}` has derivative 1 with respect
+    to :math:`\eta_k` and, with respect to the other logits, minus their softmax; neither needs :math:`1 - p_k`, which
+    loses all digits near 1.  The ends are mapped back, so they stay within 0 and 1.  ``covariance`` (d, d) is that of
+    the parameters.
     """
     out = np.empty((3, rows.n_rows, fit.logits.n_classes))
     z = normal_quantile(interval)
@@ -40,9 +41,9 @@ def delta_intervals(
         half = z * np.sqrt(np.maximum(variance, 0.0))
         half[np.isinf(logit)] = 0.0
         out[1, block], out[2, block] = expit(logit - half), expit(logit + half)
-    if rows.loose is not None:  # an optimum at infinity: certain there is not certain to be true
+    if rows.loose is not None:  # optimum at infinity: a probability certain in the limit has no interval
         unsure = rows.loose | (out[0] == 0) | (out[0] == 1)
-        if rows.available is not None:  # what is not on offer is certain, and so is what alone is
+        if rows.available is not None:  # a class not on offer is certain, and so is the only one on offer
             unsure &= rows.available & (rows.available.sum(axis=1) > 1)[:, None]
         out[1:, unsure] = np.nan
     return out

@@ -1,4 +1,4 @@
-"""How far a set of draws can be trusted: R-hat, effective sample size, divergences, in numbers and in words."""
+"""Convergence diagnostics of draws: R-hat, effective sample size and divergences, in numbers and in words."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,7 @@ from bayes_softmax.core.records import RELIABLE_PARETO_K, FloatArray
 
 RHAT_LIMIT = 1.01  # Vehtari et al., Bayesian Analysis 16 (2021)
 ESS_PER_CHAIN = 100
-# Beyond these, averages over the draws are not merely less exact than one would like: they may be of other things.
+# Beyond these, averages over the draws are not merely imprecise: they may not estimate the posterior at all.
 DOUBTFUL_RHAT, FEWEST_EFFECTIVE, FEWEST_DISTINCT = 1.05, 50, 100
 
 
@@ -31,8 +31,8 @@ class Diagnostics:
     n_chains, n_draws, tune
         Size of the run.
     pareto_k
-        Tail index of the importance weights, for draws made by importance resampling; these are judged by it and
-        by their weight-based effective sample size, since R-hat has nothing to say about them.
+        Tail index of the importance weights, for draws made by importance resampling; it and the weight-based
+        effective sample size are their diagnostics, since R-hat does not apply to independent draws.
     """
 
     max_rhat: float
@@ -47,7 +47,7 @@ class Diagnostics:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What is wrong, in sentences; empty if nothing is."""
+        """Failed diagnostics with advice, in sentences; empty if all pass."""
         found = []
         if self.pareto_k is not None:
             if not self.pareto_k <= RELIABLE_PARETO_K:
@@ -72,7 +72,7 @@ class Diagnostics:
 
     @property
     def doubts(self) -> tuple[str, ...]:
-        """What makes averages over the draws worthless, in sentences: more than can be mended by a few more draws."""
+        """Failures that make averages over the draws unusable, in sentences: beyond repair by a few more draws."""
         found = []
         if self.pareto_k is not None and not self.pareto_k <= RELIABLE_PARETO_K:
             found.append(f"laplace() is not reliable, with Pareto k {self.pareto_k:.2f} (limit {RELIABLE_PARETO_K})")
@@ -84,7 +84,7 @@ class Diagnostics:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether all diagnostics pass."""
         return not self.problems
 
     def __str__(self) -> str:
@@ -121,19 +121,19 @@ def convergence_table(draws: FloatArray) -> pd.DataFrame:
             tail = array_stats.ess(x, method="tail", prob=rcParams["stats.ci_prob"], **axes)
             table.loc[varies, "ess_tail"] = np.round(tail)
             r_hat = array_stats.rhat(x, method="rank", **axes)
-            table.loc[varies, "r_hat"] = np.where(r_hat > 1e6, np.inf, r_hat)  # variances of zero, but for rounding
+            table.loc[varies, "r_hat"] = np.where(r_hat > 1e6, np.inf, r_hat)  # zero variances, up to rounding
             table.loc[varies, "mcse_mean"] = array_stats.mcse(x, method="mean", **axes)
     return table
 
 
 def sd_of(flat: FloatArray) -> FloatArray:
-    """Standard deviation (m,) of draws (S, m); NaN of a single one."""
+    """Standard deviation (m,) of draws (S, m); NaN for a single draw."""
     sd: FloatArray = flat.std(axis=0, ddof=1) if len(flat) > 1 else np.full(flat.shape[1], np.nan)
     return sd
 
 
 def weighted_table(draws: FloatArray, ess: float) -> pd.DataFrame:
-    """The same columns for equal-weight draws (chain, draw, m) of a weighted sample: its weights give the ESS."""
+    """The same columns for equal-weight draws (chain, draw, m) resampled from a weighted sample of this ESS."""
     flat = draws.reshape(-1, int(np.prod(draws.shape[2:])))
     varies = np.ptp(flat, axis=0) > 0
     size = np.where(varies, np.round(ess), np.nan)
@@ -147,7 +147,7 @@ def diagnose_weighted(draws: FloatArray, ess: float, pareto_k: float) -> Diagnos
     return Diagnostics(nan, ess, ess, None, nan, draws.shape[0], draws.shape[1], 0, pareto_k)
 
 
-def diagnose(draws: FloatArray, stats: dict[str, Any], tune: int) -> Diagnostics:
+def diagnose_chains(draws: FloatArray, stats: dict[str, Any], tune: int) -> Diagnostics:
     """Diagnostics of draws (chain, draw, m) and per-draw statistics (chain, draw)."""
     table = convergence_table(draws)
     steps = stats.get("n_steps")
@@ -164,19 +164,19 @@ def diagnose(draws: FloatArray, stats: dict[str, Any], tune: int) -> Diagnostics
 
 
 def n_distinct(draws: FloatArray) -> int:
-    """How many draws (draw, ...) differ, by the coordinate that varies most."""
+    """Number of distinct draws (draw, ...), by the coordinate with the widest range."""
     flat = draws.reshape(len(draws), -1)
     return len(np.unique(flat[:, np.argmax(np.ptp(flat, axis=0))]))
 
 
 def relative_ess(draws: FloatArray) -> float:
-    """Effective over actual number of draws (chain, draw, ...), mean over all that varies; 1 for a single chain."""
+    """Effective over actual number of draws (chain, draw, ...), averaged over what varies; 1 for a single chain."""
     from arviz_stats.base import array_stats
 
     flat = draws.reshape(*draws.shape[:2], -1)
     varying = flat[:, :, np.ptp(flat, axis=(0, 1)) > 0]
     if draws.shape[0] == 1 or draws.shape[1] < 4 or varying.shape[2] == 0:
-        return 1.0  # as ArviZ has it
+        return 1.0  # ArviZ's convention
     with np.errstate(divide="ignore", invalid="ignore"):  # chains that never move have no variance
         ess = array_stats.ess(varying, method="mean", chain_axis=0, draw_axis=1)
     return float(np.mean(ess)) / float(flat.shape[0] * flat.shape[1])

@@ -1,7 +1,7 @@
-"""Effects on the class probabilities, where they can be read: average slopes and contrasts.
+"""Effects on the scale of the class probabilities: average slopes and contrasts.
 
-One call for every kind of fit.  Draws are carried through; an estimate's uncertainty is by the delta method with its
-exact Jacobian.  The effects of one change on all classes sum to zero.
+One function for every kind of fit.  A posterior gives draws of each effect; an estimate gives standard errors by the
+delta method with the exact Jacobian.  The effects of one change on all classes sum to zero.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,8 +14,8 @@ from bayes_softmax.answers.averages import Change, Difference, Slope, average_ch
 from bayes_softmax.answers.cautions import noted, warn_of
 from bayes_softmax.answers.fitted import Fitted
 from bayes_softmax.answers.intervals import resolve_interval
-from bayes_softmax.answers.population import Population, population
-from bayes_softmax.answers.probabilities import SomeDraws, some_draws
+from bayes_softmax.answers.population import Population, population_of
+from bayes_softmax.answers.probabilities import ThinnedDraws, thinned_draws
 from bayes_softmax.answers.quantities import summary_columns
 from bayes_softmax.answers.variables import Covariate, Setting, check_setting, chosen_variables, level_name
 from bayes_softmax.core.checks import check_counts, check_flags
@@ -23,7 +23,7 @@ from bayes_softmax.core.logger import LOGGER
 from bayes_softmax.core.records import FloatArray
 
 PER_UNIT = "per unit"
-# Probabilities that an average may evaluate with all draws; beyond, draws are left out, and it says so.
+# Probabilities that an average may evaluate with all draws; beyond, the draws are thinned, with a message.
 EVALUATIONS = 4e9
 FEWEST_DRAWS = 200
 
@@ -45,15 +45,15 @@ def effects(
 ) -> pd.DataFrame | xr.DataArray:
     r"""Average effect of each variable on each class probability.
 
-    Of a numeric variable: the average marginal effect, :math:`\frac1N\sum_n \partial P(y_n = k)/\partial v`, in
-    probability per unit of the variable.  Of a factor: the average change of the probability when every row is set
+    For a numeric variable: the average marginal effect, :math:`\frac1N\sum_n \partial P(y_n = k)/\partial v`, in
+    probability per unit of the variable.  For a factor: the average change of the probability when every row is set
     to a level instead of the first level.  Terms of a formula that share a variable (interactions, polynomials,
     splines) move together.
 
     Parameters
     ----------
     features
-        Variables, by the names of their columns (of an array without names also by number); default all.
+        Variables, by the names of their columns (for an array without names also by number); default all.
     data
         Rows to average over; default the data of the fit, with their weights.
     at
@@ -64,7 +64,7 @@ def effects(
     base
         Levels that factors are compared with, by variable; default the first of each.
     weights
-        (N,) weights of ``data``, or the name of a column; default the column that the model's weights were in, if
+        (N,) weights of ``data``, or the name of a column; default the column that held the model's weights, if
         ``data`` has it.
     offset
         (N, K) for ``data``, if the model has an offset that is not among its columns.
@@ -72,8 +72,8 @@ def effects(
         (N, K) for ``data``, if the model has choice sets and ``data`` has no columns for them.  Rows
         with one class on offer have no effect and do not count.
     n_draws
-        Use so many of a posterior's draws.  Default: all of them, or, where the rows are so many that this would
-        take minutes, as many as a budget allows (at least 200; a line says so).
+        Number of a posterior's draws to use.  Default: all of them, or, where so many rows would take minutes, as many
+        as a budget allows (at least 200, with a message).
     draws
         Return the draws of the effects, (chain, draw, change, category), instead of a table.
 
@@ -83,10 +83,10 @@ def effects(
         Rows ``(feature, change, class)``; for draws mean, sd, interval and the probability that the effect is
         positive, for an estimate the estimate, its standard error, a Wald interval, and that probability by the
         normal approximation.  Effects of one change sum to zero over the classes.  A variable that the formula compares
-        with a number, ``I(x > 1)``, acts in steps and has no slope: NaN; :meth:`contrast` says what it does.
+        with a number, ``I(x > 1)``, acts in steps and has no slope: NaN; use :meth:`contrast` for it.
         Where an estimate is not certified, a warning and ``attrs["note"]`` say so; with its optimum at infinity, the
-        averages are those of the limiting model as in :meth:`predict_proba`: NaN where the average runs over rows of
-        which nothing is known, or a slope is infinite, and without an error where rows are not determined.
+        averages are those of the limiting model as in :meth:`predict_proba`: NaN where the average includes rows with
+        unknown probabilities or infinite slopes, and without a standard error where rows are not determined.
 
     Notes
     -----
@@ -107,11 +107,11 @@ def effects(
     levels = check_setting(fit.schema, {} if base is None else base, "base")
     for variable in variables:
         if variable.name in levels and not variable.levels:
-            raise ValueError(f"base: {variable.name!r} is a number, whose effect is per unit; only factors have a base")
+            raise ValueError(f"base: {variable.name!r} is numeric; only factors have a base level")
     named = [pair for variable in variables for pair in _changes(variable, levels.get(variable.name))]
     if not named:
-        raise ValueError("the model has no variable whose effect could be measured")
-    rows = population(fit, data, at, offset, weights, available)
+        raise ValueError("the model has no variable that could have an effect")
+    rows = population_of(fit, data, at, offset, weights, available)
     return _answer(fit, rows, named, (ci_prob, ci_kind), n_draws, draws=draws)
 
 
@@ -130,13 +130,13 @@ def contrast(
     n_draws: int | None = None,
     draws: bool = False,
 ) -> pd.DataFrame | xr.DataArray:
-    """Average difference of the class probabilities between two settings: ``first`` less ``second``.
+    """Average difference of the class probabilities between two settings: ``first`` minus ``second``.
 
     Parameters
     ----------
     first, second
-        Values of variables, ``{"income": 20, "sex": "male"}``; variables that are not named stay as they are in
-        the rows that are averaged over.
+        Values of variables, ``{"income": 20, "sex": "male"}``; other variables keep their values in the
+        rows.
     data, at, ci_prob, ci_kind, weights, offset, available, n_draws, draws
         As in :meth:`effects`.
 
@@ -157,7 +157,7 @@ def contrast(
         raise ValueError("first and second are empty: set at least one variable, e.g. {'income': 20}, {'income': 10}")
     names = ", ".join(dict.fromkeys(str(name) for s in settings for name in s))
     label = " vs ".join(", ".join(f"{k}={v}" for k, v in s.items()) or "as observed" for s in settings)
-    rows = population(fit, data, at, offset, weights, available)
+    rows = population_of(fit, data, at, offset, weights, available)
     named = [(names, label, Difference(settings[0], settings[1]))]
     return _answer(fit, rows, named, (ci_prob, ci_kind), n_draws, draws=draws)
 
@@ -184,14 +184,14 @@ def _answer(
     *,
     draws: bool,
 ) -> pd.DataFrame | xr.DataArray:
-    """The table, or the draws."""
+    """The table of named changes, or their draws."""
     check_flags(draws=draws)
     if draws and fit.delta_covariance is not None:
         raise ValueError("draws=True: a point estimate has no draws; use model.laplace() or model.sample()")
     interval = resolve_interval(*ci)
     changes = [change for _, _, change in named]
-    some = affordable(fit, rows.n_rows, changes, n_draws)
-    found, cautions = average_changes(fit, rows, changes, some)
+    thinned = affordable_draws(fit, rows.n_rows, changes, n_draws)
+    found, cautions = average_changes(fit, rows, changes, thinned)
     note = warn_of(fit, cautions)
     classes = list(fit.schema.classes)
     if draws:
@@ -203,21 +203,21 @@ def _answer(
     return noted(table, note)
 
 
-def affordable(fit: Fitted, n_rows: int, changes: Sequence[Change], n_draws: int | None) -> SomeDraws:
-    """The draws to use: ``n_draws``, or as many as the budget allows."""
+def affordable_draws(fit: Fitted, n_rows: int, changes: Sequence[Change], n_draws: int | None) -> ThinnedDraws:
+    """Draws to average over: ``n_draws`` of them, or as many as the budget allows."""
     S, K = fit.parameters.n_draws, fit.logits.n_classes
     if n_draws is not None:
         check_counts(n_draws=n_draws)
-        return some_draws(fit, int(n_draws), fit.n_chains)
+        return thinned_draws(fit, int(n_draws), fit.n_chains)
     passes = 1 + 2 * sum(not isinstance(change, Slope) for change in changes)
     enough = max(FEWEST_DRAWS, int(EVALUATIONS / (passes * n_rows * K)))
     if enough < S:
-        LOGGER.info(f"averaging {n_rows:,} rows over {enough} of {S} draws, evenly taken (n_draws={S} uses all)")
-    return some_draws(fit, enough, fit.n_chains)
+        LOGGER.info(f"averaging {n_rows:,} rows over {enough} of {S} draws, evenly spaced (n_draws={S} uses all)")
+    return thinned_draws(fit, enough, fit.n_chains)
 
 
 def _labelled_draws(fit: Fitted, values: FloatArray, named: Sequence[tuple[str, str, Change]]) -> xr.DataArray:
-    """Draws (S, changes x K) with labels."""
+    """Draws (S, changes x K) as a labelled array."""
     chains = fit.n_chains
     shape = (chains, len(values) // chains, len(named), len(fit.schema.classes))
     coords = {

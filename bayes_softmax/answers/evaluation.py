@@ -1,4 +1,4 @@
-"""Predictions scored: of the data of the fit, of new data, or leave-one-out."""
+"""Scores of the predictions for the data of the fit, for new data, or by leave-one-out."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import numpy as np
 from bayes_softmax.answers.base_rates import BaseRates, prior_shift, read_rates
 from bayes_softmax.answers.cautions import row_cautions, unknown_rows, warn_of
 from bayes_softmax.answers.fitted import Fitted, training_of
-from bayes_softmax.answers.loo import checked_cells
+from bayes_softmax.answers.loo import checked_cell_loo
 from bayes_softmax.answers.mean_probabilities import probabilities_and_logs
 from bayes_softmax.answers.new_data import check_logits, read_rows
 from bayes_softmax.answers.newton_loo import newton_loo
@@ -38,28 +38,27 @@ def evaluate(
 ) -> Evaluation:
     """Score the predictions: in-sample, on new data, or leave-one-out.
 
-    All scores are of probabilities by class; none depends on the names or the order of the classes, and weights and
-    counts count as so many observations.
+    No score depends on the names or the order of the classes; a weight or count of w is w observations.
 
     Parameters
     ----------
     data
         New data with the columns of the model; default the data of the fit.
     y
-        Observed classes of ``data`` (labels, one-hot rows or counts); default its columns of the response.
+        Observed classes of ``data`` (labels, one-hot rows or counts); default the response columns of ``data``.
     weights
         (N,) frequency weights of ``data``, or the name of a column; default the column that held the weights of the
-        fit, if they were given by name and ``data`` has it (pass ones to score each row once).
+        fit, if given by name and present in ``data`` (pass ones to score each row once).
     offset
         (N, K) for ``data``, if the model has an offset that is not among its columns.
     available
         (N, K) for ``data``, if the model has choice sets and ``data`` has no columns for them.  Rows
         with one class on offer are not scored.
     class_prior
-        Base rates of ``data``, as in :meth:`predict_proba`; the class frequencies of McFadden's R2 are then these.
+        Base rates of ``data``, as in :meth:`predict_proba`; they also become the null model of McFadden's R2.
     loo
-        Leave-one-out on the data of the fit: what new data would bring.  By importance weights for a posterior (see
-        :meth:`loo` for their check), by one Newton step for an estimate.
+        Leave-one-out on the data of the fit, an estimate of the scores on new data: by importance weights for a
+        posterior (see :meth:`loo` for their check), by one Newton step for an estimate.
     n_bins
         Bins of the calibration tables, of about equal numbers of observations.
 
@@ -77,14 +76,14 @@ def evaluate(
     check_counts(n_bins=n_bins)
     check_flags(loo=loo)
     schema = fit.schema
-    rates = np.array(schema.class_totals or [np.nan] * len(schema.classes))  # the first saved fits do not know them
+    rates = np.array(schema.class_totals or [np.nan] * len(schema.classes))  # early file versions did not store them
     if data is not None:
         if loo:
             raise ValueError("loo=True leaves out observations of the data of the fit; it takes no new data")
         rows = read_rows(fit, data, offset, available)
         unknown = unknown_rows(rows)
         if unknown.any():
-            raise ValueError(f"evaluate(): {'; '.join(row_cautions(fit, rows))}. Leave these rows out")
+            raise ValueError(f"evaluate(): {'; '.join(row_cautions(fit, rows))}. Drop these rows")
         warn_of(fit, row_cautions(fit, rows))
         counts = _new_counts(schema, data, y, weights=weights, rows=rows)
         rates = rates if class_prior is None else read_rates(schema, class_prior)
@@ -105,7 +104,7 @@ def evaluate(
 
 
 def _in_sample(fit: Fitted, training: TrainingData) -> tuple[Predicted, FloatArray]:
-    """Predictions of the distinct rows of the data, and their counts."""
+    """Predictions for the distinct rows of the data, and their counts."""
     parts, counts = [], []
     for block in training.blocks():
         check_logits(fit.schema, fit, block.rows)
@@ -115,10 +114,10 @@ def _in_sample(fit: Fitted, training: TrainingData) -> tuple[Predicted, FloatArr
 
 
 def _left_out(fit: Fitted, training: TrainingData) -> tuple[Predicted, FloatArray, IntArray]:
-    """Predictions of an observation of every cell that is left out, their counts, and the classes of the cells."""
+    """Leave-one-out predictions for an observation of every cell, their counts, and the classes of the cells."""
     for block in training.blocks():
         check_logits(fit.schema, fit, block.rows)
-    P = checked_cells(fit, training).probabilities if fit.delta_covariance is None else newton_loo(fit, training)
+    P = checked_cell_loo(fit, training).probabilities if fit.delta_covariance is None else newton_loo(fit, training)
     counts, offered, codes = np.zeros_like(P), [], []
     first = 0
     for block in training.blocks():
@@ -133,7 +132,7 @@ def _left_out(fit: Fitted, training: TrainingData) -> tuple[Predicted, FloatArra
 
 
 def _joined(parts: list[Predicted]) -> Predicted:
-    """Predictions of blocks of rows as those of all rows."""
+    """Predictions for all rows, joined from blocks."""
     if len(parts) == 1:
         return parts[0]
     P, log_P = (np.concatenate([part[i] for part in parts]) for i in (0, 1))
@@ -141,13 +140,13 @@ def _joined(parts: list[Predicted]) -> Predicted:
 
 
 def _masks(parts: list[Mask | None]) -> Mask | None:
-    """Classes on offer in blocks of rows as those of all rows."""
+    """Classes on offer in all rows, joined from blocks."""
     known = [part for part in parts if part is not None]
     return np.concatenate(known) if known else None
 
 
 def _new_counts(schema: Schema, data: Any, y: Any, *, weights: Any, rows: Rows) -> FloatArray:
-    """Weighted counts (N, K) of new data; none in a row with one class on offer."""
+    """Weighted counts (N, K) of new data; zero in a row with one class on offer."""
     index = rows.index
     if y is None:
         y = _response_columns(schema, data)

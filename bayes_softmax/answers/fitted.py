@@ -1,4 +1,4 @@
-"""What point estimates and posteriors have in common, so that one function answers a question for both."""
+"""The protocol that point estimates and posteriors share, so that one function answers a question for both."""
 
 from collections.abc import Callable
 from typing import Protocol, runtime_checkable
@@ -22,7 +22,7 @@ class Fitted(Protocol):
 
     @property
     def kind(self) -> str:
-        """What was fitted: ``"mle"``, ``"map"`` or ``"posterior"``."""
+        """Kind of fit: ``"mle"``, ``"map"`` or ``"posterior"``."""
         ...
 
     @property
@@ -37,68 +37,68 @@ class Fitted(Protocol):
 
     @property
     def parameters(self) -> Parameters:
-        """Draws, or the estimate as one draw."""
+        """Draws of the parameters, or the estimate as one draw."""
         ...
 
     @property
     def is_prior(self) -> bool:
-        """Whether these are draws from the prior, which have seen no data."""
+        """Whether these are draws from the prior, without data."""
         ...
 
     @property
     def n_chains(self) -> int:
-        """Chains that the draws stand in, one after the other."""
+        """Number of chains; the draws are their concatenation."""
         ...
 
     @property
     def relative_ess(self) -> float:
-        """Effective over actual number of draws."""
+        """Effective number of draws relative to the actual one."""
         ...
 
     @property
     def doubts(self) -> tuple[str, ...]:
-        """Why averages over the draws cannot be trusted at all, in sentences."""
+        """Reasons why averages over the draws are unusable, in sentences."""
         ...
 
     @property
     def delta_covariance(self) -> FloatArray | None:
-        """Covariance (d, d) of the estimate, parameters in their flat order; None where there are draws."""
+        """Covariance (d, d) of the estimated parameters in their flat order; None for draws."""
         ...
 
     @property
     def limits(self) -> Limits | None:
-        """What an estimate leaves open whose optimum is not certified; None where it is, and for draws."""
+        """Directions that an estimate without a certified optimum leaves undetermined; else None, as for draws."""
         ...
 
     @property
     def caution(self) -> str | None:
-        """What stands beside every answer of an optimum that is not certified; None where it is, and for draws."""
+        """Note on every answer from an optimum that is not certified; else None, as for draws."""
         ...
 
     def contrast_values(self, view: View) -> tuple[FloatArray, FloatArray | None]:
-        """Contrasts of the class columns (S, q, m), intercept first; standard errors (q, m) where S is one estimate.
+        """Contrasts of the class columns (S, q, m), intercept first; standard errors (q, m) of an estimate (S = 1).
 
-        Of logits that are not linear there are none: a ``ValueError``.
+        Raises ``ValueError`` for logits that are not linear.
         """
         ...
 
     def draw_quality(self, quantities: FloatArray) -> pd.DataFrame | None:
-        """How well the draws tell quantities (S, ...) of them: sample sizes, R-hat, errors; None for an estimate."""
+        """ESS, R-hat and Monte Carlo error of quantities (S, ...) of the draws; None for an estimate."""
         ...
 
     @property
     def training(self) -> TrainingData | None:
-        """The data of the fit; None where it was saved without."""
+        """The data of the fit; None if it was saved without data."""
         ...
 
 
 @runtime_checkable
 class Sampled(Fitted, Protocol):
-    """A fit of draws."""
+    """A fit that consists of draws."""
 
     @property
     def idata(self) -> xr.DataTree:
-        """The labelled draws, with statistics and data."""
+        """The labelled draws, with sampler statistics and data."""
         ...
 
     @property
@@ -108,17 +108,17 @@ class Sampled(Fitted, Protocol):
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Chains, and draws of each."""
+        """Number of chains, and of draws per chain."""
         ...
 
     @property
     def draws(self) -> FloatArray:
-        """Raw coefficients (chain, draw, q, K), intercept (zero if there is none) first."""
+        """Raw coefficients (chain, draw, q, K), intercept first (zero if there is none)."""
         ...
 
     @property
     def refit(self) -> "Refit | None":
-        """Fits again without one observation of a row and class; None after loading."""
+        """Refits without one observation of a given row and class; None after loading."""
         ...
 
 
@@ -127,13 +127,13 @@ FIT_FIRST = "; fit a model first: model.map() or model.sample()"
 
 
 def training_of(fit: Fitted, what: str) -> TrainingData:
-    """The data of a fit, or an error that says what needs them."""
+    """The data of a fit, or an error naming the method that needs them."""
     if fit.training is None:
         raise ValueError(f"{what} needs the data of the fit, which was saved without them (data=False); pass data=...")
     return fit.training
 
 
 def quadratic_form(jacobian: FloatArray, covariance: FloatArray) -> FloatArray:
-    """Variances (m,) of ``m`` quantities with Jacobian (m, d): the delta method."""
+    """Delta-method variances (m,) of ``m`` quantities with Jacobian (m, d)."""
     variance: FloatArray = np.einsum("ij,ij->i", jacobian @ covariance, jacobian)
     return np.maximum(variance, 0.0)

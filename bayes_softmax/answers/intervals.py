@@ -19,13 +19,13 @@ class Interval(NamedTuple):
     kind: str
 
     def columns(self, kind: str | None = None) -> tuple[str, str]:
-        """Names of the two columns."""
+        """Names of the columns of the lower and the upper end."""
         percent = f"{100 * self.prob:.6g}".replace(".", "_")
         return f"{kind or self.kind}{percent}_lb", f"{kind or self.kind}{percent}_ub"
 
 
 def resolve_interval(ci_prob: float | None, ci_kind: str | None) -> Interval:
-    """Arguments checked; None takes ArviZ's setting (``stats.ci_prob``, ``stats.ci_kind``)."""
+    """Interval from checked arguments; None takes ArviZ's setting (``stats.ci_prob``, ``stats.ci_kind``)."""
     if ci_prob is None or ci_kind is None:
         load_in_full("arviz_base")
         from arviz_base import rcParams
@@ -43,7 +43,7 @@ def percent_of(column: str) -> str:
 
 def draws_interval(draws: FloatArray, interval: Interval, axis: int = 0) -> tuple[FloatArray, FloatArray]:
     """Lower and upper end over one axis of draws."""
-    # A sort is in vector instructions and takes a third of the time of np.quantile.
+    # A vectorised sort takes a third of the time of np.quantile.
     ordered = np.moveaxis(np.sort(draws, axis=axis), axis, 0)
     n = len(ordered)
     if interval.kind == "eti":

@@ -1,4 +1,4 @@
-"""Labels of arrays: coordinates of rows, features and categories."""
+"""Coordinates of labelled arrays: rows, features and categories."""
 
 import functools
 from collections.abc import Mapping
@@ -41,7 +41,7 @@ def _unfilled(
     kinds: tuple[type, ...],
     features: tuple[str, ...],
 ) -> xr.DataArray:
-    """The labels without numbers: to make coordinates takes longer than many a fit, to copy them does not."""
+    """A labelled array to fill: making coordinates takes longer than many a fit, copying them does not."""
     category = np.array(categories, dtype=np.uint64) if kinds[0] is np.ndarray else list(categories)
     labels = {"category": category, "feature": np.array(features, dtype=str)}
     coords = {dim: labels[dim] for dim in dims if dim in labels}

@@ -1,8 +1,8 @@
-r"""Leave-one-out cross-validation, an observation at a time, block by block.
+r"""Leave-one-out cross-validation over observations, block by block.
 
 Leaving out one observation of class k in row n reweights draw s by :math:`1/p_{nk}^{(s)}`; the weights are
 Pareto-smoothed (Vehtari, Gelman and Gabry, *Statistics and Computing* 27, 2017; the smoothing is ArviZ's).
-Observations of one class in equal rows are the same problem, solved once for each such cell.
+Observations of the same class in equal rows have the same result, computed once per such cell.
 """
 
 import math
@@ -16,9 +16,9 @@ from scipy.special import logsumexp
 
 from bayes_softmax.answers.fitted import Fitted, Refit, Sampled, training_of
 from bayes_softmax.answers.labels import observation_coordinate
-from bayes_softmax.answers.newton_loo import check_whole
+from bayes_softmax.answers.newton_loo import check_whole_counts
 from bayes_softmax.answers.probabilities import over_blocks, row_log_likelihood
-from bayes_softmax.answers.training import Block, Cells, TrainingData
+from bayes_softmax.answers.training import Cells, RowBlock, TrainingData
 from bayes_softmax.core.checks import check_choice, describe_rows, listed, shown
 from bayes_softmax.core.errors import NotReliableWarning, warn_caller
 from bayes_softmax.core.pareto import smoothed
@@ -28,12 +28,12 @@ from bayes_softmax.data.labels import plain_classes
 from bayes_softmax.data.schema import Schema
 
 LEFT_OUT = ("observation", "row")
-FORMER = {"unit": "observation", "row": "row"}  # what these were called before
+FORMER = {"unit": "observation", "row": "row"}  # deprecated spellings
 FEWEST_DRAWS = 100
 
 
 class Pointwise(NamedTuple):
-    """Of each cell or row: log predictive density left out and with all data, Pareto k, probabilities left out."""
+    """Per cell or row: leave-one-out and full-data log predictive density, Pareto k, leave-one-out probabilities."""
 
     elpd: FloatArray
     lppd: FloatArray
@@ -46,7 +46,7 @@ def _empty(n: int, K: int) -> Pointwise:
 
 
 def cell_loo(fit: Fitted, training: TrainingData, relative_ess: float) -> Pointwise:
-    """Leave one observation out of every cell."""
+    """Leave out one observation of each cell in turn."""
     K, parts = fit.logits.n_classes, []
     for rows in training.blocks():
         cells = rows.cells
@@ -56,7 +56,7 @@ def cell_loo(fit: Fitted, training: TrainingData, relative_ess: float) -> Pointw
             own = slice(*np.searchsorted(cells.rows, [block.start, block.stop]))
             local = cells.rows[own] - block.start
             log_p = L[cells.codes[own], local]
-            log_weights = _smoothed(log_p, relative_ess, out, own)
+            log_weights = _fill_smoothed(log_p, relative_ess, out, own)
             weights = np.exp(log_weights)
             for k in range(K):
                 out.probabilities[own, k] = np.einsum("cs,cs->c", weights, np.exp(L[k, local]))
@@ -67,24 +67,24 @@ def cell_loo(fit: Fitted, training: TrainingData, relative_ess: float) -> Pointw
 
 
 def row_loo(fit: Fitted, training: TrainingData, relative_ess: float) -> Pointwise:
-    """Leave every row as given out as a whole, with its weighted counts."""
+    """Leave out each row as given in turn, with all its weighted counts."""
     out = _empty(training.n_obs, 0)
     for rows in training.given_blocks():
 
-        def judge(L: FloatArray, block: slice, rows: Block = rows) -> None:
+        def judge(L: FloatArray, block: slice, rows: RowBlock = rows) -> None:
             place = slice(rows.first + block.start, rows.first + block.stop)
-            _smoothed(row_log_likelihood(L, rows.counts[block]), relative_ess, out, place)
+            _fill_smoothed(row_log_likelihood(L, rows.counts[block]), relative_ess, out, place)
 
         over_blocks(fit, rows.rows, judge, log=True, parallel=False)
     return out
 
 
 def _joined(parts: list[Pointwise]) -> Pointwise:
-    """Blocks of cells as one."""
+    """Results of all cells, joined from blocks."""
     return parts[0] if len(parts) == 1 else Pointwise(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 
-def _smoothed(log_p: FloatArray, relative_ess: float, out: Pointwise, own: slice) -> FloatArray:
+def _fill_smoothed(log_p: FloatArray, relative_ess: float, out: Pointwise, own: slice) -> FloatArray:
     """Fill the entries ``own`` from log likelihoods (m, S); returns the log weights."""
     log_weights, k = smoothed(-log_p, relative_ess)
     out.elpd[own] = logsumexp(log_weights + log_p, axis=1)
@@ -101,7 +101,7 @@ def loo(
     order: Sequence[Label] | None = None,
     unit: str | None = None,
 ) -> Any:
-    """Expected log predictive density by leave-one-out, as ArviZ's own ``ELPDDataLOO``: ``az.compare`` takes it.
+    """Expected log predictive density by leave-one-out, as ArviZ's ``ELPDDataLOO``, which ``az.compare`` accepts.
 
     Computed block by block: no array of rows x draws is kept.
 
@@ -109,14 +109,14 @@ def loo(
     ----------
     by
         ``"observation"`` (default): one observation of the counts or whole weights is left out at a time.
-        ``"row"``: a row as a whole, with its weight or all its counts, which is another question.
+        ``"row"``: a whole row is left out, with its weight or all its counts; that is a different estimand.
     refit
         True refits the model without each observation whose Pareto k is too large; a loaded fit needs
         ``model.sample(...).refit`` of the same model instead of True.
     order
-        Order of the classes in which the observations of a row of counts stand; default the model's.
+        Order of the classes among the observations of a row of counts; default the model's.
     unit
-        What ``by`` was called before, with ``"unit"`` for ``"observation"``.
+        Deprecated name of ``by``, with ``"unit"`` for ``"observation"``.
 
     Returns
     -------
@@ -136,11 +136,11 @@ def loo(
         raise ValueError(
             "refit=True: a loaded fit cannot refit; pass refit=model.sample(...).refit of the model it came from"
         )
-    return _leave_one_out(fit, training, by_of_unit(by, unit), function, _class_order(fit.schema, order))
+    return _leave_one_out(fit, training, resolve_by(by, unit), function, _class_order(fit.schema, order))
 
 
 def _class_order(schema: Schema, order: Sequence[Label] | None) -> Sequence[Label]:
-    """Every class once, in an order that the caller chose, or in the model's."""
+    """The given order of the classes, checked; default the model's."""
     if order is None:
         return schema.classes
     chosen = plain_classes(order, "order")
@@ -150,23 +150,23 @@ def _class_order(schema: Schema, order: Sequence[Label] | None) -> Sequence[Labe
 
 
 def _leave_one_out(fit: Fitted, training: TrainingData, by: str, refit: Refit | None, order: Sequence[Label]) -> Any:
-    """ArviZ's own ``ELPDDataLOO`` of a posterior."""
+    """ArviZ's ``ELPDDataLOO`` of a posterior."""
     check_choice("by", by, LEFT_OUT)
     if by == "observation":
-        found = checked_cells(fit, training, refit)
+        found = checked_cell_loo(fit, training, refit)
         positions = [fit.schema.class_position(c, "order") for c in order]
         return _result(fit, training, found, *training.observations(positions))
     if refit is not None:
         raise ValueError("refit is for by='observation': exact refits leave out one observation")
     _check_draws(fit)
-    found = _doubted(fit, row_loo(fit, training, fit.relative_ess))
-    rows = np.flatnonzero(training.totals > 0)  # the others say nothing
-    _warn_bad(fit, training, found.pareto_k[rows], rows, "their estimates are too optimistic")
+    found = _warn_of_doubts(fit, row_loo(fit, training, fit.relative_ess))
+    rows = np.flatnonzero(training.totals > 0)  # rows without observations are not scored
+    _warn_of_pareto_k(fit, training, found.pareto_k[rows], rows, "their estimates are too optimistic")
     return _result(fit, training, found, rows, rows)
 
 
-def by_of_unit(by: str, unit: str | None) -> str:
-    """What is left out, from ``by`` and from how it was spelled before, ``unit``."""
+def resolve_by(by: str, unit: str | None) -> str:
+    """Value of ``by``, also from its deprecated name ``unit``."""
     if unit is None:
         return by
     check_choice("unit", unit, tuple(FORMER))
@@ -174,21 +174,21 @@ def by_of_unit(by: str, unit: str | None) -> str:
     return FORMER[unit]
 
 
-def checked_cells(fit: Fitted, training: TrainingData, refit: Refit | None = None) -> Pointwise:
-    """Every cell with one observation left out; where Pareto k is too large by ``refit``, or with a warning."""
-    check_whole(training)
+def checked_cell_loo(fit: Fitted, training: TrainingData, refit: Refit | None = None) -> Pointwise:
+    """Leave-one-out of every cell; where Pareto k is too large, by ``refit`` or with a warning."""
+    check_whole_counts(training)
     _check_draws(fit)
-    found = _doubted(fit, cell_loo(fit, training, fit.relative_ess))
+    found = _warn_of_doubts(fit, cell_loo(fit, training, fit.relative_ess))
     if refit is not None:
         return _refitted(training, found, good_k(fit.parameters.n_draws), refit)
     given, cell = training.observations()
     advice = "their estimates are too optimistic; loo(refit=True) refits without each of them"
-    _warn_bad(fit, training, found.pareto_k[cell], given, advice)
+    _warn_of_pareto_k(fit, training, found.pareto_k[cell], given, advice)
     return found
 
 
 def _check_draws(fit: Fitted) -> None:
-    """Raise where importance weights make no sense."""
+    """Raise where importance weights are undefined or too few to judge."""
     if fit.is_prior:
         raise ValueError("leave-one-out needs a posterior, and these are draws from the prior; use model.sample()")
     n_draws = fit.parameters.n_draws
@@ -196,23 +196,22 @@ def _check_draws(fit: Fitted) -> None:
         raise ValueError(f"leave-one-out needs at least {FEWEST_DRAWS} draws to judge its weights; there are {n_draws}")
 
 
-def _doubted(fit: Fitted, found: Pointwise) -> Pointwise:
-    """The same with a warning where the draws as a whole cannot be trusted; no weights can judge that."""
+def _warn_of_doubts(fit: Fitted, found: Pointwise) -> Pointwise:
+    """The same, with a warning where the draws as a whole are unreliable, which no weights can reveal."""
     if not fit.doubts:
         return found
     warn_caller(
-        f"leave-one-out is not reliable here: {'; '.join(fit.doubts)}. Its numbers say little; sample longer, or by "
-        "another engine, first",
+        f"leave-one-out is not reliable here: {'; '.join(fit.doubts)}. Sample longer, or with another engine, first",
         NotReliableWarning,
     )
     return found._replace(pareto_k=np.where(found.pareto_k == -np.inf, np.inf, found.pareto_k))
 
 
-def _warn_bad(fit: Fitted, training: TrainingData, pareto_k: FloatArray, rows: IntArray, advice: str) -> None:
-    """Name the rows whose Pareto k is beyond the limit."""
+def _warn_of_pareto_k(fit: Fitted, training: TrainingData, pareto_k: FloatArray, rows: IntArray, advice: str) -> None:
+    """Warn about the rows whose Pareto k exceeds the limit."""
     limit = good_k(fit.parameters.n_draws)
     bad = np.flatnonzero(~(pareto_k <= limit))
-    if not bad.size or fit.doubts:  # then it is said
+    if not bad.size or fit.doubts:  # doubts have been warned about already
         return
     names = pd.unique(np.asarray(observation_coordinate(training.index))[rows[bad]])
     warn_caller(
@@ -223,12 +222,12 @@ def _warn_bad(fit: Fitted, training: TrainingData, pareto_k: FloatArray, rows: I
 
 
 def good_k(n_draws: int) -> float:
-    """Pareto k up to which an estimate from so many draws can be trusted (Vehtari et al., *JMLR* 25, 2024)."""
+    """Largest Pareto k of a reliable estimate from this number of draws (Vehtari et al., *JMLR* 25, 2024)."""
     return min(1.0 - 1.0 / math.log10(max(n_draws, 11)), 0.7)
 
 
 def _refitted(training: TrainingData, found: Pointwise, limit: float, refit: Refit) -> Pointwise:
-    """Cells beyond the limit again, from a posterior without the observation."""
+    """Recompute cells beyond the limit from a posterior refitted without the observation."""
     out, first = found._replace(**{n: getattr(found, n).copy() for n in ("elpd", "pareto_k", "probabilities")}), 0
     for block in training.blocks():
         cells = block.cells
@@ -244,7 +243,7 @@ def _refitted(training: TrainingData, found: Pointwise, limit: float, refit: Ref
 
 
 def _result(fit: Fitted, training: TrainingData, found: Pointwise, rows: IntArray, entries: IntArray) -> Any:
-    """Entries of cells or rows, one for each observation, as ArviZ's result."""
+    """ArviZ's result, from the entry of each observation among the cells or rows."""
     from arviz_stats.base import array_stats
     from arviz_stats.utils import ELPDDataLOO
 

@@ -7,7 +7,7 @@ from bayes_softmax.answers.probabilities import HasLogits, over_blocks
 from bayes_softmax.answers.rows import Rows
 from bayes_softmax.core.records import FloatArray
 
-SMALL = 1e-290  # below it a probability has lost digits, or is lost
+SMALL = 1e-290  # below it a probability loses digits or underflows
 
 
 def mean_probabilities(fit: HasLogits, rows: Rows, shift: FloatArray | None = None) -> FloatArray:
@@ -24,7 +24,7 @@ def mean_probabilities(fit: HasLogits, rows: Rows, shift: FloatArray | None = No
 def probabilities_and_logs(
     fit: HasLogits, rows: Rows, shift: FloatArray | None = None
 ) -> tuple[FloatArray, FloatArray]:
-    """Probabilities (N, K) averaged over the draws, and their logarithms: finite where a probability underflows."""
+    """Probabilities (N, K) averaged over the draws, and their logarithms: also where a probability underflows."""
     P = mean_probabilities(fit, rows, shift)
     possible = np.full(P.shape[1], True) if shift is None else shift > -np.inf
     with np.errstate(divide="ignore"):
@@ -34,13 +34,13 @@ def probabilities_and_logs(
     if rows.available is not None:
         lost &= rows.available
     small = np.flatnonzero(lost.any(axis=1))
-    if small.size:  # a second pass costs more than the first: for these rows only
+    if small.size:  # a second pass, on the log scale, costs more than the first
         log_P[small] = _mean_logs(fit, rows.take(small), shift)
     return P, log_P
 
 
 def _mean_logs(fit: HasLogits, rows: Rows, shift: FloatArray | None) -> FloatArray:
-    """Logarithms (N, K) of the probabilities averaged over the draws, by logarithms of each draw."""
+    """Logarithms (N, K) of the probabilities averaged over the draws, by log-sum-exp."""
     mean = np.empty((rows.n_rows, fit.logits.n_classes))
 
     def average(L: FloatArray, block: slice) -> None:

@@ -1,4 +1,4 @@
-"""New data at the border: rows without missing values, and rows whose logits can be computed with."""
+"""Checks and encoding of new data: missing values, and logits that overflow."""
 
 from typing import Any
 
@@ -19,11 +19,11 @@ from bayes_softmax.data.missing import kept_by_row, missing_by_row
 from bayes_softmax.data.schema import Schema
 
 MISSING = ("error", "nan")
-LOGIT_LIMIT = 1e150  # the delta method squares logits, and 1e300 is still a number
+LOGIT_LIMIT = 1e150  # the delta method squares logits, and 1e300 is still finite
 
 
 def encode_all(schema: Schema, data: Any, offset: Any, available: Any) -> Rows:
-    """Every row; a missing value is an error."""
+    """Encode every row; a missing value is an error."""
     data = schema.to_pandas_or_numpy(data)
     check_aligned(data, offset, "offset", "data")
     check_aligned(data, available, "available", "data")
@@ -33,10 +33,10 @@ def encode_all(schema: Schema, data: Any, offset: Any, available: Any) -> Rows:
 
 
 def encode_complete(schema: Schema, data: Any, offset: Any, available: Any) -> Rows:
-    """The rows without a missing value in what the model reads: columns, and offset and choice sets as given."""
+    """Encode the rows complete in all that the model reads: columns, offset and choice sets."""
     data = schema.to_pandas_or_numpy(data)
     if not is_frame(data) and not isinstance(schema.encoder, ArrayEncoder):
-        return encode_all(schema, data, offset, available)  # which says that a formula needs a frame
+        return encode_all(schema, data, offset, available)  # raises: a formula needs a frame
     check_aligned(data, offset, "offset", "data")
     check_aligned(data, available, "available", "data")
     by_row: dict[str, Any] = {"offset": offset, "available": available}
@@ -44,7 +44,7 @@ def encode_complete(schema: Schema, data: Any, offset: Any, available: Any) -> R
     for name, of_fit in (("offset", schema.offset_columns), ("available", schema.available_columns)):
         columns = class_column_names(of_fit if by_row[name] is None else by_row[name], schema.classes)
         named += columns if getattr(schema, f"has_{name}") else ()
-        if by_row[name] is not None and not columns:  # runs along all rows, and may lack values too
+        if by_row[name] is not None and not columns:  # an array with a row per row of data may have missing values too
             by_row[name] = to_pandas_or_numpy(by_row[name], name)
     missing, index = _missing(schema, data, named)
     keep = np.flatnonzero(~(missing | missing_by_row(by_row, len(index))))
@@ -56,7 +56,7 @@ def encode_complete(schema: Schema, data: Any, offset: Any, available: Any) -> R
 
 
 def _missing(schema: Schema, data: Any, named: list[str]) -> tuple[NDArray[np.bool_], Any]:
-    """Rows (N,) with a missing value in the columns that the model reads, and the index of all rows."""
+    """Mask (N,) of rows with a missing value in the columns that the model reads, and the index of all rows."""
     if isinstance(data, pd.DataFrame):
         names = [*schema.input_columns, *named]
         require_columns(data, names)
@@ -69,7 +69,7 @@ def _missing(schema: Schema, data: Any, named: list[str]) -> tuple[NDArray[np.bo
 def check_logits(schema: Schema, fit: HasLogits, rows: Rows) -> None:
     """Raise for rows whose logits overflow, naming them and their largest column.
 
-    First the bound of a row that has the largest size of every column: that does not copy the data.
+    A row of the columns' largest absolute values is bounded first, without a copy of the data.
     """
     X, offset = rows.X, np.zeros((1, 1)) if rows.offset is None else rows.offset
     if not len(X):
@@ -86,7 +86,7 @@ def check_logits(schema: Schema, fit: HasLogits, rows: Rows) -> None:
 
 
 def _largest(schema: Schema, fit: HasLogits, x: NDArray[np.float64]) -> str:
-    """The column that moves the logits of a row most."""
+    """Message part: the column that moves the logits of a row most."""
     if not x.any():
         return ": the offset is too large"
     with np.errstate(over="ignore"):
@@ -97,14 +97,14 @@ def _largest(schema: Schema, fit: HasLogits, x: NDArray[np.float64]) -> str:
 def encode_rows(
     schema: Schema, data: Any, offset: Any = None, available: Any = None, *, missing: str = "error"
 ) -> Rows:
-    """Encode new data; errors name column and row."""
+    """Encode new data; error messages name column and row."""
     check_choice("missing", missing, MISSING)
     encode = encode_all if missing == "error" else encode_complete
     return encode(schema, data, offset, available)
 
 
 def read_rows(fit: Fitted, data: Any, offset: Any = None, available: Any = None, *, missing: str = "error") -> Rows:
-    """New data encoded, in the limit of an optimum at infinity, and refused where the logits of a fit overflow."""
+    """Encode new data, in the limit of an optimum at infinity; raise where the logits of the fit overflow."""
     rows = encode_rows(fit.schema, data, offset, available, missing=missing)
     check_logits(fit.schema, fit, rows)
     return in_the_limit(fit, rows)

@@ -1,4 +1,4 @@
-"""Leave-one-out of an estimate, by one Newton step."""
+"""Approximate leave-one-out of an estimate, by one Newton step."""
 
 import numpy as np
 from scipy.special import softmax
@@ -14,11 +14,11 @@ def newton_loo(fit: Fitted, training: TrainingData) -> FloatArray:
     r"""Class probabilities (cells, K) of an estimate with one observation of the cell left out, by one Newton step.
 
     With the covariance V of the row's logits and :math:`S = \mathrm{diag}(p) - pp'`, leaving out an observation of
-    class k moves them by :math:`-(I - VS)^{-1} V (e_k - p)` (Pregibon, *Annals of Statistics* 9, 1981; Rad and
+    class k changes the logits by :math:`-(I - VS)^{-1} V (e_k - p)` (Pregibon, *Annals of Statistics* 9, 1981; Rad and
     Maleki, *JRSS B* 82, 2020).
     """
     covariance = fit.delta_covariance
-    check_whole(training)
+    check_whole_counts(training)
     if covariance is None or fit.limits is not None or not np.isfinite(covariance).all():
         raise ValueError("leave-one-out of an estimate needs a certified optimum: its covariance is not known")
     out, eye = [], np.eye(fit.logits.n_classes)
@@ -35,8 +35,8 @@ def newton_loo(fit: Fitted, training: TrainingData) -> FloatArray:
     return np.concatenate(out)
 
 
-def check_whole(training: TrainingData) -> None:
-    """Raise unless there are observations to leave out one by one."""
+def check_whole_counts(training: TrainingData) -> None:
+    """Raise unless weights and counts are whole numbers of observations."""
     if not training.whole_counts:
         raise ValueError(
             "the weights or counts are not whole numbers, so there are no observations to leave out one by one; "

@@ -1,4 +1,4 @@
-"""Rows that averages run over, as the variables their user knows: those of the fit or new ones, some set to values."""
+"""Rows to average over, as variables: the data of the fit or new data, with some variables set to values."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -20,10 +20,10 @@ from bayes_softmax.data.frames import is_frame, require_columns, to_pandas
 from bayes_softmax.data.schema import Schema
 from bayes_softmax.data.weights import read_weights
 
-# Central differences: the cube root of the rounding unit balances rounding and curvature.
+# Central differences: the cube root of the machine epsilon balances rounding and truncation errors.
 STEP = 6e-6
-STEP_FLOOR = 1e-3  # of the range: below, a step in proportion to the value would drown in rounding
-ROUNDINGS = 1e4  # a step is so many units in the last place at least
+STEP_FLOOR = 1e-3  # of the range: below, a step proportional to the value would be lost in rounding
+ROUNDINGS = 1e4  # least step in units in the last place
 MEANS = "means"
 
 
@@ -34,14 +34,14 @@ class Population:
     Attributes
     ----------
     source
-        Makes the blocks of rows anew.
+        Returns a new iterator over blocks of rows.
     n_rows
-        Rows in all.
+        Number of rows.
     offered_by
-        The K columns that the classes on offer were read from, if they were: where these are variables of the model
-        too, setting one sets the other.
+        The K columns that the classes on offer were read from, if any: where they are also variables of the model,
+        setting one sets the choice sets too.
     setting
-        Variables that have one value in all rows.
+        Variables set to one value in all rows.
     """
 
     source: Callable[[], Iterator[VariableRows]]
@@ -59,7 +59,7 @@ class Population:
         return replace(self, setting={**self.setting, **setting})
 
     def with_values(self, rows: VariableRows, values: Setting) -> VariableRows:
-        """Some of the rows with variables set."""
+        """Given rows with variables set."""
         if not values:
             return rows
         frame = rows.frame.copy(deep=False)
@@ -67,8 +67,8 @@ class Population:
             frame[name] = _repeated(value, frame[name])
         return rows._replace(frame=frame, available=_offered_with(rows.available, self.offered_by, values))
 
-    def some(self, n: int) -> "Population":
-        """At most ``n`` rows, evenly taken."""
+    def thinned(self, n: int) -> "Population":
+        """At most ``n`` rows, evenly spaced."""
         if self.n_rows <= n:
             return self
         chosen, first, parts = np.linspace(0, self.n_rows - 1, n).astype(np.int64), 0, []
@@ -95,7 +95,7 @@ def _joined(parts: list[VariableRows]) -> VariableRows:
 
 
 def _offered_with(available: Mask | None, offered_by: tuple[str, ...], values: Setting) -> Mask | None:
-    """Classes on offer, where some of the variables say so themselves; between 0 and 1 nothing is said."""
+    """Classes on offer after variables that define them are set to 0 or 1; other values change nothing."""
     says = [(k, name) for k, name in enumerate(offered_by) if name in values and values[name] in (0, 1)]
     if available is None or not says:
         return available
@@ -110,13 +110,13 @@ def _offered_with(available: Mask | None, offered_by: tuple[str, ...], values: S
 
 
 def _repeated(value: Any, column: pd.Series) -> Any:
-    """A value for all rows, in the type of a column: levels by their position, not looked up row by row."""
+    """A value for all rows in the type of a column; levels by their codes, without a look-up per row."""
     if not isinstance(column.dtype, pd.CategoricalDtype):
         return value
     return pd.Categorical.from_codes(np.full(len(column), column.cat.categories.get_loc(value)), dtype=column.dtype)
 
 
-def population(
+def population_of(
     fit: Fitted,
     data: Any,
     at: Setting | str | None,
@@ -124,7 +124,7 @@ def population(
     weights: Any = None,
     available: Any = None,
 ) -> Population:
-    """Rows to average over: the data of the fit with their weights, or new data; with variables set by ``at``."""
+    """Rows to average over: the data of the fit with their weights or new data, with variables set by ``at``."""
     schema = fit.schema
     if data is None:
         if any(argument is not None for argument in (weights, offset, available)):
@@ -143,9 +143,9 @@ def population(
 
 
 def _new_population(schema: Schema, data: Any, offset: Any, weights: Any, available: Any) -> Population:
-    """New rows, checked."""
+    """Rows of new data, checked."""
     data = schema.to_pandas_or_numpy(data)
-    X, _ = schema.encode(data)  # names what is wrong with the data
+    X, _ = schema.encode(data)  # raises for invalid data
     table = to_pandas(data) if is_frame(data) else pd.DataFrame(X, columns=list(schema.feature_names))
     frame = table.rename(columns=str)
     require_columns(frame, schema.input_columns)
@@ -167,7 +167,7 @@ def _new_population(schema: Schema, data: Any, offset: Any, weights: Any, availa
 
 
 def _as_kept(schema: Schema, frame: pd.DataFrame) -> pd.DataFrame:
-    """The columns that the model reads, in the types that it keeps its own data in."""
+    """The columns that the model reads, in the types of its own data."""
     if isinstance(schema.encoder, FormulaEncoder):
         return schema.encoder.columns(frame)
     return frame[list(schema.input_columns)]
@@ -202,7 +202,7 @@ def _mean_offset(parts: list[VariableRows], total: float) -> FloatArray | None:
 
 
 def _most_frequent(parts: list[VariableRows]) -> Mask | None:
-    """The choice set (1, K) that most of the weight has."""
+    """The choice set (1, K) of the largest total weight."""
     masks = [rows.available for rows in parts if rows.available is not None]
     if not masks:
         return None
@@ -213,12 +213,12 @@ def _most_frequent(parts: list[VariableRows]) -> Mask | None:
     return chosen
 
 
-def encode(schema: Schema, rows: VariableRows) -> Rows:
-    """Features of variables."""
+def encode_variables(schema: Schema, rows: VariableRows) -> Rows:
+    """Encode variables as features."""
     if isinstance(schema.encoder, FormulaEncoder):
         X, index, beyond = schema.encode_marked(rows.frame)
         return Rows(X, index, rows.offset, None, rows.available, beyond)
-    # Straight from the columns: new data were checked when they came in.
+    # Directly from the columns: new data have been checked.
     X = np.ascontiguousarray(rows.frame[list(schema.feature_names)].to_numpy(dtype=np.float64))
     return Rows(X, rows.frame.index, rows.offset, available=rows.available)
 
@@ -226,16 +226,16 @@ def encode(schema: Schema, rows: VariableRows) -> Rows:
 def derivative(schema: Schema, rows: VariableRows, variable: Covariate) -> FloatArray:
     """Change (N, p) of the features per unit of a numeric variable; (1, p) where it is the same in every row.
 
-    Features that are functions of one variable (polynomials, splines, interactions) move together.  By central
-    differences through the formula, one-sided at the ends of the range of the data, where splines end.
+    Features that are functions of one variable (polynomials, splines, interactions) move together.  Computed by
+    central differences through the formula, one-sided at the ends of the data's range, where splines end.
     """
     if isinstance(schema.encoder, ArrayEncoder):
         return np.eye(len(schema.feature_names))[[schema.feature_names.index(variable.name)]]
     if variable.name in schema.encoder.stepped:
-        return np.full((1, len(schema.feature_names)), np.nan)  # a comparison: no slope says what it does
+        return np.full((1, len(schema.feature_names)), np.nan)  # a comparison acts in steps and has no slope
     value = rows.frame[variable.name].to_numpy(dtype=np.float64)
     span = variable.high - variable.low
-    # Far from zero, a step in proportion to the value would leave the range; and it must be well above rounding.
+    # Far from zero, a step proportional to the value would leave the range; it must also be well above rounding.
     step = STEP * np.clip(np.abs(value), STEP_FLOOR * span, span)
     step = np.maximum(step, ROUNDINGS * np.spacing(np.abs(value)))
     upper, lower = np.minimum(value + step, np.maximum(variable.high, value)), value - step
@@ -244,7 +244,7 @@ def derivative(schema: Schema, rows: VariableRows, variable: Covariate) -> Float
     for end in (upper, lower):
         frame = rows.frame.copy(deep=False)
         frame[variable.name] = end
-        ends.append(encode(schema, rows._replace(frame=frame)).X)
+        ends.append(encode_variables(schema, rows._replace(frame=frame)).X)
     change: FloatArray = (ends[0] - ends[1]) / (upper - lower)[:, None]
     if (np.ptp(change, axis=0) <= 1e-7 * np.abs(change).max(axis=0, initial=0.0)).all():
         return change.mean(axis=0, keepdims=True)

@@ -1,4 +1,4 @@
-"""Class probabilities and classes of new data, with intervals, other base rates, and what is uncertain about them."""
+"""Class probabilities and classes of new data, with intervals, other base rates and entropies."""
 
 from typing import Any
 
@@ -28,21 +28,21 @@ def predict_proba(
     class_prior: BaseRates | None = None,
     missing: str = "error",
 ) -> pd.DataFrame:
-    r"""Class probabilities of new data: of a posterior their mean over the draws, of an estimate at the estimate.
+    r"""Class probabilities of new data: averaged over the draws of a posterior, or at an estimate.
 
     Parameters
     ----------
     data
         Data frame with the model's columns, or array (N, p).
     ci_prob
-        If given, an interval of this probability stands beside each number: equal-tailed over the draws, or by the
+        If given, each probability comes with an interval of this level: equal-tailed over the draws, or by the
         delta method on the logit scale.
     offset
         (N, K), if the model has an offset that is not a column of the data.
     available
         (N, K), if the model has choice sets and the data have no columns for them.
     class_prior
-        Base rates where the predictions will be used, by class (a mapping, or a series as of
+        Base rates of the target population, by class (a mapping, or a series such as
         ``y.value_counts(normalize=True)``); they need not be those of the data.  With the base rates
         :math:`\pi_k` of the data, :math:`p'_k \propto p_k\, \pi'_k / \pi_k` in every draw, which is exact if the
         features within each class are distributed as before (Saerens, Latinne and Decaestecker, *Neural
@@ -55,11 +55,11 @@ def predict_proba(
     DataFrame
         Rows as in ``data``; columns are the classes, or ``(class, statistic)`` with intervals.  Where an estimate is
         not certified as an optimum, a warning and ``attrs["note"]`` say so.  Where its optimum lies at infinity,
-        classes whose logits fall below another one's without end have probability 0, and the others the estimate and
-        the interval of the limiting model, given that these are excluded; a probability of 0 or 1 has no interval,
-        since what is certain in the limit is not certain to be true.  Where the limit is not determined, the estimate
-        is where the solver stopped, without an interval.  Rows that neither data nor prior say anything about (a cell
-        that was never observed, under flat priors) are NaN, with a warning that names them.
+        classes whose logits diverge to minus infinity relative to another have probability 0; the others have the
+        estimate and interval of the limiting model without them.  A probability of 0 or 1 has no interval, since it is
+        certain only in the limit.  Where the limit is not determined, the estimate is that of the solver's last
+        iterate, without an interval.  Rows that neither data nor prior inform (a cell never observed, under flat
+        priors) are NaN, with a warning that names them.
 
     Raises
     ------
@@ -100,7 +100,7 @@ def predict(
 ) -> pd.Series:
     """Most probable class of each row of ``data``; arguments as in :meth:`predict_proba`.
 
-    Missing for rows that neither data nor prior say anything about.
+    Missing for rows that neither data nor prior inform.
     """
     rows = read_rows(fit, data, offset, available, missing=missing)
     warn_of(fit, row_cautions(fit, rows))
@@ -117,11 +117,11 @@ def uncertainty(
     class_prior: BaseRates | None = None,
     missing: str = "error",
 ) -> pd.DataFrame:
-    r"""Split of each prediction's uncertainty, in nats.
+    r"""Decomposition of each prediction's uncertainty, in nats.
 
-    ``total`` is the entropy of the mean probabilities, ``aleatoric`` the mean entropy over the draws (what no amount
-    of data would remove), and ``epistemic`` their difference, the mutual information of class and parameters (what
-    more data would remove); Depeweg et al., *ICML* 2018.  An estimate uses the normal approximation of its logits;
+    ``total`` is the entropy of the mean probabilities, ``aleatoric`` the entropy averaged over the draws (irreducible
+    by more data), and ``epistemic`` their difference, the mutual information of class and parameters (reducible by
+    more data); Depeweg et al., *ICML* 2018.  An estimate uses the normal approximation of its logits;
     where it has none, as without a certified optimum, ``total`` is the entropy at the estimate and the others are NaN.
 
     Parameters

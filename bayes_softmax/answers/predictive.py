@@ -1,7 +1,7 @@
-"""Predictive checks on the nominal scale: how often each class occurs in data drawn from the fit, and in the data.
+"""Predictive checks on the nominal scale: class frequencies in data replicated from the fit, and in the data.
 
-Class labels are names.  Frequencies of classes, overall and by group, are what can be compared; densities, means or
-intervals of codes are not.
+Class labels are nominal.  Only frequencies of classes, overall and by group, can be compared; densities, means or
+intervals of codes have no meaning.
 """
 
 from typing import Any, NamedTuple
@@ -11,7 +11,7 @@ import pandas as pd
 
 from bayes_softmax.answers.fitted import Fitted, training_of
 from bayes_softmax.answers.intervals import draws_interval, resolve_interval
-from bayes_softmax.answers.probabilities import announce, some_draws, sum_over_blocks
+from bayes_softmax.answers.probabilities import announce, sum_over_blocks, thinned_draws
 from bayes_softmax.answers.quantities import share_positive
 from bayes_softmax.answers.rows import Rows
 from bayes_softmax.answers.training import TrainingData
@@ -24,7 +24,7 @@ DEFAULT_DRAWS = 1000
 
 
 class Grouping(NamedTuple):
-    """Group of each row (N,), and the names of the groups."""
+    """Code (N,) of each row's group, and the names of the groups."""
 
     codes: IntArray
     names: tuple[Any, ...]
@@ -47,29 +47,29 @@ def posterior_predictive(
 ) -> pd.DataFrame:
     """Compare class frequencies in the data with those in data sets drawn from the fit.
 
-    For each of ``n_draws`` draws of the coefficients a class is drawn for every observation, and counted.  Only
-    the counts are kept.
+    For each of ``n_draws`` draws of the coefficients, one class is drawn for every observation.  Only the counts are
+    kept.
 
     Parameters
     ----------
     by
-        Grouping to count in: the name of a variable of the model, or an array with one label for each row of the data
+        Groups to count in: the name of a variable of the model, or an array with one label per row of the data
         (numbers with more than ten values are cut at their quintiles; a series is matched by its index).  Default: all
         rows together.
     ci_prob
         Probability of the equal-tailed interval of the replicated shares; default ArviZ's.
     n_draws
-        Data sets to draw, one for each of so many draws, evenly taken.
+        Number of replicated data sets, one per draw, for draws evenly spaced.
     random_seed
         Integer or NumPy Generator.
 
     Returns
     -------
     DataFrame
-        Rows ``(group, class)``: ``observed`` share, mean share in the replications, its interval, ``units`` (the
-        observations), and ``p_value``: the probability that a replication has a larger share than the data (ties count
-        half); near 0 or 1 the model does not reproduce what was seen (Gelman, Meng and Stern, *Statistica Sinica* 6,
-        1996).
+        Rows ``(group, class)``: ``observed`` share, mean share over the replications, its interval, ``units`` (the
+        number of observations), and ``p_value``: the posterior predictive probability of a larger share than the data
+        have (ties count half); near 0 or 1 the model does not reproduce the data (Gelman, Meng and Stern, *Statistica
+        Sinica* 6, 1996).
 
     Examples
     --------
@@ -99,11 +99,11 @@ def posterior_predictive(
     units = np.repeat(found.observed.sum(axis=1), len(fit.schema.classes))
     columns = {"observed": observed.ravel(), "replicated": flat.mean(axis=0), names[0]: low, names[1]: high}
     table = pd.DataFrame({**columns, "p_value": above, "units": units}, index=index)
-    return table.rename_axis(columns="share of units")
+    return table.rename_axis(columns="share of observations")
 
 
 def read_groups(training: TrainingData, by: Any) -> Grouping:
-    """Grouping of the rows as given."""
+    """Grouping of the rows as given, by a variable or by labels."""
     if by is None:
         return Grouping(np.zeros(training.n_obs, dtype=np.int64), (OVERALL,))
     if isinstance(by, str):
@@ -129,7 +129,7 @@ def read_groups(training: TrainingData, by: Any) -> Grouping:
 
 
 def _aligned(by: Any, training: TrainingData) -> pd.Series:
-    """One label for each row: a series by its index, where that has the rows of the data; anything else by position."""
+    """One label for each row: a series by its index where that holds the rows of the data, else by position."""
     index = training.index
     if isinstance(by, pd.Series) and by.index.is_unique and isinstance(index, pd.Index) and index.isin(by.index).all():
         return by.loc[index]
@@ -143,35 +143,35 @@ def _aligned(by: Any, training: TrainingData) -> pd.Series:
 
 
 def _plain_name(name: Any) -> Any:
-    """Whole numbers without a point."""
+    """Name of a group; whole numbers as integers."""
     return int(name) if isinstance(name, float) and name.is_integer() else name
 
 
 def replicate(
     fit: Fitted, training: TrainingData, groups: Grouping, n_draws: int, rng: np.random.Generator
 ) -> Replicated:
-    """Draw classes for every observation and count them by group; equal rows of one group are one multinomial."""
+    """Draw a class for every observation and count by group; equal rows of one group are one multinomial draw."""
     G, K = len(groups.names), fit.logits.n_classes
     cell, distinct = pd.factorize(training.row_map * G + groups.codes)
     totals = np.bincount(cell, weights=training.totals)
     observed = training.tabulate(groups.codes, G)
-    some = some_draws(fit, n_draws, fit.n_chains)
-    announce("posterior_predictive()", (some.parameters.n_draws, G, K))
-    seeds = rng.integers(2**63, size=len(distinct))  # one for each row: the blocks may be cut anywhere
+    thinned = thinned_draws(fit, n_draws, fit.n_chains)
+    announce("posterior_predictive()", (thinned.parameters.n_draws, G, K))
+    seeds = rng.integers(2**63, size=len(distinct))  # one per row, so that draws do not depend on the blocks
     whole, order = np.round(totals).astype(np.int64), np.argsort(distinct, kind="stable")
-    out = np.zeros((some.parameters.n_draws, G, K))
+    out = np.zeros((thinned.parameters.n_draws, G, K))
     for block in training.blocks():
         ends = np.searchsorted(distinct[order] // G, [block.place.start, block.place.stop])
         own = order[slice(*ends)]
         rows = block.rows.take(distinct[own] // G - block.first)
         drawing = _Drawing(rows, whole[own], distinct[own] % G, seeds[own], out.shape)
         if rows.n_rows:
-            out += sum_over_blocks(some, rows, drawing.draw, parallel=False)
+            out += sum_over_blocks(thinned, rows, drawing.draw, parallel=False)
     return Replicated(out, observed)
 
 
 class _Drawing(NamedTuple):
-    """Rows with the observations, the group and the seed (n,) of each, and the shape of what is counted."""
+    """Rows with number of observations, group and seed (n,) of each, and the shape of the counts."""
 
     rows: Rows
     totals: IntArray
@@ -185,7 +185,7 @@ class _Drawing(NamedTuple):
         available = self.rows.available
         for i, n in enumerate(range(block.start, block.stop)):
             own = np.random.default_rng(self.seeds[n])
-            # Only classes on offer: rounding must not leave a class a probability that has none.
+            # Only classes on offer: rounding must not give the others a positive probability.
             offered = np.arange(len(P)) if available is None else np.flatnonzero(available[n])
             p = P[offered, i]
             if self.totals[n] == 1:

@@ -1,4 +1,4 @@
-"""Class probabilities of many rows under many draws: in blocks, on all cores, never all at once.
+"""Class probabilities of many rows under many draws: in blocks, on all cores.
 
 Blocks are class-major, (K, rows, draws), so that every loop over classes runs along contiguous rows and draws.  No
 more than ``BLOCK_BYTES`` of probabilities exist at a time on each core.
@@ -20,11 +20,11 @@ from bayes_softmax.core.records import FloatArray
 from bayes_softmax.core.threads import blas_on_one_thread, in_parallel
 
 BATCH = 8  # blocks whose results exist at a time
-ANNOUNCED_BYTES = 256 * 2**20  # answers larger than this say their size first
+ANNOUNCED_BYTES = 256 * 2**20  # the size of larger answers is logged first
 
 
 class HasLogits(Protocol):
-    """Logits with draws of their parameters: a fit, or some of its draws."""
+    """Logits with draws of their parameters: a fit, or a subset of its draws."""
 
     @property
     def logits(self) -> Logits:
@@ -33,20 +33,20 @@ class HasLogits(Protocol):
 
     @property
     def parameters(self) -> Parameters:
-        """Draws of these, or an estimate as one draw."""
+        """Draws of the parameters, or an estimate as one draw."""
         ...
 
 
-class SomeDraws(NamedTuple):
-    """The same, as a record."""
+class ThinnedDraws(NamedTuple):
+    """Logits with a subset of the draws of a fit."""
 
     logits: Logits
     parameters: Parameters
 
 
-def some_draws(fit: HasLogits, n_draws: int, n_chains: int) -> SomeDraws:
-    """About ``n_draws`` of the draws, evenly taken from each chain; all of them if there are no more."""
-    return SomeDraws(fit.logits, fit.parameters.thinned(n_draws, n_chains))
+def thinned_draws(fit: HasLogits, n_draws: int, n_chains: int) -> ThinnedDraws:
+    """About ``n_draws`` draws, evenly spaced in each chain; all of them if there are no more."""
+    return ThinnedDraws(fit.logits, fit.parameters.thinned(n_draws, n_chains))
 
 
 def over_blocks[T](
@@ -60,8 +60,8 @@ def over_blocks[T](
 ) -> list[T]:
     """Apply ``function(P, block)`` to the probabilities P (K, rows, S) of one block of rows after the other.
 
-    ``shift`` (K,) is added to all logits; ``log`` gives log probabilities.  The function may change P.  Where it holds
-    Python's lock most of the time, ``parallel=False`` keeps threads from fighting for it.
+    ``shift`` (K,) is added to all logits; ``log`` gives log probabilities.  The function may overwrite P.  Where it
+    holds the global interpreter lock most of the time, ``parallel=False`` avoids contention for it.
     """
     logits, added = fit.logits.at(fit.parameters), None if shift is None else shift[:, None, None]
     normalise = _log_softmax if log else _softmax
@@ -88,7 +88,7 @@ def sum_over_blocks(
     log: bool = False,
     parallel: bool = True,
 ) -> FloatArray:
-    """Sum of the function's arrays over all blocks, in order; no more than a few of them exist at a time."""
+    """Sum of the function's arrays over all blocks, in order, with only a few arrays in memory at a time."""
     ranges = block_ranges(rows.n_rows, _bytes_per_row(fit))
     if not ranges:
         raise ValueError("data has no rows")
@@ -107,7 +107,7 @@ def sum_over_blocks(
 
 
 def _bytes_per_row(fit: HasLogits) -> int:
-    """Of the logits of all draws."""
+    """Bytes of one row's logits under all draws."""
     return 8 * fit.parameters.n_draws * fit.logits.n_classes
 
 
@@ -121,7 +121,7 @@ def estimate_logits(fit: HasLogits, rows: Rows, block: slice, shift: FloatArray 
 
 
 def _shifted(L: FloatArray) -> None:
-    # A class of prior probability 0, or not on offer, has logit -inf, never all of them.
+    # A class of prior probability 0, or not on offer, has logit -inf; never all classes of a row do.
     L -= L.max(axis=0)
 
 
@@ -147,7 +147,7 @@ def row_log_likelihood(L: FloatArray, counts: FloatArray) -> FloatArray:
 
 
 def announce(what: str, shape: tuple[int, ...]) -> None:
-    """Say how large an array of doubles is before it is made, if it is large; raise if there is no room for it."""
+    """Log the size of a large array of doubles before it is allocated; raise if it would not fit into memory."""
     size = 8 * math.prod(shape)
     refuse_beyond_memory(f"{what}: {' x '.join(f'{n:,}' for n in shape)} numbers", size, "ask for fewer rows or draws")
     if size > ANNOUNCED_BYTES:

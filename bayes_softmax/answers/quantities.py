@@ -1,4 +1,4 @@
-"""Quantities with their uncertainty, from draws or from a normal approximation, as columns of a table."""
+"""Scalar quantities with their uncertainty, from draws or a normal approximation, as columns of a table."""
 
 from typing import NamedTuple
 
@@ -10,21 +10,21 @@ from bayes_softmax.core.records import FloatArray
 
 
 class Quantities(NamedTuple):
-    """``m`` numbers: draws (S, m) of them, or estimates (1, m) with standard errors (m,)."""
+    """Draws (S, m) of m scalar quantities, or their estimates (1, m) with standard errors (m,)."""
 
     values: FloatArray
     std_error: FloatArray | None = None
 
 
 def share_positive(draws: FloatArray) -> FloatArray:
-    """Share (m,) of draws (S, m) above zero; zeros count half, and what is not a number stays so."""
+    """Share (m,) of draws (S, m) above zero; zeros count half, and NaN stays NaN."""
     return np.heaviside(draws, 0.5).mean(axis=0)
 
 
 def summary_columns(quantities: Quantities, interval: Interval) -> dict[str, FloatArray]:
-    """Centre, spread, interval, and the probability of being above zero, by the names of the columns.
+    """Centre, spread, interval and probability of being positive, by column name.
 
-    The probability of an estimate is that of its normal approximation, one minus a one-sided p-value.
+    The probability for an estimate uses its normal approximation: one minus a one-sided p-value.
     """
     if quantities.std_error is None:
         draws = quantities.values

@@ -1,4 +1,4 @@
-"""Odds ratios: coefficients on the scale that many fields report."""
+"""Odds ratios: exponentiated coefficients."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -23,12 +23,12 @@ def odds_ratios(
     *,
     per: Mapping[str, float] | None = None,
 ) -> pd.DataFrame:
-    r"""Odds ratios: what a step of a feature multiplies the odds of a class against another by, :math:`e^{w}`.
+    r"""Odds ratios :math:`e^{w}`: factors by which a step of a feature multiplies the odds of a class against another.
 
     Parameters
     ----------
     vs
-        What each class is contrasted with, as in :meth:`summary`.
+        The reference of the contrasts, as in :meth:`summary`.
     ci_prob, ci_kind
         Probability and kind of the intervals; defaults are ArviZ's.
     per
@@ -38,8 +38,8 @@ def odds_ratios(
     -------
     DataFrame
         Rows ``(feature, step, contrast)``: median over the draws or the estimate, interval, and the probability
-        that the odds rise.  Against the average, "odds" are against the geometric mean of all classes.  Where the
-        maximum-likelihood estimate is infinite they are inf or 0, and NaN where it is not determined.
+        that the odds rise.  Against the average, "odds" are against the geometric mean of all classes.  They are inf or
+        0 where the maximum-likelihood estimate is infinite, and NaN where it is not determined.
 
     Examples
     --------
@@ -59,7 +59,7 @@ def odds_ratios(
     columns = summary_columns(logs, interval)
     names = list(columns)
     center = np.median(logs.values, axis=0) if error is None else columns["estimate"]
-    with np.errstate(over="ignore"):  # an infinite ratio says what it is
+    with np.errstate(over="ignore"):  # an overflow to inf is the right answer
         table = {"odds_ratio": np.exp(center), **{name: np.exp(columns[name]) for name in names[2:4]}}
     table["p_above_1"] = columns["p_positive"]
     rows = [(name, f"{size:+g}", contrast) for name, size in steps.items() for contrast in view.names]

@@ -1,4 +1,4 @@
-"""Encoded rows, whatever logits are computed of them, and how they are cut into blocks."""
+"""Encoded rows, independent of the logit function, and their division into blocks."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -9,16 +9,16 @@ from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.available import Mask
 
 BLOCK_BYTES = 32 * 2**20
-SHORT_BLOCK = 1024  # rows of which several matrices K x K exist at a time
+SHORT_BLOCK = 1024  # rows per block where several K x K matrices per row are held
 
 
 class Rows(NamedTuple):
     """Encoded data: features (N, p), row index of the answer, offset (N, K) or None.
 
-    ``position`` (N,) says which rows of the answer these are, where rows with missing values were left out;
-    ``available`` (N, K) which classes are on offer, None where all are.  ``beyond`` (N,) marks rows with values that a
-    dropped column never had; of an optimum at infinity ``excluded`` (N, K) marks classes of probability 0, ``loose``
-    (N, K) those whose probability is not determined; else None.
+    ``position`` (N,) holds the positions of these rows in the answer, where rows with missing values were left out;
+    ``available`` (N, K) marks the classes on offer, None where all are.  ``beyond`` (N,) marks rows in which a dropped
+    column differs from its constant.  For an optimum at infinity, ``excluded`` (N, K) marks classes of probability 0,
+    ``loose`` (N, K) those whose probability is not determined; else None.
     """
 
     X: FloatArray
@@ -32,7 +32,7 @@ class Rows(NamedTuple):
 
     @property
     def n_rows(self) -> int:
-        """Encoded rows, N."""
+        """Number of encoded rows, N."""
         return len(self.X)
 
     @property
@@ -41,7 +41,7 @@ class Rows(NamedTuple):
         return self.index if self.position is None else self.index[self.position]
 
     def take(self, at: Any) -> "Rows":
-        """Some of the rows, by a slice or by positions, without index."""
+        """Some of the rows, by a slice or by positions, without their index."""
         marks = (None if a is None else a[at] for a in (self.available, self.beyond, self.excluded, self.loose))
         return Rows(self.X[at], None, None if self.offset is None else self.offset[at], None, *marks)
 
@@ -51,14 +51,14 @@ class Rows(NamedTuple):
         if self.offset is not None:
             offset = self.offset[block].T
             offered = offset if self.available is None else np.where(self.available[block].T, offset, -np.inf)
-            # What all classes on offer have in common changes nothing, but would cost the logits their digits.
+            # A common offset of all classes on offer cancels in the softmax, but would cost the logits digits.
             offset = offset - offered.max(axis=0)
             L += offset.reshape(*offset.shape, *trailing)
         if self.available is not None:
             L[~self.available[block].T] = -np.inf
 
     def expand(self, values: FloatArray, axis: int = 0) -> FloatArray:
-        """Values along the encoded rows as values along all rows, NaN where values were missing."""
+        """Values of the encoded rows scattered over all rows, NaN in rows with missing values."""
         if self.position is None:
             return values
         shape = [*values.shape]
@@ -69,12 +69,12 @@ class Rows(NamedTuple):
 
 
 def block_ranges(n_rows: int, bytes_per_row: int) -> list[tuple[int, int]]:
-    """Consecutive ranges of rows, each within the budget."""
+    """Consecutive ranges of rows, each within ``BLOCK_BYTES``."""
     size = max(1, BLOCK_BYTES // max(bytes_per_row, 1))
     return [(start, min(start + size, n_rows)) for start in range(0, n_rows, size)]
 
 
 def short_blocks(n_rows: int) -> Iterator[slice]:
-    """Consecutive ranges of few rows, as slices."""
+    """Consecutive slices of at most ``SHORT_BLOCK`` rows."""
     for start in range(0, n_rows, SHORT_BLOCK):
         yield slice(start, min(start + SHORT_BLOCK, n_rows))

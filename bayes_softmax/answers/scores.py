@@ -1,4 +1,4 @@
-"""Scores of class predictions that do not care what the classes are called or in which order they stand."""
+"""Scores of class predictions, invariant to the names and the order of the classes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ from bayes_softmax.data.available import Mask
 from bayes_softmax.data.schema import Schema
 
 MEANINGS = {
-    "accuracy": "share of observations whose most probable class is right, ties shared out; 1 is best",
-    "balanced_accuracy": "mean over the classes of the share that is found; 1 is best",
+    "accuracy": "share of observations whose most probable class is right, ties shared equally; 1 is best",
+    "balanced_accuracy": "recall averaged over the classes; 1 is best",
     "log_loss": "minus the mean log probability of the observed class, nats; 0 is best",
-    "brier": "mean squared distance of probabilities from what occurred, 0 to 2; 0 is best",
-    "mcfadden_r2": "share of the log loss of the class frequencies that the features remove; 1 is best, "
-    "NaN where these exclude a class that occurs",
-    "calibration_error": "mean distance of predicted from observed frequencies, all classes; 0 is best",
+    "brier": "mean squared distance of the probabilities from the one-hot outcome, 0 to 2; 0 is best",
+    "mcfadden_r2": "relative reduction of the log loss of the class frequencies; 1 is best, "
+    "NaN where these give probability 0 to an observed class",
+    "calibration_error": "mean absolute difference of predicted and observed frequencies, all classes; 0 is best",
 }
 
 
@@ -37,22 +37,21 @@ class Evaluation:
     n_observations
         Observations scored: the sum of weights or counts.
     accuracy, balanced_accuracy, log_loss, brier, mcfadden_r2, calibration_error
-        See :meth:`to_frame`, which says what each means; where not every class is on offer, class frequencies are
-        shared out among those that are.  The log loss of a posterior is that of its mean
+        Defined in :meth:`to_frame`; where not every class is on offer, class frequencies are renormalised over those
+        that are.  The log loss of a posterior is that of its mean
         probabilities (leave-one-out: of the means without the observation), from logarithms that do not underflow.
-        McFadden's R2 is NaN where the log loss of the class frequencies is infinite, so that any model would beat them:
-        where a class occurs that had no observation, or leave-one-out a class with a single one.
+        McFadden's R2 is NaN where the log loss of the class frequencies is infinite: where a scored class had no
+        observation in the fit or, leave-one-out, a single one.
     std_error
-        Standard errors over the observations, of the scores that are means over them.
+        Standard errors of the scores that are means over observations.
     confusion
         Observations by observed class (rows) and most probable class (columns).  Classes within 1e-12 of the highest
         probability share an observation equally, here and in the accuracies, so that no order of classes decides a tie.
     calibration
         One-vs-rest: rows ``(class, bin)``, mean predicted probability, observed frequency, Wilson interval,
-        ``units`` (observations).
-        Of a class, the rows in which it is on offer.
+        ``units`` (number of observations).  A class is judged in the rows in which it is on offer.
     top_label
-        The same for the most probable class of each row: confidence and accuracy.
+        The same table for the most probable class of each row: confidence and accuracy.
     """
 
     kind: str
@@ -70,12 +69,12 @@ class Evaluation:
 
     @property
     def n_units(self) -> float:
-        """What :attr:`n_observations` was called before."""
+        """Deprecated name of :attr:`n_observations`."""
         warn_caller("n_units is now n_observations", FutureWarning)
         return self.n_observations
 
     def to_frame(self) -> pd.DataFrame:
-        """One row for each score: value, standard error over the observations (NaN where it is not a mean), meaning."""
+        """One row per score: value, standard error over the observations (NaN where it is not a mean), meaning."""
         rows = {
             name: (getattr(self, name), self.std_error.get(name, np.nan), meaning) for name, meaning in MEANINGS.items()
         }
@@ -95,7 +94,7 @@ class Evaluation:
 
 
 class Predicted(NamedTuple):
-    """Predicted probabilities (n, K), their logarithms, finite where the former underflow, and what was on offer."""
+    """Predicted probabilities (n, K), their logarithms, finite where the former underflow, and classes on offer."""
 
     P: FloatArray
     log_P: FloatArray
@@ -117,7 +116,7 @@ def score(
     labels = list(schema.classes)
     seen = found.sum(axis=1) > 0
     interval = resolve_interval(None, "eti")
-    if predicted.available is not None:  # the null model, too, divides a row among what is on offer
+    if predicted.available is not None:  # the null model, too, is renormalised over the classes on offer
         rates = rates * predicted.available
     calibration = calibration_table(
         P, counts, schema.classes, interval=interval, n_bins=n_bins, available=predicted.available
@@ -137,7 +136,7 @@ def score(
 
 
 def _mcfadden(log_loss: float, rates: FloatArray, counts: FloatArray) -> float:
-    """Share of the null model's log loss that is removed; NaN where that is infinite, or zero."""
+    """Relative reduction of the null model's log loss; NaN where that loss is infinite or zero."""
     with np.errstate(divide="ignore", invalid="ignore"):
         losses = -np.log(rates / rates.sum(axis=-1, keepdims=True))
     null, _ = _mean(np.broadcast_to(losses, counts.shape), counts)

@@ -1,4 +1,4 @@
-"""Log likelihood and log prior of every draw, for ArviZ's tools, and what the answer owes to each of them."""
+"""Log likelihood and log prior per draw, for ArviZ's functions, and the sensitivity of the posterior to each."""
 
 from typing import Any
 
@@ -21,9 +21,9 @@ SAMPLE_DIMS = ("chain", "draw")
 def add_log_likelihood(fit: Sampled) -> xr.DataTree:
     """Add the group ``log_likelihood`` to ``idata``, which it returns, so that ``az.loo(post.idata)`` works.
 
-    N x draws numbers: above 256 MiB a line says how many first.  Rows count with their weight and all their counts:
-    what ``az.loo`` then leaves out is a row, as in ``post.loo(by="row")``; rows without an observation, of weight
-    zero or with one class on offer, are not among them.  :meth:`loo` needs none of this.
+    An array of N x draws numbers, whose size is logged above 256 MiB.  Rows count with their weight and all their
+    counts: ``az.loo`` then leaves out whole rows, as in ``post.loo(by="row")``; rows without an observation (weight
+    zero, or one class on offer) are not included.  :meth:`loo` needs no such array.
     """
     training = training_of(fit, "add_log_likelihood()")
     observed = np.flatnonzero(training.totals > 0)
@@ -47,13 +47,13 @@ def add_log_likelihood(fit: Sampled) -> xr.DataTree:
 
 
 def add_log_prior(fit: Sampled) -> xr.DataTree:
-    """Add the group ``log_prior`` to ``idata``: one number a draw, for ``az.psense_summary``; returns ``idata``."""
+    """Add the group ``log_prior`` to ``idata``: one number per draw, for ``az.psense_summary``; returns ``idata``."""
     fit.idata["log_prior"] = xr.DataTree(xr.Dataset({"prior": _log_prior(fit)}))
     return fit.idata
 
 
 def prior_sensitivity(fit: Sampled, threshold: float = 0.05) -> pd.DataFrame:
-    """How much each coefficient would move if prior or likelihood weighed a little more or less.
+    """Sensitivity of each coefficient to a small change in the weight of the prior or of the likelihood.
 
     Power-scaling sensitivity (Kallioinen, Paananen, Bürkner and Vehtari, *Statistics and Computing* 34, 2024), by
     ``az.psense_summary``, from the log likelihood of all data and the log prior of each draw: no array of rows x
@@ -62,7 +62,7 @@ def prior_sensitivity(fit: Sampled, threshold: float = 0.05) -> pd.DataFrame:
     Parameters
     ----------
     threshold
-        Sensitivity above which the diagnosis speaks; ArviZ's 0.05.
+        Sensitivity above which a diagnosis is given; ArviZ's default, 0.05.
 
     Returns
     -------
@@ -107,10 +107,10 @@ def prior_sensitivity(fit: Sampled, threshold: float = 0.05) -> pd.DataFrame:
     try:
         with np.errstate(invalid="ignore", divide="ignore"):  # NaN where a coefficient does not vary
             table: pd.DataFrame = psense_summary(tree, threshold=threshold)
-    except ValueError as error:  # ArviZ has no tail to fit
+    except ValueError as error:  # too few distinct weights for ArviZ's tail fit
         raise ValueError(
-            "prior_sensitivity(): so few of the draws differ that their importance weights have no tail to judge; draw "
-            "more"
+            "prior_sensitivity(): too few distinct draws for the tail of their importance weights to be "
+            "judged; draw more"
         ) from error
     return table
 

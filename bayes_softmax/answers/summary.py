@@ -1,4 +1,4 @@
-"""The table of coefficients: of draws or of an estimate, as any contrast."""
+"""The table of coefficients of draws or of an estimate, for any contrast."""
 
 from collections.abc import Sequence
 
@@ -26,22 +26,22 @@ def summary(
     Parameters
     ----------
     vs
-        What each class is contrasted with: a class, a pair ``("a", "b")``, or ``"average"``.  Default: the
+        The reference of the contrasts: a class, a pair ``("a", "b")``, or ``"average"``.  Default: the
         average of all classes, or the first class under reference coding.  Never refits.
     ci_prob, ci_kind
         Probability and kind (``"eti"``, ``"hdi"``) of the interval; defaults are ArviZ's.  An estimate has a Wald
-        interval, which is both kinds at once.
+        interval, for which both kinds coincide.
 
     Returns
     -------
     DataFrame
-        Rows ``(feature, contrast)``.  Of draws: mean, sd, interval, the probability of being positive, effective
-        sample sizes, R-hat and the Monte Carlo error of the mean.  Of an estimate: the estimate, its standard error
-        and interval.  ``estimate`` is inf or -inf where the likelihood rises towards its supremum only as the contrast
-        grows without end (separated classes), and NaN where the data do not determine it (collinear features, or
+        Rows ``(feature, contrast)``.  For draws: mean, sd, interval, the probability of being positive, effective
+        sample sizes, R-hat and the Monte Carlo error of the mean.  For an estimate: the estimate, its standard error
+        and interval.  ``estimate`` is inf or -inf where the likelihood approaches its supremum only as the contrast
+        diverges (separated classes), and NaN where the data do not determine it (collinear features, or
         directions of both signs); such rows have no standard error.  The others keep theirs.  With a proper prior
-        ``contraction`` says how much of its variance the data take away: near 1 they decide, near 0 the answer is the
-        prior's.
+        ``contraction`` is the share of its variance that the data remove: near 1 the data determine the answer, near 0
+        the prior does.
 
     Examples
     --------
@@ -87,5 +87,5 @@ def _index(schema: Schema, view: View) -> pd.MultiIndex:
 
 
 def _first_row(schema: Schema) -> int:
-    """Of the rows of coefficients, that of the intercept or, without one, the next."""
+    """First row of coefficients shown: the intercept's or, without one, the next."""
     return 0 if schema.has_intercept else 1

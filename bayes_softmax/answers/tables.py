@@ -1,4 +1,4 @@
-"""Answers about rows as pandas objects: the row index of the data, the classes by name."""
+"""Answers per row as pandas objects, with the row index of the data and the names of the classes."""
 
 import numpy as np
 import pandas as pd
@@ -15,14 +15,14 @@ def probability_frame(schema: Schema, rows: Rows, probabilities: FloatArray) -> 
 
 
 def interval_frame(schema: Schema, rows: Rows, values: FloatArray, *, stats: tuple[str, str, str]) -> pd.DataFrame:
-    """(3, N, K) estimates and ends as columns ``(class, statistic)``."""
+    """(3, N, K) estimates and interval ends as columns ``(class, statistic)``."""
     columns = pd.MultiIndex.from_product([list(schema.classes), stats], names=[schema.response_name, "statistic"])
     flat = values.transpose(1, 2, 0).reshape(values.shape[1], len(columns))
     return pd.DataFrame(rows.expand(flat), index=rows.index, columns=columns)
 
 
 def label_series(schema: Schema, rows: Rows, probabilities: FloatArray) -> pd.Series:
-    """Most probable class of each row, as a series with the data's row index; missing where a value was."""
+    """Most probable class of each row, as a series with the data's row index; missing for rows with missing values."""
     unknown = np.isnan(probabilities).any(axis=1)
     best = np.where(unknown[:, None], 0.0, probabilities).argmax(axis=1)
     labels = pd.Series(list(schema.classes)).iloc[best].to_numpy()
@@ -37,7 +37,7 @@ def label_series(schema: Schema, rows: Rows, probabilities: FloatArray) -> pd.Se
 
 
 def row_frame(rows: Rows, columns: dict[str, np.ndarray]) -> pd.DataFrame:
-    """Columns of any type along the encoded rows, missing where a value was."""
+    """Columns of any type along the encoded rows, missing for rows with missing values."""
     table = pd.DataFrame(columns, index=rows.index if rows.position is None else rows.position)
     if rows.position is None:
         return table

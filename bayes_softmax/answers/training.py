@@ -1,4 +1,4 @@
-"""The data a fit was made from, as far as scores, effects and leave-one-out ask for them: a block of rows at a time."""
+"""The data of a fit, as scores, effects and leave-one-out read them: a block of rows at a time."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -11,15 +11,15 @@ from bayes_softmax.answers.rows import Rows
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.data.available import Mask
 from bayes_softmax.data.collapse import Collapsed
-from bayes_softmax.data.design import Design, Response, dense_counts, unit_totals
+from bayes_softmax.data.design import Design, Response, dense_counts, observation_totals
 
-CHUNK_ROWS = 65536  # of a block
+CHUNK_ROWS = 65536  # rows per block
 
 
 class Cells(NamedTuple):
     """Observed classes of distinct rows: cell c is class ``codes[c]`` in row ``rows[c]``, ``counts[c]`` times.
 
-    Cells stand in the order of the rows, and within a row in the order of the classes.
+    Cells are ordered by row and, within a row, by class.
     """
 
     rows: IntArray
@@ -27,8 +27,8 @@ class Cells(NamedTuple):
     counts: FloatArray
 
 
-class Block(NamedTuple):
-    """Some rows of the data, the first of them at position ``first``, with weighted counts (n, K) of the classes."""
+class RowBlock(NamedTuple):
+    """Consecutive rows of the data, from position ``first``, with weighted counts (n, K) of the classes."""
 
     first: int
     rows: Rows
@@ -66,20 +66,20 @@ class VariableRows(NamedTuple):
 
 
 class TrainingData(Protocol):
-    """What answers may ask of the data of a fit.
+    """The data of a fit, as the answers may read them.
 
-    Rows as given are those of the user's data; equal ones may be kept once, as one distinct row with counts.  What is
-    handed out whole has one number, or one label, for each row; everything longer comes in blocks.
+    Rows as given are those of the user's data; equal ones may be kept once, as one distinct row with counts.  Arrays
+    returned whole have one number or label per row; everything larger comes in blocks.
     """
 
     @property
     def n_obs(self) -> int:
-        """Rows as given, N."""
+        """Number of rows as given, N."""
         ...
 
     @property
     def n_rows(self) -> int:
-        """Distinct rows."""
+        """Number of distinct rows."""
         ...
 
     @property
@@ -99,7 +99,7 @@ class TrainingData(Protocol):
 
     @property
     def whole_counts(self) -> bool:
-        """Whether every row is a whole number of observations."""
+        """Whether every row has a whole number of observations."""
         ...
 
     @property
@@ -107,16 +107,16 @@ class TrainingData(Protocol):
         """Names of the columns that the model reads."""
         ...
 
-    def blocks(self) -> Iterator[Block]:
+    def blocks(self) -> Iterator[RowBlock]:
         """Distinct rows."""
         ...
 
-    def given_blocks(self) -> Iterator[Block]:
+    def given_blocks(self) -> Iterator[RowBlock]:
         """Rows as given."""
         ...
 
     def variable_blocks(self) -> Iterator[VariableRows]:
-        """Distinct rows as the variables that they are encoded from, weighted by their observations."""
+        """Distinct rows as unencoded variables, weighted by their observations."""
         ...
 
     def take(self, at: IntArray) -> Rows:
@@ -141,12 +141,12 @@ class TrainingData(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class RowsInMemory:
-    """Data in memory: distinct rows with their weighted counts, and the way from the rows as given to these.
+    """Data in memory: distinct rows with their weighted counts, and the map from the rows as given to them.
 
     Attributes
     ----------
     distinct
-        The data as they were fitted: collapsed to distinct rows where that helped.
+        The data as fitted, collapsed to distinct rows where that saves work.
     response, weights
         The (N,) observations as given.
     row_map
@@ -174,7 +174,7 @@ class RowsInMemory:
     @property
     def totals(self) -> FloatArray:
         """(N,) observations in each row as given."""
-        return unit_totals(self.response, self.weights, self.n_obs)
+        return observation_totals(self.response, self.weights, self.n_obs)
 
     @property
     def whole_counts(self) -> bool:
@@ -192,20 +192,20 @@ class RowsInMemory:
         for start in range(0, n, CHUNK_ROWS):
             yield slice(start, min(start + CHUNK_ROWS, n))
 
-    def blocks(self) -> Iterator[Block]:
+    def blocks(self) -> Iterator[RowBlock]:
         """Distinct rows."""
         for place in self._blocks(self.n_rows):
             rows = self.take(place)._replace(index=self.distinct.index[place])
             counts = dense_counts(*_part(self.distinct.response, self.distinct.weights, place))
-            yield Block(place.start, rows, counts)
+            yield RowBlock(place.start, rows, counts)
 
-    def given_blocks(self) -> Iterator[Block]:
+    def given_blocks(self) -> Iterator[RowBlock]:
         """Rows as given."""
         collapsed = self.n_rows != self.n_obs
         for place in self._blocks(self.n_obs):
             rows = self.take(self.row_map[place] if collapsed else place)
             counts = dense_counts(*_part(self.response, self.weights, place))
-            yield Block(place.start, rows._replace(index=self.index[place]), counts)
+            yield RowBlock(place.start, rows._replace(index=self.index[place]), counts)
 
     def variable_blocks(self) -> Iterator[VariableRows]:
         """Distinct rows as variables."""
@@ -255,7 +255,7 @@ class RowsInMemory:
             rows, place = np.nonzero(self.response.counts[:, within])
             codes = within[place]
             repeats = repeats[rows] * self.response.counts[rows, codes]
-        # Of rows without an observation there is no cell, and none is asked for.
+        # Rows without an observation have no cell and do not occur here.
         cell = np.searchsorted(cells.rows * K + cells.codes, self.row_map[rows] * K + codes)
         times = repeats.astype(np.int64)
         return np.repeat(rows, times), np.repeat(cell, times)

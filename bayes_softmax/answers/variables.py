@@ -1,4 +1,4 @@
-"""Variables of a model as its user knows them: columns of the data, however many features are made of each."""
+"""Variables of a model: columns of the data, whatever the number of features encoded from each."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, cast
@@ -15,7 +15,7 @@ Setting = Mapping[str, Any]
 
 
 class Covariate(NamedTuple):
-    """A column: numeric where ``levels`` is empty, else with these levels; ``low`` and ``high`` are its range."""
+    """A variable, numeric where ``levels`` is empty, else a factor; ``low`` and ``high`` are its range in the data."""
 
     name: str
     levels: tuple[Any, ...]
@@ -24,7 +24,7 @@ class Covariate(NamedTuple):
 
 
 def level_name(level: Any) -> str:
-    """A level in words; numbers without a point that says nothing."""
+    """Name of a level; whole numbers without a decimal point."""
     return f"{level:g}" if isinstance(level, float) else str(level)
 
 
@@ -36,13 +36,13 @@ def model_variables(schema: Schema) -> dict[str, Covariate]:
     found = {}
     for name, v in encoder.variables.items():
         levels = levels_of(v)
-        if len(levels) > 1 or (not levels and v.high > v.low):  # else it was constant, and is dropped
+        if len(levels) > 1 or (not levels and v.high > v.low):  # otherwise it is constant and was dropped
             found[name] = Covariate(name, levels, v.low, v.high)
     return found
 
 
 def chosen_variables(schema: Schema, features: str | Sequence[str] | None) -> list[Covariate]:
-    """The variables that are named, or all."""
+    """The named variables, or all."""
     known = model_variables(schema)
     if features is None:
         return list(known.values())
@@ -59,12 +59,12 @@ def chosen_variables(schema: Schema, features: str | Sequence[str] | None) -> li
 
 
 def _by_position(schema: Schema, name: Any) -> Any:
-    """The name of a variable; of an array, whose features the user did not name, also by the number of its column."""
+    """Name of a variable; for an array without feature names, also from the number of a column."""
     if isinstance(name, bool) or not isinstance(name, int | np.integer):
         return name
     given_names = schema.encoder.feature_names
     unnamed = given_names == tuple(f"x{j}" for j in range(len(given_names)))
-    if str(name) in given_names:  # columns of a frame that are numbers
+    if str(name) in given_names:  # a frame whose column names are numbers
         return str(name)
     inside = 0 <= name < len(given_names)
     return f"x{name}" if unnamed and inside and isinstance(schema.encoder, ArrayEncoder) else name
@@ -78,7 +78,7 @@ def check_variable(known: Mapping[str, Covariate], name: Any, argument: str) -> 
 
 
 def check_setting(schema: Schema, values: Any, argument: str) -> dict[str, Any]:
-    """Values for variables of the model, each possible."""
+    """Values for variables of the model, checked against levels and types."""
     if not isinstance(values, Mapping):
         raise TypeError(f"{argument}={shown(values)} must be a mapping from variable to value")
     known = model_variables(schema)

@@ -1,4 +1,4 @@
-"""Arguments at the border: one wording for choices, switches, numbers, lists of names and the nearest match."""
+"""Argument checks: one wording for choices, flags, numbers, lists of names and the nearest match."""
 
 import difflib
 from collections.abc import Iterable, Sequence
@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-LISTED = 5  # names that a message shows; what is wrong must be readable beside them
-SHOWN = 80  # letters of a value in a message
+LISTED = 5  # names that a message lists, so that the problem itself stays readable
+SHOWN = 80  # characters of a value in a message
 
 
 def listed(names: Iterable[Any], limit: int = LISTED) -> str:
-    """The first few names of a list and how many more there are.
+    """The first few names of a list, and the number of the others.
 
     >>> listed(["a", "b"]), listed(range(9), limit=3)
     ("'a', 'b'", '0, 1, 2 (and 6 more)')
@@ -31,19 +31,19 @@ def shown(value: Any) -> str:
     """
     try:
         text = repr(value.item() if isinstance(value, np.generic) else value)
-    except ValueError:  # a whole number of more digits than Python writes
+    except ValueError:  # an integer with more digits than Python converts
         text = f"<{type(value).__name__} too long to write>"
-    text = " ".join(text.split())  # of a frame or an array, the lines in one
+    text = " ".join(text.split())  # frames and arrays span several lines
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 5]}...{text[-2:]}"
 
 
 def did_you_mean(name: Any, known: Iterable[Any], cutoff: float = 0.6) -> str:
-    """``"; did you mean 'x'?"``, or nothing where no name is near.
+    """``"; did you mean 'x'?"``, or an empty string if no name is close.
 
     >>> did_you_mean("weigth", ["height", "weight"])
     "; did you mean 'weight'?"
 
-    ``cutoff`` is how alike they must be, of 1.
+    ``cutoff`` is the least similarity, from 0 to 1.
     """
     by_text = {str(k): k for k in known}
     near = difflib.get_close_matches(str(name), list(by_text), n=1, cutoff=cutoff)
@@ -51,7 +51,7 @@ def did_you_mean(name: Any, known: Iterable[Any], cutoff: float = 0.6) -> str:
 
 
 def counted(n: int | float, noun: str, plural: str | None = None) -> str:
-    """A number with its noun in the right form.
+    """A number with its noun, singular or plural.
 
     >>> counted(1, "row"), counted(2, "row"), counted(0, "class", "classes")
     ('1 row', '2 rows', '0 classes')
@@ -103,7 +103,7 @@ def check_seed(random_seed: Any) -> None:
 
 
 def integer_seed(random_seed: int | np.random.Generator | None) -> int:
-    """One integer for samplers that take no Generator."""
+    """An integer seed for samplers that take no Generator."""
     check_seed(random_seed)
     if isinstance(random_seed, np.random.Generator):
         return int(random_seed.integers(2**31))
@@ -111,17 +111,17 @@ def integer_seed(random_seed: int | np.random.Generator | None) -> int:
 
 
 def is_number(value: Any) -> bool:
-    """Whether a value is one real number (a switch is none)."""
+    """Whether a value is one real number; a boolean is not."""
     return is_real(value) and not isinstance(value, bool | np.bool_)
 
 
 def is_real(value: Any) -> bool:
-    """Whether a value is one real number, or a switch that counts as 0 or 1."""
+    """Whether a value is one real number, or a boolean, which counts as 0 or 1."""
     return isinstance(value, Real | Decimal | np.bool_)
 
 
 def as_float(value: Any) -> float:
-    """A real number in double precision; infinite where it is too large for it."""
+    """A real number in double precision; infinite if it is too large."""
     try:
         return float(value)
     except OverflowError:
@@ -129,7 +129,7 @@ def as_float(value: Any) -> float:
 
 
 def check_between(argument: str, value: Any, low: float, high: float, example: str = "") -> float:
-    """A number strictly between two ends, as a float."""
+    """A number strictly between two bounds, as a float."""
     ends = f"between {low:g} and {high:g}" if high < np.inf else f"above {low:g} and finite"
     wrong = f"{argument}={shown(value)} must be a number {ends}{example}"
     if not is_number(value):
@@ -140,7 +140,7 @@ def check_between(argument: str, value: Any, low: float, high: float, example: s
 
 
 def set_positive(prior: object, *names: str) -> None:
-    """Check that numbers of a prior are positive and keep each as a float: ``df=4`` and ``df=4.0`` are one prior."""
+    """Check that parameters of a prior are positive and store floats: ``df=4`` and ``df=4.0`` are the same prior."""
     family = type(prior).__name__
     for name in names:
         value = getattr(prior, name)

@@ -1,8 +1,8 @@
-"""Numba's decorators, with a cache on disk that knows all sources of a function, and that may fail.
+"""Numba's decorators, with a cache on disk that depends on all sources of a function and is allowed to fail.
 
 Numba refuses to compile where none of its folders can be written (a read-only package without a home folder), and
-fails where the disk is full.  Here both only mean that functions are compiled again in the next process; one line says
-so.  Import this as ``nb``, in place of Numba.
+fails where the disk is full.  Here both only mean that the next process compiles again, and one log line says so.
+Import this as ``nb``, in place of Numba.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ ADVICE = "set NUMBA_CACHE_DIR to a folder that can be written to keep compiled f
 
 
 def njit(**options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """``numba.njit``; with ``cache`` what is compiled is kept on disk where that is possible."""
+    """``numba.njit``; with ``cache`` the compiled function is kept on disk where possible."""
     cache = options.pop("cache", False)
 
     def decorate(function: Callable[..., Any]) -> Any:
@@ -40,7 +40,7 @@ def njit(**options: Any) -> Callable[[Callable[..., Any]], Any]:
 
 
 def cfunc(signature: Any, **options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """``numba.cfunc``; with ``cache`` what is compiled is kept on disk where that is possible."""
+    """``numba.cfunc``; with ``cache`` the compiled function is kept on disk where possible."""
     cache = options.pop("cache", False)
 
     def decorate(function: Callable[..., Any]) -> Any:
@@ -54,7 +54,7 @@ def cfunc(signature: Any, **options: Any) -> Callable[[Callable[..., Any]], Any]
 
 
 class _TemporaryLocator(InTreeCacheLocator):
-    """Numba's interface for a folder of the cache: one for temporary files that belongs to this user alone."""
+    """Numba's locator of a cache folder: a temporary one that belongs to this user alone."""
 
     def __init__(self, function: Any, file: str) -> None:
         super().__init__(function, file)
@@ -65,13 +65,13 @@ class _TemporaryLocator(InTreeCacheLocator):
 
 
 class _TemporaryImpl(CompileResultCacheImpl):
-    """Numba's way to keep what was compiled, in a temporary folder."""
+    """Numba's store of compiled functions, in a temporary folder."""
 
     _locator_classes: ClassVar[list[Any]] = [_TemporaryLocator]
 
 
 class _Cache(FunctionCache):
-    """Numba's cache on disk, without which a function is compiled anew."""
+    """Numba's cache on disk; where it fails, a function is compiled again."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__(function)
@@ -83,7 +83,7 @@ class _Cache(FunctionCache):
     def load_overload(self, signature: Any, context: Any) -> Any:
         try:
             return super().load_overload(signature, context)
-        except Exception as error:  # whatever a damaged file makes of unpickling
+        except Exception as error:  # unpickling a damaged file may raise anything
             say_once(f"compiled functions cannot be read ({type(error).__name__}: {error}): compiling again")
             with contextlib.suppress(OSError):
                 self.flush()
@@ -103,7 +103,7 @@ class _TemporaryCache(_Cache):
 
 
 class _NoCache(NullCache):
-    """Numba's way to keep nothing; its path is a file in which nothing is found."""
+    """Numba's empty cache, with the path of a file that is always empty."""
 
     cache_path = os.devnull
 
@@ -125,7 +125,7 @@ def _cache_of(function: Callable[..., Any]) -> Any:
 
 @functools.lru_cache(maxsize=1)
 def private_folder() -> Path | None:
-    """A folder for temporary files that nobody else can write: what lies in it will be executed."""
+    """A temporary folder that only this user can write to, since its contents are executed."""
     user = str(os.getuid()) if sys.platform != "win32" else "cache"
     try:
         folder = Path(tempfile.gettempdir()) / f"bayes_softmax-{user}"
@@ -133,7 +133,7 @@ def private_folder() -> Path | None:
         found = folder.lstat()
     except OSError:
         return None
-    if sys.platform == "win32":  # where that is the user's own anyway
+    if sys.platform == "win32":  # where temporary folders are the user's own
         return folder
     own = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077
     return folder if own else None
@@ -145,7 +145,7 @@ def _said() -> set[str]:
 
 
 def say_once(text: str) -> None:
-    """One line on standard error, the first time that the cache fails."""
+    """Log one line, the first time that the cache fails."""
     if not _said():
         _said().add(text)
         LOGGER.warning(text)

@@ -1,7 +1,7 @@
 """Warnings and errors of the package.
 
-Bad input raises the built-in ``ValueError`` or ``TypeError``.  What is named here are the conditions of a
-model that a caller may want to catch by name.
+Bad input raises the built-in ``ValueError`` or ``TypeError``.  The classes here are conditions of a model that a caller
+may want to catch by name.
 """
 
 import contextlib
@@ -10,9 +10,9 @@ import os
 import warnings
 from pathlib import Path
 
-# How the files begin whose lines no user wrote: those of the package, and of the standard library between two of them.
-# The separator ends the package's: ``bayes_softmax_study.py`` beside it is the user's.  Python 3.13 does not take a
-# whole name for its own beginning.
+# Prefixes of files that are not the user's: those of the package, and of standard-library modules between two of them.
+# The package's ends in a separator, since ``bayes_softmax_study.py`` beside it is the user's.  The others lack the
+# suffix ``py``, since Python 3.13 does not take a full name for its own prefix.
 _NOT_THE_CALLER = (
     f"{Path(__file__).parents[1]}{os.sep}",
     functools.__file__.removesuffix("py"),
@@ -29,7 +29,7 @@ class NotConvergedWarning(UserWarning):
 
 
 class NotEstimableWarning(UserWarning):
-    """Some rows are asked about that neither data nor prior say anything about: their answers are missing."""
+    """Neither data nor prior determine the answers for some rows: these are missing."""
 
 
 class NotReliableWarning(UserWarning):
@@ -41,12 +41,12 @@ class UnusedClassWarning(UserWarning):
 
 
 class NotEnoughMemoryError(ValueError, MemoryError):
-    """What was asked for does not fit into memory; the message says how much it is and how much there is.
+    """A call does not fit into memory; the message says how much it needs and how much is available.
 
     Callers catch it as a ``MemoryError``.
     """
 
 
 def warn_caller(text: str, category: type[Warning] = UserWarning) -> None:
-    """Warn at the line that called the package, however deep inside it the reason was found."""
+    """Warn at the line that called the package, however deep the call stack below it."""
     warnings.warn(text, category, skip_file_prefixes=_NOT_THE_CALLER)

@@ -11,13 +11,13 @@ from types import FrameType
 
 from bayes_softmax.core.logger import LOGGER
 
-INTERRUPTED = "interrupted"  # how notes about it begin
+INTERRUPTED = "interrupted"  # first word of the notes about it
 WAITING = "interrupted; stopping as soon as the libraries are loaded"
 
 
 @dataclass
-class Noted:
-    """How often Ctrl-C was pressed while it was held back."""
+class InterruptCount:
+    """Number of times that Ctrl-C was pressed while it was held back."""
 
     times: int = 0
 
@@ -25,40 +25,40 @@ class Noted:
 def load_in_full(*modules: str) -> None:
     """Import modules; Ctrl-C waits until they are there.
 
-    An interrupted import leaves modules half made, and compiled ones cannot be made again: every later import in the
-    process would fail.
+    An interrupted import leaves modules half initialised, and compiled ones cannot be initialised twice: every later
+    import in the process would fail.
     """
     missing = [name for name in modules if name not in sys.modules]
     if not missing:
         return
-    with _counted(lambda noted: LOGGER.info(WAITING) if noted == 1 else None):
+    with _counting_interrupts(lambda noted: LOGGER.info(WAITING) if noted == 1 else None):
         for name in missing:
             importlib.import_module(name)
 
 
 @contextmanager
-def held_back(*, pressed_before: bool = False) -> Iterator[Noted]:
-    """Context for what follows on finished work: the first Ctrl-C is noted, the second is raised at once.
+def held_back(*, pressed_before: bool = False) -> Iterator[InterruptCount]:
+    """Context for the steps after finished work: the first Ctrl-C is only counted, the second is raised at once.
 
-    Where it was ``pressed_before`` the next one is the second.
+    If Ctrl-C was ``pressed_before``, the next one is the second.
     """
     if pressed_before:
-        yield Noted()
+        yield InterruptCount()
         return
 
     def handle(times: int) -> None:
         if times > 1:
             raise KeyboardInterrupt
 
-    with _counted(handle, raise_later=False) as noted:
+    with _counting_interrupts(handle, raise_later=False) as noted:
         yield noted
 
 
 @contextmanager
-def _counted(handle: Callable[[int], None], *, raise_later: bool = True) -> Iterator[Noted]:
-    """Context in which Ctrl-C calls ``handle`` with how many there were; ``raise_later`` raises it at the end."""
-    noted, before = Noted(), signal.getsignal(signal.SIGINT)
-    # Only the main thread is interrupted, and only it may say how; other handlers than Python's have their reasons.
+def _counting_interrupts(handle: Callable[[int], None], *, raise_later: bool = True) -> Iterator[InterruptCount]:
+    """Context in which Ctrl-C calls ``handle`` with the count so far; ``raise_later`` raises it at the end."""
+    noted, before = InterruptCount(), signal.getsignal(signal.SIGINT)
+    # Only the main thread receives signals and may set handlers; handlers other than Python's default are kept.
     if threading.current_thread() is not threading.main_thread() or before is not signal.default_int_handler:
         yield noted
         return

@@ -1,4 +1,4 @@
-"""What the package says while it works: the logger ``bayes_softmax``, on standard error unless told otherwise.
+"""Log lines of the package: the logger ``bayes_softmax``, on standard error by default.
 
 ``logging.getLogger("bayes_softmax").setLevel("ERROR")`` silences it; with a handler of one's own and
 ``propagate = True`` its lines go where an application wants them.
@@ -9,10 +9,10 @@ import sys
 
 
 class _StandardError:
-    """Whatever standard error is when a line is written: notebooks and tests replace it."""
+    """Standard error at the time of writing: notebooks and tests replace it."""
 
     def write(self, text: str) -> None:
-        if sys.stderr is not None:  # as in a window without a terminal
+        if sys.stderr is not None:  # None in a program without a console
             sys.stderr.write(text)
 
     def flush(self) -> None:
@@ -27,7 +27,7 @@ def _ready() -> logging.Logger:
         handler = logging.StreamHandler(_StandardError())
         handler.setFormatter(logging.Formatter("%(name)s: %(message)s"))
         logger.addHandler(handler)
-        logger.propagate = False  # a root logger with a handler on standard error would say everything twice
+        logger.propagate = False  # a root logger with a handler on standard error would repeat every line
     if logger.level == logging.NOTSET:
         logger.setLevel(logging.INFO)
     return logger

@@ -1,7 +1,7 @@
-"""Memory: how much there is, and refusing in words what would not fit.
+"""Available memory, and the refusal of calls that would not fit.
 
-Compiled libraries abort the process where an allocation fails, and systems that promise more than they have kill it: a
-request that cannot be met is refused before it starts.
+Compiled libraries abort the process where an allocation fails, and systems that overcommit memory kill it: a request
+that cannot be met is refused before it starts.
 """
 
 import os
@@ -14,23 +14,24 @@ SMALL_BYTES = 128 * 2**20  # not worth asking the system about
 
 
 def refuse_beyond_memory(call: str, size: float, advice: str) -> None:
-    """Raise if ``size`` bytes, which ``call`` (a plural) need, are not available."""
+    """Raise if the ``size`` bytes that ``call`` (a plural noun) need are not available."""
     if size <= SMALL_BYTES:
         return
     available = available_bytes()
     if size > available:
         raise NotEnoughMemoryError(
-            f"{call} need about {in_words(size)} of memory, and {in_words(available)} are available: {advice}"
+            f"{call} need about {bytes_in_words(size)} of memory, "
+            f"and {bytes_in_words(available)} are available: {advice}"
         )
 
 
 def available_bytes() -> float:
-    """Bytes that this process can still have: the least of what machine, container and its own limits leave."""
+    """Bytes still available to this process: the least that machine, container and its own limits leave."""
     return max(min(_machine(), _container(), _own_limit()), 0.0)
 
 
-def in_words(size: float) -> str:
-    """Bytes in the unit a person would use."""
+def bytes_in_words(size: float) -> str:
+    """A number of bytes in a readable unit."""
     units = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB")
     power = 0
     while size >= 1024 and power < len(units) - 1:
@@ -39,20 +40,20 @@ def in_words(size: float) -> str:
 
 
 def _machine() -> float:
-    """What the machine has available, counting caches that it can drop."""
+    """Available memory of the machine, caches that it can drop included."""
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
         return 1024.0 * next(float(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
     except (OSError, StopIteration, ValueError):
         pass
-    try:  # without Linux's figures: all there is
+    try:  # without Linux's figures: all memory
         return float(os.sysconf("SC_PHYS_PAGES")) * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, OSError, ValueError):
         return float("inf")
 
 
 def _container() -> float:
-    """What the limit of a container leaves (cgroups 2 or 1)."""
+    """Memory that the limit of a container leaves (cgroups 2 or 1)."""
     root = Path("/sys/fs/cgroup")
     for limit, used, cached in (
         ("memory.max", "memory.current", "memory.stat"),
@@ -71,7 +72,7 @@ def _container() -> float:
 
 
 def _own_limit() -> float:
-    """What ``ulimit -v`` leaves of the address space."""
+    """Address space that ``ulimit -v`` leaves."""
     if sys.platform == "win32":
         return float("inf")
     import resource  # noqa: PLC0415 (not on every system)

@@ -1,6 +1,6 @@
-"""Parameters of a logit function by name, and what can be computed of any such function from a few of its methods.
+"""Parameters of a logit function by name, and derivatives of any such function from a few of its methods.
 
-The flat order of all parameters, which covariances and derivatives are in, is that of their names, each in C order.
+Covariances and derivatives are in the flat order of all parameters: that of their names, each in C order.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ from bayes_softmax.core.records import FloatArray
 
 # Central differences: the cube root of the rounding unit balances rounding and curvature.
 STEP = 6e-6
-ROUNDINGS = 1e4  # a step is so many units in the last place at least
+ROUNDINGS = 1e4  # the smallest step, in units in the last place
 
 Shapes = Mapping[str, tuple[int, ...]]
 Function = Callable[[FloatArray], FloatArray]
@@ -74,7 +74,7 @@ def pull_back_by_jacobian(jacobian: FloatArray, derivatives: FloatArray) -> Floa
 def slope_by_differences(logits: Function, X: FloatArray, change: FloatArray, scale: FloatArray) -> FloatArray:
     """Derivative (K, n, S) of ``logits(X)`` as features ``X`` (n, p) move by ``change`` (n, p) or (1, p) per unit.
 
-    ``scale`` (p,) says what is a small change of a feature.
+    ``scale`` (p,) sets the size of a small change of each feature.
     """
     upper, lower, width = _ends(X, change, scale)
     slope = logits(upper)
@@ -90,9 +90,9 @@ def pull_back_slope_by_differences(
     derivatives: FloatArray,
     scale: FloatArray,
 ) -> FloatArray:
-    """Derivatives (m, d) in the parameters, of derivatives (n, m, K) in the slopes of the logits; see above.
+    """Derivatives (m, d) in the parameters, of derivatives (n, m, K) in :func:`slope_by_differences`.
 
-    ``pull_back(X, derivatives)`` does the same of derivatives in the logits.
+    ``pull_back(X, derivatives)`` does the same for derivatives in the logits.
     """
     upper, lower, width = _ends(X, change, scale)
     weighted = derivatives / width[:, None, None]
@@ -104,6 +104,6 @@ def _ends(X: FloatArray, change: FloatArray, scale: FloatArray) -> tuple[FloatAr
     smallest = np.maximum(STEP * scale, ROUNDINGS * np.spacing(np.abs(X)))
     with np.errstate(divide="ignore"):
         step = (smallest / np.abs(change)).min(axis=1, initial=np.inf)
-    step = np.where(np.isinf(step), 1.0, step)  # a change of nothing
+    step = np.where(np.isinf(step), 1.0, step)  # a change of zero
     move = step[:, None] * change
     return X + move, X - move, 2.0 * step

@@ -1,4 +1,4 @@
-"""Pareto-smoothed importance weights, by ArviZ, also where there is no tail that one could be fitted to."""
+"""Pareto-smoothed importance weights by ArviZ, also of ratios without a tail to fit."""
 
 import contextlib
 
@@ -14,8 +14,9 @@ ALIKE = 1e-12  # log ratios that differ by no more are equal: no tail to fit, an
 def smoothed(log_ratios: FloatArray, r_eff: float = 1.0) -> tuple[FloatArray, FloatArray]:
     """Log weights (m, S), each row summing to one, and Pareto k (m,), of log importance ratios (m, S).
 
-    Where all ratios of a row are equal the weights are, and k is minus infinity.  Where so few are large that their
-    tail has one value only, the weights are the bare ratios, and k is infinite: as bad as can be.
+    Where all ratios of a row are equal the weights are, and k is minus infinity.  Where so few are large that no tail
+    can be fitted, or ArviZ makes weights of it that are not numbers, the weights are the bare ratios, and k is
+    infinite: as bad as can be.
     """
     load_in_full("arviz_stats.base")
     from arviz_stats.base import array_stats
@@ -25,7 +26,7 @@ def smoothed(log_ratios: FloatArray, r_eff: float = 1.0) -> tuple[FloatArray, Fl
     k = np.where(vary, np.inf, -np.inf)
     rows = np.flatnonzero(vary)
     top = log_ratios[rows] - log_ratios[rows].max(axis=1, keepdims=True)
-    with np.errstate(all="ignore"):  # what has no tail is told by k
+    with np.errstate(all="ignore"):  # k marks rows without a tail
         try:
             if rows.size:  # ArviZ takes log likelihoods, that is minus log ratios
                 log_weights[rows], k[rows] = array_stats.psislw(-top, r_eff=r_eff)
@@ -34,5 +35,7 @@ def smoothed(log_ratios: FloatArray, r_eff: float = 1.0) -> tuple[FloatArray, Fl
             for row, ratios in zip(rows, top, strict=True):
                 with contextlib.suppress(ValueError):
                     log_weights[row], k[row] = array_stats.psislw(-ratios, r_eff=r_eff)
-    k[np.isnan(k)] = np.inf  # a point or two have all the weight
+    lost = np.isnan(k) | np.isnan(log_weights).any(axis=1)  # a point or two have all the weight, or the fit failed
+    log_weights[lost] = log_ratios[lost] - logsumexp(log_ratios[lost], axis=1, keepdims=True)
+    k[lost] = np.inf
     return log_weights, k

@@ -1,4 +1,4 @@
-"""The interfaces between rooms: rows, densities and inference; logits and all that is computed from them."""
+"""The interfaces between rooms: rows, densities and inference; logits and everything computed from them."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
@@ -16,35 +16,35 @@ from bayes_softmax.core.records import (
 
 
 class Part(Protocol):
-    r"""Some of the rows of a likelihood, which is the sum over its parts.
+    r"""A subset of the rows of a likelihood, which is the sum over its parts.
 
-    A part falls into blocks ``0 <= b < n_blocks``, and what is summed is asked for ``first <= b < end``, in parallel:
-    by any number of threads at once.  Coefficients ``V`` are (K, q).  Softmax sees them less the last class's, so a
-    part's log-likelihood is
+    A part is divided into blocks ``0 <= b < n_blocks``.  Sums are requested over ranges of blocks ``first <= b < end``,
+    by any number of threads at once.  Coefficients ``V`` are (K, q); softmax depends only on their differences from
+    the last class's, so a part's log-likelihood is
 
     .. math:: \ell(V) = c + \langle V - V_K, Y'Z\rangle - \sum_i n_i \log\sum_k e^{\eta_{ki} - \eta_{Ki}},
 
-    of which ``constant`` and ``linear`` hold the first two terms, and the methods give the third.
+    ``constant`` and ``linear`` hold the first two terms; the methods return the third.
     """
 
     @property
     def n_obs(self) -> int:
-        """Rows that count."""
+        """Number of rows of positive weight."""
         ...
 
     @property
     def n_blocks(self) -> int:
-        """Blocks of rows, 0 for none."""
+        """Number of blocks of rows, 0 without rows."""
         ...
 
     @property
     def size(self) -> int:
-        """Numbers held in memory for the features."""
+        """Number of feature values held in memory."""
         ...
 
     @property
     def total_weight(self) -> float:
-        """Observations of all rows."""
+        """Number of observations, summed over the rows with their weights or counts."""
         ...
 
     @property
@@ -54,15 +54,15 @@ class Part(Protocol):
 
     @property
     def constant(self) -> float:
-        """What offsets add to the log-likelihood, whatever the coefficients are."""
+        """The offsets' term of the log-likelihood, which does not depend on the coefficients."""
         ...
 
     def log_likelihood_gradient(self, V: FloatArray, first: int, end: int) -> tuple[float, FloatArray]:
-        """Value and gradient (K, q) of the third term, the last row of the gradient being left zero."""
+        """Value and gradient (K, q) of the third term; the gradient's last row is left zero."""
         ...
 
     def log_likelihoods(self, Vs: FloatArray, first: int, end: int) -> FloatArray:
-        """Values (S,) of the third term at many coefficients (S, K, q), in one pass over the rows."""
+        """Values (S,) of the third term at S coefficient matrices (S, K, q), in one pass over the rows."""
         ...
 
     def pair_hessians(self, V: FloatArray, first: int, end: int) -> FloatArray:
@@ -72,37 +72,37 @@ class Part(Protocol):
     def metric_sums(self, V: FloatArray, first: int, end: int) -> tuple[FloatArray, FloatArray]:
         """Minus ``sum_i w_i z_i z_i'`` (q, q), upper triangle, and the sum (K, K) of the rows' class covariances.
 
-        ``w_i`` is the trace of row i's covariance.
+        ``w_i`` is the trace of row i's class covariance.
         """
         ...
 
     def curvature_at(self, V: FloatArray) -> "PartCurvature":
-        """Products of the Hessian of minus the log-likelihood at ``V`` with directions."""
+        """The Hessian of minus the log-likelihood at ``V``, for products with directions."""
         ...
 
     def expected_rows(self, V: FloatArray) -> Iterator[ExpectedRows]:
-        """Features and expected counts, some rows at a time; what is yielded may be overwritten by the next."""
+        """Features and expected counts, some rows at a time; the arrays may be overwritten by the next ones."""
         ...
 
     def native(self) -> IntArray | None:
-        """Numbers by which compiled code finds the rows in memory, or None if they are not there."""
+        """Addresses and sizes by which compiled code finds the rows, or None if they are not in memory."""
         ...
 
 
 class PartCurvature(Protocol):
-    """The Hessian of one part at one point: what it keeps of it, if anything, lives as long as one set of products."""
+    """The Hessian of one part at one point; anything it caches lives as long as one set of products."""
 
     def prepare(self, first: int, end: int) -> None:
-        """Compute what products with these blocks have in common; called once for every block, before any product."""
+        """Compute the quantities shared by products with these blocks; called once per block, before any product."""
         ...
 
     def product(self, D: FloatArray, first: int, end: int) -> FloatArray:
-        """The Hessian's product (K, q) with a direction (K, q)."""
+        """Product (K, q) of the Hessian with a direction (K, q)."""
         ...
 
 
 class LogDensity(Protocol):
-    """An unnormalised log density on ``R^dimension``: all that an inference algorithm may know.
+    """An unnormalised log density on ``R^dimension``: everything an inference algorithm may use.
 
     Anything that offers these operations (in memory, in chunks, distributed) is fitted by the same code.
     ``hessian`` and ``metric`` are of minus the log density; ``metric`` is always positive semi-definite and
@@ -116,22 +116,22 @@ class LogDensity(Protocol):
 
     @property
     def total_weight(self) -> float:
-        """Number of observed units; turns sums into per-unit numbers."""
+        """Number of observations, with their weights; turns sums into means per observation."""
         ...
 
     @property
     def work(self) -> float:
-        """Multiplications of one evaluation, for choosing an engine without timing it."""
+        """Number of multiplications of one evaluation, for choosing an engine without timing it."""
         ...
 
     @property
     def hessian_work(self) -> float:
-        """Multiplications of one Hessian, for choosing between Cholesky factors and conjugate gradients."""
+        """Number of multiplications of one Hessian, for choosing between Cholesky and conjugate gradients."""
         ...
 
     @property
     def definite(self) -> bool:
-        """Whether the Hessian is known to be positive definite everywhere, whatever the responses were."""
+        """Whether the Hessian is known to be positive definite everywhere, whatever the responses."""
         ...
 
     def value(self, theta: FloatArray) -> float:
@@ -151,19 +151,19 @@ class LogDensity(Protocol):
         ...
 
     def metric(self, theta: FloatArray) -> FloatArray:
-        """Positive semi-definite stand-in (d, d) for the Hessian."""
+        """Positive semi-definite approximation (d, d) of the Hessian."""
         ...
 
     def hessian_vector(self, theta: FloatArray, *, convex: bool = True) -> Callable[[FloatArray], FloatArray]:
-        """Product of ``metric(theta)``, or of ``hessian(theta)``, with a vector, as a function; set up once."""
+        """A function that multiplies a vector by ``metric(theta)``, or by ``hessian(theta)`` if not ``convex``."""
         ...
 
     def low_rank_metric(self, theta: FloatArray) -> LowRankMetric | None:
-        """What ``block_metric`` is, where there are more features than rows; None elsewhere."""
+        """Counterpart of ``block_metric`` for more features than rows; None otherwise."""
         ...
 
     def block_metric(self, theta: FloatArray) -> BlockMetric | None:
-        """Cheap approximation of ``metric(theta)``, to precondition and to whiten with; None if there is none."""
+        """Cheap approximation of ``metric(theta)``, for preconditioning and whitening; None if there is none."""
         ...
 
     def native(self, whitening: Whitening) -> NativeDensity | None:
@@ -172,7 +172,7 @@ class LogDensity(Protocol):
 
 
 class WhitenedDensity(Protocol):
-    """A log density in coordinates in which it is near a standard normal: what NUTS needs to know."""
+    """A log density in coordinates in which it is nearly standard normal, as NUTS needs it."""
 
     @property
     def dimension(self) -> int:
@@ -184,27 +184,28 @@ class WhitenedDensity(Protocol):
         ...
 
     def callbacks(self) -> NativeDensity | None:
-        """C callbacks for the same, or None if there are none."""
+        """C callbacks for the same density, or None if there are none."""
         ...
 
 
 class Logits(Protocol):
-    """Logits of rows as a function of parameters: all that the answers know of a model.
+    """Logits of rows as a function of parameters: everything the answers use of a model.
 
-    A row is its features: ``X`` (n, p), encoded.  Offsets and choice sets come on top of what a function gives, and
-    are no part of it.  Derivatives and covariances are in the flat order of :class:`Parameters`, d numbers in all.
-    What has ``parameters`` and no draws beside it takes one draw, an estimate.  Where a function has no derivatives of
-    its own, :mod:`bayes_softmax.core.parameters` makes them of its Jacobian, or by differences.
+    A row is given by its encoded features, ``X`` (n, p).  Offsets and choice sets are applied afterwards and are not
+    part of the function.  Derivatives and covariances are in the flat order of :class:`Parameters`, of length d.
+    ``covariance``, ``pull_back`` and ``pull_back_slope`` take a single draw, such as an estimate.  For a function
+    without derivatives of its own, :mod:`bayes_softmax.core.parameters` computes them from its Jacobian, or by finite
+    differences.
     """
 
     @property
     def kind(self) -> str:
-        """What the function is called in a file."""
+        """Name of the function in a file."""
         ...
 
     @property
     def n_classes(self) -> int:
-        """K."""
+        """Number of classes K."""
         ...
 
     @property
@@ -214,25 +215,25 @@ class Logits(Protocol):
 
     @property
     def dims(self) -> Mapping[str, tuple[str, ...]]:
-        """Names of the dimensions of each; ``feature`` and ``category`` are labelled by the names of the model."""
+        """Dimension names of each parameter; ``feature`` and ``category`` are labelled by the model's names."""
         ...
 
     @property
     def is_linear(self) -> bool:
-        """Whether a change of the features moves the logits of every row alike."""
+        """Whether a given change of the features changes the logits of every row by the same amount."""
         ...
 
     @property
     def compiled(self) -> str | None:
-        """Name of its compiled part, None where there is none."""
+        """Name of its compiled implementation, None if there is none."""
         ...
 
     def at(self, parameters: Parameters) -> Callable[[FloatArray], FloatArray]:
-        """Logits (K, n, S) of features (n, p) for all draws, as a function; its arrays are the caller's to change."""
+        """A function from features (n, p) to the logits (K, n, S) of all draws; the caller may modify its arrays."""
         ...
 
     def bounds(self, parameters: Parameters, X: FloatArray) -> FloatArray:
-        """Bounds (n,) of the absolute logits over classes and draws, that never fall as a feature grows in size."""
+        """Bounds (n,) of the absolute logits over classes and draws, non-decreasing in the size of each feature."""
         ...
 
     def covariance(self, parameters: Parameters, X: FloatArray, covariance: FloatArray) -> FloatArray:
@@ -240,26 +241,26 @@ class Logits(Protocol):
         ...
 
     def pull_back(self, parameters: Parameters, X: FloatArray, derivatives: FloatArray) -> FloatArray:
-        """Derivatives (m, d) in the parameters of m sums over rows, from those in the logits (n, m, K)."""
+        """Derivatives (m, d) of m sums over rows in the parameters, from those in the logits (n, m, K)."""
         ...
 
     def slope(self, parameters: Parameters, X: FloatArray, change: FloatArray) -> FloatArray:
-        """Derivative (K, n, S) of the logits as features change by ``change`` (n, p) per unit of something.
+        """Directional derivative (K, n, S) of the logits along ``change`` (n, p) in the features.
 
-        With ``change`` (1, p) all rows change alike; if the function is linear the slope is then (K, 1, S).
+        With ``change`` (1, p) all rows change alike; for a linear function the slope is then (K, 1, S).
         """
         ...
 
     def pull_back_slope(
         self, parameters: Parameters, X: FloatArray, change: FloatArray, derivatives: FloatArray
     ) -> FloatArray:
-        """Derivatives (m, d) in the parameters of m sums over rows, from those in the slopes (n, m, K)."""
+        """Derivatives (m, d) of m sums over rows in the parameters, from those in the slopes (n, m, K)."""
         ...
 
     def expression(self, X: Any, variables: Mapping[str, Any]) -> Any:
-        """The logits (n, K) as an expression of PyTensor; a parameter that the model lacks is not in ``variables``."""
+        """The logits (n, K) as a PyTensor expression; a parameter absent from the model is not in ``variables``."""
         ...
 
     def to_data(self) -> dict[str, Any]:
-        """What must be known beside ``kind`` to make the function again, as plain JSON."""
+        """The data needed besides ``kind`` to rebuild the function, as plain JSON."""
         ...

@@ -1,7 +1,7 @@
-"""Records that cross the borders between rooms: NamedTuples of arrays and numbers, no behaviour.
+"""Records passed between rooms: NamedTuples of arrays and numbers, without behaviour.
 
-All densities are *sums* over observations, never means, and all values are of the log density (larger is
-better); ``precision`` and Hessians are of *minus* the log density (positive definite at a mode).
+All log densities are *sums* over observations, never means, and larger values are better; ``precision`` and Hessians
+are of *minus* the log density (positive definite at a mode).
 """
 
 from enum import Enum
@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
-AnyArray = np.ndarray[Any, Any]  # of labels, or of what is not known to be numbers yet
+AnyArray = np.ndarray[Any, Any]  # of labels, or of values not yet known to be numbers
 
 RELIABLE_PARETO_K = 0.7  # importance weights with a heavier tail cannot be trusted (Vehtari et al., JMLR 25, 2024)
 
 
 class Status(Enum):
-    """How an optimisation ended; the value is the sentence a person reads."""
+    """How an optimisation ended; the value is the message shown to the user."""
 
     CONVERGED = "converged: the gradient and the Newton step vanish at a finite point"
     MAX_ITERATIONS = "stopped at the iteration limit before the gradient vanished"
@@ -29,10 +29,10 @@ class Status(Enum):
 
 
 class Penalty(NamedTuple):
-    r"""The part of minus a log density that has kinks: :math:`\sum_g s_g |\theta_g|`.
+    r"""The non-smooth part of minus a log density: :math:`\sum_g s_g |\theta_g|`.
 
-    ``groups`` (n, size) are coordinates of the free vector, no coordinate in two groups, and ``strengths`` (n,) the
-    :math:`s_g > 0`.  The norms are Euclidean; groups of one coordinate are the lasso.
+    ``groups`` (n, size) are disjoint groups of coordinates of the free vector, and ``strengths`` (n,) are the
+    :math:`s_g > 0`.  The norms are Euclidean; groups of one coordinate give the lasso.
     """
 
     groups: IntArray
@@ -49,11 +49,11 @@ class Penalty(NamedTuple):
 
 
 class Mode(NamedTuple):
-    """Where an optimiser stopped, with the certificate that tells how good that point is.
+    """The point where an optimiser stopped, with a certificate of its optimality.
 
     ``gradient_norm`` is the largest absolute entry of the gradient divided by the total weight of the
-    data: on the standardised features of the engine it has no unit.  ``newton_decrement`` is
-    ``sqrt(g' H^-1 g)``; half its square estimates what is missing in the log density (Boyd and
+    data; on the engine's standardised features it is dimensionless.  ``newton_decrement`` is
+    ``sqrt(g' H^-1 g)``; half its square estimates the gap to the maximum of the log density (Boyd and
     Vandenberghe, *Convex Optimization*, 2004, section 9.5.1).  ``newton_step`` is the largest absolute
     entry of ``H^-1 g``: it stays near 1 where the optimum lies at infinity, however small the gradient.
     """
@@ -82,9 +82,9 @@ class LaplaceApproximation(NamedTuple):
 
 
 class BlockMetric(NamedTuple):
-    """Positive definite approximation of a metric that is block diagonal once the classes are mixed.
+    """Positive definite approximation of a metric, block diagonal after an orthonormal mixing of the classes.
 
-    The vector is read as a matrix of ``k`` columns of ``m`` coordinates, ``(k, m)``.  With ``mixing`` (k, k)
+    The vector is reshaped to ``k`` columns of ``m`` coordinates, ``(k, m)``.  With ``mixing`` (k, k)
     orthonormal the metric is ``(mixing x I) diag(precisions[0], ..., precisions[k-1]) (mixing x I)'``.
     """
 
@@ -102,7 +102,7 @@ class LowRankMetric(NamedTuple):
 
 
 class Whitening(NamedTuple):
-    """Linear change of variables ``theta = mode + T z`` in which a density is near a standard normal.
+    """Linear change of variables ``theta = mode + T z`` after which a density is nearly standard normal.
 
     ``T`` has the structure of :class:`BlockMetric`: column c of ``theta`` is ``sum_e mixing[c, e] blocks[e] z[e]``,
     with ``blocks`` (k, m, m) upper triangular, in single precision.  One block of the full dimension is the Laplace
@@ -116,7 +116,7 @@ class Whitening(NamedTuple):
 
 
 class ExpectedRows(NamedTuple):
-    """Some rows, features first: features ``Z`` (q, n), expected counts (K, n) and totals (n,)."""
+    """Some rows, one per column: features ``Z`` (q, n), expected counts (K, n) and totals (n,)."""
 
     Z: FloatArray
     counts: FloatArray
@@ -124,7 +124,7 @@ class ExpectedRows(NamedTuple):
 
 
 class NativeDensity(NamedTuple):
-    """A density as C callbacks on whitened coordinates, for samplers that run without Python's lock.
+    """A density as C callbacks on whitened coordinates, for samplers that run without Python's global lock.
 
     ``logp_address`` has the signature ``int64 (uint64 d, double* x, double* gradient, double* logp, void* user)``,
     ``expand_address`` ``int64 (uint64 d, uint64 n, double* x, double* out, void* user)``.  ``keep_alive`` owns
@@ -138,7 +138,7 @@ class NativeDensity(NamedTuple):
 
 
 class Draws(NamedTuple):
-    """What a sampler returns: points (chain, draw, dimension) and per-draw statistics (chain, draw)."""
+    """Result of a sampler: points (chain, draw, dimension) and statistics per draw (chain, draw)."""
 
     points: FloatArray
     stats: dict[str, NDArray[Any]]

@@ -1,4 +1,4 @@
-"""A digest of the sources that a compiled function is made from: its module, and what that imports of its package.
+"""A digest of the sources of a compiled function: its module, and the modules of the package that it imports.
 
 Numba's own stamp is the time and size of one file, but functions and constants of other modules are compiled into a
 function too.  A digest of their contents also survives a copy that changes times, and sees an edit that does not.
@@ -13,7 +13,7 @@ from pathlib import Path
 
 @lru_cache(maxsize=64)
 def sources_digest(file: str, package: str) -> str:
-    """Digest of a module's source and, through its imports, of all that it needs of the package.
+    """Digest of a module's source and, through its imports, of every module of the package that it needs.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
-"""Threads: BLAS on one, since chains and blocks run in parallel themselves; and functions that release Python's lock.
+"""BLAS on one thread, since chains and blocks run in parallel; and a pool for functions that release Python's lock.
 
-Work is cut into parts by its size alone, never by the number of cores, so that sums come out the same everywhere.
+Work is cut into parts by its size alone, never by the number of cores, so that sums are the same on every machine.
 """
 
 import functools
@@ -20,7 +20,7 @@ MAX_PARTS = 8
 
 
 class _Libraries(NamedTuple):
-    """The BLAS libraries of the process: those with one number of threads for all callers, and one for each."""
+    """The BLAS libraries of the process: ``shared`` have one thread count for all callers, ``own`` one for each."""
 
     shared: list[Any]
     own: list[Any]
@@ -37,9 +37,9 @@ def _libraries() -> _Libraries:
 
 
 def _change(libraries: list[Any], threads: list[int]) -> list[int]:
-    """Set numbers of threads; returns those before."""
+    """Set thread counts and return the previous ones."""
     before = [library.num_threads for library in libraries]
-    # Of OpenBLAS threadpoolctl lets only the first thread that asked change the number, and ignores all others.
+    # threadpoolctl lets only the first thread that asked change the thread count of OpenBLAS, and ignores the others.
     OpenBLASController.clear_controlling_thread(force=True)
     for library, n in zip(libraries, threads, strict=True):
         library.set_num_threads(n)
@@ -48,10 +48,10 @@ def _change(libraries: list[Any], threads: list[int]) -> list[int]:
 
 
 class _Limit:
-    """The process's limit of BLAS: set by the first that asks, restored when the last is done.
+    """The process-wide limit of BLAS threads: set by the first caller, lifted when the last is done.
 
-    Were an earlier one to restore it, the others would go on with several threads, and their sums would depend on who
-    else is running.
+    If an earlier one lifted it, the others would go on with several threads, and their sums would depend on who else
+    is running.
     """
 
     def __init__(self) -> None:
@@ -83,7 +83,7 @@ class _Limit:
                 self._before = None
 
     def forked(self) -> None:
-        """In a new process only the thread that forked goes on; where others held the limit, the next one restores."""
+        """In a new process only the thread that forked goes on; if others held the limit, the next caller lifts it."""
         self._lock = threading.Lock()
         self._users = getattr(self._thread, "entered", 0)
 
@@ -105,7 +105,7 @@ def blas_on_one_thread() -> Iterator[None]:
 
 @functools.cache
 def _n_threads() -> int:
-    return os.cpu_count() or 1  # asked of the system each time, microseconds
+    return os.cpu_count() or 1  # a system call of microseconds each time
 
 
 @functools.lru_cache(maxsize=1)
@@ -140,7 +140,7 @@ def in_parallel[T](function: Callable[[int, int], T], parts: Sequence[tuple[int,
         for _ in waiting:  # after an error or Ctrl-C nothing more is started
             pass
         for other in others:
-            # What has not begun has nothing to do any more; after a fork there may be no thread that would begin it.
+            # A task that has not begun has nothing left to do; after a fork there may be no thread to begin it.
             if not other.cancel():
                 other.result()
     return results  # type: ignore[return-value]

@@ -26,8 +26,8 @@ def read_available(available: Any, data: Any, n_obs: int, classes: Sequence[Labe
     Raises
     ------
     ValueError, TypeError
-        A class without a column, values other than true, false, 1 and 0, a missing value, or a row in which nothing
-        is on offer: named with its row.
+        A class without a column, or, named with its row, a value other than true, false, 1 and 0, a missing value or
+        a row without a class on offer.
     """
     K, frame = len(classes), read_class_columns(available, data, classes, "available")
     if not isinstance(frame, pd.DataFrame):
@@ -46,9 +46,9 @@ def read_available(available: Any, data: Any, n_obs: int, classes: Sequence[Labe
 
 
 def _flags(column: pd.Series, name: str, index: Any) -> Mask:
-    """One column of true and false, 1 and 0."""
+    """One column of true and false, or 1 and 0, as booleans."""
     labelled = column.set_axis(pd.Index(index)).to_frame(name)
-    raise_if_missing(labelled, [name], advice="say 1 or 0 in every row", argument="available")
+    raise_if_missing(labelled, [name], advice="give 1 or 0 in every row", argument="available")
     values = column.to_numpy()
     if values.dtype.kind in "biuf":
         good = (values == 0) | (values == 1)

@@ -1,4 +1,4 @@
-"""From what the user hands over to a checked :class:`Design` and the :class:`Schema` that reads new data."""
+"""From the user's arguments to a checked :class:`Design` and the :class:`Schema` that reads new data."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -14,7 +14,7 @@ from bayes_softmax.data.array_encoder import ArrayEncoder
 from bayes_softmax.data.available import Mask, check_outcomes, read_available, without_forced
 from bayes_softmax.data.class_columns import class_column_names
 from bayes_softmax.data.containers import to_pandas_or_numpy
-from bayes_softmax.data.design import Design, Response, unit_totals
+from bayes_softmax.data.design import Design, Response, observation_totals
 from bayes_softmax.data.formula.columns import as_frame
 from bayes_softmax.data.formula.encoder import fit_encoder, required_columns
 from bayes_softmax.data.formula.terms import parse_terms, split_formula
@@ -28,7 +28,7 @@ from bayes_softmax.data.standardise import check_range, check_weightless, standa
 from bayes_softmax.data.weights import read_weights
 
 
-def from_formula(formula: str, data: Any, options: Options) -> tuple[Design, Schema]:
+def design_from_formula(formula: str, data: Any, options: Options) -> tuple[Design, Schema]:
     """Design of ``response ~ terms`` over the columns of a data frame."""
     frame = to_pandas_or_numpy(data, "data")
     if not isinstance(frame, pd.DataFrame):
@@ -61,7 +61,7 @@ def from_formula(formula: str, data: Any, options: Options) -> tuple[Design, Sch
     return replace(design, frame=as_frame(encoder.variables, read, index)), schema
 
 
-def from_arrays(
+def design_from_arrays(
     X: Any, y: Any, feature_names: Sequence[str] | None, intercept: bool, options: Options
 ) -> tuple[Design, Schema]:
     """Design of arrays, or of a data frame ``X`` with ``y`` aligned to it.
@@ -111,7 +111,7 @@ def _assemble(
         check_outcomes(available, response, index)
         weights = without_forced(weights, available)
     names = tuple(encoder.feature_names)
-    totals = unit_totals(response, weights, len(X))
+    totals = observation_totals(response, weights, len(X))
     used = totals > 0  # rows that hold no observation must not move centre, scale or default prior
     if not used.any():
         raise ValueError(_why_nothing(response, options.weights, available))
@@ -119,7 +119,7 @@ def _assemble(
     rows, row_totals = (X, totals) if used.all() else (X[used], totals[used])
     if len(rows) < len(X):
         check_weightless(X, names, used, index, has_intercept=encoder.has_intercept)
-    with np.errstate(over="ignore", invalid="ignore"):  # of values that are too large, which are named next
+    with np.errstate(over="ignore", invalid="ignore"):  # overflow of large values, which the next check names
         standardisation = standardise(rows, row_totals, names, has_intercept=encoder.has_intercept)
     check_range(X, names, standardisation.scale, index)
     if not names and not encoder.has_intercept:
@@ -129,7 +129,7 @@ def _assemble(
         X, response, weights, offset, names, encoder.has_intercept, standardisation, index, n_dropped,
         available=available,
     )  # fmt: skip
-    counts = design.class_counts()  # an observation of weight zero is none
+    counts = design.class_counts()  # a row of weight zero holds no observation
     response = replace(response, unused=tuple(c for c, n in zip(response.classes, counts, strict=True) if n == 0))
     design = replace(design, response=response)
     return design, replace(_schema(design, encoder, options), dropped_values=dropped)
@@ -139,12 +139,12 @@ def _why_nothing(response: Response, given_weights: Any, available: Mask | None)
     """Why no row holds an observation."""
     if available is not None and (response.counts is None or response.counts.any()):
         return "available: no observation had more than one class on offer, so there is nothing to estimate"
-    what = "all counts are zero" if given_weights is None else "its rows all have weight or count zero"
+    what = "all counts are zero" if given_weights is None else "all rows have weight or count zero"
     return f"y: {what}; at least one observation is needed"
 
 
 def _schema(design: Design, encoder: Encoder, options: Options) -> Schema:
-    """What new data need, and the names of the answers."""
+    """What new data need, and the names in the answers."""
     response = design.response
     return Schema(
         classes=response.classes,

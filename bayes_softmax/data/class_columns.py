@@ -21,12 +21,12 @@ def class_column_names(value: Any, classes: Sequence[Label] | None = None) -> tu
 
 
 def read_class_columns(value: Any, data: Any, classes: Sequence[Label], argument: str) -> Any:
-    """A frame with one column for each class, in their order; an array, whose shape is not looked at, as it is.
+    """A frame with one column for each class, in their order; an array as it is, its shape unchecked.
 
     Raises
     ------
     ValueError, TypeError
-        A class without a column or a column without a class, and names of columns that the data do not have.
+        A class without a column, a column without a class, or a name of a column that the data do not have.
     """
     K = len(classes)
     if isinstance(value, Mapping):
@@ -48,7 +48,7 @@ def read_class_columns(value: Any, data: Any, classes: Sequence[Label], argument
     values = to_pandas_or_numpy(value, argument)
     if not isinstance(values, pd.DataFrame):
         return values
-    by_text = {str(c): c for c in classes}  # names of columns are texts in some libraries, whatever the classes are
+    by_text = {str(c): c for c in classes}  # some libraries allow only strings as names of columns
     columns = [c if c in classes else by_text.get(c, c) for c in map(plain_label, values.columns)]
     if set(columns) != set(classes) or len(columns) != K:
         raise ValueError(f"{argument} has columns {listed(columns)}; name them by class: {listed(classes)}")

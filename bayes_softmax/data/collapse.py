@@ -1,4 +1,4 @@
-"""Equal rows collapsed without loss: rows with the same features, offset and choice set become one of counts."""
+"""Equal rows collapsed without loss: rows with the same features, offset and choice set become one row of counts."""
 
 from dataclasses import replace
 from typing import NamedTuple
@@ -12,8 +12,8 @@ from bayes_softmax.data.design import Design
 SAMPLE = 2048  # rows looked at before all are hashed
 SAMPLE_COLUMNS = 16
 MIN_REPEATS = 0.25  # share of repeated rows in the sample below which collapsing would not pay
-MAX_SHARE = 0.5  # of the rows may be distinct for the collapsed data to be used
-BLOCK = 65536
+MAX_SHARE = 0.5  # largest share of distinct rows for which the collapsed data are used
+BLOCK_ROWS = 65536
 
 # Odd multipliers of the splitmix64 generator (Steele, Lea and Flood, OOPSLA 2014): every bit reaches the high ones.
 _MULTIPLIERS = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
@@ -27,7 +27,7 @@ class Collapsed(NamedTuple):
 
 
 def collapse_rows(design: Design) -> Collapsed | None:
-    """Collapse equal rows; None where fewer than half of them would go, found out on a sample first."""
+    """Collapse equal rows; None where fewer than half of them would go; a sample is tested first."""
     arrays = [design.X]
     if design.offset is not None:
         arrays.append(design.offset)
@@ -59,9 +59,9 @@ def collapse_rows(design: Design) -> Collapsed | None:
 def _sample_repeats(arrays: list[FloatArray], n_obs: int) -> bool:
     """Whether enough rows of a sample repeat each other."""
     rows = np.arange(n_obs)
-    if n_obs > SAMPLE:  # at random: data in the order of their patterns, or in cycles, would mislead an even sample
+    if n_obs > SAMPLE:  # at random: data in the order of their patterns, or in cycles, would bias a regular sample
         rows = np.random.default_rng(0).choice(n_obs, size=SAMPLE, replace=False)
-    # Rows that differ mostly do so in a few columns already.
+    # Most distinct rows differ in the first few columns already.
     for columns in (slice(SAMPLE_COLUMNS), slice(None)):
         hashes = row_hashes([a[rows, columns] for a in arrays])
         if len(np.unique(hashes)) > (1 - MIN_REPEATS) * len(rows):
@@ -77,10 +77,10 @@ def row_hashes(arrays: list[FloatArray]) -> np.ndarray[tuple[int], np.dtype[np.u
     """
     n = len(arrays[0])
     out = np.full(n, 0x9E3779B97F4A7C15, dtype=np.uint64)
-    for start in range(0, n, BLOCK):
-        h = out[start : start + BLOCK]
+    for start in range(0, n, BLOCK_ROWS):
+        h = out[start : start + BLOCK_ROWS]
         for a in arrays:
-            bits = np.ascontiguousarray(a[start : start + BLOCK] + 0.0).view(np.uint64)
+            bits = np.ascontiguousarray(a[start : start + BLOCK_ROWS] + 0.0).view(np.uint64)
             for j in range(bits.shape[1]):
                 h ^= bits[:, j]
                 h *= _MULTIPLIERS[0]
@@ -91,10 +91,12 @@ def row_hashes(arrays: list[FloatArray]) -> np.ndarray[tuple[int], np.dtype[np.u
 
 
 def _equal_to(arrays: list[FloatArray], rows: IntArray) -> bool:
-    """Whether every row equals the one it is to be replaced by."""
-    starts = range(0, len(rows), BLOCK)
+    """Whether every row equals the one that replaces it."""
+    starts = range(0, len(rows), BLOCK_ROWS)
     return all(
-        bool((a[start : start + BLOCK] == a[rows[start : start + BLOCK]]).all()) for a in arrays for start in starts
+        bool((a[start : start + BLOCK_ROWS] == a[rows[start : start + BLOCK_ROWS]]).all())
+        for a in arrays
+        for start in starts
     )
 
 

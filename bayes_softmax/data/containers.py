@@ -1,7 +1,7 @@
-"""Containers at the border: whatever holds data in, a pandas object or a plain NumPy array out.
+"""Containers of data at the border: any of them in, a pandas object or a plain NumPy array out.
 
-Every argument that holds data passes :func:`to_pandas_or_numpy` once.  Three things would otherwise be lost without a
-word: the mask of a masked array, the imaginary part of complex numbers, and the null of a library that has one.
+Every argument that holds data passes :func:`to_pandas_or_numpy` once.  Three things would otherwise be lost
+silently: the mask of a masked array, the imaginary part of complex numbers, and the null of a library that has one.
 """
 
 import sys
@@ -15,7 +15,7 @@ from bayes_softmax.core.checks import shown
 from bayes_softmax.core.records import AnyArray
 from bayes_softmax.data.frames import check_columns, is_frame, is_series, to_pandas, to_pandas_series
 
-DENSE_BYTES = 2**31  # of a sparse matrix written out; beyond, that is a decision for the user
+DENSE_BYTES = 2**31  # largest dense copy of a sparse matrix; beyond, the user decides
 
 
 def to_pandas_or_numpy(data: Any, argument: str) -> Any:
@@ -26,30 +26,30 @@ def to_pandas_or_numpy(data: Any, argument: str) -> Any:
     Raises
     ------
     TypeError
-        What is not data, or is not computed yet (a lazy frame): says what to call.
+        Not data, or not computed yet (a lazy frame); the message says what to call.
     ValueError
         A frame with columns of several levels, rows of different lengths, a sparse matrix too large to write out.
     """
     if type(data) is np.ndarray:
         return data
     if isinstance(data, np.ma.MaskedArray):
-        return _filled(data)
+        return _unmasked(data)
     if isinstance(data, np.ndarray):
         return np.asarray(data)
     if isinstance(data, list | tuple):
-        return _listed(data, argument)
+        return _from_list(data, argument)
     if not isinstance(data, pd.DataFrame | pd.Series):
-        data = _plain(data, argument)
+        data = _from_library(data, argument)
     if is_frame(data):
         frame = to_pandas(data)
         check_columns(frame, argument)
         return frame
     if is_series(data):
         return to_pandas_series(data)
-    return _array(data, argument)
+    return _as_array(data, argument)
 
 
-def _filled(data: Any) -> AnyArray:
+def _unmasked(data: Any) -> AnyArray:
     """A masked array with its masked values missing; whole numbers in one dimension may be labels and stay whole."""
     if not np.ma.is_masked(data):
         return np.asarray(data.data)
@@ -63,10 +63,10 @@ def _filled(data: Any) -> AnyArray:
     return np.asarray(filled)
 
 
-def _listed(data: Any, argument: str) -> AnyArray:
-    """A list as an array; a missing value among strings or whole numbers is still missing, not the string 'nan'."""
+def _from_list(data: Any, argument: str) -> AnyArray:
+    """A list as an array; a missing value among strings or whole numbers stays missing, not the string 'nan'."""
     if any(isinstance(item, np.ma.MaskedArray) for item in data):  # np.ma.masked is one too
-        return _filled(np.ma.array(list(data)))
+        return _unmasked(np.ma.array(list(data)))
     try:
         array = np.asarray(data)
     except ValueError:
@@ -78,8 +78,8 @@ def _listed(data: Any, argument: str) -> AnyArray:
     return array
 
 
-def _plain(data: Any, argument: str) -> Any:
-    """Containers of libraries that need not be installed: none can be given unless its library is loaded."""
+def _from_library(data: Any, argument: str) -> Any:
+    """Containers of optional libraries: none can be given unless its library is loaded."""
     xarray, pyarrow, sparse = (sys.modules.get(name) for name in ("xarray", "pyarrow", "scipy.sparse"))
     if xarray is not None and isinstance(data, xarray.DataArray):
         return data.to_numpy()
@@ -92,7 +92,7 @@ def _plain(data: Any, argument: str) -> Any:
         if size > DENSE_BYTES:
             raise ValueError(
                 f"{argument} is a sparse matrix of shape {data.shape}; the engine is dense, and written out it takes "
-                f"{size / 2**30:.1f} GiB: choose columns first, or pass {argument}.toarray() if that is meant"
+                f"{size / 2**30:.1f} GiB: choose columns first, or pass {argument}.toarray() if that is intended"
             )
         return data.toarray()
     if isinstance(data, nw.LazyFrame) or isinstance(nw.from_native(data, pass_through=True), nw.LazyFrame):
@@ -101,16 +101,16 @@ def _plain(data: Any, argument: str) -> Any:
     return data
 
 
-def _array(data: Any, argument: str) -> AnyArray:
-    """Anything else that NumPy can read (tensors of other libraries), else a TypeError that says what it is."""
+def _as_array(data: Any, argument: str) -> AnyArray:
+    """Anything else that NumPy can read (tensors of other libraries), else a TypeError that names the type."""
     if isinstance(data, dict):
         raise TypeError(f"{argument} is a dict; make it a data frame first: pandas.DataFrame({argument})")
     array = np.asarray(data)
     if array.ndim == 0:
-        raise TypeError(f"{argument} is {_a(data)}; expected an array or a data frame")
+        raise TypeError(f"{argument} is {_kind_of(data)}; expected an array or a data frame")
     return array
 
 
-def _a(data: Any) -> str:
-    """What an object is, in words."""
+def _kind_of(data: Any) -> str:
+    """The type of an object, in words."""
     return "None" if data is None else f"of type {type(data).__name__} ({shown(data)})"

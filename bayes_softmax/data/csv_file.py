@@ -1,4 +1,4 @@
-"""CSV files: what cannot be read is named by file, line and a guess of the separator."""
+"""CSV files; errors name the file, the line and a likely separator."""
 
 import re
 import warnings
@@ -17,7 +17,7 @@ def read_csv(path: Path, separator: str = ",") -> pd.DataFrame:
     FileNotFoundError
         If there is no such file.
     ValueError
-        If it is empty, not a text, of lines of different lengths, or separated by something else.
+        If it is empty, is not text, has lines of different lengths, or has another separator.
     """
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {str(path)!r}")
@@ -32,7 +32,7 @@ def read_csv(path: Path, separator: str = ",") -> pd.DataFrame:
         )
     try:
         with warnings.catch_warnings():
-            # Said where lines have more fields than there are names; pandas would take the first for row labels.
+            # Raised where lines have more fields than there are names; pandas would take the first as row labels.
             warnings.simplefilter("error", pd.errors.ParserWarning)
             frame: pd.DataFrame = pd.read_csv(path, sep=separator, low_memory=False, index_col=False)
     except UnicodeDecodeError as error:
@@ -51,7 +51,7 @@ def _first_line(path: Path) -> str:
     with open(path, "rb") as file:
         start = file.readline(1 << 16)
     if b"\0" in start:
-        raise ValueError(f"{str(path)!r} is not a text: line 1 holds a byte 0")
+        raise ValueError(f"{str(path)!r} is not text: line 1 contains a zero byte")
     try:
         return start.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -67,7 +67,7 @@ def _not_text(path: Path, error: UnicodeDecodeError) -> str:
     except UnicodeDecodeError as whole:
         line = lines.count(b"\n", 0, whole.start) + 1
     byte = error.object[error.start]
-    return f"{str(path)!r}, line {line}: byte 0x{byte:02x} is no text in UTF-8; save the file as CSV in UTF-8"
+    return f"{str(path)!r}, line {line}: byte 0x{byte:02x} is not valid UTF-8; save the file as CSV in UTF-8"
 
 
 def _place(error: Exception) -> str:

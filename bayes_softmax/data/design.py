@@ -53,7 +53,7 @@ class Standardisation(NamedTuple):
 
 @dataclass(frozen=True)
 class Design:
-    """Everything the density needs to know about the data.
+    """The data of a model, as the density reads them.
 
     Attributes
     ----------
@@ -111,7 +111,7 @@ class Design:
     @cached_property
     def totals(self) -> FloatArray:
         """(N,) observations per row: weight, or weight times count total."""
-        return unit_totals(self.response, self.weights, self.n_obs)
+        return observation_totals(self.response, self.weights, self.n_obs)
 
     @property
     def total_weight(self) -> float:
@@ -131,7 +131,7 @@ class Design:
         return dense_counts(self.response, self.weights)
 
     def encoded(self, at: slice | IntArray) -> tuple[FloatArray, FloatArray | None, NDArray[np.bool_] | None]:
-        """What logits are made of in some rows: features (n, p), offset (n, K), and what is on offer (n, K)."""
+        """Inputs of the logits of some rows: features (n, p), offset (n, K), and the classes on offer (n, K)."""
         offset = None if self.offset is None else self.offset[at]
         return self.X[at], offset, None if self.available is None else self.available[at]
 
@@ -152,7 +152,7 @@ class Design:
         return Z
 
 
-def unit_totals(response: Response, weights: FloatArray | None, n_obs: int) -> FloatArray:
+def observation_totals(response: Response, weights: FloatArray | None, n_obs: int) -> FloatArray:
     """(N,) observations in each row: the weight of a label, the weighted total of counts."""
     row_weights = np.ones(n_obs) if weights is None else weights
     return row_weights if response.counts is None else row_weights * response.counts.sum(axis=1)

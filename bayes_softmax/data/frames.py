@@ -28,7 +28,7 @@ def to_pandas(data: Any) -> pd.DataFrame:
     if isinstance(data, pd.DataFrame):
         return data
     frame = nw.from_native(data, eager_only=True)
-    # The categories of a polars Categorical stand in no meaningful order (an Enum's do): read them as strings.
+    # The categories of a polars Categorical have no meaningful order (an Enum's do): read them as strings.
     unordered = [name for name, dtype in frame.schema.items() if dtype == nw.Categorical]
     plain: pd.DataFrame = frame.with_columns(nw.col(name).cast(nw.String) for name in unordered).to_pandas()
     return plain
@@ -93,7 +93,7 @@ def missing_rows(frame: pd.DataFrame, names: Iterable[str]) -> np.ndarray[Any, n
 
 
 def raise_if_missing(frame: pd.DataFrame, names: Iterable[str], *, advice: str, argument: str = "data") -> None:
-    """Raise if a value is missing, naming column and rows, with advice what to do."""
+    """Raise if a value is missing, naming column and rows, with advice."""
     for name in names:
         where = np.flatnonzero(frame[name].isna().to_numpy(dtype=bool))
         if where.size:
@@ -103,7 +103,7 @@ def raise_if_missing(frame: pd.DataFrame, names: Iterable[str], *, advice: str, 
 
 
 def plain_column(column: pd.Series) -> pd.Series:
-    """The column; one of dtype object that holds numbers only, or truth values only, in a dtype for these."""
+    """The column; one of dtype object that holds only numbers, or only booleans, in their dtype."""
     if not pd.api.types.is_object_dtype(column):
         return column
     held = pd.api.types.infer_dtype(column, skipna=True)

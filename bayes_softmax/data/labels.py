@@ -14,8 +14,8 @@ from bayes_softmax.data.design import Label, Response
 from bayes_softmax.data.frames import column_numbers
 from bayes_softmax.data.real_numbers import real_numbers
 
-EXACT_FLOAT = 2**53  # beyond it, neighbouring whole numbers are one real number
-FEW_ROWS = 1000  # whose numbers are sorted sooner than a hash table of them is set up
+EXACT_FLOAT = 2**53  # beyond it, neighbouring whole numbers share one floating-point number
+FEW_ROWS = 1000  # up to which sorting is quicker than setting up a hash table
 LABEL_TYPES = "class labels are str, int or bool"
 
 
@@ -45,7 +45,7 @@ def parse_response(y: Any, classes: Sequence[Label] | None, name: str | None = N
 
 
 def own_name(series: pd.Series) -> str:
-    """What a column is called; nothing where it has no name (polars calls such a column ``''``)."""
+    """Name of a column; nothing where it has none (polars calls such a column ``''``)."""
     return "" if series.name is None else str(series.name)
 
 
@@ -83,9 +83,9 @@ def plain_classes(classes: Any, argument: str = "classes") -> tuple[Label, ...]:
 
 
 def plain_label(label: Any) -> Any:
-    """A label as a plain string, whole number or boolean where it is one in other clothes; else as it is.
+    """A label as the plain string, whole number or boolean that it stands for; else as it is.
 
-    NumPy's scalars, ``StrEnum`` and ``IntEnum``, whole numbers written as real ones, and the intervals of ``pd.cut``
+    NumPy's scalars, ``StrEnum`` and ``IntEnum``, whole numbers stored as floats, and the intervals of ``pd.cut``
     by their name.
     """
     if isinstance(label, np.generic):
@@ -117,7 +117,7 @@ def parse_labels(series: pd.Series, classes: Sequence[Label] | None, name: str) 
         values = levels[series.cat.codes.to_numpy()]
         declared = declared if declared is not None else tuple(levels.tolist())
     else:
-        values = _plain(series.to_numpy(), name)
+        values = _plain_array(series.to_numpy(), name)
     if values.dtype.kind in "biu" and len(values) <= FEW_ROWS:
         distinct, found = np.unique(values, return_inverse=True)
     else:
@@ -132,10 +132,10 @@ def parse_labels(series: pd.Series, classes: Sequence[Label] | None, name: str) 
 
 
 def _category_names(categories: pd.Index, name: str) -> AnyArray:
-    """Labels of a categorical: dates, and real numbers that are not whole, are called what they look like."""
+    """Labels of a categorical: dates, and real numbers that are not whole, become their text."""
     plain = [plain_label(c) for c in categories.tolist()]
     named = any(not isinstance(c, str | bytes | int) for c in plain)
-    return _plain(np.array([str(c) for c in categories.tolist()] if named else plain, dtype=object), name)
+    return _plain_array(np.array([str(c) for c in categories.tolist()] if named else plain, dtype=object), name)
 
 
 def parse_counts(counts: FloatArray, classes: tuple[Label, ...], name: str, index: Any = None) -> Response:
@@ -155,7 +155,7 @@ def parse_counts(counts: FloatArray, classes: tuple[Label, ...], name: str, inde
     return Response(name, classes, None, np.array(counts, order="C"), unused)
 
 
-def _plain(values: AnyArray, name: str) -> AnyArray:
+def _plain_array(values: AnyArray, name: str) -> AnyArray:
     """Labels as an array of one plain type: strings, integers or booleans."""
     kind = values.dtype.kind
     if kind in "bi":
@@ -182,7 +182,7 @@ def _plain(values: AnyArray, name: str) -> AnyArray:
     labels = [plain_label(v) for v in labels]
     kinds = set(map(type, labels))
     if kinds == {int}:
-        return _whole(labels, name)
+        return _whole_numbers(labels, name)
     if len(kinds) > 1 or not kinds <= {str, bool}:
         odd = next((v for v in labels if type(v) not in (str, int, bool)), labels[0])
         if isinstance(odd, float) and odd.is_integer():
@@ -197,8 +197,8 @@ def _plain(values: AnyArray, name: str) -> AnyArray:
     return out
 
 
-def _whole(labels: list[int], name: str) -> AnyArray:
-    """Whole numbers of any size that 64 bits hold."""
+def _whole_numbers(labels: list[int], name: str) -> AnyArray:
+    """Whole numbers that fit into 64 bits."""
     low, high = min(labels), max(labels)
     if low < -(2**63) or high >= 2**64 or (low < 0 and high >= 2**63):
         _refuse_large(high if high >= 2**63 else low, name)
@@ -240,7 +240,7 @@ def _codes(
         return np.empty(0, dtype=np.int64)
     position = {label: k for k, label in enumerate(classes)}
     first = min(distinct.tolist())
-    if type(first) is not type(classes[0]):  # True == 1 in Python; as labels they are two
+    if type(first) is not type(classes[0]):  # True == 1 in Python; as labels they differ
         raise TypeError(
             f"{name}: labels are of type {type(first).__name__}, such as {shown(first)}, but the classes are of type "
             f"{type(classes[0]).__name__} ({listed(classes)}); convert the labels"

@@ -14,7 +14,7 @@ from bayes_softmax.data.options import BY_ROW, Options
 
 
 def without_missing(frame: pd.DataFrame, columns: list[str], options: Options) -> tuple[pd.DataFrame, int, Options]:
-    """Drop rows with missing values on request; arrays that run along the rows are cut with them."""
+    """Drop rows with missing values on request; arrays with one entry per row are cut with them."""
     if options.missing == "error":
         return frame, 0, options
     missing = missing_rows(frame, columns) | missing_by_row(_by_row(options), len(frame))
@@ -22,7 +22,7 @@ def without_missing(frame: pd.DataFrame, columns: list[str], options: Options) -
 
 
 def without_missing_arrays(X: Any, y: Any, options: Options) -> tuple[Any, Any, int, Options]:
-    """The same of arrays, or of a frame and its labels."""
+    """The same for arrays, or for a frame and its labels."""
     if options.missing == "error":
         return X, y, 0, options
     if len(X) != len(y):
@@ -32,7 +32,7 @@ def without_missing_arrays(X: Any, y: Any, options: Options) -> tuple[Any, Any, 
 
 
 def missing_by_row(values: Mapping[str, Any], n_obs: int) -> NDArray[np.bool_]:
-    """Rows (N,) in which arguments that are given by value, an entry for each row, are missing."""
+    """Rows (N,) in which an argument that is given by value, one entry per row, is missing."""
     missing = np.zeros(n_obs, dtype=bool)
     for argument, value in values.items():
         if not isinstance(value, np.ndarray | pd.DataFrame | pd.Series):
@@ -50,7 +50,7 @@ def missing_in(values: Any) -> NDArray[np.bool_]:
 
 
 def kept_by_row(values: Mapping[str, Any], keep: NDArray[Any]) -> dict[str, Any]:
-    """The arguments at some of the rows, where they are given by value; a mask or positions say which."""
+    """The arguments at some of the rows, where they are given by value; ``keep`` is a mask or positions."""
     kept = dict(values)
     for name, value in values.items():
         if isinstance(value, pd.DataFrame | pd.Series):

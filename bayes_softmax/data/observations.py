@@ -1,4 +1,4 @@
-"""The rows of a model: as they were given, and as they are fitted, with equal rows made one."""
+"""The rows of a model: as they were given, and as they are fitted, with equal rows collapsed."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +16,7 @@ class Observations:
     design
         The rows as given.
     collapse
-        Whether equal rows are made one where that helps.
+        Whether equal rows are collapsed where that helps.
     """
 
     design: Design
@@ -24,7 +24,7 @@ class Observations:
 
     @cached_property
     def collapsed(self) -> Collapsed | None:
-        """Equal rows made one, and the map from rows to those; None where that would not help."""
+        """The collapsed rows, and the map from rows to them; None where collapsing would not help."""
         return collapse_rows(self.design) if self.collapse else None
 
     @property

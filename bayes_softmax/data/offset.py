@@ -12,7 +12,7 @@ from bayes_softmax.data.design import Label
 from bayes_softmax.data.frames import check_finite, column_numbers
 from bayes_softmax.data.real_numbers import real_numbers
 
-OFFSET_LIMIT = 1e150  # of an offset's numbers: their squares and differences are still numbers
+OFFSET_LIMIT = 1e150  # of an offset's entries: their squares and differences stay finite
 
 
 def read_offset(offset: Any, data: Any, n_obs: int, classes: Sequence[Label]) -> FloatArray:
@@ -36,11 +36,11 @@ def read_offset(offset: Any, data: Any, n_obs: int, classes: Sequence[Label]) ->
 
 
 def _checked_size(offset: FloatArray, classes: Sequence[Label]) -> FloatArray:
-    """The offset, if differences of its numbers are numbers too."""
+    """The offset, if differences of its entries are finite."""
     rows, columns = np.nonzero(np.abs(offset) > OFFSET_LIMIT)
     if rows.size:
         raise ValueError(
             f"offset: column {str(classes[columns[0]])!r} is {offset[rows[0], columns[0]]:g} in row {rows[0]}; "
-            f"expected at most {OFFSET_LIMIT:g} in size (a class that is not on offer is what available= is for)"
+            f"expected at most {OFFSET_LIMIT:g} in size (use available= for a class that is not on offer)"
         )
     return offset

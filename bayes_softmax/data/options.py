@@ -15,7 +15,7 @@ from bayes_softmax.data.frames import require_columns
 
 CODINGS = ("zero-sum", "reference", "full")
 type ByClass = ArrayLike | Sequence[str] | Mapping[Any, str]  # a column for each class, or its name
-BY_ROW = ("weights", "offset", "available")  # options that run along the rows of the data
+BY_ROW = ("weights", "offset", "available")  # options with one entry per row of the data
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Real numbers out of whatever holds them; what is no real number is named with its row and column."""
+"""Real numbers from any array; errors name the row and column of a value that is not one."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -41,7 +41,7 @@ def _number(value: Any) -> float | None:
 
 
 def _place(array: AnyArray, at: tuple[int, ...], index: Any, columns: Sequence[str] | None) -> str:
-    """What stands there instead of a number, where, and what helps."""
+    """The value that is not a number, its place, and a remedy."""
     value = array[at]
     column = "" if array.ndim < 2 else f": column {shown(at[1] if columns is None else columns[at[1]])}"
     row = describe_rows(range(len(array)) if index is None else index, [at[0]]) if array.ndim else ""

@@ -1,4 +1,4 @@
-"""What a fit must remember to read new data and to name its answers: small, and saved as plain JSON."""
+"""What a fit stores to read new data and to name its answers: small, and saved as plain JSON."""
 
 import json
 from collections.abc import Mapping
@@ -58,7 +58,7 @@ class Schema:
     weights_column
         Column of a data frame that holds the weights, if they were given by name.
     dropped_values
-        The one value that each column had which was dropped because it did not vary.
+        The value of each column that was dropped because it did not vary.
     dropped_flat
         Whether their coefficients, had they been in the model, would have flat priors.
     """
@@ -88,7 +88,7 @@ class Schema:
         return tuple(self.encoder.feature_names)
 
     def to_pandas_or_numpy(self, data: Any) -> Any:
-        """New data as a pandas frame or a NumPy array; what a formula cannot use is left to it, to name its columns."""
+        """New data as a pandas frame or a NumPy array; a formula itself refuses what it cannot use, by column."""
         if isinstance(data, dict) and isinstance(self.encoder, FormulaEncoder):
             return data
         return to_pandas_or_numpy(data, "data")
@@ -153,7 +153,7 @@ class Schema:
         """Position of a class; an unknown label, or one of another type, is an error with the nearest class."""
         plain = plain_label(label)
         for k, known in enumerate(self.classes):
-            # False == 0 in Python; as labels they are two.
+            # False == 0 in Python; as labels they differ.
             if type(known) is type(plain) and known == plain:
                 return k
         alike = [c for c in self.classes if c == plain or str(c) == str(plain)]
@@ -166,7 +166,7 @@ class Schema:
     def category_coordinate(self) -> Any:
         """Labels as the ``category`` coordinate of labelled arrays."""
         if any(isinstance(label, int) and label >= 2**63 for label in self.classes):
-            return np.array(self.classes, dtype=np.uint64)  # NumPy would make real numbers of small and large ones
+            return np.array(self.classes, dtype=np.uint64)  # NumPy would turn a mix of small and large ones into floats
         return list(self.classes)
 
     def to_json(self) -> str:
@@ -185,7 +185,7 @@ def schema_from_json(text: str) -> Schema:
     Raises
     ------
     ValueError
-        The text is none of ours, or damaged.
+        The text is not a schema, or is damaged.
     """
     try:
         fields = _untagged(json.loads(text))

@@ -11,7 +11,7 @@ Fields = Mapping[str, Any]
 
 
 def check_fields(fields: Any, known: Iterable[str]) -> None:
-    """Raise a ValueError that names the field which no schema has or which has a value that none can have."""
+    """Raise a ValueError that names an unknown or absent field, or one with an invalid value."""
     if not isinstance(fields, dict):
         raise ValueError("the schema is not an object with named fields")
     unknown = [name for name in fields if name not in set(known)]
@@ -32,7 +32,7 @@ def check_array_encoder(encoder: Any, feature_names: tuple[str, ...]) -> None:
         raise ValueError("the schema's encoder is neither that of a formula nor that of an array")
     names = encoder["feature_names"]
     if not (_names(names, {}) and isinstance(encoder["has_intercept"], bool)):
-        raise ValueError("the schema's encoder has no list of features that differ")
+        raise ValueError("the schema's encoder has no list of distinct features")
     absent = [name for name in feature_names if name not in names]
     if absent:
         raise ValueError(f"the schema's encoder does not have the feature {absent[0]!r}")
@@ -78,7 +78,7 @@ def _boolean(value: Any, _: Fields) -> bool:
     return isinstance(value, bool)
 
 
-# In this order: what the others are compared with comes first.
+# In this order: later checks refer to the fields before.
 CHECKS: dict[str, Callable[[Any, Fields], bool]] = {
     "classes": _classes,
     "feature_names": _names,

@@ -10,14 +10,14 @@ from bayes_softmax.core.checks import describe_rows
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.design import Standardisation
 
-LARGEST = 1e150  # squares of what is smaller are numbers
-MOMENT_ROWS = 4096  # rows whose sums are formed at once: they stay in the second-level cache
+LARGEST = 1e150  # squares of smaller values are finite
+MOMENT_ROWS = 4096  # rows summed at once: they stay in the second-level cache
 
 
 def without_constant(
     X: FloatArray, names: tuple[str, ...], used: NDArray[np.bool_], constant: str, *, has_intercept: bool
 ) -> tuple[FloatArray, tuple[str, ...], tuple[float, ...]]:
-    """Without the columns that do not vary, when asked to drop them (named in the model's notes), and their values."""
+    """Features without the columns that do not vary, on request (the model's notes name them), and their values."""
     if constant == "error" or not names:
         return X, names, ()
     varies = np.ptp(X[used], axis=0) > 0
@@ -50,7 +50,7 @@ def standardise(
 
 
 def _values(column: FloatArray) -> str:
-    """What the values of a column that carries no information are."""
+    """The values of a column that carries no information, in words."""
     low, high = float(column.min()), float(column.max())
     if low == high:
         return f"every value is {low:g}"
@@ -95,7 +95,7 @@ def _moments(X: FloatArray, weights: FloatArray | None) -> tuple[FloatArray, Flo
 
 
 def check_range(X: FloatArray, names: tuple[str, ...], scale: FloatArray, index: Any) -> None:
-    """Raise for a column whose squares are no numbers any more: logits and moments could not be computed."""
+    """Raise for a column whose squares overflow or underflow: logits and moments could not be computed."""
     for j in np.flatnonzero(~((scale > 1 / LARGEST) & (scale < LARGEST))).tolist():
         i = int(np.abs(X[:, j]).argmax())
         raise ValueError(

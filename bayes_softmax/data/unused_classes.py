@@ -19,7 +19,7 @@ def unused_classes(design: Design) -> tuple[tuple[Label, ...], tuple[Label, ...]
 
 
 def unused_notes(design: Design) -> list[str]:
-    """Notes of a fit on classes of which the data say nothing."""
+    """Notes of a fit on classes without an observation."""
     absent, weightless = unused_classes(design)
     notes = []
     if weightless:
@@ -30,7 +30,7 @@ def unused_notes(design: Design) -> list[str]:
 
 
 def unused_warning(design: Design) -> str | None:
-    """What to warn of where the user did not declare the classes; counts name theirs by their columns."""
+    """The warning where the user did not declare the classes; counts declare theirs by their columns."""
     absent, weightless = unused_classes(design)
     if design.response.codes is None or not (absent or weightless):
         return None
@@ -48,7 +48,7 @@ def _in_words(labels: Sequence[Label]) -> str:
 
 
 def _without_weight(design: Design, labels: tuple[Label, ...]) -> str:
-    """Why classes that occur do not count."""
+    """Why classes that occur hold no observation."""
     if design.available is not None and design.response.codes is not None:
         codes = [design.response.classes.index(label) for label in labels]
         rows = np.isin(design.response.codes, codes)

@@ -1,4 +1,4 @@
-"""Weights at the border: one finite number for each row, not negative."""
+"""Weights at the border: one finite, non-negative number for each row."""
 
 from typing import Any
 

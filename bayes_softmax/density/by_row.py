@@ -1,7 +1,7 @@
-"""The log-likelihood as a sum of what each row adds, where the kernel's difference of two large sums loses digits.
+"""The log-likelihood summed row by row, for use where the kernel's difference of two large sums loses digits.
 
-The kernel takes ``sum n_i logsumexp_i`` from ``<V, Y'Z>``.  Where the classes are nearly separated, both are large and
-almost equal: what is left of the log-likelihood can be rounding, above zero even.  Here each term is a logarithm of a
+The kernel subtracts ``sum n_i logsumexp_i`` from ``<V, Y'Z>``.  Where the classes are nearly separated, both are large
+and almost equal: their difference can be rounding error, even positive.  Here each term is the logarithm of a
 probability.
 """
 
@@ -13,11 +13,11 @@ from bayes_softmax.density.textbook import log_softmax
 from bayes_softmax.spec.coding import Coordinates
 
 BLOCK = 16384  # rows at once
-NEARLY_PERFECT = 1e-3  # of log-likelihood per unit: nearer to zero than this, it is summed row by row
+NEARLY_PERFECT = 1e-3  # log-likelihood per observation: closer to zero than this, it is summed row by row
 
 
 def without_rounding(value: float, design: Design, coordinates: Coordinates, theta: FloatArray) -> float:
-    """The kernel's log-likelihood at the free vector ``theta`` (d,), or where it is near zero the sum by row."""
+    """The kernel's log-likelihood at the free vector ``theta`` (d,), replaced by the sum over rows if near zero."""
     if value <= -NEARLY_PERFECT * design.total_weight:
         return value
     return log_likelihood_by_row(design, coordinates.to_engine(theta[None])[0])

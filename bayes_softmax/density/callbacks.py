@@ -1,6 +1,6 @@
-"""The log posterior as C callbacks on whitened coordinates, for samplers that run without Python's lock.
+"""The log posterior as C callbacks on whitened coordinates, for samplers that run without Python's global lock.
 
-A sampler hands over addresses: of the point, of where gradient and value go, and of a table with the addresses and
+A sampler passes addresses: of the point, of the outputs for gradient and value, and of a table with the addresses and
 sizes of all arrays (:func:`pack_pointers`).
 """
 
@@ -17,12 +17,12 @@ from bayes_softmax.density.log_prior import KEPT
 from bayes_softmax.density.native import kernel_addresses, whitening_addresses
 from bayes_softmax.density.simd import pointer
 
-DATA_SIZE = 13  # numbers that tell where the data are
+DATA_SIZE = 13  # addresses and sizes that describe the data
 _FAST = {"contract", "nsz", "arcp"}
 _options: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": _FAST}
 
 
-# Loops start at zero over slices: Numba cannot tell that other indices are not negative, and would not vectorise.
+# Loops start at zero over slices: Numba cannot prove other indices non-negative, and would not vectorise.
 @nb.njit(nogil=True, cache=True, fastmath=_FAST | {"reassoc"})
 def upper_product(M, z, out):  # type: ignore[no-untyped-def]
     """``out = M z`` for an upper triangular ``M`` (m, m), reading only its upper half."""
@@ -73,7 +73,7 @@ def whitened_gradient(data, mode, blocks, mixing, z, out):  # type: ignore[no-un
 
 
 def pack_data(data: KernelData) -> list[int]:
-    """Addresses of the data's arrays, then the sizes, in the order :func:`read_data` takes them."""
+    """Addresses of the data's arrays, then their sizes, in the order in which :func:`read_data` reads them."""
     return [*kernel_addresses(data), len(data.parts), *data.YZ.shape, data.Cb.shape[1], data.Cw.shape[1]]
 
 
@@ -83,7 +83,7 @@ def _dimension(data: KernelData) -> int:
 
 
 def pack_pointers(data: KernelData, whitening: Whitening) -> IntArray:
-    """Addresses and sizes of all arrays, in the order ``_logp`` reads them."""
+    """Addresses and sizes of all arrays, in the order in which ``_logp`` reads them."""
     addresses = whitening_addresses(whitening, _dimension(data))
     return np.array([*pack_data(data), *addresses, *whitening.blocks.shape[:2]], dtype=np.int64)
 
@@ -135,7 +135,7 @@ def _logp(dimension, z_, out_, value_, user_):  # type: ignore[no-untyped-def]
 
 
 def _expand(dimension, size, z_, out_, user_):  # type: ignore[no-untyped-def]
-    """C callback: what is stored of a draw is the whitened point itself."""
+    """C callback: copies the whitened point, which is stored as the draw."""
     d = np.int64(dimension)
     z, out = carray(z_, (d,)), carray(out_, (d,))
     for j in range(d):
@@ -145,7 +145,7 @@ def _expand(dimension, size, z_, out_, user_):  # type: ignore[no-untyped-def]
 
 @functools.lru_cache(maxsize=1)
 def native_addresses() -> tuple[int, int]:
-    """Addresses of the C callbacks for value with gradient and for storing; compiled at the first call."""
+    """Addresses of the C callbacks for value with gradient and for storing a draw; compiled at the first call."""
     double = types.CPointer(types.double)
     logp = types.int64(types.uint64, double, double, double, types.voidptr)
     expand = types.int64(types.uint64, types.uint64, double, double, types.voidptr)

@@ -2,9 +2,9 @@ r"""Second derivatives of the log-likelihood, from the expected counts ``P_ki = 
 
 .. math:: H = \sum_{k<l} \Bigl(Z'\mathrm{diag}(P_k P_l / n)\, Z\Bigr) \otimes (e_k - e_l)(e_k - e_l)'
 
-is the Hessian of *minus* the log-likelihood in engine coefficients (K, q).  This sum over pairs of classes has
-no ``1 - p`` in it, so it loses nothing where a probability is 1 to rounding, and each term is positive
-semi-definite.  Shapes as in :mod:`bayes_softmax.density.kernel`, in blocks of B rows; all functions work on the blocks
+is the Hessian of *minus* the log-likelihood in engine coefficients (K, q).  This sum over pairs of classes contains
+no ``1 - p``, so there is no cancellation where a probability rounds to 1, and each term is positive semi-definite.
+Shapes as in :mod:`bayes_softmax.density.kernel`, in blocks of B rows; all functions process the blocks
 ``first <= b < end`` and add to their output, so that ranges of blocks can run in parallel.
 """
 
@@ -53,7 +53,7 @@ def _pair_weights(P, k, l, totals, w):  # type: ignore[no-untyped-def]
 
 @nb.njit(**_options)
 def pair_hessians(rows, V, S, first, end):  # type: ignore[no-untyped-def]
-    """Add ``-Z' diag(P_k P_l / n) Z`` to ``S`` (pairs, q, q), k < l in order; only its upper triangles are meant."""
+    """Add ``-Z' diag(P_k P_l / n) Z`` to ``S`` (pairs, q, q), k < l in order; only upper triangles are filled."""
     (K, q), B = V.shape, rows.Z.shape[2]
     D, P, work, w, scaled = np.empty((K - 1, q)), workspace(K, B), workspace(3, B), np.empty(B), workspace(q, B)
     differences(V, D)
@@ -69,7 +69,7 @@ def pair_hessians(rows, V, S, first, end):  # type: ignore[no-untyped-def]
 
 @nb.njit(**_options)
 def assemble(S, H):  # type: ignore[no-untyped-def]
-    """Hessian ``H`` (K, q, K, q), zero before, from :func:`pair_hessians`."""
+    """Fill the Hessian ``H`` (K, q, K, q), initially zero, from :func:`pair_hessians`."""
     K, q = H.shape[0], H.shape[1]
     pair = 0
     for k in range(K):
@@ -88,8 +88,8 @@ def assemble(S, H):  # type: ignore[no-untyped-def]
 def weighted_gram(rows, V, G, A, first, end):  # type: ignore[no-untyped-def]
     r"""Add the two factors of a Kronecker approximation of the Hessian.
 
-    ``A`` (K, K) gets :math:`\sum_i \mathrm{diag}(P_i) - P_i P_i'/n_i`, the classes' covariance, and the upper
-    triangle of ``G`` (q, q) gets minus :math:`\sum_i w_i z_i z_i'` with the trace :math:`w_i` of row i's covariance.
+    ``A`` (K, K) receives :math:`\sum_i \mathrm{diag}(P_i) - P_i P_i'/n_i`, the classes' covariance, and the upper
+    triangle of ``G`` (q, q) minus :math:`\sum_i w_i z_i z_i'`, with :math:`w_i` the trace of row i's covariance.
     """
     (K, q), B = V.shape, rows.Z.shape[2]
     D, block, work = np.empty((K - 1, q)), workspace(K, B), workspace(3, B)
@@ -119,9 +119,9 @@ def weighted_gram(rows, V, G, A, first, end):  # type: ignore[no-untyped-def]
 
 @nb.njit(**_options)
 def hessian_product(rows, P, D, out, first, end):  # type: ignore[no-untyped-def]
-    """Add ``H`` times the direction ``D`` (K, q) to ``out`` (K, q), all but the last row, which the sum closes.
+    """Add ``H`` times the direction ``D`` (K, q) to all rows of ``out`` (K, q) but the last.
 
-    ``P`` (end - first, K, B) are the blocks' expected counts.
+    The last row is minus the sum of the others.  ``P`` (end - first, K, B) are the blocks' expected counts.
     """
     K, q = D.shape
     B = rows.Z.shape[2]

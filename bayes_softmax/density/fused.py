@@ -1,4 +1,4 @@
-"""Second derivatives of small data in free coordinates, a call each: there calls from Python cost as much as the rows.
+"""Second derivatives of small data in one call each, as calls from Python would cost as much as the rows.
 
 Shapes as in :mod:`bayes_softmax.density.kernel`.
 """
@@ -10,25 +10,25 @@ from bayes_softmax.density.curvature import expected_counts, hessian_product, pa
 from bayes_softmax.density.kernel import read_part
 from bayes_softmax.density.linear import engine_coefficients, free_gradient, weights_at, workspace
 
-NOISE = 16 * np.finfo(float).eps  # relative, of a contrast of curvatures
+NOISE = 16 * np.finfo(float).eps  # relative rounding error of a contrast of curvatures
 _options = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": {"contract", "nsz", "arcp"}}
 
 
 @nb.njit(inline="always", **_options)
-def _place(c, a, k_b, p):  # type: ignore[no-untyped-def]
+def _free_position(c, a, k_b, p):  # type: ignore[no-untyped-def]
     """Position of engine column ``a`` in column ``c`` of the free vector."""
     return weights_at(c, p, k_b) + a - min(k_b, 1)
 
 
 @nb.njit(**_options)
 def _free_hessian(S, Cb, Cw, H):  # type: ignore[no-untyped-def]
-    """Fill ``H`` (d, d) from the sums ``S`` of ``curvature.pair_hessians``, exactly zero where it is a rounding error.
+    """Fill ``H`` (d, d) from the sums ``S`` of ``curvature.pair_hessians``, with rounding errors set to exactly zero.
 
-    For engine columns ``a`` and ``b`` the classes' curvature (K, K) is a Laplacian, with the pair's number at ``k, l``
-    and minus the row sums on the diagonal; contrasts on both sides make it one of free columns.
+    For engine columns ``a`` and ``b`` the classes' curvature (K, K) is a graph Laplacian, with the entry of the pair
+    at ``k, l`` and minus the row sums on the diagonal; contrasts on both sides turn it into that of free columns.
 
-    A contrast that no row sees, as of a class that is never on offer, has the curvature 0 as a difference of equal
-    numbers.  Of what is left of these a Newton step would be made.
+    A contrast on which no row depends, such as that of a class never on offer, has curvature 0 as the difference of
+    equal numbers.  Its rounding error would otherwise produce a spurious Newton step.
     """
     q = S.shape[1]
     (K, k_b), k_w = Cb.shape, Cw.shape[1]
@@ -60,17 +60,17 @@ def _free_hessian(S, Cb, Cw, H):  # type: ignore[no-untyped-def]
                         total += left[k, c] * A[k, l]
                     half[c, l] = total
             for c in range(left.shape[1]):
-                i = _place(c, a, k_b, p)
+                i = _free_position(c, a, k_b, p)
                 for e in range(c if a == b else 0, right.shape[1]):
                     total = 0.0
                     for l in range(K):
                         total += half[c, l] * right[l, e]
-                    j = _place(e, b, k_b, p)
+                    j = _free_position(e, b, k_b, p)
                     H[i, j] = total
                     H[j, i] = total
     for a in range(q):
         for c in range(k_b if a < first else k_w):
-            i = _place(c, a, k_b, p)
+            i = _free_position(c, a, k_b, p)
             if H[i, i] <= NOISE * largest[a]:
                 for j in range(H.shape[0]):
                     H[i, j] = 0.0
@@ -79,7 +79,7 @@ def _free_hessian(S, Cb, Cw, H):  # type: ignore[no-untyped-def]
 
 @nb.njit(**_options)
 def likelihood_hessian(data, theta, H):  # type: ignore[no-untyped-def]
-    """Fill ``H`` (d, d) with the Hessian of minus the log-likelihood of parts in memory."""
+    """Fill ``H`` (d, d) with the Hessian of minus the log-likelihood for parts in memory."""
     K, q = data.YZ.shape
     V, S = np.empty((K, q)), np.zeros((K * (K - 1) // 2, q, q))
     engine_coefficients(data, theta, V)

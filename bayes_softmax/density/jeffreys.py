@@ -10,9 +10,9 @@ depends on the logits, so with the hat-like matrix :math:`Q_i` (K, K), :math:`Q_
           = \tfrac{n_i}{2} \frac{\partial}{\partial \eta_{ic}} \mathrm{tr}(Q_i S_i)
           = \tfrac{n_i}{2}\, p_{ic} \bigl(h_{ic} - p_i' h_i\bigr), \qquad h_i = \mathrm{diag}(Q_i) - 2 Q_i p_i,
 
-with :math:`Q_i` held: no third derivatives are formed.  For two classes this is Firth's score,
+with :math:`Q_i` held fixed: no third derivatives are formed.  For two classes this is Firth's score,
 :math:`y - p + h (1/2 - p)`.  Firth, *Biometrika* 80 (1993); Bull, Mak and Greenwood, *Comput. Stat. Data Anal.* 39
-(2002); that the maximum is finite, Kosmidis and Firth, *Biometrika* 108 (2021).
+(2002); for finiteness of the maximum, Kosmidis and Firth, *Biometrika* 108 (2021).
 """
 
 from collections.abc import Callable
@@ -30,8 +30,8 @@ from bayes_softmax.spec.coding import Coordinates
 class JeffreysPosterior:
     """Log-likelihood plus half the log determinant of the Fisher information: a ``LogDensity`` to maximise.
 
-    ``hessian`` and ``metric`` are the Fisher information: what Newton's method ascends with (Fisher scoring), and what
-    standard errors come from.  It differs from the Hessian of minus this density by terms that do not grow with N.
+    ``hessian`` and ``metric`` are the Fisher information, used for Fisher scoring and for standard errors.  It differs
+    from the Hessian of minus this density by terms that do not grow with N.
     """
 
     likelihood: SoftmaxPosterior
@@ -48,22 +48,22 @@ class JeffreysPosterior:
 
     @property
     def total_weight(self) -> float:
-        """Number of observed units."""
+        """Number of observations, with their weights."""
         return self.likelihood.total_weight
 
     @property
     def work(self) -> float:
-        """Multiplications of one evaluation: the information and the quadratic forms with its inverse."""
+        """Number of multiplications of one evaluation: the information, and quadratic forms with its inverse."""
         return self.likelihood.work + 3 * self.likelihood.hessian_work
 
     @property
     def hessian_work(self) -> float:
-        """Multiplications of one Fisher information."""
+        """Number of multiplications of one Fisher information."""
         return self.likelihood.hessian_work
 
     @property
     def definite(self) -> bool:
-        """False: with collinear features the information is singular."""
+        """False, since the information is singular with collinear features."""
         return False
 
     def value(self, theta: FloatArray) -> float:
@@ -75,12 +75,12 @@ class JeffreysPosterior:
         return np.array([self.value(theta) for theta in thetas])
 
     def log_prior(self, theta: FloatArray) -> float:
-        """Half the log determinant of the information about the *raw* free coordinates."""
+        """Half the log determinant of the information on the *raw* free coordinates."""
         factor = self._factor(theta)
         return -np.inf if factor is None else self._half_log_determinant(factor)
 
     def value_gradient(self, theta: FloatArray) -> tuple[float, FloatArray]:
-        """Penalised log-likelihood and its gradient (d,); the likelihood's where the information is singular."""
+        """Penalised log-likelihood and its gradient (d,); the likelihood's gradient if the information is singular."""
         value, gradient = self.likelihood.value_gradient(theta)
         factor = self._factor(theta)
         if factor is None:
@@ -96,7 +96,7 @@ class JeffreysPosterior:
         return self.likelihood.metric(theta)
 
     def hessian_vector(self, theta: FloatArray, *, convex: bool = True) -> Callable[[FloatArray], FloatArray]:
-        """Product of the information with a vector."""
+        """A function that multiplies a vector by the information."""
         return self.likelihood.hessian_vector(theta, convex=convex)
 
     def low_rank_metric(self, theta: FloatArray) -> LowRankMetric | None:
@@ -108,10 +108,10 @@ class JeffreysPosterior:
         return self.likelihood.block_metric(theta)
 
     def native(self, whitening: Whitening) -> None:
-        """None: this density is for maximising."""
+        """None: this density is only maximised."""
 
     def _factor(self, theta: FloatArray) -> FloatArray | None:
-        """Lower Cholesky factor of the information, None where it is singular."""
+        """Lower Cholesky factor of the information, None if it is singular."""
         information = self.likelihood.hessian(theta)
         if not np.isfinite(information).all():
             return None

@@ -1,42 +1,42 @@
-r"""The compiled log posterior: value, gradient, and many points at once; all of it but the logits themselves.
+r"""The compiled log posterior: value, gradient, and values at many points; everything but the logits themselves.
 
-How logits come from rows and coefficients is in :mod:`bayes_softmax.density.linear`.  Rows come in parts, each a stack
-of blocks; what is summed over rows is summed over the blocks of all parts.
+Logits are computed from rows and coefficients in :mod:`bayes_softmax.density.linear`.  Rows come in parts, each a stack
+of blocks; a sum over rows is a sum over the blocks of all parts.
 
-Shapes, fixed here once (float64 but for the mask, C-contiguous; sums over observations, never means):
+Shapes, defined once here (float64 except the mask, C-contiguous; sums over observations, never means):
 
 =============  =============  =========================================================
 *of a part*
 ``Z``          (n, q, B)      standardised features in n blocks of B rows, padded with
                               zeros; feature 0 is 1 if there is an intercept
 ``n_obs``                     rows that are not padding
-``totals``     (n, B)         units per row (weight or count total), zero where padded;
+``totals``     (n, B)         trials per row (weight or count total), zero where padded;
                               (0, B) when all are 1
 ``offset``     (n, K, B)      added to the logits, less the row's largest over the classes
                               on offer; (0, K, B) when absent
 ``available``  (n, K, B)      boolean, whether a class is on offer; (0, K, B) when all are
-*of them all*
+*of all parts*
 ``parts``      (n_parts, 12)  addresses and sizes of the parts, see ``PART``; (0, 12) when
-                              some are not in memory, and the density here is NaN
-``YZ``         (K, q)         ``Y'Z``: all the likelihood needs of the responses
+                              some are not in memory: the density here is then NaN
+``YZ``         (K, q)         ``Y'Z``: sufficient statistic of the responses
 ``Cb``, ``Cw`` (K, k)         contrasts of intercept (k_b = 0: none) and weights
-``family``...  (rows,)        prior per row: the intercept first (if any), then each
-                              feature
+``family``...  (rows,)        prior per coefficient row: the intercept first (if any), then
+                              each feature
 ``V``          (K, q)         engine coefficients, class-major
 ``theta``      (d,)           column by column: c's intercept (for c < k_b) at ``c (p + 1)``,
                               its p weights from ``c p + min(c + 1, k_b)`` on
 =============  =============  =========================================================
 
 Logits of a block are class-major, (K, B): every loop over rows is contiguous, and nothing of size N is allocated.
-Softmax does not change when the last class's coefficients are taken from all, so only K-1 rows are ever multiplied,
-and the last row of a gradient is minus the sum of the others.  That is all that is special about the last class: what
-is subtracted from a row's logits is their largest, and an offset of any size or a class that is not on offer may stand
-in any place.  With :math:`\mu_{ki} = n_i p_{ki}`,
+Softmax is unchanged when the last class's coefficients are subtracted from all, so only K-1 rows are ever multiplied,
+and the last row of a gradient is minus the sum of the others.  Nothing else is special about the last class: each
+row's largest logit is subtracted for stability, so that any class may have an offset of any size or not be on offer.
+With :math:`\mu_{ki} = n_i p_{ki}`,
 
 .. math:: \log L = \langle V, Y'Z\rangle - \sum_i n_i \log\sum_k e^{\eta_{ki}}, \quad
           \nabla = Y'Z - \mu Z.
 
-Fast-math flags leave out reassociation and the no-NaN promise.
+Fast-math flags exclude reassociation and the no-NaN assumption.
 """
 
 import math
@@ -61,9 +61,9 @@ from bayes_softmax.density.linear import (
 from bayes_softmax.density.log_prior import KEPT, log_prior_gradient
 from bayes_softmax.density.simd import exp_row, pointer
 
-STACK = 65536  # coefficients of the points evaluated in one pass over the data: they stay in the second-level cache
-NOT_OFFERED = -1e300  # below every logit, and still a number after another is taken from it
-LANES = 8  # products of exponential sums kept side by side, so that one logarithm serves B / 8 rows
+STACK = 65536  # coefficients evaluated in one pass over the data: they stay in the second-level cache
+NOT_OFFERED = -1e300  # below every logit, and still finite after subtraction of another logit
+LANES = 8  # products of exponential sums accumulated side by side, so that one logarithm serves B / 8 rows
 
 _FAST = {"contract", "nsz", "arcp"}
 _options: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": _FAST}
@@ -80,7 +80,7 @@ class RowData(NamedTuple):
 
 
 class KernelData(NamedTuple):
-    """What the kernel reads of all parts, and beside them; see the table at the top of the module."""
+    """The kernel's inputs: the parts, and what they share; see the table at the top of the module."""
 
     parts: IntArray
     YZ: FloatArray
@@ -92,7 +92,7 @@ class KernelData(NamedTuple):
     centre: FloatArray
 
 
-# A line of ``parts``: addresses of the arrays of ``RowData`` in order, then their sizes.
+# One line of ``parts``: the addresses of the arrays of ``RowData`` in order, then their sizes.
 _NUMBERS = ("Z", "totals", "offset", "available", "n", "q", "B", "K", "n_obs", "n_totals", "n_offset", "n_available")
 PART, PART_SIZE = np.dtype([(name, np.int64) for name in _NUMBERS]), len(_NUMBERS)
 
@@ -112,7 +112,7 @@ def read_part(parts, i):  # type: ignore[no-untyped-def]
 
 @nb.njit(**_options)
 def _log_sum(s, lanes):  # type: ignore[no-untyped-def]
-    """Sum of the logarithms of ``s`` (B,), each in [1, K]: by products, K^(B/8) at most."""
+    """Sum of the logarithms of ``s`` (B,), each in [1, K], computed from products of at most K^(B/8)."""
     for l in range(LANES):
         lanes[l] = 1.0
     for i in range(0, s.shape[0], LANES):
@@ -128,7 +128,7 @@ def _log_sum(s, lanes):  # type: ignore[no-untyped-def]
 def block_logits(D, Z, offset, available, b, L):  # type: ignore[no-untyped-def]
     """Fill ``L`` (K, B) with the logits of block ``b``, ``Z`` (q, B), from the K-1 differences ``D``.
 
-    Not handed the whole of ``data``: counting references to all its arrays would cost a block as much as its maxima.
+    It does not take ``data`` as a whole: counting references to all its arrays would cost as much as a block's maxima.
     """
     K, B = L.shape
     logits(D, Z, L, K - 1)
@@ -162,7 +162,7 @@ def softmax_block(L, work, totals, available, b, c, n_out):  # type: ignore[no-u
     for k in range(1, K - 1):
         row = L[k]
         for i in range(B):
-            m[i] = m[i] if m[i] >= row[i] else row[i]  # written so that NaN stays
+            m[i] = m[i] if m[i] >= row[i] else row[i]  # this order propagates NaN
     for k in range(K):
         exp_row(L.ctypes.data + 8 * k * B, m.ctypes.data, s.ctypes.data, B)
     total = 0.0
@@ -187,22 +187,22 @@ def softmax_block(L, work, totals, available, b, c, n_out):  # type: ignore[no-u
             row[i] *= s[i]
         if available.shape[0] > 0:
             offered = available[b, k]
-            for i in range(B):  # the exponential of a logit of minus infinity is small, not zero
+            for i in range(B):  # the computed exponential of minus infinity is small, not zero
                 row[i] = row[i] if offered[i] else 0.0
     return total
 
 
 @nb.njit(**_options)
 def block_totals(totals, block):  # type: ignore[no-untyped-def]
-    """Units of a block's rows (B,), or (0,) when all are 1."""
+    """Trials per row of a block (B,), or (0,) when all are 1."""
     return totals[block] if totals.shape[0] > 0 else np.empty(0)
 
 
 @nb.njit(**_options)
 def log_likelihood_gradient(rows, V, G, first, end):  # type: ignore[no-untyped-def]
-    """Log-likelihood of the blocks ``first <= b < end`` at ``V`` (K, q), without ``<V, Y'Z>``.
+    """Log-likelihood of the blocks ``first <= b < end`` at ``V`` (K, q), without the term ``<V, Y'Z>``.
 
-    Adds its gradient to the first K-1 rows of ``G`` (K, q).
+    Its gradient is added to the first K-1 rows of ``G`` (K, q).
     """
     K, q = V.shape
     B = rows.Z.shape[2]
@@ -220,7 +220,7 @@ def log_likelihood_gradient(rows, V, G, first, end):  # type: ignore[no-untyped-
 
 @nb.njit(**_options | KEPT)
 def log_posterior_gradient(data, theta, gradient):  # type: ignore[no-untyped-def]
-    """Log posterior of parts in memory, without its constants; fills its gradient (d,)."""
+    """Log posterior for parts in memory, without its constants; fills its gradient (d,)."""
     V, G = np.empty_like(data.YZ), np.zeros_like(data.YZ)
     engine_coefficients(data, theta, V)
     value = 0.0 if data.parts.shape[0] > 0 else np.nan
@@ -246,7 +246,7 @@ def add_log_likelihoods(rows, D, out, first, end):  # type: ignore[no-untyped-de
 
 @nb.njit(**_options | KEPT)
 def log_posterior_values(data, thetas, out):  # type: ignore[no-untyped-def]
-    """Log posterior at many points (S, d), one pass over the data for a stack of them; fills ``out`` (S,)."""
+    """Fill ``out`` (S,) with the log posterior at points (S, d), with one pass over the data per stack of points."""
     K, q = data.YZ.shape
     stack = min(max(1, STACK // (K * q)), thetas.shape[0])
     D, V, G, unused = np.empty((stack, K - 1, q)), np.empty((K, q)), np.zeros((K, q)), np.empty(thetas.shape[1])
@@ -264,7 +264,7 @@ def log_posterior_values(data, thetas, out):  # type: ignore[no-untyped-def]
 
 
 def is_compiled() -> bool:
-    """Whether this process or a run before it on this machine has compiled the kernel."""
+    """Whether this process or an earlier one on this machine has compiled the kernel."""
     if log_likelihood_gradient.signatures:
         return True
     folder = Path(log_likelihood_gradient._cache.cache_path)

@@ -1,8 +1,8 @@
-r"""Approximations of a likelihood's curvature that fall into one block per mixed column.
+r"""Approximations of a likelihood's curvature that are block diagonal, with one block per mixed column.
 
 With row i's class covariance :math:`S_i`, the sum :math:`\sum_i S_i \otimes z_i z_i'` is approximated by
-:math:`A \otimes G`, ``A`` the sum of the covariances in free columns and ``G`` the mean of :math:`z_i z_i'` weighted by
-their traces.  In the eigenvectors of ``A`` it falls into one block per column.
+:math:`A \otimes G`, with ``A`` the sum of the covariances in free columns and ``G`` the mean of :math:`z_i z_i'`
+weighted by their traces.  In the eigenvectors of ``A`` it has one block per column.
 """
 
 from collections.abc import Iterable
@@ -11,16 +11,16 @@ import numpy as np
 
 from bayes_softmax.core.records import BlockMetric, ExpectedRows, FloatArray, LowRankMetric
 
-# Of the diagonal, added to an approximate precision: directions without data or prior stay where they are.
+# Relative to the diagonal, added to an approximate precision, so that directions without data or prior do not move.
 RIDGE = 1e-9
-SPREAD_FLOOR = 1e-8  # of the largest variance of a class contrast: that of a class never on offer is zero
+SPREAD_FLOOR = 1e-8  # relative to the largest variance of a class contrast: that of a class never on offer is zero
 
 
 def block_metric(G: FloatArray, A: FloatArray, contrast: FloatArray, prior: FloatArray) -> BlockMetric:
     """The approximation plus the prior's precision (m, m) of one column.
 
-    ``G`` (q, q) is minus the weighted sum, in its upper triangle, and ``A`` (K, K) the classes' covariance, both as in
-    :func:`bayes_softmax.density.curvature.weighted_gram`; ``contrast`` (K, k) is that of the free columns.
+    ``G`` (q, q), upper triangle, is minus the weighted sum and ``A`` (K, K) the classes' covariance, both as in
+    :func:`bayes_softmax.density.curvature.weighted_gram`; ``contrast`` (K, k) holds the contrasts of the free columns.
     """
     G = -(np.triu(G) + np.triu(G, 1).T) / max(float(np.trace(A)), np.finfo(float).tiny)
     spread, mixing = np.linalg.eigh(contrast.T @ A @ contrast)
@@ -32,7 +32,7 @@ def block_metric(G: FloatArray, A: FloatArray, contrast: FloatArray, prior: Floa
 
 
 def low_rank_metric(blocks: Iterable[ExpectedRows], contrast: FloatArray, prior: FloatArray) -> LowRankMetric:
-    """The same as ``diag(d) + B'CB``, without a (q, q) matrix, for fewer rows than features; ``prior`` (m,)."""
+    """The approximation as ``diag(d) + B'CB``, without a (q, q) matrix, for n < q; ``prior`` (m,) is a diagonal."""
     K = len(contrast)
     A, found, weights = np.zeros((K, K)), [], []
     for Z, P, _ in blocks:

@@ -1,4 +1,4 @@
-"""The log-likelihood in engine coefficients: what its parts add up to."""
+"""The log-likelihood in engine coefficients, as the sum over its parts."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ from bayes_softmax.density import curvature, linear
 
 @dataclass(frozen=True, eq=False)
 class Likelihood:
-    """Sum over parts, at coefficients ``V`` (K, q) or directions ``D`` in them.
+    """Sum over parts, at coefficients ``V`` (K, q), with directions ``D`` (K, q).
 
-    The blocks of all parts are worked on in parallel; nothing is kept between calls but what ``hessian_product`` says.
+    The blocks of all parts are processed in parallel; only the function from ``hessian_product`` keeps any state.
     """
 
     parts: tuple[Part, ...]
@@ -29,48 +29,48 @@ class Likelihood:
 
     @cached_property
     def constant(self) -> float:
-        """What offsets add, whatever the coefficients are."""
+        """The offsets' term, which does not depend on the coefficients."""
         return sum(part.constant for part in self.parts)
 
     @cached_property
     def n_obs(self) -> int:
-        """Rows that count."""
+        """Number of rows of positive weight."""
         return sum(part.n_obs for part in self.parts)
 
     @cached_property
     def total_weight(self) -> float:
-        """Observations."""
+        """Number of observations, with their weights."""
         return sum(part.total_weight for part in self.parts)
 
     @cached_property
     def size(self) -> int:
-        """Numbers held in memory for the features."""
+        """Number of feature values held in memory."""
         return sum(part.size for part in self.parts)
 
     @cached_property
     def n_blocks(self) -> tuple[int, ...]:
-        """Blocks of each part."""
+        """Number of blocks of each part."""
         return tuple(part.n_blocks for part in self.parts)
 
     @cached_property
     def work(self) -> float:
-        """Multiplications of one evaluation: N q K."""
+        """Number of multiplications of one evaluation: N q K."""
         return float(self.n_obs * self.linear.size)
 
     @cached_property
     def hessian_work(self) -> float:
-        """Multiplications of one Hessian: N q^2 for each pair of classes, half of them for its symmetry."""
+        """Number of multiplications of one Hessian: N q^2 per pair of classes, halved by symmetry."""
         K, q = self.linear.shape
         return float(self.n_obs * q * q * K * (K - 1) / 4)
 
     @cached_property
     def is_small(self) -> bool:
-        """Whether one thread does an evaluation as quickly as several."""
+        """Whether one thread evaluates it as quickly as several do."""
         return len(ranges(sum(self.n_blocks), self.work)) == 1
 
     @cached_property
     def has_small_hessian(self) -> bool:
-        """The same of a Hessian."""
+        """Whether one thread computes the Hessian as quickly as several do."""
         return len(ranges(sum(self.n_blocks), self.hessian_work)) == 1
 
     def value_gradient(self, V: FloatArray) -> tuple[float, FloatArray]:
@@ -81,7 +81,7 @@ class Likelihood:
         return value + self.constant, G
 
     def values(self, Vs: FloatArray) -> FloatArray:
-        """Values (S,) at many coefficients (S, K, q), in one pass over the rows."""
+        """Values (S,) at S coefficient matrices (S, K, q), in one pass over the rows."""
         found = [part.log_likelihoods(Vs, 0, part.n_blocks) for part in self.parts]
         return _total(found) + ((Vs - Vs[:, -1:]) * self.linear).sum(axis=(1, 2)) + self.constant
 
@@ -94,7 +94,7 @@ class Likelihood:
         return H
 
     def hessian_product(self, V: FloatArray) -> Callable[[FloatArray], FloatArray]:
-        """Product of that Hessian with a direction (K, q), as a function; parts may keep something as long as it."""
+        """A function that multiplies a direction (K, q) by that Hessian; parts may keep a cache as long as it lives."""
         at_V = [part.curvature_at(V) for part in self.parts]
         self._each(at_V, lambda part, a, b: part.prepare(a, b), 0.5 * self.work)
 
@@ -104,7 +104,7 @@ class Likelihood:
         return product
 
     def metric_sums(self, V: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """The two factors (q, q) and (K, K) that ``density/kronecker.py`` makes a metric of."""
+        """The two factors (q, q) and (K, K) of the metric in ``density/kronecker.py``."""
         work = 0.5 * (self.work + self.n_obs * V.shape[1] ** 2)
         found = self._each(self.parts, lambda part, a, b: part.metric_sums(V, a, b), work)
         return _total([G for G, _ in found]), _total([A for _, A in found])
@@ -123,7 +123,8 @@ def each_range[P, T](
 ) -> list[T]:
     """Results of ``verb(item, first, end)``, in order, for ranges that cover the blocks of all items.
 
-    The ranges are cut from the blocks of all together, by the multiplications they need, and run in parallel.
+    The blocks of all items together are divided into ranges of equal length, as many as ``work`` multiplications
+    justify, which run in parallel.
     """
     if len(items) == 1:
         only = items[0]
@@ -141,7 +142,7 @@ def each_range[P, T](
 
 
 def _total(found: Sequence[FloatArray]) -> FloatArray:
-    """Sum of arrays of one shape, of which there is at least one."""
+    """Sum of at least one array, all of one shape."""
     total = found[0]
     for term in found[1:]:
         total = total + term

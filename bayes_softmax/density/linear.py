@@ -1,10 +1,9 @@
-r"""Linear logits, :math:`\eta = VZ`: what the kernel asks of a function that makes logits of rows and coefficients.
+r"""Linear logits, :math:`\eta = VZ`: the operations that the kernel needs of a function from coefficients to logits.
 
-Of one block of rows: its logits tile (:func:`logits`), residuals pulled back to a gradient (:func:`products`), and the
-second derivative of one pair of classes (:func:`weighted_products`).  Of all rows: the linear term of the
-log-likelihood, and the way from free coordinates to coefficients and back.  Another function of rows and coefficients
-has its own of each; softmax, offsets, choice sets and totals stay in :mod:`bayes_softmax.density.kernel`, where the
-shapes are.
+For one block of rows: its tile of logits (:func:`logits`), residuals pulled back to a gradient (:func:`products`), and
+the second derivative for one pair of classes (:func:`weighted_products`).  For all rows: the linear term of the
+log-likelihood, and the maps from free coordinates to coefficients and back.  Another logit function implements each of
+these; softmax, offsets, choice sets and totals stay in :mod:`bayes_softmax.density.kernel`, which defines the shapes.
 """
 
 from typing import Any
@@ -41,7 +40,7 @@ def logits(V, Z, L, n):  # type: ignore[no-untyped-def]
 def products(P, Z, G, n, symmetric):  # type: ignore[no-untyped-def]
     """``G[:n] -= P[:n] Z'`` for one block ``Z`` (q, B); ``P`` (>= n, B), ``G`` (>= n, q).
 
-    ``symmetric``: ``G`` is, and only what is needed of its upper triangle is computed.
+    ``symmetric``: ``G`` is symmetric, and only the tiles that reach its upper triangle are computed.
     """
     q, B = Z.shape
     n_groups, k = -(-n // MAX_CLASSES), 0
@@ -70,7 +69,7 @@ def weighted_products(Z, w, scaled, S):  # type: ignore[no-untyped-def]
 
 @nb.njit(**_options)
 def workspace(n_rows, B):  # type: ignore[no-untyped-def]
-    """Uninitialised (n_rows, B) doubles that start on a cache line, as rows of a multiple of 8 then do too."""
+    """Uninitialised (n_rows, B) doubles that start on a cache line, as then does every row if 8 divides B."""
     raw = np.empty(n_rows * B + 8)
     start = -(raw.ctypes.data // 8) % 8
     return raw[start : start + n_rows * B].reshape(n_rows, B)
@@ -87,7 +86,7 @@ def differences(V, D):  # type: ignore[no-untyped-def]
 
 @nb.njit(**_options)
 def close_rows(G):  # type: ignore[no-untyped-def]
-    """Make the last row minus the sum of the others: rows of class gradients sum to zero."""
+    """Set the last row to minus the sum of the others, since gradients sum to zero over classes."""
     K = G.shape[0]
     for j in range(G.shape[1]):
         total = 0.0
@@ -98,7 +97,7 @@ def close_rows(G):  # type: ignore[no-untyped-def]
 
 @nb.njit(**_options)
 def linear_term(YZ, V, G):  # type: ignore[no-untyped-def]
-    """``<V, Y'Z>``, with the last class's coefficients taken from all; adds its gradient and closes ``G`` (K, q)."""
+    """``<V - V_K, Y'Z>`` with ``V_K`` the last class's coefficients; adds its gradient and closes ``G`` (K, q)."""
     K, q = V.shape
     value = 0.0
     for k in range(K - 1):
@@ -123,7 +122,7 @@ def weights_at(c, p, k_b):  # type: ignore[no-untyped-def]
 
 @nb.njit(**_options)
 def engine_coefficients(data, theta, V):  # type: ignore[no-untyped-def]
-    """Fill ``V`` (K, q) from the free vector."""
+    """Fill the engine coefficients ``V`` (K, q) from the free vector."""
     K, k_b = data.Cb.shape
     k_w, p, first = data.Cw.shape[1], data.centre.shape[0], min(k_b, 1)
     for k in range(K):

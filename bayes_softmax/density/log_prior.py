@@ -1,8 +1,8 @@
 """The compiled log prior: value and gradient, one coefficient row after the other.
 
-A row's code is twice its family's position in :data:`bayes_softmax.spec.families.registry.FAMILIES`, plus one where the
-family is element-wise.  The families' ``phi`` and ``slope`` are compiled in when this module is imported; a code that
-none of them has makes the density NaN.
+A row's code is twice its family's position in :data:`bayes_softmax.spec.families.registry.FAMILIES`, plus one if the
+family is element-wise.  The families' ``phi`` and ``slope`` are bound when this module is imported; an unknown code
+makes the density NaN.
 """
 
 from collections.abc import Callable
@@ -17,16 +17,16 @@ from bayes_softmax.spec.families import registry
 from bayes_softmax.spec.families.flat import Flat
 from bayes_softmax.spec.families.normal import Normal
 
-FLAT, NORMAL = 2 * registry.position(Flat), 2 * registry.position(Normal)
+FLAT, NORMAL = 2 * registry.code_of(Flat), 2 * registry.code_of(Normal)
 
 _inlined: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "nsz", "arcp"}}
-# What the log prior is compiled into is kept on disk under a digest of the package's sources: not where a family is
-# from elsewhere, which that does not see.
+# Compiled code that contains the log prior is cached on disk under a digest of the package's sources; it is not cached
+# if a family is defined outside the package, which the digest does not cover.
 KEPT = {"cache": all(family.__module__.startswith("bayes_softmax.") for family in registry.FAMILIES)}
 
 
 def codes_of(family: IntArray, *, spherical: bool) -> IntArray:
-    """Codes of rows from the positions of their families; where both forms are the same it is the spherical one."""
+    """Codes of rows from the positions of their families; the spherical code where both forms coincide."""
     elementwise = ~registry.that_are(family, "quadratic") & (not spherical)
     codes: IntArray = 2 * family + elementwise
     return codes
@@ -46,7 +46,7 @@ def _unknown(position, r, k, df):  # type: ignore[no-untyped-def]
 
 
 def _or_else(known: int, function: Callable[..., Any], rest: Callable[..., Any]) -> Callable[..., Any]:
-    """Compiled ``function(r, k, df)`` where the position is ``known``, else what ``rest`` makes of it."""
+    """Compiled ``function(r, k, df)`` at the position ``known``, else ``rest``."""
     compiled = nb.njit(**_inlined)(function)
 
     @nb.njit(**_inlined)
@@ -57,7 +57,7 @@ def _or_else(known: int, function: Callable[..., Any], rest: Callable[..., Any])
 
 
 def _of_all_families(name: str) -> Callable[..., Any]:
-    """A function of ``(position, r, k, df)``: that of the family at the position; NaN where there is none."""
+    """A compiled function of ``(position, r, k, df)`` that calls the family at the position; NaN if there is none."""
     function: Callable[..., Any] = _unknown
     for known, family in reversed(list(enumerate(registry.FAMILIES))):
         function = _or_else(known, getattr(family, name), function)

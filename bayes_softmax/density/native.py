@@ -1,7 +1,7 @@
-"""What compiled code may be handed: dtype, shape and contiguity of every array behind an address.
+"""Checks before compiled code receives an address: dtype, shape and contiguity of every array.
 
-Compiled callbacks and vector loops read memory through bare addresses: an array of another dtype would not be
-refused there but misread.  Each record is checked against a table, field by field, wherever it is packed.
+Compiled callbacks and vector loops read memory through bare addresses: they would misread an array of another dtype
+instead of refusing it.  Each record is checked against a table, field by field, wherever it is packed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from bayes_softmax.density.kernel import PART, PART_SIZE, KernelData, RowData
 
 
 class Field(NamedTuple):
-    """What one field of a record must be; dimensions are numbers, or names of sizes."""
+    """Required dtype and shape of one field of a record; dimensions are numbers, or names of sizes."""
 
     name: str
     dtype: type
@@ -45,7 +45,7 @@ WHITENING_FIELDS = (
 
 
 def part_numbers(rows: RowData) -> IntArray:
-    """Addresses of the arrays of :class:`RowData`, each checked, then their sizes: a line of ``kernel.PART``."""
+    """Checked addresses of the arrays of :class:`RowData`, then their sizes: one line of ``kernel.PART``."""
     n, q, B = leading_shape(rows, "Z", 3)
     by_class = [np.shape(array) for array in (rows.offset, rows.available)]
     K = next((shape[1] for shape in by_class if len(shape) == 3), 0)
@@ -58,7 +58,7 @@ def part_numbers(rows: RowData) -> IntArray:
 
 
 def kernel_addresses(data: KernelData) -> list[int]:
-    """Addresses of the arrays of :class:`KernelData` in the table's order, each checked."""
+    """Checked addresses of the arrays of :class:`KernelData`, in the table's order."""
     sizes = _kernel_sizes(data)
     addresses = checked_addresses(data, KERNEL_FIELDS, sizes)
     lines = data.parts.view(PART)
@@ -68,7 +68,7 @@ def kernel_addresses(data: KernelData) -> list[int]:
 
 
 def whitening_addresses(whitening: Whitening, dimension: int) -> list[int]:
-    """The same of a :class:`Whitening` of ``dimension`` coordinates."""
+    """Checked addresses of the arrays of a :class:`Whitening` of ``dimension`` coordinates."""
     k, m = leading_shape(whitening, "blocks", 3)[:2]
     require(k * m == dimension, whitening, "blocks", f"has {k} blocks of {m}, not {dimension} coordinates in all")
     return checked_addresses(whitening, WHITENING_FIELDS, {"d": dimension, "k": k, "m": m})
@@ -81,7 +81,7 @@ def _kernel_sizes(data: KernelData) -> dict[str, int]:
 
 
 def checked_addresses(record: Any, fields: Sequence[Field], sizes: Mapping[str, int]) -> list[int]:
-    """Addresses of the fields, in the table's order; raises where one is not what it must be."""
+    """Addresses of the fields, in the table's order; raises if a field's dtype, shape or layout is wrong."""
     for name, dtype, shape in fields:
         array = getattr(record, name)
         if not isinstance(array, np.ndarray) or array.dtype != dtype:
@@ -94,13 +94,13 @@ def checked_addresses(record: Any, fields: Sequence[Field], sizes: Mapping[str, 
 
 
 def leading_shape(record: Any, name: str, n_dimensions: int) -> tuple[int, ...]:
-    """Shape of a field that others are measured by."""
+    """Shape of a field that determines the sizes of others."""
     shape: tuple[int, ...] = np.shape(getattr(record, name))
     require(len(shape) == n_dimensions, record, name, f"has {len(shape)} dimensions, not {n_dimensions}")
     return shape
 
 
 def require(holds: bool, record: Any, name: str, complaint: str) -> None:
-    """Raise with the complaint about a field unless the condition holds."""
+    """Raise a ``ValueError`` about a field unless the condition holds."""
     if not holds:
         raise ValueError(f"{type(record).__name__}.{name} {complaint}")

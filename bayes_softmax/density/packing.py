@@ -1,4 +1,4 @@
-"""Memory layout of the kernel's data: rows in blocks, features first within a block, every row on a cache line."""
+"""Memory layout of the kernel's data: rows in blocks, feature by feature within a block, aligned to cache lines."""
 
 import math
 
@@ -11,17 +11,17 @@ from bayes_softmax.core.threads import in_parallel, ranges
 from bayes_softmax.data.design import Design
 from bayes_softmax.density.simd import ROW_MULTIPLE
 
-# Multiples of the tile with an odd number of cache lines: powers of two would map a block's features to a few sets of
+# Multiples of the tile with an odd number of cache lines: powers of two would map a block's features to few sets of
 # the first-level cache.  A block of features should stay in the second-level cache between the two products.
 BLOCK_ROWS = (264, 216, 168, 120, 72, 24)
 BLOCK_DOUBLES = 64_000
-BLOCK_OVERHEAD = 24  # what starting a block costs, in rows
+BLOCK_OVERHEAD = 24  # cost of starting a block, in rows
 
 assert all(rows % ROW_MULTIPLE == 0 for rows in BLOCK_ROWS)
 
 
 def aligned(shape: tuple[int, ...]) -> FloatArray:
-    """Zeros whose first number starts a cache line."""
+    """Array of zeros that starts on a cache line."""
     size = math.prod(shape)
     raw = np.zeros(size + 8)
     start = -(raw.ctypes.data // 8) % 8
@@ -29,7 +29,7 @@ def aligned(shape: tuple[int, ...]) -> FloatArray:
 
 
 def block_rows(n_rows: int, n_columns: int) -> int:
-    """Rows of a block B: as many as fit the cache, without much padding."""
+    """Number of rows B of a block: as many as fit into the cache, without much padding."""
     fitting = [B for B in BLOCK_ROWS if B * n_columns <= BLOCK_DOUBLES] or [BLOCK_ROWS[-1]]
     return min(fitting, key=lambda B: -(-n_rows // B) * (B + BLOCK_OVERHEAD))
 
@@ -48,7 +48,7 @@ def pack_rows(A: FloatArray, B: int | None = None) -> FloatArray:
 
 
 def pack_mask(available: NDArray[np.bool_] | None, K: int, B: int) -> NDArray[np.bool_]:
-    """Classes on offer in rows (N, K) as blocks (n, K, B), all of them where padded; (0, K, B) for None."""
+    """Classes on offer in rows (N, K) as blocks (n, K, B), all True where padded; (0, K, B) for None."""
     if available is None:
         return np.empty((0, K, B), dtype=bool)
     n_blocks = max(-(-len(available) // B), 1)
@@ -58,10 +58,10 @@ def pack_mask(available: NDArray[np.bool_] | None, K: int, B: int) -> NDArray[np
 
 
 def pack_offset(design: Design, rows: IntArray, B: int) -> tuple[FloatArray, float]:
-    """Offset (n, K, B) of the given rows, and what it adds to the log-likelihood's linear term.
+    """Offset (n, K, B) of the given rows, and its contribution to the log-likelihood's linear term.
 
-    Each row is taken relative to its largest offset among the classes on offer: a class that an offset of -1e30
-    excludes costs the others no digits, wherever it stands.
+    Each row is taken relative to its largest offset among the classes on offer: a class excluded by an offset of -1e30
+    then costs the others no digits, whatever its position.
     """
     if design.offset is None:
         return np.empty((0, design.n_classes, B)), 0.0
@@ -69,7 +69,7 @@ def pack_offset(design: Design, rows: IntArray, B: int) -> tuple[FloatArray, flo
     if design.available is not None:
         offset = np.where(design.available[rows], offset, -np.inf)
     relative = offset - offset.max(axis=1, keepdims=True)
-    relative[relative == -np.inf] = 0.0  # not on offer: masked, whatever stands there
+    relative[relative == -np.inf] = 0.0  # not on offer: masked, so the value does not matter
     return pack_rows(relative, B), float((counts * relative).sum())
 
 
@@ -99,7 +99,7 @@ def _pack_labels(codes, weights, rows, out, first, end):  # type: ignore[no-unty
 
 
 def pack_features(design: Design, rows: IntArray) -> FloatArray:
-    """Standardised features (n, q, B) of the given rows, with a first feature of ones if there is an intercept."""
+    """Standardised features (n, q, B) of the given rows, preceded by a feature of ones if there is an intercept."""
     q = design.n_features + int(design.has_intercept)
     B = block_rows(len(rows), q)
     out = aligned((max(-(-len(rows) // B), 1), q, B))

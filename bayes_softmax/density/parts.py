@@ -27,22 +27,22 @@ class MemoryPart:
     total_weight: float
 
     def __post_init__(self) -> None:
-        """Vector loops read the rows through bare addresses: nothing of another dtype or layout gets that far."""
+        """Check dtypes and layouts, because vector loops read the rows through bare addresses."""
         part_numbers(self.rows)
 
     @property
     def n_obs(self) -> int:
-        """Rows that count."""
+        """Number of rows of positive weight."""
         return self.rows.n_obs
 
     @property
     def n_blocks(self) -> int:
-        """Blocks of rows."""
+        """Number of blocks of rows."""
         return len(self.rows.Z)
 
     @property
     def size(self) -> int:
-        """Numbers held in memory for the features."""
+        """Number of feature values held in memory."""
         return self.rows.Z.size
 
     def log_likelihood_gradient(self, V: FloatArray, first: int, end: int) -> tuple[float, FloatArray]:
@@ -51,7 +51,7 @@ class MemoryPart:
         return kernel.log_likelihood_gradient(self.rows, V, G, first, end), G
 
     def log_likelihoods(self, Vs: FloatArray, first: int, end: int) -> FloatArray:
-        """Values (S,) of some blocks at many coefficients (S, K, q)."""
+        """Values (S,) of some blocks at S coefficient matrices (S, K, q)."""
         out, D = np.zeros(len(Vs)), np.ascontiguousarray(Vs[:, :-1] - Vs[:, -1:])
         kernel.add_log_likelihoods(self.rows, D, out, first, end)
         return out
@@ -64,19 +64,19 @@ class MemoryPart:
         return S
 
     def metric_sums(self, V: FloatArray, first: int, end: int) -> tuple[FloatArray, FloatArray]:
-        """Weighted features' products (q, q) and class covariance (K, K)."""
+        """Weighted Gram matrix of the features (q, q) and class covariance (K, K)."""
         K, q = V.shape
         G, A = np.zeros((q, q)), np.zeros((K, K))
         curvature.weighted_gram(self.rows, V, G, A, first, end)
         return G, A
 
     def curvature_at(self, V: FloatArray) -> PartCurvature:
-        """Products with the Hessian; the expected counts are kept for as long as it lives."""
+        """The Hessian at ``V``, for products; it keeps the expected counts for as long as it lives."""
         n_blocks, _, B = self.rows.Z.shape
         return _MemoryCurvature(self.rows, V, aligned((n_blocks, len(V), B)))
 
     def expected_rows(self, V: FloatArray) -> Iterator[ExpectedRows]:
-        """Block by block, features and expected counts of the rows that are not padding."""
+        """Features and expected counts, block by block, without padding."""
         rows, B = self.rows, self.rows.Z.shape[2]
         P = aligned((1, len(V), B))
         for b, Z in enumerate(rows.Z):
@@ -86,7 +86,7 @@ class MemoryPart:
             yield ExpectedRows(Z[:, :n], P[0, :, :n], totals)
 
     def native(self) -> IntArray:
-        """Addresses and sizes as compiled code reads them, ``kernel.PART``."""
+        """Addresses and sizes, in the layout ``kernel.PART`` of compiled code."""
         return part_numbers(self.rows)
 
 
@@ -108,7 +108,7 @@ class _MemoryCurvature:
 
 
 def pack_part(design: Design) -> MemoryPart:
-    """The rows of a design as a part; those of weight zero say nothing and are left out."""
+    """The rows of a design as a part; rows of weight zero carry no information and are left out."""
     totals, K = design.totals, design.n_classes
     kept = np.flatnonzero(totals > 0)
     Z = pack_features(design, kept)
@@ -134,7 +134,7 @@ def parts_of(rows: Design | Sequence[Design], n_parts: int = 1) -> tuple[MemoryP
 
 
 def split_rows(design: Design, n_parts: int) -> list[Design]:
-    """Consecutive rows of a design as several, with one standardisation; the design itself where it is one."""
+    """Split a design into several of consecutive rows, with the same standardisation."""
     if n_parts == 1:
         return [design]
     bounds = [design.n_obs * part // n_parts for part in range(n_parts + 1)]
@@ -142,7 +142,7 @@ def split_rows(design: Design, n_parts: int) -> list[Design]:
 
 
 def rows_of(design: Design, rows: slice) -> Design:
-    """A design of some rows; views, no copies."""
+    """The design restricted to some rows; slices are views, not copies."""
 
     def cut(array: Any) -> Any:
         return None if array is None else array[rows]
@@ -183,9 +183,9 @@ def _response_products(Z: FloatArray, Y: FloatArray) -> FloatArray:
 
 
 def part_table(parts: Sequence[Part]) -> IntArray:
-    """Lines (n, 12) of the parts, ``kernel.PART``: an array that keeps what is behind its addresses.
+    """Lines (n, 12) of the parts, ``kernel.PART``, in an array that keeps alive the memory behind its addresses.
 
-    None (0, 12) where some part is not in memory.
+    There are no lines, (0, 12), if some part is not in memory.
     """
     found = [line for part in parts if (line := part.native()) is not None]
     lines = np.array(found if len(found) == len(parts) else [], dtype=np.int64).reshape(-1, kernel.PART_SIZE)
@@ -194,7 +194,7 @@ def part_table(parts: Sequence[Part]) -> IntArray:
 
 @dataclass(frozen=True)
 class _Owner:
-    """What an array is made of that needs more memory than its own."""
+    """Owner of an array's memory and of the memory to which its entries point."""
 
     lines: IntArray
     parts: tuple[Part, ...]

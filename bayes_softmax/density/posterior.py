@@ -24,7 +24,7 @@ from bayes_softmax.density.likelihood import Likelihood
 from bayes_softmax.density.log_prior import FLAT, log_prior_gradient
 from bayes_softmax.density.native import kernel_addresses
 from bayes_softmax.density.parts import holds_intercept, part_table, parts_of
-from bayes_softmax.density.prior import PriorCurvature, PriorRows, penalty_of, prior_rows, rounded, rows_that_are
+from bayes_softmax.density.prior import PriorCurvature, PriorRows, penalty_of, prior_rows, rows_that_are, surrogate_df
 from bayes_softmax.spec.coding import Coordinates, free_vectors
 from bayes_softmax.spec.log_prior import log_prior_constant
 from bayes_softmax.spec.priors import PriorTable
@@ -34,14 +34,14 @@ COMPILE_NOTICE = "compiling the likelihood for this machine (once; later runs lo
 
 @dataclass(frozen=True, eq=False)
 class SoftmaxPosterior:
-    """Log posterior of a softmax regression in free coordinates: what its parts add up to, and the prior.
+    """Log posterior of a softmax regression in free coordinates: the sum over its parts, plus the log prior.
 
     ``value`` is the log-likelihood without multinomial coefficients, plus the log prior density of the raw free
-    coordinates with its normalising constant (zero for flat priors).  Make it with :func:`build_posterior`, or of parts
-    of your own with :func:`posterior_of_parts`.
+    coordinates with its normalising constant (zero for flat priors).  Construct it with :func:`build_posterior`, or
+    from parts of your own with :func:`posterior_of_parts`.
 
-    With priors that have kinks it has them too: ``smooth_part`` and ``penalty`` are what a mode is found with, and the
-    ``surrogate``, whose Hessian is then the one that ``definite`` is about, is what whitening is found with.
+    Under priors with kinks the mode is found from ``smooth_part`` and ``penalty``, and the whitening from the
+    ``surrogate``; ``definite`` then refers to the surrogate's Hessian.
     """
 
     likelihood: Likelihood
@@ -51,13 +51,13 @@ class SoftmaxPosterior:
     definite: bool
 
     def __post_init__(self) -> None:
-        """Vector loops read the data through bare addresses: nothing of another dtype or layout gets that far."""
+        """Check dtypes, layouts and codes, because vector loops read the data through bare addresses."""
         kernel_addresses(self.data)
-        rows_that_are(self.data.family, "proper")  # nor a code that is of no family
+        rows_that_are(self.data.family, "proper")  # raises for the code of no family
 
     @cached_property
     def _in_memory(self) -> bool:
-        """Whether compiled code reaches all rows."""
+        """Whether all rows are in memory, where compiled code reaches them."""
         return len(self.data.parts) > 0
 
     @property
@@ -67,22 +67,22 @@ class SoftmaxPosterior:
 
     @property
     def total_weight(self) -> float:
-        """Observations."""
+        """Number of observations, with their weights."""
         return self.likelihood.total_weight
 
     @property
     def offset_term(self) -> float:
-        """What offsets add to the log-likelihood, whatever the coefficients are."""
+        """The offsets' term of the log-likelihood, which does not depend on the coefficients."""
         return self.likelihood.constant
 
     @property
     def work(self) -> float:
-        """Multiplications of one evaluation."""
+        """Number of multiplications of one evaluation."""
         return self.likelihood.work
 
     @property
     def hessian_work(self) -> float:
-        """Multiplications of one Hessian."""
+        """Number of multiplications of one Hessian."""
         return self.likelihood.hessian_work
 
     def value(self, theta: FloatArray) -> float:
@@ -101,7 +101,7 @@ class SoftmaxPosterior:
         return value + self.log_prior_constant, gradient
 
     def values(self, thetas: FloatArray) -> FloatArray:
-        """Log posterior at many points (S, d), in one pass over the data for a stack of them."""
+        """Log posterior at many points (S, d), with one pass over the data per stack of points."""
         if self._in_memory:
             out = np.empty(thetas.shape[0])
             kernel.log_posterior_values(self.data, _contiguous(thetas), out)
@@ -120,11 +120,11 @@ class SoftmaxPosterior:
         return self._curvature(theta, convex=False)
 
     def metric(self, theta: FloatArray) -> FloatArray:
-        """The Hessian without the terms that can make it indefinite (a Student-t prior far from zero)."""
+        """The Hessian without the terms that can make it indefinite (under Student-t priors far from zero)."""
         return self._curvature(theta, convex=True)
 
     def hessian_vector(self, theta: FloatArray, *, convex: bool = True) -> Callable[[FloatArray], FloatArray]:
-        """Product of the metric, or of the Hessian, at ``theta`` with a vector; each costs about one gradient."""
+        """A function that multiplies a vector by the metric or Hessian at ``theta``, at about a gradient's cost."""
         prior = self._prior_curvature(theta, convex=convex)
         if len(self.data.parts) == 1 and self.likelihood.is_small:
             P = fused.counts_of_one(self.data, _contiguous(theta))
@@ -145,7 +145,7 @@ class SoftmaxPosterior:
         return product
 
     def low_rank_metric(self, theta: FloatArray) -> LowRankMetric | None:
-        """The same approximation as :meth:`block_metric`, for more features than rows."""
+        """The approximation of :meth:`block_metric`, in the form for more features than rows."""
         if not self.coordinates.is_matrix or self.coordinates.n_columns <= self.likelihood.n_obs:
             return None
         prior = self._prior_curvature(theta, convex=True).column_diagonal()
@@ -161,7 +161,7 @@ class SoftmaxPosterior:
 
     @cached_property
     def penalty(self) -> Penalty | None:
-        """The Laplace priors' part, which has kinks; None for a density that is smooth."""
+        """The non-smooth part, from Laplace priors; None for a smooth density."""
         return penalty_of(self.prior_rows, self.coordinates)
 
     @property
@@ -172,16 +172,16 @@ class SoftmaxPosterior:
 
     @property
     def surrogate(self) -> Self:
-        """The density with its kinks rounded off, to find a centre and a metric with; itself where it has none.
+        """The density with its kinks rounded off, for a centre and a metric; the density itself if it is smooth.
 
-        It differs from the log density by a bounded amount, so the one is proper where the other is.
+        It differs from the log density by a bounded amount, so that one is proper if and only if the other is.
         """
         if self.penalty is None:
             return self
-        return replace(self, data=self.data._replace(df=rounded(self.prior_rows, self.coordinates)))
+        return replace(self, data=self.data._replace(df=surrogate_df(self.prior_rows, self.coordinates)))
 
     def native(self, whitening: Whitening) -> NativeDensity | None:
-        """C callbacks for the density of ``z`` with ``theta = mode + T z``; None where rows are not in memory."""
+        """C callbacks for the density of ``z`` with ``theta = mode + T z``; None if rows are not in memory."""
         if not self._in_memory:
             return None
         pointers = callbacks.pack_pointers(self.data, whitening)
@@ -206,13 +206,13 @@ class SoftmaxPosterior:
         return self._without_noise(self.likelihood.hessian(self._engine(_contiguous(theta)))) + prior
 
     def _without_noise(self, H: FloatArray) -> FloatArray:
-        """Free curvature (d, d) of engine curvature ``H`` (K, q, K, q), exactly zero where it is a rounding error.
+        """Free curvature (d, d) of engine curvature ``H`` (K, q, K, q), with rounding errors set to exactly zero.
 
-        A contrast that no row sees, as of a class that is never on offer, has the curvature 0 as a difference of equal
-        numbers.  Of what is left of these a Newton step would be made.
+        A contrast on which no row depends, such as that of a class never on offer, has curvature 0 as the difference
+        of equal numbers.  Its rounding error would otherwise produce a spurious Newton step.
         """
         free = self.coordinates.pull_back_matrix(H)
-        if np.diag(free).min(initial=np.inf) > fused.NOISE * H.max(initial=0.0):  # as nearly always
+        if np.diag(free).min(initial=np.inf) > fused.NOISE * H.max(initial=0.0):  # the usual case
             return free
         k_b, k_w = self.data.Cb.shape[1], self.data.Cw.shape[1]
         largest = np.einsum("kjkj->kj", H).max(axis=0)
@@ -231,30 +231,30 @@ class SoftmaxPosterior:
 
     @cached_property
     def _quadratic_prior(self) -> PriorCurvature | None:
-        """The prior's curvature where it is the same everywhere."""
+        """The prior's curvature if it is constant, else None."""
         if not rows_that_are(self.data.family, "quadratic").all():
             return None
         return PriorCurvature(self.prior_rows, self.coordinates, np.zeros(self.dimension), convex=True)
 
     @property
     def prior_rows(self) -> PriorRows:
-        """The priors as the kernel reads them."""
+        """The priors, in the kernel's form."""
         return PriorRows(self.data.family, self.data.scale, self.data.df, self.data.centre)
 
 
 def build_posterior(
     rows: Design | Sequence[Design], coordinates: Coordinates, priors: PriorTable, parts: int = 1
 ) -> SoftmaxPosterior:
-    """Compose the log posterior and load (the first time on a machine: compile) the kernel.
+    """Compose the log posterior and announce the compilation of the kernel, if it has not been compiled yet.
 
     Parameters
     ----------
     rows
-        A design, or several with the same classes and features and one standardisation: each becomes a part.
+        A design, or several with the same classes, features and standardisation, each of which becomes a part.
     coordinates, priors
-        Of the model.
+        Those of the model.
     parts
-        Into how many parts of consecutive rows one design is cut.
+        Number of parts, of consecutive rows, into which each design is split.
     """
     held = priors.flat_intercept and holds_intercept(rows)  # where there is a prior nobody asks
     return posterior_of_parts(parts_of(rows, parts), coordinates, priors, intercept_is_held=held)

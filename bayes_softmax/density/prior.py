@@ -1,9 +1,9 @@
-r"""Priors as numbers: the rows that the kernel reads, their kinks, and the curvature of minus the log prior.
+r"""Numerical form of the priors: the kernel's prior rows, their kinks, and the curvature of minus the log prior.
 
-Each coefficient row (intercept, then features) has free coordinates :math:`g` (k,) and with :math:`r = |g|^2/s^2`, or
-:math:`g_c^2/s^2` element by element, the curvature :math:`2\varphi' I/s^2 + 4\varphi'' gg'/s^4` of its family
-(:mod:`bayes_softmax.spec.families.family`).  Where the family is not log-concave the positive definite ``metric``
-leaves out the second term: what is left is the curvature of the scale mixture's majoriser (EM).
+Each coefficient row (intercept, then features) has free coordinates :math:`g` (k,).  With :math:`r = |g|^2/s^2`, or
+:math:`g_c^2/s^2` element by element, its family has the curvature :math:`2\varphi' I/s^2 + 4\varphi'' gg'/s^4`
+(:mod:`bayes_softmax.spec.families.family`).  If the family is not log-concave, the positive definite ``metric`` omits
+the second term: the remainder is the curvature of the scale mixture's majoriser (EM).
 """
 
 from collections.abc import Iterator
@@ -22,11 +22,11 @@ from bayes_softmax.spec.priors import PriorTable, repeated
 
 
 class PriorRows(NamedTuple):
-    """One entry per coefficient row: code, scale in engine units, second parameter; and the centring.
+    """Code, scale in engine units and second parameter of each coefficient row; and the centring.
 
-    ``family`` are codes as in :mod:`bayes_softmax.density.log_prior`.  ``df`` of a family with a kink is its rounding,
-    zero for the density itself.
-    ``centre`` (p,) is mean/sd of the features where the intercept's prior is at x = 0, else zero.
+    ``family`` holds codes as in :mod:`bayes_softmax.density.log_prior`.  For a family with a kink ``df`` is the width
+    of its rounding, zero for the density itself.
+    ``centre`` (p,) is mean/sd of the features if the intercept's prior applies at x = 0, else zero.
     """
 
     family: IntArray
@@ -36,7 +36,7 @@ class PriorRows(NamedTuple):
 
 
 def prior_rows(priors: PriorTable, coordinates: Coordinates) -> PriorRows:
-    """Numbers of a prior table; a raw scale ``s`` per unit of the feature is ``s sd`` in engine units."""
+    """Prior rows of a table; a scale ``s`` per unit of the raw feature is ``s sd`` in engine units."""
     family, scale, df = priors.features
     sd = coordinates.scale
     if priors.intercept is not None:
@@ -54,7 +54,7 @@ def prior_rows(priors: PriorTable, coordinates: Coordinates) -> PriorRows:
 
 
 def rows_that_are(codes: IntArray, *attributes: str) -> NDArray[np.bool_]:
-    """Which coefficient rows have a family with all of the attributes; an unknown code is an error."""
+    """Mask of the coefficient rows whose family has all of the attributes; raises for an unknown code."""
     found = np.ones(len(codes), dtype=np.bool_)
     for attribute in attributes:
         found &= registry.that_are(split_code(codes)[0], attribute)
@@ -62,7 +62,7 @@ def rows_that_are(codes: IntArray, *attributes: str) -> NDArray[np.bool_]:
 
 
 def penalty_of(rows: PriorRows, coordinates: Coordinates) -> Penalty | None:
-    """The priors with a kink as norms of groups of free coordinates, None without such priors."""
+    """Norms of groups of free coordinates that represent priors with a kink, None without such priors."""
     first = int(coordinates.has_intercept)
     features = np.flatnonzero(rows_that_are(rows.family[first:], "kinked"))
     if not len(features):
@@ -74,11 +74,11 @@ def penalty_of(rows: PriorRows, coordinates: Coordinates) -> Penalty | None:
     return Penalty(groups, strengths)
 
 
-def rounded(rows: PriorRows, coordinates: Coordinates) -> FloatArray:
-    """Column ``df`` of the smooth surrogate, in which kinks are rounded off.
+def surrogate_df(rows: PriorRows, coordinates: Coordinates) -> FloatArray:
+    """Second parameters ``df`` of the smooth surrogate, in which kinks are rounded off.
 
-    Its curvature at zero is the inverse of the prior's variance: the right metric where the prior dominates, and no
-    matter elsewhere.
+    The surrogate's curvature at zero is the inverse of the prior's variance: the right metric where the prior
+    dominates, and immaterial elsewhere.
     """
     df, k_w = rows.df.copy(), int(coordinates.weights_contrast.shape[1])
     for code in np.unique(rows.family).tolist():
@@ -90,11 +90,10 @@ def rounded(rows: PriorRows, coordinates: Coordinates) -> FloatArray:
 
 
 class PriorCurvature:
-    """Curvature of minus the log prior at a point: ``diag(a) + sum_r b_r u_r u_r'``, seen through the centring.
+    """Curvature of minus the log prior at a point: ``diag(a) + sum_r b_r u_r u_r'``, transformed by the centring.
 
-    ``u_r`` is the direction of the coordinates of row ``r``, of length 1, to which its part of ``a`` belongs too; a raw
-    intercept's prior acts on ``intercept - centre' weights``, so it couples the intercept with the weights of the same
-    free column.
+    ``u_r`` is the unit vector along the coordinates of row ``r``.  The prior of a raw intercept acts on
+    ``intercept - centre' weights``, so it couples the intercept with the weights of the same free column.
     """
 
     def __init__(self, rows: PriorRows, coordinates: Coordinates, theta: FloatArray, *, convex: bool) -> None:
@@ -102,7 +101,7 @@ class PriorCurvature:
         self._coupled = bool(rows.centre.any())
         first = int(coordinates.has_intercept)
         intercept, weights = coordinates.split(self._centred(theta))
-        both = (intercept[:, None], _part(rows, slice(0, first))), (weights, _part(rows, slice(first, None)))
+        both = (intercept[:, None], _subset(rows, slice(0, first))), (weights, _subset(rows, slice(first, None)))
         curvature = [_row_curvature(g, part, convex=convex) for g, part in both]
         self._direction = [_directions(g) for g, _ in both]
         (a_intercept, b_intercept), (a_weights, b_weights) = curvature
@@ -156,7 +155,7 @@ class PriorCurvature:
         return matrix
 
     def _centred(self, vector: FloatArray) -> FloatArray:
-        """The vector whose intercept is the one its prior is about."""
+        """The vector with its intercept replaced by the one to which its prior applies."""
         if not self._coupled:
             return vector
         intercept, weights = self._coordinates.split(vector)
@@ -165,7 +164,7 @@ class PriorCurvature:
 
 
 class _Members(NamedTuple):
-    """Rows of one code: their mask, family, radii (rows,) or (k, rows), and how many coordinates a radius is of."""
+    """Rows of one code: mask, family, radii (rows,) or (k, rows), and the number of coordinates per radius."""
 
     rows: NDArray[np.bool_]
     family: type[Family]
@@ -174,13 +173,13 @@ class _Members(NamedTuple):
     elementwise: bool
 
 
-def _part(rows: PriorRows, which: slice) -> PriorRows:
-    """The intercept's row, or those of the features."""
+def _subset(rows: PriorRows, which: slice) -> PriorRows:
+    """The prior rows of a slice: the intercept's, or those of the features."""
     return PriorRows(rows.family[which], rows.scale[which], rows.df[which], rows.centre)
 
 
 def _members(g: FloatArray, rows: PriorRows) -> Iterator[_Members]:
-    """The rows of free coordinates ``g`` (k, rows) by their codes."""
+    """The rows of free coordinates ``g`` (k, rows), grouped by code."""
     for code in np.unique(rows.family).tolist():
         of_code, (position, elementwise) = rows.family == code, split_code(code)
         r = np.square(g[:, of_code]) / rows.scale[of_code] ** 2
@@ -205,18 +204,18 @@ def _row_curvature(g: FloatArray, rows: PriorRows, *, convex: bool) -> tuple[Flo
 
 
 def _directions(g: FloatArray) -> FloatArray:
-    """Columns of ``g`` (k, rows) over their lengths, zero where these are."""
+    """Columns of ``g`` (k, rows) divided by their lengths, zero for those of length zero."""
     lengths = np.linalg.norm(g, axis=0)
     return g / np.where(lengths > 0, lengths, 1.0)
 
 
 def in_a_tail(rows: PriorRows, coordinates: Coordinates, theta: FloatArray) -> bool:
-    """Whether a coefficient is where its prior is log-convex along the radius; never with log-concave priors."""
+    """Whether some coefficient lies where its prior is log-convex along the radius; False for log-concave priors."""
     intercept, weights = coordinates.split(theta)
     first = int(coordinates.has_intercept)
     at = intercept - weights[: len(intercept)] @ rows.centre
     for g, which in ((at[:, None], slice(0, first)), (weights, slice(first, None))):
-        part = _part(rows, which)
+        part = _subset(rows, which)
         for of_code, family, r, size, _ in _members(g, part):
             df = part.df[of_code]
             along = 2.0 * family.slope(r, size, df) + 4.0 * family.bend(r, size, df) * r

@@ -1,20 +1,20 @@
-r"""More features than rows: the same posterior in as many coordinates as there are rows.
+r"""More features than rows: the same posterior, with at most as many features as rows.
 
-With Normal priors, weights :math:`w = S v` with prior sds ``S`` have standard normal ``v``, and the likelihood sees
-``v`` only through its component in the row space of ``Z S``, of dimension ``r <= N < p``.  With ``R`` (p, r) an
+With Normal priors, weights :math:`w = S v` with prior sds ``S`` have standard normal ``v``, and the likelihood depends
+on ``v`` only through its component in the row space of ``Z S``, of dimension ``r <= N < p``.  With ``R`` (p, r) an
 orthonormal basis of that space and :math:`v = R u + v_\perp`,
 
 * ``u`` is the coefficient vector of a regression on ``F = Z S R`` (N, r) under standard normal priors, and
 * :math:`v_\perp` is independent of it and of the data: zero at the mode, a projected standard normal in a draw.
 
-With flat priors ``S`` is one over the features' sds, and :math:`v_\perp` stays open: no row tells anything of it.
+With flat priors ``S`` is one over the features' sds, and :math:`v_\perp` is undetermined: no row depends on it.
 
-Nothing is approximated, and nothing is cut off by size: ``R`` is from a QR factorisation of ``(Z S)'`` with its rows
-sorted and its columns pivoted, whose backward error is small *in each row* against that row alone (Cox and Higham,
+Nothing is approximated, and no small direction is truncated: ``R`` is from a QR factorisation of ``(Z S)'`` with its
+rows sorted and its columns pivoted, whose backward error is small *in each row* relative to that row (Cox and Higham,
 1998, in *Numerical Analysis 1997*), so that a feature whose prior sd times sd is 1e-12 of another's keeps its digits.
-Eigenvalues of ``Z S S Z'`` would not do: their rounding is relative to the largest, and squared.
+Eigenvalues of ``Z S S Z'`` would not: their rounding error is relative to the largest, and squared.
 
-(The finite case of the representer theorem; Kimeldorf and Wahba, *J. Math. Anal. Appl.* 33, 1971.)
+(This is the finite case of the representer theorem; Kimeldorf and Wahba, *J. Math. Anal. Appl.* 33, 1971.)
 """
 
 from collections.abc import Callable
@@ -31,18 +31,18 @@ from bayes_softmax.spec.families.flat import Flat
 from bayes_softmax.spec.families.normal import Normal
 from bayes_softmax.spec.priors import PriorTable, repeated
 
-# A direction in which one prior sd moves no logit by more than this is left to the prior.
+# A direction along which one prior sd changes no logit by more than this is left to the prior.
 NO_LOGIT = 1e-13
-# Beyond this many logits per prior sd, the rounding of one projection would be seen in a draw's logits.
+# Above this many logits per prior sd, the rounding error of a single projection would be visible in a draw's logits.
 LARGE_LOGIT = 1e4
 
 
 @dataclass(frozen=True, eq=False)
 class RowSpace:
-    """A model in row-space coordinates, and the way back.
+    """A model in row-space coordinates, and the map back to the full model.
 
-    ``design``, ``coordinates`` and ``priors`` are of the reduced model; ``basis`` is ``R`` (p, r) and ``sd`` (p,) the
-    prior's in standardised features.
+    ``design``, ``coordinates`` and ``priors`` are of the reduced model; ``basis`` is ``R`` (p, r); ``sd`` (p,) holds
+    the prior sds on standardised features.
     """
 
     design: Design
@@ -52,7 +52,7 @@ class RowSpace:
     sd: FloatArray
 
     def lift(self, thetas: FloatArray, rng: np.random.Generator | None = None) -> FloatArray:
-        """Free vectors (S, d) of the full model; with ``rng`` the complement is drawn, without it is zero."""
+        """Free vectors (S, d) of the full model; the complement is drawn with ``rng``, and is zero without it."""
         intercept, u = self.coordinates.split(thetas)
         v = (u / self.coordinates.scale) @ self.basis.T
         if rng is not None:
@@ -63,7 +63,7 @@ class RowSpace:
     def lifted_solver(
         self, coordinates: Coordinates, solve: Callable[[FloatArray], FloatArray]
     ) -> Callable[[FloatArray], FloatArray]:
-        """Solver with the full Hessian, from ``solve`` with the reduced one: the complement's is the prior's.
+        """Solver with the full Hessian, from ``solve`` with the reduced one and the prior's on the complement.
 
         ``coordinates`` are the full model's.
         """
@@ -77,14 +77,14 @@ class RowSpace:
                 outside = free_vectors(np.zeros_like(intercept), self._complement(pulled) * self.sd)
                 step: FloatArray = self.lift(reduced[None])[0] + outside
                 return step
-            # The same with one product instead of three.
+            # Equivalent, with one product instead of three.
             intercept, u = self.coordinates.split(reduced)
             return free_vectors(intercept, (pulled + (u / self.coordinates.scale - inside) @ self.basis.T) * self.sd)
 
         return lifted
 
     def variances(self, coordinates: Coordinates, covariance: FloatArray) -> FloatArray:
-        """Covariance (q, K, K) of the classes' raw coefficients in each row, intercept first.
+        """Covariance (q, K, K) of the classes' raw coefficients in each coefficient row, intercept first.
 
         ``coordinates`` are the full model's, ``covariance`` (d, d) that of the reduced free vector.
         """
@@ -110,9 +110,9 @@ class RowSpace:
         return np.concatenate([of_intercept[None], C @ blocks @ C.T])
 
     def _outside(self) -> FloatArray:
-        """Squared lengths (p,) of the unit vectors' parts that no row sees."""
+        """Squared lengths (p,) of the unit vectors' components outside the row space."""
         out = 1.0 - (self.basis**2).sum(axis=1)
-        # Where little is left the difference is rounding; since the squares sum to r, that is so of few.
+        # Small differences are rounding error; since the squares sum to r, few are small.
         for j in np.flatnonzero(out < 0.5).tolist():
             unit = np.zeros(len(out))
             unit[j] = 1.0
@@ -120,7 +120,7 @@ class RowSpace:
         return out
 
     def _complement(self, v: FloatArray) -> FloatArray:
-        """The part of ``v`` (..., p) that no row sees."""
+        """The component of ``v`` (..., p) outside the row space."""
         out = v - (v @ self.basis) @ self.basis.T
         if self.coordinates.scale.max(initial=0.0) > LARGE_LOGIT:
             out -= (out @ self.basis) @ self.basis.T
@@ -128,19 +128,19 @@ class RowSpace:
 
 
 def row_space(design: Design, priors: PriorTable, coding: str) -> RowSpace | None:
-    """Reduce a model with more features than rows; None where that is impossible or pointless."""
+    """Reduce a model with more features than rows; None if that is impossible or pointless."""
     flat = bool(priors.flat_features.all())
-    normal = bool((priors.features.family == registry.position(Normal)).all())
+    normal = bool((priors.features.family == registry.code_of(Normal)).all())
     # A prior on the intercept at x = 0 ties it to all weights.
     coupled = priors.intercept is not None and priors.intercept_at == "zero" and not priors.flat_intercept
     if design.n_features <= design.n_obs or not (flat or normal) or coupled:
         return None
     prior_scale = 1.0 / design.standardisation.scale if flat else priors.features.scale
-    # Z S: the features' own scale cancels.
+    # Z S: the features' own scales cancel.
     basis, features = _factorise((design.X - design.standardisation.centre) * prior_scale)
     rank = features.shape[1]
     names = tuple(f"direction {j + 1}" for j in range(rank))
-    # Directions differ in size as much as features do: solver and certificate want them standardised too.
+    # Directions differ in scale as much as features do: solver and certificate need them standardised too.
     size = np.sqrt((features**2).mean(axis=0))
     standardisation = Standardisation(np.zeros(rank), np.where(size > 0, size, 1.0))
     return RowSpace(

@@ -2,14 +2,14 @@
 
 The compiler vectorises simple loops by itself, but it neither keeps a tile of sums in registers nor uses the widest
 vectors; both matter here, where a gradient is two products with a tall, thin matrix and an exponential.  Each
-function below writes one loop in LLVM's vector type, which LLVM maps to what the processor has:
+function below writes one loop in LLVM's vector type, which LLVM maps to the processor's registers:
 
 * :func:`logits_tile`   ``L = V Z`` for up to ``MAX_CLASSES`` classes and ``3 WIDTH`` rows: sums stay in registers;
 * :func:`products_tile` ``G -= P Z'`` for up to ``MAX_CLASSES`` classes and 4 features: dot products over rows;
 * :func:`exp_row`       ``L = exp(L - m)``, ``s += L``, relative error below 4e-16.
 
 Addresses are integers (``array.ctypes.data``); strides count doubles.  Rows are padded, so there is no remainder.
-A tile has sums for a fixed number of classes; which one is run is chosen by a jump inside the function.
+A tile has sums for a fixed number of classes; a jump inside the function selects the tile.
 """
 
 import math
@@ -186,7 +186,7 @@ def products_tile(n_features: int) -> Any:
     return chosen
 
 
-# Above, 1.5 * 2^52: adding it rounds to an integer that sits in the low bits of the sum.
+# Above, 1.5 * 2^52: adding it rounds to an integer, stored in the low bits of the sum.
 _ROUND = 6755399441055744.0
 _LN2_HIGH, _LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
 _UNDERFLOW = -708.0

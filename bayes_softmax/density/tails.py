@@ -1,4 +1,4 @@
-"""What priors that are not log-concave do to a log posterior: it need not have one mode only."""
+"""Priors that are not log-concave, under which a log posterior may have several modes."""
 
 from dataclasses import replace
 
@@ -12,18 +12,18 @@ from bayes_softmax.spec.families import registry
 
 
 def heavy_tailed(density: SoftmaxPosterior) -> tuple[str, ...]:
-    """The families among the priors that are not log-concave, in words."""
+    """Names of the prior families that are not log-concave."""
     families = registry.each(split_code(density.data.family)[0])
     return tuple(family.words for family, _ in families if not family.log_concave)
 
 
 def in_a_tail(density: SoftmaxPosterior, theta: FloatArray) -> bool:
-    r"""Whether a coefficient is where its prior is log-convex: of Student-t, beyond :math:`\sqrt\nu` scales."""
+    r"""Whether some coefficient lies where its prior is log-convex: for Student-t, beyond :math:`\sqrt\nu` scales."""
     return prior.in_a_tail(density.prior_rows, density.coordinates, theta)
 
 
 def with_normal_priors(density: SoftmaxPosterior, widening: float) -> SoftmaxPosterior:
-    """The density with normal priors, of ``widening`` times the scale, in place of those that are not log-concave."""
+    """The density with normal priors of ``widening`` times the scale in place of those that are not log-concave."""
     heavy = ~prior.rows_that_are(density.data.family, "log_concave")
     family = np.where(heavy, NORMAL, density.data.family)
     scale = np.where(heavy, widening * density.data.scale, density.data.scale)

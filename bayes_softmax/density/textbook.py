@@ -9,7 +9,7 @@ r"""Softmax regression in plain NumPy, as a textbook derives it.
    *is* minimising the cross-entropy.  With one-hot rows :math:`Y`, its gradient in :math:`W` is
    :math:`X'(\mathrm{softmax}(XW) - Y)/N`.
 
-These functions are the reference the compiled kernel is tested against, and what predictions use.
+These functions are the reference for tests of the compiled kernel, and predictions use them.
 """
 
 import numpy as np
@@ -22,7 +22,7 @@ from bayes_softmax.data.real_numbers import real_numbers
 
 
 def _numbers(values: ArrayLike, argument: str) -> FloatArray:
-    """Real numbers as float64; what is masked is NaN."""
+    """Real numbers as float64; masked entries become NaN."""
     if type(values) is np.ndarray and values.dtype == np.float64:
         return values
     return real_numbers(to_pandas_or_numpy(values, argument), argument)
@@ -121,7 +121,7 @@ def log_likelihood(logits: ArrayLike, y: ArrayLike, weights: ArrayLike | None = 
     y
         (N,) integer codes ``0..K-1``, or (N, K) one-hot rows or counts (no multinomial coefficient is added).
     weights
-        (N,) frequency weights; weight 2 is the same as the row twice.
+        (N,) frequency weights; a row of weight 2 counts as two rows.
 
     Raises
     ------
@@ -140,7 +140,7 @@ def log_likelihood(logits: ArrayLike, y: ArrayLike, weights: ArrayLike | None = 
 
 
 def cross_entropy(logits: ArrayLike, y: ArrayLike, weights: ArrayLike | None = None) -> float:
-    """Categorical cross-entropy: minus the log-likelihood per unit of weight.
+    """Categorical cross-entropy: minus the mean log-likelihood per observation, with its weight.
 
     Parameters as in :func:`log_likelihood`.
 

@@ -1,1 +1,1 @@
-"""What a fit is: an estimate or a posterior, and how it is kept."""
+"""Fits: point estimates and posteriors, and their storage."""

@@ -46,26 +46,26 @@ class PointEstimate:
     log_prior
         Log prior density at the estimate; 0 for flat priors.
     converged, status
-        Whether the certificate holds, and what it says in words.
+        Whether the optimum is certified, and the certificate in words.
     gradient_norm
-        Largest absolute gradient entry per unit of data, on standardised features (no unit); with Laplace priors the
-        KKT residual, the largest distance of the gradient from what the kinks can balance.
+        Largest absolute gradient entry per observation, on standardised features (no unit); with Laplace priors the
+        KKT residual, the largest distance of the gradient from the subdifferential of the penalty.
     newton_decrement
-        ``sqrt(g' H^-1 g)``; half its square estimates what is missing in the log density.
+        ``sqrt(g' H^-1 g)``; half its square estimates the gap to the maximum log density.
     n_iterations
         Iterations of the solver.
     history
-        Minus the log density per unit of data at each iterate (for the MLE: the cross-entropy).
+        Minus the log density per observation at each iterate (for the MLE: the cross-entropy).
     schema
         Names and encodings.
     logits
         Logits of rows as a function of the parameters.
     notes
-        What a reader should know: classes without data, rows dropped.
+        Remarks for the reader: classes without data, rows dropped.
     training
-        The data, for scores and averages over them; None where the fit was saved without.
+        The data, for scores and averages over them; None if the fit was saved without data.
     variance_of
-        Of a model with so many coefficients that their covariance is not formed: the blocks of :attr:`variances`.
+        Computes the blocks of :attr:`variances`, for models with too many coefficients for a full covariance.
     """
 
     kind: str
@@ -88,7 +88,7 @@ class PointEstimate:
     limits_of: Callable[[], Limits] | None = None
     variance_of: Callable[[], FloatArray] | None = None
 
-    # One function answers for every kind of fit.
+    # The same functions serve every kind of fit.
     summary = summary_module.summary
     predict_proba = prediction.predict_proba
     predict = prediction.predict
@@ -110,8 +110,8 @@ class PointEstimate:
     def weights(self) -> xr.DataArray:
         """(feature, category) change of linear logits per unit of the feature.
 
-        Where the optimum lies at infinity, these are the finite numbers at which the solver stopped: they predict as
-        well as the optimum to the last digits, but :meth:`summary` says which of them are infinite.
+        Where the optimum lies at infinity, these are the finite values of the solver's last iterate: they predict as
+        well as the optimum up to the last digits; :meth:`summary` marks the infinite ones.
         """
         require_linear(self.logits, "the weights")
         return self.values[WEIGHTS]
@@ -123,17 +123,17 @@ class PointEstimate:
 
     @property
     def cross_entropy(self) -> float:
-        """Minus the log-likelihood per unit of data."""
+        """Minus the log-likelihood per observation."""
         return -self.log_likelihood / self.total_weight
 
     @cached_property
     def limits(self) -> Limits | None:
-        """What the data leave open where no finite, unique optimum is certified; None where one is."""
+        """Directions left undetermined where no finite, unique optimum is certified; None where one is."""
         return None if self.limits_of is None else self.limits_of()
 
     @property
     def caution(self) -> str | None:
-        """What stands beside every answer of an optimum that is not certified; None where it is."""
+        """Note on every answer from an optimum that is not certified; None where it is."""
         if self.converged:
             return None
         first = self.status.removeprefix("not certified: ").split("; ")[0]
@@ -141,35 +141,35 @@ class PointEstimate:
 
     @property
     def recession(self) -> FloatArray:
-        """Directions (R, q, K) of the raw coefficients along which the likelihood never falls; none (0, q, K) usually.
+        """Directions (R, q, K) of the raw coefficients along which the likelihood never falls; usually R = 0.
 
-        They show which contrasts are infinite or not determined:
+        They determine which contrasts are infinite or undetermined:
         :func:`bayes_softmax.separation.limits.contrast_limits`.
         """
         return no_rays(self.schema) if self.limits is None else self.limits.rays
 
     @cached_property
     def parameter_covariance(self) -> FloatArray:
-        """Covariance (d, d) of all parameters, of linear logits for contrasts that are finite; formed up to a size."""
+        """Covariance (d, d) of all parameters, for linear logits of finite contrasts; a ``ValueError`` if too large."""
         if self.variance_of is not None:
             n = size_of(self.logits.shapes)
             raise ValueError(
                 f"the covariance of {n} coefficients would take {8 * n**2 / 2**30:.1f} GiB and is not formed: standard "
-                "errors of coefficients are in summary(), and laplace() or sample() give intervals of everything else"
+                "errors of coefficients are in summary(), and laplace() or sample() give intervals for everything else"
             )
         return self.covariance_of()
 
     @property
     def limiting_covariance(self) -> FloatArray:
-        """Covariance (q, K, q, K) of the raw coefficients, for contrasts that are finite."""
+        """Covariance (q, K, q, K) of the raw coefficients, valid for finite contrasts."""
         q, K = 1 + self.weights.sizes["feature"], self.weights.sizes["category"]
         return self.parameter_covariance.reshape(q, K, q, K)
 
     @cached_property
     def variances(self) -> FloatArray:
-        """Covariance (q, K, K) of the classes' coefficients in each row, intercept first, for finite contrasts.
+        """Covariance (q, K, K) over the classes in each row of coefficients, intercept first, for finite contrasts.
 
-        NaN where so many coefficients are not determined together that their covariance is not formed.
+        NaN where too many coefficients are jointly undetermined for their covariance to be formed.
         """
         if self.variance_of is not None:
             return self.variance_of()
@@ -204,7 +204,7 @@ class PointEstimate:
     def contrast_values(self, view: View) -> tuple[FloatArray, FloatArray]:
         """Contrasts of the class columns as one draw (1, q, m), intercept first, and their standard errors (q, m).
 
-        An estimate is inf, -inf, or NaN if not determined, and its error NaN, where the optimum is not finite.
+        Where the optimum is not finite, the estimate is inf, -inf, or NaN if not determined, and its error NaN.
         """
         estimate = np.vstack([self.intercept.values, self.weights.values]) @ view.matrix
         variance = np.einsum("km,ikl,lm->im", view.matrix, self.variances, view.matrix, optimize=True)
@@ -218,7 +218,7 @@ class PointEstimate:
 
     @property
     def prior_dominated(self) -> tuple[str, ...]:
-        """Features that the prior decides more than the data, by the contraction between pairs of classes."""
+        """Features that the prior determines more than the data, by the contraction of pairwise contrasts."""
         return prior_dominated(self.schema, self.variances)
 
     @property
@@ -243,15 +243,15 @@ class PointEstimate:
 
     @property
     def doubts(self) -> tuple[str, ...]:
-        """None: they are about draws."""
+        """Empty: there are no draws."""
         return ()
 
     @property
     def delta_covariance(self) -> FloatArray:
-        """Covariance (d, d) of the parameters that the uncertainty of every answer comes from.
+        """Covariance (d, d) of the parameters, the source of the uncertainty of every answer.
 
         Weights that a Laplace prior holds at exactly zero have no standard error; here they count as known.  Where
-        the optimum lies at infinity it is that of the limiting model, for what is finite there; the rows say what is.
+        the optimum lies at infinity, it is the covariance of the limiting model, valid for contrasts finite there.
         """
         covariance = self.parameter_covariance
         if not self.converged:
@@ -261,7 +261,7 @@ class PointEstimate:
 
     @property
     def record(self) -> EstimateRecord:
-        """What is kept of it in a file."""
+        """The record that a file keeps."""
         kept = set(EstimateRecord._fields) - {"values", "covariance", "variances"}
         large = self.variance_of is not None
         return EstimateRecord(
@@ -272,7 +272,7 @@ class PointEstimate:
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        """For pickle: covariance and recession themselves in place of the functions that compute them."""
+        """For pickle: computed values in place of the functions that compute them."""
         lazy: dict[str, Any] = {"limits_of": None if self.limits is None else partial(Limits, *self.limits)}
         if self.variance_of is not None:
             lazy |= {"covariance_of": partial(np.empty, 0), "variance_of": partial(np.copy, self.variances)}
@@ -281,7 +281,7 @@ class PointEstimate:
         return {k: v for k, v in self.__dict__.items() if k not in CACHED} | lazy
 
     def __repr__(self) -> str:
-        """Return a few lines that say what was estimated and how good the optimum is."""
+        """Return a few lines on the estimate and the quality of the optimum."""
         notes = "".join(f"\n  note: {note}" for note in self.notes)
         prior = "" if self.kind == "mle" else f", log posterior {self.log_posterior:.4f}"
         if self.schema.prior_sd and self.logits.kind == LINEAR and self.weights.size <= MANY_COEFFICIENTS:
@@ -292,6 +292,6 @@ class PointEstimate:
             f"{counted(len(self.schema.feature_names), 'feature')}, {counted(self.n_obs, 'row')}\n"
             f"  log-likelihood {likelihood}, cross-entropy {self.cross_entropy:.6f}{prior}\n"
             f"  {self.status}\n"
-            f"  {counted(self.n_iterations, 'iteration')}, gradient {self.gradient_norm:.1e} per unit of data, "
+            f"  {counted(self.n_iterations, 'iteration')}, gradient {self.gradient_norm:.1e} per observation, "
             f"Newton decrement {self.newton_decrement:.1e}{notes}"
         )

@@ -1,4 +1,4 @@
-"""A forecast of a run: time and memory, before it starts."""
+"""Forecast of the time and memory of a run."""
 
 from dataclasses import dataclass
 
@@ -9,24 +9,24 @@ from bayes_softmax.core.checks import counted
 
 @dataclass(frozen=True)
 class Forecast:
-    """What fitting will take on this machine; made by ``SoftmaxRegression.forecast()``.
+    """Time and memory of a fit on this machine; made by ``SoftmaxRegression.forecast()``.
 
     Attributes
     ----------
     draws, tune, chains, cores
-        The run it is for.
+        Settings of the run.
     dimension
         Free coordinates that are sampled.
     compile_seconds
-        Spent compiling just now, or loading what was compiled before; not spent again in this process.
+        Just spent on compiling, or on loading cached code; not spent again in this process.
     mode_seconds
-        Finding the mode and the change of variables there, part of every engine.
+        For the mode and the whitening there, part of every engine.
     sampling_seconds
-        By engine, after the mode.
+        By engine, after the mode is found.
     leapfrogs
-        Gradients a NUTS draw is assumed to need.
+        Assumed number of gradients per NUTS draw.
     memory_bytes
-        Peak beyond the data as given.
+        Peak memory beyond the data as given.
     """
 
     draws: int
@@ -55,10 +55,10 @@ class Forecast:
             f"on {counted(self.cores, 'core')}, {counted(self.dimension, 'dimension')} (measured now on this machine; "
             "good to a factor of about 2)",
             f"  mode and whitening: {duration(self.mode_seconds)}",
-            f"  sample(engine='nuts'): {duration(self.sampling_seconds['nuts'])}, at {self.leapfrogs:.0f} gradients a "
-            "draw",
+            f"  sample(engine='nuts'): {duration(self.sampling_seconds['nuts'])}, at {self.leapfrogs:.0f} gradients "
+            "per draw",
             f"  sample(engine='independence'): {duration(self.sampling_seconds['independence'])}, where the posterior "
-            "is near a normal (engine='auto' finds out)",
+            "is nearly normal (engine='auto' tests this)",
             f"  laplace(draws={self.chains * self.draws}): {duration(self.sampling_seconds['laplace'])}",
             f"  memory beyond the data: {self.memory_bytes / 2**20:.0f} MiB",
         ]
@@ -71,7 +71,7 @@ def draws_bytes(n_draws: int, dimension: int, n_features: int, n_classes: int) -
 
 
 def duration(seconds: float) -> str:
-    """Seconds in the unit a person would use."""
+    """Seconds as text in a readable unit."""
     if seconds < 0.1:
         return f"{1e3 * seconds:.0f} ms"
     if seconds < 100:

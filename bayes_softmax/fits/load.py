@@ -1,4 +1,4 @@
-"""A fit again from what was kept of it."""
+"""Reading a saved fit."""
 
 from typing import Any
 
@@ -13,29 +13,29 @@ from bayes_softmax.fits.storage.records import EstimateRecord, PosteriorRecord
 
 
 def load(path: Any, *, logits: Logits | None = None) -> PointEstimate | Posterior:
-    """Read a fit that ``save`` wrote; it answers without PyMC, nutpie or any compilation.
+    """Read a fit that ``save`` wrote; it needs neither PyMC nor nutpie nor compilation.
 
     Parameters
     ----------
     path
-        What ``PointEstimate.save`` or ``Posterior.save`` wrote: a ``.nc`` file or a ``.zarr`` folder.
+        A ``.nc`` file or ``.zarr`` folder written by ``PointEstimate.save`` or ``Posterior.save``.
     logits
-        The function that logits are computed by, where it is not one of the package: a file holds no code.
+        The logit function, where it is not one of the package: a file holds no code.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file is not one of ours, is damaged, or was written by a newer version; if its logits are of a kind that
-        is not known and not given.
+        If the file is not a saved fit, is damaged, or was written by a newer version; if the kind of its logits is
+        unknown and ``logits`` is not given.
     """
     record = read_record(path, logits)
     return Posterior(**record._asdict()) if isinstance(record, PosteriorRecord) else _estimate(record)
 
 
 def _estimate(record: EstimateRecord) -> PointEstimate:
-    """The estimate with functions that return what they once computed."""
+    """The estimate, with functions that return the stored values."""
     fields = record._asdict()
     covariance, variances, limits = (fields.pop(name) for name in ("covariance", "variances", "limits"))
     fields["values"] = label_parameters(record.logits, record.values, record.schema)

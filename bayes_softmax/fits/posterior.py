@@ -1,4 +1,4 @@
-"""Posterior draws with labels: an ArviZ-compatible tree, and the same questions a point estimate answers."""
+"""Posterior draws with labels, in an ArviZ-compatible tree; they answer the same questions as a point estimate."""
 
 import math
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from bayes_softmax.answers.diagnostics import (
     FEWEST_DISTINCT,
     Diagnostics,
     convergence_table,
-    diagnose,
+    diagnose_chains,
     diagnose_weighted,
     n_distinct,
     relative_ess,
@@ -56,22 +56,22 @@ class Posterior:
     schema
         Names and encodings.
     engine
-        What drew the sample, and why that engine.
+        The sampler, and why it was chosen.
     tune
         Tuning steps of each chain.
     logits
         Logits of rows as a function of the parameters.
     notes
-        What happened on the way that a reader should know.
+        Remarks for the reader on how the draws were made.
     timings
-        Seconds of each stage.
+        Seconds per stage.
     pareto_k, ess, log_evidence
-        For ``laplace()``: tail index and effective sample size of the importance weights, and the log of the
-        normalising constant; None for Markov chains.
+        For ``laplace()``: tail index and effective sample size of the importance weights, and log of the
+        normalising constant (under proper priors the marginal likelihood); None for Markov chains.
     training
-        The data, for scores and averages over them; None where the fit was saved without.
+        The data, for scores and averages over them; None if the fit was saved without data.
     refit
-        Fits again without one observation, for exact leave-one-out; None after loading.
+        Refits without one observation, for exact leave-one-out; None after loading.
     """
 
     idata: xr.DataTree
@@ -87,7 +87,7 @@ class Posterior:
     training: TrainingData | None = None
     refit: Refit | None = None
 
-    # One function answers for every kind of fit.
+    # The same functions serve every kind of fit.
     summary = summary_module.summary
     predict_proba = prediction.predict_proba
     predict = prediction.predict
@@ -111,7 +111,7 @@ class Posterior:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Chains, and draws of each."""
+        """Number of chains, and of draws per chain."""
         sizes = self.idata[self.group].dataset.sizes
         return sizes["chain"], sizes["draw"]
 
@@ -130,7 +130,7 @@ class Posterior:
 
     @cached_property
     def draws(self) -> FloatArray:
-        """Raw coefficients (chain, draw, q, K) of linear logits, intercept (zero if there is none) first."""
+        """Raw coefficients (chain, draw, q, K) of linear logits, intercept first (zero if there is none)."""
         require_linear(self.logits, "the draws")
         return self._flat.reshape(*self.shape, -1, len(self.schema.classes))
 
@@ -141,7 +141,7 @@ class Posterior:
 
     @property
     def kind(self) -> str:
-        """``"posterior"``, whatever drew it; :attr:`is_prior` says whether data were seen."""
+        """``"posterior"``, also for prior draws, which :attr:`is_prior` marks."""
         return "posterior"
 
     @property
@@ -151,7 +151,7 @@ class Posterior:
 
     @property
     def n_chains(self) -> int:
-        """Chains of the sample."""
+        """Number of chains."""
         return self.shape[0]
 
     @property
@@ -161,32 +161,32 @@ class Posterior:
 
     @property
     def limits(self) -> None:
-        """None: a posterior leaves nothing open."""
+        """None: a proper posterior leaves no direction undetermined."""
         return
 
     @property
     def caution(self) -> None:
-        """None: what a sampler has to say is in ``diagnostics``."""
+        """None: the reliability of draws is judged by :attr:`diagnostics`."""
         return
 
     @cached_property
     def relative_ess(self) -> float:
-        """Effective over actual number of draws: mean over the coefficients, or from the importance weights."""
+        """Effective over actual number of draws: averaged over the coefficients, or from the importance weights."""
         return relative_ess(self._flat) if self.ess is None else self.ess / float(self.shape[1])
 
     @cached_property
     def diagnostics(self) -> Diagnostics:
-        """Worst R-hat and effective sizes over coefficients, in their own coding, and hyperparameters; divergences."""
+        """Divergences, and worst R-hat and ESS over coefficients (in their own coding) and hyperparameters."""
         if self.is_prior:
             raise ValueError("diagnostics are of a posterior, and these are independent draws from the prior")
         stats = {str(name): values.values for name, values in self.idata["sample_stats"].data_vars.items()}
         if self.pareto_k is not None and self.ess is not None:
             return diagnose_weighted(self._flat, self.ess, self.pareto_k)
-        return diagnose(np.concatenate([self._flat, self._hyper_draws], axis=2), stats, self.tune)
+        return diagnose_chains(np.concatenate([self._flat, self._hyper_draws], axis=2), stats, self.tune)
 
     @cached_property
     def doubts(self) -> tuple[str, ...]:
-        """Why averages over these draws cannot be trusted at all, in sentences; empty if they can."""
+        """Reasons why averages over these draws are unusable, in sentences; empty if there are none."""
         if self.is_prior:
             return ()
         S = self.parameters.n_draws
@@ -209,13 +209,13 @@ class Posterior:
         return draws.reshape(-1, *draws.shape[2:]), None
 
     def draw_quality(self, quantities: FloatArray) -> pd.DataFrame:
-        """Effective sample sizes, R-hat and Monte Carlo error of quantities (S, ...) of the draws, a row each."""
+        """Effective sample sizes, R-hat and Monte Carlo error, a row per quantity (S, ...) of the draws."""
         draws = quantities.reshape(*self.shape, -1)
         return convergence_table(draws) if self.ess is None else weighted_table(draws, self.ess)
 
     @cached_property
     def prior_dominated(self) -> tuple[str, ...]:
-        """Features that the prior decides more than the data, by the contraction between pairs of classes."""
+        """Features that the prior determines more than the data, by the contraction of pairwise contrasts."""
         flat = self.draws.reshape(-1, *self.draws.shape[2:])
         if len(flat) < 2:
             return ()
@@ -225,7 +225,7 @@ class Posterior:
     def predict_draws(self, data: Any, *, offset: Any = None, available: Any = None) -> xr.DataArray:
         """Class probabilities of every draw (chain, draw, obs, category).
 
-        These are N x K x draws numbers: above 256 MiB a line says how many before they are made.
+        These are N x K x draws numbers; above 256 MiB their size is logged before they are computed.
         """
         rows = encode_rows(self.schema, data, offset, available)
         shape = (*self.shape, rows.n_rows, len(self.schema.classes))
@@ -245,11 +245,11 @@ class Posterior:
 
     @property
     def record(self) -> PosteriorRecord:
-        """What is kept of it in a file: all but the way to fit again."""
+        """The record that a file keeps: all but the function that refits."""
         return PosteriorRecord(**{name: getattr(self, name) for name in PosteriorRecord._fields})
 
     def __repr__(self) -> str:
-        """Return a few lines that say what was drawn, how, and how far to trust it."""
+        """Return a few lines on the draws, the engine and the diagnostics."""
         chains, draws = self.shape
         notes = "".join(f"\n  note: {note}" for note in self.notes)
         quality = f"\n  {self.diagnostics}" if self.group == "posterior" else ""

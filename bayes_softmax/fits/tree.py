@@ -26,10 +26,9 @@ def build_idata(
 ) -> xr.DataTree:
     """Labelled tree of draws of parameters (chain, draw, *shape), and statistics (chain, draw).
 
-    ``free`` are the PyMC model's other random variables, so that PyMC's functions can use the tree.  Those that
-    ``hyper`` names are hyperparameters; it gives the dimension and its labels where they have one.
-
-    The data are groups of the tree where their rows are in memory; else the answers ask ``training`` for them.
+    ``free`` are the PyMC model's other random variables, so that PyMC's functions can use the tree.  Those in
+    ``hyper`` are hyperparameters, with the dimension and its labels where they have one.  The groups of the data are
+    omitted where the rows are not in memory; answers read them from ``training``.
     """
     hyper = hyper or {}
     chains, length = next(iter(draws.values())).shape[:2]
@@ -67,9 +66,9 @@ def build_idata(
 
 
 def data_groups(training: RowsInMemory, schema: Schema) -> dict[str, xr.Dataset]:
-    """The data as seen by the model: responses and weights of the rows as given, the rest of distinct rows.
+    """The data of the model: responses and weights of the rows as given, features of the distinct rows.
 
-    Where rows were collapsed, features have the dimension ``pattern``, and ``pattern_of_obs`` says which is whose.
+    Where rows were collapsed, features have the dimension ``pattern``, and ``pattern_of_obs`` maps rows to patterns.
     """
     distinct, response = training.distinct, training.response
     coords: dict[str, Any] = {

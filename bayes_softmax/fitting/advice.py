@@ -1,4 +1,4 @@
-"""What is said of an optimum: why there is none and what to do, and what its certificate does not tell."""
+"""Messages about an optimum: why there is none and what to do, and what its certificate does not cover."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from bayes_softmax.density.posterior import SoftmaxPosterior
 from bayes_softmax.fitting.covariance import held_at_kink
 from bayes_softmax.fitting.problem import MANY_COORDINATES, Problem
 from bayes_softmax.fitting.solvers import may_have_modes
-from bayes_softmax.separation.diagnosis import diagnose
+from bayes_softmax.separation.diagnosis import diagnose_separation
 from bayes_softmax.separation.directions import deciding_directions, recession_rays, unseen_directions
 from bayes_softmax.separation.examination import Examination, flat_columns
 from bayes_softmax.separation.limits import Limits
@@ -17,8 +17,8 @@ from bayes_softmax.spec.specification import Specification
 
 
 def advice(mode: Mode, kind: str, found: Examination, solver: str) -> str:
-    """What is wrong with an optimum that is not certified, and what to do."""
-    separated = diagnose(found).advice
+    """Why an optimum is not certified, and what to do."""
+    separated = diagnose_separation(found).advice
     if separated is not None:
         return separated + ("; map() has a prior to decide" if kind == "mle" else "")
     if not np.isfinite(mode.value):
@@ -27,7 +27,7 @@ def advice(mode: Mode, kind: str, found: Examination, solver: str) -> str:
         return "the log density is not finite at zero, where large offsets make all probabilities 0 or 1"
     remedies = {
         Status.MAX_ITERATIONS: "raise max_iterations",
-        Status.SADDLE: "sample() sees all modes, or use Normal priors",
+        Status.SADDLE: "sample() explores all modes, or use Normal priors",
     }
     other = [] if solver == "newton" else ["use solver='newton'"]
     then = [remedies[mode.status]] if mode.status in remedies else []
@@ -38,7 +38,7 @@ def advice(mode: Mode, kind: str, found: Examination, solver: str) -> str:
 
 
 def limits_of(found: Examination) -> Limits:
-    """What the data leave open, for the answers of an estimate."""
+    """What the data do not determine, for the answers of an estimate."""
     rows, lines = deciding_directions(found), unseen_directions(found)
     if not found.design.has_intercept:
         rows, lines = (np.insert(directions, 0, 0.0, axis=2) for directions in (rows, lines))
@@ -48,9 +48,9 @@ def limits_of(found: Examination) -> Limits:
 def notes_on_optimum(
     problem: Problem, objective: SoftmaxPosterior | JeffreysPosterior, mode: Mode, found: Examination | None
 ) -> tuple[str, ...]:
-    """What the certificate of ``mode`` does not tell; ``found`` is what the data leave open, where that was examined.
+    """What the certificate of ``mode`` does not cover; ``found`` is the examination of the data, if there was one.
 
-    ``objective`` was maximised: the density of ``problem``, with what its prior adds.
+    ``objective`` was maximised: the density of ``problem``, with Jeffreys' prior if that is the model's.
     """
     return (
         *collinearity_notes(problem.spec, found),
@@ -61,7 +61,7 @@ def notes_on_optimum(
 
 
 def collinearity_notes(spec: Specification, found: Examination | None) -> tuple[str, ...]:
-    """Columns that hardly determine their coefficients, though an optimum exists."""
+    """Nearly collinear columns, which hardly determine their coefficients though an optimum exists."""
     if found is not None and not found.is_determined:
         return ()
     near = near_collinearity(spec.distinct, flat_columns(spec.design, spec.priors))
@@ -69,29 +69,29 @@ def collinearity_notes(spec: Specification, found: Examination | None) -> tuple[
 
 
 def kink_notes(penalty: Penalty | None, theta: FloatArray) -> tuple[str, ...]:
-    """What zeros mean for the standard errors."""
+    """Consequences of exact zeros for the standard errors."""
     held = held_at_kink(penalty, theta)
     if penalty is None or not held.any():
         return ()
     return (
         f"{held.sum()} of {penalty.groups.size} free weights with a Laplace prior are exactly zero: their standard "
-        "errors are NaN, and those of the others hold them at zero; sample() gives their posterior",
+        "errors are NaN, and those of the others are conditional on these zeros; sample() gives their posterior",
     )
 
 
 def mode_notes(objective: SoftmaxPosterior | JeffreysPosterior, mode: Mode) -> tuple[str, ...]:
-    """What a certificate does not say where the posterior is not log-concave."""
+    """What a certificate does not cover if the posterior is not log-concave."""
     note = may_have_modes(objective) if mode.converged else None
     return () if note is None else (note,)
 
 
 def size_notes(problem: Problem, mode: Mode) -> tuple[str, ...]:
-    """That there are no standard errors, and what to do."""
+    """Why there are no standard errors with many coefficients, and what to do."""
     if not (mode.converged and problem.has_many_coefficients):
         return ()
     if problem.reduced is not None and problem.density.dimension <= MANY_COORDINATES:
         return ()
     return (
-        f"standard errors are NaN: those of {problem.coordinates.dimension} free coefficients would need a matrix of "
-        f"all of them, which is formed up to {MANY_COORDINATES}; sample() gives posterior standard deviations",
+        f"standard errors are NaN: those of {problem.coordinates.dimension} free coefficients need their full "
+        f"covariance matrix, which is formed up to {MANY_COORDINATES}; sample() gives posterior standard deviations",
     )

@@ -1,4 +1,4 @@
-"""Covariance of the raw coefficients at an optimum: of all, or of each row of them where there are many."""
+"""Covariance of the raw coefficients at an optimum: of all, or of each coefficient row if there are many."""
 
 from collections.abc import Callable
 
@@ -15,7 +15,7 @@ from bayes_softmax.spec.specification import Specification
 
 
 def raw_covariance(spec: Specification, mode: Mode, found: Examination | None) -> FloatArray:
-    """Covariance of the raw coefficients, of those that do not move where the optimum is at infinity; else NaN."""
+    """Covariance of the raw coefficients; with the optimum at infinity, of those that do not diverge, else NaN."""
     coordinates, density = spec.coordinates, density_of(spec)
     raw_map, free = coordinates.raw_map, None
     held = held_at_kink(density.penalty, mode.theta)
@@ -27,7 +27,7 @@ def raw_covariance(spec: Specification, mode: Mode, found: Examination | None) -
     if free is None:
         return np.full((raw_map.shape[0],) * 2, np.nan)
     result: FloatArray = raw_map @ free @ raw_map.T
-    # Of the weights that are held at zero nothing is known; the intercept's errors hold them there.
+    # The weights held at zero have no standard errors; the intercept's are conditional on them.
     unknown = raw_map[:, held].any(axis=1)
     unknown[: coordinates.n_classes] = False
     result[unknown] = np.nan
@@ -36,10 +36,10 @@ def raw_covariance(spec: Specification, mode: Mode, found: Examination | None) -
 
 
 def variances_of(problem: Problem, solved: Mode, mode: Mode) -> Callable[[], FloatArray] | None:
-    """Where there are many coefficients, the covariance of each row of them alone: exact, or NaN."""
+    """With many coefficients, a function for the covariance of each coefficient row separately: exact, or NaN."""
     if not problem.has_many_coefficients:
         return None
-    # Not the problem itself: that would keep the model's own density as long as the estimate.
+    # Not the problem itself, which would keep the model's own density alive as long as the estimate.
     coordinates, reduced, density = problem.coordinates, problem.reduced, problem.density
     if reduced is None or not mode.converged or density.dimension > MANY_COORDINATES:
         K = coordinates.n_classes
@@ -48,7 +48,7 @@ def variances_of(problem: Problem, solved: Mode, mode: Mode) -> Callable[[], Flo
     def exact() -> FloatArray:
         try:
             inside = covariance(laplace_approximation(density, solved))
-        except ValueError:  # so little prior in some direction that only rounding is seen of it
+        except ValueError:  # a prior so weak in some direction that it is lost to rounding
             inside = np.full((density.dimension,) * 2, np.nan)
         return reduced.variances(coordinates, inside)
 
@@ -56,7 +56,7 @@ def variances_of(problem: Problem, solved: Mode, mode: Mode) -> Callable[[], Flo
 
 
 def held_at_kink(penalty: Penalty | None, theta: FloatArray) -> NDArray[np.bool_]:
-    """Which free coordinates (d,) are exactly zero because of a Laplace prior."""
+    """Mask (d,) of the free coordinates that a Laplace prior holds at exactly zero."""
     held = np.zeros(len(theta), dtype=bool)
     if penalty is not None:
         held[penalty.groups[penalty.norms(theta) == 0]] = True

@@ -1,6 +1,6 @@
-"""The door of this room: arguments are checked, then the code that fits is loaded, and run.
+"""Entry points of this room: arguments are checked, then the fitting code is loaded and run.
 
-That code needs Numba, which ``import bayes_softmax`` does not load; it is loaded in full, whenever Ctrl-C comes.
+That code needs Numba, which ``import bayes_softmax`` does not load; loading is completed even after Ctrl-C.
 """
 
 from bayes_softmax.core.interrupts import load_in_full
@@ -9,11 +9,11 @@ from bayes_softmax.fits.estimate import PointEstimate
 from bayes_softmax.fits.forecast import Forecast
 from bayes_softmax.fits.posterior import Posterior
 from bayes_softmax.fitting.settings import SamplerSettings, check_run, check_weighted_run
-from bayes_softmax.spec.specification import Modelled, Specification
+from bayes_softmax.spec.specification import HasSpecification, Specification
 
 
 def log_density(spec: Specification) -> LogDensity | WhitenedDensity:
-    """What is maximised or sampled: in whitened coordinates where scales are learned."""
+    """The density that is maximised or sampled, in whitened coordinates if scales are learned."""
     load_in_full("bayes_softmax.fitting.scales")
     from bayes_softmax.fitting.problem import density_of, objective_of
     from bayes_softmax.fitting.scales import prepare_hierarchy
@@ -26,7 +26,7 @@ def log_density(spec: Specification) -> LogDensity | WhitenedDensity:
 def point_estimate(
     spec: Specification, kind: str, solver: str, max_iterations: int | None, learning_rate: float | None
 ) -> PointEstimate:
-    """Maximise; ``kind`` is what the estimate is called, ``"mle"`` or ``"map"``."""
+    """Maximise; ``kind`` is the name of the estimate, ``"mle"`` or ``"map"``."""
     load_in_full("bayes_softmax.fitting.estimates")
     from bayes_softmax.fitting import estimates
     from bayes_softmax.fitting.solvers import SolverOptions
@@ -35,7 +35,7 @@ def point_estimate(
 
 
 def sample(spec: Specification, settings: SamplerSettings, engine: str) -> Posterior:
-    """Draw from the posterior by an engine of that name."""
+    """Draw from the posterior by the named engine."""
     check_run(settings)
     load_in_full("bayes_softmax.fitting.engines")
     from bayes_softmax.fitting import engines
@@ -54,9 +54,9 @@ def laplace(spec: Specification, draws: int, seed: int, *, progressbar: bool) ->
 
 
 def forecast(
-    model: Modelled, draws: int = 1000, tune: int | None = None, chains: int = 4, *, cores: int | None = None
+    model: HasSpecification, draws: int = 1000, tune: int | None = None, chains: int = 4, *, cores: int | None = None
 ) -> Forecast:
-    """Time and memory that ``sample()`` and ``laplace()`` will take here, from about a second of measuring.
+    """Time and memory that ``sample()`` and ``laplace()`` will take here, from about a second of measurements.
 
     Parameters
     ----------

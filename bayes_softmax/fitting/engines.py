@@ -1,4 +1,4 @@
-"""What draws from a posterior: engines by name."""
+"""Engines that draw from a posterior, by name."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,7 +20,7 @@ REFIT_SEED = 1
 
 
 class Engine(NamedTuple):
-    """A way to draw: what runs for models with fixed scales, what for learned ones, and whether it takes steps."""
+    """A sampling method: its functions for models with fixed and with learned scales, and whether it takes steps."""
 
     fixed: Callable[[Specification, SamplerSettings], Posterior]
     learned: Callable[[Specification, SamplerSettings], Posterior]
@@ -28,11 +28,9 @@ class Engine(NamedTuple):
 
 
 def _hierarchy_instead(spec: Specification, settings: SamplerSettings) -> Posterior:
-    """NUTS, with a warning for who asked for independent proposals."""
-    warn_caller(
-        "engine='independence' is not reliable here: with learned scales the posterior is far from a normal; NUTS was run",
-        NotReliableWarning,
-    )
+    """NUTS, with the warning of the independence sampler that it replaces."""
+    reason = "with learned scales the posterior is far from a normal"
+    warn_caller(f"engine='independence' is not reliable here: {reason}; NUTS was run", NotReliableWarning)
     return sample_hierarchy(spec, settings)
 
 
@@ -45,7 +43,7 @@ ENGINES = {
 
 
 def check_engine(engine: str, target_accept: float | None) -> None:
-    """Raise for an engine that does not exist, or a setting that it does not have."""
+    """Raise for an unknown engine, or for a setting that it does not have."""
     check_choice("engine", engine, tuple(ENGINES))
     if target_accept is not None:
         check_between("target_accept", target_accept, 0.0, 1.0)
@@ -54,7 +52,7 @@ def check_engine(engine: str, target_accept: float | None) -> None:
 
 
 def sample(spec: Specification, settings: SamplerSettings, engine: str) -> Posterior:
-    """Draw from the posterior by the engine of that name; the result can be fitted again without an observation."""
+    """Draw from the posterior by the named engine; the result can be refitted without an observation."""
     chosen = ENGINES[engine]
     run = chosen.learned if spec.priors.learns_scales else chosen.fixed
     return replace(run(spec, settings), refit=partial(refit_without, spec))
@@ -69,5 +67,5 @@ def refit_without(spec: Specification, row: int, code: int) -> Posterior:
     without = replace(spec, rows=Observations(replace(design, response=response, weights=None), collapse=False))
     posterior = sample(without, SamplerSettings(seed=REFIT_SEED), "auto")
     if any(note.startswith(INTERRUPTED) for note in posterior.notes):
-        raise KeyboardInterrupt("interrupted while an observation was left out")  # part of its draws is no answer
+        raise KeyboardInterrupt("interrupted while an observation was left out")  # partial draws are no answer
     return posterior

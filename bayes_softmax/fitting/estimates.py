@@ -1,4 +1,4 @@
-"""Point estimates of a specification: the optimum, its certificate, and labels."""
+"""Point estimates of a specification: the optimum, its certificate, and its labels."""
 
 from bayes_softmax.answers.labels import label_parameters
 from bayes_softmax.answers.training import training_data
@@ -16,7 +16,7 @@ from bayes_softmax.spec.specification import Specification
 
 
 def point_estimate(spec: Specification, kind: str, options: SolverOptions) -> PointEstimate:
-    """Maximise the log posterior of ``spec`` and label the result; warns where no optimum is certified."""
+    """Maximise the log posterior of ``spec`` and label the result; warns if no optimum is certified."""
     refuse_learned_scales(spec, f"{kind}()")
     problem = problem_of(spec)
     objective = objective_of(spec, problem.density)

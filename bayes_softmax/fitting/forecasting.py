@@ -1,24 +1,24 @@
-"""What a run will cost: a few timed evaluations, and the sizes of what it holds."""
+"""Forecast of the cost of a run: a few timed evaluations, and the sizes of its arrays."""
 
 import os
 
 from bayes_softmax.density.posterior import SoftmaxPosterior
 from bayes_softmax.fits.forecast import Forecast, draws_bytes
-from bayes_softmax.fitting.sampling import load
+from bayes_softmax.fitting.sampling import compiled_problem
 from bayes_softmax.fitting.settings import SamplerSettings
 from bayes_softmax.inference import independence, nuts
 from bayes_softmax.inference.cost import measure
 from bayes_softmax.inference.laplace import DENSE_DIMENSION
 from bayes_softmax.spec.specification import Specification
 
-NUTS_OVERHEAD = 0.1  # seconds that nutpie takes to start and to hand over its draws
+NUTS_OVERHEAD = 0.1  # seconds that nutpie takes to start and to return its draws
 
 
 def forecast(spec: Specification, settings: SamplerSettings) -> Forecast:
     """Time and memory of a run, from a few timed evaluations."""
     if spec.priors.learns_scales:
-        raise ValueError("forecast() cannot say what a run with learned scales will take; try sample() with few draws")
-    problem, compiled = load(spec)
+        raise ValueError("forecast() cannot predict runs with learned scales; try sample() with few draws")
+    problem, compiled = compiled_problem(spec)
     density = problem.density
     cost = measure(density)
     chains, draws = settings.chains, settings.draws

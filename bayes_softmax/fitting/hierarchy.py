@@ -1,4 +1,4 @@
-"""NUTS for models that learn scales, in coordinates whitened given these."""
+"""NUTS for models that learn scales, in coordinates whitened given the scales."""
 
 import time
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from bayes_softmax.core.records import Draws
 from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.density.scales.posterior import HierarchicalPosterior
 from bayes_softmax.fits.posterior import Posterior
-from bayes_softmax.fitting.labelling import despite_interrupts, in_chains, labelled
+from bayes_softmax.fitting.labelling import despite_interrupts, in_chains, labelled_posterior
 from bayes_softmax.fitting.scales import prepare_hierarchy
 from bayes_softmax.fitting.settings import SamplerSettings, refuse_too_many
 from bayes_softmax.inference.nuts import DEFAULT_TUNE, nuts
@@ -15,10 +15,10 @@ from bayes_softmax.spec.scales.hyperpriors import R2D2
 from bayes_softmax.spec.specification import Specification
 
 TITLE = "nuts (whitened given the learned scales, nutpie)"
-# Step-size target where features have scales of their own.  On the penguins, separated, where R2 nears 1: at 0.9 eight
-# draws in 40 000 diverge, at 0.95 two in 80 000, at 0.98 none in 120 000.
+# Target acceptance rate if features have scales of their own.  On the penguins, separated, where R2 approaches 1: at
+# 0.9 eight draws in 40 000 diverge, at 0.95 two in 80 000, at 0.98 none in 120 000.
 LOCAL_TARGET = 0.98
-HIERARCHY_TUNE = 400  # tuning steps: beside the step size the scales of the hyperparameters are to be learned
+HIERARCHY_TUNE = 400  # tuning steps: besides the step size, the scales of the hyperparameters have to be adapted
 
 
 def sample_hierarchy(spec: Specification, settings: SamplerSettings) -> Posterior:
@@ -48,4 +48,4 @@ def _named(
     thetas, h = density.unpack(drawn.points.reshape(-1, density.dimension))
     parameters = in_chains(spec.coordinates.to_parameters(thetas), drawn.points.shape[:2])
     hyper = density.constrain(h.reshape(*drawn.points.shape[:2], -1))
-    return labelled(spec, parameters, drawn, TITLE, timings, hyper=hyper)
+    return labelled_posterior(spec, parameters, drawn, TITLE, timings, hyper=hyper)

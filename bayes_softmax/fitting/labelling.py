@@ -1,4 +1,4 @@
-"""From draws to a labelled posterior, whatever made them."""
+"""From the draws of any engine to a labelled posterior."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -16,7 +16,7 @@ from bayes_softmax.spec.scales.shared import hyperparameter_dims
 from bayes_softmax.spec.specification import Specification
 
 
-def labelled(
+def labelled_posterior(
     spec: Specification,
     parameters: Mapping[str, FloatArray],
     drawn: Draws,
@@ -28,13 +28,13 @@ def labelled(
 ) -> Posterior:
     """Draws of the parameters by name (chain, draw, *shape), as a posterior.
 
-    ``engine`` says what drew them; ``hyper`` holds the draws of learned scales, by name.
+    ``engine`` names the method that drew them; ``hyper`` holds the draws of learned scales, by name.
     """
     coordinates, learned = spec.coordinates, spec.priors.learned
-    unknown = bool(learned) and not hyper  # the prior's own draws keep no hyperparameters
+    unknown = bool(learned) and not hyper  # draws from the prior keep no hyperparameters
     free = {} if unknown else free_variables(spec.priors, coordinates, parameters, hyper)
     stats = dict(drawn.stats)
-    if not learned:  # with learned scales it would be that of the hyperparameters too
+    if not learned:  # with learned scales it would have to include the hyperparameters
         shape = next(iter(parameters.values())).shape[:2]
         flat = {name: values.reshape(shape[0] * shape[1], *values.shape[2:]) for name, values in parameters.items()}
         stats["log_prior"] = log_prior_draws(spec.priors, coordinates, flat).reshape(shape)
@@ -52,7 +52,7 @@ def in_chains(parameters: Mapping[str, FloatArray], shape: tuple[int, ...]) -> d
 
 
 def despite_interrupts(drawn: Draws, label: Callable[[], Posterior]) -> Posterior:
-    """Label draws that are finished: the first Ctrl-C while that lasts loses nothing."""
+    """Label finished draws; a first Ctrl-C during labelling loses nothing."""
     with held_back(pressed_before=drawn.interrupted) as noted:
         posterior = label()
     late = (noted.times or drawn.interrupted) and not drawn.notes

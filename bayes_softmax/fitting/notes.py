@@ -1,4 +1,4 @@
-"""What a reader should know about the data of a model, in words; no density is needed for it."""
+"""Notes on the data of a model, for its reader; they need no density."""
 
 from bayes_softmax.core.checks import counted, listed
 from bayes_softmax.data.formula.encoder import FormulaEncoder
@@ -7,7 +7,7 @@ from bayes_softmax.spec.specification import Specification
 
 
 def notes_of(spec: Specification) -> tuple[str, ...]:
-    """What a reader of a result should know about the data."""
+    """Notes on the data for the reader of a result."""
     notes = unused_notes(spec.design)
     if spec.design.n_dropped:
         were = "was" if spec.design.n_dropped == 1 else "were"
@@ -28,7 +28,7 @@ def notes_of(spec: Specification) -> tuple[str, ...]:
 
 
 def summary_of(spec: Specification) -> str:
-    """What is modelled, in a few lines."""
+    """Summary of the model, in a few lines."""
     schema, design = spec.schema, spec.design
     counts = ", ".join(
         f"{label!r} {count:g}" for label, count in zip(schema.classes, design.class_counts(), strict=True)

@@ -1,25 +1,25 @@
-"""Draws of the coefficients from their priors, labelled like a posterior; no density is needed for them."""
+"""Draws of the coefficients from their priors, labelled like a posterior; they need no density."""
 
 import numpy as np
 
 from bayes_softmax.core.checks import check_counts, integer_seed
 from bayes_softmax.core.records import Draws
 from bayes_softmax.fits.posterior import Posterior
-from bayes_softmax.fitting.labelling import labelled
+from bayes_softmax.fitting.labelling import labelled_posterior
 from bayes_softmax.fitting.settings import refuse_too_many
 from bayes_softmax.spec.prior_draws import prior_draws
-from bayes_softmax.spec.specification import Modelled
+from bayes_softmax.spec.specification import HasSpecification
 
 TITLE = "prior (independent draws, no data)"
 
 
 def sample_prior(
-    model: Modelled, draws: int = 1000, *, random_seed: int | np.random.Generator | None = None
+    model: HasSpecification, draws: int = 1000, *, random_seed: int | np.random.Generator | None = None
 ) -> Posterior:
-    """Draw the coefficients from their priors: what the model says before it has seen the classes.
+    """Draw the coefficients from their priors, before the classes are observed.
 
-    The result answers the questions a posterior answers (``posterior_predictive`` is then the prior predictive);
-    its draws are in the group ``prior`` of ``idata``.
+    The result has the methods of a posterior (``posterior_predictive`` is then the prior predictive); its draws are in
+    the group ``prior`` of ``idata``.
 
     Parameters
     ----------
@@ -43,4 +43,4 @@ def sample_prior(
     refuse_too_many(spec, "sample_prior", 1, draws)
     drawn = prior_draws(spec.priors, spec.coordinates, draws, rng, feature_names=spec.schema.feature_names)
     parameters = {name: values[None] for name, values in drawn.items()}  # one chain
-    return labelled(spec, parameters, Draws(np.empty(0), {}, 0), TITLE, {}, group="prior")
+    return labelled_posterior(spec, parameters, Draws(np.empty(0), {}, 0), TITLE, {}, group="prior")

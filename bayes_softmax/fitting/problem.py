@@ -1,4 +1,4 @@
-"""From a specification to what is optimised and sampled: its compiled density, in as few coordinates as it needs."""
+"""From a specification to its compiled density, which is optimised and sampled, in as few coordinates as possible."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from bayes_softmax.data.design import Design
 from bayes_softmax.density.jeffreys import JeffreysPosterior
 from bayes_softmax.density.posterior import SoftmaxPosterior, build_posterior
 from bayes_softmax.density.rowspace import RowSpace, row_space
-from bayes_softmax.inference.blocks import preconditioner
+from bayes_softmax.inference.block_metric import preconditioner
 from bayes_softmax.inference.laplace import DENSE_DIMENSION
 from bayes_softmax.inference.newton import newton_cg
 from bayes_softmax.spec.coding import Coordinates
@@ -24,18 +24,18 @@ from bayes_softmax.spec.specification import Specification
 
 type Builder = Callable[[Design, Coordinates, PriorTable], SoftmaxPosterior]
 
-# What builds the log density, by the name of the compiled part of a logit function (``Logits.compiled``).
+# Builders of the log density, by the name of the compiled part of a logit function (``Logits.compiled``).
 COMPILED: dict[str, Builder] = {LINEAR: build_posterior}
-# Free coordinates up to which a covariance of all of them is formed when it is asked for: 0.2 GB, a few times over.
+# Number of free coordinates up to which their full covariance is formed on request: a few times 0.2 GB.
 MANY_COORDINATES = 5000
-POLISHING = 20  # Newton steps in the full problem after one in fewer coordinates: none but where that lost something
+POLISHING = 20  # most Newton steps in the full problem after a reduced one; none unless the reduction lost digits
 
 
 @dataclass(frozen=True)
 class Problem:
-    """The density that is optimised and sampled, which may be smaller than the model, and the way back.
+    """The density that is optimised and sampled, which may be lower-dimensional than the model, and the map back.
 
-    ``coordinates`` are the model's; ``log_prior_shift`` is what its log prior has beyond the density's, a constant.
+    ``coordinates`` are the model's; ``log_prior_shift`` is the constant by which its log prior exceeds the density's.
     """
 
     spec: Specification
@@ -51,11 +51,11 @@ class Problem:
 
     @property
     def has_many_coefficients(self) -> bool:
-        """Whether there are so many coefficients that the covariance of all is not formed."""
+        """Whether there are too many coefficients to form their full covariance."""
         return self.coordinates.dimension > (DENSE_DIMENSION if self.reduced else MANY_COORDINATES)
 
     def lift(self, thetas: FloatArray, rng: np.random.Generator | None = None) -> FloatArray:
-        """Free vectors (S, d) of the model; with ``rng`` what the density leaves out is drawn, without it is zero."""
+        """Free vectors (S, d) of the model; components outside the density are drawn with ``rng``, else zero."""
         return thetas if self.reduced is None else self.reduced.lift(thetas, rng)
 
 
@@ -77,12 +77,12 @@ def builder_of(spec: Specification) -> Builder:
 
 
 def objective_of(spec: Specification, density: SoftmaxPosterior) -> SoftmaxPosterior | JeffreysPosterior:
-    """What is maximised: the density, with Jeffreys' prior of all coefficients where that is the model's."""
+    """The objective of an optimum: the density, with Jeffreys' prior on all coefficients if that is the model's."""
     return JeffreysPosterior(density) if spec.priors.is_jeffreys else density
 
 
 def problem_of(spec: Specification) -> Problem:
-    """The density of a specification, on distinct rows only, and in their row space if there are more features."""
+    """The density of a specification on distinct rows, in their row space if there are more features than rows."""
     build = builder_of(spec)
     linear = spec.logits.compiled == LINEAR
     reduced = row_space(spec.distinct, spec.priors, spec.schema.coding) if linear else None
@@ -96,12 +96,12 @@ def problem_of(spec: Specification) -> Problem:
 def certified(spec: Specification, problem: Problem, mode: Mode, *, max_iterations: int = POLISHING) -> Mode:
     """The mode in the coordinates of the model, with the certificate of the model's own density.
 
-    Where the problem was reduced, gradient and Newton step are computed anew in the full one, and Newton steps there
-    would repair what the reduction lost: what is said of the optimum does not rest on the reduction.
+    If the problem was reduced, gradient and Newton step are recomputed in the full one, and Newton steps there correct
+    any error of the reduction: the certificate does not depend on it.
     """
     if problem.reduced is None:
         return mode
-    if spec.priors.flat_features.all():  # what is left out of the reduction, nothing determines
+    if spec.priors.flat_features.all():  # nothing determines the components outside the reduction
         return mode._replace(
             theta=problem.lift(mode.theta[None])[0],
             status=Status.SINGULAR if mode.converged else mode.status,
@@ -109,7 +109,7 @@ def certified(spec: Specification, problem: Problem, mode: Mode, *, max_iteratio
     solve = preconditioner(problem.density.block_metric(mode.theta), lambda: problem.density.metric(mode.theta))
     full, start = problem.full, problem.lift(mode.theta[None])[0]
     with blas_on_one_thread(), np.errstate(all="ignore"):
-        # No steps of its own where the solver ran out of those it was allowed.
+        # No further steps if the solver reached its iteration limit.
         lifted = problem.reduced.lifted_solver(problem.coordinates, solve)
         found = newton_cg(full, start, max_iterations if mode.converged else 0, lifted)
     status = found.status if mode.converged or found.converged else mode.status

@@ -1,4 +1,4 @@
-"""``pm.sample`` on the PyMC model: for whatever the compiled density does not know, and to compare with."""
+"""``pm.sample`` on the PyMC model, for comparison and for models outside the compiled density."""
 
 import time
 from typing import Any
@@ -8,23 +8,23 @@ import numpy as np
 from bayes_softmax.core.interrupts import load_in_full
 from bayes_softmax.core.records import Draws
 from bayes_softmax.fits.posterior import Posterior
-from bayes_softmax.fitting.labelling import despite_interrupts, labelled
+from bayes_softmax.fitting.labelling import despite_interrupts, labelled_posterior
 from bayes_softmax.fitting.problem import problem_of
 from bayes_softmax.fitting.refusals import refuse_improper, refuse_jeffreys
 from bayes_softmax.fitting.scales import prepare_hierarchy
 from bayes_softmax.fitting.settings import SamplerSettings, refuse_too_many
 from bayes_softmax.fitting.solvers import SolverOptions, solve
-from bayes_softmax.inference.interrupted import kept
+from bayes_softmax.inference.interrupted import keep_chains
 from bayes_softmax.spec.pymc_model import build_pymc_model
 from bayes_softmax.spec.scales.shared import hyperparameter_dims
 from bayes_softmax.spec.specification import Specification
 
 TITLE = "pymc (pm.sample on the pm.Model)"
-DEFAULT_TUNE = 1000  # PyMC's own
+DEFAULT_TUNE = 1000  # PyMC's default
 
 
 def sample_pymc(spec: Specification, settings: SamplerSettings) -> Posterior:
-    """``pm.sample`` on a new copy of the PyMC model, labelled like every other posterior."""
+    """``pm.sample`` on a new copy of the PyMC model, with the result labelled like any other posterior."""
     load_in_full("pymc", "nutpie")
     import pymc as pm
 
@@ -43,9 +43,9 @@ def sample_pymc(spec: Specification, settings: SamplerSettings) -> Posterior:
             **options,
         )
     timings = {"sampling": time.perf_counter() - start}
-    # After Ctrl-C chains that did not finish are filled up with NaN, or missing.
+    # After Ctrl-C unfinished chains are padded with NaN, or missing.
     finished = _finished_draws(tree)
-    left, length, notes = kept([*finished, *[0] * (settings.chains - len(finished))], settings.draws)
+    left, length, notes = keep_chains([*finished, *[0] * (settings.chains - len(finished))], settings.draws)
 
     def label() -> Posterior:
         part = {"chain": left, "draw": slice(length)}
@@ -58,13 +58,13 @@ def sample_pymc(spec: Specification, settings: SamplerSettings) -> Posterior:
         known = hyperparameter_dims(spec.priors.learned, spec.schema.feature_names)
         hyper = {name: posterior[name].values for name in known if name in posterior}
         drawn = Draws(np.empty(0), kept_stats, tune, notes)
-        return labelled(spec, parameters, drawn, TITLE, timings, hyper=hyper)
+        return labelled_posterior(spec, parameters, drawn, TITLE, timings, hyper=hyper)
 
     return despite_interrupts(Draws(np.empty(0), {}, tune, notes, bool(notes)), label)
 
 
 def _refuse_improper(spec: Specification) -> None:
-    """Raise where there is nothing to sample, which PyMC would not notice."""
+    """Raise if the posterior is improper, which PyMC would not notice."""
     if spec.priors.is_proper:
         return
     if spec.priors.learns_scales:
@@ -74,7 +74,7 @@ def _refuse_improper(spec: Specification) -> None:
 
 
 def _finished_draws(tree: Any) -> list[int]:
-    """Draws of each chain up to the first that is not there."""
+    """Number of draws of each chain before the first missing one."""
     missing = None
     for values in tree["posterior"].to_dataset().data_vars.values():
         empty = values.isnull().any([dim for dim in values.dims if dim not in ("chain", "draw")])

@@ -1,4 +1,4 @@
-"""What is refused before any draw is made, and why: improper posteriors, and methods that a model does not have."""
+"""Refusals before any draw is made, with reasons: improper posteriors, and methods that do not suit a model."""
 
 import numpy as np
 
@@ -7,37 +7,37 @@ from bayes_softmax.core.errors import ImproperPosteriorError, NotConvergedWarnin
 from bayes_softmax.core.records import Mode
 from bayes_softmax.fitting.covariance import held_at_kink
 from bayes_softmax.fitting.problem import Problem
-from bayes_softmax.separation.diagnosis import check_separation, diagnose
+from bayes_softmax.separation.diagnosis import check_separation, diagnose_separation
 from bayes_softmax.separation.examination import what_is_open
 from bayes_softmax.spec.specification import Specification
 
 
 def refuse_learned_scales(spec: Specification, method: str) -> None:
-    """Raise where a scale is learned: a mode, or a normal approximation around one, says nothing there."""
+    """Raise if a scale is learned, as a mode and a normal approximation around it are then meaningless."""
     if not spec.priors.learns_scales:
         return
     family = spec.priors.learned[0].prior
     raise ValueError(
         f"{method} needs priors with fixed scales, but {family} learns its scale: the joint mode of scale and weights "
-        "depends on how the scale is parametrised, and with weights at zero the density grows without limit as the "
-        "scale falls to zero. Run sample(), or fix the scale, for example at its posterior mean: prior=Normal(<scale>)"
+        "depends on the parametrisation of the scale, and with weights at zero the density is unbounded as the scale "
+        "tends to zero. Run sample(), or fix the scale, for example at its posterior mean: prior=Normal(<scale>)"
     )
 
 
 def refuse_jeffreys(spec: Specification) -> None:
-    """Raise if the prior is one that is for estimates only."""
+    """Raise if the prior is Jeffreys', which is for estimates only."""
     if spec.priors.is_jeffreys:
         raise ValueError(
-            "prior=Jeffreys() is for map(): it reduces the bias of an estimate, and says nothing about plausible "
+            "prior=Jeffreys() is for map(): it reduces the bias of an estimate, and does not describe plausible "
             "coefficients; for a posterior use prior=None (autoscaled) or a proper prior such as Normal"
         )
 
 
 def refuse_improper(spec: Specification, mode: Mode) -> None:
-    """Raise if the posterior cannot be normalised; a mode that was not certified is a warning.
+    """Raise if the posterior is improper; warn if its mode is not certified.
 
-    For a log-concave density a finite stationary point with a positive definite Hessian proves that it can.  A solver
-    that stopped before proves nothing: there the linear programs decide.
+    For a log-concave density a finite stationary point with a positive definite Hessian proves that it is proper.  A
+    solver that stopped earlier proves nothing: linear programs then decide.
     """
     reasons = None if mode.converged or spec.priors.is_proper else why_uncertified(spec)
     if reasons is not None:
@@ -53,18 +53,18 @@ def refuse_improper(spec: Specification, mode: Mode) -> None:
     separation = check_separation(spec.design)
     if separation.separated:
         raise ImproperPosteriorError(
-            f"the posterior may be improper: {separation!r}, and Student-t tails are too heavy to make up for the flat "
-            "prior; use Normal priors, or none that is flat"
+            f"the posterior may be improper: {separation!r}, and Student-t tails are too heavy to compensate for the "
+            "flat prior; use Normal priors, or no flat ones"
         )
 
 
 def why_uncertified(spec: Specification) -> str | None:
-    """In words, why there is no finite optimum under these priors, if that is so."""
-    return "; ".join(diagnose(what_is_open(spec.design, spec.priors)).reasons) or None
+    """Reasons why there is no finite optimum under these priors, in words; None if there are none."""
+    return "; ".join(diagnose_separation(what_is_open(spec.design, spec.priors)).reasons) or None
 
 
 def refuse_kink(spec: Specification, problem: Problem, mode: Mode) -> None:
-    """Raise where the mode has weights that a Laplace prior holds at exactly zero."""
+    """Raise if a Laplace prior holds weights of the mode at exactly zero."""
     held = held_at_kink(problem.density.penalty, mode.theta)
     if not held.any():
         return
@@ -72,5 +72,5 @@ def refuse_kink(spec: Specification, problem: Problem, mode: Mode) -> None:
     names = [spec.schema.feature_names[j] for j in np.flatnonzero(rows.any(axis=0))]
     raise ValueError(
         f"laplace(): the mode is at the kink of the Laplace prior, with weights of {listed(names)} "
-        "exactly zero, and there no normal distribution is near the posterior; run model.sample() instead"
+        "exactly zero, where no normal distribution approximates the posterior; run model.sample() instead"
     )

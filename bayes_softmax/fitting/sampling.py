@@ -10,7 +10,7 @@ from bayes_softmax.core.errors import NotReliableWarning, warn_caller
 from bayes_softmax.core.records import Draws, Whitening
 from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.fits.posterior import Posterior
-from bayes_softmax.fitting.labelling import despite_interrupts, in_chains, labelled
+from bayes_softmax.fitting.labelling import despite_interrupts, in_chains, labelled_posterior
 from bayes_softmax.fitting.problem import Problem, certified, problem_of
 from bayes_softmax.fitting.progress import progress_bar
 from bayes_softmax.fitting.refusals import refuse_improper, refuse_jeffreys, refuse_kink
@@ -23,20 +23,20 @@ from bayes_softmax.spec.specification import Specification
 
 NUTS_TITLE = "nuts (whitened by the Laplace approximation, nutpie)"
 INDEPENDENCE_TITLE = "independence (Metropolis-Hastings with Laplace proposals)"
-COMPLETION_STREAM = 1  # what completes the draws must not repeat what made them
-PILOT_STREAM = 2  # the pilot must not see the proposals of the run it decides on
+COMPLETION_STREAM = 1  # random numbers that complete the draws must not repeat those of the sampler
+PILOT_STREAM = 2  # the pilot must not use the proposals of the run on which it decides
 
 
 class Prepared(NamedTuple):
-    """A density with the change of variables that whitens it, and the seconds they took."""
+    """A density with the change of variables that whitens it, and the seconds spent on them."""
 
     problem: Problem
     whitening: Whitening
     timings: dict[str, float]
 
 
-def load(spec: Specification) -> tuple[Problem, float]:
-    """The density, compiled or loaded from disk, and the seconds that took."""
+def compiled_problem(spec: Specification) -> tuple[Problem, float]:
+    """The problem of a specification, compiled or loaded from disk, and the seconds spent on it."""
     refuse_jeffreys(spec)
     start = time.perf_counter()
     problem = problem_of(spec)
@@ -47,9 +47,9 @@ def load(spec: Specification) -> tuple[Problem, float]:
 def prepare(spec: Specification, *, rounded: bool = True) -> Prepared:
     """Find the mode and the normal approximation there; refuses improper posteriors.
 
-    Kinks of the density are rounded off for that if ``rounded``, else a mode at one is refused.
+    If ``rounded``, kinks of the density are rounded off for this; else a mode at a kink is refused.
     """
-    problem, seconds = load(spec)
+    problem, seconds = compiled_problem(spec)
     start = time.perf_counter()
     density = problem.density.surrogate if rounded else problem.density
     mode = solve(density, SolverOptions())
@@ -63,26 +63,26 @@ def prepare(spec: Specification, *, rounded: bool = True) -> Prepared:
 
 def sample_nuts(spec: Specification, settings: SamplerSettings) -> Posterior:
     """Draw by NUTS."""
-    # One thread throughout: what comes before and after the sampler decides the last bits of the draws too.
+    # One thread throughout: computations before and after the sampler also affect the last bits of the draws.
     with blas_on_one_thread():
         refuse_too_many(spec, "sample", settings.chains, settings.draws, settings.tune or DEFAULT_TUNE)
         return _by_nuts(spec, prepare(spec), settings, NUTS_TITLE)
 
 
 def sample_independence(spec: Specification, settings: SamplerSettings) -> Posterior:
-    """Draw by the independence sampler; where a pilot finds it unsuitable, by NUTS with a warning."""
+    """Draw by the independence sampler or, if a pilot finds it unsuitable, by NUTS with a warning."""
     with blas_on_one_thread():
         return _by_pilot(spec, settings, asked_for=True)
 
 
 def sample_auto(spec: Specification, settings: SamplerSettings) -> Posterior:
-    """Draw by the independence sampler where a pilot finds it suitable and quicker, else by NUTS."""
+    """Draw by the independence sampler if a pilot finds it suitable and faster, else by NUTS."""
     with blas_on_one_thread():
         return _by_pilot(spec, settings, asked_for=False)
 
 
 def _by_pilot(spec: Specification, settings: SamplerSettings, *, asked_for: bool) -> Posterior:
-    """Draw by what a pilot run of the independence sampler decides; ``asked_for`` if that was named."""
+    """Draw by the sampler that a pilot selects; ``asked_for`` if the user named the independence sampler."""
     refuse_too_many(spec, "sample", settings.chains, settings.draws, settings.tune or DEFAULT_TUNE)
     prepared = prepare(spec)
     cores = settings.cores or os.cpu_count() or 1
@@ -102,7 +102,7 @@ def _by_nuts(spec: Specification, prepared: Prepared, settings: SamplerSettings,
     start = time.perf_counter()
     drawn = whitened_nuts(prepared.problem.density, prepared.whitening, **settings._asdict())
     prepared.timings["sampling"] = time.perf_counter() - start
-    return despite_interrupts(drawn, lambda: lifted(spec, prepared, drawn, settings.seed, title))
+    return despite_interrupts(drawn, lambda: posterior_of(spec, prepared, drawn, settings.seed, title))
 
 
 def _by_independence(
@@ -116,12 +116,12 @@ def _by_independence(
             prepared.problem.density, prepared.whitening, cores=cores, thin=thin, progress=progress, **options
         )
     prepared.timings["sampling"] = time.perf_counter() - start
-    return despite_interrupts(drawn, lambda: lifted(spec, prepared, drawn, settings.seed, title))
+    return despite_interrupts(drawn, lambda: posterior_of(spec, prepared, drawn, settings.seed, title))
 
 
-def lifted(spec: Specification, prepared: Prepared, drawn: Draws, seed: int, title: str) -> Posterior:
-    """Draws of the density as a posterior of raw coefficients; what the density leaves out is drawn."""
+def posterior_of(spec: Specification, prepared: Prepared, drawn: Draws, seed: int, title: str) -> Posterior:
+    """Draws of the density as a posterior of raw coefficients; components outside the density are drawn too."""
     problem, rng = prepared.problem, np.random.default_rng([seed, COMPLETION_STREAM])
     thetas = problem.lift(drawn.points.reshape(-1, problem.density.dimension), rng)
     parameters = in_chains(problem.coordinates.to_parameters(thetas), drawn.points.shape[:2])
-    return labelled(spec, parameters, drawn, title, prepared.timings)
+    return labelled_posterior(spec, parameters, drawn, title, prepared.timings)

@@ -1,4 +1,4 @@
-"""Models that learn scales: their density, whitened and ready to be sampled."""
+"""Whitened densities of models that learn scales, ready to be sampled."""
 
 import time
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from bayes_softmax.spec.specification import Specification
 
 
 class PreparedHierarchy(NamedTuple):
-    """A density in whitened coordinates, and the seconds its preparation took."""
+    """A density in whitened coordinates, and the seconds spent on its preparation."""
 
     density: HierarchicalPosterior
     timings: dict[str, float]

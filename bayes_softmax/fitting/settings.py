@@ -1,4 +1,4 @@
-"""How to sample: the settings of a run, and what is refused of them before any work begins."""
+"""Settings of a sampling run, and their checks before any work begins."""
 
 from typing import NamedTuple
 
@@ -7,12 +7,12 @@ from bayes_softmax.core.memory import refuse_beyond_memory
 from bayes_softmax.fits.forecast import draws_bytes
 from bayes_softmax.spec.specification import Specification
 
-STEP_BYTES = 280.0  # statistics that nutpie keeps of each step, tuning included; measured
+STEP_BYTES = 280.0  # statistics that nutpie keeps per step, tuning included; measured
 FEWEST_WEIGHTS = 100
 
 
 class SamplerSettings(NamedTuple):
-    """How to sample; None takes the engine's default."""
+    """Settings of a sampling run; None stands for the engine's default."""
 
     draws: int = 1000
     tune: int | None = None
@@ -24,14 +24,14 @@ class SamplerSettings(NamedTuple):
 
 
 def check_run(settings: SamplerSettings) -> None:
-    """Raise for a run that cannot be: numbers of draws, chains and cores."""
+    """Raise for invalid numbers of draws, chains or cores."""
     check_counts(draws=settings.draws, chains=settings.chains)
     check_counts_or_none(tune=settings.tune, cores=settings.cores)
     check_flags(progressbar=settings.progressbar)
 
 
 def check_weighted_run(draws: int, *, progressbar: bool) -> None:
-    """Raise for numbers of draws whose importance weights could not be judged."""
+    """Raise for too few draws for a diagnosis of their importance weights."""
     check_counts(draws=draws)
     check_flags(progressbar=progressbar)
     if draws < FEWEST_WEIGHTS:
@@ -39,7 +39,7 @@ def check_weighted_run(draws: int, *, progressbar: bool) -> None:
 
 
 def refuse_too_many(spec: Specification, method: str, chains: int, draws: int, tune: int = 0) -> None:
-    """Raise where the draws would not fit into memory."""
+    """Raise if the draws would not fit into memory."""
     coordinates, K = spec.coordinates, spec.design.n_classes
     # With more features than rows, the row space of the features is sampled.
     sampled = min(coordinates.dimension, (spec.distinct.n_obs + 1) * K)

@@ -1,4 +1,4 @@
-"""Which solver maximises a density: chosen by name, and by what the density needs."""
+"""Choice of the solver that maximises a density, by name and by the needs of the density."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeGuard
@@ -17,7 +17,7 @@ from bayes_softmax.inference.proximal import proximal_newton
 from bayes_softmax.inference.saddles import away_from_saddles
 from bayes_softmax.inference.scoring import scoring
 
-# Starts of a search for other modes.  Each of the random ones finds the best mode known in 15 to 60 % of the runs
+# Starts of a search for other modes.  Each random start finds the best known mode in 15 to 60 % of the runs
 # (Cauchy priors on iris and wine, all codings).
 WIDENING = 10.0
 RANDOM_STARTS = (0.3, 1.0, 3.0) * 3  # standard deviations, in logits per sd of a feature
@@ -35,7 +35,7 @@ SOLVERS: dict[str, Solver] = {
 
 
 class SolverOptions(NamedTuple):
-    """How to optimise; None takes the solver's default."""
+    """Settings of an optimisation; None stands for the solver's default."""
 
     solver: str = "newton"
     max_iterations: int | None = None
@@ -59,31 +59,31 @@ def solve(density: SoftmaxPosterior | JeffreysPosterior, options: SolverOptions)
     def run(start: FloatArray) -> Mode:
         return chosen(density, start, **given)
 
-    # A step that overflows is refused by the line search, or ends as a status: NumPy need not warn of it too.
+    # The line search rejects a step that overflows, or the status reports it: NumPy need not warn as well.
     with blas_on_one_thread(), np.errstate(all="ignore"):
         mode = run(np.zeros(density.dimension))
         return _best_mode(density, run, mode) if _has_heavy_tails(density) else mode
 
 
 def may_have_modes(density: SoftmaxPosterior | JeffreysPosterior) -> str | None:
-    """In words, why a certified optimum may be one of several; None where the density is log-concave."""
+    """Why a certified optimum may be one of several, in words; None if the density is log-concave."""
     if not _has_heavy_tails(density):
         return None
     return (
-        f"a {' or '.join(heavy_tailed(density))} prior is not log-concave: the certificate is that of a local mode, "
+        f"a {' or '.join(heavy_tailed(density))} prior is not log-concave: the certificate is for a local mode, "
         "the best of those found, and others may exist"
     )
 
 
 def _has_heavy_tails(density: SoftmaxPosterior | JeffreysPosterior) -> TypeGuard[SoftmaxPosterior]:
-    """Whether some coefficients have a prior that is not log-concave, as Student-t."""
+    """Whether some coefficients have a prior that is not log-concave, such as Student-t."""
     return not isinstance(density, JeffreysPosterior) and bool(heavy_tailed(density))
 
 
 def _best_mode(density: SoftmaxPosterior, run: Callable[[FloatArray], Mode], mode: Mode) -> Mode:
-    """The best of the modes that several starts lead to: the first one, ``mode``, came from zero.
+    """The best of the modes reached from several starts, of which the first, ``mode``, was reached from zero.
 
-    Where a coefficient is in the tail of its prior, the others are a wide normal prior's mode and fixed random points.
+    If a coefficient is in the tail of its prior, the others are a wide normal prior's mode and fixed random points.
     """
 
     def climb(found: Mode) -> Mode:
@@ -101,15 +101,15 @@ def _best_mode(density: SoftmaxPosterior, run: Callable[[FloatArray], Mode], mod
 
 
 def suited(density: SoftmaxPosterior | JeffreysPosterior, solver: str) -> Solver:
-    """A solver by name; ``"newton"`` is the variant that suits the density."""
+    """The solver of a name; ``"newton"`` selects the variant that suits the density."""
     if isinstance(density, JeffreysPosterior):
         return scoring if solver == "newton" else SOLVERS[solver]
     if density.penalty is None:
         return SOLVERS[solver]
     if solver != "newton":
         raise ValueError(
-            f"solver={solver!r} needs a smooth density, and Laplace priors have a kink at zero; use solver='newton', "
-            "which is a proximal Newton method there"
+            f"solver={solver!r} needs a smooth density, but Laplace priors have a kink at zero; use solver='newton', "
+            "which is then a proximal Newton method"
         )
     smooth, penalty = density.smooth_part, density.penalty
     return lambda _, start, **given: proximal_newton(smooth, penalty, start, **given)

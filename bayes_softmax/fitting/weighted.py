@@ -1,4 +1,4 @@
-"""Draws of the Laplace approximation, corrected and judged by importance weights."""
+"""Draws from the Laplace approximation, corrected and diagnosed by importance weights."""
 
 import os
 import time
@@ -16,17 +16,17 @@ from bayes_softmax.fitting.engines import refit_without
 from bayes_softmax.fitting.labelling import despite_interrupts
 from bayes_softmax.fitting.progress import progress_bar
 from bayes_softmax.fitting.refusals import refuse_learned_scales
-from bayes_softmax.fitting.sampling import lifted, prepare
+from bayes_softmax.fitting.sampling import posterior_of, prepare
 from bayes_softmax.fitting.settings import refuse_too_many
 from bayes_softmax.inference.importance import importance_sample, propose
 from bayes_softmax.spec.specification import Specification
 
 TITLE = "laplace (importance resampling of the Laplace approximation)"
-FEWEST_PROPOSALS = 25  # below, there is no tail to be fitted
+FEWEST_PROPOSALS = 25  # with fewer, there is no tail to fit
 
 
 def sample_laplace(spec: Specification, draws: int, seed: int, progressbar: bool) -> Posterior:
-    """Equal-weight draws from the Laplace approximation, corrected and judged by importance weights."""
+    """Equal-weight draws from the Laplace approximation, corrected and diagnosed by importance weights."""
     with blas_on_one_thread():
         posterior = _weighted_draws(spec, draws, seed, progressbar)
     if posterior.pareto_k is not None and posterior.pareto_k > RELIABLE_PARETO_K:
@@ -48,7 +48,7 @@ def _weighted_draws(spec: Specification, draws: int, seed: int, progressbar: boo
     with progress_bar(progressbar) as progress:
         proposals = propose(density, prepared.whitening, draws, rng, cores=os.cpu_count() or 1, progress=progress)
     if proposals.finished < FEWEST_PROPOSALS:
-        raise KeyboardInterrupt("interrupted before enough draws were weighed")
+        raise KeyboardInterrupt("interrupted before enough draws were weighted")
     notes: tuple[str, ...] = ()
     if proposals.finished < draws:
         notes = (f"{INTERRUPTED}: {proposals.finished} of {draws} draws were finished",)
@@ -57,7 +57,7 @@ def _weighted_draws(spec: Specification, draws: int, seed: int, progressbar: boo
     def label() -> Posterior:
         found = importance_sample(proposals, proposals.finished, rng)
         prepared.timings["sampling"] = time.perf_counter() - start
-        posterior = lifted(spec, prepared, Draws(found.points[None], {}, 0, notes), seed, TITLE)
+        posterior = posterior_of(spec, prepared, Draws(found.points[None], {}, 0, notes), seed, TITLE)
         log_evidence = found.log_evidence + density.coordinates.log_jacobian
         return replace(posterior, pareto_k=found.pareto_k, ess=found.ess, log_evidence=log_evidence)
 

@@ -1,1 +1,1 @@
-"""How a log density is fitted.  Nothing here knows what is modelled: it sees only ``core.protocols.LogDensity``."""
+"""Algorithms that fit a log density, independent of the model: they use only ``core.protocols.LogDensity``."""

@@ -1,4 +1,4 @@
-"""The certificate every solver ends with: whether this is the optimum, and how far from it it can be."""
+"""The certificate with which every solver ends: whether the point is the optimum, and how far it may be from it."""
 
 from collections.abc import Callable
 
@@ -7,31 +7,32 @@ from scipy.linalg import lapack
 
 from bayes_softmax.core.protocols import LogDensity
 from bayes_softmax.core.records import FloatArray, Mode, Status
-from bayes_softmax.inference.blocks import preconditioner_at
+from bayes_softmax.inference.block_metric import preconditioner_at
 from bayes_softmax.inference.conjugate import conjugate_gradients, smallest_curvature
 
-GRADIENT_TOLERANCE = 1e-8  # per unit of data, standardised features
-# The same without coordinates: of the Newton decrement, per root of a unit of data.  Nearly collinear columns, as of
-# features far from zero without an intercept, keep the gradient above its tolerance by the rounding of coefficients.
+GRADIENT_TOLERANCE = 1e-8  # per observation, on standardised features
+# The coordinate-free counterpart: tolerance of the Newton decrement over the root of the number of observations.  With
+# nearly collinear columns, such as features far from zero without an intercept, rounding of the coefficients keeps the
+# gradient above its tolerance.
 DECREMENT_TOLERANCE = 3e-8
-STEP_TOLERANCE = 1e-5  # logits per sd of a feature; near 1 when the optimum is at infinity
-# A pivot this much smaller than its diagonal is rounding: the direction is not determined by the data.
+STEP_TOLERANCE = 1e-5  # logits per sd of a feature; the step is near 1 if the optimum is at infinity
+# A pivot this much smaller than its diagonal is rounding error: the direction is not determined by the data.
 PIVOT_TOLERANCE = 1e-14
-# Above, no matrix of all coordinates is formed: a factor (d^3 / 3) and products with it (d^2 a leapfrog) cost more than
-# approximations lose, and d x d numbers begin to count in memory.
+# Above, no matrix of all coordinates is formed: a factor (d^3 / 3) and products with it (d^2 per leapfrog step) cost
+# more than approximations lose, and d x d entries begin to matter in memory.
 DENSE_DIMENSION = 1500
-# Smallest curvature relative to a preconditioner that counts as definite, found without a matrix.
+# Smallest curvature, relative to a preconditioner, accepted as definite when it is found without a matrix.
 DEFINITE = 1e-6
-# Cholesky factors beat conjugate gradients while a Hessian costs less than this many evaluations.
+# Cholesky factors are faster than conjugate gradients while a Hessian costs less than this many evaluations.
 CHEAP_HESSIAN = 12.0
 Solve = Callable[[FloatArray], FloatArray]
-STEP_ACCURACY = 0.1  # of a Newton step found by conjugate gradients, relative: it is compared, not taken
+STEP_ACCURACY = 0.1  # relative, of a Newton step by conjugate gradients, which is only compared with a tolerance
 
 
 def newton_step(H: FloatArray, gradient: FloatArray) -> FloatArray | None:
     """Solve ``H step = gradient`` after scaling ``H`` to a unit diagonal; None if ``H`` is not positive definite."""
     if not len(gradient):
-        return gradient.copy()  # nothing to move, as where all weights are held at zero; LAPACK refuses it
+        return gradient.copy()  # no coordinates, as if all weights are held at zero; LAPACK refuses them
     diagonal = np.diag(H)
     if not np.isfinite(H).all() or (diagonal <= 0).any():
         return None
@@ -45,7 +46,7 @@ def newton_step(H: FloatArray, gradient: FloatArray) -> FloatArray | None:
 
 
 def cheap_hessian(density: LogDensity) -> bool:
-    """Whether to form Hessians: not too large, and cheap or needed to show whether they are definite."""
+    """Whether to form Hessians: if not too large, and either cheap or needed to prove definiteness."""
     if density.dimension > DENSE_DIMENSION:
         return False
     return not density.definite or density.hessian_work <= CHEAP_HESSIAN * density.work
@@ -56,8 +57,8 @@ def final_step(
 ) -> FloatArray | None:
     """Newton step at ``theta``, None if the Hessian is not positive definite.
 
-    Where the density says that it is, or is large, conjugate gradients find the step without forming a matrix,
-    preconditioned by ``solve`` where that is given.
+    If the density declares it positive definite, or is large, conjugate gradients find the step without forming a
+    matrix, preconditioned by ``solve`` if given.
     """
     if solve is None:
         if cheap_hessian(density):
@@ -78,30 +79,30 @@ def certify(
     stopped: Status = Status.MAX_ITERATIONS,
     solve: Solve | None = None,
 ) -> Mode:
-    """Measure gradient, Newton decrement and Newton step at ``theta``, and say in words what they prove.
+    """Compute gradient norm, Newton decrement and Newton step at ``theta``, and the status that they imply.
 
     Parameters
     ----------
     density
-        What was maximised.
+        The density that was maximised.
     theta
-        (d,) where the solver stopped.
+        (d,) point where the solver stopped.
     n_iterations
-        Iterations it took.
+        Its number of iterations.
     history
         Log density at each iterate.
     stopped
-        Why the solver stopped, should the point turn out not to be the optimum.
+        Why the solver stopped, reported if the point is not the optimum.
     solve
         Preconditioner for the Newton step of a density whose Hessian is known to be positive definite.
 
     Returns
     -------
     Mode
-        ``status`` is ``CONVERGED`` only if the Hessian is positive definite, the gradient is at most 1e-8 per unit
-        of data or the Newton decrement at most 3e-8 per root of a unit, and the Newton step is at most 1e-5 relative to
-        the coefficients.  A small gradient alone proves
-        nothing: on separated data it vanishes on the way to infinity while the Newton step stays near 1.
+        ``status`` is ``CONVERGED`` only if the Hessian is positive definite, the gradient is at most 1e-8 per
+        observation or the Newton decrement at most 3e-8 times the root of the number of observations, and the Newton
+        step is at most 1e-5 relative to the coefficients.  A small gradient alone proves nothing: on separated data it
+        vanishes on the way to infinity while the Newton step stays near 1.
     """
     value, gradient = density.value_gradient(theta)
     gradient_norm = float(np.abs(gradient).max(initial=0.0)) / density.total_weight

@@ -9,8 +9,8 @@ from bayes_softmax.core.records import FloatArray
 
 MAX_STEPS = 250
 PROBE_STEPS = 300
-PROBE_ACCURACY = 1e-10  # of the residual: the smallest Ritz value has then converged
-NO_CURVATURE = 1e-16  # relative to the preconditioner's
+PROBE_ACCURACY = 1e-10  # relative residual at which the smallest Ritz value has converged
+NO_CURVATURE = 1e-16  # relative to the preconditioner's curvature
 
 
 def conjugate_gradients(
@@ -19,7 +19,7 @@ def conjugate_gradients(
     tolerance: float,
     solve: Callable[[FloatArray], FloatArray],
 ) -> FloatArray:
-    """Approximate ``H^-1 gradient``; stops early where ``H`` shows no curvature.
+    """Approximate ``H^-1 gradient``; stops early along a direction without curvature.
 
     Parameters
     ----------
@@ -28,9 +28,9 @@ def conjugate_gradients(
     gradient
         (d,) right-hand side.
     tolerance
-        Of the residual in the preconditioner's norm, relative to the right-hand side's.
+        Tolerance of the residual in the preconditioner's norm, relative to that of the right-hand side.
     solve
-        The preconditioner: about ``H^-1`` times a vector.
+        The preconditioner: approximately ``H^-1`` times a vector.
     """
     solution = np.zeros_like(gradient)
     residual = gradient.copy()
@@ -58,16 +58,16 @@ def conjugate_gradients(
 def smallest_curvature(
     product: Callable[[FloatArray], FloatArray], solve: Callable[[FloatArray], FloatArray], dimension: int
 ) -> tuple[float, FloatArray]:
-    """About the smallest eigenvalue of ``H`` relative to the preconditioner, without a matrix; and a direction.
+    """Estimate of the smallest eigenvalue of ``H`` relative to the preconditioner, without a matrix; and a direction.
 
-    Conjugate gradients from a random right-hand side are the Lanczos process: their coefficients make the tridiagonal
-    matrix whose eigenvalues are the Ritz values, and a direction without positive curvature is met where ``H`` is not
+    Conjugate gradients from a random right-hand side are the Lanczos process: their coefficients form the tridiagonal
+    matrix whose eigenvalues are the Ritz values, and they meet a direction without positive curvature if ``H`` is not
     positive definite (Golub and Van Loan, *Matrix Computations*, 4th ed., 2013, section 10.2).
 
     Returns
     -------
     float, ndarray
-        Zero or negative as soon as such a direction is met: then it is that direction (d,), else the last one.
+        The eigenvalue, zero or negative as soon as such a direction is met; and that direction (d,), else the last one.
     """
     residual = np.random.default_rng(0).normal(size=dimension)
     solved = solve(residual)

@@ -1,4 +1,4 @@
-"""What a run will cost, from a few timed evaluations."""
+"""The cost of a run, from a few timed evaluations."""
 
 import ctypes
 import time
@@ -13,7 +13,7 @@ from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.inference.certificate import cheap_hessian
 from bayes_softmax.inference.laplace import DENSE_DIMENSION
 
-BUDGET = 0.3  # seconds for timing each kind of evaluation, after a first one
+BUDGET = 0.3  # seconds for timing each kind of evaluation, after a first call
 # Typical of whitened posteriors (tests/benchmarks): trajectories of 2^n - 1 leapfrogs grow slowly with dimension.
 LEAPFROGS = ((100, 7.0), (DENSE_DIMENSION, 15.0), (np.inf, 63.0))
 NEWTON_STEPS = 10.0
@@ -22,10 +22,10 @@ STACK = 16  # points timed together, as the importance sampler evaluates them
 
 
 class Cost(NamedTuple):
-    """Seconds of the single steps on this machine, and the dimension they are for.
+    """Seconds per elementary step on this machine, and the dimension of the density.
 
-    ``gradient`` is of one leapfrog on one core, ``value`` of one proposal among many on one core, ``mode`` of finding
-    the mode and whitening there.
+    ``gradient`` is the time of one leapfrog step on one core, ``value`` that of one proposal among many on one core,
+    ``mode`` that of finding the mode and whitening there.
     """
 
     dimension: int
@@ -36,7 +36,7 @@ class Cost(NamedTuple):
 
 
 def measure(density: LogDensity) -> Cost:
-    """Time gradients as the samplers take them, and extrapolate the mode from the multiplications it needs."""
+    """Time evaluations as the samplers make them, and extrapolate the mode from its number of multiplications."""
     d = density.dimension
     with blas_on_one_thread():
         gradient = _seconds(_leapfrog(density))
@@ -54,7 +54,7 @@ def measure(density: LogDensity) -> Cost:
 
 
 def _leapfrog(density: LogDensity) -> Callable[[], object]:
-    """One evaluation as NUTS makes it: whitened, on one core, without Python's lock where there are callbacks."""
+    """One evaluation as in NUTS: whitened, on one core, without Python's global lock if there are callbacks."""
     d = density.dimension
     callbacks = density.native(_trivial_whitening(density))
     if callbacks is None:
@@ -69,7 +69,7 @@ def _leapfrog(density: LogDensity) -> Callable[[], object]:
 
 
 def _trivial_whitening(density: LogDensity) -> Whitening:
-    """The identity, with the structure that whitening will have."""
+    """The identity, with the structure of the whitening to be used."""
     d = density.dimension
     metric = density.block_metric(np.zeros(d)) if d > DENSE_DIMENSION else None
     if metric is None:
@@ -84,7 +84,7 @@ def _trivial_whitening(density: LogDensity) -> Whitening:
 
 
 def _seconds(function: Callable[[], object]) -> float:
-    """Median seconds of a call, after a first one that may compile."""
+    """Median seconds per call, after a first call that may compile."""
     function()
     seconds: list[float] = []
     while sum(seconds) < BUDGET and len(seconds) < 50:

@@ -1,4 +1,4 @@
-"""Solvers that use gradients only: SciPy's L-BFGS, and plain gradient descent for teaching."""
+"""Solvers that use only gradients: SciPy's L-BFGS, and plain gradient descent for teaching."""
 
 import numpy as np
 from scipy.optimize import minimize
@@ -10,7 +10,7 @@ from bayes_softmax.inference.certificate import DENSE_DIMENSION, GRADIENT_TOLERA
 
 
 def lbfgs(density: LogDensity, start: FloatArray, max_iterations: int = 10_000) -> Mode:
-    """Maximise by L-BFGS-B (SciPy), per unit of data so that its tolerances mean the same for every N."""
+    """Maximise the mean per observation by L-BFGS-B (SciPy), so that tolerances do not depend on N."""
     history: list[float] = []
     n = density.total_weight
 
@@ -37,7 +37,7 @@ def lbfgs(density: LogDensity, start: FloatArray, max_iterations: int = 10_000) 
 
 
 def _largest_curvature(density: LogDensity, theta: FloatArray) -> float:
-    """Largest eigenvalue of the metric, without forming it where it is large."""
+    """Largest eigenvalue of the metric, without forming a large matrix."""
     d = density.dimension
     if d <= DENSE_DIMENSION:
         return float(np.linalg.eigvalsh(density.metric(theta))[-1])
@@ -56,10 +56,10 @@ def gradient_descent(
     Parameters
     ----------
     density, start, max_iterations
-        What to maximise, from where, and how long.
+        The density to maximise, the starting point, and the iteration limit.
     learning_rate
-        The :math:`\epsilon` of each step on the mean cross-entropy (plus prior).  Default: one over the largest
-        eigenvalue of the Hessian at the start, times 1/2 for the curvature met on the way.
+        Step size :math:`\epsilon` on the mean cross-entropy (plus prior).  Default: one over the largest eigenvalue of
+        the Hessian at the start, times 1/2 as a margin for larger curvature on the way.
 
     Returns
     -------

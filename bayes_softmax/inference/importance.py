@@ -2,8 +2,8 @@ r"""Importance correction of the Laplace approximation.
 
 Proposals are drawn in whitened coordinates from a defensive mixture,
 :math:`q(z) = 0.9\, N(0, I) + 0.1\, t_5(0, I)`: the normal part is efficient, and the heavy-tailed part bounds the
-weights of any log-concave density (Hesterberg, *Technometrics* 37, 1995).  The weights are Pareto-smoothed and judged
-by their tail index k (Vehtari, Simpson, Gelman, Yao and Gabry, *JMLR* 25, 2024).
+weights of any log-concave density (Hesterberg, *Technometrics* 37, 1995).  The weights are Pareto-smoothed, and their
+tail index k diagnoses their reliability (Vehtari, Simpson, Gelman, Yao and Gabry, *JMLR* 25, 2024).
 """
 
 import os
@@ -19,7 +19,7 @@ from bayes_softmax.core.pareto import smoothed
 from bayes_softmax.core.protocols import LogDensity
 from bayes_softmax.core.records import FloatArray, Whitening
 from bayes_softmax.core.threads import blas_on_one_thread
-from bayes_softmax.inference.blocks import unwhiten
+from bayes_softmax.inference.block_metric import unwhiten
 
 T_SHARE = 0.1
 T_DF = 5.0
@@ -29,7 +29,7 @@ Progress = Callable[[int, int], None]
 
 
 class Proposals(NamedTuple):
-    """Points (S, d), their log importance weights (S,), and how many of the points asked for were evaluated."""
+    """Points (S, d), their log importance weights (S,), and the number of points evaluated before any interrupt."""
 
     points: FloatArray
     log_weights: FloatArray
@@ -38,10 +38,10 @@ class Proposals(NamedTuple):
 
 
 class ImportanceSample(NamedTuple):
-    """Equal-weight draws (S, d) with what the weights say about them.
+    """Equal-weight draws (S, d) with diagnostics from the weights.
 
-    ``ess`` is ``(sum w)^2 / sum w^2`` of the smoothed weights; ``log_evidence`` the log of their mean, the
-    normalising constant of the density.
+    ``ess`` is ``(sum w)^2 / sum w^2`` of the smoothed weights; ``log_evidence`` is the log of their mean, an estimate
+    of the density's normalising constant.
     """
 
     points: FloatArray
@@ -79,7 +79,7 @@ def propose(
     cores: int = 1,
     progress: Progress | None = None,
 ) -> Proposals:
-    """Draw ``n`` points and weigh them: one log density each, many at once, on ``cores`` threads.
+    """Draw ``n`` points and weight them: one log density per point, evaluated in batches on ``cores`` threads.
 
     After Ctrl-C the points evaluated so far are returned (``finished`` of ``n``).
     """
@@ -98,7 +98,7 @@ def propose(
                     progress(min(start + CHUNK, n), n)
         except BaseException as error:
             with held_back():
-                for task in tasks:  # nothing more is started
+                for task in tasks:  # no further task starts
                     task.cancel()
             if not isinstance(error, KeyboardInterrupt):
                 raise
@@ -115,7 +115,7 @@ def propose(
     return Proposals(points, log_weights, finished, interrupted)
 
 
-def smooth(log_weights: FloatArray) -> tuple[FloatArray, float]:
+def pareto_smooth(log_weights: FloatArray) -> tuple[FloatArray, float]:
     """Pareto-smoothed log weights, normalised to sum to one, and their tail index k."""
     weights, k = smoothed(log_weights[None])
     normalised: FloatArray = weights[0] - logsumexp(weights[0])
@@ -123,19 +123,19 @@ def smooth(log_weights: FloatArray) -> tuple[FloatArray, float]:
 
 
 def importance_sample(proposals: Proposals, draws: int, rng: np.random.Generator) -> ImportanceSample:
-    """Resample weighted points to ``draws`` equal-weight ones, systematically: least noise for given weights."""
-    log_weights, k = smooth(proposals.log_weights)
+    """Resample weighted points to ``draws`` equal-weight ones, by systematic resampling for little extra variance."""
+    log_weights, k = pareto_smooth(proposals.log_weights)
     weights = np.exp(log_weights)
     positions = (rng.random() + np.arange(draws)) / draws
     chosen = np.minimum(np.searchsorted(np.cumsum(weights), positions), len(weights) - 1)
-    rng.shuffle(chosen)  # systematic resampling leaves copies side by side
+    rng.shuffle(chosen)  # systematic resampling leaves copies next to each other
     log_evidence = float(logsumexp(proposals.log_weights) - np.log(len(weights)))
     return ImportanceSample(proposals.points[chosen], k, float(1.0 / (weights**2).sum()), log_evidence)
 
 
 def acceptance_rate(log_weights: FloatArray, rng: np.random.Generator) -> float:
     """Expected acceptance of an independence sampler with these weights: mean of ``min(1, w'/w)`` under w and q."""
-    log_weights = log_weights - log_weights.max()  # of logarithms of 1e30 nothing else would be left
+    log_weights = log_weights - log_weights.max()  # avoids loss of all digits in logarithms of size 1e30
     weights = np.exp(log_weights - logsumexp(log_weights))
     current = rng.choice(len(weights), size=4 * len(weights), p=weights)
     candidate = rng.integers(len(weights), size=4 * len(weights))

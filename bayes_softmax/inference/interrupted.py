@@ -1,4 +1,4 @@
-"""What is kept of chains that were interrupted, and how that is said."""
+"""Selection of the draws to keep from interrupted chains, with a message."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -12,20 +12,19 @@ from bayes_softmax.core.records import IntArray
 NOTHING_YET = "sampling was interrupted before a chain had a draw after tuning"
 
 
-class Kept(NamedTuple):
-    """Chains that are kept (indices), the draws kept of each, and what to say where that is not all of them."""
+class KeptChains(NamedTuple):
+    """Indices of the chains kept, the number of draws kept per chain, and notes if any are missing."""
 
     chains: IntArray
     draws: int
     notes: tuple[str, ...]
 
 
-def kept(lengths: Sequence[int], draws: int) -> Kept:
-    """Which chains to keep, equally long, so that most draws are; a warning says what is missing.
+def keep_chains(lengths: Sequence[int], draws: int) -> KeptChains:
+    """Choose the chains to keep, cut to equal length, that retain most draws; warns of missing draws.
 
-    ``lengths`` are the draws that each chain has, of ``draws`` wanted.  As ``pm.sample`` has it: a chain that had
-    hardly begun is left out rather than all others cut to its length.  Where that is equal, more chains are better
-    than longer ones.
+    ``lengths`` are the draws of each chain, out of ``draws`` requested.  As in ``pm.sample``, a chain that has hardly
+    begun is left out instead of cutting all others to its length.  Ties are resolved in favour of more chains.
     """
     finished = np.asarray(lengths)
     order = np.sort(finished)[::-1]
@@ -34,16 +33,16 @@ def kept(lengths: Sequence[int], draws: int) -> Kept:
     length = int(order[n - 1])
     if length == 0:
         raise KeyboardInterrupt(NOTHING_YET)
-    # The longest chains; of equally long ones the first.
+    # The longest chains, the first among equals.
     chosen = np.sort(np.argsort(-finished, kind="stable")[:n])
     if length == draws and n == len(order):
-        return Kept(chosen, length, ())
+        return KeptChains(chosen, length, ())
     text = f"{INTERRUPTED}: {length} of {draws} draws per chain were finished"
     if n < len(order):
         left = np.delete(finished, chosen).tolist()
         text += f" in {n} of {len(order)} chains; the other {_counted(left)} left out"
     warn_caller(text)
-    return Kept(chosen, length, (text,))
+    return KeptChains(chosen, length, (text,))
 
 
 def _counted(left: list[int]) -> str:

@@ -1,4 +1,4 @@
-"""The Laplace approximation of a posterior, and the whitening that follows from it."""
+"""The Laplace approximation of a posterior, and the whitening derived from it."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,15 +6,15 @@ from scipy.linalg import LinAlgError, cholesky, solve_triangular
 
 from bayes_softmax.core.protocols import LogDensity
 from bayes_softmax.core.records import FloatArray, LaplaceApproximation, Mode, Whitening
-from bayes_softmax.inference.blocks import block_whitening, whitening_of
+from bayes_softmax.inference.block_metric import block_whitening, whitening_of
 from bayes_softmax.inference.certificate import DENSE_DIMENSION as DENSE_DIMENSION
 
 
 def laplace_approximation(density: LogDensity, mode: Mode) -> LaplaceApproximation:
     r"""Normal approximation at the mode, :math:`N(\hat\theta, H^{-1})` with :math:`H = LL'`.
 
-    ``H`` is the Hessian of minus the log density where that is positive definite, else the metric.  See Tierney
-    and Kadane, *JASA* 81 (1986).
+    ``H`` is the Hessian of minus the log density if positive definite, else the metric.  See Tierney and Kadane,
+    *JASA* 81 (1986).
 
     Raises
     ------
@@ -49,9 +49,9 @@ def covariance(laplace: LaplaceApproximation) -> FloatArray:
 
 
 def covariance_without(density: LogDensity, mode: Mode, held: NDArray[np.bool_]) -> FloatArray | None:
-    """Covariance (d, d) given that the coordinates ``held`` (d,) stay where they are; None if there is none.
+    """Covariance (d, d) with the coordinates ``held`` (d,) fixed; None if it does not exist.
 
-    It is the inverse of the other coordinates' Hessian, and zero in the held ones.
+    It is the inverse of the other coordinates' Hessian, and zero for the held ones.
     """
     if not held.any():
         try:

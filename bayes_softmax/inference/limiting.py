@@ -1,4 +1,4 @@
-"""Uncertainty where an optimum lies at infinity: of what does not move on the way there."""
+"""Uncertainty for an optimum at infinity: that of the functions which do not diverge."""
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
@@ -7,21 +7,21 @@ from bayes_softmax.core.protocols import LogDensity
 from bayes_softmax.core.records import FloatArray, Mode
 from bayes_softmax.inference.certificate import GRADIENT_TOLERANCE, STEP_TOLERANCE, newton_step
 
-RANK_TOLERANCE = 1e-8  # of the largest singular value of unit directions
+RANK_TOLERANCE = 1e-8  # relative to the largest singular value of unit directions
 
 
 def complement_covariance(density: LogDensity, mode: Mode, directions: FloatArray) -> FloatArray | None:
     r"""Covariance (d, d) of the coordinates orthogonal to ``directions`` (R, d), along which the density never falls.
 
-    Far out along them the density is that of the *limiting conditional model*, which does not depend on them (Geyer,
+    Far along them the density is that of the *limiting conditional model*, which does not depend on them (Geyer,
     *Electronic Journal of Statistics* 3, 2009).  With an orthonormal basis ``Q`` of their complement and the Hessian
-    ``H`` of minus the log density the covariance is :math:`Q (Q'HQ)^{-1} Q'`; it is that of every linear function
-    which vanishes on ``directions``.
+    ``H`` of minus the log density the covariance is :math:`Q (Q'HQ)^{-1} Q'`; it applies to every linear function
+    that vanishes on ``directions``.
 
     Returns
     -------
     ndarray or None
-        None if the solver stopped on the way, before gradient and Newton step vanish in the complement.
+        None if the solver stopped before gradient and Newton step vanished in the complement.
     """
     if not mode.gradient_norm <= GRADIENT_TOLERANCE:
         return None

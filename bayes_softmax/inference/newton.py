@@ -12,29 +12,29 @@ import numpy as np
 
 from bayes_softmax.core.protocols import LogDensity
 from bayes_softmax.core.records import FloatArray, Mode, Status
-from bayes_softmax.inference.blocks import preconditioner_at
+from bayes_softmax.inference.block_metric import preconditioner_at
 from bayes_softmax.inference.certificate import DECREMENT_TOLERANCE, Solve, certify, cheap_hessian, newton_step
 from bayes_softmax.inference.conjugate import conjugate_gradients
 
 ARMIJO = 1e-4
-VALUE_ROUNDING = 1e-13  # relative noise of a sum of N terms, below which a decrease means nothing
-TARGET = 1e-13  # gradient per unit of data at which further steps only move rounding errors
-CG_TARGET = 1e-11  # the same where each digit costs conjugate gradients; the certificate asks for 1e-8
-RIDGE = 1e-10  # of the Hessian's diagonal, where it is singular: moves along the directions the data determine
+VALUE_ROUNDING = 1e-13  # relative rounding error of a sum of N terms: smaller decreases are not significant
+TARGET = 1e-13  # gradient per observation at which further steps only change rounding errors
+CG_TARGET = 1e-11  # the same if each digit costs conjugate gradient steps; the certificate requires 1e-8
+RIDGE = 1e-10  # relative to the diagonal of a singular Hessian: steps then follow the directions the data determine
 
 RIDGE_FLOOR = 1e-3
 
-# Levenberg's damping, in curvatures of one logit per unit of data: where all probabilities are 0 or 1 (large offsets)
-# the Hessian says nothing about a step's length, and steps begin short and grow.
+# Levenberg's damping, in units of the curvature of one logit per observation: if all probabilities are 0 or 1 (large
+# offsets) the Hessian does not determine the length of a step, so steps start short and grow.
 DAMPINGS = (1e-4, 1e2)
-EASING = 0.1  # damping after a step that it made possible
-LARGE_GRADIENT = 1e-3  # per unit of data: near an optimum a short step is rounding, not a poor direction
-NO_OPTIMUM = 1e-6  # the same where a search fails altogether
-SHORT = 1e-3  # a search that ends below had a poor direction: the next one is damped
+EASING = 0.1  # factor on the damping after a step that succeeded with it
+LARGE_GRADIENT = 1e-3  # per observation: near an optimum a short step is due to rounding, not to a poor direction
+NO_OPTIMUM = 1e-6  # the same for a search that fails altogether
+SHORT = 1e-3  # shorter accepted steps indicate a poor direction: the next one is damped
 
 
 class Trial(NamedTuple):
-    """A point that a line search accepted, the length of the step, and what is known there."""
+    """A point accepted by a line search, the length of the step, and the value and gradient there."""
 
     theta: FloatArray
     value: float
@@ -46,21 +46,21 @@ Direction = Callable[[FloatArray, FloatArray, float], FloatArray | None]
 
 
 def newton(density: LogDensity, start: FloatArray, max_iterations: int = 500) -> Mode:
-    """Maximise by Newton steps: from a Cholesky factor of the Hessian, or as :func:`newton_cg` where that is cheaper.
+    """Maximise by Newton steps: from a Cholesky factor of the Hessian, or by :func:`newton_cg` if that is cheaper.
 
-    Where the Hessian is not positive definite (a Student-t prior far from its centre) the metric is used, and where
-    that is singular (collinear features) a ridge on it: the probabilities still converge, and the certificate
-    says that the coefficients are not determined.
+    If the Hessian is not positive definite (a Student-t prior far from its centre) the metric is used, and if that is
+    singular (collinear features) a ridge is added: the probabilities still converge, and the certificate reports that
+    the coefficients are not determined.
     """
     if not cheap_hessian(density):
         return newton_cg(density, start, max_iterations)
 
-    singular = False  # whether the metric was, at the point before
+    singular = False  # whether the metric was singular at the previous point
 
     def direction(theta: FloatArray, gradient: FloatArray, damping: float) -> FloatArray | None:
         nonlocal singular
         metric, step = None, None
-        if not damping and singular:  # the Hessian is no larger than the metric: singular where that still is
+        if not damping and singular:  # the Hessian is no larger than the metric: singular if the metric still is
             metric = density.metric(theta)
             singular = newton_step(metric, gradient) is None
         if not damping and not singular:
@@ -72,7 +72,7 @@ def newton(density: LogDensity, start: FloatArray, max_iterations: int = 500) ->
                 step = newton_step(metric, gradient)
                 singular = not damping and step is None
             if step is None:
-                # Of a coordinate without any curvature, as of a class that is never on offer, a share of the mean.
+                # A coordinate without curvature, such as one of a class never on offer, gets a share of the mean.
                 diagonal = np.diag(metric)
                 step = newton_step(
                     metric + np.diag(RIDGE * np.maximum(diagonal, RIDGE_FLOOR * diagonal.mean())), gradient
@@ -86,7 +86,7 @@ def newton_cg(density: LogDensity, start: FloatArray, max_iterations: int = 200,
     """Maximise by Newton steps from truncated conjugate gradients: no matrix is formed until the certificate.
 
     The inner tolerance follows the gradient (Eisenstat-Walker), so that convergence stays superlinear.  The
-    preconditioner is ``solve``, or one that is made anew while the point still moves: at iterations 0, 1, 3, 7, ...
+    preconditioner is ``solve``, or one that is recomputed as the point moves: at iterations 0, 1, 3, 7, ...
     """
     first_norm, n_directions, current = 0.0, 0, solve or (lambda r: r)
 
@@ -117,9 +117,9 @@ def ascend(
     *,
     solve: Solve | None = None,
 ) -> Mode:
-    """Steps along ``direction`` until the gradient is rounding, stops shrinking, or the coefficients diverge.
+    """Step along ``direction`` until the gradient is rounding error or stops shrinking, or the coefficients diverge.
 
-    ``solve`` is what the certificate is told of the Hessian, see :func:`certify`.
+    ``solve`` preconditions the certificate, see :func:`certify`.
     """
     finish = partial(certify, density, solve=solve)
     theta = start
@@ -135,7 +135,7 @@ def ascend(
             return finish(theta, iteration, history, stopped=Status.UNBOUNDED)
         history.append(value)
         step = direction(theta, gradient, damping)
-        # Rounding of ill-conditioned coefficients can keep a gradient up whose Newton step gains nothing any more.
+        # Rounding of ill-conditioned coefficients can keep the gradient large though its Newton step gains nothing.
         no_gain = 0.01 * DECREMENT_TOLERANCE**2 * density.total_weight
         if step is not None and stalled >= 2 and float(gradient @ step) <= no_gain:
             return finish(theta, iteration, history, stopped=Status.NO_PROGRESS)
@@ -149,20 +149,20 @@ def ascend(
             return finish(theta, iteration, history, stopped=Status.SINGULAR if step is None else Status.NO_PROGRESS)
         theta, value, gradient, _ = trial
         damping = EASING * damping if EASING * damping >= DAMPINGS[0] else 0.0
-    if not np.isfinite(value):  # Jeffreys' prior where the information is singular
+    if not np.isfinite(value):  # Jeffreys' prior with singular information
         return finish(theta, 0, history, stopped=Status.SINGULAR)
     return finish(theta, max_iterations, history)
 
 
 def _poor(trial: Trial | None, norm: float) -> bool:
-    """Whether a search failed, or ended so soon, that its direction was a poor one."""
+    """Whether the direction was poor: the search failed, or accepted only a short step, far from an optimum."""
     return norm > NO_OPTIMUM if trial is None else trial.length < SHORT and norm > LARGE_GRADIENT
 
 
 def _line_search(
     density: LogDensity, theta: FloatArray, value: float, gradient: FloatArray, step: FloatArray
 ) -> Trial | None:
-    """Backtrack from the full step until the value rises enough (Armijo), allowing for rounding in the value."""
+    """Backtrack from the full step until the value rises enough (Armijo), up to rounding error of the value."""
     slope = float(gradient @ step)
     length = 1.0
     for _ in range(40):

@@ -1,11 +1,11 @@
 """NUTS on the whitened density, by nutpie.
 
-With ``theta = mode + T z`` the density of ``z`` is near a standard normal, so the trajectories are short and
+With ``theta = mode + T z`` the density of ``z`` is nearly standard normal, so the trajectories are short and
 200 tuning steps suffice.  Hoffman and Gelman, *JMLR* 15 (2014); Neal, *Handbook of MCMC* (2011), section 4.1 on
 linear transformations.
 
-nutpie takes C callbacks only through an interface that is not public (hence its pinned minor version); densities
-without callbacks go through ``nutpie.compiled_pyfunc.from_pyfunc``, which holds Python's lock.
+nutpie accepts C callbacks only through a private interface (hence its pinned minor version); densities
+without callbacks use ``nutpie.compiled_pyfunc.from_pyfunc``, which holds Python's global lock.
 """
 
 import contextlib
@@ -22,13 +22,13 @@ from bayes_softmax.core.interrupts import held_back, load_in_full
 from bayes_softmax.core.protocols import LogDensity, WhitenedDensity
 from bayes_softmax.core.records import Draws, FloatArray, NativeDensity, Whitening
 from bayes_softmax.core.threads import blas_on_one_thread
-from bayes_softmax.inference.blocks import unwhiten, whiten_gradient
-from bayes_softmax.inference.interrupted import kept
+from bayes_softmax.inference.block_metric import unwhiten, whiten_gradient
+from bayes_softmax.inference.interrupted import keep_chains
 
-DEFAULT_TUNE = 200  # whitened: only the step size and a nearly unit diagonal are left to learn
-NO_START = "All initialization points failed"  # nutpie's words
-# Above nutpie's 0.8: where a posterior is skewed (separated classes, weak priors) its curvature away from the mode is
-# larger than what it was whitened by. Smaller steps end the divergences there and cost nothing elsewhere, measured.
+DEFAULT_TUNE = 200  # whitened: only the step size and a nearly unit diagonal metric remain to be adapted
+NO_START = "All initialization points failed"  # nutpie's message
+# Above nutpie's 0.8: if a posterior is skewed (separated classes, weak priors) its curvature away from the mode exceeds
+# that of the whitening. Measured: smaller steps end the divergences there and cost nothing elsewhere.
 DEFAULT_TARGET_ACCEPT = 0.9
 MAX_CORES = 4 * (os.cpu_count() or 1)
 KEPT_STATS = (
@@ -65,9 +65,9 @@ def whitened_nuts(
     draws, tune, chains, cores
         As in ``pm.sample``; ``tune=None`` is 200.
     seed
-        Same seed, same draws, whatever ``cores`` is.
+        The same seed gives the same draws for any ``cores``.
     target_accept
-        Step-size target; None is 0.9.
+        Target acceptance rate of the step-size adaptation; None is 0.9.
     progressbar
         Show nutpie's progress bar.
     native
@@ -76,7 +76,7 @@ def whitened_nuts(
     Returns
     -------
     Draws
-        After Ctrl-C: of the chains finished or begun by then those that hold most draws, equally long, with a note.
+        After Ctrl-C the chains, cut to equal length, that retain most of the draws made by then, with a note.
     """
     drawn = nuts(
         _Whitened(density, whitening, native),
@@ -95,7 +95,7 @@ def whitened_nuts(
 
 
 class _Whitened(NamedTuple):
-    """A log density seen through a linear change of variables."""
+    """A log density after a linear change of variables."""
 
     density: LogDensity
     whitening: Whitening
@@ -124,7 +124,7 @@ def nuts(
     target_accept: float | None,
     progressbar: bool,
 ) -> Draws:
-    """Sample a density that is near a standard normal; parameters and result as in :func:`whitened_nuts`."""
+    """Sample a nearly standard normal density; parameters and result as in :func:`whitened_nuts`."""
     load_in_full("nutpie", "pyarrow")
     import nutpie
 
@@ -132,7 +132,7 @@ def nuts(
     callbacks = density.callbacks()
     used = _InUse()
     model = _callback_model(density.dimension, callbacks, used) if callbacks else _python_model(density)
-    # More threads than chains or processors help nobody, and thousands of them the system refuses.
+    # More threads than chains or processors do not help, and the system refuses thousands of them.
     cores = min(chains, os.cpu_count() or 1 if cores is None else cores, MAX_CORES)
     # Chains run in parallel, so BLAS must not; one thread also fixes the order of its sums.
     with blas_on_one_thread(), warnings.catch_warnings():
@@ -157,7 +157,7 @@ def nuts(
 
 
 class _InUse:
-    """Whether nutpie's threads still hold a model: they drop what they were given when they end."""
+    """Whether nutpie's threads still hold a model, which they release when they end."""
 
     def __init__(self) -> None:
         self._held: weakref.ref[_Held] | None = None
@@ -169,10 +169,10 @@ class _InUse:
         return held
 
     def wait(self, sampler: Any) -> None:
-        """Return when no thread runs any more."""
+        """Return when no thread is running."""
         while self._held is not None and self._held() is not None:
             time.sleep(0.002)
-            sampler._sampler.is_empty(ignore_error=True)  # lets go of what threads dropped without Python's lock
+            sampler._sampler.is_empty(ignore_error=True)  # frees objects that threads released without Python's lock
 
 
 class _Held:
@@ -180,10 +180,10 @@ class _Held:
 
 
 def _wait(sampler: Any, used: _InUse) -> tuple[Any, bool]:
-    """What nutpie has drawn in the end, or when Ctrl-C was pressed, and whether it was.
+    """The draws of nutpie at its end or at Ctrl-C, and whether Ctrl-C was pressed.
 
-    Where a chain fails nutpie returns at once, and its other threads go on; they would still run compiled code when
-    Python frees it, at exit, and crash.  So we wait until all have ended.
+    If a chain fails nutpie returns at once while its other threads continue; at exit they would still run compiled
+    code that Python has freed, and crash.  So we wait until all have ended.
     """
     try:
         return sampler.wait(), False
@@ -199,19 +199,19 @@ def _wait(sampler: Any, used: _InUse) -> tuple[Any, bool]:
         used.wait(sampler)
         if NO_START in str(error):
             raise ValueError(
-                "sampling cannot start: the log posterior is not finite around its mode, as with offsets or features "
-                "so large that all probabilities are 0 or 1; see the status of model.map()"
+                "sampling cannot start: the log posterior is not finite around its mode, for example because offsets "
+                "or features are so large that all probabilities are 0 or 1; see the status of model.map()"
             ) from error
         raise
 
 
 def _collect(trace: Any, dimension: int, *, draws: int, tune: int) -> Draws:
-    """Draws and statistics from nutpie's Arrow tables, one of each per chain.
+    """Draws and statistics from nutpie's Arrow tables, one table of each per chain.
 
     (nutpie's own conversion to an ArviZ tree takes longer than sampling a small model.)
     """
     chains = [_read_chain(points, stats, dimension) for points, stats in zip(*trace.get_arrow_trace(), strict=True)]
-    left, length, notes = kept([len(z) for z, _ in chains], draws)
+    left, length, notes = keep_chains([len(z) for z, _ in chains], draws)
     z = np.stack([chains[c][0][:length] for c in left])
     names = chains[left[0]][1]
     return Draws(z, {n: np.stack([chains[c][1][n][:length] for c in left]) for n in names}, tune, notes)
@@ -231,14 +231,14 @@ def _read_chain(points: Any, stats: Any, dimension: int) -> tuple[FloatArray, di
 
 
 def _callback_model(d: int, callbacks: NativeDensity, used: _InUse) -> Any:
-    """A density of ``d`` coordinates as a nutpie model that calls C functions and never takes Python's lock."""
+    """A density of ``d`` coordinates as a nutpie model that calls C functions, without Python's global lock."""
     from nutpie import _lib
     from nutpie.sample import CompiledModel
 
     coords = {"coordinate": [str(i) for i in range(d)]}
 
     class WhitenedModel(CompiledModel):
-        """nutpie's own interface for a model: it is subclassed because that is how nutpie takes one."""
+        """A model for nutpie, which accepts only subclasses of its own interface."""
 
         @property
         def n_dim(self) -> int:
@@ -292,5 +292,5 @@ def _python_model(density: WhitenedDensity) -> Any:
 
 
 def _start(seed: int, d: int) -> FloatArray:
-    """A starting point drawn from the normal approximation, twice as wide so that R-hat can see a stuck chain."""
+    """A starting point from the normal approximation with doubled sds, so that R-hat can detect a stuck chain."""
     return 2.0 * np.random.default_rng(seed).normal(size=d)

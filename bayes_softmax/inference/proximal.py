@@ -2,14 +2,14 @@ r"""Proximal Newton: maximises a smooth log density minus norms of groups of coo
 
 The objective is :math:`\ell(\theta) - \sum_g s_g |\theta_g|`.  Each iteration
 
-1. takes into the working set the coordinates without penalty, the groups that are not zero, and the zero groups whose
-   gradient is longer than :math:`s_g` (only these can leave zero);
-2. maximises there the quadratic model of :math:`\ell` minus the norms (:mod:`bayes_softmax.inference.quadratic`);
-3. searches along the way to that point for a sufficient rise.
+1. puts into the working set the coordinates without penalty, the non-zero groups, and the zero groups whose gradient
+   is longer than :math:`s_g` (only these can leave zero);
+2. maximises over it the quadratic model of :math:`\ell` minus the norms (:mod:`bayes_softmax.inference.quadratic`);
+3. searches along the segment to that point for a sufficient rise.
 
 Lee, Sun and Saunders, *SIAM J. Optim.* 24 (2014); Tseng and Yun, *Math. Program.* 117 (2009).  The certificate is the
-distance of the gradient from what the norms' subgradients can balance (the KKT residual): zero at the maximum and,
-for a concave density, nowhere else.
+distance of the gradient from the subdifferential of the norms (the KKT residual): zero at the maximum and, for a
+log-concave density, nowhere else.
 """
 
 import numpy as np
@@ -18,14 +18,14 @@ from bayes_softmax.core.protocols import LogDensity
 from bayes_softmax.core.records import FloatArray, IntArray, Mode, Penalty, Status
 from bayes_softmax.inference.certificate import GRADIENT_TOLERANCE, STEP_TOLERANCE, newton_step
 from bayes_softmax.inference.newton import ARMIJO, RIDGE, TARGET, VALUE_ROUNDING
-from bayes_softmax.inference.quadratic import Blocks, QuadraticModel, kkt_residual, minimise, norm_curvature
+from bayes_softmax.inference.quadratic import PenaltyBlocks, QuadraticModel, kkt_residual, minimise, norm_curvature
 
-# Up to this size the whole Hessian may be formed, above only its columns of the working set, one product each.
+# Up to this size the whole Hessian may be formed; above, only its columns of the working set, by one product each.
 DENSE_DIMENSION = 3000
-# Zero groups let in at once, in coordinates, or as many as there are already: at the first steps more seem needed
-# than are.
+# Most zero groups admitted at once, in coordinates, or as many as are in the set already: the first steps suggest more
+# than are needed.
 NEW_COORDINATES = 500
-INNER_ACCURACY = 0.01  # of the quadratic model's KKT residual, relative to the outer one
+INNER_ACCURACY = 0.01  # KKT residual of the quadratic model, relative to the outer one
 
 
 def proximal_newton(smooth: LogDensity, penalty: Penalty, start: FloatArray, max_iterations: int = 100) -> Mode:
@@ -34,7 +34,7 @@ def proximal_newton(smooth: LogDensity, penalty: Penalty, start: FloatArray, max
     Returns
     -------
     Mode
-        ``gradient_norm`` is the KKT residual per unit of data; decrement and step are Newton's with the zeros held.
+        ``gradient_norm`` is the KKT residual per observation; decrement and step are Newton's with the zeros held.
     """
     theta = start
     value, gradient = smooth.value_gradient(theta)
@@ -56,20 +56,20 @@ def proximal_newton(smooth: LogDensity, penalty: Penalty, start: FloatArray, max
 
 
 def _residual(smooth: LogDensity, penalty: Penalty, theta: FloatArray, gradient: FloatArray) -> float:
-    """KKT residual per unit of data."""
+    """KKT residual per observation."""
     members, blocks = _select(penalty, len(theta), np.arange(len(penalty.groups)))
     return kkt_residual(theta[members], gradient[members], blocks) / smooth.total_weight
 
 
-def _select(penalty: Penalty, dimension: int, groups: IntArray) -> tuple[IntArray, Blocks]:
-    """Coordinates without a norm, then those of some groups; and how they fall into blocks."""
+def _select(penalty: Penalty, dimension: int, groups: IntArray) -> tuple[IntArray, PenaltyBlocks]:
+    """Coordinates without a norm, then those of some groups; and their division into blocks."""
     free = np.setdiff1d(np.arange(dimension), penalty.groups)
     members = np.concatenate([free, penalty.groups[groups].ravel()])
-    return members, Blocks(len(free), penalty.groups.shape[1], penalty.strengths[groups])
+    return members, PenaltyBlocks(len(free), penalty.groups.shape[1], penalty.strengths[groups])
 
 
 def _working_groups(penalty: Penalty, theta: FloatArray, gradient: FloatArray) -> IntArray:
-    """Groups that are not zero, and the zero ones that want to leave it most."""
+    """Non-zero groups, and the zero groups that violate optimality most."""
     away = penalty.norms(theta) > 0
     excess = np.linalg.norm(gradient[penalty.groups], axis=1) - penalty.strengths
     excess[away] = -np.inf
@@ -112,7 +112,7 @@ def _line_search(
     current: tuple[float, FloatArray],
     proposal: FloatArray,
 ) -> tuple[FloatArray, float, FloatArray] | None:
-    """Backtrack from the model's optimum until the objective rises enough (Tseng and Yun's Armijo rule)."""
+    """Backtrack from the model's optimum until the objective rises enough (Armijo rule of Tseng and Yun)."""
     value, gradient = current
     before = penalty.value(theta)
     rise = float(gradient @ (proposal - theta)) - penalty.value(proposal) + before
@@ -132,9 +132,9 @@ def _certify(
 ) -> Mode:
     """KKT residual at ``theta``, and Newton's step and decrement with the zeros held.
 
-    Where several points are optimal (full coding: a constant added to a feature's weights may change neither
-    likelihood nor penalty) the Hessian is singular there; since the penalty grows in every direction, what is left to
-    show is that the coordinates without one are at a finite optimum.
+    If several points are optimal (full coding: a constant added to a feature's weights may change neither
+    likelihood nor penalty) the Hessian is singular; since the penalty grows in every direction, it remains to show
+    that the coordinates without a penalty are at a finite optimum.
     """
     value, gradient = smooth.value_gradient(theta)
     value -= penalty.value(theta)
@@ -155,7 +155,7 @@ def _certify(
 
 
 def _step(H: FloatArray, ascent: FloatArray, n_free: int) -> FloatArray | None:
-    """Newton step; where ``H`` is singular but not in the coordinates without a penalty, with a ridge."""
+    """Newton step; with a ridge if ``H`` is singular but not in the coordinates without a penalty."""
     step = newton_step(H, ascent)
     if step is None and newton_step(H[:n_free, :n_free], ascent[:n_free]) is not None:
         return newton_step(H + np.diag(RIDGE * np.diag(H)), ascent)

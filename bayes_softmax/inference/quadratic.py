@@ -2,13 +2,13 @@ r"""The inner problem of proximal Newton: a quadratic plus norms of blocks of co
 
 .. math:: m(u) = -g'(u - \theta) + \tfrac12 (u - \theta)'H(u - \theta) + \sum_b s_b |u_b|
 
-Sweeps over the blocks find out which are zero: with :math:`L_b` the largest eigenvalue of :math:`H_{bb}` each block
-moves to the minimum of a majoriser, a soft threshold,
+Sweeps over the blocks determine which are zero: with :math:`L_b` the largest eigenvalue of :math:`H_{bb}` each block
+moves to the minimum of a majoriser, by soft thresholding,
 
 .. math:: u_b \leftarrow \Bigl(1 - \frac{s_b}{|v|}\Bigr)_+ \frac{v}{L_b}, \quad v = L_b u_b - \nabla_b,
 
 with :math:`\nabla` the gradient of the quadratic (Tseng and Yun, 2009; Friedman, Hastie and Tibshirani, *J. Stat.
-Softw.* 33, 2010).  Where it is known which blocks are zero, the rest is smooth, and Newton steps finish it.
+Softw.* 33, 2010).  Once the zero blocks are known, the problem in the others is smooth, and Newton steps finish it.
 """
 
 from typing import NamedTuple
@@ -23,13 +23,13 @@ from bayes_softmax.inference.newton import RIDGE
 
 SWEEPS = 5  # between Newton steps
 ROUNDS = 100
-DAMPING = 1e-12  # of the largest curvature: keeps blocks without any from dividing by zero
+DAMPING = 1e-12  # relative to the largest curvature: avoids division by zero for blocks without curvature
 
 
-class Blocks(NamedTuple):
-    """Blocks of coordinates in order: ``n_free`` single ones without a norm, then blocks of ``size``.
+class PenaltyBlocks(NamedTuple):
+    """Blocks of coordinates in order: ``n_free`` single coordinates without a norm, then blocks of ``size``.
 
-    ``strengths`` are those of the blocks of ``size``.
+    ``strengths`` are those of the latter.
     """
 
     n_free: int
@@ -43,11 +43,11 @@ class QuadraticModel(NamedTuple):
     H: FloatArray
     gradient: FloatArray
     theta: FloatArray
-    blocks: Blocks
+    blocks: PenaltyBlocks
 
 
-def norm_curvature(u: FloatArray, blocks: Blocks) -> tuple[FloatArray, FloatArray]:
-    r"""Gradient (m,) and Hessian (m, m) of :math:`\sum_b s_b|u_b|` where no block is zero."""
+def norm_curvature(u: FloatArray, blocks: PenaltyBlocks) -> tuple[FloatArray, FloatArray]:
+    r"""Gradient (m,) and Hessian (m, m) of :math:`\sum_b s_b|u_b|`, without zero blocks."""
     n_free, size, strengths = blocks
     rows = u[n_free:].reshape(-1, size)
     norms = np.linalg.norm(rows, axis=1)
@@ -61,8 +61,8 @@ def norm_curvature(u: FloatArray, blocks: Blocks) -> tuple[FloatArray, FloatArra
     return slope, bend
 
 
-def kkt_residual(u: FloatArray, descent: FloatArray, blocks: Blocks) -> float:
-    r"""Largest distance of ``descent``, minus a smooth part's gradient, from the norms' subdifferential.
+def kkt_residual(u: FloatArray, descent: FloatArray, blocks: PenaltyBlocks) -> float:
+    r"""Largest distance of ``descent``, the negative gradient of a smooth part, from the norms' subdifferential.
 
     :math:`|d_b - s_b u_b/|u_b||` where :math:`u_b \ne 0`, else :math:`(|d_b| - s_b)_+`; :math:`|d|` without a norm.
     """
@@ -78,7 +78,7 @@ def kkt_residual(u: FloatArray, descent: FloatArray, blocks: Blocks) -> float:
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
 def _sweep(H, u, descent, n_free, size, strengths, bounds, n_sweeps):  # type: ignore[no-untyped-def]
-    """Sweep over the blocks, updating ``u`` and ``descent = -gradient of the quadratic`` in place."""
+    """Sweep over the blocks, updating ``u`` and the quadratic's negative gradient ``descent`` in place."""
     m, n_blocks = u.shape[0], strengths.shape[0]
     move = np.empty(size)
     for _ in range(n_sweeps):
@@ -107,7 +107,7 @@ def minimise(model: QuadraticModel, tolerance: float) -> FloatArray:
     H, gradient, theta, blocks = model
     n_free, size, strengths = blocks
     H = np.ascontiguousarray(H + DAMPING * max(float(np.diag(H).max(initial=0.0)), 1.0) * np.eye(len(H)))
-    diagonal = [H[part, part] for part in _parts(len(theta), blocks)]
+    diagonal = [H[part, part] for part in _block_slices(len(theta), blocks)]
     bounds = np.concatenate([np.diag(H)[:n_free], [float(np.linalg.eigvalsh(D)[-1]) for D in diagonal]])
     u, descent = theta.copy(), gradient.copy()
     for _ in range(ROUNDS):
@@ -121,22 +121,22 @@ def minimise(model: QuadraticModel, tolerance: float) -> FloatArray:
     return u
 
 
-def _parts(m: int, blocks: Blocks) -> list[slice]:
-    """Where each block with a norm is."""
+def _block_slices(m: int, blocks: PenaltyBlocks) -> list[slice]:
+    """Slices of the blocks with a norm."""
     return [slice(first, first + blocks.size) for first in range(blocks.n_free, m, blocks.size)]
 
 
 def _finish(model: QuadraticModel, u: FloatArray, descent: FloatArray) -> FloatArray:
-    """A Newton step on the blocks that are not zero, if it lowers the model; a block that would turn round is zero.
+    """A Newton step on the non-zero blocks, if it lowers the model; a block that would reverse direction becomes zero.
 
-    ``descent`` belongs to ``u``.
+    ``descent`` is the negative gradient at ``u``.
     """
     n_free, size, strengths = model.blocks
     away = np.linalg.norm(u[n_free:].reshape(-1, size), axis=1) > 0
     kept = np.concatenate([np.ones(n_free, dtype=bool), np.repeat(away, size)])
     if not kept.any():
         return u
-    blocks = Blocks(n_free, size, strengths[away])
+    blocks = PenaltyBlocks(n_free, size, strengths[away])
     slope, bend = norm_curvature(u[kept], blocks)
     H, down = model.H[np.ix_(kept, kept)] + bend, descent[kept] - slope
     step = newton_step(H, down)
@@ -158,10 +158,10 @@ def _finish(model: QuadraticModel, u: FloatArray, descent: FloatArray) -> FloatA
 
 
 def _to_first_kink(u: FloatArray, kept: NDArray[np.bool_], step: FloatArray, n_free: int) -> FloatArray:
-    """Go along a Newton step until the first coordinate is zero, and leave it there.
+    """Follow a Newton step until the first coordinate reaches zero, and keep it there.
 
-    Where ``H`` is singular (full coding: a constant added to all weights of a feature) and only the norms tell where
-    to stop, the step is far too long; it is a descent up to its first kink, and the face beyond has one zero more.
+    If ``H`` is singular (full coding: a constant added to all weights of a feature) only the norms limit the step,
+    which is far too long; it descends up to its first kink, and the face there has one more zero.
     """
     moved = np.zeros_like(u)
     moved[kept] = step

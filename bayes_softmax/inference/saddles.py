@@ -1,9 +1,9 @@
-"""Away from saddle points, for densities that are not log-concave.
+"""Escape from saddle points, for densities that are not log-concave.
 
-Where the gradient vanishes and the Hessian of minus the log density has a negative eigenvalue, the density rises both
-ways along its eigenvector.  A symmetric start leads there: under full coding with two classes every step from zero
-keeps the two columns opposite, though the best point may not.  Nocedal and Wright, *Numerical Optimization* (2nd ed.,
-2006), section 3.4.
+If the gradient vanishes and the Hessian of minus the log density has a negative eigenvalue, the density rises both
+ways along its eigenvector.  A symmetric start can lead there: under full coding with two classes every step from zero
+keeps the two columns opposite, though they may not be so at the best point.  Nocedal and Wright, *Numerical
+Optimization* (2nd ed., 2006), section 3.4.
 """
 
 from collections.abc import Callable
@@ -13,26 +13,26 @@ from scipy.linalg import eigh
 
 from bayes_softmax.core.protocols import LogDensity
 from bayes_softmax.core.records import FloatArray, Mode, Status
-from bayes_softmax.inference.blocks import preconditioner_at
+from bayes_softmax.inference.block_metric import preconditioner_at
 from bayes_softmax.inference.certificate import DENSE_DIMENSION
 from bayes_softmax.inference.conjugate import smallest_curvature
 
-ESCAPES = 5  # saddles that may be left one after the other
-NEGATIVE = -1e-8  # of the curvature of the metric: more is a saddle, less the rounding of a flat direction
+ESCAPES = 5  # most saddle points escaped in succession
+NEGATIVE = -1e-8  # relative to the metric's curvature: below is a saddle point, above rounding of a flat direction
 LENGTHS = np.geomspace(1e-3, 30.0, 24)  # of the step, in units of the metric's standard deviations
 
 
 def away_from_saddles(density: LogDensity, run: Callable[[FloatArray], Mode], mode: Mode) -> Mode:
-    """Climb on from ``mode`` with the solver ``run`` while it is at a saddle point.
+    """Continue from ``mode`` with the solver ``run`` while it is a saddle point.
 
     Parameters
     ----------
     density
-        What is maximised.
+        The density to maximise.
     run
-        The solver, from a starting point.
+        The solver, as a function of a starting point.
     mode
-        Where it stopped first.
+        Where it first stopped.
     """
     for attempt in range(ESCAPES + 1):
         direction = negative_curvature(density, mode.theta) if mode.status is Status.SINGULAR else None
@@ -52,7 +52,7 @@ def away_from_saddles(density: LogDensity, run: Callable[[FloatArray], Mode], mo
 
 
 def negative_curvature(density: LogDensity, theta: FloatArray) -> FloatArray | None:
-    """Direction (d,) of negative curvature, up to 1500 coordinates the most negative one; None if there is none."""
+    """Direction (d,) of negative curvature, the most negative one up to 1500 coordinates; None if there is none."""
     if density.dimension > DENSE_DIMENSION:
         solve = preconditioner_at(density, theta)
         found, direction = smallest_curvature(density.hessian_vector(theta, convex=False), solve, density.dimension)

@@ -1,7 +1,7 @@
-"""Fisher scoring with secant corrections, for densities whose ``hessian`` is only near the true one.
+"""Fisher scoring with secant corrections, for densities whose ``hessian`` only approximates the true one.
 
-Scoring alone converges linearly, and slowly where a penalty bends the density as much as the data do (separated
-classes under Jeffreys' prior).  The limited-memory BFGS update learns the difference from successive gradients: its
+Scoring alone converges linearly, and slowly if a penalty contributes as much curvature as the data (separated classes
+under Jeffreys' prior).  The limited-memory BFGS update estimates the difference from successive gradients: its
 two-loop recursion starts from the inverse of the ``hessian`` at the current point.  Nocedal and Wright, *Numerical
 Optimization* (2nd ed., 2006), algorithm 7.4.
 """
@@ -16,8 +16,8 @@ from bayes_softmax.inference.certificate import newton_step
 from bayes_softmax.inference.newton import RIDGE, ascend
 
 MEMORY = 30
-CURVED = 1e-10  # of |s||y|: less curvature along a step than this is rounding, or the wrong sign
-TARGET = 1e-11  # gradient per unit of data: of a determinant fewer digits are right than of a likelihood
+CURVED = 1e-10  # relative to |s||y|: less curvature along a step is rounding error, or of the wrong sign
+TARGET = 1e-11  # gradient per observation: a determinant has fewer correct digits than a likelihood
 
 
 def scoring(density: LogDensity, start: FloatArray, max_iterations: int = 500) -> Mode:

@@ -1,4 +1,4 @@
-"""Pictures of checks: calibration by class, and class frequencies against replicated data."""
+"""Pictures of model checks: calibration by class, and class frequencies against replicated data."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -25,9 +25,9 @@ def calibration(evaluated: Fitted | Evaluation, *, loo: bool = False, n_bins: in
     evaluated
         An ``Evaluation``, or a fit, which is then evaluated on its own data.
     loo
-        Of a fit: leave-one-out.
+        For a fit: score by leave-one-out.
     n_bins
-        Of a fit: bins of about equal numbers of units.
+        For a fit: number of bins, of about equal numbers of observations.
 
     Returns
     -------
@@ -72,7 +72,7 @@ def posterior_predictive(
 ) -> "Figure":
     """Class frequencies in the data against data sets drawn from the fit, a panel for each group.
 
-    Parameters as in ``fit.posterior_predictive()``; of ``model.sample_prior()`` it is the prior predictive.
+    Parameters as in ``fit.posterior_predictive()``; for ``model.sample_prior()`` the check is prior-predictive.
 
     Returns
     -------
@@ -98,7 +98,7 @@ def posterior_predictive(
         style.title(
             panel, f"{f'{by}: ' if isinstance(by, str) else ''}{group} ({counted(float(units), 'observation')})"
         )
-        panel.set_xlabel("share of units", fontsize="small")
+        panel.set_xlabel("share of observations", fontsize="small")
         style.tidy(panel)
     style.legend_below(figure, marks)
     return style.finished(figure)

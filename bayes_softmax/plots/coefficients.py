@@ -1,4 +1,4 @@
-"""Pictures of coefficients: one panel a feature, one row a class, one mark a fit."""
+"""Pictures of coefficients: one panel per feature, one row per class, one mark per fit."""
 
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class _Marks(NamedTuple):
-    """Centres and ends of a fit's coefficients, each (q, m)."""
+    """Centres and interval ends of a fit's coefficients, each (q, m), and their legend entry."""
 
     centre: FloatArray
     low: FloatArray
@@ -45,7 +45,7 @@ def forest(
     fit
         Point estimate or posterior.
     vs
-        What each class is contrasted with; default the average of all classes.
+        The reference of the contrasts; default the average of all classes.
     ci_prob, ci_kind
         Probability and kind of the intervals; defaults are ArviZ's.
     features
@@ -97,7 +97,7 @@ def _draw(fits: dict[str, Fitted], vs: Label | None, interval: Interval, feature
 
 
 def _features(features: Sequence[str] | None, names: list[str]) -> list[str]:
-    """Features to show, the intercept only where it is asked for, or alone."""
+    """Features to show, checked; the intercept only if named, or if there is no feature."""
     if features is None:
         return names[1:] or names
     if not isinstance(features, Iterable):
@@ -113,7 +113,7 @@ def _features(features: Sequence[str] | None, names: list[str]) -> list[str]:
 
 
 def _marks(fit: Fitted, vs: Label | None, interval: Interval) -> _Marks:
-    """Centre and interval of every coefficient, and what they are called in the legend."""
+    """Centre and interval of every coefficient, with their legend entry."""
     view = build_view(fit.schema, Average.OF_ALL if vs is None else vs)
     values, error = fit.contrast_values(view)
     centre, _, low, high, _ = contrast_statistics(values, error, interval).values()
@@ -125,7 +125,7 @@ def _marks(fit: Fitted, vs: Label | None, interval: Interval) -> _Marks:
 
 
 def _infinite(panel: Any, centres: FloatArray, y: FloatArray, colour: str) -> None:
-    """An arrow at the border for an infinite estimate, both ways where the data do not determine its sign."""
+    """Draw an arrow at the border for an infinite estimate, in both directions where its sign is not determined."""
     for centre, at in zip(centres, y, strict=True):
         if np.isfinite(centre):
             continue
@@ -141,7 +141,7 @@ def _infinite(panel: Any, centres: FloatArray, y: FloatArray, colour: str) -> No
 
 
 def _panel(panel: Any, feature: str, row: int, marks: dict[str, _Marks], contrasts: Sequence[str]) -> dict[str, Any]:
-    """One feature: every fit's mark for every contrast, the first at the top; what was drawn, for the legend."""
+    """Draw one feature: each fit's mark for each contrast, the first at the top; returns the legend's marks."""
     drawn = {}
     positions = np.arange(len(contrasts))[::-1]
     spread = np.linspace(0.24, -0.24, len(marks)) if len(marks) > 1 else np.zeros(1)

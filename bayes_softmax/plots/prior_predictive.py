@@ -1,4 +1,4 @@
-"""A picture of what a prior says about probabilities, before any data."""
+"""A picture of the prior predictive distribution of the class probabilities."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
@@ -23,15 +23,15 @@ from bayes_softmax.spec.specification import Specification
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SURE = 0.99  # a probability that leaves nothing to learn
-BY_HAND = Normal(2.5)  # a common prior, and one that people write for coefficients of features as they are
-MAX_ROWS = 100  # of the data, evenly spaced, that probabilities are computed for
+NEAR_CERTAIN = 0.99  # a probability that leaves the data little to change
+BY_HAND = Normal(2.5)  # a common choice for coefficients of unscaled features
+MAX_ROWS = 100  # rows of the data, evenly spaced, whose probabilities are computed
 MAX_CLASSES = 12  # shown
 
 
 @runtime_checkable
 class HasPrior(Protocol):
-    """A model, as far as its prior is concerned."""
+    """The part of a model that defines its prior predictive distribution."""
 
     @property
     def priors(self) -> PriorTable:
@@ -39,32 +39,34 @@ class HasPrior(Protocol):
 
     @property
     def specification(self) -> Specification:
-        """The data whose features the probabilities are of, and their logits."""
+        """The features of the data, and the logits."""
 
     @property
     def schema(self) -> Schema:
         """Names."""
 
 
-class Implied(NamedTuple):
+class ImpliedProbabilities(NamedTuple):
     """Class probabilities (draws, rows, K) that a prior implies for rows of the data."""
 
     probabilities: FloatArray
 
     @property
     def largest(self) -> FloatArray:
-        """(draws, rows) probability of each row's most probable class."""
+        """(draws, rows) largest class probability of each row."""
         largest: FloatArray = self.probabilities.max(axis=2)
         return largest
 
     @property
-    def share_sure(self) -> float:
-        """Share of rows with a class above 0.99."""
-        return float((self.largest > SURE).mean())
+    def share_near_certain(self) -> float:
+        """Share of draws and rows with a class above 0.99."""
+        return float((self.largest > NEAR_CERTAIN).mean())
 
 
-def implied_probabilities(model: HasPrior, draws: int, rng: np.random.Generator, priors: PriorTable) -> Implied:
-    """Prior-predictive class probabilities of the data's rows under some priors for the model's coordinates."""
+def implied_probabilities(
+    model: HasPrior, draws: int, rng: np.random.Generator, priors: PriorTable
+) -> ImpliedProbabilities:
+    """Class probabilities of the data's rows under given priors for the model's coordinates."""
     spec = model.specification
     design = spec.design
     rows: NDArray[np.int64] = np.flatnonzero(design.totals > 0)
@@ -76,7 +78,7 @@ def implied_probabilities(model: HasPrior, draws: int, rng: np.random.Generator,
         logits += offset
     if available is not None:
         logits[:, ~available] = -np.inf
-    return Implied(softmax(logits))
+    return ImpliedProbabilities(softmax(logits))
 
 
 def prior(
@@ -86,7 +88,7 @@ def prior(
     against: Family | None = BY_HAND,
     random_seed: int | np.random.Generator | None = 0,
 ) -> "Figure":
-    """What the prior says about class probabilities, before any data: how sure it is, and of what.
+    """Class probabilities that the prior implies before any data: their concentration, and their range by class.
 
     Parameters
     ----------
@@ -95,8 +97,8 @@ def prior(
     draws
         Draws from the prior.
     against
-        Prior of all raw coefficients, intercept at x = 0 included, shown beside the model's own; default
-        ``Normal(2.5)``.  None shows the model's alone.
+        Prior of all raw coefficients, including the intercept at x = 0, to compare with the model's; default
+        ``Normal(2.5)``.  None shows the model's prior alone.
     random_seed
         Integer or NumPy Generator.
 
@@ -145,16 +147,16 @@ def prior(
     figure, (left, right) = plt.subplots(
         1, 2, figsize=(10.5, 4.0), layout="constrained", gridspec_kw={"width_ratios": (1.5, 1)}
     )
-    _how_sure(left, shown, len(model.schema.classes))
-    _of_what(right, shown, model.schema)
+    _largest_probability_panel(left, shown, len(model.schema.classes))
+    _class_panel(right, shown, model.schema)
     return style.finished(figure)
 
 
-def _how_sure(panel: Any, shown: list[tuple[str, str, Implied]], n_classes: int) -> None:
-    """Distribution of the largest class probability, and the share that is all but certain."""
+def _largest_probability_panel(panel: Any, shown: list[tuple[str, str, ImpliedProbabilities]], n_classes: int) -> None:
+    """Draw the distribution of the largest class probability, with the share that is nearly certain."""
     bins = np.linspace(1.0 / n_classes, 1.0, 31)
     for label, colour, implied in shown:
-        text = f"{label}: {100 * implied.share_sure:.0f} % of rows have a class above {SURE}"
+        text = f"{label}: {100 * implied.share_near_certain:.0f} % of rows have a class above {NEAR_CERTAIN}"
         weights = np.full(implied.largest.size, 100.0 / implied.largest.size)
         panel.hist(implied.largest.ravel(), bins, weights=weights, color=colour, alpha=0.25)
         panel.hist(
@@ -165,13 +167,13 @@ def _how_sure(panel: Any, shown: list[tuple[str, str, Implied]], n_classes: int)
                va="top", fontsize="small", color="0.35")  # fmt: skip
     panel.set_xlabel("largest class probability of a row")
     panel.set_ylabel("share of draws and rows, %")
-    panel.set_title("How sure the prior is before any data", fontsize="medium")
+    panel.set_title("Certainty of the prior before any data", fontsize="medium")
     style.tidy(panel)
     panel.legend(frameon=False, fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.17))
 
 
-def _of_what(panel: Any, shown: list[tuple[str, str, Implied]], schema: Schema) -> None:
-    """Median, middle half and 90 % of each class's probability over draws and rows."""
+def _class_panel(panel: Any, shown: list[tuple[str, str, ImpliedProbabilities]], schema: Schema) -> None:
+    """Draw median, central 50 % and 90 % of each class's probability over draws and rows."""
     labels = [str(label) for label in schema.classes[:MAX_CLASSES]]
     positions = np.arange(len(labels))[::-1]
     spread = np.linspace(0.14, -0.14, len(shown)) if len(shown) > 1 else np.zeros(1)

@@ -12,8 +12,8 @@ from bayes_softmax.answers.effects import PER_UNIT
 from bayes_softmax.answers.effects import effects as average_effects
 from bayes_softmax.answers.fitted import Fitted
 from bayes_softmax.answers.intervals import Interval, resolve_interval
-from bayes_softmax.answers.population import Population, population
-from bayes_softmax.answers.probabilities import some_draws
+from bayes_softmax.answers.population import Population, population_of
+from bayes_softmax.answers.probabilities import thinned_draws
 from bayes_softmax.answers.quantities import summary_columns
 from bayes_softmax.answers.variables import Covariate, Setting, chosen_variables, level_name
 from bayes_softmax.plots import style
@@ -21,7 +21,7 @@ from bayes_softmax.plots import style
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# What a picture can show: more rows or draws would not move a line by its width.
+# More rows or draws would move a line by less than its width.
 PICTURE_ROWS, PICTURE_DRAWS, GRID = 500, 400, 41
 
 
@@ -35,7 +35,7 @@ def probabilities(
     offset: Any = None,
     available: Any = None,
 ) -> "Figure":
-    """Class probabilities along each variable, averaged over the rows, with their uncertainty: a panel a variable.
+    """Class probabilities along each variable, averaged over the rows, with their uncertainty: one panel per variable.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def probabilities(
     features
         Variables to show; default all.
     data, at
-        Rows to average over, as in ``effects()``; at most 500 of them, evenly taken, and 400 draws.
+        Rows to average over, as in ``effects()``; at most 500 of them, evenly spaced, and 400 draws.
     ci_prob
         Probability of the bands; default ArviZ's.
     offset
@@ -58,7 +58,7 @@ def probabilities(
     """
     style.check_fit(fit, "probabilities")
     interval = resolve_interval(ci_prob, "eti")
-    rows = population(fit, data, at, offset, None, available).some(PICTURE_ROWS)
+    rows = population_of(fit, data, at, offset, None, available).thinned(PICTURE_ROWS)
     variables = chosen_variables(fit.schema, features)
     figure, panels = style.panel_grid(len(variables), height=3.0, sharey=True)
     drawn = [_curves(panel, fit, rows, v, interval) for panel, v in zip(panels, variables, strict=True)]
@@ -72,15 +72,15 @@ def probabilities(
 def _curves(
     panel: Any, fit: Fitted, rows: Population, variable: Covariate, interval: Interval
 ) -> tuple[float, dict[str, Any]]:
-    """One panel: a line for each class, or a mark for each level; returns the largest probability and the marks."""
+    """Draw a line per class, or marks for levels, in one panel; returns the largest probability and the marks."""
     values: Sequence[Any] = variable.levels
     if not values:
         low, high = variable.low, variable.high
-        if not np.isfinite(high - low):  # features of an array have no range of their own
+        if not np.isfinite(high - low):  # features of an array carry no range
             low, high = rows.range_of(variable.name)
         values = np.linspace(low, high, GRID).tolist()
     changes = [Level({variable.name: value}) for value in values]
-    averages = average_changes(fit, rows, changes, some_draws(fit, PICTURE_DRAWS, fit.n_chains))
+    averages = average_changes(fit, rows, changes, thinned_draws(fit, PICTURE_DRAWS, fit.n_chains))
     warn_of(fit, averages.cautions)
     found = summary_columns(averages.quantities, interval)
     shape = (len(values), len(fit.schema.classes))
@@ -100,7 +100,7 @@ def _curves(
         panel.set_xlim(-0.6, len(values) - 0.4)
     style.title(panel, variable.name)
     style.tidy(panel)
-    return float(np.nanmax([upper, centre], initial=0.05)), marks  # without intervals, or where nothing is known
+    return float(np.nanmax([upper, centre], initial=0.05)), marks  # NaN: no interval, or unknown probabilities
 
 
 def effects(
@@ -127,7 +127,7 @@ def effects(
     table = average_effects(
         fit, features, data, at=at, ci_prob=ci_prob, ci_kind=ci_kind, offset=offset, available=available
     )
-    assert isinstance(table, pd.DataFrame)  # draws were not asked for
+    assert isinstance(table, pd.DataFrame)  # not draws
     changes = list(dict.fromkeys(zip(*(table.index.get_level_values(i) for i in (0, 1)), strict=True)))
     classes = [str(c) for c in fit.schema.classes]
     figure, panels = style.panel_grid(len(changes), height=1.0 + style.ROW_HEIGHT * len(classes), sharey=True)

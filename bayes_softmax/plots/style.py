@@ -1,4 +1,4 @@
-"""What all pictures share: colours, panels, legends."""
+"""Common style of the pictures: colours, panels, legends."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 COLOURS = ("#4477AA", "#EE6677", "#228833", "#CCBB44", "#66CCEE", "#AA3377")
 MARKERS = "osD^vP"
 PANEL_WIDTH, ROW_HEIGHT = 3.3, 0.34
-LEGEND_INCH = 0.085  # width of a letter
+LEGEND_INCH = 0.085  # width of a letter in a legend
 
 
 def class_colours(n: int) -> list[Any]:
-    """A colour for each class: the house's six, or a perceptually even map for more."""
+    """A colour for each class: up to six from ``COLOURS``, else from the colour map turbo."""
     if n <= len(COLOURS):
         return list(COLOURS[:n])
     import matplotlib as mpl
@@ -49,22 +49,22 @@ def check_fit(fit: Any, picture: str, argument: str = "fit") -> None:
         raise TypeError(f"{argument}: plots.{picture} shows a fit, and this is of type {kind}{FIT_FIRST}")
 
 
-# Names of classes and features are text: a dollar sign or an underscore in them is no markup of matplotlib's.
+# Names of classes and features are text: matplotlib must not read a dollar sign or an underscore as markup.
 AS_IT_IS: dict[str, Any] = {"parse_math": False, "usetex": False}
 
 
 def name_rows(panel: Any, positions: Any, names: Sequence[str]) -> None:
-    """Names at the ticks of the vertical axis."""
+    """Write names at the ticks of the vertical axis."""
     panel.set_yticks(positions, list(names), **AS_IT_IS)
 
 
 def title(panel: Any, text: str) -> None:
-    """Heading of a panel."""
+    """Set the title of a panel."""
     panel.set_title(text, fontsize="medium", **AS_IT_IS)
 
 
 def tidy(panel: Any) -> None:
-    """Small ticks, no frame at the top and right."""
+    """Small tick labels, no frame at the top and right."""
     panel.spines[["top", "right"]].set_visible(False)
     panel.tick_params(labelsize="small")
 
@@ -72,7 +72,7 @@ def tidy(panel: Any) -> None:
 def legend_below(figure: "Figure", entries: Mapping[str, Any]) -> None:
     """A legend of marks by name below all panels, in as many columns as fit.
 
-    matplotlib leaves out marks whose name begins with an underscore, so the names are written afterwards.
+    matplotlib omits marks whose name begins with an underscore, so the names are written afterwards.
     """
     lines = [line for name in entries for line in name.split("\n")]
     widest = LEGEND_INCH * max(map(len, lines)) + 0.6
@@ -84,7 +84,7 @@ def legend_below(figure: "Figure", entries: Mapping[str, Any]) -> None:
 
 
 def finished(figure: "Figure") -> "Figure":
-    """The figure, taken from pyplot: a notebook shows what is returned once, and pyplot must not show it again."""
+    """The figure, closed in pyplot: a notebook shows the returned figure, and pyplot must not show it again."""
     import matplotlib.pyplot as plt
 
     plt.close(figure)

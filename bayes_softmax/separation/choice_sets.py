@@ -1,7 +1,7 @@
-r"""What choice sets leave open: classes that never stand against each other, and features that never decide.
+r"""What choice sets leave open: classes that are never on offer together, and features that never decide.
 
-Where only some classes are on offer in a row, the likelihood sees differences between these alone.  A direction ``D``
-(K, q) is seen by no row iff :math:`z_n'(D_k - D_l) = 0` for all pairs of classes that are on offer together in row n:
+Where only some classes are on offer in a row, the likelihood depends on differences between these alone.  No row sees a
+direction ``D`` (K, q) iff :math:`z_n'(D_k - D_l) = 0` for all pairs of classes that are on offer together in row n:
 the null space of :math:`\sum_n (\mathrm{diag}(a_n) - a_n a_n' / |a_n|) \otimes z_n z_n'`, the information at equal
 probabilities of the classes on offer.  It is found from triangular factors of the rows of each choice set, which do
 not square the condition of the features.
@@ -15,17 +15,17 @@ from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.design import Design
 from bayes_softmax.separation.rank import triangular_factor
 
-ROUNDING = 1e-9  # of a line's largest entry: what is left of zeros
+ROUNDING = 1e-9  # relative to a line's largest entry: below, entries are zero
 
 
 def informative_rows(design: Design) -> NDArray[np.bool_]:
-    """(N,) rows that say something: of positive weight, with at least two classes on offer."""
+    """(N,) rows that inform: of positive weight, with at least two classes on offer."""
     used: NDArray[np.bool_] = design.totals > 0
     return used if design.available is None else used & (design.available.sum(axis=1) > 1)
 
 
 def connected_classes(available: NDArray[np.bool_]) -> list[tuple[int, ...]]:
-    """Classes that choice sets (n, K) of two classes and more connect, as groups, each in order of its first class."""
+    """Groups of classes that choice sets (n, K) of two classes and more connect, in order of their first classes."""
     together = available.T.astype(np.float64) @ available.astype(np.float64)
     _, group = connected_components(together, directed=False)
     found: dict[int, list[int]] = {}
@@ -37,7 +37,7 @@ def connected_classes(available: NDArray[np.bool_]) -> list[tuple[int, ...]]:
 def unseen_lines(Z: FloatArray, available: NDArray[np.bool_], rounding: float = 0.0) -> FloatArray:
     """Orthonormal directions (m, K, q), first class zero, that no row (n,) of features and choice sets sees.
 
-    ``rounding`` is as for the rank of the columns.
+    ``rounding`` is as in :func:`~bayes_softmax.separation.rank.independent_columns`.
     """
     (n, q), K = Z.shape, available.shape[1]
     size = (K - 1) * q

@@ -31,10 +31,10 @@ def check_separation(design: Design, free: NDArray[np.bool_] | None = None) -> S
     free
         (q,) True for coefficients that may move; default all.
     """
-    return diagnose(examine(design, free))
+    return diagnose_separation(examine(design, free))
 
 
-def diagnose(found: Examination) -> Separation:
+def diagnose_separation(found: Examination) -> Separation:
     """The verdict of an examination."""
     design, cone = found.design, found.cone
     names, classes = coefficient_names(design), design.response.classes
@@ -84,8 +84,8 @@ def _classes_without_choice(design: Design) -> tuple[tuple[int, ...], tuple[int,
 def _among_observed(found: Examination, empty: tuple[int, ...]) -> Examination:
     """The same examination of the classes that were observed, on its columns; the cone of all projects to theirs.
 
-    For any direction of theirs each empty class has one that it keeps below: that of their average, with a lower
-    intercept where only some of them are on offer.
+    Any of their directions extends to the empty classes, which stay below: they take the average direction, with a
+    lower intercept where only some classes are on offer.
     """
     design, K = found.design, found.design.n_classes
     kept = np.array([k for k in range(K) if k not in empty])
@@ -97,7 +97,7 @@ def _among_observed(found: Examination, empty: tuple[int, ...]) -> Examination:
         response=replace(
             response,
             classes=tuple(response.classes[k] for k in kept),
-            # Classes that occur in rows of weight zero only count as the first: such rows say nothing.
+            # Classes that occur only in rows of weight zero are coded as the first: such rows carry no information.
             codes=None if response.codes is None else np.maximum(position[response.codes], 0),
             counts=None if response.counts is None else np.ascontiguousarray(response.counts[:, kept]),
             unused=(),
@@ -110,9 +110,9 @@ def _among_observed(found: Examination, empty: tuple[int, ...]) -> Examination:
 
 
 def _direction(seen: Examination, found: Examination, empty: tuple[int, ...]) -> tuple[NDArray[np.bool_], FloatArray]:
-    """Columns (q,) that are needed to separate the observed classes, and a direction (K, q) that does, of size 1.
+    """Columns (q,) that separate the observed classes, and a direction (K, q) that does, with largest entry 1.
 
-    Where only empty classes can fall, one in which they do.
+    Where only empty classes can fall, a direction in which they do.
     """
     design, K = found.design, found.design.n_classes
     chosen = np.ones(design.n_features + int(design.has_intercept), dtype=bool)

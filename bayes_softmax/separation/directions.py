@@ -11,7 +11,7 @@ MANY_NUMBERS = 4_000_000  # of directions that are formed one by one
 
 
 def recession_rays(found: Examination) -> FloatArray:
-    """Directions (R, p + 1, K) of the raw coefficients, intercept first, that show what each contrast can do.
+    """Directions (R, p + 1, K) of the raw coefficients, intercept first, that decide every contrast.
 
     Along each of them the likelihood never falls.  Where a contrast is zero on all, its estimate is finite; where it
     has one sign on all, it is infinite; else the data do not determine it (:mod:`bayes_softmax.separation.rays`).
@@ -36,7 +36,7 @@ def recession_rays(found: Examination) -> FloatArray:
 
 
 def deciding_directions(found: Examination) -> FloatArray:
-    """Directions (R, K, q) on the standardised features that show what becomes of the logits of any row.
+    """Directions (R, K, q) on the standardised features that decide the logits of any row.
 
     Along each of them the likelihood never falls.  A difference of two logits that is zero on all is finite; with one
     sign on all it is infinite; else it is not determined.
@@ -68,7 +68,7 @@ def _unseen(found: Examination, collinearities: FloatArray) -> FloatArray:
 
 
 def open_directions(found: Examination) -> FloatArray:
-    """Directions (m, p + 1, K) of the raw coefficients that span what is open, intercept first."""
+    """Directions (m, p + 1, K) of the raw coefficients, intercept first, that span what the likelihood leaves open."""
     directions = _unseen(found, found.null.basis)
     if len(found.cone.directions):
         directions = np.concatenate([directions, on_all_columns(found, span(found.cone))])
@@ -82,13 +82,13 @@ def _of_each_class(n_classes: int, vectors: FloatArray) -> FloatArray:
 
 
 def _with_intercept(design: Design, directions: FloatArray) -> FloatArray:
-    """Raw directions (R, p + 1, K) of ones on the standardised features; a model without intercept gets zeros."""
+    """Raw directions (R, p + 1, K) from those on standardised features; a model without intercept gets zeros."""
     raw = per_unit(design, directions).transpose(0, 2, 1)
     return raw if design.has_intercept else np.concatenate([np.zeros_like(raw[:, :1]), raw], axis=1)
 
 
 def on_all_columns(found: Examination, directions: FloatArray) -> FloatArray:
-    """Directions (R, K, q) on all columns, of ones on the cone's."""
+    """Directions (R, K, q) on all columns, from those on the columns of the cone."""
     q = found.design.n_features + int(found.design.has_intercept)
     out = np.zeros((*directions.shape[:2], q))
     out[:, :, found.columns] = directions
@@ -96,7 +96,7 @@ def on_all_columns(found: Examination, directions: FloatArray) -> FloatArray:
 
 
 def per_unit(design: Design, directions: FloatArray) -> FloatArray:
-    """Directions (R, K, q) per unit of the features, intercept at x = 0; rounding is made zero."""
+    """Directions (R, K, q) per unit of the features, intercept at x = 0; rounding errors become zero."""
     out = np.where(np.abs(directions) < ZERO, 0.0, directions)
     first = int(design.has_intercept)
     out[:, :, first:] /= design.standardisation.scale

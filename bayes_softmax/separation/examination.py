@@ -38,7 +38,7 @@ class Examination(NamedTuple):
 
     @property
     def is_determined(self) -> bool:
-        """Whether there is nothing open: a finite, unique optimum."""
+        """Whether nothing is open: the optimum is finite and unique."""
         return not (len(self.cone.directions) or len(self.null) or len(self.cone.observed.lines))
 
 
@@ -47,7 +47,7 @@ def examine(design: Design, free: NDArray[np.bool_] | None = None) -> Examinatio
 
     With proper priors on the other columns only these can go to infinity.
     """
-    with blas_on_one_thread():  # small matrices: threads would cost more than they do
+    with blas_on_one_thread():  # small matrices: threads would cost more than they save
         return _examine(design, free)
 
 
@@ -57,7 +57,7 @@ def _examine(design: Design, free: NDArray[np.bool_] | None) -> Examination:
     open_columns = np.arange(Z.shape[1]) if free is None else np.flatnonzero(free)
     used = informative_rows(design)
     within = Z[:, open_columns] if used.all() else Z[used][:, open_columns]
-    # Where no row says anything, that is why nothing is determined: no column is to blame.
+    # Where no row is informative, that alone is why nothing is determined: no column is to blame.
     rounding = rounding_of(design)
     kept = independent_columns(within, rounding) if len(within) else np.ones(len(open_columns), dtype=bool)
     null = null_space(within, kept, open_columns, Z.shape[1])
@@ -69,7 +69,7 @@ def _examine(design: Design, free: NDArray[np.bool_] | None) -> Examination:
 
 def what_is_open(design: Design, priors: PriorTable) -> Examination:
     """Rank and recession cone in the coefficients that have no proper prior."""
-    if priors.is_jeffreys:  # holds back what separation drives to infinity, not what is collinear
+    if priors.is_jeffreys:  # bounds coefficients of separated classes, not of collinear columns
         found = examine(design)
         none = found.cone._replace(directions=found.cone.directions[:0], positive=np.zeros_like(found.cone.positive))
         return found._replace(cone=none)

@@ -1,4 +1,4 @@
-r"""What linear logits say where their optimum lies at infinity, or is not unique: of contrasts, and of rows.
+r"""Limits of contrasts and of rows under linear logits whose optimum lies at infinity, or is not unique.
 
 A contrast of coefficients, or a difference of two logits of a row, is a linear function on the recession cone: finite
 where it is zero on all of it, infinite where it has one sign, else not determined.
@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.schema import Schema
 
-ROUNDING = 1e-7  # of a ray's coefficients in a row: a contrast below is zero
-BLOCK_NUMBERS = 4_000_000  # logits along rays that exist at a time
+ROUNDING = 1e-7  # relative to a ray's coefficients in a row: a contrast below is zero
+BLOCK_NUMBERS = 4_000_000  # logits along rays that are held at a time
 
 
 class Limits(NamedTuple):
@@ -39,10 +39,10 @@ class Limits(NamedTuple):
 
 
 class InTheLimit(NamedTuple):
-    """What becomes of the classes of ``n`` rows.
+    """The classes of ``n`` rows in the limit.
 
-    ``excluded`` (n, K): probability 0.  ``loose`` (n, K): not determined, because the cone goes both ways.
-    ``unknown`` (n,): no observation says anything about a difference between two classes that are not excluded.
+    ``excluded`` (n, K): probability 0.  ``loose`` (n, K): not determined, because both signs occur on the cone.
+    ``unknown`` (n,): no observation informs a difference between two classes that are not excluded.
     """
 
     excluded: NDArray[np.bool_]
@@ -76,7 +76,7 @@ def rows_in_the_limit(limits: Limits, X: FloatArray, available: NDArray[np.bool_
 
 
 def _judged(limits: Limits, Z: FloatArray, offered: NDArray[np.bool_]) -> InTheLimit:
-    """The same of standardised rows (n, q) with a constant first."""
+    """The same for standardised rows (n, q) with a constant first."""
     n, K = len(Z), limits.rows.shape[1]
     above, below = (np.zeros((n, K, K), dtype=bool) for _ in range(2))
     hidden = np.zeros((n, K, K), dtype=bool)
@@ -98,14 +98,14 @@ def _judged(limits: Limits, Z: FloatArray, offered: NDArray[np.bool_]) -> InTheL
 
 
 def _along(directions: FloatArray, Z: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Logits (n, R, K) of rows along directions (R, K, q), and what of them is rounding (n, R)."""
+    """Logits (n, R, K) of rows along directions (R, K, q), and their rounding errors (n, R)."""
     moved: FloatArray = np.moveaxis(directions @ Z.T, 2, 0)
     largest = np.abs(directions).max(axis=(1, 2), initial=0.0)
     return moved, ROUNDING * np.abs(Z).max(axis=1, initial=0.0)[:, None] * largest
 
 
 def moving_pairs(limits: Limits, D: FloatArray) -> NDArray[np.bool_]:
-    """(n, K, K) pairs of classes whose logits a change ``D`` (n, p) of the features moves without end."""
+    """(n, K, K) pairs of classes whose logits a change ``D`` (n, p) of the features moves to infinity."""
     moved, sizes = _along(limits.rows, np.column_stack([np.zeros(len(D)), D / limits.scale]))
     gaps = np.abs(moved[..., :, None] - moved[..., None, :])
     pairs: NDArray[np.bool_] = (gaps > sizes[..., None, None]).any(axis=1)
@@ -113,7 +113,7 @@ def moving_pairs(limits: Limits, D: FloatArray) -> NDArray[np.bool_]:
 
 
 def contrast_limits(rays: FloatArray, matrix: FloatArray) -> FloatArray:
-    """What an optimum at infinity makes of contrasts: 0 where they are finite, inf or -inf, NaN if not determined.
+    """Limits of contrasts at an optimum at infinity: 0 where they are finite, inf or -inf, NaN if not determined.
 
     Parameters
     ----------
@@ -141,7 +141,7 @@ def contrast_limits(rays: FloatArray, matrix: FloatArray) -> FloatArray:
 
 
 def own_contrasts(schema: Schema) -> FloatArray:
-    """(K, K) the contrasts that the columns of a coding are: against the first class, or against the average."""
+    """(K, K) contrasts in the columns of a coding: against the first class, or against the average."""
     K = len(schema.classes)
     base = np.eye(K)[:, :1] if schema.coding == "reference" else np.full((K, 1), 1.0 / K)
     return np.eye(K) - base

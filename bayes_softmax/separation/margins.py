@@ -52,7 +52,7 @@ class ObservedPairs(NamedTuple):
 
 
 def observed_pairs(design: Design, Z: FloatArray, lines: FloatArray | None = None) -> ObservedPairs:
-    """Each distinct pair of features and class once; rows of weight zero, or of one class on offer, say nothing."""
+    """Each distinct pair of features and class once; rows of weight zero, or with one class on offer, add none."""
     response, used = design.response, informative_rows(design)
     if response.codes is not None:
         row = np.flatnonzero(used)
@@ -63,7 +63,7 @@ def observed_pairs(design: Design, Z: FloatArray, lines: FloatArray | None = Non
     parts = [rows, own[:, None].astype(np.float64)]
     if design.available is not None:
         parts.append(design.available[row].astype(np.float64))
-    # Should two different pairs share a hash, a constraint is lost: once in 10^8 data sets of a million rows.
+    # If two different pairs shared a hash, a constraint would be lost: once in 10^8 data sets of a million rows.
     _, first = np.unique(row_hashes(parts), return_index=True)
     first.sort()
     return ObservedPairs(

@@ -1,6 +1,6 @@
 r"""Rank of the features: columns that are combinations of others, exactly or nearly.
 
-All of it is seen on the standardised features ``Z``, so that neither units nor the origin of a feature matter.
+Both are judged on the standardised features ``Z``, so that neither unit nor origin of a feature matters.
 """
 
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ from bayes_softmax.core.checks import listed
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.data.design import Design
 
-BLOCK = 8192  # rows standardised at once
-# Standard errors along such a direction are about a thousand times what they were without the other columns.
+BLOCK_ROWS = 8192  # rows standardised at once
+# Standard errors along such a direction are about a thousand times those without the other columns.
 NEARLY_COLLINEAR = 1e3
 ROUNDINGS = 4  # units in the last place that sums of a few features may have lost
 MANY_COLUMNS = 1000  # whose eigenvalues would take longer than the fit
@@ -29,14 +29,14 @@ def coefficient_names(design: Design) -> tuple[str, ...]:
 def triangular_factor(Z: FloatArray) -> FloatArray:
     """Factor ``R`` of ``Z = QR``, block by block."""
     R = np.zeros((0, Z.shape[1]))
-    step = max(BLOCK, Z.shape[1])
+    step = max(BLOCK_ROWS, Z.shape[1])
     for start in range(0, len(Z), step):
         R = np.linalg.qr(np.vstack([R, Z[start : start + step]]), mode="r")
     return R
 
 
 def rounding_of(design: Design) -> float:
-    """What the standardised features have of rounding: a unit in the last place of the features as given.
+    """Rounding error of the standardised features: a unit in the last place of the features as given.
 
     A column far from zero, in units of its standard deviation, has lost digits before anything is computed.
     """
@@ -47,7 +47,7 @@ def rounding_of(design: Design) -> float:
 def independent_columns(Z: FloatArray, rounding: float = 0.0) -> NDArray[np.bool_]:
     """(q,) True for columns that are kept by a pivoted QR; the others are linear combinations of them.
 
-    ``rounding`` is what the columns, of size 1, have of it beside that of double precision.
+    ``rounding`` is the error of the columns, of size 1, beside that of double precision.
     """
     if not Z.size:
         return np.zeros(Z.shape[1], dtype=bool)
@@ -99,7 +99,7 @@ def null_space(Z: FloatArray, kept: NDArray[np.bool_], columns: IntArray, n_colu
     # Least squares by QR: the kept columns are independent.
     Q, T = np.linalg.qr(R[:, kept])
     combination = solve_triangular(T, Q.T @ R[:, redundant])
-    # What is rounding beside the largest part of a combination is no part of it.
+    # Entries that are rounding errors beside the largest of a combination are zero.
     combination[np.abs(combination) < 1e-9 * np.abs(combination).max(axis=0, initial=1.0)] = 0.0
     return NullSpace(columns[kept], columns[~kept], combination, n_columns)
 
@@ -124,7 +124,7 @@ class NearCollinearity:
         return (
             f"the columns {listed(self.columns)} are nearly collinear (condition index "
             f"{self.condition_index:.2g}): their coefficients and standard errors are huge and mean little one by one; "
-            "predictions do not suffer, and a prior shrinks them"
+            "predictions are not affected, and a prior shrinks them"
         )
 
 
@@ -158,8 +158,8 @@ def _cross_products(design: Design, free: NDArray[np.bool_]) -> FloatArray:
     centre, scale = (a[features] for a in design.standardisation)
     ones = first and free[0]
     total = np.zeros((int(free.sum()),) * 2)
-    for start in range(0, design.n_obs, BLOCK):
-        rows = slice(start, start + BLOCK)
+    for start in range(0, design.n_obs, BLOCK_ROWS):
+        rows = slice(start, start + BLOCK_ROWS)
         Z = (design.X[rows][:, features] - centre) / scale
         if ones:
             Z = np.column_stack([np.ones(len(Z)), Z])

@@ -2,8 +2,8 @@ r"""What the data leave open: rays along which the likelihood never falls, enoug
 
 A contrast of coefficients is a linear function on the recession cone.  Where it vanishes on all of the cone, its
 estimate is finite.  Where it has one sign, every sequence of coefficients that raises the likelihood to its supremum
-takes the contrast to plus or minus infinity: by Farkas' lemma it is a positive combination of margins, of which one at
-least grows without end.  Where both signs occur, the data do not determine it.
+takes the contrast to plus or minus infinity: by Farkas' lemma it is a positive combination of margins, at least one of
+which is unbounded.  Where both signs occur, the data do not determine it.
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ from bayes_softmax.separation.rank import triangular_factor
 from bayes_softmax.separation.recession import RecessionCone, maximise
 
 SPAN_TOLERANCE = 1e-9  # of the largest singular value: below, a direction keeps the implicit equalities
-ZERO = 1e-8  # of a ray's largest entry: what is left of the solver's rounding
+ZERO = 1e-8  # relative to a ray's largest entry: below, the solver's rounding
 MANY_PROGRAMS = 100  # coefficients above which two programs for each contrast would take minutes
 APEX = 1e-6
 FAR = 1e3  # where a line inside the cone has no end
@@ -46,7 +46,7 @@ def span(cone: RecessionCone) -> FloatArray:
 
 
 def rays(cone: RecessionCone, rows: FloatArray) -> FloatArray:
-    """Members (R, K, q) of the cone that span it and show which signs each contrast can have.
+    """Members (R, K, q) of the cone that span it and show which signs each contrast takes.
 
     Parameters
     ----------
@@ -152,7 +152,7 @@ def _contrasts(n_classes: int) -> list[FloatArray]:
 
 
 def _through_the_interior(cone: RecessionCone, basis: FloatArray) -> list[FloatArray]:
-    """From a point inside the cone to its border, along both ends of each basis direction."""
+    """Points on the cone's boundary, from one inside it along both directions of each basis vector."""
     inside = cone.directions.sum(axis=0)
     margins = cone.observed.margins(inside)[cone.positive]
     ends = [inside]
@@ -164,7 +164,7 @@ def _through_the_interior(cone: RecessionCone, basis: FloatArray) -> list[FloatA
 
 
 def _cleaned(ray: FloatArray, basis: FloatArray) -> FloatArray:
-    """The ray in the cone's span exactly, largest entry 1, and zero where only rounding is left."""
+    """The ray projected onto the cone's span, with largest entry 1, and zero where only rounding is left."""
     flat = basis.reshape(len(basis), -1)
     projected = ((flat @ ray.ravel()) @ flat).reshape(ray.shape)
     projected /= np.abs(projected).max()

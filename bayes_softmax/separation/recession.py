@@ -2,16 +2,16 @@ r"""Directions along which the likelihood never falls: their cone, found by line
 
 A direction ``D`` (K, q) of the coefficients has a margin :math:`z_n'(D_{y_n} - D_l)` for every observed pair of a row
 and a class, and every other class ``l``.  The log-likelihood never falls along ``D`` iff no margin is negative, and
-rises for ever iff one is positive too (Albert and Anderson, *Biometrika* 71, 1984).  These directions form a convex
-cone.  The margins that are zero on all of it, its *implicit equalities*, tell its span, the set of directions whose
-coefficients the data do not hold (Geyer, *Electronic Journal of Statistics* 3, 2009); they are found by repeating
+keeps rising iff one is positive too (Albert and Anderson, *Biometrika* 71, 1984).  These directions form a convex
+cone.  The margins that are zero on all of it, its *implicit equalities*, tell its span, the set of directions in which
+the data do not bound the coefficients (Geyer, *Electronic Journal of Statistics* 3, 2009); they are found by repeating
 
     maximise the sum of the margins that have not been positive yet, all margins >= 0, |D| <= 1
 
 until the maximum is zero (Konis, *Linear programming algorithms for detecting separated data*, thesis, Oxford 2007, for
 one such program).  Only a working set of the constraints is ever given to the solver.  Constraints make the cone
 smaller: where the maximum is zero with some of them, it is zero with all, so overlap that a sample of the rows proves
-is proven.  A maximum that is not zero is a candidate, checked on all rows; those it puts on the wrong side join the
+is proven.  A maximum that is not zero is a candidate, checked on all rows; the constraints it violates join the
 working set (cutting planes).
 """
 
@@ -42,7 +42,7 @@ class RecessionCone(NamedTuple):
     """The recession cone of the likelihood on the columns of ``observed``.
 
     ``directions`` (m, K, q) lie in it and their sum in its interior, ``positive`` (P, K) are the margins that can be
-    positive (own classes excluded), ``working`` (M, 2) the constraints (pair, class) that were needed to know.
+    positive (own classes excluded), ``working`` (M, 2) the constraints (pair, class) that were needed.
     """
 
     observed: ObservedPairs
@@ -102,7 +102,7 @@ def maximise(
         if not len(violated):
             return Maximum(direction, working, True)
         extended = np.unique(np.vstack([working, violated]), axis=0)
-        if len(extended) == len(working):  # nothing but the solver's tolerance lets it through
+        if len(extended) == len(working):  # only the solver's tolerance admits it
             return Maximum(None, working, True)
         working = extended
     return Maximum(None, working, False)
@@ -125,7 +125,7 @@ def _solve(observed: ObservedPairs, objective: FloatArray, working: IntArray) ->
         options={
             "primal_feasibility_tolerance": SOLVER_TOLERANCE,
             "dual_feasibility_tolerance": SOLVER_TOLERANCE,
-            "presolve": False,  # dense: there is nothing to remove, and to look takes a fifth of the time
+            "presolve": False,  # dense: presolving removes nothing and takes a fifth of the time
         },
     )
     if solution.x is None or np.abs(solution.x).max(initial=0.0) < POSITIVE:

@@ -4,7 +4,7 @@ A direction with margins :math:`a_i'd \ge 1` where they can be positive, and :ma
 no :math:`\lambda \ge 0` has :math:`\sum_i \lambda_i a_i = 0` and sum one over the positive ones (Gordan, Farkas).  The
 non-negative least squares of these equations decides that: either it solves them, or its residual is the direction
 (Lawson and Hanson, *Solving Least Squares Problems*, 1974, chapter 23).  It takes a tenth of a linear program's time.
-A direction counts only once its margins were seen to be right on all rows.
+A direction is accepted only once its margins have been checked on all rows.
 """
 
 from typing import NamedTuple
@@ -18,11 +18,11 @@ from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.separation.margins import ObservedPairs, margin_matrix
 from bayes_softmax.separation.recession import NEGATIVE, POSITIVE, RecessionCone
 
-MOST_COEFFICIENTS = 100  # more would take longer than the question is worth
+MOST_COEFFICIENTS = 100  # more would take too long
 MOST_ROUNDS = 50  # of cutting planes for one set of columns
 FIRST_CONSTRAINTS = 100  # in the first working set, at least, ...
 CONSTRAINTS_PER_UNKNOWN = 4  # ... and for each unknown: the equations take time in proportion
-SOLVED = 1e-10  # of what non-negative least squares leaves of a target of 1: below, the equations are solved
+SOLVED = 1e-10  # residual of a target of 1 below which the equations are solved
 
 
 class Separating(NamedTuple):
@@ -73,7 +73,7 @@ def smallest_separating(cone: RecessionCone, intercept: FloatArray | None) -> Se
 
 
 def _without_needless(cone: RecessionCone, separating: Separating, intercept: FloatArray | None) -> Separating:
-    """Columns left out one by one, the last ones and at the end the intercept first, where the rest still separates."""
+    """Columns left out one by one where the rest still separates: from the last one on, the intercept at the end."""
     found, columns = separating
     n_first = 0 if intercept is None else 1
     for j in columns[n_first:][::-1]:
@@ -127,7 +127,7 @@ def _within(cone: RecessionCone, columns: IntArray, vanishing: FloatArray | None
             return full
         flat = flat[np.argsort(margins.ravel()[flat], kind="stable")[:limit]]
         extended = np.unique(np.vstack([working, np.column_stack(np.divmod(flat, K))]), axis=0)
-        if len(extended) == len(working):  # nothing but rounding lets it through
+        if len(extended) == len(working):  # only rounding admits it
             return None
         working = extended
     return None

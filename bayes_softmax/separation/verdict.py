@@ -7,7 +7,7 @@ import pandas as pd
 from bayes_softmax.core.checks import listed
 from bayes_softmax.data.design import Label
 
-MANY = 6  # rows in a sentence
+MANY_ROWS = 6  # rows in a sentence
 SHOWN_PAIRS = 3  # pairs of classes in a sentence; each is two names
 
 
@@ -37,13 +37,13 @@ class Separation:
     rows
         Labels of a few rows that are separated from another class: two of each class.
     n_separated, n_obs
-        How many rows are, and of how many (with weight, and with at least two classes on offer).
+        Number of separated rows, and of rows with weight and at least two classes on offer.
     collinear
         Columns that are linear combinations of the others: their coefficients are not determined.
     empty_classes
-        Classes without an observation where they were on offer: their logits can fall without end.
+        Classes without an observation where they were on offer: their logits can fall without bound.
     never_offered
-        Classes that are in no choice set beside another: the data say nothing about them.
+        Classes that are in no choice set beside another: the data carry no information about them.
     unconnected
         Groups of classes that no choice set connects: differences between groups are not determined.
     undetermined
@@ -77,12 +77,12 @@ class Separation:
             one = len(self.empty_classes) == 1
             which, verb, fall = ("class", "was", "its logits") if one else ("classes", "were", "their logits")
             empty = listed(self.empty_classes)
-            sentences.append(f"{which} {empty} {verb} declared but never observed, so {fall} can fall without end")
+            sentences.append(f"{which} {empty} {verb} declared but never observed, so {fall} can fall without bound")
         if self.collinear:
             sentences.append(f"the columns {listed(self.collinear)} are linear combinations of the others (collinear)")
         if self._pairs_seen:
             along = listed(self.features) if len(self.features) == 1 else f"a combination of {listed(self.features)}"
-            examples = ", ".join(map(repr, self.rows[:MANY]))
+            examples = ", ".join(map(repr, self.rows[:MANY_ROWS]))
             how_many = "; a class is excluded in" if self._in_part else ", in"
             sentences.append(
                 f"{self.kind} separation: {self._who()} by {along}{how_many} "
@@ -92,11 +92,11 @@ class Separation:
 
     @property
     def advice(self) -> str | None:
-        """The reasons, and what the summary of an estimate makes of them; None if there are none."""
-        shown = "so many coefficients are equally good; summary() shows NaN for contrasts that are not determined"
+        """The reasons, and how the summary of an estimate shows them; None if there are none."""
+        shown = "so many estimates are equally good; summary() shows NaN for contrasts that are not determined"
         if self.separated:
             shown = (
-                "so no finite coefficients are best; summary() shows inf, -inf, or NaN where not even the sign is told"
+                "so no finite estimate exists; summary() shows inf, -inf, or NaN where not even the sign is determined"
             )
         return f"{'; '.join(self.reasons)}, {shown}" if self.reasons else None
 
@@ -107,8 +107,8 @@ class Separation:
         if self.never_offered:
             which, verb = ("class", "is") if len(self.never_offered) == 1 else ("classes", "are")
             sentences.append(
-                f"{which} {listed(self.never_offered)} {verb} never on offer beside another, so the data say nothing "
-                f"about {'it' if verb == 'is' else 'them'}"
+                f"{which} {listed(self.never_offered)} {verb} never on offer beside another, so the data carry no "
+                f"information about {'it' if verb == 'is' else 'them'}"
             )
         if self.unconnected:
             groups = [listed(group) for group in self.unconnected[:SHOWN_PAIRS]]
@@ -138,7 +138,7 @@ class Separation:
 
     @property
     def _more(self) -> bool:
-        return self.n_separated > len(self.rows[:MANY])
+        return self.n_separated > len(self.rows[:MANY_ROWS])
 
     def __repr__(self) -> str:
         """Return one sentence, or a few joined by semicolons."""
@@ -157,12 +157,12 @@ class Separation:
         if len(pairs) == len(labels) * (len(labels) - 1) // 2:
             who = listed(sorted(labels, key=repr))
             return (
-                f"each two of the classes {who} are separated in some rows"
+                f"every two of the classes {who} are separated in some rows"
                 if self._in_part
                 else (f"the classes {who} are all separated")
             )
         shown = ", ".join(f"{a!r} and {b!r}" for a, b in pairs[:SHOWN_PAIRS])
         more = len(pairs) - SHOWN_PAIRS
         if more <= 0:
-            return f"separated are {shown}"
-        return f"separated are {shown} and {more} more pair{'s'[: more > 1]} (model.check_separation().pairs)"
+            return f"{shown} are separated"
+        return f"{shown} and {more} more pair{'s'[: more > 1]} (model.check_separation().pairs) are separated"

@@ -1,1 +1,1 @@
-"""What is modelled: data, coding, priors, and the same model written for PyMC."""
+"""The model: data, coding, priors, and the same model written for PyMC."""

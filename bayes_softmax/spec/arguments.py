@@ -42,12 +42,12 @@ class Arguments(TypedDict, total=False):
         from class to column.  A class that is not on offer has probability 0 there, in the fit and in every answer; a
         row with one class on offer adds nothing.  Default: all classes in all rows.
     missing
-        ``"error"`` (default) or ``"drop"`` rows with missing values (the result says how many); what is masked, null
-        or None is missing too.
+        ``"error"`` (default) or ``"drop"`` rows with missing values (the result says how many); masked values, null
+        and None are missing too.
     constant
         ``"error"`` (default) or ``"drop"`` for columns that do not vary.
     collapse
-        Whether rows with equal features are made one row of counts where that helps; nothing is lost by it.
+        Whether rows with equal features are collapsed to one row of counts where that helps, without loss.
     """
 
     prior: PriorArgument

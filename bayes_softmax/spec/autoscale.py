@@ -1,4 +1,4 @@
-"""The default prior of the weights: from the spread of the columns over the data to one scale for each."""
+"""The default prior of the weights: a scale for each column, from the spread of the columns over the data."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,11 +69,11 @@ def _has_two_values(X: FloatArray) -> NDArray[np.bool_]:
 
 
 def variance_units(unit: FloatArray, sd: FloatArray) -> FloatArray:
-    r"""Units in which features share out a variance of the logits: over the rows, all of it arrives.
+    r"""Units in which features share out a variance of the logits, so that the rows realise all of it.
 
-    A column of rare values has a small sd in its unit, so with shares :math:`\phi_j` of mean ``1 / p`` the variance
-    :math:`\sum_j \phi_j (sd_j / u_j)^2` that arrives of 1 can be far below it (0.02 for the dummies of 200 levels).
-    The units are made smaller by its root, at most so far that one feature alone has all the variance in its own unit.
+    A column of rare values has a small sd in its unit, so with shares :math:`\phi_j` of mean ``1 / p`` the rows realise
+    the fraction :math:`\sum_j \phi_j (sd_j / u_j)^2` of the variance (0.02 for the dummies of 200 levels).  The units
+    are divided by its root, at most so far that one feature alone has all the variance in its own unit.
     """
     arriving = float(np.mean(np.square(sd / unit)))
     units: FloatArray = unit * np.sqrt(max(arriving, 1.0 / len(unit)))

@@ -56,7 +56,7 @@ def contrast_matrix(coding: str, n_classes: int) -> FloatArray:
         "full": lambda n: np.eye(n),
     }
     check_choice("coding", coding, CODINGS)
-    return np.array(builders[coding](n_classes), order="C")  # a copy of what is kept
+    return np.array(builders[coding](n_classes), order="C")  # a copy of the cached matrix
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ class Coordinates:
 
     @cached_property
     def _intercept_projection(self) -> FloatArray:
-        """Brings the raw intercept back into its coding's columns.
+        """Projection of the raw intercept onto the columns of its coding.
 
         It is needed only where the weights have ``K`` free columns and the intercept ``K-1``: there the shift ``-m'W``
         has a common part that softmax ignores.

@@ -1,4 +1,4 @@
-"""Logit functions by the name that they have in a file: a file says which and with what numbers, and holds no code."""
+"""Logit functions by their name in a file: a file holds the name and the numbers, and no code."""
 
 import json
 from collections.abc import Callable
@@ -8,11 +8,11 @@ from bayes_softmax.core.checks import listed, shown
 from bayes_softmax.core.protocols import Logits
 from bayes_softmax.spec.linear import LINEAR, LinearLogits
 
-KINDS: dict[str, Callable[..., Logits]] = {LINEAR: LinearLogits}
+LOGIT_KINDS: dict[str, Callable[..., Logits]] = {LINEAR: LinearLogits}
 
 
 class UnknownLogitsError(ValueError):
-    """A file needs a function that is not one of the package and was not given, or is another one."""
+    """A file needs a logit function that is neither one of the package nor the one that was given."""
 
 
 def logits_to_json(logits: Logits) -> str:
@@ -26,25 +26,25 @@ def logits_from_json(text: str, given: Logits | None = None) -> Logits:
     Raises
     ------
     UnknownLogitsError
-        The function is not known and not given, or is not the one that is given.
+        The function is neither known nor given, or differs from the one that is given.
     ValueError
-        The text is none of ours.
+        The text does not describe logits.
     """
     kind, data = _read(text)
     if given is None:
-        if kind not in KINDS:
+        if kind not in LOGIT_KINDS:
             raise UnknownLogitsError(
-                f"its logits are of kind {shown(kind)}, which is none of the package's ({listed(KINDS)}): pass the "
-                "function, load(path, logits=...)"
+                f"its logits are of kind {shown(kind)}, which is none of the package's ({listed(LOGIT_KINDS)}): "
+                "pass the function, load(path, logits=...)"
             )
         try:
-            return KINDS[kind](**data)
+            return LOGIT_KINDS[kind](**data)
         except TypeError as error:
             raise ValueError(f"the description of its logits is damaged: {error}") from error
     written = json.loads(logits_to_json(given))
     if (written["kind"], written["data"]) != (kind, data):
         raise UnknownLogitsError(
-            f"logits: the fit was made with {shown(kind)} and {shown(data)}, and what is given is "
+            f"logits: the fit was made with {shown(kind)} and {shown(data)}, but the one given is "
             f"{shown(written['kind'])} and {shown(written['data'])}"
         )
     return given

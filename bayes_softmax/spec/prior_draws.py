@@ -1,4 +1,4 @@
-"""What the priors say before any data, in plain NumPy: draws of the coefficients, and their standard deviations."""
+"""The priors before any data, in plain NumPy: draws of the coefficients, and their standard deviations."""
 
 from collections.abc import Sequence
 from typing import NoReturn
@@ -36,7 +36,7 @@ def prior_draws(
     rng
         Generator.
     feature_names
-        Names for the message of an error; positions otherwise.
+        Names for error messages; positions otherwise.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def prior_draws(
         prior = priors.features.at(j)
         if not prior.proper:
             _refuse(feature_names, j, prior)
-        weights[:, j] = _row(prior, n, k, rng, spherical=priors.spherical) @ coordinates.weights_contrast.T
+        weights[:, j] = _draw_row(prior, n, k, rng, spherical=priors.spherical) @ coordinates.weights_contrast.T
     for scale in priors.learned:
         sds = scale.draw_raw_sds(n, rng)
         free = sds[:, :, None] * rng.standard_normal((*sds.shape, k))
@@ -69,7 +69,7 @@ def prior_draws(
         return {INTERCEPT: np.zeros((n, K)), WEIGHTS: weights}
     if not priors.intercept.proper:
         _refuse(feature_names, -1, priors.intercept)
-    drawn = _row(priors.intercept, n, coordinates.n_free_intercept, rng, spherical=priors.spherical)
+    drawn = _draw_row(priors.intercept, n, coordinates.n_free_intercept, rng, spherical=priors.spherical)
     intercept: FloatArray = drawn @ coordinates.intercept_contrast.T
     if priors.intercept_at == "means":
         intercept -= np.einsum("p,npk->nk", coordinates.centre, weights)
@@ -77,14 +77,14 @@ def prior_draws(
 
 
 def _refuse(feature_names: Sequence[str], feature: int, prior: Family | Jeffreys) -> NoReturn:
-    """Raise because of an improper prior of a feature, or with -1 of the intercept."""
+    """Raise because of an improper prior of a feature, or, with -1, of the intercept."""
     name = repr(feature_names[feature]) if feature_names else f"feature {feature}"
     row = "intercept" if feature < 0 else f"weights of {name}"
     raise ValueError(f"the prior of the {row} is {prior}, from which nothing can be drawn; give it a proper one")
 
 
-def _row(prior: Family, n: int, k: int, rng: np.random.Generator, *, spherical: bool) -> FloatArray:
-    """Draws (n, k) of the free coordinates of one coefficient row, together or each for itself."""
+def _draw_row(prior: Family, n: int, k: int, rng: np.random.Generator, *, spherical: bool) -> FloatArray:
+    """Draws (n, k) of the free coordinates of one coefficient row, jointly or independently."""
     scale, df = prior.numbers
     return scale * (prior.draw(n, k, df, rng) if spherical else prior.draw(n * k, 1, df, rng).reshape(n, k))
 
@@ -125,7 +125,7 @@ def coordinate_sds(priors: PriorTable, n_classes: int) -> tuple[float, FloatArra
 
 
 def _sds(rows: FamilyRows, size: int) -> FloatArray:
-    """Standard deviations (rows,) of one of ``size`` coordinates that are drawn together."""
+    """Standard deviations (rows,) of one of ``size`` coordinates that are drawn jointly."""
     sds = np.empty(len(rows.family))
     for family, members in registry.each(rows.family):
         df = rows.df[members]
@@ -133,6 +133,6 @@ def _sds(rows: FamilyRows, size: int) -> FloatArray:
             sds[members] = rows.scale[members] * family.variance(size, float(df[0])) ** 0.5
             continue
         dfs, which = np.unique(df, return_inverse=True)
-        units = np.array([family.variance(size, df) ** 0.5 for df in dfs.tolist()])
-        sds[members] = rows.scale[members] * units[which]
+        unit_sds = np.array([family.variance(size, df) ** 0.5 for df in dfs.tolist()])
+        sds[members] = rows.scale[members] * unit_sds[which]
     return sds

@@ -1,4 +1,4 @@
-"""The priors of a model as a table that explains itself."""
+"""The priors of a model as a self-explanatory table."""
 
 from typing import Any
 
@@ -23,12 +23,12 @@ TOTAL_FORMULA = "A logit then has a prior sd of {logit:.3g}, averaged as varianc
 
 
 def prior_table(priors: PriorTable, design: Design) -> pd.DataFrame:
-    r"""One row per coefficient row: the prior, the numbers it was made from, and what it does to a logit.
+    r"""One row per coefficient row: the prior, the numbers it was made from, and its effect on a logit.
 
     ``logit_sd`` is the prior scale of the free coordinates times the sd of the feature (without an intercept, its root
     mean square): how much one standard deviation of the feature moves a logit a priori.  In ``attrs``,
-    ``total_logit_sd`` is the prior sd of a free logit coordinate that really results, the root of its variance
-    averaged over the rows of the data, :math:`\sqrt{s_b^2 + \sum_j s_j^2 \overline{(x_j - m_j)^2}}` with the priors'
+    ``total_logit_sd`` is the resulting prior sd of a free logit coordinate, the root of its variance averaged over
+    the rows of the data, :math:`\sqrt{s_b^2 + \sum_j s_j^2 \overline{(x_j - m_j)^2}}` with the priors'
     standard deviations ``s`` and the mean ``m`` where the intercept's prior is there, else 0 (a zero-sum logit has
     1 - 1/K of that variance); ``formula`` is the default in words.
 
@@ -103,7 +103,7 @@ def _of_jeffreys(n: int) -> dict[str, list[Any]]:
 
 
 def _coordinate_variances(priors: PriorTable, mean_squares: FloatArray, n_classes: int) -> FloatArray:
-    """(1 + p,) what intercept and features add to the prior variance of a free logit coordinate, over the rows."""
+    """(1 + p,) terms of intercept and features in the prior variance of a free logit coordinate, over the rows."""
     intercept, weights = coordinate_sds(priors, n_classes)
     start = 0.0 if priors.intercept is None else intercept
     variances: FloatArray = np.square(np.append(start, weights)) * np.append(1.0, mean_squares)
@@ -116,7 +116,7 @@ def _scales(rows: FamilyRows) -> FloatArray:
 
 
 def _in_words(priors: PriorTable, variances: FloatArray, total: float) -> str:
-    """The default as far as it was taken, and what results."""
+    """The default, as far as it was taken, and the resulting sd of a logit."""
     taking = priors.by_default
     text = ""
     if taking.any():
@@ -134,7 +134,7 @@ def _in_words(priors: PriorTable, variances: FloatArray, total: float) -> str:
 
 
 def _moments(design: Design) -> tuple[FloatArray, FloatArray]:
-    """Mean and root mean square deviation of the features; from zero where there is no intercept."""
+    """Mean and root mean square deviation of the features; both about zero where there is no intercept."""
     centre, sd = design.standardisation
     if design.has_intercept or not design.n_features:
         return centre, sd

@@ -68,7 +68,7 @@ class FamilyRows(NamedTuple):
 def repeated(prior: Family, n: int) -> FamilyRows:
     """The same prior for n rows."""
     scale, df = prior.numbers
-    return FamilyRows(np.full(n, registry.position(type(prior))), np.full(n, scale), np.full(n, df))
+    return FamilyRows(np.full(n, registry.code_of(type(prior))), np.full(n, scale), np.full(n, df))
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,7 +163,7 @@ class PriorTable:
 
 def without_learned_scales(table: PriorTable) -> PriorTable:
     """The fixed priors alone: flat where a scale is learned."""
-    family = np.where(table.fixed, table.features.family, registry.position(Flat))
+    family = np.where(table.fixed, table.features.family, registry.code_of(Flat))
     return replace(table, features=table.features._replace(family=family), learned=())
 
 

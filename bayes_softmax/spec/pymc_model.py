@@ -47,7 +47,7 @@ def build_pymc_model(spec: Specification) -> Any:
         logits = spec.logits.expression(X, variables)
         if design.offset is not None:
             logits = logits + pm.Data("offset", design.offset, dims=("obs", "category"))
-        if design.available is not None:  # a mask: no coefficient hears of a class where it is not on offer
+        if design.available is not None:  # a mask: no coefficient depends on a class where it is not on offer
             available = pm.Data("available", design.available, dims=("obs", "category"))
             logits = pt.switch(available, logits, -np.inf)
         _likelihood(design, logits)
@@ -60,7 +60,7 @@ def _likelihood(design: Design, logits: Any) -> None:
     import pytensor.tensor as pt
 
     response, available = design.response, design.available
-    # A row with one class on offer has weight zero, and likelihood one: it may as well count.
+    # A row with one class on offer has weight zero, but also likelihood one: it may count as an observation.
     alike = design.weights is None or (
         available is not None and bool((design.weights == (available.sum(axis=1) > 1)).all())
     )
@@ -76,6 +76,6 @@ def _likelihood(design: Design, logits: Any) -> None:
         pm.Potential("y_weighted", (terms if available is None else pt.switch(available, terms, 0.0)).sum())
     else:
         p = pm.math.softmax(logits, axis=1)
-        if available is not None:  # the same numbers, but of their logarithm's slope at zero nothing is passed on
+        if available is not None:  # the same values, but the logarithm's slope at zero is not passed on
             p = pt.switch(available, p, 0.0)
         pm.Multinomial("y", n=y.sum(axis=1), p=p, observed=y, dims=("obs", "category"))

@@ -17,7 +17,7 @@ from bayes_softmax.spec.scales.non_centred import non_centred_rows, non_centred_
 from bayes_softmax.spec.scales.shared import SharedScale
 
 
-class Block(NamedTuple):
+class PriorBlock(NamedTuple):
     """Coefficient rows of one prior family and one second parameter ``df``, or of one shared scale.
 
     ``members`` are feature positions, empty for the intercept; ``contrast`` is (K, k); ``scale`` is (rows, 1), or a
@@ -44,12 +44,12 @@ class Block(NamedTuple):
     @property
     def is_scaled(self) -> bool:
         """Whether the random variable is the coefficients over their scale (a multivariate t)."""
-        return self.spherical and self.family.spherical_variable_is == "unit"
+        return self.spherical and self.family.spherical_variable_is == "unit-scale"
 
 
-def weights_blocks(priors: PriorTable, coordinates: Coordinates) -> list[Block]:
+def weights_blocks(priors: PriorTable, coordinates: Coordinates) -> list[PriorBlock]:
     """One block named ``weights``, or one per prior family and per shared scale."""
-    kinds, contrast = _kinds(priors.features, priors.fixed), coordinates.weights_contrast
+    kinds, contrast = _rows_by_family(priors.features, priors.fixed), coordinates.weights_contrast
     alone = len(kinds) + len(priors.learned) == 1
     blocks = []
     for members in kinds:
@@ -58,17 +58,19 @@ def weights_blocks(priors: PriorTable, coordinates: Coordinates) -> list[Block]:
         name, dim = ("weights", "feature") if alone else (f"weights_{suffix}", f"feature_{suffix}")
         scale = priors.features.scale[members][:, None]
         rows = tuple(members.tolist())
-        blocks.append(Block(name, (dim,), "weights_coordinate", contrast, priors.spherical, family, scale, df, rows))
+        blocks.append(
+            PriorBlock(name, (dim,), "weights_coordinate", contrast, priors.spherical, family, scale, df, rows)
+        )
     for shared in priors.learned:
         name, dim = ("weights", "feature") if alone else (f"weights_shrunk{shared.suffix}", shared.dim)
         rows = shared.features
         blocks.append(
-            Block(name, (dim,), "weights_coordinate", contrast, priors.spherical, Normal, None, 0.0, rows, shared)
+            PriorBlock(name, (dim,), "weights_coordinate", contrast, priors.spherical, Normal, None, 0.0, rows, shared)
         )
     return blocks
 
 
-def _kinds(rows: FamilyRows, fixed: NDArray[np.bool_]) -> list[IntArray]:
+def _rows_by_family(rows: FamilyRows, fixed: NDArray[np.bool_]) -> list[IntArray]:
     """Positions of the rows with a fixed scale, by family and ``df``, in the order of the first of each."""
     kinds: dict[tuple[int, float], list[int]] = {}
     for j in np.flatnonzero(fixed).tolist():
@@ -76,7 +78,7 @@ def _kinds(rows: FamilyRows, fixed: NDArray[np.bool_]) -> list[IntArray]:
     return [np.array(members) for members in kinds.values()]
 
 
-def intercept_block(priors: PriorTable, coordinates: Coordinates) -> Block | None:
+def intercept_block(priors: PriorTable, coordinates: Coordinates) -> PriorBlock | None:
     """The intercept at x = 0, or ``intercept_at_means`` where its prior is there."""
     if priors.intercept is None:
         return None
@@ -85,7 +87,7 @@ def intercept_block(priors: PriorTable, coordinates: Coordinates) -> Block | Non
     family, (scale, df) = type(priors.intercept), priors.intercept.numbers
     spherical = priors.spherical or priors.flat_intercept
     contrast = coordinates.intercept_contrast
-    return Block(name, (), "intercept_coordinate", contrast, spherical, family, scale, df, ())
+    return PriorBlock(name, (), "intercept_coordinate", contrast, spherical, family, scale, df, ())
 
 
 def free_variables(
@@ -116,7 +118,7 @@ def free_variables(
     return {name: value for name, value in values.items() if name not in (INTERCEPT, WEIGHTS)}
 
 
-def _free_values(block: Block, rows: FloatArray) -> dict[str, FloatArray]:
+def _free_values(block: PriorBlock, rows: FloatArray) -> dict[str, FloatArray]:
     """A block's random variable, for coefficients (..., K)."""
     if block.is_labelled:
         return {block.name: rows}
@@ -124,34 +126,34 @@ def _free_values(block: Block, rows: FloatArray) -> dict[str, FloatArray]:
     return {f"{block.name}_free": gamma / block.scale if block.is_scaled else gamma}
 
 
-def weights_variable(blocks: list[Block], feature_names: Sequence[str]) -> Any:
+def weights_variable(blocks: list[PriorBlock], feature_names: Sequence[str]) -> Any:
     """``weights`` (feature, category): one random variable, or one per prior family put together."""
     import pymc as pm
     import pytensor.tensor as pt
 
     if len(blocks) == 1:
-        return _rows(blocks[0])
+        return _coefficients(blocks[0])
     parts: list[Any] = []
     order: list[int] = []
     for block in blocks:
         pm.modelcontext(None).add_coord(block.dims[0], [feature_names[j] for j in block.members])
-        parts.append(_rows(block))
+        parts.append(_coefficients(block))
         order.extend(block.members)
     stacked = pt.concatenate(parts, axis=0)[np.argsort(order)]
     return pm.Deterministic("weights", stacked, dims=("feature", "category"))
 
 
-def intercept_variable(block: Block, coordinates: Coordinates, weights: Any) -> Any:
+def intercept_variable(block: PriorBlock, coordinates: Coordinates, weights: Any) -> Any:
     """``intercept`` (category,) at x = 0, from a prior there or at the feature means."""
     import pymc as pm
 
-    intercept = _rows(block)
+    intercept = _coefficients(block)
     if block.name == "intercept":
         return intercept
     return pm.Deterministic("intercept", intercept - coordinates.centre @ weights, dims="category")
 
 
-def _rows(block: Block) -> Any:
+def _coefficients(block: PriorBlock) -> Any:
     """Coefficients (rows, K), or (K,) for a block without a row dimension, of one prior family."""
     import pymc as pm
 
@@ -160,14 +162,14 @@ def _rows(block: Block) -> Any:
         return non_centred_rows(block.name, (dims[0], dims[1]), block.contrast, block.spherical, block.learned)
     labelled, free = (*block.dims, "category"), (*block.dims, block.free_dim)
     if block.is_labelled:
-        return _variable(block, block.name, labelled)
-    gamma = _variable(block, f"{block.name}_free", free)
+        return _random_variable(block, block.name, labelled)
+    gamma = _random_variable(block, f"{block.name}_free", free)
     if block.is_scaled:
         gamma = block.scale * gamma
     return pm.Deterministic(block.name, gamma @ block.contrast.T, dims=labelled)
 
 
-def _variable(block: Block, name: str, dims: tuple[str, ...]) -> Any:
+def _random_variable(block: PriorBlock, name: str, dims: tuple[str, ...]) -> Any:
     """The random variable of a block."""
     family, scale, df = block.family, block.scale, block.df
     if block.spherical:

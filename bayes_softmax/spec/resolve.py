@@ -91,6 +91,7 @@ def _of_intercept(prior: Prior) -> Family:
 
 def _learned(carried: dict[ShrinkagePrior, IntArray], X: FloatArray, scale: FloatArray) -> tuple[SharedScale, ...]:
     """Learned scales of the features that carry each prior; those that share one :math:`R^2` share its variance."""
+    carried = {prior: features for prior, features in carried.items() if len(features)}  # a model may have none
     if not carried:
         return ()
     units = feature_spread(X, scale)
@@ -100,7 +101,7 @@ def _learned(carried: dict[ShrinkagePrior, IntArray], X: FloatArray, scale: Floa
 
 
 def _jeffreys_table(intercept_prior: Prior | None, coding: str, n_features: int, *, has_intercept: bool) -> PriorTable:
-    """Jeffreys' prior for every coefficient; refuses what it cannot be combined with."""
+    """Jeffreys' prior for every coefficient; refuses arguments that it cannot be combined with."""
     if intercept_prior is not None:
         raise ValueError(
             f"intercept_prior={intercept_prior!r} was given beside prior=Jeffreys(), which is a prior of all "
@@ -122,7 +123,7 @@ def _jeffreys_table(intercept_prior: Prior | None, coding: str, n_features: int,
 
 
 class _Chosen(NamedTuple):
-    """What was given for each feature; the default's scales are still to be found."""
+    """The priors given for each feature; the default's scales are still to be found."""
 
     features: FamilyRows
     by_default: NDArray[np.bool_]
@@ -130,7 +131,7 @@ class _Chosen(NamedTuple):
 
 
 def _per_feature(prior: PriorArgument, feature_names: Sequence[str]) -> _Chosen:
-    """What was given for each feature; a mapping must name existing features."""
+    """The priors given for each feature; a mapping must name existing features."""
     p = len(feature_names)
     features = repeated(Normal(1.0), p)
     if prior is None:
@@ -160,7 +161,7 @@ def _per_feature(prior: PriorArgument, feature_names: Sequence[str]) -> _Chosen:
 
 
 def _filled(features: FamilyRows, given: list[tuple[IntArray, Prior]]) -> _Chosen:
-    """Rows of normal priors with those given at some places, these in their order, in place of the default's."""
+    """Rows of normal priors, the default's, replaced by those given at some positions, in their order."""
     by_default = np.ones(len(features.family), dtype=np.bool_)
     learned: dict[ShrinkagePrior, list[IntArray]] = {}
     for places, prior in given:
@@ -170,7 +171,7 @@ def _filled(features: FamilyRows, given: list[tuple[IntArray, Prior]]) -> _Chose
             learned.setdefault(resolved, []).append(places)
             features.family[places] = LEARNED
         else:
-            features.family[places] = registry.position(type(resolved))
+            features.family[places] = registry.code_of(type(resolved))
             features.scale[places], features.df[places] = resolved.numbers
     return _Chosen(features, by_default, {prior: np.concatenate(found) for prior, found in learned.items()})
 
@@ -181,7 +182,7 @@ def _is_prior(prior: object) -> bool:
 
 
 def _resolved(prior: Prior) -> Family | ShrinkagePrior:
-    """A normal prior whose scale is learned, as the family of its own that it is."""
+    """The family of a prior; normal priors whose scale is learned have one of their own."""
     if isinstance(prior, Jeffreys):
         raise TypeError("Jeffreys() is a prior of all coefficients together")
     if isinstance(prior, Normal) and isinstance(prior.scale, ScalePrior):

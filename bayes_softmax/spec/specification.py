@@ -1,4 +1,4 @@
-"""What is modelled: rows, names, coding and priors, put together once by the front door and never changed."""
+"""The model: rows, names, coding and priors, put together once by the front door and never changed."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -42,7 +42,7 @@ class Specification:
 
     @property
     def collapsed(self) -> Collapsed | None:
-        """Equal rows made one, where that helps."""
+        """The rows with equal ones collapsed, where that helps."""
         return self.rows.collapsed
 
     @property
@@ -73,10 +73,10 @@ class Specification:
         return replace(self, schema=schema, priors=flat_table(self.priors))
 
 
-class Modelled(Protocol):
-    """What holds a specification: the front door, for functions that are methods of it."""
+class HasSpecification(Protocol):
+    """An object with a specification: the front door, for functions that are methods of it."""
 
     @property
     def specification(self) -> Specification:
-        """What is modelled."""
+        """The model's specification."""
         ...

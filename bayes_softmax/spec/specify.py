@@ -1,4 +1,4 @@
-"""From what the front door is given to a :class:`Specification`: rows are read and priors resolved, once."""
+"""From the arguments of the front door to a :class:`Specification`: rows are read and priors resolved, once."""
 
 from dataclasses import replace
 from typing import Any
@@ -19,16 +19,16 @@ from bayes_softmax.spec.specification import Specification
 
 def from_arrays(X: Any, y: Any, feature_names: Any, intercept: bool, options: Options) -> Specification:
     """Model of arrays, or of a data frame ``X`` with ``y`` aligned to it."""
-    return _specify(*build.from_arrays(X, y, feature_names, intercept, options), options)
+    return _specify(*build.design_from_arrays(X, y, feature_names, intercept, options), options)
 
 
 def from_formula(formula: str, data: Any, options: Options) -> Specification:
     """Model of ``response ~ terms`` over the columns of a data frame."""
-    return _specify(*build.from_formula(formula, data, options), options)
+    return _specify(*build.design_from_formula(formula, data, options), options)
 
 
 def _specify(design: Design, schema: Schema, options: Options) -> Specification:
-    """Resolve the priors; warn of classes without an observation that were not asked for."""
+    """Resolve the priors; warn of classes without an observation that were not declared."""
     check_flags(collapse=options.collapse)
     used = design.totals > 0
     priors = resolve_priors(

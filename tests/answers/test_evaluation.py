@@ -153,7 +153,7 @@ def test_a_class_with_one_unit_has_no_frequency_without_it() -> None:
     assert np.isfinite(left_out.log_loss)
     assert np.isnan(left_out.mcfadden_r2)
     assert np.isfinite(fit.evaluate().mcfadden_r2)
-    assert "NaN where these exclude a class that occurs" in left_out.to_frame()["meaning"]["mcfadden_r2"]
+    assert "NaN where these give probability 0 to an observed class" in left_out.to_frame()["meaning"]["mcfadden_r2"]
 
 
 def test_one_class_alone_has_nothing_to_explain() -> None:

@@ -375,7 +375,8 @@ def test_a_cell_that_was_never_observed_is_not_a_number(cells, options):
     assert fit.converged
     for ci_prob in (None, 0.9):
         with pytest.warns(
-            bs.NotEstimableWarning, match="row never, they are NaN: the data never varied in .g.T.r.:h.T.v"
+            bs.NotEstimableWarning,
+            match="row never are unknown .NaN.: .g.T.r.:h.T.v.*did not vary in the data of the fit",
         ):
             table = fit.predict_proba(EMPTY_CELL, ci_prob)
         assert table.loc["never"].isna().all()
@@ -386,12 +387,12 @@ def test_a_cell_that_was_never_observed_is_not_a_number(cells, options):
     assert "never" in table.attrs["note"]
     assert answer_series(fit).isna().tolist() == [False, True]
     for call, args in (("effects", ("h",)), ("contrast", ({"h": "v"}, {"h": "u"}))):
-        with pytest.warns(bs.NotEstimableWarning, match="the row g=r, h=v, they are NaN") as caught:
+        with pytest.warns(bs.NotEstimableWarning, match="the row g=r, h=v are unknown .NaN.") as caught:
             table = getattr(fit, call)(*args)
         assert len(caught) == 1
         assert table.isna().all(axis=None)
     assert fit.effects("h", cells.query("g != 'r'")).notna().all(axis=None)
-    with pytest.raises(ValueError, match="nothing is known of the probabilities in row never"):
+    with pytest.raises(ValueError, match="the probabilities in row never are unknown"):
         fit.evaluate(EMPTY_CELL, ["a", "b"])
 
 
@@ -404,7 +405,9 @@ def test_a_dropped_column_counts_as_zero_under_a_proper_prior_and_that_is_said(c
     fit = bs.SoftmaxRegression.from_formula("y ~ g*h", cells, constant="drop").map()
     fit.save(tmp_path / "map.nc")
     for known in (fit, bs.load(tmp_path / "map.nc")):
-        with pytest.warns(bs.NotEstimableWarning, match="in row never the data never varied in .*count as 0"):
+        with pytest.warns(
+            bs.NotEstimableWarning, match="did not vary in the data of the fit but does in row never: .*count as 0"
+        ):
             table = known.predict_proba(EMPTY_CELL)
         assert table.notna().all(axis=None)
         assert known.predict_proba(EMPTY_CELL.loc[["seen"]]).notna().all(axis=None)
@@ -418,7 +421,9 @@ def test_rows_outside_the_row_space_are_not_numbers():
         fit = bs.SoftmaxRegression(data, y).mle()
     expected = bs.SoftmaxRegression(X, y).mle()
     assert_allclose(fit.predict_proba(data, 0.9), expected.predict_proba(X, 0.9), rtol=1e-5)  # no warning
-    with pytest.warns(bs.NotEstimableWarning, match="row 1, they are NaN: these combinations of features"):
+    with pytest.warns(
+        bs.NotEstimableWarning, match="row 1 are unknown .NaN.: the data do not determine these combinations"
+    ):
         table = fit.predict_proba([[5.0, 10010.0, 0.3], [5.0, 10010.5, 0.3]])
     assert table.isna().all(axis=1).tolist() == [False, True]
     assert_allclose(table.loc[0], expected.predict_proba([[5.0, 0.3]]).loc[0], rtol=1e-5)

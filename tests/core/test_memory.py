@@ -58,4 +58,4 @@ def test_limits_of_the_process_count() -> None:
 
 @pytest.mark.parametrize(("size", "words"), [(3, "3 bytes"), (2**30, "1 GiB"), (1.5 * 2**40, "1.5 TiB")])
 def test_sizes_in_words(size: float, words: str) -> None:
-    assert memory.in_words(size) == words
+    assert memory.bytes_in_words(size) == words

@@ -52,8 +52,8 @@ def test_of_an_estimate_and_its_answers() -> None:
     blamed("without a certified optimum", lambda: fit.decide([[1.5]], COST))
     with pytest.warns(bs.NotConvergedWarning):
         collinear = bs.SoftmaxRegression(np.column_stack([X[:, 0], -X[:, 0]]), y).mle()
-    blamed("they are NaN", lambda: collinear.predict_proba([[1.0, 1.0]]))
-    blamed("they are NaN", lambda: collinear.uncertainty([[1.0, 1.0]]))
+    blamed("are unknown (NaN)", lambda: collinear.predict_proba([[1.0, 1.0]]))
+    blamed("are unknown (NaN)", lambda: collinear.uncertainty([[1.0, 1.0]]))
 
 
 def test_of_draws(posterior: bs.Posterior) -> None:

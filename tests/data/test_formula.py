@@ -241,7 +241,7 @@ def test_quoted_names_are_fitted() -> None:
 
 
 MESSAGES = {
-    "Treatment(g)": "'Treatment' is not known; it stands inside C",
+    "Treatment(g)": "'Treatment' is not known; it goes inside C",
     "C(g, Treatment('s'))": r"'s' is not a level.*\(levels: 'p', 'q', 'r'\)",
     "C(g, 'q')": r"'q' is not a contrast; for 'q' as the first level write contr.treatment\('q'\)",
     "C(g, 3)": "3 is not a contrast",
@@ -256,7 +256,7 @@ MESSAGES = {
     "x + (1 | g)": "use g as a factor",
     "x + (x | g)": "use g as a factor",
     "x | g": "several parts",
-    "cbind(x, z)": "columns of counts stand on the left",
+    "cbind(x, z)": "columns of counts go on the left",
     "log1p(x)": "'log1p' is not known; write np.log1p",
     "sqrt(x)": "write np.sqrt",
     "factor(g)": r"a factor is C\(x\)",
@@ -269,12 +269,12 @@ MESSAGES = {
     "bs(x, df='a')": "df='a' must be a whole number",
     "bs(x, df=z)": "'z' must be a number",
     "bs(x, dff=4)": r"has no argument 'dff' \(arguments: df, knots",
-    "bs(x, df=500)": "df=500 is too large for 120 different values of x",
+    "bs(x, df=500)": "df=500 is too large for 120 distinct values of x",
     "bs(x, df=5, lower_bound=0)": r"data: column 'x' is .* in rows 2, .*outside the range of bs\(x",
     "bs(x, df=4, extrapolation='no')": "extrapolation='no' must be one of 'raise', 'clip'",
-    "cr(k, df=8)": "df=8 is too large for 4 different values of k",
+    "cr(k, df=8)": "df=8 is too large for 4 distinct values of k",
     "poly(x, 31)": "degree=31 must be a whole number from 1 to 30",
-    "poly(k, 4)": "degree=4 is too large for 4 different values of k",
+    "poly(k, 4)": "degree=4 is too large for 4 distinct values of k",
     "poly()": "takes a column",
     "poly(x, 2) ** 2 + I(poly(x, 2) * 2)": "makes several columns, and cannot be part of an expression",
     "scale(I(0 * x))": "the values of I\\(0 \\* x\\) do not vary",

@@ -65,7 +65,7 @@ def test_a_full_disk_is_an_error_and_no_crash(suffix: str, limit: int, small: bs
     small.save(path)
     done = run(FULL_DISK, str(path), str(limit))
     assert done.returncode == 0, done.stderr
-    assert "was not saved: File too large; what was there before is untouched" in done.stdout
+    assert "was not saved: File too large; the older contents are untouched" in done.stdout
     assert done.stdout.endswith("alive\n")
     assert same(bs.load(path), small)
     assert names(tmp_path) == [path.name]

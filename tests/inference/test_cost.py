@@ -40,7 +40,12 @@ def test_the_text_and_the_table_name_what_they_are_about() -> None:
     X, y = simulate(100, 2, 3)
     found = bs.SoftmaxRegression(X, y).forecast(draws=250, cores=2)
     text = repr(found)
-    for words in ("4 chains x 250 draws after 200 tuning steps on 2 cores", "6 dimensions", "gradients a draw", "MiB"):
+    for words in (
+        "4 chains x 250 draws after 200 tuning steps on 2 cores",
+        "6 dimensions",
+        "gradients per draw",
+        "MiB",
+    ):
         assert words in text
     frame = found.to_frame()
     assert list(frame.index) == ["nuts", "independence", "laplace"]

@@ -14,10 +14,10 @@ from bayes_softmax.inference import independence
 from bayes_softmax.inference.importance import (
     acceptance_rate,
     importance_sample,
+    pareto_smooth,
     proposal_log_density,
     proposal_points,
     propose,
-    smooth,
 )
 from bayes_softmax.inference.independence import choose, independence_chains
 from bayes_softmax.inference.laplace import laplace_whitening
@@ -153,7 +153,7 @@ def test_acceptance_of_equal_weights_is_one() -> None:
 
 
 def test_smoothed_weights_sum_to_one() -> None:
-    weights, _ = smooth(np.random.default_rng(0).normal(size=500))
+    weights, _ = pareto_smooth(np.random.default_rng(0).normal(size=500))
     assert_allclose(np.exp(weights).sum(), 1, rtol=1e-12)
 
 

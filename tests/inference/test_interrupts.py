@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bayes_softmax.core.interrupts import held_back, load_in_full
-from bayes_softmax.inference.interrupted import kept
+from bayes_softmax.inference.interrupted import keep_chains
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
 
@@ -51,17 +51,17 @@ def run(code: str, tmp_path: Path) -> str:
 ])  # fmt: skip
 def test_most_draws_are_kept_in_equally_long_chains(lengths, draws, chains, length) -> None:
     if length == draws and len(chains) == len(lengths):
-        found = kept(lengths, draws)
+        found = keep_chains(lengths, draws)
         assert found.notes == ()
     else:
         with pytest.warns(UserWarning, match=f"interrupted: {length} of {draws} draws per chain"):
-            found = kept(lengths, draws)
+            found = keep_chains(lengths, draws)
     assert (found.chains.tolist(), found.draws) == (chains, length)
 
 
 def test_without_a_draw_it_is_an_interrupt() -> None:
     with pytest.raises(KeyboardInterrupt, match="before a chain had a draw"):
-        kept([0, 0], 10)
+        keep_chains([0, 0], 10)
 
 
 @pytest.mark.parametrize("cores", [1, 2])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from bayes_softmax.inference.blocks import unwhiten
+from bayes_softmax.inference.block_metric import unwhiten
 from bayes_softmax.inference.laplace import covariance, laplace_approximation, laplace_whitening
 from bayes_softmax.inference.newton import newton
 from tests.inference.gaussian import Gaussian

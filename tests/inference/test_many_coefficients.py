@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose
 import bayes_softmax as bs
 from bayes_softmax.fitting.problem import Problem, problem_of
 from bayes_softmax.inference import certificate, saddles
-from bayes_softmax.inference.blocks import preconditioner, preconditioner_at
+from bayes_softmax.inference.block_metric import preconditioner, preconditioner_at
 from bayes_softmax.inference.conjugate import smallest_curvature
 from tests.conftest import simulate
 from tests.density.test_rowspace import spread_models

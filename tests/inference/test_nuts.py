@@ -13,7 +13,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 import bayes_softmax as bs
 from bayes_softmax.core.records import Draws, Whitening
 from bayes_softmax.inference import laplace
-from bayes_softmax.inference.blocks import block_whitening, unwhiten, whiten_gradient
+from bayes_softmax.inference.block_metric import block_whitening, unwhiten, whiten_gradient
 from bayes_softmax.inference.laplace import laplace_whitening
 from bayes_softmax.inference.newton import newton
 from bayes_softmax.inference.nuts import whitened_nuts

@@ -9,7 +9,7 @@ from scipy.special import logsumexp
 
 import bayes_softmax as bs
 from bayes_softmax.data.collapse import collapse_rows
-from bayes_softmax.separation.diagnosis import check_separation, diagnose
+from bayes_softmax.separation.diagnosis import check_separation, diagnose_separation
 from bayes_softmax.separation.directions import open_directions, recession_rays
 from bayes_softmax.separation.examination import examine
 from bayes_softmax.separation.limits import contrast_limits
@@ -67,7 +67,7 @@ def test_verdicts_are_those_of_plain_programs(seed):
             continue
         design = designed(X, y, available)
         found = examine(design)
-        said = diagnose(found)
+        said = diagnose_separation(found)
         A = margins_matrix(design.X, y, available)
         best = 0.0
         if len(A):
@@ -231,7 +231,7 @@ def test_collapsed_counts_give_the_same_verdict(seed):
         np.add.at(counts, (which.ravel(), y), 1.0)
         response = replace(design.response, codes=None, counts=counts)
         merged = replace(design, X=design.X[first], response=response, index=first, available=available[first])
-        given, collapsed = diagnose(examine(design)), diagnose(examine(merged))
+        given, collapsed = diagnose_separation(examine(design)), diagnose_separation(examine(merged))
         for name in ("kind", "features", "pairs", "empty_classes", "never_offered", "unconnected", "undetermined"):
             assert getattr(given, name) == getattr(collapsed, name), name
 

@@ -462,7 +462,7 @@ def test_what_is_separated_in_some_rows_only_is_said_so(penguins) -> None:
     """Each two species share an island: that they were 'all separated' would promise a perfect prediction."""
     found = bs.SoftmaxRegression.from_formula("species ~ island", penguins).check_separation()
     told = (
-        "quasi-complete separation: each two of the classes 'Adelie', 'Chinstrap', 'Gentoo' are separated in some rows"
+        "quasi-complete separation: every two of the classes 'Adelie', 'Chinstrap', 'Gentoo' are separated in some rows"
     )
     assert repr(found).startswith(told)
     assert "; a class is excluded in 333 of 333 rows" in repr(found)

@@ -326,7 +326,7 @@ def test_the_picture_shows_both_priors_and_the_classes(overlapping):
     left, right = figure.axes
     texts = [text.get_text() for text in left.get_legend().get_texts()]
     model = implied_probabilities(overlapping, 300, np.random.default_rng(0), overlapping.priors)
-    assert texts[0] == f"this model's prior: {100 * model.share_sure:.0f} % of rows have a class above 0.99"
+    assert texts[0] == f"this model's prior: {100 * model.share_near_certain:.0f} % of rows have a class above 0.99"
     assert texts[1].startswith("Normal(2.5) on raw coefficients: ")
     assert [tick.get_text() for tick in right.get_yticklabels()] == ["Adelie", "Chinstrap", "Gentoo"]
     assert right.get_ylabel() == "species"

@@ -125,3 +125,23 @@ def test_bad_hyperpriors_are_refused(make: object, error: type[Exception], messa
 def test_scales_are_learned_for_weights_only(prior: object) -> None:
     with pytest.raises(TypeError, match=r"intercept_prior=.* must have a fixed scale"):
         bs.SoftmaxRegression(*simulate(40, 2, 3), intercept_prior=prior)
+
+
+@pytest.mark.parametrize(
+    "prior",
+    [
+        bs.Normal(1.0),
+        bs.StudentT(4, 1),
+        bs.Laplace(1.0),
+        bs.Flat(),
+        bs.Jeffreys(),
+        bs.R2D2(),
+        bs.Normal(bs.HalfNormal(1)),
+    ],
+)
+def test_a_prior_of_weights_is_harmless_where_there_are_none(prior: object) -> None:
+    """A constant column that is dropped leaves a model of the intercept, whatever the prior of weights."""
+    model = bs.SoftmaxRegression(np.ones((4, 1)), ["a", "b", "a", "b"], prior=prior, constant="drop")
+    assert model.feature_names == ()
+    assert len(model.describe_prior()) == 1
+    assert_allclose(model.map().predict_proba([[1.0]]), 0.5)

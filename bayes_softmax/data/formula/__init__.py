@@ -1,1 +1,1 @@
-"""Formulas: read, checked, evaluated; text is never run as code."""
+"""Formulas: parsed, checked, evaluated; text is never run as code."""

@@ -1,4 +1,4 @@
-"""Arguments of the transforms of a formula: what each takes, within which bounds, checked before anything is called."""
+"""Arguments of the transforms of a formula: kinds and bounds, checked before anything is called."""
 
 from collections.abc import Mapping
 from math import isfinite
@@ -9,13 +9,13 @@ import numpy as np
 from bayes_softmax.data.formula.arithmetic import operate
 from bayes_softmax.data.formula.expressions import Call, Constant, Items, Node, Operation, columns_of, text
 
-MAX_DEGREE = 30  # of a polynomial: rounding leaves nothing of a higher one
+MAX_DEGREE = 30  # of a polynomial: a higher one is lost to rounding
 MAX_SPLINE_DEGREE = 10
 MAX_KNOTS = 1000
 
 
-class Parameter(NamedTuple):
-    """An argument after the first: what it takes (``kind``), its default and its range."""
+class TransformArgument(NamedTuple):
+    """An argument after the first: its kind, its default and its range."""
 
     kind: str
     default: Any = None
@@ -24,26 +24,26 @@ class Parameter(NamedTuple):
 
 
 _OUTSIDE = ("raise", "clip", "na", "zero", "extend")
-_BOUNDS = {"lower_bound": Parameter("number"), "upper_bound": Parameter("number")}
+_BOUNDS = {"lower_bound": TransformArgument("number"), "upper_bound": TransformArgument("number")}
 _CUBIC = {
-    "df": Parameter("count", None, 1, MAX_KNOTS),
-    "knots": Parameter("numbers", None, 1, MAX_KNOTS),
+    "df": TransformArgument("count", None, 1, MAX_KNOTS),
+    "knots": TransformArgument("numbers", None, 1, MAX_KNOTS),
     **_BOUNDS,
-    "constraints": Parameter("center"),
-    "cyclic": Parameter("flag"),
-    "extrapolation": Parameter("outside", "extend"),
+    "constraints": TransformArgument("center"),
+    "cyclic": TransformArgument("flag"),
+    "extrapolation": TransformArgument("outside", "extend"),
 }
-_SCALE = {"center": Parameter("flag or number", True), "scale": Parameter("flag or number", True)}
-_DDOF = Parameter("number", 1.0, 0, 1e6)
-PARAMETERS: dict[str, dict[str, Parameter]] = {
-    "poly": {"degree": Parameter("count", 1, 1, MAX_DEGREE), "raw": Parameter("flag", False)},
+_SCALE = {"center": TransformArgument("flag or number", True), "scale": TransformArgument("flag or number", True)}
+_DDOF = TransformArgument("number", 1.0, 0, 1e6)
+TRANSFORM_ARGUMENTS: dict[str, dict[str, TransformArgument]] = {
+    "poly": {"degree": TransformArgument("count", 1, 1, MAX_DEGREE), "raw": TransformArgument("flag", False)},
     "bs": {
-        "df": Parameter("count", None, 1, MAX_KNOTS),
-        "knots": Parameter("numbers", None, 0, MAX_KNOTS),
-        "degree": Parameter("count", 3, 0, MAX_SPLINE_DEGREE),
-        "include_intercept": Parameter("flag", False),
+        "df": TransformArgument("count", None, 1, MAX_KNOTS),
+        "knots": TransformArgument("numbers", None, 0, MAX_KNOTS),
+        "degree": TransformArgument("count", 3, 0, MAX_SPLINE_DEGREE),
+        "include_intercept": TransformArgument("flag", False),
         **_BOUNDS,
-        "extrapolation": Parameter("outside", "raise"),
+        "extrapolation": TransformArgument("outside", "raise"),
     },
     **dict.fromkeys(("cs", "cr", "cc"), _CUBIC),
     "scale": {**_SCALE, "ddof": _DDOF},
@@ -56,7 +56,7 @@ SEVERAL_COLUMNS = SPLINES | {"poly"}
 
 def arguments_of(call: Call) -> dict[str, Any]:
     """Checked values of the arguments after the first, defaults filled in."""
-    name, parameters = call.function, PARAMETERS[call.function]
+    name, parameters = call.function, TRANSFORM_ARGUMENTS[call.function]
     if not call.arguments or len(call.arguments) > len(parameters) + 1:
         takes = f", and perhaps {', '.join(parameters)}" if parameters else ""
         raise ValueError(f"formula: {text(call)!r}: {name}() takes a column or an expression{takes}")
@@ -91,7 +91,7 @@ def _constant(node: Node, call: Call) -> Any:
     raise ValueError(f"formula: {text(call)!r}: {text(node)!r} must be a number, a list of numbers, or a string")
 
 
-def _checked(value: Any, parameter: Parameter, what: str) -> Any:
+def _checked(value: Any, parameter: TransformArgument, what: str) -> Any:
     """The value of one argument, if it is of its kind and in its range."""
     kind, low, high = parameter.kind, parameter.low, parameter.high
     number = isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
@@ -110,7 +110,7 @@ def _checked(value: Any, parameter: Parameter, what: str) -> Any:
     if kind == "outside" and value in _OUTSIDE:
         return value
     if kind == "numbers" and isinstance(value, list) and low <= len(value) <= high:
-        return [_checked(v, Parameter("number", 0.0), what) for v in value]
+        return [_checked(v, TransformArgument("number", 0.0), what) for v in value]
     allowed = {
         "numbers": f"a list of {low} to {high} numbers",
         "center": "'center' or None",
@@ -123,7 +123,7 @@ def _checked(value: Any, parameter: Parameter, what: str) -> Any:
 
 
 def _check_together(call: Call, values: Mapping[str, Any]) -> None:
-    """Raise where arguments that are right alone do not fit together."""
+    """Raise where arguments that are valid one by one do not fit together."""
     if call.function not in SPLINES:
         return
     what, df, knots = f"formula: {text(call)!r}", values["df"], values["knots"]

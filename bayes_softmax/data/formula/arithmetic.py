@@ -1,4 +1,4 @@
-"""Arithmetic and comparisons of a formula, on arrays of floats and truth values: overflow is infinite, never long."""
+"""Arithmetic and comparisons of a formula, on arrays of floats and booleans: overflow is infinite, never a big int."""
 
 from collections.abc import Callable
 from typing import Any
@@ -26,7 +26,7 @@ def operate(symbol: str, operands: list[Any]) -> Any:
 
 
 def joins(symbol: str) -> str:
-    """What is said of a logical operator between numbers."""
+    """The message for a logical operator between numbers."""
     return f"formula: '{symbol}' takes comparisons, (a > 1) {symbol} (b > 1), not numbers"
 
 

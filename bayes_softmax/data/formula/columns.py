@@ -1,4 +1,4 @@
-"""Columns that a formula reads: what they were when the model was made, and new data in the same form."""
+"""Columns that a formula reads: their types when the model was made, and new data in the same form."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ from bayes_softmax.core.checks import describe_rows, did_you_mean, listed
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.data.frames import numeric_values, plain_column
 
-MANY = 10_000  # levels among which no nearest match is looked for
-KINDS = ("numeric", "boolean", "categorical")
+MANY_LEVELS = 10_000  # levels from which on no nearest match is sought
+COLUMN_KINDS = ("numeric", "boolean", "categorical")
 TRUTH = (False, True)
 
-# The column of a variable as the features are made of it: positions of levels (N,), truth values or numbers.
+# Columns in the form from which features are made: positions of levels (N,), booleans or numbers.
 Columns = Mapping[str, np.ndarray[Any, Any]]
 
 
@@ -37,13 +37,13 @@ class ColumnType:
 
 
 def column_type_from_data(name: str, fields: Any) -> ColumnType:
-    """A variable as a file holds it, checked."""
+    """The type of a column as a file holds it, checked."""
     if not isinstance(fields, Mapping) or set(fields) - {"kind", "levels", "low", "high"}:
         raise ValueError(f"variable {name!r} is damaged")
     kind, levels = fields.get("kind"), fields.get("levels", ())
     numbers = [fields.get("low", 0.0), fields.get("high", 1.0)]
     sound = (
-        kind in KINDS
+        kind in COLUMN_KINDS
         and isinstance(levels, tuple)
         and all(isinstance(level, str | int | float) for level in levels)
         and len({(isinstance(level, bool), level) for level in levels}) == len(levels)
@@ -62,7 +62,7 @@ def _increasing(levels: tuple[Any, ...]) -> bool:
 
 
 def column_type_of(column: pd.Series, name: str, *, coded: bool) -> ColumnType:
-    """What a column is; ``coded`` if it stands inside ``C()``, where numbers are names of levels."""
+    """The type of a column; ``coded`` if it is inside ``C()``, where numbers are names of levels."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         used = np.zeros(len(column.cat.categories), dtype=bool)
         used[column.cat.codes.to_numpy()] = True
@@ -169,7 +169,7 @@ def _positions(column: pd.Series, name: str, levels: tuple[Any, ...]) -> IntArra
         found = _lookup(column, levels)
     unseen = np.flatnonzero(found < 0)
     if unseen.size:
-        raise _unseen(column, name, levels, unseen)
+        raise _unseen_level(column, name, levels, unseen)
     return found
 
 
@@ -188,21 +188,21 @@ def _lookup(values: Any, levels: tuple[Any, ...]) -> IntArray:
 
 
 def _check_known(values: FloatArray, column: pd.Series, name: str, levels: tuple[Any, ...]) -> None:
-    """Raise if a number is none of the levels."""
+    """Raise if a number is not one of the levels."""
     known = np.array(levels, dtype=np.float64)
     place = np.minimum(np.searchsorted(known, values), len(known) - 1)
     unseen = np.flatnonzero(known[place] != values)
     if unseen.size:
-        raise _unseen(column, name, levels, unseen)
+        raise _unseen_level(column, name, levels, unseen)
 
 
-def _unseen(column: pd.Series, name: str, levels: tuple[Any, ...], where: IntArray) -> ValueError:
+def _unseen_level(column: pd.Series, name: str, levels: tuple[Any, ...], where: IntArray) -> ValueError:
     value = column.iloc[int(where[0])]
     value = value.item() if isinstance(value, np.generic) else value
     if isinstance(value, float):
         value = _whole(value)
     alike = next((level for level in levels if str(level) == str(value)), None)
-    hint = did_you_mean(value, levels) if isinstance(value, str) and len(levels) < MANY else ""
+    hint = did_you_mean(value, levels) if isinstance(value, str) and len(levels) < MANY_LEVELS else ""
     if alike is not None:
         hint = f": level {alike!r} is of type {type(alike).__name__}, not {type(value).__name__}"
     return ValueError(

@@ -29,7 +29,7 @@ CONTRASTS: dict[str, tuple[str, dict[str, str]]] = {
 
 
 class FactorColumns(NamedTuple):
-    """Columns made of a factor with L levels.
+    """Columns made from a factor with L levels.
 
     ``matrix`` is (L, k), or None where column j is the indicator of level ``shown[j]``; ``fields`` name the columns.
     """
@@ -61,7 +61,7 @@ def check_contrast(node: Node, where: str) -> tuple[str, dict[str, Any]]:
 
 
 def _argument(node: Node, kind: str, what: str) -> Any:
-    value = _plain(node)
+    value = _literal(node)
     if kind == _LEVEL and isinstance(value, str | int | float):
         return value
     if kind == _FLAG and isinstance(value, bool):
@@ -72,15 +72,15 @@ def _argument(node: Node, kind: str, what: str) -> Any:
     raise ValueError(f"{what}={text(node)} must be {allowed[kind]}")
 
 
-def _plain(node: Node) -> Any:
+def _literal(node: Node) -> Any:
     """The value of a constant, of a number with a sign, or of a list of numbers; else None."""
     if isinstance(node, Constant):
         return node.value
     if isinstance(node, Operation) and node.symbol == "-" and len(node.operands) == 1:
-        value = _plain(node.operands[0])
+        value = _literal(node.operands[0])
         return -value if isinstance(value, int | float) and not isinstance(value, bool) else None
     if isinstance(node, Items):
-        values = [_plain(value) for value in node.values]
+        values = [_literal(value) for value in node.values]
         numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
         return values if numbers else None
     return None

@@ -24,7 +24,7 @@ from bayes_softmax.data.formula.columns import (
     column_type_of,
     read_columns,
 )
-from bayes_softmax.data.formula.evaluation import Evaluation, describe_factor, factor_values
+from bayes_softmax.data.formula.evaluation import Evaluator, factor_values, make_factor
 from bayes_softmax.data.formula.expressions import COMPARISONS, Call, Node, Operation, columns_of, factor_name, walk
 from bayes_softmax.data.formula.features import Factor, Layout, fill, lay_out
 from bayes_softmax.data.formula.states import read_state
@@ -58,9 +58,9 @@ class FormulaEncoder:
     state
         State of stateful transforms (``center``, ``bs``, ...), by the text of the call.
     terms
-        What the right-hand side says.
+        The terms of the right-hand side.
     edition
-        How it is read.
+        Number of the rules by which it is read.
     """
 
     formula: str
@@ -75,7 +75,7 @@ class FormulaEncoder:
         truth = self.edition > 1
         factors: dict[str, Factor] = {}
         for node in _factors(self.terms):
-            factors[factor_name(node)] = describe_factor(node, self.variables, self.state, truth=truth)
+            factors[factor_name(node)] = make_factor(node, self.variables, self.state, truth=truth)
         return lay_out(self.terms, factors)
 
     @property
@@ -124,12 +124,12 @@ class FormulaEncoder:
         return Encoded(X, frame.index, columns)
 
     def read(self, frame: pd.DataFrame) -> Columns:
-        """The columns of a frame as features are made of them, checked."""
+        """The checked columns of a frame, in the form from which features are made."""
         return read_columns(self.variables, frame, truth=self.edition > 1)
 
     def write(self, X: FloatArray, columns: Columns, index: Any) -> None:
         """Write the features of columns into ``X`` (N, p), zero so far."""
-        rows = Evaluation(columns, self.variables, self.state, index, older=self.edition == 1)
+        rows = Evaluator(columns, self.variables, self.state, index, older=self.edition == 1)
         known: dict[str, np.ndarray[Any, Any]] = {}
 
         def values(factor: Factor) -> np.ndarray[Any, Any]:
@@ -144,7 +144,7 @@ class FormulaEncoder:
 
     @cached_property
     def stepped(self) -> frozenset[str]:
-        """Columns inside comparisons, ``I(x > 1)``: what depends on them does so in steps."""
+        """Columns inside comparisons, ``I(x > 1)``: the features are step functions of them."""
         found: set[str] = set()
         for factor in _factors(self.terms):
             for node in walk(factor):
@@ -173,8 +173,8 @@ def encoder_from_data(data: Mapping[str, Any]) -> FormulaEncoder:
     Raises
     ------
     ValueError
-        What is not of this form: terms, functions and arguments are checked as those of a formula are, states and
-        levels for their sizes.
+        Data not of this form: terms, functions and arguments are checked like those of a formula, states and levels
+        for their sizes.
     """
     formula, given, states = data.get("formula"), data.get("variables"), data.get("state")
     if not (isinstance(formula, str) and isinstance(given, Mapping) and isinstance(states, Mapping)):
@@ -191,7 +191,7 @@ def encoder_from_data(data: Mapping[str, Any]) -> FormulaEncoder:
         key = key_of(call)
         state[key] = read_state(call, states[key] if key in states else states.get(_older_key(call)))
     encoder = FormulaEncoder(formula, variables, state, terms, edition)
-    _ = encoder.layout  # what does not fit is found now
+    _ = encoder.layout  # a mismatch raises here
     return encoder
 
 
@@ -221,10 +221,10 @@ def fit_encoder(formula: str, terms: tuple[Term, ...], data: pd.DataFrame, const
     encoder = FormulaEncoder(formula, variables, states, terms)
     calls = _stateful(terms)
     if calls:
-        evaluation = Evaluation(encoder.read(data), variables, states, data.index, fitting=True)
+        evaluator = Evaluator(encoder.read(data), variables, states, data.index, fitting=True)
         with np.errstate(all="ignore"):
             for call in calls:
-                evaluation.of(call)
+                evaluator.of(call)
     if constant == "error" and encoder.one_level:
         name = encoder.one_level[0]
         raise ValueError(

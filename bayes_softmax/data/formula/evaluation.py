@@ -1,4 +1,4 @@
-"""Values of the factors of a formula: a small walk over checked trees, which calls the table of transforms only."""
+"""Values of the factors of a formula: a walk over checked trees that calls only the table of transforms."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import pandas as pd
 
 from bayes_softmax.core.checks import describe_rows, listed
 from bayes_softmax.core.records import FloatArray
-from bayes_softmax.data.formula.arguments import PARAMETERS, SEVERAL_COLUMNS, SPLINES, arguments_of
+from bayes_softmax.data.formula.arguments import SEVERAL_COLUMNS, SPLINES, TRANSFORM_ARGUMENTS, arguments_of
 from bayes_softmax.data.formula.arithmetic import inner, is_logical, operate
 from bayes_softmax.data.formula.columns import TRUTH, Columns, ColumnType, levels_of, positions_of
 from bayes_softmax.data.formula.expressions import Call, Column, Constant, Node, Operation, columns_of, text
@@ -17,13 +17,13 @@ from bayes_softmax.data.formula.features import Factor
 from bayes_softmax.data.formula.states import read_state
 from bayes_softmax.data.formula.transforms import ELEMENTWISE, key_of
 
-SAMPLE = 10_000  # values among which enough different ones are looked for first
+SAMPLE = 10_000  # values first searched for enough distinct ones
 
 States = Mapping[str, dict[str, Any]]
 
 
-def describe_factor(node: Node, variables: Mapping[str, ColumnType], states: States, *, truth: bool) -> Factor:
-    """The columns that a factor makes; ``truth`` if truth values are two levels."""
+def make_factor(node: Node, variables: Mapping[str, ColumnType], states: States, *, truth: bool) -> Factor:
+    """A factor with the columns that it makes; ``truth`` if booleans are two levels."""
     whole, node = node, inner(node)
     if isinstance(node, Call) and node.function == "C":
         column = node.arguments[0]
@@ -55,7 +55,7 @@ def fields_of(call: Call, state: Mapping[str, Any]) -> tuple[range, bool]:
     return range(1, knots - bool(state["cyclic"]) - (0 if constraints is None else len(constraints)) + 1), False
 
 
-def factor_values(factor: Factor, rows: "Evaluation") -> np.ndarray[Any, Any]:
+def factor_values(factor: Factor, rows: "Evaluator") -> np.ndarray[Any, Any]:
     """Positions of levels (N,), or numbers (N,) or (N, k)."""
     node = inner(factor.node)
     if isinstance(node, Call) and node.function == "C":
@@ -69,10 +69,10 @@ def factor_values(factor: Factor, rows: "Evaluation") -> np.ndarray[Any, Any]:
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class Evaluator:
     """The columns of some rows and the states of the transforms, from which expressions are computed.
 
-    States are filled where ``fitting``, and only read otherwise.  ``older`` as files of versions 1 and 2 meant it.
+    States are filled where ``fitting``, and only read otherwise.  ``older`` follows the rules of file versions 1 and 2.
     """
 
     columns: Columns
@@ -101,7 +101,7 @@ class Evaluation:
         assert isinstance(node, Call)
         if node.function == "I":
             return self.of(node.arguments[0])
-        if node.function in PARAMETERS:
+        if node.function in TRANSFORM_ARGUMENTS:
             return self._transform(node)
         values = [np.asarray(self.of(argument), dtype=np.float64) for argument in node.arguments]
         if self.older and node.function == "exp10":
@@ -173,7 +173,7 @@ class Evaluation:
         return np.array(made, dtype=np.float64)
 
     def _check_range(self, call: Call, values: dict[str, Any], x: FloatArray, state: dict[str, Any]) -> None:
-        """Raise where a spline would have to go on beyond the data it was made from."""
+        """Raise where a spline would have to extrapolate beyond the data that it was made from."""
         given = {word: state.get(word, values[word]) for word in ("lower_bound", "upper_bound")}
         low, high = (np.inf * sign if v is None else v for v, sign in zip(given.values(), (-1, 1), strict=True))
         outside = np.flatnonzero((x < low) | (x > high))
@@ -188,7 +188,7 @@ class Evaluation:
 
 
 def _check_rows(call: Call, values: dict[str, Any], x: FloatArray) -> None:
-    """Raise where there are too few different values for so many columns."""
+    """Raise where there are too few distinct values for the number of columns."""
     name = "degree" if call.function == "poly" else "df"
     wanted = values.get(name)
     if wanted is None or call.function not in SEVERAL_COLUMNS:
@@ -199,5 +199,5 @@ def _check_rows(call: Call, values: dict[str, Any], x: FloatArray) -> None:
     if distinct < wanted + (call.function == "poly"):
         what = ", ".join(sorted(columns_of(call)))
         raise ValueError(
-            f"formula: {text(call)!r}: {name}={wanted} is too large for {distinct} different values of {what}"
+            f"formula: {text(call)!r}: {name}={wanted} is too large for {distinct} distinct values of {what}"
         )

@@ -71,7 +71,7 @@ Node = Column | Constant | Items | Reference | Operation | Call
 
 
 def children(node: Node) -> tuple[Node, ...]:
-    """What a node is made of."""
+    """The children of a node."""
     if isinstance(node, Items):
         return node.values
     if isinstance(node, Operation):

@@ -109,7 +109,7 @@ def lay_out(terms: Sequence[Term], factors: Mapping[str, Factor]) -> Layout:
 
 
 def _spanned_by(term: Term, factors: Mapping[str, Factor]) -> list[CodedFactors]:
-    """What a term spans: factors that add up to a constant are there, reduced, or not there."""
+    """The span of a term: factors whose columns add up to a constant are present, reduced, or absent."""
     choices: list[tuple[CodedFactor | None, ...]] = []
     for node in term.factors:
         factor = factors[factor_name(node)]
@@ -147,7 +147,7 @@ def _among(parts: CodedFactors, several: Sequence[CodedFactors]) -> bool:
 
 
 class Indicators(NamedTuple):
-    """Columns of which each row has at most one that is not zero: at ``position`` (-1: none), with ``value``."""
+    """Columns with at most one nonzero entry per row: ``value`` at ``position`` (-1: none)."""
 
     position: IntArray
     value: FloatArray | None
@@ -157,7 +157,7 @@ class Indicators(NamedTuple):
 def fill(X: FloatArray, terms: Sequence[TermColumns], values: Callable[[Factor], np.ndarray[Any, Any]]) -> bool:
     """Write the features of terms into ``X`` (N, p), zero so far; whether all are finite.
 
-    Indicators write their ones only: of a factor with thousands of levels most of the memory is never touched.
+    Indicators write their nonzero entries only: a factor with thousands of levels leaves most of the memory untouched.
     """
     finite = True
     for term in terms:

@@ -1,7 +1,7 @@
-"""From the text of a formula to tokens and expressions: a reader of our own, which builds data and calls nothing.
+"""From the text of a formula to tokens and expressions: a parser of its own, which builds data and calls nothing.
 
-What Python's own parser would accept beyond this (attributes, subscripts, lambdas, f-strings, comprehensions) has no
-form here, so it cannot be written down.
+What else Python's parser would accept (attributes, subscripts, lambdas, f-strings, comprehensions) has no form here
+and cannot be expressed.
 """
 
 import re
@@ -24,7 +24,7 @@ from bayes_softmax.data.formula.expressions import (
 )
 
 MAX_LENGTH = 1_000_000  # characters of a formula
-SHOWN = 200  # of them in a message
+SHOWN_LENGTH = 200  # of them that a message shows
 MAX_NESTING = 40  # parentheses within parentheses
 MAX_DIGITS = 300
 
@@ -65,7 +65,7 @@ def tokens_of(formula: str) -> list[Token]:
 
 
 def unreadable(formula: str, reason: str, start: int) -> ValueError:
-    """The error for a formula that is not one, with the place."""
+    """The error for text that is not a formula, with the place."""
     around = formula[max(0, start - 30) : start + 30].strip()
     where = f" near {around!r}" if len(formula) > 80 else ""
     return ValueError(f"formula: {shortened(formula)!r} cannot be read: {reason}{where}")
@@ -73,7 +73,7 @@ def unreadable(formula: str, reason: str, start: int) -> ValueError:
 
 def shortened(formula: str) -> str:
     """A formula as a message shows it."""
-    return formula if len(formula) <= SHOWN else f"{formula[:SHOWN]} ..."
+    return formula if len(formula) <= SHOWN_LENGTH else f"{formula[:SHOWN_LENGTH]} ..."
 
 
 class Reader:
@@ -87,39 +87,39 @@ class Reader:
 
     @property
     def next(self) -> Token:
-        """The token that comes."""
+        """The next token."""
         return self.tokens[self.at]
 
     @property
     def after(self) -> Token:
-        """The token after that."""
+        """The token after the next."""
         return self.tokens[min(self.at + 1, len(self.tokens) - 1)]
 
     def comes(self, *symbols: str) -> bool:
-        """Whether one of these symbols comes."""
+        """Whether one of these symbols comes next."""
         return self.next.kind == "symbol" and self.next.text in symbols
 
     def take(self) -> Token:
-        """The token that comes, passed over."""
+        """The next token, consumed."""
         token = self.next
         self.at += 1
         return token
 
     def error(self, reason: str) -> ValueError:
-        """The error for the place reached."""
+        """The error at the current position."""
         return unreadable(self.formula, reason, self.next.start)
 
     def expect(self, symbol: str) -> None:
-        """Pass over a symbol that must come."""
+        """Consume a symbol that must come next."""
         if not self.comes(symbol):
-            found = f"{self.next.text!r} came" if self.next.text else "it ended"
+            found = f"found {self.next.text!r}" if self.next.text else "but the formula ends"
             raise self.error(f"{symbol!r} expected, {found}")
         self.at += 1
 
     def nested(self, depth: int) -> int:
         """One level deeper, within the limit."""
         if depth >= MAX_NESTING:
-            raise self.error(f"more than {MAX_NESTING} parentheses or signs within each other")
+            raise self.error(f"more than {MAX_NESTING} nested parentheses or signs")
         return depth + 1
 
     def expression(self, depth: int = 0, at_least: int = 0) -> Node:

@@ -62,7 +62,7 @@ def _response(part: str, shown: str) -> str:
 
 
 def parse_terms(right: str) -> tuple[Term, ...]:
-    """The terms of a right-hand side, in the order of their numbers of factors; the intercept is among them."""
+    """The terms of a right-hand side, ordered by their number of factors; the intercept is among them."""
     reader = Reader(right)
     terms = _sum(reader, {INTERCEPT.key: INTERCEPT}, 0)
     if reader.next.kind != "end":
@@ -74,7 +74,7 @@ def parse_terms(right: str) -> tuple[Term, ...]:
 
 
 def _unfinished(reader: Reader) -> NoReturn:
-    """Say why reading stopped before the end."""
+    """Raise with the reason why reading stopped before the end."""
     token = reader.next
     if token.text == "|":
         raise ValueError(
@@ -125,7 +125,7 @@ def _products(reader: Reader, depth: int) -> Terms:
 
 
 def _joined(*several: Terms) -> Terms:
-    """All terms, each where it came first."""
+    """All terms, each where it first appears."""
     found: Terms = {}
     for terms in several:
         for key, term in terms.items():
@@ -165,7 +165,7 @@ def _powers(reader: Reader, depth: int) -> Terms:
 
 
 def _crossed(reader: Reader, left: Terms, right: Terms) -> Terms:
-    """Every product of a term of the one with a term of the other."""
+    """Every product of a term on the left with a term on the right."""
     _check_size(reader, len(left) * len(right) // MAX_POWER)  # most may be the same: the result is checked again
     found: Terms = {}
     for a in left.values():

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from bayes_softmax.core.checks import did_you_mean
-from bayes_softmax.data.formula.arguments import PARAMETERS, SEVERAL_COLUMNS, arguments_of
+from bayes_softmax.data.formula.arguments import SEVERAL_COLUMNS, TRANSFORM_ARGUMENTS, arguments_of
 from bayes_softmax.data.formula.arithmetic import inner, joins
 from bayes_softmax.data.formula.contrasts import check_contrast
 from bayes_softmax.data.formula.expressions import (
@@ -41,11 +41,11 @@ _NOT_HERE = {
     "factor": "a factor is C(x)",
     "as.factor": "a factor is C(x)",
     "ordered": "polynomial contrasts are C(x, contr.poly)",
-    "cbind": "columns of counts stand on the left, joined by '+': 'a + b + c ~ x'",
+    "cbind": "columns of counts go on the left, joined by '+': 'a + b + c ~ x'",
     "Q": "a name with spaces or signs is written in backticks: `my column`",
     "lag": "make it a column of the data first",
     "hashed": "make it a column of the data first",
-    **dict.fromkeys(("Treatment", "Sum", "Helmert", "Poly", "Diff"), "it stands inside C(): C(x, Treatment('a'))"),
+    **dict.fromkeys(("Treatment", "Sum", "Helmert", "Poly", "Diff"), "it goes inside C(): C(x, Treatment('a'))"),
     **{name: f"write np.{name}" for name in [*_NUMPY, "power"]},
 }
 
@@ -57,7 +57,7 @@ def key_of(call: Call) -> str:
 
 def transforms_in(node: Node) -> list[Call]:
     """Calls in an expression that keep a state."""
-    return [part for part in walk(node) if isinstance(part, Call) and part.function in PARAMETERS]
+    return [part for part in walk(node) if isinstance(part, Call) and part.function in TRANSFORM_ARGUMENTS]
 
 
 # ---------------------------------------------------------------------- checks
@@ -89,7 +89,7 @@ def _check_coding(node: Call) -> None:
 
 
 def _check_expression(node: Node, within: Node) -> None:
-    """Raise unless numbers can be computed; ``within`` is the part that may make several columns."""
+    """Raise unless an expression is numeric; ``within`` is the part that may make several columns."""
     if isinstance(node, Constant) and isinstance(node.value, int | float) and isfinite(node.value):
         return
     if isinstance(node, Operation):
@@ -107,9 +107,9 @@ def _check_expression(node: Node, within: Node) -> None:
 
 
 def _check_call(node: Call, within: Node) -> None:
-    """Raise unless the function is known and its arguments are right."""
+    """Raise unless the function is known and its arguments are valid."""
     name, n_given = node.function, len(node.arguments)
-    if name in PARAMETERS:
+    if name in TRANSFORM_ARGUMENTS:
         arguments_of(node)
         if name in SEVERAL_COLUMNS and node is not within:
             raise ValueError(f"formula: {text(node)!r} makes several columns, and cannot be part of an expression")
@@ -128,7 +128,7 @@ def _check_call(node: Call, within: Node) -> None:
 
 def unknown_function(name: str) -> str:
     """What to write instead of a function that is not in the table."""
-    known = ["I", "C", *PARAMETERS, *ELEMENTWISE]
+    known = ["I", "C", *TRANSFORM_ARGUMENTS, *ELEMENTWISE]
     if name in _NOT_HERE:
         return f"function {name!r} is not known; {_NOT_HERE[name]}"
     return f"function {name!r} is not known{did_you_mean(name, known) or ';'} use one of {', '.join(known)}"

@@ -1,4 +1,4 @@
-"""The joint posterior in whitened coordinates as a C callback, and the table of addresses that it reads."""
+"""The joint posterior in whitened coordinates as a C callback, and its table of addresses."""
 
 import functools
 
@@ -37,7 +37,7 @@ COORDINATE_FIELDS = (
 )
 FIELDS = (*HYPERPRIOR_FIELDS, *CONDITIONAL_FIELDS, *COORDINATE_FIELDS)
 SIZES = ("G", "R", "k", "m", "d", "H", "n_residual", "n_columns")
-# Addresses and sizes by name: what Python writes and the callback reads is one structured type.
+# Addresses and sizes by name, in one structured type that Python writes and the callback reads.
 TABLE = np.dtype(
     [("data", np.int64, (DATA_SIZE,)), *((field.name, np.int64) for field in FIELDS), *((n, np.int64) for n in SIZES)]
 )
@@ -46,7 +46,7 @@ TABLE = np.dtype(
 def pack_hierarchy(
     data: KernelData, hyper: HyperpriorData, normal: ConditionalNormal, coordinates: WhitenedCoordinates
 ) -> IntArray:
-    """Addresses and sizes of all arrays, each checked, as one ``TABLE``."""
+    """Checked addresses and sizes of all arrays, as one ``TABLE``."""
     d = data.Cb.shape[1] + data.Cw.shape[1] * len(data.centre)
     k, m = leading_shape(normal, "information", 2)
     require(k * m == d, normal, "information", f"has {k} blocks of {m}, not {d} coordinates in all")

@@ -1,4 +1,4 @@
-"""Cholesky factors of small matrices with their inverses, products with these, and derivatives: compiled loops."""
+"""Compiled loops for Cholesky factors of small matrices: inverses, products and derivatives."""
 
 import math
 from typing import Any

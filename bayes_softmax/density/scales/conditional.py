@@ -1,4 +1,4 @@
-"""The conditional normal approximation given the hyperparameters, and their marginal posterior that follows, compiled.
+"""The compiled conditional normal approximation given the hyperparameters, and their marginal posterior.
 
 Formulae are at the top of :mod:`bayes_softmax.density.scales`.
 """
@@ -52,7 +52,7 @@ def factor_conditional_precision(hyper, normal, s, e, A, X):  # type: ignore[no-
 
 @nb.njit(**_options)
 def log_marginal_posterior(hyper, normal, h, gradient):  # type: ignore[no-untyped-def]
-    """Laplace approximation of ``log p(h | y)``, log evidence plus log hyperprior; fills the gradient (H,)."""
+    """Laplace approximation of ``log p(h | y)``: log evidence plus log hyperprior; fills its gradient (H,)."""
     n_scales, (k, m) = hyper.log_unit.shape[0], normal.information.shape
     s, ds = np.empty(n_scales), np.zeros(n_scales)
     A, X, y, mean, half_diagonal = np.empty((m, m)), np.empty((m, m)), np.empty(m), np.empty(m), np.empty(m)

@@ -1,6 +1,6 @@
-"""Hyperpriors, compiled: their log density and the log scales as functions of unconstrained hyperparameters.
+"""Compiled hyperpriors: log density and log scales as functions of unconstrained hyperparameters.
 
-Hyperparameters are unconstrained as in the table of :mod:`bayes_softmax.spec.scales`.
+The transformations are those in the table of :mod:`bayes_softmax.spec.scales`.
 """
 
 import math
@@ -29,12 +29,12 @@ _options: dict[str, Any] = {
 
 
 class HyperpriorData(NamedTuple):
-    """Hyperpriors of G shared scales, as compiled code reads them.
+    """Hyperpriors of G shared scales, in the form of compiled code.
 
-    ``family`` (G,) and ``parameters`` (G, 3) are of each; ``first_scale`` and ``first_hyper`` (G + 1,) say which scales
-    and hyperparameters are its own.  ``log_unit`` (R,) is the log of a scale on the standardised feature over the one
-    of the prior; ``scale_of_coordinate`` (d,) is the scale of each free coordinate, -1 where none is learned.  A scale
-    is that of ``n_columns`` coordinates.
+    ``family`` (G,) and ``parameters`` (G, 3) describe each; ``first_scale`` and ``first_hyper`` (G + 1,) delimit its
+    scales and hyperparameters.  ``log_unit`` (R,) is the log ratio of a scale on the standardised feature to that of
+    the prior; ``scale_of_coordinate`` (d,) is the index of each free coordinate's scale, -1 where none is learned.
+    Each scale applies to ``n_columns`` coordinates.
     """
 
     family: IntArray
@@ -47,7 +47,7 @@ class HyperpriorData(NamedTuple):
 
 
 def hyperprior_data(shared: Sequence[SharedScale], coordinates: Coordinates) -> HyperpriorData:
-    """The shared scales of a model on its standardised features."""
+    """Hyperprior data of a model's shared scales, on its standardised features."""
     hyperpriors = [scale.hyperprior for scale in shared]
     features = [j for scale in shared for j in scale.features]
     n_columns = int(coordinates.weights_contrast.shape[1])
@@ -73,7 +73,7 @@ def conditional_scales(hyper: HyperpriorData, h: FloatArray) -> FloatArray:
 
 
 def log_normaliser(shared: Sequence[SharedScale], coordinates: Coordinates) -> float:
-    """Constants that compiled code leaves out: of hyperpriors, and of the normal priors of raw coefficients."""
+    """Constants omitted by compiled code: those of hyperpriors, and of the normal priors of raw coefficients."""
     k = coordinates.weights_contrast.shape[1]
     total = 0.0
     for scale in shared:
@@ -122,7 +122,7 @@ def log_hyperprior(hyper, h, s, gradient):  # type: ignore[no-untyped-def]
 
 @nb.njit(**_options)
 def log_scales_vjp(hyper, h, ds, gradient):  # type: ignore[no-untyped-def]
-    """Vector-Jacobian product of the log scales: adds ``ds`` (R,) pulled back to ``gradient`` (H,)."""
+    """Vector-Jacobian product of the log scales: adds the pull-back of ``ds`` (R,) to ``gradient`` (H,)."""
     for shared in range(hyper.family.shape[0]):
         family, g = hyper.family[shared], hyper.first_hyper[shared]
         first, end = hyper.first_scale[shared], hyper.first_scale[shared + 1]

@@ -8,8 +8,8 @@ in ``theta~``, :math:`w = L^{-1} g` and :math:`X = L^{-1}`, the derivatives of t
           M_{ab} = z_a w_b\ (b < a),\ \tfrac12 z_a w_a\ (b = a),
 
 for column :math:`X_i` of X (the differential of a Cholesky factor, Murray, 2016; the last term is from the Jacobian),
-beside the derivative of the prior itself: two factorisations' worth, and the rest costs as much as a product with L.
-The factor r moves every shrunk coordinate along itself, and ``r^2 D`` with it.
+plus the derivative of the prior itself.  This costs as much as two factorisations, and the rest as a product with L.
+The factor r scales every shrunk coordinate, and ``r^2 D`` with it.
 """
 
 import math
@@ -41,11 +41,11 @@ _options: dict[str, Any] = {
 
 
 class WhitenedCoordinates(NamedTuple):
-    """What ``u = [v, e]`` means beside the conditional normal approximation.
+    """Change of variables from ``u = [v, e]`` to ``z`` and ``h``.
 
-    ``location`` (H,) and ``root`` (H, H): ``h = location + root e``.  ``exponent`` (2,) holds that of partial
+    ``location`` (H,) and ``root`` (H, H): ``h = location + root e``.  ``exponent`` (2,) holds the exponent of partial
     non-centring and the mean log scale at the reference.  ``residual`` (d, d) is upper triangular, ``z = residual v``,
-    in single precision; the identity where empty.
+    in single precision; if empty it is the identity.
     """
 
     location: FloatArray
@@ -62,7 +62,7 @@ def log_non_centring(coordinates, s):  # type: ignore[no-untyped-def]
 
 @nb.njit(**_options)
 def change_of_variables(hyper, normal, coordinates, u, h, s, z, X, theta):  # type: ignore[no-untyped-def]
-    """Fill ``h``, the log scales ``s`` on standardised features, ``z``, ``X`` (k, m, m) of each block, and ``theta``.
+    """Fill ``h``, the log scales ``s`` on standardised features, ``z``, the blocks ``X`` (k, m, m), and ``theta``.
 
     Returns the log determinant of the change of variables, without its constant linear parts, and the conditional
     means ``m`` (k, m) of ``theta~``.
@@ -123,7 +123,7 @@ def log_conditional_prior(hyper, s, theta, gradient, ds):  # type: ignore[no-unt
 
 @nb.njit(**_options)
 def radial_derivative(hyper, theta, gradient):  # type: ignore[no-untyped-def]
-    """Derivative in ``log r`` of a function of ``r theta`` with this gradient, over the shrunk coordinates."""
+    """Derivative with respect to ``log r`` of a function of ``r theta`` with this gradient, in shrunk coordinates."""
     total = 0.0
     for i in range(theta.shape[0]):
         if hyper.scale_of_coordinate[i] >= 0:

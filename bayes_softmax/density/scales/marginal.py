@@ -1,4 +1,4 @@
-"""Where to whiten: empirical Bayes, that is the mode of the hyperparameters' approximate marginal posterior.
+"""Where to whiten: empirical Bayes, at the mode of the hyperparameters' approximate marginal posterior.
 
 Formulae are at the top of :mod:`bayes_softmax.density.scales`.
 """
@@ -23,11 +23,11 @@ from bayes_softmax.density.scales.whitening import (
 )
 from bayes_softmax.spec.scales.shared import SharedScale
 
-MAX_ROUNDS = 5  # of conditional mode and marginal mode in turn; they only choose coordinates
-TOLERANCE = 0.1  # change of a hyperparameter, a logarithm of a scale, that whitening does not feel
-SEARCH_RADIUS = 8.0  # hyperparameters are searched within this of the middle of their prior
-SD_LIMITS = (0.05, 3.0)  # of a hyperparameter: where its evidence is flat the prior's is near 1.5
-SCALE_RATIO = 2.5  # how much larger the scales are where it is measured how the coefficients grow with them
+MAX_ROUNDS = 5  # alternations of conditional and marginal mode; they only choose coordinates
+TOLERANCE = 0.1  # change of a hyperparameter, a log scale, that is immaterial to whitening
+SEARCH_RADIUS = 8.0  # hyperparameters are searched within this distance of the middle of their prior
+SD_LIMITS = (0.05, 3.0)  # of a hyperparameter; under its prior alone the sd is near 1.5
+SCALE_RATIO = 2.5  # ratio of scales over which the growth of the coefficients is measured
 STEP = 1e-4  # for second derivatives of the log marginal posterior
 
 
@@ -37,18 +37,18 @@ def whitened_posterior(
     conditional_mode: Callable[[SoftmaxPosterior], FloatArray],
     reference_mode: Callable[[SoftmaxPosterior], FloatArray],
 ) -> HierarchicalPosterior:
-    """The joint posterior, whitened at scales that the data support.
+    """The joint posterior, whitened at the empirical Bayes estimate of the scales.
 
     Parameters
     ----------
     base
-        The likelihood with the fixed priors alone.
+        The likelihood with the fixed priors only.
     shared
         The learned scales.
     conditional_mode
         Maximises a density; returns its mode (d,).
     reference_mode
-        The same for the densities that are whitened at: it may refuse one.
+        Likewise, for the densities at whose mode the posterior is whitened: it may refuse one.
     """
     hyper = hyperprior_data(shared, base.coordinates)
     h = middle = np.concatenate([scale.hyperprior.initial for scale in shared])

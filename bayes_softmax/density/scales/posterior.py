@@ -1,4 +1,4 @@
-"""The joint posterior of coefficients and hyperparameters, in coordinates in which it is near a standard normal."""
+"""The joint posterior of coefficients and hyperparameters, in coordinates in which it is nearly standard normal."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,8 +24,8 @@ from bayes_softmax.spec.scales.shared import SharedScale
 class HierarchicalPosterior:
     """Log density of ``u = [v, e]``, whitened coefficients and standardised hyperparameters.
 
-    Made by :func:`bayes_softmax.density.scales.marginal.whitened_posterior`.  ``base`` is the likelihood with the fixed
-    priors alone.
+    Constructed by :func:`bayes_softmax.density.scales.marginal.whitened_posterior`.  ``base`` is the likelihood with
+    the fixed priors only.
     """
 
     base: SoftmaxPosterior
@@ -35,12 +35,12 @@ class HierarchicalPosterior:
     coordinates: WhitenedCoordinates
 
     def __post_init__(self) -> None:
-        """Compiled code reads all rows, or it would take the log prior for the log posterior."""
+        """Require all rows in memory, without which compiled code could not compute the log posterior."""
         require_in_memory(self.base)
 
     @property
     def n_coefficients(self) -> int:
-        """Free coordinates d of the model, without the hyperparameters."""
+        """Number of free coordinates d of the model, without the hyperparameters."""
         return self.base.dimension
 
     @property
@@ -50,7 +50,7 @@ class HierarchicalPosterior:
 
     @cached_property
     def log_constant(self) -> float:
-        """What the compiled joint density leaves out: normalising constants, and the Jacobian of standardisation."""
+        """Terms omitted by the compiled joint density: normalising constants, and the Jacobian of standardisation."""
         base = self.base
         return base.offset_term + base.log_prior_constant + log_normaliser(self.shared, base.coordinates)
 

@@ -1,4 +1,4 @@
-"""Coordinates whitened given the hyperparameters: the conditional normal approximation and what corrects it.
+"""Coordinates whitened given the hyperparameters: the conditional normal approximation and its corrections.
 
 Formulae are at the top of :mod:`bayes_softmax.density.scales`.
 """
@@ -18,11 +18,11 @@ from bayes_softmax.density.posterior import SoftmaxPosterior
 from bayes_softmax.density.scales.conditional import ConditionalNormal
 from bayes_softmax.density.scales.hyperpriors import HyperpriorData
 
-RIDGE = 1e-8  # of the reference precision's diagonal: keeps factors real where neither data nor prior speak
-# Above, the blocks of ``block_metric`` are factorised at every step and not one matrix of all coordinates: a
-# factorisation of d^3 / 3 multiplications then outweighs the likelihood.
+RIDGE = 1e-8  # relative to the reference precision's diagonal: keeps directions without data or prior factorisable
+# Above, the blocks of ``block_metric`` are factorised at every step instead of one matrix of all coordinates: its
+# factorisation of d^3 / 3 multiplications would outweigh the likelihood.
 DENSE_DIMENSION = 100
-MAX_RESIDUAL = 1500  # coordinates up to which a matrix of all of them whitens what the blocks leave
+MAX_RESIDUAL = 1500  # number of coordinates up to which a full matrix whitens the residual of the blocks
 
 
 def conditional_posterior(base: SoftmaxPosterior, hyper: HyperpriorData, scales: FloatArray) -> SoftmaxPosterior:
@@ -39,7 +39,7 @@ def conditional_posterior(base: SoftmaxPosterior, hyper: HyperpriorData, scales:
 def conditional_normal(
     base: SoftmaxPosterior, hyper: HyperpriorData, theta: FloatArray, scales: FloatArray
 ) -> ConditionalNormal:
-    """The normal approximation given any hyperparameters, from the conditional mode ``theta`` at ``scales`` (R,)."""
+    """Normal approximation for all hyperparameters, from the conditional mode ``theta`` at ``scales`` (R,)."""
     blocks = base.block_metric(theta) if base.dimension > DENSE_DIMENSION else None
     if blocks is None:
         precision, mixing = base.metric(theta)[None], np.eye(1)
@@ -64,9 +64,10 @@ def prior_precision(hyper: HyperpriorData, scales: FloatArray, m: int) -> FloatA
 def residual_whitening(
     base: SoftmaxPosterior, hyper: HyperpriorData, normal: ConditionalNormal, theta: FloatArray, scales: FloatArray
 ) -> NDArray[np.float32]:
-    """``S`` (d, d) with ``(S S')^-1`` the Hessian in ``z`` at the reference; empty where one block is all.
+    """``S`` (d, d) with ``(S S')^-1`` the Hessian in ``z`` at the reference.
 
-    ``theta`` is the conditional mode at ``scales`` (R,), where ``normal`` was made.
+    It is empty for a single block, or too many coordinates.  ``theta`` is the conditional mode at ``scales`` (R,), at
+    which ``normal`` was computed.
     """
     k, m = normal.information.shape
     if k == 1 or k * m > MAX_RESIDUAL:
@@ -86,7 +87,7 @@ def non_centring_exponent(
 ) -> float:  # fmt: skip
     """Exponent in [0, 1] of partial non-centring, from how the coefficients' sds grow with the scales.
 
-    ``theta`` is the conditional mode at ``scales``, which are ``ratio`` times those that ``normal`` was made at.
+    ``theta`` is the conditional mode at ``scales``, which are ``ratio`` times those at which ``normal`` was computed.
     """
     blocks = base.block_metric(theta) if len(normal.mixing) > 1 else None
     curvature = base.metric(theta)[None] if blocks is None else blocks.precisions
@@ -108,7 +109,7 @@ def _mean_log_sd(precision: FloatArray, D: FloatArray) -> float:
         covariance = np.linalg.inv(precision + np.diag(D))
     except np.linalg.LinAlgError as error:
         raise ImproperPosteriorError(
-            "the posterior cannot be sampled: along some direction neither data nor priors say anything that double "
-            "precision holds; give the coefficients proper priors, and features and offsets sizes that can be compared"
+            "the posterior cannot be sampled: in double precision, neither data nor priors determine some direction; "
+            "give the coefficients proper priors, and features and offsets of comparable sizes"
         ) from error
     return 0.5 * float(np.log(np.diagonal(covariance, axis1=1, axis2=2)[:, D > 0]).mean())

@@ -1,6 +1,6 @@
-"""What must hold of the arrays in a file before a fit is made of them: shapes, types and values, against its schema.
+"""Checks of the arrays in a file against its schema: shapes, types and values.
 
-Damage is found by the checksum.  This is for files without one, and for files that somebody changed on purpose.
+The checksum detects damage.  These checks are for files without one, and for files changed on purpose.
 """
 
 from collections.abc import Mapping
@@ -53,14 +53,14 @@ def _first(where: np.ndarray[Any, Any]) -> str:
 
 
 def check_estimate(data: xr.Dataset, schema: Schema, logits: Logits) -> None:
-    """The arrays of a point estimate."""
+    """Check the arrays of a point estimate."""
     p, K = len(schema.feature_names), len(schema.classes)
     q = p + 1
     for name, own in logits.shapes.items():
         check_array(data, name, own)
     if logits.kind == LINEAR and not schema.has_intercept and data[INTERCEPT].values.any():
         raise ValueError("'intercept' is not zero, but the model has none")
-    if "variances" in data:  # of a fit with more coefficients than a covariance is formed of
+    if "variances" in data:  # of a fit with too many coefficients for a full covariance
         check_array(data, "variances", (q, K, K), missing=True)
     else:
         covariance = check_array(data, "covariance", (size_of(logits.shapes),) * 2, missing=True)
@@ -68,7 +68,7 @@ def check_estimate(data: xr.Dataset, schema: Schema, logits: Logits) -> None:
             raise ValueError("'covariance' has a negative variance")
     check_array(data, "history", (None,), missing=True)
     if not 0 < data.attrs["total_weight"] < np.inf or data.attrs["converged"] not in (0, 1):
-        raise ValueError("the weight of the data or the word on convergence is impossible")
+        raise ValueError("the total weight or the convergence flag has an impossible value")
     if "recession" in data:
         check_array(data, "recession", (None, q, K))
     directions = (None, K, p + 1)
@@ -78,14 +78,14 @@ def check_estimate(data: xr.Dataset, schema: Schema, logits: Logits) -> None:
 
 
 def check_draws(groups: Mapping[str, xr.Dataset], schema: Schema, logits: Logits) -> None:
-    """The draws, their labels and statistics."""
+    """Check the draws, their labels and statistics."""
     names = [name for name in ("posterior", "prior") if name in groups]
     if not names:
         raise ValueError("it holds no draws")
     draws = groups[names[0]]
     without = logits.kind == LINEAR and not schema.has_intercept
     if without and INTERCEPT in draws:
-        raise ValueError("'intercept' is there, but the model has none")
+        raise ValueError("'intercept' is present, but the model has none")
     for name, shape in logits.shapes.items():
         if without and name == INTERCEPT:
             continue
@@ -110,9 +110,9 @@ def check_draws(groups: Mapping[str, xr.Dataset], schema: Schema, logits: Logits
 
 
 def check_data(groups: Mapping[str, xr.Dataset], schema: Schema) -> None:
-    """The data of a fit: rows that exist, classes that exist, counts and weights that count."""
+    """Check the data of a fit: valid rows and classes, non-negative counts and weights."""
     if "constant_data" not in groups or "y" not in groups["observed_data"]:
-        raise ValueError("the data are there in part only")
+        raise ValueError("the data are incomplete")
     observed, constant = groups["observed_data"], groups["constant_data"]
     p, K, labels = len(schema.feature_names), len(schema.classes), observed["y"].ndim == 1
     N = len(observed["y"])
@@ -146,9 +146,9 @@ def check_data(groups: Mapping[str, xr.Dataset], schema: Schema) -> None:
 
 
 def _check_variables(groups: Mapping[str, xr.Dataset], schema: Schema, n: int) -> None:
-    """The columns that a formula reads."""
+    """Check the columns that a formula reads."""
     if not isinstance(schema.encoder, FormulaEncoder):
-        raise ValueError("columns of a formula are there, but the model has no formula")
+        raise ValueError("columns of a formula are present, but the model has no formula")
     known = schema.encoder.variables
     if "variables" not in groups:
         raise ValueError("the columns of the formula are missing")
@@ -165,9 +165,9 @@ def _check_variables(groups: Mapping[str, xr.Dataset], schema: Schema, n: int) -
 
 
 def _expected(group: xr.Dataset, name: str, expected: bool) -> bool:
-    """Whether a variable is there, which must be so where the model has it, and there only."""
+    """Whether a variable is present; raise unless that is as the model expects."""
     if expected != (name in group):
-        raise ValueError(f"{name!r} is missing" if expected else f"{name!r} is there, but the model has none")
+        raise ValueError(f"{name!r} is missing" if expected else f"{name!r} is present, but the model has none")
     return expected
 
 

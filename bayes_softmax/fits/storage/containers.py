@@ -1,8 +1,8 @@
-"""A labelled tree as the bytes of a netCDF file or as the files of a zarr folder, and back.
+"""Conversion of a labelled tree to the bytes of a netCDF file or the files of a zarr folder, and back.
 
-Both are made in memory: HDF5 must not see a write fail, since a file that it cannot close ends the process later.
-A netCDF file ends in a seal, a digest of its bytes: HDF5 can loop for ever over damaged ones, so it does not see them.
-Before anything is read, the structure is looked through: sizes are bounded by the size on disk, and what would make a
+Both are made in memory: HDF5 must not see a write fail, since a file that it cannot close aborts the process later.
+A netCDF file ends in a seal, a digest of its bytes: HDF5 can loop for ever over damaged bytes, so it never reads them.
+Before anything is read, the structure is inspected: sizes are bounded by the size on disk, and anything that makes a
 library open other files, follow cycles or load code (links, external and virtual data, unusual codecs) is refused.
 """
 
@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-SMALL = 1 << 26  # bytes of arrays that a file of any size may claim
-INFLATION = 1000  # more often than that, no honest compression makes data smaller
+SMALL = 1 << 26  # bytes of arrays that a file of any size may declare
+INFLATION = 1000  # largest plausible compression ratio
 OVERHEAD = 1 << 20
 SEAL = b"bayes_softmax sha256 "
 SEAL_BYTES = len(SEAL) + 64 + 1
@@ -29,11 +29,11 @@ Bytes = bytes | bytearray | memoryview
 
 def to_netcdf(tree: xr.DataTree) -> list[Bytes]:
     """The bytes of a netCDF file, in parts: HDF5's, and the seal, which HDF5 does not look at."""
-    # Where memory is short this raises, and not a write of HDF5.
+    # Where memory is short, this allocation raises before a write of HDF5 fails.
     bytearray(OVERHEAD + 2 * tree.nbytes + tree.nbytes // 4)
     view: memoryview = tree.to_netcdf(None, engine="h5netcdf")
     data = bytes(view)
-    view.release()  # what it looks at may be collected, and would complain of being looked at
+    view.release()  # its buffer could not be collected while exported
     return [data, _seal(data)]
 
 
@@ -58,7 +58,7 @@ def _in_memory(tree: xr.DataTree) -> xr.DataTree:
 
 
 def check_bytes(data: bytes) -> None:
-    """Raise for bytes that HDF5 must not see: of a damaged seal, or of heaps that it would not come to the end of."""
+    """Raise for bytes that HDF5 must not read: with a damaged seal, or with heaps that it would loop over."""
     if is_sealed(data) and data[-SEAL_BYTES:] != _seal(memoryview(data)[:-SEAL_BYTES]):
         raise ValueError("its bytes do not agree with its checksum")
     _check_heaps(data)
@@ -74,7 +74,7 @@ def _seal(data: Bytes) -> bytes:
 
 
 def _check_heaps(data: bytes) -> None:
-    """Raise where HDF5 would not end: free space of no size in a global heap, where texts are kept.
+    """Raise where HDF5 would loop for ever: free space of size zero in a global heap, where texts are stored.
 
     A heap is a signature with version, and its size; then objects: index, count of references, and size of each,
     followed by as many bytes, padded to a multiple of 8 (HDF5 File Format Specification 3.0, III.E).
@@ -106,7 +106,7 @@ def _hdf5_sizes(group: Any, path: str, *, top: bool) -> Iterator[int]:
             yield from _hdf5_sizes(item, where, top=False)
         elif isinstance(item, h5py.Dataset):
             if item.external or item.is_virtual:
-                raise ValueError(f"{where!r} keeps its data in another file")
+                raise ValueError(f"{where!r} stores its data in another file")
             yield item.nbytes
         else:
             raise ValueError(f"{where!r} is neither an array nor a group")
@@ -131,7 +131,7 @@ def from_zarr(files: Mapping[str, bytes]) -> xr.DataTree:
 
 
 def zarr_attributes(content: bytes) -> dict[str, Any]:
-    """Attributes in the text of a ``zarr.json``; empty if it is none."""
+    """Attributes in the text of a ``zarr.json``; empty if it is invalid."""
     try:
         found = json.loads(content).get("attributes", {})
     except (ValueError, AttributeError, RecursionError):
@@ -140,7 +140,7 @@ def zarr_attributes(content: bytes) -> dict[str, Any]:
 
 
 def foreign_name(names: list[str]) -> str | None:
-    """The first file that no zarr folder of ours would hold, or None."""
+    """The first file name that does not occur in the zarr folder of a fit, or None."""
     for name in sorted(names):
         parts = name.split("/")
         if parts[-1] == "zarr.json" and len(parts) <= 3:
@@ -151,7 +151,7 @@ def foreign_name(names: list[str]) -> str | None:
 
 
 def _zarr_sizes(files: Mapping[str, bytes]) -> Iterator[int]:
-    """Bytes of each array, after a look at how it is stored."""
+    """Bytes of each array, after a check of its storage."""
     foreign = foreign_name(list(files))
     if foreign is not None:
         raise ValueError(f"{foreign!r} is no part of a fit")
@@ -175,12 +175,12 @@ def _zarr_size(name: str, node: Any, files: Mapping[str, bytes]) -> int:
     if any(c < 1 or c > max(s, 1) for c, s in zip(chunk, shape, strict=True)):
         raise ValueError(f"{name!r} has shape {shape} in chunks of {chunk}")
     if prod(ceil(s / c) for s, c in zip(shape, chunk, strict=True)) > 1000 + 4 * len(files):
-        raise ValueError(f"{name!r} is said to have more chunks than there are files")
+        raise ValueError(f"{name!r} declares more chunks than there are files")
     item = _item_size(node["data_type"])
     most = prod(chunk) * item if "vlen-utf8" not in codecs else SMALL + INFLATION * sum(map(len, files.values()))
     for key, content in files.items():
         if "zstd" in codecs and f"{key}/".startswith(f"{name}/c/") and _zstd_size(content) > most:
-            raise ValueError(f"{key!r} is said to hold more than a chunk")
+            raise ValueError(f"{key!r} declares more than a chunk")
     return int(prod(shape)) * item
 
 
@@ -193,7 +193,7 @@ def _item_size(data_type: Any) -> int:
 
 
 def _zstd_size(frame: bytes) -> float:
-    """Bytes that a zstd frame says it holds (RFC 8878, 3.1.1.1): infinitely many if it does not say."""
+    """Content size that a zstd frame declares (RFC 8878, 3.1.1.1); infinite if it declares none."""
     if frame[:4] != ZSTD_MAGIC or len(frame) < 6:
         raise ValueError("a chunk is not compressed by zstd")
     flags = frame[4]
@@ -207,4 +207,4 @@ def _zstd_size(frame: bytes) -> float:
 
 def _check_claim(claimed: int, size: int) -> None:
     if claimed > SMALL + INFLATION * size:
-        raise ValueError(f"its arrays are said to take {claimed} bytes, which {size} bytes on disk cannot hold")
+        raise ValueError(f"its arrays declare {claimed} bytes, which {size} bytes on disk cannot hold")

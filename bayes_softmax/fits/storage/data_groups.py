@@ -1,4 +1,4 @@
-"""The data of a fit as groups of a file, and back: each distinct row once, in the columns the model reads."""
+"""Conversion of the data of a fit to groups of a file and back: each distinct row once, in the columns of the model."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -20,8 +20,8 @@ ROW = "row"
 DATA_GROUPS = ("observed_data", "constant_data", "variables")
 
 
-def data_groups_of(training: TrainingData | None, schema: Schema) -> dict[str, xr.Dataset]:
-    """Groups to write; ``variables`` holds the columns that a formula reads, levels as their positions."""
+def training_groups(training: TrainingData | None, schema: Schema) -> dict[str, xr.Dataset]:
+    """Groups of the data to write; ``variables`` holds the columns that a formula reads, with levels as codes."""
     if training is None:
         return {}
     if not isinstance(training, RowsInMemory):
@@ -36,7 +36,7 @@ def data_groups_of(training: TrainingData | None, schema: Schema) -> dict[str, x
                 columns[name] = (ROW, column.cat.codes.to_numpy(dtype=np.int64))
             else:
                 columns[name] = (ROW, column.to_numpy(dtype=np.float64))
-        # Names of columns are data, not names of variables in the file: "a/b" would be a path there.
+        # Column names are stored as data, not as names in the file: "a/b" would be a path there.
         groups["variables"] = xr.Dataset(
             {f"column_{i}": values for i, values in enumerate(columns.values())}, attrs={"columns": list(columns)}
         )
@@ -44,7 +44,7 @@ def data_groups_of(training: TrainingData | None, schema: Schema) -> dict[str, x
 
 
 def read_training(groups: Mapping[str, xr.Dataset], schema: Schema) -> RowsInMemory:
-    """The data from the groups of a file, checked against the schema."""
+    """Read the data from the groups of a file, checked against the schema."""
     check_data(groups, schema)
     constant, y = groups["constant_data"], groups["observed_data"]["y"]
     X: FloatArray = constant["X"].values
@@ -79,7 +79,7 @@ def _frame(variables: xr.Dataset, schema: Schema) -> pd.DataFrame:
 
 
 def _collapsed(given: RowsInMemory) -> RowsInMemory:
-    """Counts of the distinct rows, from the rows as given."""
+    """The data with counts for the distinct rows, summed over the rows as given."""
     counts = dense_counts(given.response, given.weights)
     summed = np.stack(
         [np.bincount(given.row_map, weights=column, minlength=given.distinct.n_obs) for column in counts.T], axis=1

@@ -1,4 +1,4 @@
-"""A checksum of what is loaded: every value, label, dimension and attribute, whatever file format holds them."""
+"""A checksum of every value, label, dimension and attribute, independent of the file format."""
 
 import hashlib
 import json
@@ -15,8 +15,8 @@ BLOCK_BYTES = 1 << 24  # read and hashed at once
 def checksum(tree: xr.DataTree) -> str:
     """SHA-256 of a tree's contents; the root's own checksum is left out.
 
-    The same before writing and after reading, though file formats keep other types of numbers: integers count as
-    64 bits, a list of one attribute as the attribute, and every NaN as the same.
+    Equal before writing and after reading, although file formats change types: integers are hashed as 64 bits, a
+    one-element list as its element, and all NaN alike.
     """
     digest = hashlib.sha256()
     for node in sorted(tree.subtree, key=lambda node: node.path):
@@ -33,7 +33,7 @@ def checksum(tree: xr.DataTree) -> str:
 
 
 def _blocks(variable: xr.Variable) -> Iterator[np.ndarray[Any, Any]]:
-    """The values, a few rows at a time, so that a large variable is not read into memory again."""
+    """Values in blocks of rows, so that a large variable is not copied at once."""
     if variable.ndim == 0:
         yield variable.values
         return
@@ -43,7 +43,7 @@ def _blocks(variable: xr.Variable) -> Iterator[np.ndarray[Any, Any]]:
 
 
 def _canonical(values: Any) -> bytes:
-    """The bytes of values in a type that does not depend on the file format, after the name of the type."""
+    """Name of the kind, then the values as bytes in a type independent of the file format."""
     kind = values.dtype.kind
     if kind == "f":
         numbers = np.ascontiguousarray(values, dtype="<f8")

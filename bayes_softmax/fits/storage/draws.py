@@ -1,4 +1,4 @@
-"""A posterior as groups of a file with attributes of its header, and back."""
+"""Conversion of a posterior to groups and header attributes of a file, and back."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -24,7 +24,7 @@ def draws_groups(posterior: PosteriorRecord) -> dict[str, xr.Dataset]:
 
 
 def draws_header(posterior: PosteriorRecord) -> dict[str, Any]:
-    """How they were drawn."""
+    """Header attributes: how the draws were made."""
     return {
         "engine": posterior.engine,
         "tune": posterior.tune,
@@ -42,7 +42,7 @@ def read_posterior(
     logits: Logits,
     training: TrainingData | None,
 ) -> PosteriorRecord:
-    """The draws from their groups, checked against the schema."""
+    """Read the draws from their groups, checked against the schema."""
     check_draws(groups, schema, logits)
     names, seconds = np.atleast_1d(header["timing_names"]), np.atleast_1d(header["timing_seconds"])
     weighted: dict[str, Any] = {name: float(header[name]) if name in header else None for name in WEIGHTED}

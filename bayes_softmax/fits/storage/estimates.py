@@ -1,4 +1,4 @@
-"""A point estimate as a group of a file, and back."""
+"""Conversion of a point estimate to a group of a file, and back."""
 
 from typing import Any
 
@@ -46,7 +46,7 @@ def estimate_group(estimate: EstimateRecord) -> xr.Dataset:
 
 
 def _add_limits(arrays: xr.Dataset, limits: Limits) -> None:
-    """Directions in which the likelihood never falls, as far as there are any."""
+    """Add the directions of recession, along which the likelihood never falls, if there are any."""
     rays, rows, lines, centre, scale = limits
     if len(rays):
         arrays["recession"] = ("ray", "coefficient_row", "category_position"), rays
@@ -60,7 +60,7 @@ def _add_limits(arrays: xr.Dataset, limits: Limits) -> None:
 def read_estimate(
     data: xr.Dataset, kind: str, schema: Schema, logits: Logits, training: TrainingData | None
 ) -> EstimateRecord:
-    """The estimate from its group, checked against the schema."""
+    """Read the estimate from its group, checked against the schema."""
     check_estimate(data, schema, logits)
     scalars: dict[str, Any] = {name: float(data.attrs[name]) for name in SCALARS}
     scalars |= {name: int(data.attrs[name]) for name in COUNTS}
@@ -82,7 +82,7 @@ def read_estimate(
 
 
 def _read_limits(data: xr.Dataset, schema: Schema) -> Limits | None:
-    """What an estimate leaves open; older versions wrote the rays of contrasts only."""
+    """Directions that an estimate leaves undetermined; older versions wrote the rays of contrasts only."""
     rays = data["recession"].values if "recession" in data else no_rays(schema)
     if "row_recession" in data:
         rows = data["row_recession"].values
@@ -92,5 +92,5 @@ def _read_limits(data: xr.Dataset, schema: Schema) -> Limits | None:
 
 
 def texts(values: Any) -> tuple[str, ...]:
-    """Texts of an attribute, which holds at least one; an empty one stands for none."""
+    """Texts of an attribute, which is never empty: a single empty text stands for none."""
     return tuple(str(text) for text in np.atleast_1d(values) if text)

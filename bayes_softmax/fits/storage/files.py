@@ -1,9 +1,9 @@
-"""Files and folders replaced whole: written aside, synchronised, then renamed.
+"""Atomic replacement of files and folders: written aside, synchronised, then renamed.
 
-Whoever opens the path finds the old contents or the new ones, whatever ends the process and whenever.  A file is
-replaced by one rename.  A folder takes two: the old one steps aside first, and between the two it is found where it
-stands, in a hidden folder beside its path.  Such a folder is locked while its process lives; one without a living
-process is what a killed save left, and the next save puts it right.
+A reader of the path finds the old contents or the new ones, whenever and however the process ends.  A file is replaced
+by one rename.  A folder takes two: the old one is moved aside first, and between the two renames it is found in a
+hidden folder beside its path.  The hidden folder is locked while its process lives; one without a living process is
+the remainder of a killed save, which the next save repairs.
 """
 
 import errno
@@ -23,17 +23,17 @@ from bayes_softmax.fits.storage.containers import Bytes
 
 try:
     import fcntl
-except ImportError:  # a system without them: nothing is locked, and nothing that is aside is ever removed
+except ImportError:  # a system without locks: folders aside are never removed
     fcntl = None  # type: ignore[assignment]
 
 ASIDE = ".saving"
-ATTEMPTS = 100  # to read a folder that is replaced meanwhile: far more than savings can follow each other
+ATTEMPTS = 100  # at reading a folder that is being replaced: far more than saves can follow each other
 LONGEST_STEM = 200  # bytes; file systems allow names of 255, and a hidden name adds to the stem
 NOT_EMPTY = (errno.ENOTEMPTY, errno.EEXIST)
 
 
 def replace_file(target: Path, *parts: Bytes) -> None:
-    """Write a file whole, its parts one after the other, over an older one if there is one; its permissions stay."""
+    """Write a file atomically from its parts, over an older one if there is one, whose permissions it keeps."""
     with _aside(target) as folder:
         new = folder / "new"
         _write(new, *parts)
@@ -43,7 +43,7 @@ def replace_file(target: Path, *parts: Bytes) -> None:
 
 
 def replace_folder(target: Path, files: Mapping[str, Bytes], check: Callable[[Path], None]) -> None:
-    """Write a folder whole, over an older one if there is one; ``check`` raises if what is there must stay."""
+    """Write a folder atomically, over an older one if there is one; ``check`` raises if that must not be replaced."""
     with _aside(target) as folder:
         new = folder / "new"
         new.mkdir()
@@ -66,8 +66,8 @@ def replace_folder(target: Path, files: Mapping[str, Bytes], check: Callable[[Pa
 
 
 def found_at(target: Path) -> Path | None:
-    """Where the contents of a path stand: there, or aside if a save was killed between two renames; None if nowhere."""
-    for _ in range(2):  # it may have come back while we looked for it elsewhere
+    """Location of the contents of a path: there, or aside if a save was killed between two renames; else None."""
+    for _ in range(2):  # it may have been moved back during the search aside
         if os.path.lexists(target):
             return target
         for folder in _leftovers(target):
@@ -77,12 +77,12 @@ def found_at(target: Path) -> Path | None:
 
 
 def read_folder(target: Path) -> dict[str, bytes]:
-    """All files of a folder by their relative names, of one moment even where another process replaces the folder.
+    """All files of a folder by their relative names, a consistent snapshot even if another process replaces it.
 
     Raises
     ------
     FileNotFoundError
-        If there is none, and none aside.
+        If there is no such folder, nor one aside.
     ValueError
         If it holds anything but files and folders: a link, a pipe or a device is no part of a fit.
     """
@@ -102,7 +102,7 @@ def read_folder(target: Path) -> dict[str, bytes]:
 
 
 def entries(folder: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    """Everything in a folder that is not a folder itself, with its relative name; links are not followed."""
+    """All entries below a folder except folders, with their relative names; links are not followed."""
     waiting = [(folder, "")]
     while waiting:
         here, prefix = waiting.pop()
@@ -125,7 +125,7 @@ def _read(folder: Path) -> dict[str, bytes]:
 
 @contextmanager
 def _aside(target: Path) -> Iterator[Path]:
-    """A hidden folder beside the target, locked while this process works in it; first, what killed ones left goes."""
+    """A hidden folder beside the target, locked while in use; remainders of killed saves are cleared first."""
     for leftover in _leftovers(target, of_any=True):
         _clear(leftover, target)
     while True:
@@ -134,7 +134,7 @@ def _aside(target: Path) -> Iterator[Path]:
         if folder.exists():  # else another process has found it without a lock, and removed it
             break
         _unlock(lock)
-    with suppress(OSError):  # who may read the folder around it may read what steps aside
+    with suppress(OSError):  # as readable as its parent, for what is moved aside
         folder.chmod(0o700 | (target.parent.stat().st_mode & 0o055))
     try:
         yield folder
@@ -144,9 +144,9 @@ def _aside(target: Path) -> Iterator[Path]:
 
 
 def _clear(folder: Path, target: Path) -> None:
-    """Put right what a killed process left: its old contents go back to their path, the rest is removed."""
+    """Repair the remainder of a killed save: old contents return to their path, the rest is removed."""
     lock = _lock(folder, wait=False)
-    if lock is None:  # its process lives, or this file system has no locks: then nobody knows
+    if lock is None:  # its process lives, or locks are unavailable and nobody knows
         return
     try:
         if _belongs_to(folder, target) or not _old(folder):
@@ -156,22 +156,22 @@ def _clear(folder: Path, target: Path) -> None:
 
 
 def _put_back(folder: Path, target: Path) -> None:
-    """Remove a folder aside; if the path lost its contents to it, they return first."""
+    """Remove a folder aside, after returning contents that are missing at their path."""
     for old in _old(folder):
         if not os.path.lexists(target):
-            with suppress(OSError):  # another process came first, or the folder cannot be written in any more
+            with suppress(OSError):  # another process came first, or the folder is no longer writable
                 old.rename(target)
     if os.path.lexists(target) or not _old(folder):
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def _old(folder: Path) -> list[Path]:
-    """Contents that stepped aside, the last first."""
+    """Contents moved aside, the last first."""
     return sorted(folder.glob("old[0-9]*"), key=lambda path: int(path.name[3:]), reverse=True)
 
 
 def _leftovers(target: Path, *, of_any: bool = False) -> list[Path]:
-    """Folders aside of saves to this path, or to any path beside it; whatever else has such a name is left alone."""
+    """Folders aside from saves to this path, or to any path beside it; other folders of such names are ignored."""
     try:
         with os.scandir(target.parent) as beside:
             named = [Path(e.path) for e in beside if e.name.endswith(ASIDE) and e.is_dir(follow_symlinks=False)]
@@ -198,7 +198,7 @@ def _stem(target: Path) -> str:
 
 
 def _lock(folder: Path, *, wait: bool) -> int | None:
-    """A lock that ends with the process; None if another holds it, or there are no locks here."""
+    """A lock that ends with the process; None if another process holds it or locks are unavailable."""
     if fcntl is None:
         return None
     try:
@@ -228,7 +228,7 @@ def _write(path: Path, *parts: Bytes) -> None:
 
 
 def _synchronise(folder: Path) -> None:
-    """Make names in a folder last; some systems cannot open a folder, and need not."""
+    """Flush the entries of a folder to disk; systems that cannot open a folder do not need it."""
     try:
         handle: Any = os.open(folder, os.O_RDONLY)
     except OSError:

@@ -1,4 +1,4 @@
-"""Whose a file or folder is: a fit of ours may be replaced, whatever else stands at a path may not."""
+"""Ownership of files and folders: a saved fit may be replaced, anything else may not."""
 
 from io import BytesIO
 from pathlib import Path
@@ -10,7 +10,7 @@ FORMAT = "bayes_softmax"
 
 
 def refuse_strange_file(target: Path) -> None:
-    """Raise if a file is there that is no fit of ours; an empty one has nothing to lose."""
+    """Raise if the file exists and is not a saved fit; an empty file may be replaced."""
     if target.is_dir():
         raise FileExistsError(f"{str(target)!r} is a folder; a '.nc' fit is a file, so name another path")
     if not target.exists():
@@ -19,13 +19,13 @@ def refuse_strange_file(target: Path) -> None:
         raise FileExistsError(f"{str(target)!r} is not a regular file; name another path")
     if target.stat().st_size and not holds_fit(target):
         raise FileExistsError(
-            f"{str(target)!r} is there and is not a fit of bayes_softmax, or is a damaged one; move it away, or name "
+            f"{str(target)!r} exists and is not a fit of bayes_softmax, or is a damaged one; move it away, or name "
             "another path"
         )
 
 
 def refuse_strange_folder(target: Path) -> None:
-    """Raise if a folder is there that holds anything but a fit of ours; an empty one has nothing to lose."""
+    """Raise if the folder exists and holds anything but a saved fit; an empty folder may be replaced."""
     if not target.exists():
         return
     if not target.is_dir():
@@ -38,12 +38,12 @@ def refuse_strange_folder(target: Path) -> None:
     if header.get("format") != FORMAT or foreign is not None:
         inside = f" (it holds {foreign!r})" if foreign else ""
         raise FileExistsError(
-            f"{str(target)!r} is there and is not a fit of bayes_softmax{inside}; move it away, or name another path"
+            f"{str(target)!r} exists and is not a fit of bayes_softmax{inside}; move it away, or name another path"
         )
 
 
 def holds_fit(path: Path) -> bool:
-    """Whether a file is a fit of ours, of any version, told by its header."""
+    """Whether a file is a saved fit of any version, by its header."""
     import h5py
 
     try:
@@ -51,5 +51,5 @@ def holds_fit(path: Path) -> bool:
         check_bytes(data)
         with h5py.File(BytesIO(data), "r") as opened:
             return bool(opened.attrs.get("format") == FORMAT)
-    except Exception:  # whatever HDF5 says of a file that is none
+    except Exception:  # HDF5 raises many kinds for an invalid file
         return False

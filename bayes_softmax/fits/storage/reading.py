@@ -1,4 +1,4 @@
-"""From a path, or a tree in memory, to the record of a fit; whatever is wrong with a file is said in one line."""
+"""Reading the record of a fit from a path or a tree in memory; errors take one line."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -24,14 +24,14 @@ from bayes_softmax.spec.logits import UnknownLogitsError, logits_from_json, logi
 FORMAT_VERSION = 3
 FIRST_WITH_CHECKSUM = 3
 KINDS = ("mle", "map", "posterior")
-LOGITS = "logits"  # of the header: kind and data of the function
-LONGEST_REASON = 300  # characters of what a library says of a file
+LOGITS = "logits"  # header attribute: kind and data of the logit function
+LONGEST_REASON = 300  # characters of a library's error message
 
 
 def read_record(path: Any, logits: Logits | None = None) -> Record:
-    """The record of a fit that was saved at ``path``, checked; ``logits`` is needed where the package has no such.
+    """The checked record of a fit saved at ``path``; ``logits`` is needed if they are not of the package.
 
-    Raises ``FileNotFoundError`` where there is none, ``ValueError`` for one that is not ours, damaged, or newer.
+    Raises ``FileNotFoundError`` if nothing is there, ``ValueError`` for a file that is no fit, damaged, or newer.
     """
     source = Path(path).expanduser()
     place = found_at(source)
@@ -46,15 +46,15 @@ def read_record(path: Any, logits: Logits | None = None) -> Record:
             return verified(tree, version, logits, sealed=sealed)
     except UnknownLogitsError as error:
         raise ValueError(f"{str(path)!r} cannot be read: {error}") from error
-    except Exception as error:  # contents can be wrong in any way, and libraries say so in any way
-        raise ValueError(f"{str(path)!r} is damaged: {said(error)}") from error
+    except Exception as error:  # damaged contents make libraries raise errors of any kind
+        raise ValueError(f"{str(path)!r} is damaged: {one_line(error)}") from error
     raise ValueError(
         f"{str(path)!r} has format version {version}, this bayes_softmax reads up to {FORMAT_VERSION}: upgrade it"
     )
 
 
 def verified(tree: xr.DataTree, version: int, given: Logits | None = None, *, sealed: bool = True) -> Record:
-    """The record that a tree holds; raises unless it is what was written, and could be the record of a fit."""
+    """The record that a tree holds; raise unless it matches its checksum and is a valid record of a fit."""
     _check_digest(tree, version, sealed=sealed)
     kind = str(tree.attrs["kind"])
     if kind not in KINDS:
@@ -62,10 +62,10 @@ def verified(tree: xr.DataTree, version: int, given: Logits | None = None, *, se
     schema = schema_from_json(tree.attrs["schema"])
     logits = _logits(tree.attrs, schema, given)
     groups = {str(name): tree[name].to_dataset() for name in tree.children}
-    # Version 1 kept encoded features but not the columns of a formula: such a fit answers as one saved without data.
+    # Version 1 stored encoded features but no columns of a formula: such a fit loads as if saved without data.
     whole = version > 1 or not isinstance(schema.encoder, FormulaEncoder)
     training = read_training(groups, schema) if whole and any(name in groups for name in DATA_GROUPS) else None
-    if training is not None and not schema.class_totals:  # not kept by version 1
+    if training is not None and not schema.class_totals:  # not stored by version 1
         schema = replace(schema, class_totals=tuple(training.distinct.class_counts().tolist()))
     if kind == "posterior":
         return read_posterior(tree.attrs, groups, schema, logits, training)
@@ -73,7 +73,7 @@ def verified(tree: xr.DataTree, version: int, given: Logits | None = None, *, se
 
 
 def _logits(attrs: Mapping[Any, Any], schema: Schema, given: Logits | None) -> Logits:
-    """The function of the logits, which older versions did not name: it was linear."""
+    """The logit function; older versions did not store it, since all were linear."""
     linear = LinearLogits(len(schema.feature_names), len(schema.classes))
     logits = logits_from_json(attrs.get(LOGITS) or logits_to_json(linear), given)
     if logits.n_classes != linear.n_classes or (logits.kind == linear.kind and logits != linear):
@@ -81,15 +81,15 @@ def _logits(attrs: Mapping[Any, Any], schema: Schema, given: Logits | None) -> L
     return logits
 
 
-def said(error: BaseException) -> str:
-    """What an error says, on one line that can be printed, with the name of its type where that is needed."""
+def one_line(error: BaseException) -> str:
+    """The message of an error as one printable line, with the name of its type where that informs."""
     text = " ".join(str(error).split()) or type(error).__name__
     text = "".join(letter if letter.isprintable() else "?" for letter in text[:LONGEST_REASON])
     return text if isinstance(error, ValueError | OSError) else f"{type(error).__name__} {text}"
 
 
 def _opened(source: Path, folder: bool) -> tuple[xr.DataTree, bool]:
-    """The tree in memory, and whether its bytes were sealed; what a library says of a file that is none is one line."""
+    """The tree in memory, and whether its bytes were sealed; library errors become one line."""
     if not folder and not source.is_file():
         raise ValueError(f"{str(source)!r} is neither a file nor a folder")
     kind = "zarr folder" if folder else "netCDF file"
@@ -98,14 +98,14 @@ def _opened(source: Path, folder: bool) -> tuple[xr.DataTree, bool]:
         data = b"" if folder else source.read_bytes()
         try:
             return (from_zarr(files), True) if folder else (from_netcdf(data), is_sealed(data))
-        except Exception as error:  # of many kinds, an OSError among them
-            raise ValueError(said(error)) from error
+        except Exception as error:  # of many kinds, including OSError
+            raise ValueError(one_line(error)) from error
     except ValueError as error:
         raise ValueError(f"{str(source)!r} is not a {kind}, or is damaged: {error}") from error
 
 
 def _check_digest(tree: xr.DataTree, version: int, *, sealed: bool) -> None:
-    """Raise unless a file holds what was written to it; files of the versions before had no checksum."""
+    """Raise unless the contents match the checksum, which files of earlier versions do not have."""
     if version < 1:
         raise ValueError(f"format version {version} does not exist")
     if CHECKSUM not in tree.attrs and version < FIRST_WITH_CHECKSUM:

@@ -1,4 +1,4 @@
-"""What is kept of a fit: values only, in place of the functions that compute them."""
+"""Records of fits as stored: values only, in place of the functions that compute them."""
 
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
@@ -40,7 +40,7 @@ class EstimateRecord(NamedTuple):
 
 
 class PosteriorRecord(NamedTuple):
-    """Draws, and how they were made."""
+    """Posterior draws, and how they were made."""
 
     idata: xr.DataTree
     schema: Schema
@@ -59,9 +59,9 @@ Record = EstimateRecord | PosteriorRecord
 
 
 class Recorded(Protocol):
-    """A fit that says what is to be kept of it."""
+    """A fit that provides the record to store."""
 
     @property
     def record(self) -> Record:
-        """Everything that is kept."""
+        """All values to store."""
         ...

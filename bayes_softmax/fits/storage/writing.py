@@ -1,4 +1,4 @@
-"""From a fit to a file: read once more before it replaces what was there."""
+"""Writing a fit to a file, which is read back before it replaces an older one."""
 
 import os
 from pathlib import Path
@@ -8,13 +8,13 @@ import xarray as xr
 
 from bayes_softmax.core.protocols import Logits
 from bayes_softmax.fits.storage.containers import from_netcdf, from_zarr, to_netcdf, to_zarr
-from bayes_softmax.fits.storage.data_groups import data_groups_of
+from bayes_softmax.fits.storage.data_groups import training_groups
 from bayes_softmax.fits.storage.digest import CHECKSUM, checksum
 from bayes_softmax.fits.storage.draws import draws_groups, draws_header
 from bayes_softmax.fits.storage.estimates import estimate_group
 from bayes_softmax.fits.storage.files import replace_file, replace_folder
 from bayes_softmax.fits.storage.ownership import FORMAT, refuse_strange_file, refuse_strange_folder
-from bayes_softmax.fits.storage.reading import FORMAT_VERSION, LOGITS, said, verified
+from bayes_softmax.fits.storage.reading import FORMAT_VERSION, LOGITS, one_line, verified
 from bayes_softmax.fits.storage.records import EstimateRecord, Record, Recorded
 from bayes_softmax.spec.logits import logits_to_json
 
@@ -27,15 +27,15 @@ def save(fit: Recorded, path: Any, *, data: bool = True) -> None:
     Parameters
     ----------
     path
-        Ends in ``.nc`` or ``.zarr``; an older fit there is replaced only once the new one is complete, and
-        anything else that is there stays: that is an error.
+        Ends in ``.nc`` or ``.zarr``; an older fit there is replaced once the new one is complete; anything else there
+        is kept and raises an error.
     data
-        Whether the data go in too, each distinct row once: ``evaluate()``, ``effects()`` and ``loo()`` need them.
+        Whether to store the data too, each distinct row once: ``evaluate()``, ``effects()`` and ``loo()`` need them.
     """
     given = Path(path).expanduser()
     if given.suffix not in SUFFIXES:
         raise ValueError(f"path={str(path)!r} must end in '.nc' (netCDF) or '.zarr'")
-    target = Path(os.path.realpath(given))  # a link stays, and what it points to is replaced
+    target = Path(os.path.realpath(given))  # a link is kept, and its target replaced
     if not target.parent.is_dir():
         raise FileNotFoundError(f"there is no folder {str(target.parent)!r} to save in")
     check = refuse_strange_file if given.suffix == ".nc" else refuse_strange_folder
@@ -51,19 +51,19 @@ def save(fit: Recorded, path: Any, *, data: bool = True) -> None:
         else:
             replace_folder(target, files, check)
     except OSError as error:
-        told = f"{str(path)!r} was not saved: {error.strerror or error}; what was there before is untouched"
+        told = f"{str(path)!r} was not saved: {error.strerror or error}; the older contents are untouched"
         raise (OSError(told) if error.errno is None else OSError(error.errno, told)) from error
 
 
 def _tree(record: Record, *, data: bool) -> xr.DataTree:
-    """A header with a checksum, the fit, and its data if they are to be kept."""
+    """Header with checksum, the fit, and its data if wanted."""
     groups: dict[str, xr.Dataset]
     if isinstance(record, EstimateRecord):
         kind, groups, more = record.kind, {"estimate": estimate_group(record)}, {}
     else:
         kind, groups, more = "posterior", draws_groups(record), draws_header(record)
     if data:
-        groups |= data_groups_of(record.training, record.schema)
+        groups |= training_groups(record.training, record.schema)
     described = {"schema": record.schema.to_json(), LOGITS: logits_to_json(record.logits)}
     header = {"format": FORMAT, "format_version": FORMAT_VERSION, "kind": kind, **described, **more}
     tree = xr.DataTree.from_dict({"/": xr.Dataset(attrs=header), **groups})
@@ -72,8 +72,10 @@ def _tree(record: Record, *, data: bool) -> xr.DataTree:
 
 
 def _try_out(tree: xr.DataTree, path: Any, logits: Logits) -> None:
-    """Raise if what is about to be written would not be read again as it is."""
+    """Raise if the tree to write could not be read back."""
     try:
         verified(tree, FORMAT_VERSION, logits)
     except Exception as error:
-        raise ValueError(f"{str(path)!r} was not saved, since it could not be loaded again: {said(error)}") from error
+        raise ValueError(
+            f"{str(path)!r} was not saved, since it could not be loaded again: {one_line(error)}"
+        ) from error

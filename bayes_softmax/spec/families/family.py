@@ -1,11 +1,11 @@
-r"""What a family of priors is: the mathematics, its words, and its variable in PyMC.
+r"""The protocol of a prior family: its mathematics, its name in words, and its variable in PyMC.
 
 Every family is radial.  Of the free coordinates :math:`g` (k,) of a coefficient row, with :math:`r = |g|^2 / s^2`,
 
 .. math:: \log p(g) = c_k - k \log s - \varphi(r), \qquad \varphi(0) = 0,
 
 and the slope and curvature of minus the log density are :math:`2 \varphi' g / s^2` and
-:math:`2 \varphi' I / s^2 + 4 \varphi'' g g' / s^4`.  Element by element is the case of one column, k = 1.
+:math:`2 \varphi' I / s^2 + 4 \varphi'' g g' / s^4`.  The element-wise form is the case k = 1.
 
 ==================  =====================================  ===============================================
 family              spherical in g                         :math:`\varphi(r)`
@@ -29,7 +29,7 @@ from bayes_softmax.core.records import FloatArray
 
 
 class Family(Protocol):
-    """What a prior family says of itself; ``str`` of one prior is its short form for tables.
+    """A prior family, and its priors; ``str`` of a prior is its short form for tables.
 
     Attributes
     ----------
@@ -38,14 +38,14 @@ class Family(Protocol):
     proper, log_concave
         Whether the density integrates to one, and whether its logarithm is concave.
     quadratic
-        Whether ``phi`` is linear in r, so that the curvature is the same everywhere and element by element the same
-        as spherical.
+        Whether ``phi`` is linear in r, so that the curvature is constant, and the element-wise form equals the
+        spherical one.
     kinked
         Whether minus the log density is the norm ``|g| / s``: a kink at zero, whose prox is the soft threshold.  Then
         ``df`` rounds it off, by ``rounding(k)`` for a smooth surrogate.
     spherical_variable_is
         The random variable of the spherical form in PyMC: ``"coefficients"`` of all K classes, their ``"free"``
-        coordinates, or ``"unit"``, these over their scale.
+        coordinates, or ``"unit-scale"``, these over their scale.
     """
 
     words: str

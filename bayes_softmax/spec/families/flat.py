@@ -21,7 +21,7 @@ class Flat:
 
     @property
     def numbers(self) -> tuple[float, float]:
-        """It has none; one and zero."""
+        """It has none: one and zero stand in."""
         return 1.0, 0.0
 
     @classmethod
@@ -51,7 +51,7 @@ class Flat:
 
     @staticmethod
     def log_normaliser(k: int, df: float) -> float:
-        """It counts zero."""
+        """Zero, by convention."""
         return 0.0
 
     @staticmethod

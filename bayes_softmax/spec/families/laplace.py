@@ -10,7 +10,7 @@ from bayes_softmax.core.checks import set_positive
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.spec.families.radial import log_sphere, spherical_variable
 
-AT_KINK = 1e-100  # in scales: the cube of a smaller number is no normal one
+AT_KINK = 1e-100  # in scales: the cube of a smaller number is subnormal
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Laplace:
 
     @staticmethod
     def slope(r: FloatArray, k: int, df: Any) -> FloatArray:
-        """:math:`1 / 2h`; zero, of the subgradients, at the kink."""
+        """:math:`1 / 2h`; zero, one of the subgradients, at the kink."""
         h = np.sqrt(r + df * df)
         value: FloatArray = 0.5 * (h > 0.0) / (h + (h == 0.0))
         return value

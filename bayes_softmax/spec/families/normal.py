@@ -75,7 +75,7 @@ class Normal:
 
     @staticmethod
     def log_normaliser(k: int, df: float) -> float:
-        """Of k independent ones."""
+        """Of k independent normals."""
         return -0.5 * k * math.log(2 * math.pi)
 
     @staticmethod

@@ -8,7 +8,7 @@ from bayes_softmax.core.records import FloatArray
 
 
 class Radial(Protocol):
-    """A density of k coordinates by their squares, for scale 1."""
+    """A density of k coordinates as a function of their squared norm, for scale 1."""
 
     @staticmethod
     def phi(r: FloatArray, k: int, df: Any) -> FloatArray:

@@ -25,8 +25,8 @@ def is_family(prior: object) -> bool:
     return type(prior) in FAMILIES
 
 
-def position(family: type[Family]) -> int:
-    """Position of a family."""
+def code_of(family: type[Family]) -> int:
+    """Position of a family, its code in prior tables."""
     return FAMILIES.index(family)
 
 

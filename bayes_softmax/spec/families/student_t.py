@@ -28,7 +28,7 @@ class StudentT:
     log_concave = False
     quadratic = False
     kinked = False
-    spherical_variable_is = "unit"
+    spherical_variable_is = "unit-scale"
 
     def __post_init__(self) -> None:
         set_positive(self, "df", "scale")

@@ -15,9 +15,9 @@ family                 hyperparameters, scales :math:`\sigma_j` and unit        
 For ``R2D2`` :math:`\phi_j = \gamma_j / \sum_i \gamma_i` is Dirichlet; the sum of the :math:`\gamma_j` is independent of
 the shares, and of everything else.  It compares features with each other, so it needs a common unit: a standard
 deviation of the feature (for a column of two values at least half their distance), as in the autoscaled default; where
-columns are rarer than that, as a factor's dummies are, all units are smaller by one factor, so that the variance they
-share out does arrive.
+columns are rarer than that, as a factor's dummies are, all units are smaller by one factor, so that the rows realise
+the variance that is shared out.
 
-To add a family: its prior in ``hyperpriors``, its unit beside ``common`` and ``r2d2``, a line in ``shared.UNITS``, and
-its derivatives in :mod:`bayes_softmax.density.scales.hyperpriors`.
+To add a family: its prior in ``hyperpriors``, its class beside ``common`` and ``r2d2``, a line in
+``shared.HYPERPRIORS``, and its derivatives in :mod:`bayes_softmax.density.scales.hyperpriors`.
 """

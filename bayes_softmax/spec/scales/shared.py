@@ -1,4 +1,4 @@
-"""Which features share which learned scales, in what units, and what their hyperparameters are called."""
+"""Features that share learned scales, their units, and the names of the hyperparameters."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
@@ -64,7 +64,7 @@ class Hyperprior(Protocol):
         ...
 
 
-UNITS: Mapping[type, Callable[[Any, int], Hyperprior]] = {HierarchicalNormal: CommonScale, R2D2: VarianceShares}
+HYPERPRIORS: Mapping[type, Callable[[Any, int], Hyperprior]] = {HierarchicalNormal: CommonScale, R2D2: VarianceShares}
 
 
 class SharedScale(NamedTuple):
@@ -82,7 +82,7 @@ class SharedScale(NamedTuple):
     @property
     def hyperprior(self) -> Hyperprior:
         """Prior of the hyperparameters, for this number of features."""
-        return UNITS[type(self.prior)](self.prior, len(self.features))
+        return HYPERPRIORS[type(self.prior)](self.prior, len(self.features))
 
     @property
     def dim(self) -> str:

@@ -8,8 +8,8 @@ from numpy.testing import assert_allclose
 
 import bayes_softmax as bs
 from bayes_softmax.core.records import BlockMetric
-from bayes_softmax.inference import blocks
-from bayes_softmax.inference.blocks import (
+from bayes_softmax.inference import block_metric
+from bayes_softmax.inference.block_metric import (
     block_whitening,
     preconditioner,
     unwhiten,
@@ -33,7 +33,7 @@ def random_metric(k: int, m: int) -> tuple[BlockMetric, np.ndarray]:
 
 @pytest.mark.parametrize("limit", [0, 100])
 def test_preconditioner_solves_with_the_metric(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blocks, "INVERSE_LIMIT", limit)
+    monkeypatch.setattr(block_metric, "INVERSE_LIMIT", limit)
     metric, dense = random_metric(3, 4)
     r = np.random.default_rng(0).normal(size=12)
     assert_allclose(preconditioner(metric)(r), np.linalg.solve(dense, r), rtol=1e-10)

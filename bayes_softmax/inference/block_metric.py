@@ -1,4 +1,4 @@
-"""What a block metric is used for: preconditioning conjugate gradients, and whitening."""
+"""Uses of a block metric: preconditioning conjugate gradients, and whitening."""
 
 from collections.abc import Callable
 
@@ -9,20 +9,20 @@ from bayes_softmax.core.errors import ImproperPosteriorError
 from bayes_softmax.core.protocols import LogDensity
 from bayes_softmax.core.records import BlockMetric, FloatArray, LowRankMetric, Whitening
 
-INVERSE_LIMIT = 400  # up to this size one batched product with inverses beats a solve for each block
+INVERSE_LIMIT = 400  # up to this size one batched product with inverses is faster than a solve per block
 
 
 def preconditioner_at(density: LogDensity, theta: FloatArray) -> Callable[[FloatArray], FloatArray]:
-    """Function that about solves with the metric at ``theta``, from whichever approximation the density has."""
+    """Approximate solver with the metric at ``theta``, from whichever approximation the density offers."""
     low_rank = density.low_rank_metric(theta)
     return preconditioner(density.block_metric(theta)) if low_rank is None else _low_rank_solver(low_rank)
 
 
 def _low_rank_solver(metric: LowRankMetric) -> Callable[[FloatArray], FloatArray]:
-    """Solver by the identity of Sherman, Morrison and Woodbury: Cholesky factors of the size of the rows."""
+    """Solver by the Sherman-Morrison-Woodbury identity, with Cholesky factors of the order of the number of rows."""
     rows, spread, diagonal, mixing = metric
     inverse = 1.0 / diagonal
-    # Symmetric in the square root of the spread, which may be zero.
+    # Symmetrised with the square root of the spread, which may be zero.
     roots = np.sqrt(spread)
     gram = (rows * inverse) @ rows.T
     factors = [_factor(np.eye(len(rows)) + s**2 * gram) for s in roots]
@@ -41,9 +41,9 @@ def _low_rank_solver(metric: LowRankMetric) -> Callable[[FloatArray], FloatArray
 def preconditioner(
     metric: BlockMetric | None, otherwise: Callable[[], FloatArray] | None = None
 ) -> Callable[[FloatArray], FloatArray]:
-    """Function that solves with the metric, or with the matrix of ``otherwise`` if there is none.
+    """Solver with the metric, or with the matrix of ``otherwise`` if there is none.
 
-    The identity where there is neither, or no Cholesky factor.
+    It is the identity if there is neither, or no Cholesky factor.
     """
     if metric is None:
         if otherwise is None:
@@ -64,7 +64,7 @@ def preconditioner(
     else:
 
         def solve(rows: FloatArray) -> FloatArray:
-            # Transposed factors are in LAPACK's order already; others would be copied at every call.
+            # Transposed factors are already in LAPACK's order; others would be copied at every call.
             return np.stack([cho_solve((factors[e].T, False), rows[e], check_finite=False) for e in range(k)])
 
     return lambda r: (mixing @ solve(mixing.T @ r.reshape(k, m))).ravel()
@@ -72,14 +72,14 @@ def preconditioner(
 
 def _inverse(factor: FloatArray) -> FloatArray:
     """Inverse of ``L L'``."""
-    lower, _ = lapack.dpotri(factor, lower=1)  # zero above the diagonal, as the factor is
+    lower, _ = lapack.dpotri(factor, lower=1)  # zero above the diagonal, like the factor
     inverse: FloatArray = lower + lower.T
     np.einsum("ii->i", inverse)[:] *= 0.5
     return inverse
 
 
 def _factor(matrix: FloatArray) -> FloatArray:
-    """Lower Cholesky factor in LAPACK's order, anything above the diagonal: others would be copied at each use."""
+    """Lower Cholesky factor, arbitrary above the diagonal, in LAPACK's order: others would be copied at each use."""
     factor, failed = lapack.dpotrf(matrix, lower=1, clean=0)
     if failed:
         raise LinAlgError("the matrix is not positive definite")
@@ -96,8 +96,8 @@ def block_whitening(mode: FloatArray, metric: BlockMetric) -> Whitening:
 def whitening_of(mode: FloatArray, factors: list[FloatArray], mixing: FloatArray) -> Whitening:
     """Whitening by the inverse transposes of lower Cholesky factors.
 
-    They are rounded to single precision: any invertible ``T`` is a valid change of variables as long as all use the
-    same one, and half the bytes are half the time where products with ``T`` wait for memory.
+    They are rounded to single precision: any invertible ``T`` is a valid change of variables if used consistently, and
+    half the bytes take half the time where products with ``T`` are bound by memory bandwidth.
     """
     identity = np.eye(len(factors[0]))
     with np.errstate(over="ignore", under="ignore"):
@@ -107,8 +107,8 @@ def whitening_of(mode: FloatArray, factors: list[FloatArray], mixing: FloatArray
     if not (np.isfinite(inverses).all() and (diagonals > 0).all()):
         raise ImproperPosteriorError(
             "the posterior has a standard deviation above 1e38 or below 1e-38 along some direction, on standardised "
-            "features: a prior is nearly flat where the data say nothing, or has a scale far from all others. Give the "
-            "coefficients a proper prior (prior=None is the autoscaled default)"
+            "features: a prior is nearly flat where the data are uninformative, or its scale is far from all others. "
+            "Give the coefficients a proper prior (prior=None is the autoscaled default)"
         )
     return Whitening(mode, inverses, mixing, float(np.log(diagonals).sum()))
 
