@@ -63,12 +63,13 @@ def over_blocks[T](
     ``shift`` (K,) is added to all logits; ``log`` gives log probabilities.  The function may overwrite P.  Where it
     holds the global interpreter lock most of the time, ``parallel=False`` avoids contention for it.
     """
-    logits, added = fit.logits.at(fit.parameters), None if shift is None else shift[:, None, None]
+    added = None if shift is None else shift[:, None, None]
+    logits, shape = fit.logits.at(fit.parameters), (fit.logits.n_classes, fit.parameters.n_draws)
     normalise = _log_softmax if log else _softmax
 
     def one(first: int, end: int) -> T:
         block = slice(first, end)
-        L = logits(rows.X[block])
+        L = _of_shape(logits(rows.X[block]), shape[0], end - first, shape[1])
         if added is not None:
             L += added
         rows.complete_logits(L, block)
@@ -106,6 +107,13 @@ def sum_over_blocks(
     return total
 
 
+def _of_shape(L: FloatArray, *shape: int) -> FloatArray:
+    """The logits, if they have the shape (K, n, S): others would be broadcast into wrong answers."""
+    if L.shape != shape:
+        raise ValueError(f"logits: at() must give an array of shape {shape} (classes, rows, draws), not {L.shape}")
+    return L
+
+
 def _bytes_per_row(fit: HasLogits) -> int:
     """Bytes of one row's logits under all draws."""
     return 8 * fit.parameters.n_draws * fit.logits.n_classes
@@ -113,7 +121,8 @@ def _bytes_per_row(fit: HasLogits) -> int:
 
 def estimate_logits(fit: HasLogits, rows: Rows, block: slice, shift: FloatArray | None = None) -> FloatArray:
     """Logits (rows, K) of a block of rows at an estimate, minus infinity where a class is not on offer."""
-    logits: FloatArray = fit.logits.at(fit.parameters)(rows.X[block])[:, :, 0]
+    X = rows.X[block]
+    logits = _of_shape(fit.logits.at(fit.parameters)(X), fit.logits.n_classes, len(X), 1)[:, :, 0]
     if shift is not None:
         logits += shift[:, None]
     rows.complete_logits(logits, block)

@@ -1,7 +1,7 @@
 """The interfaces between rooms: rows, densities and inference; logits and everything computed from them."""
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from bayes_softmax.core.parameters import Parameters, Shapes
 from bayes_softmax.core.records import (
@@ -188,6 +188,7 @@ class WhitenedDensity(Protocol):
         ...
 
 
+@runtime_checkable
 class Logits(Protocol):
     """Logits of rows as a function of parameters: everything the answers use of a model.
 

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from bayes_softmax.answers.labels import label_parameters
+from bayes_softmax.core.checks import shown
 from bayes_softmax.core.protocols import Logits
 from bayes_softmax.fits.estimate import PointEstimate
 from bayes_softmax.fits.posterior import Posterior
@@ -24,12 +25,16 @@ def load(path: Any, *, logits: Logits | None = None) -> PointEstimate | Posterio
 
     Raises
     ------
+    TypeError
+        If ``logits`` is not a logit function.
     FileNotFoundError
         If there is no such file.
     ValueError
         If the file is not a saved fit, is damaged, or was written by a newer version; if the kind of its logits is
         unknown and ``logits`` is not given.
     """
+    if logits is not None and (isinstance(logits, type) or not isinstance(logits, Logits)):
+        raise TypeError(f"logits={shown(logits)} must be a logit function, an object that offers core.protocols.Logits")
     record = read_record(path, logits)
     return Posterior(**record._asdict()) if isinstance(record, PosteriorRecord) else _estimate(record)
 

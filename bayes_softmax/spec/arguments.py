@@ -1,5 +1,6 @@
 """Arguments that the front doors share: named, typed and documented once, whether arrays or a formula are given."""
 
+import difflib
 import inspect
 import re
 from collections.abc import Callable, Sequence
@@ -8,10 +9,11 @@ from typing import Any, TypedDict, get_type_hints
 
 from numpy.typing import ArrayLike
 
-from bayes_softmax.core.checks import did_you_mean
 from bayes_softmax.data.design import Label
 from bayes_softmax.data.options import ByClass, Options
 from bayes_softmax.spec.priors import Prior, PriorArgument
+
+SIMILARITY = 0.8  # of a name to the one that was perhaps meant: "priors" is near "prior", "intercept" to none
 
 
 class Arguments(TypedDict, total=False):
@@ -67,7 +69,8 @@ def options_of(door: str, arguments: Arguments) -> Options:
     known = Arguments.__annotations__
     for name in arguments:
         if name not in known:
-            hint = did_you_mean(name, known)
+            near = difflib.get_close_matches(name, known, 1, SIMILARITY)
+            hint = f". Did you mean {near[0]!r}?" if near else ""  # as Python says it
             raise TypeError(f"SoftmaxRegression.{door}() got an unexpected keyword argument {name!r}{hint}")
     return Options(**arguments)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from bayes_softmax.core.checks import listed
+from bayes_softmax.core.checks import listed, shown
 from bayes_softmax.core.parameters import Parameters, Shapes
 from bayes_softmax.core.protocols import Logits
 from bayes_softmax.core.records import FloatArray
@@ -28,6 +28,12 @@ class LinearLogits:
 
     n_features: int
     n_classes: int
+
+    def __post_init__(self) -> None:
+        """Sizes may come from a file: 7.0 is none."""
+        for name, size in asdict(self).items():
+            if type(size) is not int or size < 0:
+                raise ValueError(f"{name}={shown(size)} must be a whole number, zero or more")
 
     @property
     def kind(self) -> str:

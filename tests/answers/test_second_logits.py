@@ -368,3 +368,29 @@ def test_the_expression_and_the_generic_derivatives(thetas, data):
         values = compiled(X, draws["basis"][s], draws["level"][s])
         assert_allclose(LOGITS.at(draws)(X)[:, :, s].T, values, rtol=1e-12)
     assert_allclose(draws.flat(), thetas[:5])
+
+
+@dataclass(frozen=True)
+class WrongLogits(GroupedLogits):
+    """Logits of one class, or of one row, where there are more."""
+
+    axis: int = 0
+
+    def at(self, parameters):
+        return lambda X: GroupedLogits.at(self, parameters)(X).take([0], axis=self.axis)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_logits_of_another_shape_are_not_broadcast_into_answers(estimate, data, axis):
+    wrong = replace(estimate, logits=WrongLogits(G, 3, K, axis=axis))
+    with pytest.raises(ValueError, match=r"logits: at\(\) must give an array of shape"):
+        wrong.predict_proba(data[0])
+    with pytest.raises(ValueError, match=r"logits: at\(\) must give an array of shape"):
+        wrong.predict_proba(data[0], ci_prob=0.9)
+
+
+@pytest.mark.parametrize("logits", [5, "linear", {}, GroupedLogits])
+def test_what_is_no_logit_function_is_not_called_a_damaged_file(estimate, tmp_path, logits):
+    estimate.save(tmp_path / "fit.nc")
+    with pytest.raises(TypeError, match="must be a logit function"):
+        bs.load(tmp_path / "fit.nc", logits=logits)

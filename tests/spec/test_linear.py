@@ -56,6 +56,8 @@ def test_bounds_hold_and_grow() -> None:
     [
         ('{"kind": "os.system", "data": {}}', "of kind 'os.system', which is none"),
         ('{"kind": "linear", "data": {"rows": 3}}', "damaged"),
+        ('{"kind": "linear", "data": {"n_features": 7.0, "n_classes": 3}}', "n_features=7.0 must be a whole number"),
+        ('{"kind": "linear", "data": {"n_features": 7, "n_classes": true}}', "n_classes=True must be a whole number"),
         ('{"kind": ["linear"], "data": {}}', "damaged"),
         ("[]", "damaged"),
         ("{", "damaged"),
