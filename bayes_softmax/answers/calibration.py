@@ -67,5 +67,5 @@ def _bins(p: FloatArray, hits: FloatArray, totals: FloatArray, *, interval: Inte
 
 def calibration_error(table: pd.DataFrame) -> float:
     """Mean absolute difference of observed and predicted frequencies, weighted by the observations per bin."""
-    gap = (table["predicted"] - table["observed"]).abs()
-    return float((gap * table["units"]).sum() / table["units"].sum())
+    predicted, observed, units = (table[name].to_numpy() for name in ("predicted", "observed", "units"))
+    return float((np.abs(predicted - observed) * units).sum() / units.sum())

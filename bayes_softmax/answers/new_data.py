@@ -71,14 +71,17 @@ def check_logits(schema: Schema, fit: HasLogits, rows: Rows) -> None:
 
     A row of the columns' largest absolute values is bounded first, without a copy of the data.
     """
-    X, offset = rows.X, np.zeros((1, 1)) if rows.offset is None else rows.offset
+    X, offset = rows.X, rows.offset
     if not len(X):
         return
     with np.errstate(over="ignore", invalid="ignore"):
         largest = np.maximum(X.max(axis=0), -X.min(axis=0))[None]
-        if (fit.logits.bounds(fit.parameters, largest) + max(offset.max(), -offset.min()) < LOGIT_LIMIT).all():
+        shift = 0.0 if offset is None else max(offset.max(), -offset.min())
+        if (fit.logits.bounds(fit.parameters, largest) + shift < LOGIT_LIMIT).all():
             return
-        bounds = fit.logits.bounds(fit.parameters, X) + np.abs(offset).max(axis=1)
+        bounds = fit.logits.bounds(fit.parameters, X)
+        if offset is not None:
+            bounds = bounds + np.abs(offset).max(axis=1)
         bad = np.flatnonzero(~(bounds < LOGIT_LIMIT))
     if bad.size:
         largest_column = _largest(schema, fit, X[bad[0]])

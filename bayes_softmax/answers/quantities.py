@@ -37,7 +37,7 @@ def summary_columns(quantities: Quantities, interval: Interval) -> dict[str, Flo
         half = normal_quantile(interval) * error
         names = ("estimate", "std_error", *interval.columns("wald"), "p_positive")
         with np.errstate(divide="ignore", invalid="ignore"):
-            known = share_positive(estimate[None])
+            known = np.heaviside(estimate, 0.5)
             positive = np.where(error > 0, ndtr(estimate / error), np.where(np.isnan(error), np.nan, known))
         columns = (estimate, error, estimate - half, estimate + half, positive)
     return dict(zip(names, columns, strict=True))

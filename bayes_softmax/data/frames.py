@@ -15,7 +15,7 @@ from bayes_softmax.data.real_numbers import real_numbers
 
 def is_frame(data: object) -> bool:
     """Whether ``data`` is a data frame of a library we read: pandas, or any that narwhals knows."""
-    return nw.dependencies.is_into_dataframe(data)
+    return isinstance(data, pd.DataFrame) or nw.dependencies.is_into_dataframe(data)
 
 
 def is_series(data: object) -> bool:

@@ -25,7 +25,7 @@ from bayes_softmax.fits.storage.records import EstimateRecord
 from bayes_softmax.separation.limits import Limits, contrast_limits, no_rays, own_contrasts
 from bayes_softmax.spec.linear import INTERCEPT, LINEAR, WEIGHTS, require_linear
 
-CACHED = ("limits", "parameter_covariance", "raw_covariance", "variances")
+CACHED = ("limits", "parameter_covariance", "parameters", "raw_covariance", "variances")
 TITLES = {"mle": "Maximum-likelihood estimate", "map": "Maximum a posteriori (MAP) estimate"}
 
 
@@ -221,7 +221,7 @@ class PointEstimate:
         """Features that the prior determines more than the data, by the contraction of pairwise contrasts."""
         return prior_dominated(self.schema, self.variances)
 
-    @property
+    @cached_property
     def parameters(self) -> Parameters:
         """The estimate as one draw."""
         return Parameters({name: self.values[name].values[None] for name in self.logits.shapes})

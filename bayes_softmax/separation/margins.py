@@ -87,3 +87,13 @@ def margin_matrix(observed: ObservedPairs, working: IntArray) -> sparse.csr_matr
     pointers = np.concatenate([[0], np.cumsum(used.sum(axis=1))])
     shape = (len(i), (observed.n_classes - 1) * q)
     return sparse.csr_matrix((values[used], indices[used] - q, pointers), shape=shape)
+
+
+def dense_margins(observed: ObservedPairs, working: IntArray) -> FloatArray:
+    """The same as an array, which is sooner made than a sparse matrix, and read, where it is small."""
+    (i, l), (K, q) = working.T, (observed.n_classes, observed.Z.shape[1])
+    rows, Z = np.arange(len(working)), observed.Z[i]
+    matrix = np.zeros((len(working), K, q))
+    matrix[rows, observed.own[i]] = Z
+    matrix[rows, l] -= Z
+    return matrix[:, 1:].reshape(len(working), (K - 1) * q)

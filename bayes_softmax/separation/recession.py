@@ -20,11 +20,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linprog, minimize
+from scipy.optimize import linprog, minimize, nnls
 
 from bayes_softmax.core.records import FloatArray, IntArray
-from bayes_softmax.separation.margins import ObservedPairs, margin_matrix
+from bayes_softmax.separation.margins import ObservedPairs, dense_margins, margin_matrix
 from bayes_softmax.separation.rank import independent_columns
+from bayes_softmax.separation.vertex import TIGHT, next_vertex
 
 # Directions are scaled to a largest entry of 1, features to sd 1: margins are of order 1, and the solver's vertices are
 # exact to about 1e-12.  Between the two tolerances lies nothing but data that overlap, or not, in the eighth digit.
@@ -85,17 +86,28 @@ def recession_cone(observed: ObservedPairs) -> RecessionCone:
             break
         directions.append(step.direction)
         positive |= gained
-        step = maximise(observed, observed.sum_of(others & ~positive), step.working)
+        rest = observed.sum_of(others & ~positive)
+        if not many and _is_exhausted(observed, rest, step):
+            break
+        step = maximise(observed, rest, step.working, start=None if many else step.direction)
     shape = (len(directions), K, observed.Z.shape[1])
     return RecessionCone(observed, np.array(directions).reshape(shape), positive, step.working)
 
 
 def maximise(
-    observed: ObservedPairs, objective: FloatArray, working: IntArray, max_rounds: int | None = None
+    observed: ObservedPairs,
+    objective: FloatArray,
+    working: IntArray,
+    max_rounds: int | None = None,
+    *,
+    start: FloatArray | None = None,
 ) -> Maximum:
-    """Maximise a linear function (K, q) of the direction over the cone, from a working set (M, 2) of constraints."""
+    """Maximise a linear function (K, q) of the direction over the cone, from a working set (M, 2) of constraints.
+
+    ``start`` is where another function is largest under the same constraints, if that is known.
+    """
     for _ in itertools.count() if max_rounds is None else range(max_rounds):
-        direction = _solve(observed, objective, working)
+        direction = _solve(observed, objective, working, start)
         if direction is None:
             return Maximum(None, working, True)
         violated = _most_violated(observed.margins(direction), max(len(working), FIRST_ROWS))
@@ -108,15 +120,23 @@ def maximise(
     return Maximum(None, working, False)
 
 
-def _solve(observed: ObservedPairs, objective: FloatArray, working: IntArray) -> FloatArray | None:
+def _solve(
+    observed: ObservedPairs, objective: FloatArray, working: IntArray, start: FloatArray | None
+) -> FloatArray | None:
     """As :func:`maximise` with the constraints of the working set alone."""
     size = np.abs(objective).max(initial=0.0)
     if size == 0:
         return None
+    few = objective[1:].size <= MANY_COEFFICIENTS
+    A = dense_margins(observed, working) if few else margin_matrix(observed, working)
+    if start is not None and not len(observed.lines):
+        vertex = next_vertex(A, (objective / size)[1:].ravel(), start[1:].ravel())
+        if vertex is not None:
+            return _scaled(vertex, observed.n_classes)
     lines = observed.lines[:, 1:].reshape(len(observed.lines), (observed.n_classes - 1) * observed.Z.shape[1])
     solution = linprog(
         -(objective / size)[1:].ravel(),  # the first class stays at zero: only differences matter
-        A_ub=-margin_matrix(observed, working),
+        A_ub=-A,
         b_ub=np.zeros(len(working)),
         A_eq=lines if len(lines) else None,
         b_eq=np.zeros(len(lines)) if len(lines) else None,
@@ -130,8 +150,31 @@ def _solve(observed: ObservedPairs, objective: FloatArray, working: IntArray) ->
     )
     if solution.x is None or np.abs(solution.x).max(initial=0.0) < POSITIVE:
         return None
-    moved = solution.x.reshape(observed.n_classes - 1, -1) / np.abs(solution.x).max()
+    return _scaled(solution.x, observed.n_classes)
+
+
+def _scaled(x: FloatArray, n_classes: int) -> FloatArray:
+    """The direction (K, q) of largest entry 1 that a solution is."""
+    moved = x.reshape(n_classes - 1, -1) / np.abs(x).max()
     return np.vstack([np.zeros(moved.shape[1]), moved])
+
+
+def _is_exhausted(observed: ObservedPairs, rest: FloatArray, step: Maximum) -> bool:
+    """Whether the margins that were not positive yet, whose sum ``rest`` (K, q) is, are shown to be so nowhere.
+
+    Then minus their sum is a combination of margins (Farkas), which non-negative least squares find in less time than
+    a linear program takes.  It is looked for only where all constraints are known, and more of them meet than in the
+    vertex of a cone of full dimension, which holds more.
+    """
+    assert step.direction is not None
+    n, others = rest[1:].size, observed.others
+    if len(step.working) != others.sum():
+        return False
+    tight = (observed.margins(step.direction)[others] < TIGHT).sum() + (np.abs(step.direction) > 1.0 - TIGHT).sum()
+    if tight <= n:
+        return False
+    _, left = nnls(dense_margins(observed, step.working).T, -rest[1:].ravel())
+    return bool(left * np.sqrt(n) < POSITIVE)
 
 
 def _pairs_overlap(observed: ObservedPairs) -> bool:

@@ -15,7 +15,7 @@ from scipy.linalg import null_space
 from scipy.optimize import nnls
 
 from bayes_softmax.core.records import FloatArray, IntArray
-from bayes_softmax.separation.margins import ObservedPairs, margin_matrix
+from bayes_softmax.separation.margins import ObservedPairs, dense_margins
 from bayes_softmax.separation.recession import NEGATIVE, POSITIVE, RecessionCone
 
 MOST_COEFFICIENTS = 100  # more would take too long
@@ -149,7 +149,7 @@ def _direction(
 ) -> FloatArray | None:
     """Direction (K, s) of largest entry 1 with these margins positive, the others not negative, in the working set."""
     s, K = observed.Z.shape[1], observed.n_classes
-    A = margin_matrix(observed, working).toarray()
+    A = dense_margins(observed, working)
     basis = None if vanishing is None else np.kron(np.eye(K - 1), null_space(vanishing[None]))
     counted = positive[working[:, 0], working[:, 1]].astype(np.float64)
     equations = np.vstack([(A if basis is None else A @ basis).T, counted])
