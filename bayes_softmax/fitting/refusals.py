@@ -20,7 +20,7 @@ def refuse_learned_scales(spec: Specification, method: str) -> None:
     raise ValueError(
         f"{method} needs priors with fixed scales, but {family} learns its scale: the joint mode of scale and weights "
         "depends on the parametrisation of the scale, and with weights at zero the density is unbounded as the scale "
-        "tends to zero. Run sample(), or fix the scale, for example at its posterior mean: prior=Normal(<scale>)"
+        "falls to zero. Run sample(), or fix the scale, for example at its posterior mean: prior=Normal(<scale>)"
     )
 
 

@@ -71,7 +71,7 @@ def test_of_draws(posterior: bs.Posterior) -> None:
 
 def test_of_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
     model = bs.SoftmaxRegression(*simulate(100, 2, 3))
-    whole, together = weighted.propose, sampling.labelled
+    whole, together = weighted.propose, sampling.labelled_posterior
 
     def cut(*arguments, **options):
         return whole(*arguments, **options)._replace(finished=500, interrupted=True)
@@ -83,7 +83,7 @@ def test_of_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(weighted, "propose", cut)
         blamed("interrupted: 500 of 1000 draws were finished", lambda: model.laplace(1000, **QUIET))
-    monkeypatch.setattr(sampling, "labelled", press)
+    monkeypatch.setattr(sampling, "labelled_posterior", press)
     blamed("interrupted when all draws were finished", lambda: model.laplace(1000, **QUIET))
     blamed("interrupted when all draws were finished", lambda: model.sample(100, 50, 1, **QUIET))
 
