@@ -265,7 +265,7 @@ def log_posterior_values(data, thetas, out):  # type: ignore[no-untyped-def]
 
 def is_compiled() -> bool:
     """Whether this process or an earlier one on this machine has compiled the kernel."""
-    if log_likelihood_gradient.signatures:
+    if log_likelihood_gradient.signatures or log_posterior_gradient.signatures:
         return True
     folder = Path(log_likelihood_gradient._cache.cache_path)
     return any(folder.glob("kernel.log_likelihood_gradient*.nbi"))

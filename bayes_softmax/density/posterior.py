@@ -18,6 +18,7 @@ from bayes_softmax.core.records import (
     Penalty,
     Whitening,
 )
+from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.data.design import Design
 from bayes_softmax.density import callbacks, fused, kernel, kronecker, linear
 from bayes_softmax.density.likelihood import Likelihood
@@ -203,7 +204,8 @@ class SoftmaxPosterior:
             free = np.empty((self.dimension,) * 2)
             fused.likelihood_hessian(self.data, _contiguous(theta), free)
             return free + prior
-        return self._without_noise(self.likelihood.hessian(self._engine(_contiguous(theta)))) + prior
+        with blas_on_one_thread():  # its threads would be in the way of ours
+            return self._without_noise(self.likelihood.hessian(self._engine(_contiguous(theta)))) + prior
 
     def _without_noise(self, H: FloatArray) -> FloatArray:
         """Free curvature (d, d) of engine curvature ``H`` (K, q, K, q), with rounding errors set to exactly zero.

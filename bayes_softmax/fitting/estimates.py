@@ -3,6 +3,7 @@
 from bayes_softmax.answers.labels import label_parameters
 from bayes_softmax.answers.training import training_data
 from bayes_softmax.core.errors import NotConvergedWarning, warn_caller
+from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.density.by_row import without_rounding
 from bayes_softmax.fits.estimate import PointEstimate
 from bayes_softmax.fitting.advice import advice, limits_of, notes_on_optimum
@@ -18,10 +19,11 @@ from bayes_softmax.spec.specification import Specification
 def point_estimate(spec: Specification, kind: str, options: SolverOptions) -> PointEstimate:
     """Maximise the log posterior of ``spec`` and label the result; warns if no optimum is certified."""
     refuse_learned_scales(spec, f"{kind}()")
-    problem = problem_of(spec)
-    objective = objective_of(spec, problem.density)
-    solved = solve(objective, options)
-    mode = certified(spec, problem, solved)
+    with blas_on_one_thread():  # its threads wait for each other longer than these matrices take
+        problem = problem_of(spec)
+        objective = objective_of(spec, problem.density)
+        solved = solve(objective, options)
+        mode = certified(spec, problem, solved)
     if problem.reduced is not None:
         objective = problem.full
     status, found = mode.status.value, None

@@ -150,7 +150,10 @@ class Coordinates:
     def pull_back_matrix(self, hessian: FloatArray) -> FloatArray:
         """Free Hessian (d, d) of a symmetric Hessian (K, q, K, q) in engine coefficients."""
         half = self.pull_back(hessian)
-        full = self.pull_back(np.moveaxis(half, 0, -1))
+        if self.is_matrix:  # without a copy of its transpose
+            full = (self.weights_contrast.T @ half).reshape(self.dimension, self.dimension)
+        else:
+            full = self.pull_back(np.moveaxis(half, 0, -1))
         return 0.5 * (full + full.T)
 
     def to_raw(self, thetas: FloatArray) -> tuple[FloatArray, FloatArray]:
