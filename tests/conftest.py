@@ -1,5 +1,7 @@
 """Shared data sets: small, seeded, with classes that overlap unless the name says otherwise."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -28,6 +30,12 @@ def overlapping(penguins: pd.DataFrame) -> bs.SoftmaxRegression:
 
 
 @pytest.fixture(scope="session")
-def posterior(overlapping: bs.SoftmaxRegression) -> bs.Posterior:
-    """Draws from that model."""
+def drawn(overlapping: bs.SoftmaxRegression) -> bs.Posterior:
+    """Draws from that model, made once."""
     return overlapping.sample(draws=500, chains=4, random_seed=1, progressbar=False)
+
+
+@pytest.fixture
+def posterior(drawn: bs.Posterior) -> bs.Posterior:
+    """These draws, in a tree that a test may add groups to."""
+    return replace(drawn, idata=drawn.idata.copy())

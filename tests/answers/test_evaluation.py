@@ -12,8 +12,8 @@ from tests.conftest import simulate
 
 
 @pytest.fixture(scope="module")
-def fits(overlapping: bs.SoftmaxRegression, posterior: bs.Posterior) -> dict[str, bs.PointEstimate | bs.Posterior]:
-    return {"mle": overlapping.mle(), "map": overlapping.map(), "sample": posterior}
+def fits(overlapping: bs.SoftmaxRegression, drawn: bs.Posterior) -> dict[str, bs.PointEstimate | bs.Posterior]:
+    return {"mle": overlapping.mle(), "map": overlapping.map(), "sample": drawn}
 
 
 @pytest.mark.parametrize("kind", ["mle", "map", "sample"])

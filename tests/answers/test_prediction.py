@@ -11,8 +11,8 @@ from bayes_softmax.answers import probabilities
 
 
 @pytest.fixture(scope="module")
-def fits(overlapping: bs.SoftmaxRegression, posterior: bs.Posterior) -> dict[str, bs.PointEstimate | bs.Posterior]:
-    return {"map": overlapping.map(), "sample": posterior}
+def fits(overlapping: bs.SoftmaxRegression, drawn: bs.Posterior) -> dict[str, bs.PointEstimate | bs.Posterior]:
+    return {"map": overlapping.map(), "sample": drawn}
 
 
 @pytest.mark.parametrize("kind", ["map", "sample"])
