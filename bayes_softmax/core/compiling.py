@@ -23,6 +23,9 @@ from numba.core.sigutils import normalize_signature
 from bayes_softmax.core.logger import LOGGER
 from bayes_softmax.core.sources import sources_digest
 
+# Of the fast-math flags, neither reassociation nor the promise that there is no NaN.
+FAST = {"contract", "nsz", "arcp"}
+OPTIONS: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": FAST}
 ADVICE = "set NUMBA_CACHE_DIR to a folder that can be written to keep compiled functions"
 
 

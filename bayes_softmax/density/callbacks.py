@@ -5,7 +5,6 @@ sizes of all arrays (:func:`pack_pointers`).
 """
 
 import functools
-from typing import Any
 
 import numpy as np
 from numba import carray, types
@@ -18,12 +17,10 @@ from bayes_softmax.density.native import kernel_addresses, whitening_addresses
 from bayes_softmax.density.simd import pointer
 
 DATA_SIZE = 13  # addresses and sizes that describe the data
-_FAST = {"contract", "nsz", "arcp"}
-_options: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": _FAST}
 
 
 # Loops start at zero over slices: Numba cannot prove other indices non-negative, and would not vectorise.
-@nb.njit(nogil=True, cache=True, fastmath=_FAST | {"reassoc"})
+@nb.njit(nogil=True, cache=True, fastmath=nb.FAST | {"reassoc"})
 def upper_product(M, z, out):  # type: ignore[no-untyped-def]
     """``out = M z`` for an upper triangular ``M`` (m, m), reading only its upper half."""
     m = M.shape[0]
@@ -34,7 +31,7 @@ def upper_product(M, z, out):  # type: ignore[no-untyped-def]
         out[i] = total
 
 
-@nb.njit(**_options)
+@nb.njit(**nb.OPTIONS)
 def transposed_product(M, y, out):  # type: ignore[no-untyped-def]
     """``out = M' y`` for an upper triangular ``M`` (m, m), reading only its upper half."""
     m = M.shape[0]
@@ -46,7 +43,7 @@ def transposed_product(M, y, out):  # type: ignore[no-untyped-def]
             tail[j] += row[j] * factor
 
 
-@nb.njit(inline="always", **_options | KEPT)  # its one caller is a callback: not compiled twice
+@nb.njit(inline="always", **nb.OPTIONS | KEPT)  # its one caller is a callback: not compiled twice
 def whitened_gradient(data, mode, blocks, mixing, z, out):  # type: ignore[no-untyped-def]
     """Log posterior at ``mode + T z``; fills ``out`` (d,) with ``T' gradient``.
 
@@ -88,22 +85,22 @@ def pack_pointers(data: KernelData, whitening: Whitening) -> IntArray:
     return np.array([*pack_data(data), *addresses, *whitening.blocks.shape[:2]], dtype=np.int64)
 
 
-@nb.njit(**_options)
+@nb.njit(**nb.OPTIONS)
 def _vector(address, n):  # type: ignore[no-untyped-def]
     return carray(pointer(address), (n,), np.float64)
 
 
-@nb.njit(**_options)
+@nb.njit(**nb.OPTIONS)
 def _matrix(address, n, m):  # type: ignore[no-untyped-def]
     return carray(pointer(address), (n, m), np.float64)
 
 
-@nb.njit(**_options)
+@nb.njit(**nb.OPTIONS)
 def _singles(address, n, m, l):  # type: ignore[no-untyped-def]
     return carray(pointer(address), (n, m, l), np.float32)
 
 
-@nb.njit(**_options)
+@nb.njit(**nb.OPTIONS)
 def read_data(user):  # type: ignore[no-untyped-def]
     """The data behind the addresses of :func:`pack_data`."""
     size = user[8:DATA_SIZE]

@@ -14,10 +14,8 @@ from bayes_softmax.core import compiling as nb
 from bayes_softmax.density.kernel import block_logits, block_totals, softmax_block
 from bayes_softmax.density.linear import close_rows, differences, logits, products, weighted_products, workspace
 
-_options = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": {"contract", "nsz", "arcp"}}
 
-
-@nb.njit(inline="always", **_options)
+@nb.njit(inline="always", **nb.OPTIONS)
 def block_counts(rows, D, b, work, P):  # type: ignore[no-untyped-def]
     """Fill ``P`` (K, B) with ``n_i p_ki`` of block ``b`` at differences ``D``, zero where padded; ``work`` (3, B)."""
     K, B = P.shape
@@ -25,7 +23,7 @@ def block_counts(rows, D, b, work, P):  # type: ignore[no-untyped-def]
     softmax_block(P, work, block_totals(rows.totals, b), rows.available, b, min(B, rows.n_obs - b * B), K)
 
 
-@nb.njit(**_options)
+@nb.njit(**nb.OPTIONS)
 def expected_counts(rows, V, P, first, end):  # type: ignore[no-untyped-def]
     """Fill ``P`` (end - first, K, B) with ``n_i p_ki``, zero where padded."""
     D, work = np.empty((V.shape[0] - 1, V.shape[1])), workspace(3, rows.Z.shape[2])
@@ -34,14 +32,14 @@ def expected_counts(rows, V, P, first, end):  # type: ignore[no-untyped-def]
         block_counts(rows, D, b, work, P[b - first])
 
 
-@nb.njit(**_options)
+@nb.njit(**nb.OPTIONS)
 def response_products(Z, Y, out, first, end):  # type: ignore[no-untyped-def]
     """Subtract ``Y'Z`` from ``out`` (K, q) for packed counts ``Y`` (n, K, B)."""
     for b in range(first, end):
         products(Y[b], Z[b], out, Y.shape[1], False)
 
 
-@nb.njit(**_options)
+@nb.njit(**nb.OPTIONS)
 def _pair_weights(P, k, l, totals, w):  # type: ignore[no-untyped-def]
     """``w = P_k P_l / n`` for one block ``P`` (K, B), zero where ``n`` is."""
     for i in range(w.shape[0]):
@@ -51,7 +49,7 @@ def _pair_weights(P, k, l, totals, w):  # type: ignore[no-untyped-def]
             w[i] = w[i] / totals[i] if totals[i] > 0.0 else 0.0
 
 
-@nb.njit(**_options)
+@nb.njit(**nb.OPTIONS)
 def pair_hessians(rows, V, S, first, end):  # type: ignore[no-untyped-def]
     """Add ``-Z' diag(P_k P_l / n) Z`` to ``S`` (pairs, q, q), k < l in order; only upper triangles are filled."""
     (K, q), B = V.shape, rows.Z.shape[2]
@@ -67,7 +65,7 @@ def pair_hessians(rows, V, S, first, end):  # type: ignore[no-untyped-def]
                 pair += 1
 
 
-@nb.njit(**_options)
+@nb.njit(**nb.OPTIONS)
 def assemble(S, H):  # type: ignore[no-untyped-def]
     """Fill the Hessian ``H`` (K, q, K, q), initially zero, from :func:`pair_hessians`."""
     K, q = H.shape[0], H.shape[1]
@@ -84,7 +82,7 @@ def assemble(S, H):  # type: ignore[no-untyped-def]
             pair += 1
 
 
-@nb.njit(**_options)
+@nb.njit(**nb.OPTIONS)
 def weighted_gram(rows, V, G, A, first, end):  # type: ignore[no-untyped-def]
     r"""Add the two factors of a Kronecker approximation of the Hessian.
 
@@ -117,7 +115,7 @@ def weighted_gram(rows, V, G, A, first, end):  # type: ignore[no-untyped-def]
         weighted_products(rows.Z[b], w, scaled, G)
 
 
-@nb.njit(**_options)
+@nb.njit(**nb.OPTIONS)
 def hessian_product(rows, P, D, out, first, end):  # type: ignore[no-untyped-def]
     """Add ``H`` times the direction ``D`` (K, q) to all rows of ``out`` (K, q) but the last.
 

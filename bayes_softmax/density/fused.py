@@ -11,16 +11,15 @@ from bayes_softmax.density.kernel import read_part
 from bayes_softmax.density.linear import engine_coefficients, free_gradient, weights_at, workspace
 
 NOISE = 16 * np.finfo(float).eps  # relative rounding error of a contrast of curvatures
-_options = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": {"contract", "nsz", "arcp"}}
 
 
-@nb.njit(inline="always", **_options)
+@nb.njit(inline="always", **nb.OPTIONS)
 def _free_position(c, a, k_b, p):  # type: ignore[no-untyped-def]
     """Position of engine column ``a`` in column ``c`` of the free vector."""
     return weights_at(c, p, k_b) + a - min(k_b, 1)
 
 
-@nb.njit(**_options)
+@nb.njit(**nb.OPTIONS)
 def _free_hessian(S, Cb, Cw, H):  # type: ignore[no-untyped-def]
     """Fill ``H`` (d, d) from the sums ``S`` of ``curvature.pair_hessians``, with rounding errors set to exactly zero.
 
@@ -77,7 +76,7 @@ def _free_hessian(S, Cb, Cw, H):  # type: ignore[no-untyped-def]
                     H[j, i] = 0.0
 
 
-@nb.njit(**_options)
+@nb.njit(**nb.OPTIONS)
 def likelihood_hessian(data, theta, H):  # type: ignore[no-untyped-def]
     """Fill ``H`` (d, d) with the Hessian of minus the log-likelihood for parts in memory."""
     K, q = data.YZ.shape
@@ -89,7 +88,7 @@ def likelihood_hessian(data, theta, H):  # type: ignore[no-untyped-def]
     _free_hessian(S, data.Cb, data.Cw, H)
 
 
-@nb.njit(**_options)
+@nb.njit(**nb.OPTIONS)
 def counts_of_one(data, theta):  # type: ignore[no-untyped-def]
     """Expected counts (n, K, B) of the only part."""
     rows, V = read_part(data.parts, 0), np.empty(data.YZ.shape)
@@ -100,7 +99,7 @@ def counts_of_one(data, theta):  # type: ignore[no-untyped-def]
     return P
 
 
-@nb.njit(**_options)
+@nb.njit(**nb.OPTIONS)
 def product_of_one(data, P, vector, image):  # type: ignore[no-untyped-def]
     """Fill ``image`` (d,) with the likelihood's Hessian, at the only part's counts, times a vector (d,)."""
     rows = read_part(data.parts, 0)

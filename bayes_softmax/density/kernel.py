@@ -41,7 +41,7 @@ Fast-math flags exclude reassociation and the no-NaN assumption.
 
 import math
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numba import carray
@@ -64,9 +64,6 @@ from bayes_softmax.density.simd import exp_row, pointer
 STACK = 65536  # coefficients evaluated in one pass over the data: they stay in the second-level cache
 NOT_OFFERED = -1e300  # below every logit, and still finite after subtraction of another logit
 LANES = 8  # products of exponential sums accumulated side by side, so that one logarithm serves B / 8 rows
-
-_FAST = {"contract", "nsz", "arcp"}
-_options: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": _FAST}
 
 
 class RowData(NamedTuple):
@@ -97,7 +94,7 @@ _NUMBERS = ("Z", "totals", "offset", "available", "n", "q", "B", "K", "n_obs", "
 PART, PART_SIZE = np.dtype([(name, np.int64) for name in _NUMBERS]), len(_NUMBERS)
 
 
-@nb.njit(**_options)
+@nb.njit(**nb.OPTIONS)
 def read_part(parts, i):  # type: ignore[no-untyped-def]
     """The rows behind line ``i`` of ``parts``."""
     t = carray(pointer(parts.ctypes.data), (parts.shape[0],), PART)[i]
@@ -110,7 +107,7 @@ def read_part(parts, i):  # type: ignore[no-untyped-def]
     )
 
 
-@nb.njit(**_options)
+@nb.njit(**nb.OPTIONS)
 def _log_sum(s, lanes):  # type: ignore[no-untyped-def]
     """Sum of the logarithms of ``s`` (B,), each in [1, K], computed from products of at most K^(B/8)."""
     for l in range(LANES):
@@ -124,7 +121,7 @@ def _log_sum(s, lanes):  # type: ignore[no-untyped-def]
     return total
 
 
-@nb.njit(inline="always", **_options)
+@nb.njit(inline="always", **nb.OPTIONS)
 def block_logits(D, Z, offset, available, b, L):  # type: ignore[no-untyped-def]
     """Fill ``L`` (K, B) with the logits of block ``b``, ``Z`` (q, B), from the K-1 differences ``D``.
 
@@ -147,7 +144,7 @@ def block_logits(D, Z, offset, available, b, L):  # type: ignore[no-untyped-def]
                 row[i] = row[i] if offered[i] else NOT_OFFERED
 
 
-@nb.njit(**_options)
+@nb.njit(**nb.OPTIONS)
 def softmax_block(L, work, totals, available, b, c, n_out):  # type: ignore[no-untyped-def]
     """Sum of ``n_i logsumexp_i`` over the first ``c`` rows of a block of logits.
 
@@ -192,13 +189,13 @@ def softmax_block(L, work, totals, available, b, c, n_out):  # type: ignore[no-u
     return total
 
 
-@nb.njit(**_options)
+@nb.njit(**nb.OPTIONS)
 def block_totals(totals, block):  # type: ignore[no-untyped-def]
     """Trials per row of a block (B,), or (0,) when all are 1."""
     return totals[block] if totals.shape[0] > 0 else np.empty(0)
 
 
-@nb.njit(**_options)
+@nb.njit(**nb.OPTIONS)
 def log_likelihood_gradient(rows, V, G, first, end):  # type: ignore[no-untyped-def]
     """Log-likelihood of the blocks ``first <= b < end`` at ``V`` (K, q), without the term ``<V, Y'Z>``.
 
@@ -218,7 +215,7 @@ def log_likelihood_gradient(rows, V, G, first, end):  # type: ignore[no-untyped-
     return value
 
 
-@nb.njit(**_options | KEPT)
+@nb.njit(**nb.OPTIONS | KEPT)
 def log_posterior_gradient(data, theta, gradient):  # type: ignore[no-untyped-def]
     """Log posterior for parts in memory, without its constants; fills its gradient (d,)."""
     V, G = np.empty_like(data.YZ), np.zeros_like(data.YZ)
@@ -232,7 +229,7 @@ def log_posterior_gradient(data, theta, gradient):  # type: ignore[no-untyped-de
     return value + log_prior_gradient(data, theta, gradient)
 
 
-@nb.njit(**_options)
+@nb.njit(**nb.OPTIONS)
 def add_log_likelihoods(rows, D, out, first, end):  # type: ignore[no-untyped-def]
     """Add to ``out`` (S,) the log-likelihoods of blocks, without ``<V, Y'Z>``, at differences ``D`` (S, K-1, q)."""
     K, B = D.shape[1] + 1, rows.Z.shape[2]
@@ -244,7 +241,7 @@ def add_log_likelihoods(rows, D, out, first, end):  # type: ignore[no-untyped-de
             out[t] -= softmax_block(L, work, totals, rows.available, b, c, 0)
 
 
-@nb.njit(**_options | KEPT)
+@nb.njit(**nb.OPTIONS | KEPT)
 def log_posterior_values(data, thetas, out):  # type: ignore[no-untyped-def]
     """Fill ``out`` (S,) with the log posterior at points (S, d), with one pass over the data per stack of points."""
     K, q = data.YZ.shape

@@ -6,24 +6,15 @@ log-likelihood, and the maps from free coordinates to coefficients and back.  An
 these; softmax, offsets, choice sets and totals stay in :mod:`bayes_softmax.density.kernel`, which defines the shapes.
 """
 
-from typing import Any
-
 import numpy as np
 
 from bayes_softmax.core import compiling as nb
 from bayes_softmax.density.simd import FEATURES, MAX_CLASSES, WIDTH, logits_tile, products_tile
 
-_options: dict[str, Any] = {
-    "nogil": True,
-    "cache": True,
-    "error_model": "numpy",
-    "fastmath": {"contract", "nsz", "arcp"},
-}
-
 _strip, _column = products_tile(FEATURES), products_tile(1)
 
 
-@nb.njit(**_options)
+@nb.njit(**nb.OPTIONS)
 def logits(V, Z, L, n):  # type: ignore[no-untyped-def]
     """``L[:n] = V[:n] Z`` for one block ``Z`` (q, B); ``L`` (>= n, B)."""
     q, B = Z.shape
@@ -36,7 +27,7 @@ def logits(V, Z, L, n):  # type: ignore[no-untyped-def]
         k += size
 
 
-@nb.njit(**_options)
+@nb.njit(**nb.OPTIONS)
 def products(P, Z, G, n, symmetric):  # type: ignore[no-untyped-def]
     """``G[:n] -= P[:n] Z'`` for one block ``Z`` (q, B); ``P`` (>= n, B), ``G`` (>= n, q).
 
@@ -58,7 +49,7 @@ def products(P, Z, G, n, symmetric):  # type: ignore[no-untyped-def]
         k += size
 
 
-@nb.njit(**_options)
+@nb.njit(**nb.OPTIONS)
 def weighted_products(Z, w, scaled, S):  # type: ignore[no-untyped-def]
     """``S -= Z diag(w) Z'`` for one block ``Z`` (q, B), in the upper triangle of ``S`` (q, q); ``scaled`` as ``Z``."""
     for j in range(Z.shape[0]):
@@ -67,7 +58,7 @@ def weighted_products(Z, w, scaled, S):  # type: ignore[no-untyped-def]
     products(scaled, Z, S, Z.shape[0], True)
 
 
-@nb.njit(**_options)
+@nb.njit(**nb.OPTIONS)
 def workspace(n_rows, B):  # type: ignore[no-untyped-def]
     """Uninitialised (n_rows, B) doubles that start on a cache line, as then does every row if 8 divides B."""
     raw = np.empty(n_rows * B + 8)
@@ -75,7 +66,7 @@ def workspace(n_rows, B):  # type: ignore[no-untyped-def]
     return raw[start : start + n_rows * B].reshape(n_rows, B)
 
 
-@nb.njit(**_options)
+@nb.njit(**nb.OPTIONS)
 def differences(V, D):  # type: ignore[no-untyped-def]
     """``D[k] = V[k] - V[K-1]`` for the first K-1 classes."""
     K = V.shape[0]
@@ -84,7 +75,7 @@ def differences(V, D):  # type: ignore[no-untyped-def]
             D[k, j] = V[k, j] - V[K - 1, j]
 
 
-@nb.njit(**_options)
+@nb.njit(**nb.OPTIONS)
 def close_rows(G):  # type: ignore[no-untyped-def]
     """Set the last row to minus the sum of the others, since gradients sum to zero over classes."""
     K = G.shape[0]
@@ -95,7 +86,7 @@ def close_rows(G):  # type: ignore[no-untyped-def]
         G[K - 1, j] = -total
 
 
-@nb.njit(**_options)
+@nb.njit(**nb.OPTIONS)
 def linear_term(YZ, V, G):  # type: ignore[no-untyped-def]
     """``<V - V_K, Y'Z>`` with ``V_K`` the last class's coefficients; adds its gradient and closes ``G`` (K, q)."""
     K, q = V.shape
@@ -108,19 +99,19 @@ def linear_term(YZ, V, G):  # type: ignore[no-untyped-def]
     return value
 
 
-@nb.njit(**_options)
+@nb.njit(**nb.OPTIONS)
 def intercept_at(c, p, k_b):  # type: ignore[no-untyped-def]
     """Where the intercept of column ``c < k_b`` is in the free vector."""
     return c * (p + 1)
 
 
-@nb.njit(**_options)
+@nb.njit(**nb.OPTIONS)
 def weights_at(c, p, k_b):  # type: ignore[no-untyped-def]
     """Where the weights of column ``c`` begin in the free vector."""
     return c * p + min(c + 1, k_b)
 
 
-@nb.njit(**_options)
+@nb.njit(**nb.OPTIONS)
 def engine_coefficients(data, theta, V):  # type: ignore[no-untyped-def]
     """Fill the engine coefficients ``V`` (K, q) from the free vector."""
     K, k_b = data.Cb.shape
@@ -138,7 +129,7 @@ def engine_coefficients(data, theta, V):  # type: ignore[no-untyped-def]
                     row[j] += contrast * column[j]
 
 
-@nb.njit(**_options)
+@nb.njit(**nb.OPTIONS)
 def free_gradient(data, G, gradient):  # type: ignore[no-untyped-def]
     """Fill the free gradient (d,) from the gradient ``G`` (K, q) in engine coefficients."""
     K, k_b = data.Cb.shape

@@ -7,9 +7,7 @@ import numpy as np
 
 from bayes_softmax.core import compiling as nb
 
-_FAST = {"contract", "nsz", "arcp"}
-_options: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": _FAST}
-_sums: dict[str, Any] = {**_options, "fastmath": _FAST | {"reassoc"}}  # vectorised sums; NaN still stays NaN
+_sums: dict[str, Any] = {**nb.OPTIONS, "fastmath": nb.FAST | {"reassoc"}}  # vectorised sums; NaN still stays NaN
 
 
 @nb.njit(**_sums)
@@ -52,7 +50,7 @@ def lower_product(X, v, out):  # type: ignore[no-untyped-def]
         out[i] = total
 
 
-@nb.njit(**_options)
+@nb.njit(**nb.OPTIONS)
 def lower_transposed_product(X, v, out):  # type: ignore[no-untyped-def]
     """``out = X' v`` for lower triangular ``X``."""
     out[:] = 0.0
@@ -62,7 +60,7 @@ def lower_transposed_product(X, v, out):  # type: ignore[no-untyped-def]
             out[j] += factor * row[j]
 
 
-@nb.njit(**_options)
+@nb.njit(**nb.OPTIONS)
 def cholesky_diagonal_adjoint(X, z, w, out):  # type: ignore[no-untyped-def]
     """``out_i = X_i' M X_i + |X_i|^2 / 2`` for the columns of ``X = L^-1``; ``M`` is at the top of ``kernel.py``.
 
@@ -80,7 +78,7 @@ def cholesky_diagonal_adjoint(X, z, w, out):  # type: ignore[no-untyped-def]
             prefix[i] += w[a] * x
 
 
-@nb.njit(**_options)
+@nb.njit(**nb.OPTIONS)
 def mix(mixing, columns, out):  # type: ignore[no-untyped-def]
     """``out = mixing columns`` for columns (k, m)."""
     k, m = columns.shape

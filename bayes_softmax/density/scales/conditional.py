@@ -4,7 +4,7 @@ Formulae are at the top of :mod:`bayes_softmax.density.scales`.
 """
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,13 +17,6 @@ from bayes_softmax.density.scales.cholesky import (
     lower_transposed_product,
 )
 from bayes_softmax.density.scales.hyperpriors import log_hyperprior, log_scales_vjp
-
-_options: dict[str, Any] = {
-    "nogil": True,
-    "cache": True,
-    "error_model": "numpy",
-    "fastmath": {"contract", "nsz", "arcp"},
-}
 
 
 class ConditionalNormal(NamedTuple):
@@ -38,7 +31,7 @@ class ConditionalNormal(NamedTuple):
     mixing: FloatArray
 
 
-@nb.njit(**_options)
+@nb.njit(**nb.OPTIONS)
 def factor_conditional_precision(hyper, normal, s, e, A, X):  # type: ignore[no-untyped-def]
     """Block e of ``A(h) = LL'`` for log scales ``s`` on standardised features: ``X = L^-1``; returns ``log det L``."""
     m = A.shape[0]
@@ -50,7 +43,7 @@ def factor_conditional_precision(hyper, normal, s, e, A, X):  # type: ignore[no-
     return cholesky_with_inverse(A, X)
 
 
-@nb.njit(**_options)
+@nb.njit(**nb.OPTIONS)
 def log_marginal_posterior(hyper, normal, h, gradient):  # type: ignore[no-untyped-def]
     """Laplace approximation of ``log p(h | y)``: log evidence plus log hyperprior; fills its gradient (H,)."""
     n_scales, (k, m) = hyper.log_unit.shape[0], normal.information.shape

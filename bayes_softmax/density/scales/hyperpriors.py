@@ -5,7 +5,7 @@ The transformations are those in the table of :mod:`bayes_softmax.spec.scales`.
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,13 +19,6 @@ from bayes_softmax.spec.scales.shared import SharedScale
 COMMON_SCALE, VARIANCE_SHARES = 0, 1
 CODES = {CommonScale: COMMON_SCALE, VarianceShares: VARIANCE_SHARES}
 N_PARAMETERS = 3
-
-_options: dict[str, Any] = {
-    "nogil": True,
-    "cache": True,
-    "error_model": "numpy",
-    "fastmath": {"contract", "nsz", "arcp"},
-}
 
 
 class HyperpriorData(NamedTuple):
@@ -82,7 +75,7 @@ def log_normaliser(shared: Sequence[SharedScale], coordinates: Coordinates) -> f
     return total
 
 
-@nb.njit(**_options)
+@nb.njit(**nb.OPTIONS)
 def _log_half_t(x, scale, df):  # type: ignore[no-untyped-def]
     """Log density of ``x = log tau``, ``tau`` half-t (df = 0: half-normal), up to a constant, and its derivative."""
     r = math.exp(2.0 * x) / scale**2
@@ -91,7 +84,7 @@ def _log_half_t(x, scale, df):  # type: ignore[no-untyped-def]
     return x - 0.5 * (df + 1.0) * math.log1p(r / df), 1.0 - (df + 1.0) / (1.0 + df / r)
 
 
-@nb.njit(**_options)
+@nb.njit(**nb.OPTIONS)
 def log_hyperprior(hyper, h, s, gradient):  # type: ignore[no-untyped-def]
     """``log p(h)`` up to a constant; fills its gradient (H,) and the log scales ``s`` (R,) of the prior."""
     value = 0.0
@@ -120,7 +113,7 @@ def log_hyperprior(hyper, h, s, gradient):  # type: ignore[no-untyped-def]
     return value
 
 
-@nb.njit(**_options)
+@nb.njit(**nb.OPTIONS)
 def log_scales_vjp(hyper, h, ds, gradient):  # type: ignore[no-untyped-def]
     """Vector-Jacobian product of the log scales: adds the pull-back of ``ds`` (R,) to ``gradient`` (H,)."""
     for shared in range(hyper.family.shape[0]):

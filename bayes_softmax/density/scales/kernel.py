@@ -13,7 +13,7 @@ The factor r scales every shrunk coordinate, and ``r^2 D`` with it.
 """
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,13 +32,6 @@ from bayes_softmax.density.scales.cholesky import (
 from bayes_softmax.density.scales.conditional import factor_conditional_precision
 from bayes_softmax.density.scales.hyperpriors import log_hyperprior, log_scales_vjp
 
-_options: dict[str, Any] = {
-    "nogil": True,
-    "cache": True,
-    "error_model": "numpy",
-    "fastmath": {"contract", "nsz", "arcp"},
-}
-
 
 class WhitenedCoordinates(NamedTuple):
     """Change of variables from ``u = [v, e]`` to ``z`` and ``h``.
@@ -54,13 +47,13 @@ class WhitenedCoordinates(NamedTuple):
     residual: NDArray[np.float32]
 
 
-@nb.njit(**_options)
+@nb.njit(**nb.OPTIONS)
 def log_non_centring(coordinates, s):  # type: ignore[no-untyped-def]
     """``log r`` for log scales ``s`` on standardised features."""
     return coordinates.exponent[0] * (s.mean() - coordinates.exponent[1])
 
 
-@nb.njit(**_options)
+@nb.njit(**nb.OPTIONS)
 def change_of_variables(hyper, normal, coordinates, u, h, s, z, X, theta):  # type: ignore[no-untyped-def]
     """Fill ``h``, the log scales ``s`` on standardised features, ``z``, the blocks ``X`` (k, m, m), and ``theta``.
 
@@ -95,7 +88,7 @@ def change_of_variables(hyper, normal, coordinates, u, h, s, z, X, theta):  # ty
     return log_determinant, means
 
 
-@nb.njit(**_options)
+@nb.njit(**nb.OPTIONS)
 def scale_shrunk(hyper, factor, columns):  # type: ignore[no-untyped-def]
     """Multiply the shrunk coordinates of mixed columns (k, m) by a factor."""
     for e in range(columns.shape[0]):
@@ -104,7 +97,7 @@ def scale_shrunk(hyper, factor, columns):  # type: ignore[no-untyped-def]
                 columns[e, i] *= factor
 
 
-@nb.njit(**_options)
+@nb.njit(**nb.OPTIONS)
 def log_conditional_prior(hyper, s, theta, gradient, ds):  # type: ignore[no-untyped-def]
     """``log p(theta | h)`` of shrunk coordinates for log scales ``s``; adds to ``gradient`` (d,), fills ``ds`` (R,)."""
     value = 0.0
@@ -121,7 +114,7 @@ def log_conditional_prior(hyper, s, theta, gradient, ds):  # type: ignore[no-unt
     return value
 
 
-@nb.njit(**_options)
+@nb.njit(**nb.OPTIONS)
 def radial_derivative(hyper, theta, gradient):  # type: ignore[no-untyped-def]
     """Derivative with respect to ``log r`` of a function of ``r theta`` with this gradient, in shrunk coordinates."""
     total = 0.0
@@ -131,14 +124,14 @@ def radial_derivative(hyper, theta, gradient):  # type: ignore[no-untyped-def]
     return total
 
 
-@nb.njit(**_options | KEPT)
+@nb.njit(**nb.OPTIONS | KEPT)
 def log_conditional_posterior(data, hyper, theta, s, gradient, ds):  # type: ignore[no-untyped-def]
     """``log p(y | theta) + log p(theta | h)`` for log scales ``s``; fills ``gradient`` (d,) and ``ds`` (R,)."""
     value = log_posterior_gradient(data, theta, gradient)
     return value + log_conditional_prior(hyper, s, theta, gradient, ds)
 
 
-@nb.njit(**_options | KEPT)
+@nb.njit(**nb.OPTIONS | KEPT)
 def whitened_joint_gradient(data, hyper, normal, coordinates, u, out):  # type: ignore[no-untyped-def]
     """Log density of ``u = [v, e]``, up to a constant; fills ``out`` (d + H,) with its gradient."""
     (k, m), n_scales, n_hyper = normal.information.shape, hyper.log_unit.shape[0], coordinates.location.shape[0]
