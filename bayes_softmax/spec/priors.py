@@ -111,11 +111,6 @@ class PriorTable:
         return tuple(learned.get(j) or self.features.at(j) for j in range(len(self.features.family)))
 
     @property
-    def autoscaled(self) -> tuple[bool, ...]:
-        """Which features take the default."""
-        return tuple(self.by_default.tolist())
-
-    @property
     def fixed(self) -> NDArray[np.bool_]:
         """(p,) which features have a family with a fixed scale."""
         fixed: NDArray[np.bool_] = self.features.family != LEARNED

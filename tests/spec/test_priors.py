@@ -50,7 +50,7 @@ def test_mapping_leaves_other_features_at_the_default() -> None:
     X, y = simulate(100, 2, 3)
     model = bs.SoftmaxRegression(X, y, prior={"x1": bs.StudentT(4, 0.5)})
     assert model.priors.weights[1] == bs.StudentT(4, 0.5)
-    assert model.priors.autoscaled == (True, False)
+    assert tuple(model.priors.by_default.tolist()) == (True, False)
     assert list(model.describe_prior()["autoscaled"]) == [True, True, False]
     assert model.describe_prior().loc["x1", "prior"] == "StudentT(4, 0.5)"
 
