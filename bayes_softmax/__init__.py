@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from bayes_softmax.density.textbook import log_likelihood as log_likelihood
     from bayes_softmax.density.textbook import log_softmax as log_softmax
     from bayes_softmax.density.textbook import softmax as softmax
-    from bayes_softmax.fits.estimate import PointEstimate as PointEstimate
     from bayes_softmax.fits.load import load as load
+    from bayes_softmax.fits.point_estimate import PointEstimate as PointEstimate
     from bayes_softmax.fits.posterior import Posterior as Posterior
     from bayes_softmax.model import SoftmaxRegression as SoftmaxRegression
     from bayes_softmax.spec.families.flat import Flat as Flat
@@ -48,7 +48,7 @@ _HOME = {
     "NotReliableWarning": "core.errors",
     "UnusedClassWarning": "core.errors",
     "SoftmaxRegression": "model",
-    "PointEstimate": "fits.estimate",
+    "PointEstimate": "fits.point_estimate",
     "Posterior": "fits.posterior",
     "HalfNormal": "spec.scales.hyperpriors",
     "R2D2": "spec.scales.hyperpriors",

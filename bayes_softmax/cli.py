@@ -243,7 +243,7 @@ def _predict(options: argparse.Namespace) -> int:
     fitted = bs.load(path)
     data = read_csv(options.data, options.separator)
     probabilities = fitted.predict_proba(data)
-    taken = "predicted" in fitted.schema.classes
+    taken = "predicted" in fitted.classes
     probabilities.insert(0, "predicted class" if taken else "predicted", fitted.predict(data))
     probabilities.to_csv(sys.stdout, index_label="row")
     sys.stdout.flush()  # a broken pipe raises here, not at exit

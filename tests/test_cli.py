@@ -30,7 +30,7 @@ def test_demo_writes_everything_and_again_over_itself(tmp_path: Path, capsys: py
     ):
         assert text in printed
     assert {p.name for p in out.iterdir()} == {"posterior.nc", "summary.csv", "compare.png", "forest.png"}
-    assert bs.load(out / "posterior.nc").draws.shape[:2] == (4, 300)
+    assert bs.load(out / "posterior.nc")._fitted.draws.shape[:2] == (4, 300)
     assert list(pd.read_csv(out / "summary.csv").columns[:4]) == ["feature", "contrast", "mle", "mle_se"]
 
 

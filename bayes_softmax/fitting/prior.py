@@ -39,8 +39,8 @@ def sample_prior(
     (1, 2)
     """
     check_counts(draws=draws)
-    spec, rng = model.specification, np.random.default_rng(integer_seed(random_seed))
+    spec, rng = model._spec, np.random.default_rng(integer_seed(random_seed))
     refuse_too_many(spec, "sample_prior", 1, draws)
     drawn = prior_draws(spec.priors, spec.coordinates, draws, rng, feature_names=spec.schema.feature_names)
     parameters = {name: values[None] for name, values in drawn.items()}  # one chain
-    return labelled_posterior(spec, parameters, Draws(np.empty(0), {}, 0), TITLE, {}, group="prior")
+    return Posterior(labelled_posterior(spec, parameters, Draws(np.empty(0), {}, 0), TITLE, {}, group="prior"))

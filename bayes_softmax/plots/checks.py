@@ -7,7 +7,7 @@ import pandas as pd
 
 from bayes_softmax.answers import predictive
 from bayes_softmax.answers.evaluation import evaluate
-from bayes_softmax.answers.fitted import Fitted
+from bayes_softmax.answers.fitted import Fit
 from bayes_softmax.answers.intervals import percent_of
 from bayes_softmax.answers.scores import Evaluation
 from bayes_softmax.core.checks import counted
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def calibration(evaluated: Fitted | Evaluation, *, loo: bool = False, n_bins: int = 10) -> "Figure":
+def calibration(evaluated: Fit | Evaluation, *, loo: bool = False, n_bins: int = 10) -> "Figure":
     """Observed frequency against predicted probability, a panel for each class.
 
     Parameters
@@ -35,8 +35,7 @@ def calibration(evaluated: Fitted | Evaluation, *, loo: bool = False, n_bins: in
         Points on the diagonal are calibrated; bars are Wilson intervals of the observed frequencies.
     """
     if not isinstance(evaluated, Evaluation):
-        style.check_fit(evaluated, "calibration", "evaluated")
-        evaluated = evaluate(evaluated, loo=loo, n_bins=n_bins)
+        evaluated = evaluate(style.check_fit(evaluated, "calibration", "evaluated"), loo=loo, n_bins=n_bins)
     classes = list(evaluated.confusion.index)
     figure, panels = style.panel_grid(len(classes), height=3.2)
     for panel, label, colour in zip(panels, classes, style.class_colours(len(classes)), strict=True):
@@ -64,7 +63,7 @@ def _calibration_panel(panel: Any, table: pd.DataFrame, colour: Any) -> None:
 
 
 def posterior_predictive(
-    fit: Fitted,
+    fit: Fit,
     by: Any = None,
     *,
     ci_prob: float | None = None,
@@ -78,9 +77,9 @@ def posterior_predictive(
     -------
     matplotlib.figure.Figure
     """
-    style.check_fit(fit, "posterior_predictive")
-    table = predictive.posterior_predictive(fit, by, ci_prob=ci_prob, random_seed=random_seed)
-    groups, classes = list(dict.fromkeys(table.index.get_level_values("group"))), list(fit.schema.classes)
+    fitted = style.check_fit(fit, "posterior_predictive")
+    table = predictive.posterior_predictive(fitted, by, ci_prob=ci_prob, random_seed=random_seed)
+    groups, classes = list(dict.fromkeys(table.index.get_level_values("group"))), list(fitted.schema.classes)
     figure, panels = style.panel_grid(len(groups), height=1.0 + style.ROW_HEIGHT * len(classes), sharey=True)
     percent = percent_of(table.columns[2])
     position, marks = np.arange(len(classes))[::-1], {}

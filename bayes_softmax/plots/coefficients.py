@@ -7,7 +7,7 @@ import numpy as np
 
 from bayes_softmax.answers.compare import check_comparable
 from bayes_softmax.answers.contrasts import Average, build_view
-from bayes_softmax.answers.fitted import Fitted
+from bayes_softmax.answers.fitted import Fit, Fitted
 from bayes_softmax.answers.intervals import Interval, resolve_interval
 from bayes_softmax.answers.summary import contrast_statistics
 from bayes_softmax.core.checks import did_you_mean, listed
@@ -31,7 +31,7 @@ class _Marks(NamedTuple):
 
 
 def forest(
-    fit: Fitted,
+    fit: Fit,
     *,
     vs: Label | None = None,
     ci_prob: float | None = None,
@@ -56,17 +56,17 @@ def forest(
     matplotlib.figure.Figure
         Show it, or save it with ``figure.savefig(path)``.
     """
-    style.check_fit(fit, "forest")
-    return _draw({fit.kind: fit}, vs, resolve_interval(ci_prob, ci_kind), features)
+    fitted = style.check_fit(fit, "forest")
+    return _draw({fitted.kind: fitted}, vs, resolve_interval(ci_prob, ci_kind), features)
 
 
 def compare(
-    *unnamed: Fitted,
+    *unnamed: Fit,
     vs: Label | None = None,
     ci_prob: float | None = None,
     ci_kind: str | None = None,
     features: Sequence[str] | None = None,
-    **fits: Fitted,
+    **fits: Fit,
 ) -> "Figure":
     """Coefficients of several fits side by side, in common coordinates; arguments as in :func:`forest`.
 
@@ -78,8 +78,8 @@ def compare(
     >>> model = bs.SoftmaxRegression([[0.0], [1.0], [2.0], [3.0]], ["a", "b", "a", "b"])
     >>> figure = bs.plots.compare(mle=model.mle(), map=model.map())
     """
-    check_comparable(fits, unnamed)
-    return _draw(fits, vs, resolve_interval(ci_prob, ci_kind), features)
+    comparable = check_comparable(fits, unnamed)
+    return _draw(comparable, vs, resolve_interval(ci_prob, ci_kind), features)
 
 
 def _draw(fits: dict[str, Fitted], vs: Label | None, interval: Interval, features: Sequence[str] | None) -> "Figure":

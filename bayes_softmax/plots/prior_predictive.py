@@ -1,7 +1,7 @@
 """A picture of the prior predictive distribution of the class probabilities."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from bayes_softmax.spec.families.normal import Normal
 from bayes_softmax.spec.families.registry import FamilyPrior
 from bayes_softmax.spec.prior_draws import prior_draws
 from bayes_softmax.spec.priors import PriorTable, repeated
-from bayes_softmax.spec.specification import Specification
+from bayes_softmax.spec.specification import HasSpecification, Specification
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,23 +27,6 @@ NEAR_CERTAIN = 0.99  # a probability that leaves the data little to change
 BY_HAND = Normal(2.5)  # a common choice for coefficients of unscaled features
 MAX_ROWS = 100  # rows of the data, evenly spaced, whose probabilities are computed
 MAX_CLASSES = 12  # shown
-
-
-@runtime_checkable
-class HasPrior(Protocol):
-    """The part of a model that defines its prior predictive distribution."""
-
-    @property
-    def priors(self) -> PriorTable:
-        """One family for each coefficient row."""
-
-    @property
-    def specification(self) -> Specification:
-        """The features of the data, and the logits."""
-
-    @property
-    def schema(self) -> Schema:
-        """Names."""
 
 
 class ImpliedProbabilities(NamedTuple):
@@ -64,10 +47,9 @@ class ImpliedProbabilities(NamedTuple):
 
 
 def implied_probabilities(
-    model: HasPrior, draws: int, rng: np.random.Generator, priors: PriorTable
+    spec: Specification, draws: int, rng: np.random.Generator, priors: PriorTable
 ) -> ImpliedProbabilities:
     """Class probabilities of the data's rows under given priors for the model's coordinates."""
-    spec = model.specification
     design = spec.design
     rows: NDArray[np.int64] = np.flatnonzero(design.totals > 0)
     rows = rows[np.linspace(0, len(rows) - 1, min(MAX_ROWS, len(rows))).astype(np.int64)]
@@ -82,7 +64,7 @@ def implied_probabilities(
 
 
 def prior(
-    model: HasPrior,
+    model: HasSpecification,
     *,
     draws: int = 2000,
     against: FamilyPrior | None = BY_HAND,
@@ -124,31 +106,31 @@ def prior(
     """
     import matplotlib.pyplot as plt
 
-    if not isinstance(model, HasPrior):
+    if not isinstance(model, HasSpecification):
         raise TypeError(f"model: plots.prior shows the prior of a model, and this is of type {type(model).__name__}")
     check_counts(draws=draws)
     check_seed(random_seed)
     if against is not None and not registry.is_family(against, proper=True, kinked=False):
         possible = registry.names(proper=True, kinked=False)
         raise TypeError(f"against={in_words(against)} must be {possible} or None")
-    rng = np.random.default_rng(random_seed)
-    shown = [("this model's prior", style.COLOURS[0], implied_probabilities(model, draws, rng, model.priors))]
+    rng, spec = np.random.default_rng(random_seed), model._spec
+    shown = [("this model's prior", style.COLOURS[0], implied_probabilities(spec, draws, rng, spec.priors))]
     if against is not None:
         other = replace(
-            model.priors,
-            features=repeated(against, len(model.priors.by_default)),
+            spec.priors,
+            features=repeated(against, len(spec.priors.by_default)),
             learned=(),
             is_jeffreys=False,
-            intercept=None if model.priors.intercept is None else against,
+            intercept=None if spec.priors.intercept is None else against,
             intercept_at="zero",
         )
         label = f"{against} on raw coefficients"
-        shown.append((label, style.COLOURS[1], implied_probabilities(model, draws, rng, other)))
+        shown.append((label, style.COLOURS[1], implied_probabilities(spec, draws, rng, other)))
     figure, (left, right) = plt.subplots(
         1, 2, figsize=(10.5, 4.0), layout="constrained", gridspec_kw={"width_ratios": (1.5, 1)}
     )
-    _largest_probability_panel(left, shown, len(model.schema.classes))
-    _class_panel(right, shown, model.schema)
+    _largest_probability_panel(left, shown, len(spec.schema.classes))
+    _class_panel(right, shown, spec.schema)
     return style.finished(figure)
 
 

@@ -10,7 +10,7 @@ from bayes_softmax.answers.averages import Level, average_changes
 from bayes_softmax.answers.cautions import warn_of
 from bayes_softmax.answers.effects import PER_UNIT
 from bayes_softmax.answers.effects import effects as average_effects
-from bayes_softmax.answers.fitted import Fitted
+from bayes_softmax.answers.fitted import Fit, Fitted
 from bayes_softmax.answers.intervals import Interval, resolve_interval
 from bayes_softmax.answers.population import Population, population_of
 from bayes_softmax.answers.probabilities import thinned_draws
@@ -26,7 +26,7 @@ PICTURE_ROWS, PICTURE_DRAWS, GRID = 500, 400, 41
 
 
 def probabilities(
-    fit: Fitted,
+    fit: Fit,
     features: str | Sequence[str] | None = None,
     data: Any = None,
     *,
@@ -56,12 +56,12 @@ def probabilities(
     -------
     matplotlib.figure.Figure
     """
-    style.check_fit(fit, "probabilities")
+    fitted = style.check_fit(fit, "probabilities")
     interval = resolve_interval(ci_prob, "eti")
-    rows = population_of(fit, data, at, offset, None, available).thinned(PICTURE_ROWS)
-    variables = chosen_variables(fit.schema, features)
+    rows = population_of(fitted, data, at, offset, None, available).thinned(PICTURE_ROWS)
+    variables = chosen_variables(fitted.schema, features)
     figure, panels = style.panel_grid(len(variables), height=3.0, sharey=True)
-    drawn = [_curves(panel, fit, rows, v, interval) for panel, v in zip(panels, variables, strict=True)]
+    drawn = [_curves(panel, fitted, rows, v, interval) for panel, v in zip(panels, variables, strict=True)]
     panels[0].set_ylim(0.0, min(1.0, 1.04 * max(top for top, _ in drawn)))
     kind = "average probability" if at is None else "probability at the values given"
     panels[0].set_ylabel(f"{kind} (band: {100 * interval.prob:g} %)", fontsize="small")
@@ -104,7 +104,7 @@ def _curves(
 
 
 def effects(
-    fit: Fitted,
+    fit: Fit,
     features: str | Sequence[str] | None = None,
     data: Any = None,
     *,
@@ -122,14 +122,14 @@ def effects(
     -------
     matplotlib.figure.Figure
     """
-    style.check_fit(fit, "effects")
+    fitted = style.check_fit(fit, "effects")
     interval = resolve_interval(ci_prob, ci_kind)
     table = average_effects(
-        fit, features, data, at=at, ci_prob=ci_prob, ci_kind=ci_kind, offset=offset, available=available
+        fitted, features, data, at=at, ci_prob=ci_prob, ci_kind=ci_kind, offset=offset, available=available
     )
     assert isinstance(table, pd.DataFrame)  # not draws
     changes = list(dict.fromkeys(zip(*(table.index.get_level_values(i) for i in (0, 1)), strict=True)))
-    classes = [str(c) for c in fit.schema.classes]
+    classes = [str(c) for c in fitted.schema.classes]
     figure, panels = style.panel_grid(len(changes), height=1.0 + style.ROW_HEIGHT * len(classes), sharey=True)
     kind = f"{100 * interval.prob:g} % {'Wald' if 'estimate' in table else interval.kind.upper()}"
     for panel, (feature, change) in zip(panels, changes, strict=True):

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayes_softmax.answers.fitted import FIT_FIRST, Fitted
+from bayes_softmax.answers.fitted import FIT_FIRST, Fit, Fitted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,11 +42,12 @@ def panel_grid(n: int, *, height: float, columns: int = 3, sharey: bool = False)
     return figure, panels[:n]
 
 
-def check_fit(fit: Any, picture: str, argument: str = "fit") -> None:
-    """Raise for a model, or anything else, where a fit is to be shown."""
-    if not isinstance(fit, Fitted):
+def check_fit(fit: Any, picture: str, argument: str = "fit") -> Fitted:
+    """What answers see of a fit; raises for a model, or anything else, where a fit is to be shown."""
+    if not isinstance(fit, Fit):
         kind = type(fit).__name__
         raise TypeError(f"{argument}: plots.{picture} shows a fit, and this is of type {kind}{FIT_FIRST}")
+    return fit._fitted
 
 
 # Names of classes and features are text: matplotlib must not read a dollar sign or an underscore as markup.

@@ -45,8 +45,8 @@ def survey() -> pd.DataFrame:
 def features(formula: str, data: pd.DataFrame) -> tuple[np.ndarray, tuple[str, ...]]:
     """Design matrix with its intercept, and names."""
     model = bs.SoftmaxRegression.from_formula(f"y ~ {formula}", data)
-    X = model.design.X
-    return (np.column_stack([np.ones(N), X]) if model.schema.has_intercept else X), model.feature_names
+    X = model._spec.design.X
+    return (np.column_stack([np.ones(N), X]) if model._spec.schema.has_intercept else X), model.feature_names
 
 
 FAMILY = """
@@ -333,14 +333,14 @@ def test_messages_for_new_data() -> None:
         fit.predict_proba(data.iloc[:3].assign(k=["1", "2", "4"]))
     labelled = data.assign(k=pd.Categorical(data["k"]))
     with pytest.raises(ValueError, match=r"column 'k' has level '1' in row 0.*: level 1 is of type int, not str"):
-        bs.SoftmaxRegression.from_formula("y ~ k", labelled).schema.encode(pd.DataFrame({"k": ["1"]}))
+        bs.SoftmaxRegression.from_formula("y ~ k", labelled)._spec.schema.encode(pd.DataFrame({"k": ["1"]}))
     object_numbers = data.assign(x=data["x"].astype(object))
     pd.testing.assert_frame_equal(fit.predict_proba(object_numbers), fit.predict_proba(data))
 
 
 def test_many_levels_are_listed_shortly() -> None:
     many = pd.DataFrame({"g": [f"level {i}" for i in range(3000)], "y": np.resize(list("ab"), 3000)})
-    schema = bs.SoftmaxRegression.from_formula("y ~ g", many).schema
+    schema = bs.SoftmaxRegression.from_formula("y ~ g", many)._spec.schema
     with pytest.raises(ValueError, match=r"and 2995 more.*did you mean 'level 100'") as raised:
         schema.encode(pd.DataFrame({"g": ["levl 100"]}))
     assert len(str(raised.value)) < 400
@@ -378,7 +378,7 @@ def test_files_of_earlier_versions_are_read_as_they_were_written() -> None:
 
 def test_what_is_stored_is_terms() -> None:
     formula = "np.log(z):g + bs(x, df=4) + C(k, contr.treatment(2))"
-    schema = bs.SoftmaxRegression.from_formula(f"y ~ {formula}", survey()).schema
+    schema = bs.SoftmaxRegression.from_formula(f"y ~ {formula}", survey())._spec.schema
     fields = schema.to_json()
     assert '["call", "np.log", [["column", "z", false]], []]' in fields
     again = schema_from_json(fields)

@@ -14,7 +14,7 @@ def test_compare_shows_every_fit_class_and_feature(overlapping: bs.SoftmaxRegres
     figure = bs.plots.compare(mle=mle, posterior=posterior)
     shown = [panel for panel in figure.axes if panel.get_visible()]
     assert [panel.get_title() for panel in shown] == ["bill_length_mm", "sex[T.male]"]
-    assert [t.get_text() for t in shown[0].get_yticklabels()] == [f"{c} vs average" for c in mle.schema.classes]
+    assert [t.get_text() for t in shown[0].get_yticklabels()] == [f"{c} vs average" for c in mle.classes]
     marks = shown[0].get_lines()
     assert_allclose(marks[1].get_xdata(), mle.summary(vs="average").loc["bill_length_mm", "estimate"])
     labels = [t.get_text() for t in figure.legends[0].get_texts()]
