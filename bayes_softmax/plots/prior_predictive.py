@@ -14,8 +14,8 @@ from bayes_softmax.data.schema import Schema
 from bayes_softmax.density.textbook import softmax
 from bayes_softmax.plots import style
 from bayes_softmax.spec.families import registry
-from bayes_softmax.spec.families.family import Family
 from bayes_softmax.spec.families.normal import Normal
+from bayes_softmax.spec.families.registry import FamilyPrior
 from bayes_softmax.spec.prior_draws import prior_draws
 from bayes_softmax.spec.priors import PriorTable, repeated
 from bayes_softmax.spec.specification import Specification
@@ -85,7 +85,7 @@ def prior(
     model: HasPrior,
     *,
     draws: int = 2000,
-    against: Family | None = BY_HAND,
+    against: FamilyPrior | None = BY_HAND,
     random_seed: int | np.random.Generator | None = 0,
 ) -> "Figure":
     """Class probabilities that the prior implies before any data: their concentration, and their range by class.
@@ -128,7 +128,7 @@ def prior(
         raise TypeError(f"model: plots.prior shows the prior of a model, and this is of type {type(model).__name__}")
     check_counts(draws=draws)
     check_seed(random_seed)
-    if against is not None and not (registry.is_family(against) and against.proper and not against.kinked):
+    if against is not None and not registry.is_family(against, proper=True, kinked=False):
         possible = registry.names(proper=True, kinked=False)
         raise TypeError(f"against={in_words(against)} must be {possible} or None")
     rng = np.random.default_rng(random_seed)
