@@ -27,6 +27,7 @@ from bayes_softmax.data.formula.columns import (
 from bayes_softmax.data.formula.evaluation import Evaluator, factor_values, make_factor, raise_not_finite
 from bayes_softmax.data.formula.expressions import COMPARISONS, Call, Node, Operation, columns_of, factor_name, walk
 from bayes_softmax.data.formula.features import Factor, Layout, fill, lay_out
+from bayes_softmax.data.formula.named import NamedTerm
 from bayes_softmax.data.formula.states import read_state
 from bayes_softmax.data.formula.terms import Term, parse_terms, terms_from_data, terms_to_data
 from bayes_softmax.data.formula.transforms import key_of, transforms_in
@@ -92,6 +93,18 @@ class FormulaEncoder:
     def one_level(self) -> tuple[str, ...]:
         """Factors of one level, which make no feature where they would be coded against an intercept."""
         return self.layout.vanished
+
+    @cached_property
+    def named_terms(self) -> tuple[NamedTerm, ...]:
+        """The terms but the intercept, with the features that each makes."""
+        made: dict[frozenset[str], list[str]] = {term.key: [] for term in self.terms if term.factors}
+        for part in self.layout.terms:
+            made[part.key] += part.names()
+        return tuple(
+            NamedTerm(term.name, term.key, frozenset().union(*map(columns_of, term.factors)), tuple(made[term.key]))
+            for term in self.terms
+            if term.factors
+        )
 
     def encode(self, data: Any) -> tuple[FloatArray, Any]:
         """Features (N, p) and row index of new data.
