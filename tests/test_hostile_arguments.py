@@ -53,7 +53,17 @@ RATES = [5, "a", {}, {"a": 1.0}, {"a": 0.5, "b": 0.5, "z": 0.0}, {"a": 2.0, "b":
 RATES += [{"a": "x", "b": 0.5, "c": 0.5}, {"a": NAN, "b": 0.5, "c": 0.5}, {"a": 1j, "b": 0.5, "c": 0.5}]
 NAMES = ["nonsense", ["x0", "X1"], [], 99, -1, 1.5, [None], [["x0"]], {"z": 1}, True, b"x0", object()]
 SETTING = [5, {"nonsense": 1}, {"x0": "a"}, {"x0": NAN}, {"x0": 1j}, {"x0": None}, {"x0": [1.0]}, {"x0": 10**400}]
-PRIOR = [5, "normal", bs.Normal, [bs.Normal(1)], {"z": bs.Normal(1)}, {"x0": 5}, {"x0": None}, {1: bs.Normal(1)}]
+PRIOR = [
+    5,
+    "normal",
+    bs.Normal,
+    [bs.Normal(1)],
+    {"z": bs.Normal(1)},
+    {"x0": 5},
+    {"x0": "normal"},
+    {"x9": None},
+    {1: bs.Normal(1)},
+]
 RESPONSE = ["text", 5, object(), {"y": [1]}, X[:, 0], CODES + 1j, np.zeros(40), np.zeros((40, 3, 2)), LABELS[:3]]
 RESPONSE += [[None] * 40, np.zeros((40, 1)), np.eye(3)[CODES] * -1, np.full((40, 3), NAN), [b"a", b"b"] * 20]
 RESPONSE += [["a", 1] * 20, np.eye(3)[CODES] + 1j, np.eye(3)[CODES].astype(str), [2**70, 1] * 20, [["a"], ["b", "c"]]]
