@@ -112,7 +112,7 @@ def test_the_metadata_name_the_version_that_is_in_one_place_and_a_home(metadata:
 
 def test_links_of_the_description_work_on_an_index_page(metadata: Message) -> None:
     """Pictures and files beside the README are found where the source is; code keeps its brackets."""
-    page = str(metadata.get_payload())
+    page = metadata.get_payload(decode=True).decode()
     targets = re.findall(r"\]\(([^)\s]+)\)", page)
     assert targets
     assert all(target.startswith(("https://", "#")) for target in targets)
