@@ -11,6 +11,7 @@ from bayes_softmax.answers.fitted import Fitted
 from bayes_softmax.answers.intervals import percent_of
 from bayes_softmax.answers.scores import Evaluation
 from bayes_softmax.core.checks import counted
+from bayes_softmax.core.randomness import RandomNumbers, RandomSeed
 from bayes_softmax.plots import style
 
 if TYPE_CHECKING:
@@ -68,7 +69,8 @@ def posterior_predictive(
     by: Any = None,
     *,
     ci_prob: float | None = None,
-    random_seed: int | np.random.Generator | None = None,
+    random_seed: RandomSeed = None,
+    rng: RandomNumbers = None,
 ) -> "Figure":
     """Class frequencies in the data against data sets drawn from the fit, a panel for each group.
 
@@ -79,7 +81,7 @@ def posterior_predictive(
     matplotlib.figure.Figure
     """
     style.check_fit(fit, "posterior_predictive")
-    table = predictive.posterior_predictive(fit, by, ci_prob=ci_prob, random_seed=random_seed)
+    table = predictive.posterior_predictive(fit, by, ci_prob=ci_prob, random_seed=random_seed, rng=rng)
     groups, classes = list(dict.fromkeys(table.index.get_level_values("group"))), list(fit.schema.classes)
     figure, panels = style.panel_grid(len(groups), height=1.0 + style.ROW_HEIGHT * len(classes), sharey=True)
     percent = percent_of(table.columns[2])
