@@ -61,6 +61,14 @@ COSTS = [5, None, COST.to_numpy(), COST[["a", "b"]], COST.rename(columns={"a": "
 COSTS += [COST * NAN, COST.iloc[:0], COST.set_axis(["a", "a", "b"]), COST.set_axis(["a", "a", "b"], axis=1)]
 GROUPS = ["nonsense", 5, np.zeros(3), np.zeros((40, 2)), [None] * 40, {"a": 1}, object()]
 INTERVAL = {"ci_prob": SHARE, "ci_kind": CHOICE}
+LOOK: dict[str, list[Any]] = {
+    "classes": [["a", "a"], ["a", "z"], [], {"a"}, "nonsense", 5, object(), b"a"],
+    "colors": ["red", ["red"], {"z": "red"}, {"a": "no colour"}, 5, [1.0, 2.0, 3.0], object()],
+    "title": [5, ["a"], object(), b"a"],
+    "figsize": [5, "ab", (1,), (1, -1), (NAN, 1), (1, np.inf), ("a", 1), (1, 2, 3)],
+    "ax": [5, "ax", object(), [], [1]],
+    "figure": [5, "figure", object(), True],
+}
 NEW = {"data": NEW_DATA, "offset": LOGITS, "available": OFFERED}
 PRIORS: dict[str, list[Any]] = {"prior": PRIOR, "intercept_prior": [*PRIOR[:4], bs.Laplace(1), bs.Jeffreys()]}
 MODEL = {
@@ -264,37 +272,38 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
     "plots.calibration": (
         bs.plots.calibration,
         {"evaluated": PLAIN},
-        {"evaluated": [*FIT, model()], "loo": FLAG, "n_bins": [*COUNT, None]},
+        {"evaluated": [*FIT, model()], "loo": FLAG, "n_bins": [*COUNT, None], **LOOK},
     ),
     "plots.compare": (
         bs.plots.compare,
         {"fit": PLAIN},
-        {**INTERVAL, "vs": CLASS, "features": NAMES, "fits": [], "unnamed": [], "fit": FIT},
+        {**INTERVAL, **LOOK, "vs": CLASS, "features": NAMES, "fits": [], "unnamed": [], "fit": FIT},
     ),
     "plots.forest": (
         bs.plots.forest,
         {"fit": PLAIN},
-        {**INTERVAL, "vs": CLASS, "features": NAMES, "fit": [*FIT, model()]},
+        {**INTERVAL, **LOOK, "vs": CLASS, "features": NAMES, "fit": [*FIT, model()]},
     ),
     "plots.probabilities": (
         bs.plots.probabilities,
         {"fit": ESTIMATE, "data": X, "offset": OFFSET, "available": ON},
-        {**NEW, "features": NAMES, "at": [*SETTING, "median"], "ci_prob": SHARE, "fit": [*FIT, model()]},
+        {**NEW, **LOOK, "features": NAMES, "at": [*SETTING, "median"], "ci_prob": SHARE, "fit": [*FIT, model()]}
+        | {"panels": CHOICE},
     ),
     "plots.effects": (
         bs.plots.effects,
         {"fit": ESTIMATE, "data": X, "offset": OFFSET, "available": ON},
-        {**NEW, **INTERVAL, "features": NAMES, "at": [*SETTING, "median"], "fit": [*FIT, model()]},
+        {**NEW, **INTERVAL, **LOOK, "features": NAMES, "at": [*SETTING, "median"], "fit": [*FIT, model()]},
     ),
     "plots.posterior_predictive": (
         bs.plots.posterior_predictive,
         {"fit": DRAWS},
-        {"fit": [*FIT, model()], "by": GROUPS, "ci_prob": SHARE, "random_seed": SEED},
+        {"fit": [*FIT, model()], "by": GROUPS, "ci_prob": SHARE, "random_seed": SEED, **LOOK},
     ),
     "plots.prior": (
         bs.plots.prior,
         {"model": model()},
-        {"model": [*FIT, PLAIN], "draws": [*COUNT, None], "against": [5, "a", bs.Flat()], "random_seed": SEED},
+        {"model": [*FIT, PLAIN], "draws": [*COUNT, None], "against": [5, "a", bs.Flat()], "random_seed": SEED, **LOOK},
     ),
 }
 CASES = [(name, argument) for name, (_, _, table) in CALLS.items() for argument in table]
