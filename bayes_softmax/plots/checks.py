@@ -164,7 +164,7 @@ def posterior_predictive(
     for group, shares, n in zip(groups, chosen, units, strict=True):
         name = f"{by}: {group}" if isinstance(by, str) else str(group)
         ends, colours = dots.Ends(*(shares[:, [j]] for j in (1, 2, 3))), [[s.colour] for s in styles]
-        heading = f"{name} ({counted(float(n), 'observation')})"
+        heading = f"{name}\n({counted(float(n), 'observation')})"
         rows_of = tuple(s.name for s in styles)
         several.append(
             dots.Dots(name, heading, rows_of, ends, colours, [("|", False)], "share of observations", zero=False)

@@ -148,7 +148,9 @@ def _draw(
     rows = dots.rows_of_panels(several)
     canvas = look.canvas(rows, left=dots.names_width(several))
     dots.draw_all(canvas, rows, several)
-    entries = {**dots.marker_legend([f"{name} ({mark.label})" for name, mark in marks.items()])}
+    entries = dict(dots.marker_legend([f"{name} ({mark.label})" for name, mark in marks.items()]))
+    if not all(np.isfinite(one.ends.centre).all() for one in several):
+        entries |= dots.arrow_legend()
     if any(len(group.features) > 1 for group in groups):
         entries |= dots.class_legend(styles)
     canvas.heading()
@@ -226,5 +228,4 @@ def _marks(fit: Fitted, vs: Label | None, interval: Interval) -> _Marks:
     percent = f"{100 * interval.prob:g} %"
     if error is None:
         return _Marks(centre, low, high, f"mean, {percent} {interval.kind.upper()}")
-    arrows = "" if np.isfinite(centre).all() else "; \u2192 infinite, \u2194 not determined"
-    return _Marks(centre, low, high, f"estimate, {percent} Wald interval{arrows}")
+    return _Marks(centre, low, high, f"estimate, {percent} Wald interval")

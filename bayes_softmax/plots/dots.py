@@ -11,7 +11,7 @@ from bayes_softmax.plots.picture import Canvas, Panel, in_rows
 from bayes_softmax.plots.style import ClassStyle, wrapped
 
 ROW, DENSE_ROW, LINE = 0.27, 0.17, 0.15  # inches: a row, where there are many, and a line of its name
-MARK = 0.085  # inches between marks of one row
+MARK = 0.065  # inches between marks of one row
 DENSE = 12  # rows from which on they are closer
 HIGHEST = 7.5  # inches of a panel
 LETTER = 0.085  # inches, of names
@@ -48,14 +48,15 @@ class Dots(NamedTuple):
         """Inches that the rows need."""
         lines = max(wrapped(row).count("\n") + 1 for row in self.rows)
         row = ROW if len(self.rows) <= DENSE else DENSE_ROW
-        return min(HIGHEST, len(self.rows) * max(row, LINE * lines, MARK * self.ends.centre.shape[1] + 0.08) + 0.2)
+        return float(
+            min(HIGHEST, len(self.rows) * max(row, LINE * lines, MARK * self.ends.centre.shape[1] + 0.08) + 0.2)
+        )
 
 
 def names_width(several: Sequence[Dots]) -> float:
     """Inches that the names of rows need on the left."""
     lines = [line for dots in several for row in dots.rows for line in wrapped(row).split("\n")]
-    longest: int = max(map(len, lines), default=0)
-    return 0.6 + LETTER * longest
+    return 0.6 + LETTER * max(map(len, lines), default=0)
 
 
 def rows_of_panels(several: Sequence[Dots]) -> list[list[Panel]]:
@@ -90,7 +91,7 @@ def draw(panel: Any, dots: Dots, *, names: bool = True) -> None:
         centre = np.where(np.isfinite(centres[:, j]), centres[:, j], np.nan)
         marker, hollow = dots.markers[j]
         paint: dict[str, Any] = {"facecolors": "white" if hollow else colours, "edgecolors": colours}
-        size = 22
+        size = 22 if m < 4 else 14
         if marker == BAR:
             paint, size = {"c": colours}, 90
         panel.scatter(centre, y, size, marker=marker, zorder=3, clip_on=False, **paint)
@@ -137,6 +138,13 @@ def marker_legend(names: Sequence[str]) -> Mapping[str, Any]:
         name: Line2D([], [], color="0.3", marker=marker, markerfacecolor="white" if hollow else "0.3", markersize=5)
         for name, (marker, hollow) in zip(names, markers(len(names)), strict=True)
     }
+
+
+def arrow_legend() -> Mapping[str, Any]:
+    """Entry of a legend: what arrows mean."""
+    from matplotlib.lines import Line2D
+
+    return {"\u2192 infinite, \u2194 not determined": Line2D([], [], linestyle="")}
 
 
 def class_legend(styles: Sequence[ClassStyle]) -> Mapping[str, Any]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from bayes_softmax.core.checks import as_float, counted, is_number, listed, shown
 from bayes_softmax.data.design import Label
-from bayes_softmax.plots.picture import ALONE, LABEL_HEIGHT, Canvas, Panel, panel_width
+from bayes_softmax.plots.picture import Canvas, Panel, height_of, panel_width
 from bayes_softmax.plots.style import ClassStyle, class_styles
 
 if TYPE_CHECKING:
@@ -116,10 +116,10 @@ def _new_canvas(
     from matplotlib import pyplot as plt
 
     columns = max(len(row) for row in rows)
-    heights = [max(panel.height for panel in row) + LABEL_HEIGHT for row in rows]
+    heights = [height_of([row]) for row in rows]
     figure = look.figure
     if figure is None:
-        width = width or (panel_width(columns) if columns > 1 else ALONE)
+        width = width or panel_width(columns, left)
         size = look.figsize or (left + columns * width, sum(heights) + 0.1)
         figure = plt.figure(figsize=size, layout="constrained")
     elif figure.get_layout_engine() is None:

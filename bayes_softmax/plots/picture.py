@@ -16,7 +16,7 @@ PANEL_WIDTH, LABEL_HEIGHT = 2.9, 0.85  # inches: a panel; its title, numbers and
 COLUMNS, MAX_COLUMNS, TALL = 3, 5, 9.0  # more columns only where the figure would be taller than this
 LETTER, LINE = 0.085, 0.2  # inches: width of a letter and height of a line in a legend
 ALONE = 4.4  # inches of a panel that is alone
-WIDEST = 10.5  # inches of all panels of a row
+WIDEST = 11.0  # inches of a figure
 MAX_TICKS_MADE = 12  # a locator of five ticks returns a few beyond the ends
 
 
@@ -87,10 +87,11 @@ def _is_open(figure: Any) -> bool:
 
 
 class Panel(NamedTuple):
-    """A panel to be made: its name, and the height in inches of what is drawn in it."""
+    """A panel to be made: its name, and the height in inches of what is drawn in it, and of titles and labels."""
 
     name: str
     height: float
+    labels: float = LABEL_HEIGHT
 
 
 @final
@@ -178,9 +179,9 @@ class Canvas:
         return Picture(self.figure, self.axes)
 
 
-def panel_width(columns: int) -> float:
-    """Inches of a panel, where so many are side by side."""
-    return min(PANEL_WIDTH, WIDEST / columns)
+def panel_width(columns: int, left: float = 0.6) -> float:
+    """Inches of a panel, where so many are side by side, and names take ``left`` inches."""
+    return ALONE if columns == 1 else min(PANEL_WIDTH, (WIDEST - left) / columns)
 
 
 def columns_of(n: int) -> int:
@@ -189,14 +190,28 @@ def columns_of(n: int) -> int:
 
 
 def in_rows(panels: Sequence[Panel]) -> list[list[Panel]]:
-    """Panels in rows: three in a row, or up to five where the figure would be too high; alike heights share a row."""
+    """Panels in rows: three side by side, alike in height, unless that makes the figure too high."""
+    found: list[list[list[Panel]]] = []
     for columns in range(COLUMNS, MAX_COLUMNS + 1):
-        rows: list[list[Panel]] = []
-        for panel in panels:
-            if rows and len(rows[-1]) < columns and 0.6 < panel.height / rows[-1][0].height < 1 / 0.6:
-                rows[-1].append(panel)
-            else:
-                rows.append([panel])
-        if sum(max(p.height for p in row) + LABEL_HEIGHT for row in rows) <= TALL:
-            break
+        for alike in (0.6, 0.0):
+            found.append(_filled(panels, columns, alike))
+            if height_of(found[-1]) <= TALL:
+                return found[-1]
+    return min(found, key=height_of)
+
+
+def height_of(rows: Sequence[Sequence[Panel]]) -> float:
+    """Inches of rows of panels."""
+    return sum(max(panel.height + panel.labels for panel in row) for row in rows)
+
+
+def _filled(panels: Sequence[Panel], columns: int, alike: float) -> list[list[Panel]]:
+    """Rows of so many panels, whose heights differ at most by the factor ``alike``."""
+    rows: list[list[Panel]] = []
+    for panel in panels:
+        first = rows[-1][0].height if rows else 0.0
+        if rows and len(rows[-1]) < columns and min(first, panel.height) >= alike * max(first, panel.height):
+            rows[-1].append(panel)
+        else:
+            rows.append([panel])
     return rows

@@ -18,7 +18,7 @@ from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.design import Label
 from bayes_softmax.plots import dots, style
 from bayes_softmax.plots.look import Look
-from bayes_softmax.plots.picture import Panel, Picture, in_rows, panel_width
+from bayes_softmax.plots.picture import LABEL_HEIGHT, Panel, Picture, columns_of, in_rows, panel_width
 from bayes_softmax.plots.style import ClassStyle
 
 # More rows or draws would move a line by less than its width.
@@ -26,7 +26,8 @@ PICTURE_ROWS, PICTURE_DRAWS, GRID = 500, 400, 41
 PANELS = ("class", "variable")
 FEW_CLASSES = 4  # bands that can be told apart in one panel
 MOST_PANELS = 60  # from which on one panel per class and variable is not the default
-CURVE_HEIGHT, SMALL_HEIGHT, SMALL_ACROSS = 2.1, 1.15, 6
+CURVE_HEIGHT, SMALL_HEIGHT, SMALL_LABELS, TITLE_HEIGHT = 2.1, 0.85, 0.35, 0.3  # inches
+SMALL_ACROSS = 6
 LINES = ("-", "--", ":", "-.")  # where colours come again
 
 
@@ -185,32 +186,36 @@ def _by_variable(drawn: _Drawing, look: Look, *, bands: bool) -> Picture:
 
 
 def _by_class(drawn: _Drawing, look: Look) -> Picture:
-    """A panel for each variable and class."""
-    across = min(len(drawn.styles), SMALL_ACROSS)
-    panels: list[list[Panel]] = []
-    contents: list[tuple[_Curve, ClassStyle, dots.Dots | None]] = []
-    for curve in drawn.curves:
-        block = []
-        for s in drawn.styles:
-            marks = _levels(curve, drawn, [s], s.name) if curve.variable.levels else None
-            name = s.name if len(drawn.curves) == 1 else f"{curve.variable.name}: {s.name}"
-            block.append(Panel(name, marks.height if marks else SMALL_HEIGHT))
-            contents.append((curve, s, marks))
-        panels += [block[i : i + across] for i in range(0, len(block), across)]
-    named = [marks for _, _, marks in contents if marks]
-    canvas = look.canvas(panels, left=dots.names_width(named), width=panel_width(across))
+    """A panel for each variable and class; the classes of several variables are columns, named at the top."""
+    one = len(drawn.curves) == 1
+    across = columns_of(len(drawn.styles)) if one else min(len(drawn.styles), SMALL_ACROSS)
+    named = one or len(drawn.styles) > across  # panels below each other then show different classes
+    contents = [(curve, s, _levels(curve, drawn, [s], s.name) if curve.variable.levels else None)
+                for curve in drawn.curves for s in drawn.styles]  # fmt: skip
+    panels = [
+        Panel(
+            s.name if one else f"{curve.variable.name}: {s.name}",
+            marks.height if marks else SMALL_HEIGHT,
+            LABEL_HEIGHT if one else SMALL_LABELS + (TITLE_HEIGHT if named or i < across else 0.0),
+        )
+        for i, (curve, s, marks) in enumerate(contents)
+    ]
+    K = len(drawn.styles)
+    rows = [panels[j : min(j + across, i + K)] for i in range(0, len(panels), K) for j in range(i, i + K, across)]
+    left = dots.names_width([marks for _, _, marks in contents if marks]) + 0.2
+    canvas = look.canvas(rows, left=left, width=panel_width(across, left))
     for i, (panel, (curve, s, marks)) in enumerate(zip(canvas.panels, contents, strict=True)):
-        first = (i % len(drawn.styles)) % across == 0 or canvas.in_given_axes
-        if marks is not None:
+        first = (i % K) % across == 0 or canvas.in_given_axes
+        if marks:
             _draw_levels(panel, marks, drawn, names=first)
-            style.axis_label(panel, "y", curve.variable.name if first else "")
-            continue
-        _line(panel, curve, s, bands=True)
-        _finish_curve(panel, curve, drawn)
-        style.title(panel, s.name)
-        style.axis_label(panel, "x", curve.variable.name)
-        if not first:
-            panel.tick_params(labelleft=False)
+        else:
+            _line(panel, curve, s, bands=True)
+            _finish_curve(panel, curve, drawn)
+            panel.tick_params(labelleft=first)
+        alone = one or canvas.in_given_axes
+        style.title(panel, s.name if named or i < across or canvas.in_given_axes else "")
+        style.axis_label(panel, "x", curve.variable.name if alone and not marks else "")
+        style.axis_label(panel, "y", "" if alone or not first else curve.variable.name)
     canvas.heading(drawn.label[0].upper() + drawn.label[1:] + " intervals")
     return canvas.finished()
 

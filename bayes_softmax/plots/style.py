@@ -24,7 +24,8 @@ GUIDE, QUIET = "0.75", "0.35"  # greys of lines at zero and of remarks
 MANY_CLASSES = len(COLOURS)  # beyond it colours come again, lighter: names must stand beside the marks
 NAME_WIDTH = 22  # letters of a name in one line
 MAX_TICKS = 5
-TICK_INCH = {"x": 0.6, "y": 0.35}  # room that a number needs along its axis
+TITLE_LETTER, LABEL_LETTER, FEWEST_LETTERS = 0.085, 0.07, 14  # inches of a letter; letters of the shortest line
+TICK_INCH = {"x": 0.48, "y": 0.3}  # room that a number needs along its axis
 
 # Names are text: matplotlib must not read a dollar sign or an underscore as markup, nor TeX a percent sign.
 AS_IT_IS: dict[str, Any] = {"parse_math": False, "usetex": False}
@@ -134,7 +135,7 @@ def wrapped(name: str, width: int = NAME_WIDTH) -> str:
     r"""A long name in lines of about ``width`` letters, broken at spaces and underscores where there are any.
 
     >>> wrapped("a_rather_long_name_of_a_class")
-    'a_rather_long_name_of\\n_a_class'
+    'a_rather_long_name_of\n_a_class'
     """
     return "\n".join(part for line in name.split("\n") for part in _broken(line, width))
 
@@ -157,14 +158,25 @@ def name_rows(panel: Any, positions: Any, names: Sequence[str]) -> None:
 
 
 def title(panel: Any, text: str) -> None:
-    """Set the title of a panel."""
-    panel.set_title(wrapped(text, 2 * NAME_WIDTH), fontsize="medium", **AS_IT_IS)
+    """Set the title of a panel, in lines of its width."""
+    panel.set_title(wrapped(text, _letters(panel, "x", TITLE_LETTER)), fontsize="medium", **AS_IT_IS)
 
 
 def axis_label(panel: Any, axis: str, text: str) -> None:
-    """Write what an axis, ``"x"`` or ``"y"``, shows."""
+    """Write what an axis, ``"x"`` or ``"y"``, shows, in lines of its length."""
     write = panel.set_xlabel if axis == "x" else panel.set_ylabel
-    write(wrapped(text, 2 * NAME_WIDTH), fontsize="small", **AS_IT_IS)
+    write(wrapped(text, _letters(panel, axis, LABEL_LETTER)), fontsize="small", **AS_IT_IS)
+
+
+def length(panel: Any, axis: str) -> float:
+    """Length in inches of an axis, ``"x"`` or ``"y"``, before the layout makes room for names."""
+    box = panel.get_window_extent()
+    return float((box.width if axis == "x" else box.height) / panel.figure.get_figure(root=True).dpi)
+
+
+def _letters(panel: Any, axis: str, inch: float) -> int:
+    """Letters of so many inches that fit along an axis, and a few."""
+    return max(FEWEST_LETTERS, int(length(panel, axis) / inch))
 
 
 def tidy(panel: Any) -> None:
@@ -180,10 +192,8 @@ def number_axis(panel: Any, axis: str, *, most: int = MAX_TICKS) -> None:
     """At most five compact numbers on an axis, ``"x"`` or ``"y"``; fewer where there is no room for them."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-    box = panel.get_window_extent()
-    inches = (box.width if axis == "x" else box.height) / panel.figure.get_figure(root=True).dpi
     chosen = panel.xaxis if axis == "x" else panel.yaxis
-    intervals = int(np.clip(inches / TICK_INCH[axis], 2, most - 1))
+    intervals = int(np.clip(length(panel, axis) / TICK_INCH[axis], 2, most - 1))
     chosen.set_major_locator(MaxNLocator(intervals, steps=[1, 2, 2.5, 5, 10]))
     chosen.set_major_formatter(FuncFormatter(lambda value, _: compact(value, chosen.get_majorticklocs())))
 
@@ -199,15 +209,15 @@ def compact(value: float, ticks: Any) -> str:
     >>> compact(2e-5, [0, 2e-5, 4e-5]), compact(2010, [2000, 2010])
     ('2e-5', '2010')
     """
-    ticks = np.abs(np.asarray(ticks, dtype=np.float64))
-    largest = float(ticks.max(initial=0.0))
+    ticks = np.unique(np.asarray(ticks, dtype=np.float64))
+    largest = float(np.abs(ticks).max(initial=0.0))
     if value == 0 or not np.isfinite(largest) or largest == 0:
         return f"{value:g}"
+    step = np.diff(ticks).min(initial=largest)
     unit, letter = next(((unit, letter) for start, unit, letter in UNITS if largest >= start), (1.0, ""))
     if largest < 1e-3 or largest >= 1e15:
-        power = int(np.floor(np.log10(largest)))
+        power = int(np.floor(np.log10(step) + 1e-9))
         unit, letter = 10.0**power, f"e{power}"
-    step = np.diff(np.unique(ticks)).min(initial=largest) / unit
-    scaled = ticks / unit
+    step, scaled = step / unit, ticks / unit
     decimals = next((d for d in range(8) if np.abs(scaled - np.round(scaled, d)).max() < 1e-3 * step), 8)
     return f"{value / unit:.{decimals}f}{letter}".replace("-", "\N{MINUS SIGN}", 1 if value < 0 else 0)
