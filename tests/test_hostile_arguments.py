@@ -90,6 +90,10 @@ RUN = {"draws": [*COUNT, None], "tune": COUNT, "chains": [*COUNT, None], "cores"
 ODD_COLUMNS: list[dict[str, Any]] = [{"g": "new"}, {"g": None}, {"x0": "text"}, {"x0": 1j}, {"x0": NAN}]
 FIT = [5, None, "fit", object()]
 
+NO_COLORS = {name: values for name, values in LOOK.items() if name != "colors"}
+NO_CLASSES = {name: values for name, values in NO_COLORS.items() if name != "classes"}
+ROWS_NAMED = [-1, 1.5, "a", True, None, [3], NAN, -(10**400)]
+
 
 def model() -> bs.SoftmaxRegression:
     return bs.SoftmaxRegression(X, LABELS)
@@ -99,6 +103,7 @@ ESTIMATE = bs.SoftmaxRegression(X, LABELS, offset=OFFSET, available=ON).map()
 PLAIN = model().map()
 FORMULA = bs.SoftmaxRegression.from_formula("y ~ x0 + g", DATA).map()
 DRAWS = model().laplace(400, random_seed=1, progressbar=False)
+CHAINS = model().sample(draws=50, chains=2, random_seed=1, progressbar=False)
 
 Table = dict[str, list[Any]]
 # name: (callable, arguments that are right, values that are wrong by argument)
@@ -322,6 +327,90 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
             "random_seed": SEED,
             "rng": RNG,
             **LOOK,
+        },
+    ),
+    "plots.confusion": (
+        bs.plots.confusion,
+        {"evaluated": PLAIN, "data": X, "y": LABELS},
+        {
+            "evaluated": [*FIT, model()],
+            "data": NEW_DATA,
+            "y": [v for v in RESPONSE if v is not RESPONSE[6]],
+            "normalize": CHOICE,
+            "loo": [*FLAG, True],
+            **NO_COLORS,
+        },
+    ),
+    "plots.interaction": (
+        bs.plots.interaction,
+        {"fit": ESTIMATE, "along": "x0", "by": "x1", "data": X, "offset": OFFSET, "available": ON},
+        {
+            **NEW,
+            **NO_COLORS,
+            "along": ["nonsense", 1.5, ["x0"], None, True],
+            "by": ["X2", "x0", 0, ["x0"], None],
+            "values": [5, "a", [], ["a"], [NAN], [1j], list(range(7))],
+            "at": [*SETTING, {"x0": 1.0}],
+            "ci_prob": SHARE,
+            "fit": [*FIT, model()],
+        },
+    ),
+    "plots.map_path": (
+        bs.plots.map_path,
+        {"model": model(), "scales": [0.5, 1]},
+        {
+            "model": [*FIT, PLAIN],
+            "scales": [5, "a", [], [0], [-1], ["a"], [NAN], [True], [1j]],
+            "features": NAMES,
+            "vs": CLASS,
+            "mle": FLAG,
+            "loo": FLAG,
+            **LOOK,
+        },
+    ),
+    "plots.pareto_k": (
+        bs.plots.pareto_k,
+        {"evaluated": DRAWS},
+        {"evaluated": [*FIT, PLAIN, model()], "label_rows": ROWS_NAMED, **NO_CLASSES},
+    ),
+    "plots.regions": (
+        bs.plots.regions,
+        {"fit": ESTIMATE, "features": ["x0", "x1"], "data": X, "offset": OFFSET, "available": ON},
+        {
+            **NEW,
+            **LOOK,
+            "features": [*NAMES, ["x0"], ["x0", "x0"], "x0"],
+            "y": [v for v in RESPONSE if v is not RESPONSE[6]],
+            "at": [*SETTING, "means", {"x1": 0.0}],
+            "ci_prob": SHARE,
+            "fit": [*FIT, model()],
+        },
+    ),
+    "plots.ternary": (
+        bs.plots.ternary,
+        {"fit": ESTIMATE, "data": X, "offset": OFFSET, "available": ON},
+        {
+            **NEW,
+            **{**LOOK, "classes": [*LOOK["classes"], ["a", "b"]]},
+            "y": [v for v in RESPONSE if v is not RESPONSE[6]],
+            "draws": [*FLAG, True],
+            "fit": [*FIT, model()],
+        },
+    ),
+    "plots.traces": (
+        bs.plots.traces,
+        {"post": CHAINS},
+        {"post": [*FIT, PLAIN, DRAWS, model()], "features": NAMES, "most": [*COUNT, None], **NO_COLORS},
+    ),
+    "plots.uncertainty": (
+        bs.plots.uncertainty,
+        {"fit": ESTIMATE, "data": X, "offset": OFFSET, "available": ON},
+        {
+            **NEW,
+            **LOOK,
+            "y": [v for v in RESPONSE if v is not RESPONSE[6]],
+            "label_rows": ROWS_NAMED,
+            "fit": [*FIT, model()],
         },
     ),
 }
