@@ -223,7 +223,7 @@ def _fit(options: argparse.Namespace) -> int:
 
 def _offered(pairs: Sequence[str] | None, formula: str, data: "pd.DataFrame") -> dict[Any, str] | None:
     """Columns of choice sets by class; a class is named as its label is printed."""
-    from bayes_softmax.data.formula.terms import split_formula
+    from bayes_softmax.data.formula.sides import split_formula
 
     if pairs is None:
         return None
