@@ -146,17 +146,7 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
         {"X": X, "y": LABELS},
         {
             "X": ["text", 5, None, {"x0": [1.0]}, X + 1j, object(), TABLE[10], TABLE[11], [[1.0, 2.0], [3.0]]],
-            "y": [
-                "text",
-                5,
-                object(),
-                {"y": [1]},
-                CODES + 1j,
-                np.zeros(40),
-                np.zeros((40, 3)),
-                LABELS[:3],
-                [None] * 40,
-            ],
+            "y": ["text", 5, object(), {"y": [1]}, CODES + 1j, np.zeros(40), np.zeros((40, 3)), [None] * 40],
             "sample_weight": [row for row in ROWS if not is_real(row)],
         },
     ),
