@@ -122,7 +122,7 @@ def _demo(options: argparse.Namespace) -> int:
             draws=options.draws, chains=options.chains, random_seed=options.seed, progressbar=False
         )
     with stages.stage("diagnose"):
-        table = bs.compare(mle=mle, map=map_, posterior=posterior)
+        table = bs.compare(mle=mle, map=map_, posterior=posterior).reset_index()
         report = f"{mle}\n{map_}\n{posterior}"
     with stages.stage("save, and draw the pictures"):
         written = _write_results(options.out, posterior, table)

@@ -209,9 +209,11 @@ def test_factors_of_one_level_are_constant_columns() -> None:
 def test_levels_whose_rows_have_weight_zero_are_named_as_such() -> None:
     data = survey()
     weights = (data["g"] != "r").to_numpy() * 1.0
-    with pytest.raises(ValueError, match=r"'g\[T.r\]' is 0 but in rows 2, 5, .* and these have weight zero"):
+    with pytest.raises(
+        ValueError, match=r"'g\[T.r\]' is 0 in every row that counts; it differs only in rows 2, 5, .*, of weight zero"
+    ):
         bs.SoftmaxRegression.from_formula("y ~ g", data, weights=weights)
-    with pytest.raises(ValueError, match=r"'g\[r\]' is 0 but in rows .* weight zero"):
+    with pytest.raises(ValueError, match=r"'g\[r\]' is 0 in every row that counts; .* weight zero"):
         bs.SoftmaxRegression.from_formula("y ~ 0 + g", data, weights=weights)
     kept = bs.SoftmaxRegression.from_formula("y ~ g", data, weights=weights, constant="drop")
     assert kept.feature_names == ("g[T.q]",)
