@@ -36,7 +36,9 @@ from bayes_softmax.data.frames import raise_if_missing, require_columns
 
 # How a formula is read.  1, that of files of versions 1 and 2: booleans and comparisons are numbers, exp10(x) is x**10.
 # 2: booleans and comparisons are factors of two levels, as in R and patsy; exp10(x) is 10**x.
-EDITION = 2
+# 3: beside an intercept, a natural cubic spline without constraints leaves out its first column, as its columns add up
+# to one.
+EDITION = 3
 
 
 class Encoded(NamedTuple):
@@ -74,10 +76,9 @@ class FormulaEncoder:
     @cached_property
     def layout(self) -> Layout:
         """The features of each term."""
-        truth = self.edition > 1
         factors: dict[str, Factor] = {}
         for node in _factors(self.terms):
-            factors[factor_name(node)] = make_factor(node, self.variables, self.state, truth=truth)
+            factors[factor_name(node)] = make_factor(node, self.variables, self.state, edition=self.edition)
         return lay_out(self.terms, factors)
 
     @property
