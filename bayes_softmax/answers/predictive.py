@@ -15,9 +15,12 @@ from bayes_softmax.answers.probabilities import announce, sum_over_blocks, thinn
 from bayes_softmax.answers.quantities import share_positive
 from bayes_softmax.answers.rows import Rows
 from bayes_softmax.answers.training import TrainingData
-from bayes_softmax.core.checks import check_counts, check_seed, counted, did_you_mean, listed, shown
+from bayes_softmax.core.checks import check_counts, counted, did_you_mean, listed, shown
+from bayes_softmax.core.randomness import RandomNumbers, RandomSeed, generator_of
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.data.containers import to_pandas_or_numpy
+from bayes_softmax.display.digits import COMMON, Format
+from bayes_softmax.display.table import table_of
 
 OVERALL = "all rows"
 DEFAULT_DRAWS = 1000
@@ -43,7 +46,8 @@ def posterior_predictive(
     *,
     ci_prob: float | None = None,
     n_draws: int = DEFAULT_DRAWS,
-    random_seed: int | np.random.Generator | None = None,
+    random_seed: RandomSeed = None,
+    rng: RandomNumbers = None,
 ) -> pd.DataFrame:
     """Compare class frequencies in the data with those in data sets drawn from the fit.
 
@@ -60,16 +64,16 @@ def posterior_predictive(
         Probability of the equal-tailed interval of the replicated shares; default ArviZ's.
     n_draws
         Number of replicated data sets, one per draw, for draws evenly spaced.
-    random_seed
-        Integer or NumPy Generator.
+    random_seed, rng
+        Integer or NumPy Generator; or as ``rng`` whatever ``np.random.default_rng`` takes.
 
     Returns
     -------
     DataFrame
-        Rows ``(group, class)``: ``observed`` share, mean share over the replications, its interval, ``units`` (the
-        number of observations), and ``p_value``: the posterior predictive probability of a larger share than the data
-        have (ties count half); near 0 or 1 the model does not reproduce the data (Gelman, Meng and Stern, *Statistica
-        Sinica* 6, 1996).
+        Rows ``(group, class)``: ``observed`` share, mean share over the replications, its interval, ``n_observations``
+        of the group, and ``p_value``: the posterior predictive probability of a larger share than the data have (ties
+        count half); near 0 or 1 the model does not reproduce the data (Gelman, Meng and Stern, *Statistica Sinica* 6,
+        1996).
 
     Examples
     --------
@@ -84,10 +88,10 @@ def posterior_predictive(
     if not training.whole_counts:
         raise ValueError("the weights or counts are not whole numbers: there are no observations to replicate")
     check_counts(n_draws=n_draws)
-    check_seed(random_seed)
+    generator = generator_of(random_seed, rng)
     interval = resolve_interval(ci_prob, "eti")
     groups = read_groups(training, by)
-    found = replicate(fit, training, groups, n_draws, np.random.default_rng(random_seed))
+    found = replicate(fit, training, groups, n_draws, generator)
     with np.errstate(invalid="ignore"):
         shares = found.replicated / found.replicated.sum(axis=2, keepdims=True)
         observed = found.observed / found.observed.sum(axis=1, keepdims=True)
@@ -96,10 +100,10 @@ def posterior_predictive(
     above = share_positive(flat - observed.ravel())
     names = interval.columns()
     index = pd.MultiIndex.from_product([groups.names, list(fit.schema.classes)], names=["group", "class"])
-    units = np.repeat(found.observed.sum(axis=1), len(fit.schema.classes))
+    n = np.repeat(found.observed.sum(axis=1), len(fit.schema.classes))
     columns = {"observed": observed.ravel(), "replicated": flat.mean(axis=0), names[0]: low, names[1]: high}
-    table = pd.DataFrame({**columns, "p_value": above, "units": units}, index=index)
-    return table.rename_axis(columns="share of observations")
+    table = pd.DataFrame({**columns, "p_value": above, "n_observations": n}, index=index)
+    return table_of(table.rename_axis(columns="share of observations"), COMMON, Format("share"))
 
 
 def read_groups(training: TrainingData, by: Any) -> Grouping:

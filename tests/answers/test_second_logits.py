@@ -335,7 +335,7 @@ def test_a_file_holds_no_code(estimate, posterior, data, tmp_path, suffix):
         with pytest.raises(ValueError, match=r"the fit was made with 'bend-and-groups' and \{'n_groups': 4"):
             bs.load(path, logits=GroupedLogits(G + 1, 3, K))
         again = bs.load(path, logits=LOGITS)
-        assert again.logits == LOGITS
+        assert again._fitted.logits == LOGITS
         pd.testing.assert_frame_equal(again.predict_proba(X, ci_prob=0.8), fit.predict_proba(X, ci_prob=0.8))
         pd.testing.assert_frame_equal(again.effects(), fit.effects())
         assert again.evaluate().log_loss == fit.evaluate().log_loss

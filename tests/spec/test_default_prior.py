@@ -79,7 +79,7 @@ def test_share_of_sure_rows_with_two_classes(p, kind):
 def test_share_of_sure_rows(K, p, kind):
     """At most a tenth, twice as good as asked for: 400 draws, seed 1, four standard errors over draws are added."""
     model = default_model(K, p, kind)
-    implied = implied_probabilities(model._spec, DRAWS, np.random.default_rng(1), model._spec.priors)
+    implied = implied_probabilities(model, DRAWS, np.random.default_rng(1), model._spec.priors)
     by_draw = (implied.largest > 0.99).mean(axis=1)
     assert by_draw.mean() + 4 * by_draw.std() / np.sqrt(DRAWS) < 0.10
 
@@ -91,7 +91,7 @@ def test_probabilities_hardly_depend_on_the_number_of_features(K):
     Its standard error is at most 0.012, so that two means differ by 0.05 through chance once in 300 000 times.
     """
     means = [
-        implied_probabilities(m._spec, DRAWS, np.random.default_rng(1), m._spec.priors).largest.mean()
+        implied_probabilities(m, DRAWS, np.random.default_rng(1), m._spec.priors).largest.mean()
         for m in (default_model(K, p, "normal") for p in (2, 20, 200))
     ]
     assert np.ptp(means) < 0.05
@@ -296,7 +296,7 @@ def test_saved_fits_keep_the_prior_they_were_made_with(tmp_path, monkeypatch):
     monkeypatch.setattr("bayes_softmax.spec.autoscale.DEFAULT_TOTAL_SCALE", 0.5)
     loaded = bs.load(tmp_path / "fit.nc")
     assert loaded._fitted.schema.prior_sd == fit._fitted.schema.prior_sd
-    assert loaded._fitted.schema.prior_sd != bs.SoftmaxRegression(X, y)._spec.schema.prior_sd
+    assert loaded._fitted.schema.prior_sd != bs.SoftmaxRegression(X, y).schema.prior_sd
     assert_allclose(loaded.summary()["contraction"], fit.summary()["contraction"], rtol=1e-12)
 
 
@@ -323,17 +323,17 @@ def test_intervals_of_a_factor_of_many_levels_cover():
 
 def test_the_picture_shows_both_priors_and_the_classes(overlapping):
     figure = bs.plots.prior(overlapping, draws=300)
-    left, right = figure.axes
-    texts = [text.get_text() for text in left.get_legend().get_texts()]
+    right = figure.axes["classes"]
+    texts = [text.get_text() for text in figure.figure.legends[0].get_texts()]
     model = implied_probabilities(overlapping._spec, 300, np.random.default_rng(0), overlapping._spec.priors)
     assert texts[0] == f"this model's prior: {100 * model.share_near_certain:.0f} % of rows have a class above 0.99"
     assert texts[1].startswith("Normal(2.5) on raw coefficients: ")
     assert [tick.get_text() for tick in right.get_yticklabels()] == ["Adelie", "Chinstrap", "Gentoo"]
     assert right.get_ylabel() == "species"
     alone = bs.plots.prior(overlapping, draws=10, against=None, random_seed=np.random.default_rng(0))
-    assert len(alone.axes[0].get_legend().get_texts()) == 1
+    assert len(alone.figure.legends[0].get_texts()) == 1
     many = bs.SoftmaxRegression(*simulate(200, 2, 20), classes=range(20))
-    assert bs.plots.prior(many, draws=10).axes[1].get_ylabel() == "y (and 8 more classes)"
+    assert bs.plots.prior(many, draws=10).axes["classes"].get_ylabel() == "y (and 8 more classes)"
 
 
 def test_the_picture_refuses_what_it_cannot_draw(overlapping):

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayes_softmax.core.checks import describe_rows, listed
+from bayes_softmax.core.checks import LISTED, describe_rows, listed
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.formula.arguments import SEVERAL_COLUMNS, SPLINES, TRANSFORM_ARGUMENTS, arguments_of
 from bayes_softmax.data.formula.arithmetic import inner, is_logical, operate
 from bayes_softmax.data.formula.columns import TRUTH, Columns, ColumnType, levels_of, positions_of
 from bayes_softmax.data.formula.expressions import Call, Column, Constant, Node, Operation, columns_of, text
-from bayes_softmax.data.formula.features import Factor
+from bayes_softmax.data.formula.features import Factor, Layout
 from bayes_softmax.data.formula.states import read_state
 from bayes_softmax.data.formula.transforms import ELEMENTWISE, key_of
 
@@ -22,8 +22,8 @@ SAMPLE = 10_000  # values first searched for enough distinct ones
 States = Mapping[str, dict[str, Any]]
 
 
-def make_factor(node: Node, variables: Mapping[str, ColumnType], states: States, *, truth: bool) -> Factor:
-    """A factor with the columns that it makes; ``truth`` if booleans are two levels."""
+def make_factor(node: Node, variables: Mapping[str, ColumnType], states: States, *, edition: int) -> Factor:
+    """A factor with the columns that it makes, by the rules of an edition."""
     whole, node = node, inner(node)
     if isinstance(node, Call) and node.function == "C":
         column = node.arguments[0]
@@ -32,12 +32,14 @@ def make_factor(node: Node, variables: Mapping[str, ColumnType], states: States,
     if isinstance(node, Column) and variables[node.name].kind == "categorical":
         return Factor(whole, variables[node.name].levels)
     booleans = frozenset(name for name, v in variables.items() if v.kind == "boolean")
-    if truth and is_logical(node, booleans):
+    if edition > 1 and is_logical(node, booleans):
         return Factor(whole, TRUTH)
     name = Factor(whole, None).name
     if isinstance(node, Call) and node.function in SEVERAL_COLUMNS:
         fields, spans = fields_of(node, states.get(key_of(node), {}))
-        return Factor(whole, None, tuple(f"{name}[{field}]" for field in fields), spans)
+        # Whether a basis that adds up to a constant may lose a column: for natural splines since the third edition.
+        free = spans and (edition > 2 or node.function == "bs")
+        return Factor(whole, None, tuple(f"{name}[{field}]" for field in fields), free)
     return Factor(whole, None, (name,))
 
 
@@ -52,7 +54,8 @@ def fields_of(call: Call, state: Mapping[str, Any]) -> tuple[range, bool]:
         whole = values["include_intercept"]
         return range(0 if whole else 1, knots - values["degree"] - 1), whole
     constraints = state["constraints"]
-    return range(1, knots - bool(state["cyclic"]) - (0 if constraints is None else len(constraints)) + 1), False
+    whole = constraints is None
+    return range(1, knots - bool(state["cyclic"]) - (0 if whole else len(constraints)) + 1), whole
 
 
 def factor_values(factor: Factor, rows: "Evaluator") -> np.ndarray[Any, Any]:
@@ -191,6 +194,14 @@ def _check_rows(call: Call, values: dict[str, Any], x: FloatArray) -> None:
     """Raise where there are too few distinct values for the number of columns."""
     name = "degree" if call.function == "poly" else "df"
     wanted = values.get(name)
+    for knot in values.get("knots") or ():
+        low = x.min() if values["lower_bound"] is None else values["lower_bound"]
+        high = x.max() if values["upper_bound"] is None else values["upper_bound"]
+        if not low < knot < high:
+            raise ValueError(
+                f"formula: {text(call)!r}: the knot {knot:g} must lie within the range of {text(call.arguments[0])}, "
+                f"between {low:g} and {high:g}"
+            )
     if wanted is None or call.function not in SEVERAL_COLUMNS:
         return
     distinct = len(pd.unique(x[:SAMPLE]))
@@ -201,3 +212,23 @@ def _check_rows(call: Call, values: dict[str, Any], x: FloatArray) -> None:
         raise ValueError(
             f"formula: {text(call)!r}: {name}={wanted} is too large for {distinct} distinct values of {what}"
         )
+
+
+def raise_not_finite(X: FloatArray, layout: Layout, rows: Evaluator) -> None:
+    """Raise for the first feature with a NaN or infinite value, with what it was made of."""
+    numbers = {name for name, variable in rows.variables.items() if variable.kind == "numeric"}
+    for term in layout.terms:
+        made = X[:, term.start : term.start + term.size]
+        for j in np.flatnonzero(~np.isfinite(made).all(axis=0)).tolist():
+            where = np.flatnonzero(~np.isfinite(made[:, j]))
+            first, name = int(where[0]), layout.names[term.start + j]
+            read = sorted(set().union(*(columns_of(factor.node) for factor in term.factors)))
+            values = [f"{column} is {float(rows.columns[column][first]):g}" for column in read if column in numbers]
+            because = ""
+            if values and read != [name]:
+                because = f", but {' and '.join(values[:LISTED])} in {describe_rows(rows.index, [first])}"
+            raise ValueError(
+                f"{'data' if read == [name] else 'formula'}: column {name!r} is "
+                f"{'NaN' if np.isnan(made[first, j]) else 'infinite'} in {describe_rows(rows.index, where)}; "
+                f"expected finite numbers{because}"
+            )
