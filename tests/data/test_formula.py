@@ -303,7 +303,7 @@ MESSAGES = {
     "x + z - xx": "there is no term 'xx' to take away; did you mean 'x'",
     "x + z - x*g": "there is no term 'g' to take away",
     "log(.)": "'.' stands for the other columns as terms, and cannot be part of an expression",
-    "cs(x, df=2)": r"'cs\(x, df=2\)': df=2 must be at least 3",
+    "cs(x, df=2)": r"'cs\(x, df=2\)': df=2 must be a whole number from 3 to 1000",
     "cs(x)": "give df",
     "bs(x, df=2)": "df=2 must be at least 3 for degree=3",
     "bs(x, df=4, knots=[0])": "give df or knots, not both",
@@ -420,6 +420,22 @@ def test_many_levels_are_listed_shortly() -> None:
     assert len(str(raised.value)) < 400
 
 
+def test_messages_do_not_repeat_long_expressions() -> None:
+    long = "z" * 3000
+    for formula in (
+        f"I(g == '{long}')",
+        f"C(g, '{long}')",
+        f"C(g, contr.treatment('{long}'))",
+        f"bs(x, df='{long}')",
+        f"log({' + '.join(['x'] * 80)}, z)",
+        f"foo('{long}')",
+        f"x '{long}'",
+    ):
+        with pytest.raises(ValueError, match="formula: ") as raised:
+            bs.SoftmaxRegression.from_formula(f"y ~ {formula}", survey())
+        assert len(str(raised.value)) < 700, str(raised.value)
+
+
 def test_columns_of_lists_are_refused_by_name() -> None:
     data = survey().assign(l=[[1], [2]] * (N // 2))
     for formula in ("y ~ l", "y ~ C(l)", "y ~ x:l"):
@@ -452,6 +468,17 @@ def test_files_of_earlier_versions_are_read_as_they_were_written() -> None:
         again = schema_from_json(schema.to_json())
         assert again.feature_names == schema.feature_names
         assert_array_equal(again.encode(data)[0], X)
+
+
+def test_texts_of_earlier_versions_may_hold_what_had_no_effect() -> None:
+    data = survey()
+    encoder = bs.SoftmaxRegression.from_formula("y ~ x + z", data).schema.encoder
+    older = {key: value for key, value in encoder.to_data().items() if key not in ("terms", "edition")}
+    for text_of in ("x**2 + z", "x + z - k", "x^3 + z - (k + x:z)"):
+        again = encoder_from_data({**older, "formula": text_of})
+        assert_array_equal(again.encode(data)[0], encoder.encode(data)[0])
+    with pytest.raises(ValueError, match="operator is expected"):
+        encoder_from_data({**older, "formula": "x z"})
 
 
 def test_splines_of_the_second_edition_keep_all_their_columns() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayes_softmax.core.checks import describe_rows, did_you_mean, listed
+from bayes_softmax.core.checks import describe_rows, did_you_mean, listed, shown
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.data.frames import numeric_values, plain_column
 
@@ -86,10 +86,12 @@ def column_type_of(column: pd.Series, name: str, *, coded: bool) -> ColumnType:
             raise TypeError(
                 f"data: column {name!r} has dtype object with values of type {', '.join(kinds)}; "
                 "expected numbers, booleans, strings or a categorical"
+                + ("; convert it first, as by .astype(str)" if "str" in kinds else "")
             )
         return ColumnType("categorical", tuple(sorted(distinct)))
+    days = "; a number of days is (date - date.min()).dt.days" if column.dtype.kind == "M" else ""
     raise TypeError(
-        f"data: column {name!r} has dtype {column.dtype}; expected numbers, booleans, strings or a categorical"
+        f"data: column {name!r} has dtype {column.dtype}; expected numbers, booleans, strings or a categorical{days}"
     )
 
 
@@ -207,8 +209,8 @@ def _unseen_level(column: pd.Series, name: str, levels: tuple[Any, ...], where: 
     alike = next((level for level in levels if str(level) == str(value)), None)
     hint = did_you_mean(value, levels) if isinstance(value, str) and len(levels) < MANY_LEVELS else ""
     if alike is not None:
-        hint = f": level {alike!r} is of type {type(alike).__name__}, not {type(value).__name__}"
+        hint = f": level {shown(alike)} is of type {type(alike).__name__}, not {type(value).__name__}"
     return ValueError(
-        f"data: column {name!r} has level {value!r} in {describe_rows(column.index, where)}, "
+        f"data: column {name!r} has level {shown(value)} in {describe_rows(column.index, where)}, "
         f"which the model was not fitted with (levels: {listed(levels)}){hint}"
     )

@@ -192,7 +192,7 @@ def encoder_from_data(data: Mapping[str, Any]) -> FormulaEncoder:
     edition = data.get("edition", EDITION) if "terms" in data else 1
     if isinstance(edition, bool) or edition not in range(1, EDITION + 1):
         raise ValueError(f"the formula in the file is of edition {edition!r}; this version reads up to {EDITION}")
-    terms = terms_from_data(data["terms"]) if "terms" in data else parse_terms(formula)
+    terms = terms_from_data(data["terms"]) if "terms" in data else parse_terms(formula, older=True)
     variables = {name: column_type_from_data(name, fields) for name, fields in given.items() if isinstance(name, str)}
     if set(variables) != _columns(terms):
         raise ValueError("the terms of the formula in the file do not fit its columns")
