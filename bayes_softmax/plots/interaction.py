@@ -102,7 +102,7 @@ def interaction(
     for panel, s in zip(canvas.panels, styles, strict=True):
         marks = _draw(panel, x, grid, found[..., s.position], [level_name(v) for v in chosen])
         panel.set_ylim(0.0, 1.04 * top)
-        style.title(panel, style.wrapped(s.name))
+        style.title(panel, s.name)
         style.axis_label(panel, "x", x.name)
         style.number_axis(panel, "y")
         style.tidy(panel)

@@ -119,7 +119,7 @@ def map_path(
     for panel, name in zip(canvas.panels, chosen, strict=False):
         row = names.index(name)
         marks |= _draw(panel, found, row, styles, columns)
-        style.title(panel, style.wrapped(name))
+        style.title(panel, name)
         against = view.names[0].removeprefix(f"{view.classes[0]} vs ")
         style.axis_label(panel, "y", f"{'logit at x = 0' if row == 0 else 'logit per unit'}, vs {against}")
     if loo:
@@ -223,7 +223,7 @@ def _finish(canvas: Canvas, found: Path) -> None:
         panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         if found.scales[0] <= 1.0 <= found.scales[-1]:
             panel.axvline(1.0, color=style.QUIET, linewidth=0.8, linestyle=(0, (4, 2)), zorder=0)
-        style.axis_label(panel, "x", "prior scale\n(1: this model)")
+        style.axis_label(panel, "x", "prior scale (1: this model)")
         style.number_axis(panel, "y")
         style.tidy(panel)
 

@@ -154,7 +154,7 @@ class Canvas:
             if self.title is not None:
                 style.title(self.panels[0], text)
         elif text:
-            self._grow(0.35)
+            self._grow(LINE * (1 + text.count("\n")) + 0.15)
             self.figure.suptitle(text, fontsize="medium", **AS_IT_IS)
 
     def _grow(self, inches: float) -> None:
