@@ -3,6 +3,7 @@
 import ast
 import itertools
 import json
+import re
 import warnings
 from pathlib import Path
 
@@ -434,6 +435,25 @@ def test_messages_do_not_repeat_long_expressions() -> None:
         with pytest.raises(ValueError, match="formula: ") as raised:
             bs.SoftmaxRegression.from_formula(f"y ~ {formula}", survey())
         assert len(str(raised.value)) < 700, str(raised.value)
+
+
+def test_two_features_of_one_name_are_refused() -> None:
+    data = survey().assign(**{"x:z": 1.0 * np.arange(N), "g[T.q]": 1.0 * np.arange(N)})
+    for formula, name in (("x*z + `x:z`", "x:z"), ("g + `g[T.q]`", "g[T.q]"), (". - y", "g[T.q]")):
+        with pytest.raises(ValueError, match=re.escape(f"two features would be called {name!r}; rename the column")):
+            bs.SoftmaxRegression.from_formula(f"y ~ {formula}", data)
+    assert features("x + `x:z`", data)[1] == ("x", "x:z")
+    assert features("x:z", data)[1] == ("x:z",)
+
+
+def test_measured_numbers_are_no_levels() -> None:
+    with pytest.raises(
+        ValueError, match=r"C\(\) of column 'x' would make a level of each of 120 different numbers in 120"
+    ):
+        features("C(x)", survey())
+    assert len(features("C(k)", survey().assign(k=np.arange(N) // 2))[1]) == N // 2 - 1  # numbers of households
+    halves = survey().assign(k=np.resize([0.5, 1.5, 2.5], N))
+    assert features("C(k)", halves)[1] == ("C(k)[T.1.5]", "C(k)[T.2.5]")
 
 
 def test_columns_of_lists_are_refused_by_name() -> None:

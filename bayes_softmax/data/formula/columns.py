@@ -15,6 +15,7 @@ from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.data.frames import numeric_values, plain_column
 
 MANY_LEVELS = 10_000  # levels from which on no nearest match is sought
+FEW_LEVELS = 20  # up to which a factor with few rows for each level is taken as it is
 COLUMN_KINDS = ("numeric", "boolean", "categorical")
 TRUTH = (False, True)
 
@@ -93,6 +94,17 @@ def column_type_of(column: pd.Series, name: str, *, coded: bool) -> ColumnType:
     raise TypeError(
         f"data: column {name!r} has dtype {column.dtype}; expected numbers, booleans, strings or a categorical{days}"
     )
+
+
+def check_levels(variable: ColumnType, name: str, n_obs: int) -> None:
+    """Raise for a column of measured numbers inside ``C()``, each of which would be a level."""
+    n_levels = len(variable.levels)
+    measured = variable.kind == "numeric" and any(isinstance(level, float) for level in variable.levels)
+    if measured and n_levels > max(n_obs / 2, FEW_LEVELS):
+        raise ValueError(
+            f"formula: C() of column {name!r} would make a level of each of {n_levels:,} different numbers in "
+            f"{n_obs:,} rows; use the column without C(), or make groups of it first, as by pd.cut"
+        )
 
 
 def _whole(value: float) -> int | float:
