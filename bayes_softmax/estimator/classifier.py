@@ -187,6 +187,12 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         Of an estimate: ``X @ coef_.T + intercept_``, plus the offset up to a constant in each row.  Of draws: the
         logarithms of the probabilities averaged over them, with mean zero over the classes, so that their softmax is
         :meth:`predict_proba`.  Minus infinity for a class that is not on offer.
+
+        Examples
+        --------
+        >>> classifier = SoftmaxClassifier().fit([[0.0], [1.0], [2.0], [3.0]], ["a", "b", "a", "b"])
+        >>> (classifier.decision_function([[0.5], [2.5]]) > 0).tolist()
+        [False, True]
         """
         scores = self._scores(X)
         if len(self.classes_) == 2:
@@ -198,15 +204,36 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         return scores - centre
 
     def predict_proba(self, X: Any) -> FloatArray:
-        """Probabilities (N, K) of the classes in the order of ``classes_``; averaged over the draws, if there are."""
+        """Probabilities (N, K) of the classes in the order of ``classes_``; averaged over the draws, if there are.
+
+        Examples
+        --------
+        >>> classifier = SoftmaxClassifier().fit([[0.0], [1.0], [2.0], [3.0]], ["a", "b", "a", "b"])
+        >>> classifier.predict_proba([[1.5]]).round(2).tolist()
+        [[0.5, 0.5]]
+        """
         return softmax(self._scores(X))
 
     def predict_log_proba(self, X: Any) -> FloatArray:
-        """Logarithms (N, K) of :meth:`predict_proba`, also where a probability underflows."""
+        """Logarithms (N, K) of :meth:`predict_proba`, also where a probability underflows.
+
+        Examples
+        --------
+        >>> classifier = SoftmaxClassifier().fit([[0.0], [1.0], [2.0], [3.0]], ["a", "b", "a", "b"])
+        >>> classifier.predict_log_proba([[1.5]]).round(2).tolist()
+        [[-0.69, -0.69]]
+        """
         return log_softmax(self._scores(X))
 
     def predict(self, X: Any) -> AnyArray:
-        """Most probable class (N,) of each row."""
+        """Most probable class (N,) of each row.
+
+        Examples
+        --------
+        >>> classifier = SoftmaxClassifier().fit([[0.0], [1.0], [2.0], [3.0]], ["a", "b", "a", "b"])
+        >>> classifier.predict([[0.0], [3.0]]).tolist()
+        ['a', 'b']
+        """
         best = self._scores(X).argmax(axis=1)
         classes: AnyArray = self.classes_[best]
         return classes

@@ -18,7 +18,7 @@ from bayes_softmax.data.array_encoder import ArrayEncoder
 from bayes_softmax.data.class_columns import class_column_names
 from bayes_softmax.data.containers import to_pandas_or_numpy
 from bayes_softmax.data.frames import check_finite, column_numbers, plain_column, require_columns
-from bayes_softmax.data.labels import plain_label
+from bayes_softmax.data.plain_labels import plain_label
 from bayes_softmax.data.schema import Schema
 from bayes_softmax.data.weights import read_numbers
 from bayes_softmax.model import SoftmaxRegression
