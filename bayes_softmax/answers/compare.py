@@ -14,7 +14,7 @@ from bayes_softmax.answers.loo import loo, resolve_by
 from bayes_softmax.answers.rows import Rows
 from bayes_softmax.answers.summary import coefficient_table
 from bayes_softmax.answers.training import TrainingData
-from bayes_softmax.core.checks import check_choice, counted, listed
+from bayes_softmax.core.checks import check_choice, counted, listed, shown
 from bayes_softmax.core.interrupts import load_in_full
 from bayes_softmax.data.design import Label
 
@@ -117,9 +117,12 @@ def compare_models(
     from arviz_stats import compare as arviz_compare
 
     if not isinstance(posteriors, Mapping):
-        raise TypeError(f"posteriors is a {type(posteriors).__name__}; give a mapping from name to posterior")
+        raise TypeError(
+            f"posteriors is of type {type(posteriors).__name__}; give a mapping from name to posterior, "
+            "such as {'small': a, 'large': b}"
+        )
     if len(posteriors) < 2:
-        raise ValueError(f"posteriors: compare_models needs at least two, and there are {len(posteriors)}")
+        raise ValueError(f"posteriors: compare_models needs at least two, and there is {len(posteriors) or 'none'}")
     lower = {name.lower(): name for name in METHODS}
     check_choice("method", lower.get(str(method).lower(), method), METHODS)
     by = resolve_by(by, unit)
@@ -127,7 +130,7 @@ def compare_models(
     for name, fit in posteriors.items():
         if not isinstance(fit, Sampled):
             raise TypeError(
-                f"posteriors[{name!r}] is a {type(fit).__name__}; leave-one-out needs a Posterior, from "
+                f"posteriors[{shown(name)}] is of type {type(fit).__name__}; leave-one-out needs a Posterior, from "
                 "model.sample() or model.laplace()"
             )
         data = training_of(fit, "loo()"), training_of(first, "loo()")
@@ -140,7 +143,8 @@ def compare_models(
                     ". Fit all models to the same rows, e.g. data.dropna(subset=[...]) with the columns of all of them"
                 )
             )
-            raise ValueError(f"{name!r} and {first_name!r} were fitted to different observations: {different}{advice}")
+            pair = f"{shown(name)} and {shown(first_name)}"
+            raise ValueError(f"{pair} were fitted to different observations: {different}{advice}")
     order = first.schema.classes
     found = {str(name): loo(fit, by=by, refit=refit, order=order) for name, fit in posteriors.items()}
     table: pd.DataFrame = arviz_compare(found, method=method, round_to="none")

@@ -126,10 +126,10 @@ Refit = Callable[[int, int], Fitted]
 FIT_FIRST = "; fit a model first: model.map() or model.sample()"
 
 
-def training_of(fit: Fitted, what: str) -> TrainingData:
-    """The data of a fit, or an error naming the method that needs them."""
+def training_of(fit: Fitted, what: str, *, instead: str = "save it with data=True") -> TrainingData:
+    """The data of a fit, or an error naming the method that needs them, and what to do ``instead``."""
     if fit.training is None:
-        raise ValueError(f"{what} needs the data of the fit, which was saved without them (data=False); pass data=...")
+        raise ValueError(f"{what} needs the data of the fit, which was saved without them (data=False); {instead}")
     return fit.training
 
 

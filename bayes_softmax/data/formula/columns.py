@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayes_softmax.core.checks import describe_rows, did_you_mean, listed
+from bayes_softmax.core.checks import describe_rows, did_you_mean, listed, shown
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.data.frames import numeric_values, plain_column
 
@@ -209,6 +209,6 @@ def _unseen_level(column: pd.Series, name: str, levels: tuple[Any, ...], where: 
     if alike is not None:
         hint = f": level {alike!r} is of type {type(alike).__name__}, not {type(value).__name__}"
     return ValueError(
-        f"data: column {name!r} has level {value!r} in {describe_rows(column.index, where)}, "
+        f"data: column {shown(name)} has level {shown(value)} in {describe_rows(column.index, where)}, "
         f"which the model was not fitted with (levels: {listed(levels)}){hint}"
     )
