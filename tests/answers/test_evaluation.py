@@ -45,23 +45,23 @@ def test_calibration_tables_by_hand(fits, penguins) -> None:
     found = fits["map"].evaluate(n_bins=4)
     P, y = fits["map"].predict_proba(penguins), penguins["species"]
     table = found.calibration.loc["Gentoo"]
-    assert table["units"].sum() == len(y)
+    assert table["n_observations"].sum() == len(y)
     assert len(table) == 4
-    assert_allclose((table["predicted"] * table["units"]).sum(), P["Gentoo"].sum())
-    assert_allclose((table["observed"] * table["units"]).sum(), (y == "Gentoo").sum())
-    first = P["Gentoo"].rank(method="first") <= table["units"].iloc[0]
+    assert_allclose((table["predicted"] * table["n_observations"]).sum(), P["Gentoo"].sum())
+    assert_allclose((table["observed"] * table["n_observations"]).sum(), (y == "Gentoo").sum())
+    first = P["Gentoo"].rank(method="first") <= table["n_observations"].iloc[0]
     assert_allclose(table["observed"].iloc[0], (y[first] == "Gentoo").mean(), atol=1e-12)
     assert (table["wilson89_lb"] <= table["observed"]).all()
     top = found.top_label
-    assert_allclose((top["observed"] * top["units"]).sum() / len(y), found.accuracy)
+    assert_allclose((top["observed"] * top["n_observations"]).sum() / len(y), found.accuracy)
 
 
 def test_wilson_intervals_are_those_of_statsmodels(fits) -> None:
     from statsmodels.stats.proportion import proportion_confint
 
     table = fits["map"].evaluate().calibration
-    hits = (table["observed"] * table["units"]).round()
-    low, high = proportion_confint(hits, table["units"], alpha=0.11, method="wilson")
+    hits = (table["observed"] * table["n_observations"]).round()
+    low, high = proportion_confint(hits, table["n_observations"], alpha=0.11, method="wilson")
     assert_allclose(table[["wilson89_lb", "wilson89_ub"]], np.column_stack([low, high]), atol=1e-10)
 
 
@@ -108,7 +108,7 @@ def test_leave_one_out_scores_are_those_of_refits() -> None:
         means.append(drawn.predict_proba(X[[i]]).to_numpy()[0])
     from bayes_softmax.answers.loo import cell_loo
 
-    P = cell_loo(post, post.training, post.relative_ess).probabilities
+    P = cell_loo(post._fitted, post._fitted.training, post._fitted.relative_ess).probabilities
     assert np.abs(P[::5] - np.array(means)).max() < 0.03
 
 
@@ -167,8 +167,8 @@ def test_log_loss_is_finite_where_probabilities_underflow(fits, penguins, kind) 
     fit = fits[kind]
     new = penguins.iloc[:1].assign(bill_length_mm=-20_000.0, species="Gentoo")
     assert fit.predict_proba(new)["Gentoo"].item() == 0
-    x = fit.schema.encode(new)[0][0]
-    logits = fit.parameters["intercept"] + np.einsum("p,spk->sk", x, fit.parameters["weights"])
+    x = fit._fitted.schema.encode(new)[0][0]
+    logits = fit._fitted.parameters["intercept"] + np.einsum("p,spk->sk", x, fit._fitted.parameters["weights"])
     log_p = logits[:, 2] - logits.max(axis=1)
     found = fit.evaluate(new)
     assert found.log_loss == pytest.approx(np.log(len(log_p)) - log_p.max(), rel=1e-9)
@@ -187,7 +187,7 @@ def test_ties_are_shared_out_whatever_the_order_of_the_classes() -> None:
         assert found.balanced_accuracy == pytest.approx(0.5)
         assert_allclose(found.confusion.loc["a", ["a", "b"]], [1.5, 1.5])
         top = found.top_label
-        assert_allclose((top["observed"] * top["units"]).sum() / 5, found.accuracy)
+        assert_allclose((top["observed"] * top["n_observations"]).sum() / 5, found.accuracy)
 
 
 def weighted_data() -> pd.DataFrame:
@@ -202,8 +202,8 @@ def test_weights_named_in_the_fit_are_those_of_new_data(front_door) -> None:
         fit = bs.SoftmaxRegression.from_formula("y ~ u + v", data, weights="freq").map()
     else:
         fit = bs.SoftmaxRegression(data[["u", "v", "freq"]], data["y"], weights="freq").map()
-    assert fit.schema.weights_column == "freq"
-    assert schema_from_json(fit.schema.to_json()) == fit.schema
+    assert fit._fitted.schema.weights_column == "freq"
+    assert schema_from_json(fit._fitted.schema.to_json()) == fit._fitted.schema
     found, inside = fit.evaluate(data), fit.evaluate()
     assert found.n_observations == data["freq"].sum()
     assert found.log_loss == pytest.approx(inside.log_loss, rel=1e-12)
@@ -217,7 +217,7 @@ def test_weights_named_in_the_fit_are_those_of_new_data(front_door) -> None:
 def test_weights_given_by_value_name_no_column() -> None:
     data = weighted_data()
     fit = bs.SoftmaxRegression.from_formula("y ~ u + v", data, weights=data["freq"]).map()
-    assert fit.schema.weights_column is None
+    assert fit._fitted.schema.weights_column is None
     assert fit.evaluate(data).n_observations == 50
 
 

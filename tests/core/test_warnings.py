@@ -57,7 +57,7 @@ def test_of_an_estimate_and_its_answers() -> None:
 
 
 def test_of_draws(posterior: bs.Posterior) -> None:
-    bad = with_draws(posterior, stuck("all alike", posterior.draws))
+    bad = with_draws(posterior, stuck("all alike", posterior._fitted.draws))
     blamed("leave-one-out is not reliable here", lambda: bad.loo())
     blamed("leave-one-out is not reliable here", lambda: bad.evaluate(loo=True))
     blamed("leave-one-out is not reliable here", lambda: bs.compare_models({"bad": bad, "good": posterior}))
@@ -112,4 +112,6 @@ def test_there_is_one_place_for_warnings_and_one_for_lines_on_standard_error() -
     sources = {str(path.relative_to(package)): path.read_text() for path in package.rglob("*.py")}
     assert {name for name, text in sources.items() if "warnings.warn(" in text} == {"core/errors.py"}
     assert not {name for name, text in sources.items() if "stacklevel" in text}
-    assert {name for name, text in sources.items() if re.search(r"^[^>\n]*(?<![.\w])print\(", text, re.M)} == {"cli.py"}
+    assert {name for name, text in sources.items() if re.search(r"^[^>\n]*(?<![.\w])print\(", text, re.M)} == {
+        "cli/output.py"
+    }
