@@ -15,7 +15,8 @@ from bayes_softmax.core.records import AnyArray, FloatArray
 from bayes_softmax.density.textbook import log_softmax, softmax
 from bayes_softmax.estimator.methods import METHODS
 from bayes_softmax.estimator.reading import model_of, read_new, read_training, read_weights
-from bayes_softmax.fits.estimate import PointEstimate
+from bayes_softmax.fits.estimate import Estimate
+from bayes_softmax.fits.point_estimate import PointEstimate
 from bayes_softmax.fits.posterior import Posterior
 from bayes_softmax.spec.linear import INTERCEPT, WEIGHTS
 
@@ -168,7 +169,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
 
     def _set_coefficients(self) -> None:
         """Coefficients in scikit-learn's layout, and the number of iterations."""
-        fit = self.result_
+        fit = self.result_._fitted
         names, kept = np.array(fit.schema.encoder.feature_names, dtype=object), fit.schema.feature_names
         weights = np.zeros((len(names), len(self.classes_)))
         weights[np.isin(names, kept)] = fit.parameters[WEIGHTS].mean(axis=0)
@@ -178,7 +179,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         self.intercept_: FloatArray = intercept
         if len(self.classes_) == 2:
             self.coef_, self.intercept_ = np.diff(self.coef_, axis=0), np.diff(intercept)
-        steps = fit.n_iterations if isinstance(fit, PointEstimate) else fit.tune + fit.shape[1]
+        steps = fit.n_iterations if isinstance(fit, Estimate) else fit.tune + fit.shape[1]
         self.n_iter_ = np.array([steps], dtype=np.int32)
 
     def decision_function(self, X: Any) -> FloatArray:
@@ -241,13 +242,13 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
     def _scores(self, X: Any) -> FloatArray:
         """Logits (N, K) of an estimate; log probabilities averaged over draws."""
         check_is_fitted(self, "result_")
-        fit = self.result_
+        fit = self.result_._fitted
         rows = read_new(self, X, fit.schema)
         check_logits(fit.schema, fit, rows)
         if rows.beyond is not None and rows.beyond.any():
             told = [sentence for sentence in row_cautions(fit, rows) if sentence != fit.caution]
             warn_caller("; ".join(told), NotEstimableWarning)
-        if isinstance(fit, Posterior):
+        if not isinstance(fit, Estimate):
             return probabilities_and_logs(fit, rows)[1]
         logits: FloatArray = rows.X @ fit.parameters[WEIGHTS][0] + fit.parameters[INTERCEPT][0]
         rows.complete_logits(logits.T, slice(None))

@@ -22,10 +22,10 @@ def test_a_frame_with_factors_is_the_formula_of_its_columns(penguins: pd.DataFra
     fit = bs.SoftmaxRegression.from_formula(FORMULA, penguins).map()
     np.testing.assert_allclose(classifier.predict_proba(X), fit.predict_proba(penguins).to_numpy(), atol=1e-12)
     np.testing.assert_allclose(classifier.coef_.T, fit.weights.values, atol=1e-12)
-    assert tuple(classifier.coef_names_) == fit.schema.feature_names
+    assert tuple(classifier.coef_names_) == fit.feature_names
     assert classifier.n_features_in_ == 4
     assert classifier.feature_names_in_.tolist() == COLUMNS
-    assert classifier.result_.schema.response_name == "species"
+    assert classifier.result_._fitted.schema.response_name == "species"
 
 
 @pytest.mark.parametrize("kind", ["object", "category", "string", "polars", "polars Enum"])
