@@ -162,8 +162,8 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         check_choice("method", self.method, tuple(METHODS))
         given = read_training(self, X, y)
         model = model_of(self, given, read_weights(sample_weight, len(given.codes)))
-        self.classes_ = given.classes
         self.result_: PointEstimate | Posterior = METHODS[self.method](self, model)
+        self.classes_ = given.classes
         self._set_coefficients()
         return self
 
@@ -241,7 +241,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
 
     def _scores(self, X: Any) -> FloatArray:
         """Logits (N, K) of an estimate; log probabilities averaged over draws."""
-        check_is_fitted(self)
+        check_is_fitted(self, "result_")
         fit = self.result_._fitted
         rows = read_new(self, X, fit.schema)
         check_logits(fit.schema, fit, rows)
