@@ -12,7 +12,7 @@ from bayes_softmax.data.design import Design, Label
 from bayes_softmax.data.schema import Schema
 from bayes_softmax.fits.estimate import PointEstimate
 from bayes_softmax.fits.posterior import Posterior
-from bayes_softmax.fitting import door, prior
+from bayes_softmax.fitting import door, path, prior
 from bayes_softmax.fitting.notes import summary_of
 from bayes_softmax.fitting.settings import SamplerSettings
 from bayes_softmax.separation.diagnosis import check_separation
@@ -97,6 +97,7 @@ class SoftmaxRegression:
     # Methods that need only the specification, documented where they are defined.
     sample_prior = prior.sample_prior
     forecast = door.forecast
+    map_path = path.map_path
 
     @property
     def design(self) -> Design:

@@ -113,6 +113,7 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
     ),
     "sample_prior": (model().sample_prior, {}, {"draws": [*COUNT, None], "random_seed": SEED, "rng": RNG}),
     "forecast": (model().forecast, {}, RUN),
+    "map_path": (model().map_path, {"scales": [1, 2]}, {"scales": [5, "a", [], [0], [-1], ["a"], [NAN], [True], [1j]]}),
     "mle": (model().mle, {}, {**SOLVER, "learning_rate": [*LEARNING, 1.0]}),
     "map": (model().map, {"solver": "gradient-descent"}, {**SOLVER, "learning_rate": LEARNING}),
     "laplace": (

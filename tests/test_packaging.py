@@ -110,6 +110,19 @@ def test_the_metadata_name_the_version_that_is_in_one_place_and_a_home(metadata:
     assert f">=3.{min(minors)}" == metadata["Requires-Python"]
 
 
+def test_links_of_the_description_work_on_an_index_page(metadata: Message) -> None:
+    """Pictures and files beside the README are found where the source is; code keeps its brackets."""
+    page = metadata.get_payload(decode=True).decode()
+    targets = re.findall(r"\]\(([^)\s]+)\)", page)
+    assert targets
+    assert all(target.startswith(("https://", "#")) for target in targets)
+    prefix = re.compile(r"https://(?:raw\.githubusercontent|github)\.com/bayes-softmax/bayes-softmax/(?:blob/)?main/")
+    for target in targets:
+        if prefix.match(target):
+            assert (ROOT / prefix.sub("", target)).is_file(), target
+    assert prefix.sub("", page) == (ROOT / "README.md").read_text(encoding="utf-8")
+
+
 def test_extras_are_those_that_messages_name(metadata: Message) -> None:
     extras = set(metadata.get_all("Provides-Extra", []))
     named = {e for p in PACKAGE.rglob("*.py") for e in re.findall(r"bayes-softmax\[(\w+)\]", p.read_text())}

@@ -16,6 +16,8 @@ from bayes_softmax.answers.new_data import read_rows
 from bayes_softmax.answers.probabilities import over_blocks
 from bayes_softmax.answers.tables import interval_frame, label_series, probability_frame
 from bayes_softmax.core.records import FloatArray
+from bayes_softmax.display.digits import Format
+from bayes_softmax.display.table import table_of
 
 
 def predict_proba(
@@ -150,7 +152,8 @@ def uncertainty(
         out[1, ~known | rows_without_error(rows)] = np.nan
     table = np.column_stack([out[0], out[1], np.maximum(out[0] - out[1], 0.0)])
     columns = ["total", "aleatoric", "epistemic"]
-    return noted(pd.DataFrame(rows.expand(table), index=rows.index, columns=columns), note)
+    frame = pd.DataFrame(rows.expand(table), index=rows.index, columns=columns)
+    return noted(table_of(frame, others=Format("amount")), note)
 
 
 def _entropy(P: FloatArray) -> FloatArray:

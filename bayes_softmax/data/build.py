@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayes_softmax.core.checks import check_flags, counted, shown
+from bayes_softmax.core.checks import check_flags, counted, shown, times
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.array_encoder import ArrayEncoder
 from bayes_softmax.data.available import Mask, check_outcomes, read_available, without_forced
@@ -16,8 +16,9 @@ from bayes_softmax.data.class_columns import class_column_names
 from bayes_softmax.data.containers import to_pandas_or_numpy
 from bayes_softmax.data.design import Design, Response, observation_totals
 from bayes_softmax.data.formula.columns import as_frame
+from bayes_softmax.data.formula.dot import terms_of_data
 from bayes_softmax.data.formula.encoder import fit_encoder, required_columns
-from bayes_softmax.data.formula.terms import parse_terms, split_formula
+from bayes_softmax.data.formula.sides import split_formula
 from bayes_softmax.data.frames import check_aligned, require_columns
 from bayes_softmax.data.labels import count_columns, parse_labels, parse_response
 from bayes_softmax.data.missing import without_missing, without_missing_arrays
@@ -30,9 +31,14 @@ from bayes_softmax.data.weights import read_weights
 
 def design_from_formula(formula: str, data: Any, options: Options) -> tuple[Design, Schema]:
     """Design of ``response ~ terms`` over the columns of a data frame."""
+    if isinstance(data, str) and not isinstance(formula, str):
+        raise TypeError(f"formula and data are the wrong way round: from_formula({shown(data)}, data)")
     frame = to_pandas_or_numpy(data, "data")
     if not isinstance(frame, pd.DataFrame):
-        raise TypeError(f"data must be a pandas or polars DataFrame, got {type(data).__name__}")
+        raise TypeError(
+            f"data has shape {np.shape(frame)} and no names of columns; a formula needs a data frame: "
+            "pandas.DataFrame(data, columns=[...]), or SoftmaxRegression(X, y) for arrays"
+        )
     options = given_options(options)
     responses, right = split_formula(formula)
     frame = frame.rename(columns=str)
@@ -40,7 +46,8 @@ def design_from_formula(formula: str, data: Any, options: Options) -> tuple[Desi
         raise ValueError("data has no rows")
     for argument in BY_ROW:
         check_aligned(frame, getattr(options, argument), argument, "data")
-    terms = parse_terms(right)
+    by_row = {argument: getattr(options, argument) for argument in BY_ROW}
+    terms = terms_of_data(right, frame, [*responses, *named_columns(options)], by_row)
     features = required_columns(terms)
     for name in responses:
         if name in features:
@@ -180,11 +187,13 @@ def _feature_names(X: Any, feature_names: Sequence[str] | None) -> tuple[str, ..
         names = tuple(map(str, feature_names))
     if len(names) != X.shape[1]:
         raise ValueError(f"feature_names has {counted(len(names), 'name')}, but X has {counted(X.shape[1], 'column')}")
+    argument = "feature_names has" if feature_names is not None else "X has columns of the same name:"
     for name, count in Counter(names).items():
         if count > 1:
-            raise ValueError(f"feature_names: {name!r} appears {count} times; names must be unique")
+            raise ValueError(f"{argument} {shown(name)} {times(count)}; names must be unique")
         if name == "intercept":
-            raise ValueError("feature_names: 'intercept' is the name of the intercept; rename the column")
+            owner = "X" if feature_names is None else "feature_names"
+            raise ValueError(f"{owner}: 'intercept' is the name of the intercept; rename the column")
     return names
 
 

@@ -96,7 +96,7 @@ def posterior_predictive(
         style.name_rows(panel, position, [str(c) for c in classes])
         panel.set_ylim(-0.6, len(classes) - 0.4)
         panel.set_xlim(left=min(0.0, panel.get_xlim()[0]))
-        units = table.loc[group]["units"].iloc[0]
+        units = table.loc[group]["n_observations"].iloc[0]
         style.title(
             panel, f"{f'{by}: ' if isinstance(by, str) else ''}{group} ({counted(float(units), 'observation')})"
         )

@@ -15,8 +15,8 @@ from bayes_softmax.data.schema import Schema
 from bayes_softmax.density.textbook import softmax
 from bayes_softmax.plots import style
 from bayes_softmax.spec.families import registry
-from bayes_softmax.spec.families.family import Family
 from bayes_softmax.spec.families.normal import Normal
+from bayes_softmax.spec.families.registry import FamilyPrior
 from bayes_softmax.spec.prior_draws import prior_draws
 from bayes_softmax.spec.priors import PriorTable, repeated
 from bayes_softmax.spec.specification import Specification
@@ -86,7 +86,7 @@ def prior(
     model: HasPrior,
     *,
     draws: int = 2000,
-    against: Family | None = BY_HAND,
+    against: FamilyPrior | None = BY_HAND,
     random_seed: RandomSeed = None,
     rng: RandomNumbers = None,
 ) -> "Figure":
@@ -131,7 +131,7 @@ def prior(
         raise TypeError(f"model: plots.prior shows the prior of a model, and this is of type {type(model).__name__}")
     check_counts(draws=draws)
     generator = generator_of(random_seed, rng, default=0)
-    if against is not None and not (registry.is_family(against) and against.proper and not against.kinked):
+    if against is not None and not registry.is_family(against, proper=True, kinked=False):
         possible = registry.names(proper=True, kinked=False)
         raise TypeError(f"against={in_words(against)} must be {possible} or None")
     shown = [("this model's prior", style.COLOURS[0], implied_probabilities(model, draws, generator, model.priors))]

@@ -7,6 +7,7 @@ from bayes_softmax.core.checks import check_flags
 from bayes_softmax.core.errors import UnusedClassWarning, warn_caller
 from bayes_softmax.data import build
 from bayes_softmax.data.design import Design
+from bayes_softmax.data.numeric_labels import numeric_warning
 from bayes_softmax.data.observations import Observations
 from bayes_softmax.data.options import Options
 from bayes_softmax.data.schema import Schema
@@ -28,7 +29,7 @@ def from_formula(formula: str, data: Any, options: Options) -> Specification:
 
 
 def _specify(design: Design, schema: Schema, options: Options) -> Specification:
-    """Resolve the priors; warn of classes without an observation that were not declared."""
+    """Resolve the priors; warn of classes without an observation that were not declared, and of measured responses."""
     check_flags(collapse=options.collapse)
     used = design.totals > 0
     priors = resolve_priors(
@@ -47,5 +48,8 @@ def _specify(design: Design, schema: Schema, options: Options) -> Specification:
     message = unused_warning(design) if options.classes is None else None
     if message is not None:
         warn_caller(message, UnusedClassWarning)
+    doubt = numeric_warning(design)
+    if doubt is not None:
+        warn_caller(doubt)
     logits = LinearLogits(design.n_features, design.n_classes)
     return Specification(Observations(design, options.collapse), schema, priors, logits)

@@ -24,13 +24,14 @@ from bayes_softmax.data.formula.columns import (
     column_type_of,
     read_columns,
 )
-from bayes_softmax.data.formula.evaluation import Evaluator, factor_values, make_factor
+from bayes_softmax.data.formula.evaluation import Evaluator, factor_values, make_factor, raise_not_finite
 from bayes_softmax.data.formula.expressions import COMPARISONS, Call, Node, Operation, columns_of, factor_name, walk
 from bayes_softmax.data.formula.features import Factor, Layout, fill, lay_out
 from bayes_softmax.data.formula.states import read_state
 from bayes_softmax.data.formula.terms import Term, parse_terms, terms_from_data, terms_to_data
 from bayes_softmax.data.formula.transforms import key_of, transforms_in
-from bayes_softmax.data.frames import check_finite, is_frame, raise_if_missing, require_columns, to_pandas
+from bayes_softmax.data.formula_data import formula_frame
+from bayes_softmax.data.frames import raise_if_missing, require_columns
 
 # How a formula is read.  1, that of files of versions 1 and 2: booleans and comparisons are numbers, exp10(x) is x**10.
 # 2: booleans and comparisons are factors of two levels, as in R and patsy; exp10(x) is 10**x.
@@ -108,12 +109,7 @@ class FormulaEncoder:
 
     def encode_columns(self, data: Any) -> Encoded:
         """Features as of :meth:`encode`, with the columns they were made of."""
-        if not is_frame(data):
-            raise TypeError(
-                f"data must be a data frame with the columns {', '.join(map(repr, self.variables))}, "
-                f"got {type(data).__name__}"
-            )
-        frame = to_pandas(data).rename(columns=str)
+        frame = formula_frame(data, tuple(self.variables)).rename(columns=str)
         require_columns(frame, self.variables)
         raise_if_missing(frame, self.variables, advice="fill it, or leave out such rows")
         columns = self.read(frame)
@@ -140,7 +136,7 @@ class FormulaEncoder:
         with np.errstate(all="ignore"):
             finite = fill(X, self.layout.terms, values)
         if not finite:
-            check_finite(X, self.feature_names, index, "formula")
+            raise_not_finite(X, self.layout, rows)
 
     @cached_property
     def stepped(self) -> frozenset[str]:
