@@ -85,7 +85,7 @@ def confusion(
     cell = LARGER_CELL if len(shown) <= FEW_CLASSES else CELL
     side, tilted = max(cell * len(shown), NARROWEST), LETTER_WIDTH * longest > cell
     left, below = LETTER_WIDTH * longest, (LETTER_WIDTH * longest if tilted else 0.0)
-    canvas = look.canvas([[Panel("confusion", side + below)]], left=left + 0.6, width=side / 1.5)
+    canvas = look.canvas([[Panel("confusion", side + below)]], left=left + 0.6, width=side)
     _draw(canvas.panels[0], table, names, whole=normalize is None, tilted=tilted)
     total = counted(int(found.n_observations) if found.n_observations % 1 == 0 else found.n_observations, "observation")
     shares = "" if normalize is None else f", shares of {'all' if normalize == 'all' else f'each {normalize} class'}"

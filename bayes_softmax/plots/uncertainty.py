@@ -87,7 +87,7 @@ def uncertainty(
     if not len(known):
         raise ValueError("fit: it has no uncertainty to split: its optimum is not certified, or lies at infinity")
     points, x, height = points.of(known), aleatoric[known], epistemic[known]
-    canvas = look.canvas([[Panel("uncertainty", HEIGHT)]], width=PANEL / 1.5)
+    canvas = look.canvas([[Panel("uncertainty", HEIGHT)]], width=PANEL)
     (panel,) = canvas.panels
     dotted = scatter_classes(panel, points, styles, x, height)
     panel.set(xlim=(0.0, ROOM * max(x.max(), 1e-9)), ylim=(0.0, ROOM * max(height.max(), 1e-9)))

@@ -12,6 +12,7 @@ from bayes_softmax.core.protocols import Logits
 from bayes_softmax.core.records import FloatArray
 
 LINEAR, INTERCEPT, WEIGHTS = "linear", "intercept", "weights"
+COVARIANCE_NUMBERS = 2**21  # that exist at a time while covariances of logits are computed
 
 
 @dataclass(frozen=True)
@@ -82,8 +83,12 @@ class LinearLogits:
     def covariance(self, parameters: Parameters, X: FloatArray, covariance: FloatArray) -> FloatArray:
         """``x V x'`` with a constant before the features."""
         X1 = np.column_stack([np.ones(len(X)), X])
-        V = covariance.reshape(X1.shape[1], self.n_classes, X1.shape[1], self.n_classes)
-        result: FloatArray = np.einsum("ni,ikjl,nj->nkl", X1, V, X1, optimize=True)
+        n, (q, K) = len(X), (X1.shape[1], self.n_classes)
+        V, result = covariance.reshape(q, K * q * K), np.empty((n, K, K))
+        step = max(1, COVARIANCE_NUMBERS // (K * q * K))
+        for rows in (slice(start, start + step) for start in range(0, n, step)):
+            half = (X1[rows] @ V).reshape(-1, K, q, K)  # as matrix products: einsum would not use BLAS
+            result[rows] = np.matmul(X1[rows, None, None], half)[:, :, 0]
         return result
 
     def pull_back(self, parameters: Parameters, X: FloatArray, derivatives: FloatArray) -> FloatArray:
