@@ -63,6 +63,7 @@ def _in_options(message: str) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="bayes-softmax", description="Bayesian softmax regression.")
+    parser.add_argument("--version", action="version", version=f"bayes-softmax {bs.__version__}")
     commands = parser.add_subparsers(required=True, metavar="command")
     demo = commands.add_parser("demo", help="fit the Palmer penguins and show MLE, MAP and posterior side by side")
     demo.add_argument("--out", type=Path, default=DEMO_OUT, help=f"folder for the results (default {DEMO_OUT})")
@@ -222,7 +223,7 @@ def _fit(options: argparse.Namespace) -> int:
 
 def _offered(pairs: Sequence[str] | None, formula: str, data: "pd.DataFrame") -> dict[Any, str] | None:
     """Columns of choice sets by class; a class is named as its label is printed."""
-    from bayes_softmax.data.formula.terms import split_formula
+    from bayes_softmax.data.formula.sides import split_formula
 
     if pairs is None:
         return None

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, Self, Unpack
 
-import numpy as np
 import pandas as pd
 
-from bayes_softmax.core.checks import integer_seed
 from bayes_softmax.core.protocols import LogDensity, WhitenedDensity
+from bayes_softmax.core.randomness import RandomNumbers, RandomSeed, seed_of
 from bayes_softmax.data.design import Design, Label
 from bayes_softmax.data.schema import Schema
 from bayes_softmax.fits.estimate import PointEstimate
@@ -209,7 +208,8 @@ class SoftmaxRegression:
         chains: int = 4,
         *,
         cores: int | None = None,
-        random_seed: int | np.random.Generator | None = None,
+        random_seed: RandomSeed = None,
+        rng: RandomNumbers = None,
         target_accept: float | None = None,
         engine: str = "auto",
         progressbar: bool = True,
@@ -223,6 +223,8 @@ class SoftmaxRegression:
             ``"independence"``, 1000 for ``"pymc"``.
         random_seed
             Integer or NumPy Generator; the same seed gives the same draws, whatever ``cores`` is.
+        rng
+            In place of ``random_seed``: whatever ``np.random.default_rng`` takes; ``rng=1`` is ``random_seed=1``.
         target_accept
             Step-size target of NUTS; default 0.9, for ``R2D2`` 0.98.
         engine
@@ -252,12 +254,17 @@ class SoftmaxRegression:
             If the posterior cannot be normalised (flat priors and separated classes, collinear features, or a
             class without data); if the draws do not fit into memory.
         """
-        seed = integer_seed(random_seed)
+        seed = seed_of(random_seed, rng)
         settings = SamplerSettings(draws, tune, chains, cores, seed, target_accept, progressbar)
         return door.sample(self.specification, settings, engine)
 
     def laplace(
-        self, draws: int = 4000, *, random_seed: int | np.random.Generator | None = None, progressbar: bool = True
+        self,
+        draws: int = 4000,
+        *,
+        random_seed: RandomSeed = None,
+        rng: RandomNumbers = None,
+        progressbar: bool = True,
     ) -> Posterior:
         """Draw nearly independently from the Laplace approximation, corrected by importance weights.
 
@@ -269,8 +276,8 @@ class SoftmaxRegression:
         ----------
         draws
             Number of draws, in one chain; resampled to equal weights, so a draw may appear more than once.
-        random_seed
-            Integer or NumPy Generator.
+        random_seed, rng
+            As in :meth:`sample`.
         progressbar
             Show progress.
 
@@ -279,7 +286,7 @@ class SoftmaxRegression:
         ValueError
             As in :meth:`sample`; also where a Laplace prior holds weights of the mode at zero, at a kink.
         """
-        return door.laplace(self.specification, draws, integer_seed(random_seed), progressbar=progressbar)
+        return door.laplace(self.specification, draws, seed_of(random_seed, rng), progressbar=progressbar)
 
     def __repr__(self) -> str:
         """Return a few lines on the model."""

@@ -33,6 +33,7 @@ COUNT = [0, -1, 1.5, "a", True, [3], NAN, -(10**400)]
 SHARE = [0, 1, -0.1, 1.5, "a", True, NAN, 1j, [0.5], 10**400]
 SCALE = [0, -1, NAN, np.inf, 10**400, "a", True, None, 1j, [1.0], np.ones(2), Decimal("NaN"), Decimal(-1)]
 SEED = [-1, 2**64, 1.5, "a", True, [1]]
+RNG = [-1, 1.5, "a", True, [], [1.5], [1, -1], [True], {1: 2}, np.ones((2, 2), int), np.random, b"a", object()]
 CHOICE = ["nonsense", "", 5, ["error"], True]
 TABLE = ["text", 5, None, {"x0": [1.0]}, X + 1j, X.astype(str), X[:, :1], X[0], np.zeros((2, 2, 2)), object()]
 TABLE += [pl.DataFrame(X, schema=["x0", "x1"]).lazy(), np.where(X[0, 0] == X, NAN, X), [[1.0, 2.0], [3.0]]]
@@ -123,16 +124,27 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
         {"formula": "y ~ x0 + x1", "data": DATA},
         {"formula": [5, None, "", "x0", "y ~"], "data": [X, "text", None, 5, DATA[["y"]], DATA.iloc[:0]], **MODEL},
     ),
-    "sample_prior": (model().sample_prior, {}, {"draws": [*COUNT, None], "random_seed": SEED}),
+    "sample_prior": (model().sample_prior, {}, {"draws": [*COUNT, None], "random_seed": SEED, "rng": RNG}),
     "forecast": (model().forecast, {}, RUN),
     "map_path": (model().map_path, {"scales": [1, 2]}, {"scales": [5, "a", [], [0], [-1], ["a"], [NAN], [True], [1j]]}),
     "mle": (model().mle, {}, {**SOLVER, "learning_rate": [*LEARNING, 1.0]}),
     "map": (model().map, {"solver": "gradient-descent"}, {**SOLVER, "learning_rate": LEARNING}),
-    "laplace": (model().laplace, {}, {"draws": [*COUNT, None, 99], "random_seed": SEED, "progressbar": FLAG}),
+    "laplace": (
+        model().laplace,
+        {},
+        {"draws": [*COUNT, None, 99], "random_seed": SEED, "rng": RNG, "progressbar": FLAG},
+    ),
     "sample": (
         model().sample,
         {},
-        {**RUN, "random_seed": SEED, "target_accept": SHARE, "engine": [*CHOICE, None], "progressbar": FLAG},
+        {
+            **RUN,
+            "random_seed": SEED,
+            "rng": RNG,
+            "target_accept": SHARE,
+            "engine": [*CHOICE, None],
+            "progressbar": FLAG,
+        },
     ),
     "predict": (
         ESTIMATE.predict,
@@ -226,7 +238,7 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
     "posterior_predictive": (
         DRAWS.posterior_predictive,
         {},
-        {"by": GROUPS, "ci_prob": SHARE, "n_draws": [*COUNT, None], "random_seed": SEED},
+        {"by": GROUPS, "ci_prob": SHARE, "n_draws": [*COUNT, None], "random_seed": SEED, "rng": RNG},
     ),
     "loo": (
         DRAWS.loo,
@@ -303,12 +315,19 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
     "plots.posterior_predictive": (
         bs.plots.posterior_predictive,
         {"fit": DRAWS},
-        {"fit": [*FIT, model()], "by": GROUPS, "ci_prob": SHARE, "random_seed": SEED, **LOOK},
+        {"fit": [*FIT, model()], "by": GROUPS, "ci_prob": SHARE, "random_seed": SEED, "rng": RNG, **LOOK},
     ),
     "plots.prior": (
         bs.plots.prior,
         {"model": model()},
-        {"model": [*FIT, PLAIN], "draws": [*COUNT, None], "against": [5, "a", bs.Flat()], "random_seed": SEED, **LOOK},
+        {
+            "model": [*FIT, PLAIN],
+            "draws": [*COUNT, None],
+            "against": [5, "a", bs.Flat()],
+            "random_seed": SEED,
+            "rng": RNG,
+            **LOOK,
+        },
     ),
     "plots.confusion": (
         bs.plots.confusion,

@@ -15,7 +15,8 @@ from bayes_softmax.answers.probabilities import announce, sum_over_blocks, thinn
 from bayes_softmax.answers.quantities import share_positive
 from bayes_softmax.answers.rows import Rows
 from bayes_softmax.answers.training import TrainingData
-from bayes_softmax.core.checks import check_counts, check_seed, counted, did_you_mean, listed, shown
+from bayes_softmax.core.checks import check_counts, counted, did_you_mean, listed, shown
+from bayes_softmax.core.randomness import RandomNumbers, RandomSeed, generator_of
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.data.containers import to_pandas_or_numpy
 
@@ -43,7 +44,8 @@ def posterior_predictive(
     *,
     ci_prob: float | None = None,
     n_draws: int = DEFAULT_DRAWS,
-    random_seed: int | np.random.Generator | None = None,
+    random_seed: RandomSeed = None,
+    rng: RandomNumbers = None,
 ) -> pd.DataFrame:
     """Compare class frequencies in the data with those in data sets drawn from the fit.
 
@@ -60,8 +62,8 @@ def posterior_predictive(
         Probability of the equal-tailed interval of the replicated shares; default ArviZ's.
     n_draws
         Number of replicated data sets, one per draw, for draws evenly spaced.
-    random_seed
-        Integer or NumPy Generator.
+    random_seed, rng
+        Integer or NumPy Generator; or as ``rng`` whatever ``np.random.default_rng`` takes.
 
     Returns
     -------
@@ -84,10 +86,10 @@ def posterior_predictive(
     if not training.whole_counts:
         raise ValueError("the weights or counts are not whole numbers: there are no observations to replicate")
     check_counts(n_draws=n_draws)
-    check_seed(random_seed)
+    generator = generator_of(random_seed, rng)
     interval = resolve_interval(ci_prob, "eti")
     groups = read_groups(training, by)
-    found = replicate(fit, training, groups, n_draws, np.random.default_rng(random_seed))
+    found = replicate(fit, training, groups, n_draws, generator)
     with np.errstate(invalid="ignore"):
         shares = found.replicated / found.replicated.sum(axis=2, keepdims=True)
         observed = found.observed / found.observed.sum(axis=1, keepdims=True)

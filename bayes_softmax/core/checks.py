@@ -90,26 +90,6 @@ def check_counts_or_none(**counts: Any) -> None:
     check_counts(**{name: value for name, value in counts.items() if value is not None})
 
 
-def check_seed(random_seed: Any) -> None:
-    """Raise unless ``random_seed`` is a NumPy Generator, a whole number of 64 bits, or None."""
-    if random_seed is None or isinstance(random_seed, np.random.Generator):
-        return
-    if isinstance(random_seed, bool) or not isinstance(random_seed, int | np.integer):
-        raise TypeError(f"random_seed={shown(random_seed)} must be a whole number, a numpy Generator or None")
-    if random_seed < 0:
-        raise ValueError(f"random_seed={shown(random_seed)} must not be negative")
-    if random_seed >= 2**64:
-        raise ValueError(f"random_seed={shown(random_seed)} must be below 2**64")
-
-
-def integer_seed(random_seed: int | np.random.Generator | None) -> int:
-    """An integer seed for samplers that take no Generator."""
-    check_seed(random_seed)
-    if isinstance(random_seed, np.random.Generator):
-        return int(random_seed.integers(2**31))
-    return int(np.random.default_rng().integers(2**31)) if random_seed is None else int(random_seed)
-
-
 def is_number(value: Any) -> bool:
     """Whether a value is one real number; a boolean is not."""
     return is_real(value) and not isinstance(value, bool | np.bool_)

@@ -16,8 +16,9 @@ from bayes_softmax.data.class_columns import class_column_names
 from bayes_softmax.data.containers import to_pandas_or_numpy
 from bayes_softmax.data.design import Design, Response, observation_totals
 from bayes_softmax.data.formula.columns import as_frame
+from bayes_softmax.data.formula.dot import terms_of_data
 from bayes_softmax.data.formula.encoder import fit_encoder, required_columns
-from bayes_softmax.data.formula.terms import parse_terms, split_formula
+from bayes_softmax.data.formula.sides import split_formula
 from bayes_softmax.data.frames import check_aligned, require_columns
 from bayes_softmax.data.labels import count_columns, parse_labels, parse_response
 from bayes_softmax.data.missing import without_missing, without_missing_arrays
@@ -40,7 +41,8 @@ def design_from_formula(formula: str, data: Any, options: Options) -> tuple[Desi
         raise ValueError("data has no rows")
     for argument in BY_ROW:
         check_aligned(frame, getattr(options, argument), argument, "data")
-    terms = parse_terms(right)
+    by_row = {argument: getattr(options, argument) for argument in BY_ROW}
+    terms = terms_of_data(right, frame, [*responses, *named_columns(options)], by_row)
     features = required_columns(terms)
     for name in responses:
         if name in features:

@@ -14,10 +14,10 @@ from bayes_softmax.core import compiling as nb
 from bayes_softmax.core.records import IntArray
 from bayes_softmax.density.linear import intercept_at, weights_at
 from bayes_softmax.spec.families import registry
-from bayes_softmax.spec.families.flat import Flat
-from bayes_softmax.spec.families.normal import Normal
+from bayes_softmax.spec.families.flat import FlatFamily
+from bayes_softmax.spec.families.normal import NormalFamily
 
-FLAT, NORMAL = 2 * registry.code_of(Flat), 2 * registry.code_of(Normal)
+FLAT, NORMAL = 2 * registry.code_of(FlatFamily), 2 * registry.code_of(NormalFamily)
 
 _inlined: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "nsz", "arcp"}}
 # Compiled code that contains the log prior is cached on disk under a digest of the package's sources; it is not cached

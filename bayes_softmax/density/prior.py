@@ -43,7 +43,7 @@ def prior_rows(priors: PriorTable, coordinates: Coordinates) -> PriorRows:
         first = repeated(priors.intercept, 1)
         family, scale, df = (np.concatenate(pair) for pair in zip(first, priors.features, strict=True))
         sd = np.append(1.0, sd)
-    at_zero = priors.intercept is not None and priors.intercept_at == "zero" and priors.intercept.proper
+    at_zero = priors.intercept is not None and priors.intercept_at == "zero" and not priors.flat_intercept
     centre = coordinates.centre / coordinates.scale if at_zero else np.zeros(coordinates.n_features)
     return PriorRows(
         codes_of(family, spherical=priors.spherical),

@@ -28,7 +28,7 @@ from bayes_softmax.data.design import Design, Standardisation
 from bayes_softmax.spec.coding import Coordinates, build_coordinates, free_vectors
 from bayes_softmax.spec.families import registry
 from bayes_softmax.spec.families.flat import Flat
-from bayes_softmax.spec.families.normal import Normal
+from bayes_softmax.spec.families.normal import Normal, NormalFamily
 from bayes_softmax.spec.priors import PriorTable, repeated
 
 # A direction along which one prior sd changes no logit by more than this is left to the prior.
@@ -130,7 +130,7 @@ class RowSpace:
 def row_space(design: Design, priors: PriorTable, coding: str) -> RowSpace | None:
     """Reduce a model with more features than rows; None if that is impossible or pointless."""
     flat = bool(priors.flat_features.all())
-    normal = bool((priors.features.family == registry.code_of(Normal)).all())
+    normal = bool((priors.features.family == registry.code_of(NormalFamily)).all())
     # A prior on the intercept at x = 0 ties it to all weights.
     coupled = priors.intercept is not None and priors.intercept_at == "zero" and not priors.flat_intercept
     if design.n_features <= design.n_obs or not (flat or normal) or coupled:

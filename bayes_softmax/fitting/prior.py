@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from bayes_softmax.core.checks import check_counts, integer_seed
+from bayes_softmax.core.checks import check_counts
+from bayes_softmax.core.randomness import RandomNumbers, RandomSeed, seed_of
 from bayes_softmax.core.records import Draws
 from bayes_softmax.fits.posterior import Posterior
 from bayes_softmax.fitting.labelling import labelled_posterior
@@ -14,7 +15,7 @@ TITLE = "prior (independent draws, no data)"
 
 
 def sample_prior(
-    model: HasSpecification, draws: int = 1000, *, random_seed: int | np.random.Generator | None = None
+    model: HasSpecification, draws: int = 1000, *, random_seed: RandomSeed = None, rng: RandomNumbers = None
 ) -> Posterior:
     """Draw the coefficients from their priors, before the classes are observed.
 
@@ -23,8 +24,10 @@ def sample_prior(
 
     Parameters
     ----------
-    draws, random_seed
-        Number of independent draws; integer or NumPy Generator.
+    draws
+        Number of independent draws.
+    random_seed, rng
+        Integer or NumPy Generator; or as ``rng`` whatever ``np.random.default_rng`` takes.
 
     Raises
     ------
@@ -39,8 +42,8 @@ def sample_prior(
     (1, 2)
     """
     check_counts(draws=draws)
-    spec, rng = model.specification, np.random.default_rng(integer_seed(random_seed))
+    spec, generator = model.specification, np.random.default_rng(seed_of(random_seed, rng))
     refuse_too_many(spec, "sample_prior", 1, draws)
-    drawn = prior_draws(spec.priors, spec.coordinates, draws, rng, feature_names=spec.schema.feature_names)
+    drawn = prior_draws(spec.priors, spec.coordinates, draws, generator, feature_names=spec.schema.feature_names)
     parameters = {name: values[None] for name, values in drawn.items()}  # one chain
     return labelled_posterior(spec, parameters, Draws(np.empty(0), {}, 0), TITLE, {}, group="prior")

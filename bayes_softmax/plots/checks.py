@@ -12,6 +12,7 @@ from bayes_softmax.answers.fitted import Fitted
 from bayes_softmax.answers.intervals import percent_of
 from bayes_softmax.answers.scores import Evaluation
 from bayes_softmax.core.checks import counted
+from bayes_softmax.core.randomness import RandomNumbers, RandomSeed
 from bayes_softmax.data.design import Label
 from bayes_softmax.plots import dots, style
 from bayes_softmax.plots.look import Look
@@ -109,7 +110,8 @@ def posterior_predictive(
     by: Any = None,
     *,
     ci_prob: float | None = None,
-    random_seed: int | np.random.Generator | None = None,
+    random_seed: RandomSeed = None,
+    rng: RandomNumbers = None,
     classes: Sequence[Label] | None = None,
     colors: Any = None,
     title: str | None = None,
@@ -123,7 +125,7 @@ def posterior_predictive(
     ----------
     fit
         Posterior; for ``model.sample_prior()`` the check is prior-predictive.
-    by, ci_prob, random_seed
+    by, ci_prob, random_seed, rng
         As in ``fit.posterior_predictive()``.
     classes
         Classes to show, in this order; default all.
@@ -155,7 +157,7 @@ def posterior_predictive(
     style.check_fit(fit, "posterior_predictive")
     look = Look(ax, figure, figsize, classes, colors, title)
     styles = look.class_styles(fit.schema.classes)
-    table = predictive.posterior_predictive(fit, by, ci_prob=ci_prob, random_seed=random_seed)
+    table = predictive.posterior_predictive(fit, by, ci_prob=ci_prob, random_seed=random_seed, rng=rng)
     groups = list(dict.fromkeys(table.index.get_level_values("group")))
     values = table.to_numpy(dtype=np.float64).reshape(len(groups), len(fit.schema.classes), -1)
     chosen = values[:, [s.position for s in styles]]

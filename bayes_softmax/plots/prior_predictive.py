@@ -7,9 +7,10 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from bayes_softmax.core.checks import check_counts, check_seed, counted
+from bayes_softmax.core.checks import check_counts, counted
 from bayes_softmax.core.checks import shown as in_words
 from bayes_softmax.core.parameters import Parameters
+from bayes_softmax.core.randomness import RandomNumbers, RandomSeed, generator_of
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.design import Label
 from bayes_softmax.data.schema import Schema
@@ -19,8 +20,8 @@ from bayes_softmax.plots.look import Look
 from bayes_softmax.plots.picture import Panel, Picture
 from bayes_softmax.plots.style import ClassStyle
 from bayes_softmax.spec.families import registry
-from bayes_softmax.spec.families.family import Family
 from bayes_softmax.spec.families.normal import Normal
+from bayes_softmax.spec.families.registry import FamilyPrior
 from bayes_softmax.spec.prior_draws import prior_draws
 from bayes_softmax.spec.priors import PriorTable, repeated
 from bayes_softmax.spec.specification import Specification
@@ -88,8 +89,9 @@ def prior(
     model: HasPrior,
     *,
     draws: int = 2000,
-    against: Family | None = BY_HAND,
-    random_seed: int | np.random.Generator | None = 0,
+    against: FamilyPrior | None = BY_HAND,
+    random_seed: RandomSeed = None,
+    rng: RandomNumbers = None,
     classes: Sequence[Label] | None = None,
     colors: Any = None,
     title: str | None = None,
@@ -108,8 +110,9 @@ def prior(
     against
         Prior of all raw coefficients, including the intercept at x = 0, to compare with the model's; default
         ``Normal(2.5)``.  None shows the model's prior alone.
-    random_seed
-        Integer or NumPy Generator.
+    random_seed, rng
+        Integer or NumPy Generator; or as ``rng`` whatever ``np.random.default_rng`` takes.  Default: the same picture
+        every time.
     classes
         Classes to show, in this order; default the first twelve.
     colors
@@ -147,15 +150,14 @@ def prior(
         raise TypeError(f"model: plots.prior shows the prior of a model, and this is of type {type(model).__name__}")
     look = Look(ax, figure, figsize, classes, colors, title)
     check_counts(draws=draws)
-    check_seed(random_seed)
-    if against is not None and not (registry.is_family(against) and against.proper and not against.kinked):
+    generator = generator_of(random_seed, rng, default=0)
+    if against is not None and not registry.is_family(against, proper=True, kinked=False):
         possible = registry.names(proper=True, kinked=False)
         raise TypeError(f"against={in_words(against)} must be {possible} or None")
     styles = look.class_styles(model.schema.classes)
     if classes is None:
         styles = styles[:MAX_CLASSES]
-    rng = np.random.default_rng(random_seed)
-    shown = [("this model's prior", OURS, implied_probabilities(model, draws, rng, model.priors))]
+    shown = [("this model's prior", OURS, implied_probabilities(model, draws, generator, model.priors))]
     if against is not None:
         other = replace(
             model.priors,
@@ -166,7 +168,7 @@ def prior(
             intercept_at="zero",
         )
         label = f"{against} on raw coefficients"
-        shown.append((label, OTHER, implied_probabilities(model, draws, rng, other)))
+        shown.append((label, OTHER, implied_probabilities(model, draws, generator, other)))
     height = max(2.4, 0.3 * len(styles))
     canvas = look.canvas([[Panel("largest", height), Panel("classes", height)]], width=4.6)
     left, right = canvas.panels

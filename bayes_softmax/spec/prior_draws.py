@@ -8,7 +8,7 @@ import numpy as np
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.spec.coding import Coordinates
 from bayes_softmax.spec.families import registry
-from bayes_softmax.spec.families.family import Family
+from bayes_softmax.spec.families.registry import FamilyPrior
 from bayes_softmax.spec.linear import INTERCEPT, WEIGHTS
 from bayes_softmax.spec.priors import FamilyRows, Jeffreys, PriorTable
 
@@ -58,7 +58,7 @@ def prior_draws(
     weights = np.empty((n, p, K))
     for j in np.flatnonzero(priors.fixed).tolist():
         prior = priors.features.at(j)
-        if not prior.proper:
+        if not registry.family_of(prior).proper:
             _refuse(feature_names, j, prior)
         weights[:, j] = _draw_row(prior, n, k, rng, spherical=priors.spherical) @ coordinates.weights_contrast.T
     for scale in priors.learned:
@@ -67,7 +67,7 @@ def prior_draws(
         weights[:, list(scale.features)] = free @ coordinates.weights_contrast.T
     if priors.intercept is None:
         return {INTERCEPT: np.zeros((n, K)), WEIGHTS: weights}
-    if not priors.intercept.proper:
+    if not registry.family_of(priors.intercept).proper:
         _refuse(feature_names, -1, priors.intercept)
     drawn = _draw_row(priors.intercept, n, coordinates.n_free_intercept, rng, spherical=priors.spherical)
     intercept: FloatArray = drawn @ coordinates.intercept_contrast.T
@@ -76,17 +76,18 @@ def prior_draws(
     return {INTERCEPT: intercept, WEIGHTS: weights}
 
 
-def _refuse(feature_names: Sequence[str], feature: int, prior: Family | Jeffreys) -> NoReturn:
+def _refuse(feature_names: Sequence[str], feature: int, prior: FamilyPrior | Jeffreys) -> NoReturn:
     """Raise because of an improper prior of a feature, or, with -1, of the intercept."""
     name = repr(feature_names[feature]) if feature_names else f"feature {feature}"
     row = "intercept" if feature < 0 else f"weights of {name}"
     raise ValueError(f"the prior of the {row} is {prior}, from which nothing can be drawn; give it a proper one")
 
 
-def _draw_row(prior: Family, n: int, k: int, rng: np.random.Generator, *, spherical: bool) -> FloatArray:
+def _draw_row(prior: FamilyPrior, n: int, k: int, rng: np.random.Generator, *, spherical: bool) -> FloatArray:
     """Draws (n, k) of the free coordinates of one coefficient row, jointly or independently."""
-    scale, df = prior.numbers
-    return scale * (prior.draw(n, k, df, rng) if spherical else prior.draw(n * k, 1, df, rng).reshape(n, k))
+    family = registry.family_of(prior)
+    scale, df = family.numbers(prior)
+    return scale * (family.draw(n, k, df, rng) if spherical else family.draw(n * k, 1, df, rng).reshape(n, k))
 
 
 def prior_sds(priors: PriorTable, centre: FloatArray, n_classes: int) -> tuple[float | None, ...]:
@@ -118,8 +119,9 @@ def coordinate_sds(priors: PriorTable, n_classes: int) -> tuple[float, FloatArra
     if priors.is_jeffreys:
         return np.nan, weights
     if priors.intercept is not None:
-        scale, df = priors.intercept.numbers
-        intercept = scale * priors.intercept.variance(size, df) ** 0.5
+        family = registry.family_of(priors.intercept)
+        scale, df = family.numbers(priors.intercept)
+        intercept = scale * family.variance(size, df) ** 0.5
     weights[priors.fixed] = _sds(priors.features.of(priors.fixed), size)
     return intercept, weights
 

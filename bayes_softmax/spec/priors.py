@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.spec.families import registry
-from bayes_softmax.spec.families.family import Family
-from bayes_softmax.spec.families.flat import Flat
+from bayes_softmax.spec.families.flat import Flat, FlatFamily
+from bayes_softmax.spec.families.registry import FamilyPrior
 from bayes_softmax.spec.scales.hyperpriors import ShrinkagePrior
 from bayes_softmax.spec.scales.shared import SharedScale
 
@@ -44,7 +44,7 @@ class Jeffreys:
     """
 
 
-Prior = Family | Jeffreys | ShrinkagePrior
+Prior = FamilyPrior | Jeffreys | ShrinkagePrior
 PriorArgument = Prior | Mapping[str, Prior] | None
 
 
@@ -55,20 +55,22 @@ class FamilyRows(NamedTuple):
     scale: FloatArray
     df: FloatArray
 
-    def at(self, row: int) -> Family:
+    def at(self, row: int) -> FamilyPrior:
         """The prior of one row."""
         family = registry.family_at(int(self.family[row]))
-        return family.from_numbers(float(self.scale[row]), float(self.df[row]))
+        prior: FamilyPrior = family.from_numbers(float(self.scale[row]), float(self.df[row]))
+        return prior
 
     def of(self, rows: NDArray[np.bool_]) -> "FamilyRows":
         """Some of the rows."""
         return FamilyRows(self.family[rows], self.scale[rows], self.df[rows])
 
 
-def repeated(prior: Family, n: int) -> FamilyRows:
+def repeated(prior: FamilyPrior, n: int) -> FamilyRows:
     """The same prior for n rows."""
-    scale, df = prior.numbers
-    return FamilyRows(np.full(n, registry.code_of(type(prior))), np.full(n, scale), np.full(n, df))
+    family = registry.family_of(prior)
+    scale, df = family.numbers(prior)
+    return FamilyRows(np.full(n, registry.code_of(family)), np.full(n, scale), np.full(n, df))
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +98,7 @@ class PriorTable:
     """
 
     features: FamilyRows
-    intercept: Family | None
+    intercept: FamilyPrior | None
     intercept_at: str
     spherical: bool
     by_default: NDArray[np.bool_]
@@ -135,7 +137,8 @@ class PriorTable:
     @property
     def flat_intercept(self) -> bool:
         """Whether there is an intercept with an improper prior."""
-        return self.intercept is not None and not self.intercept.proper and not self.is_jeffreys
+        improper = self.intercept is not None and not registry.family_of(self.intercept).proper
+        return improper and not self.is_jeffreys
 
     @property
     def is_proper(self) -> bool:
@@ -146,7 +149,7 @@ class PriorTable:
     def has_heavy_tails(self) -> bool:
         """Whether a prior is not log-concave."""
         light = not any(scale.hyperprior.heavy_tailed for scale in self.learned)
-        concave = self.intercept is None or self.intercept.log_concave
+        concave = self.intercept is None or registry.family_of(self.intercept).log_concave
         return not (light and concave) or bool(self._lacking("log_concave").any())
 
     def _lacking(self, attribute: str) -> NDArray[np.bool_]:
@@ -158,7 +161,7 @@ class PriorTable:
 
 def without_learned_scales(table: PriorTable) -> PriorTable:
     """The fixed priors alone: flat where a scale is learned."""
-    family = np.where(table.fixed, table.features.family, registry.code_of(Flat))
+    family = np.where(table.fixed, table.features.family, registry.code_of(FlatFamily))
     return replace(table, features=table.features._replace(family=family), learned=())
 
 

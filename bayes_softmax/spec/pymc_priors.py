@@ -10,7 +10,7 @@ from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.spec.coding import Coordinates
 from bayes_softmax.spec.families import registry
 from bayes_softmax.spec.families.family import Family
-from bayes_softmax.spec.families.normal import Normal
+from bayes_softmax.spec.families.normal import NormalFamily
 from bayes_softmax.spec.linear import INTERCEPT, WEIGHTS
 from bayes_softmax.spec.priors import FamilyRows, PriorTable
 from bayes_softmax.spec.scales.non_centred import non_centred_rows, non_centred_values
@@ -65,7 +65,9 @@ def weights_blocks(priors: PriorTable, coordinates: Coordinates) -> list[PriorBl
         name, dim = ("weights", "feature") if alone else (f"weights_shrunk{shared.suffix}", shared.dim)
         rows = shared.features
         blocks.append(
-            PriorBlock(name, (dim,), "weights_coordinate", contrast, priors.spherical, Normal, None, 0.0, rows, shared)
+            PriorBlock(
+                name, (dim,), "weights_coordinate", contrast, priors.spherical, NormalFamily, None, 0.0, rows, shared
+            )
         )
     return blocks
 
@@ -84,7 +86,8 @@ def intercept_block(priors: PriorTable, coordinates: Coordinates) -> PriorBlock 
         return None
     shifted = priors.intercept_at == "means" and bool(coordinates.centre.any())
     name = "intercept_at_means" if shifted else "intercept"
-    family, (scale, df) = type(priors.intercept), priors.intercept.numbers
+    family = registry.family_of(priors.intercept)
+    scale, df = family.numbers(priors.intercept)
     spherical = priors.spherical or priors.flat_intercept
     contrast = coordinates.intercept_contrast
     return PriorBlock(name, (), "intercept_coordinate", contrast, spherical, family, scale, df, ())

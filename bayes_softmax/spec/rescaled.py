@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from bayes_softmax.core.checks import shown
-from bayes_softmax.spec.families.family import Family
+from bayes_softmax.spec.families.registry import FamilyPrior, family_of
 from bayes_softmax.spec.prior_draws import prior_sds
 from bayes_softmax.spec.specification import Specification
 
@@ -32,6 +32,8 @@ def with_scaled_priors(spec: Specification, factor: float) -> Specification:
     return replace(spec, priors=scaled, schema=replace(spec.schema, prior_sd=sds))
 
 
-def _scaled(prior: Family, factor: float) -> Family:
-    scale, df = prior.numbers
-    return type(prior).from_numbers(scale * factor, df)
+def _scaled(prior: FamilyPrior, factor: float) -> FamilyPrior:
+    family = family_of(prior)
+    scale, df = family.numbers(prior)
+    scaled: FamilyPrior = family.from_numbers(scale * factor, df)
+    return scaled

@@ -16,9 +16,9 @@ from bayes_softmax.spec.autoscale import (
     variance_units,
 )
 from bayes_softmax.spec.families import registry
-from bayes_softmax.spec.families.family import Family
 from bayes_softmax.spec.families.flat import Flat
 from bayes_softmax.spec.families.normal import Normal
+from bayes_softmax.spec.families.registry import FamilyPrior
 from bayes_softmax.spec.priors import LEARNED, FamilyRows, Jeffreys, Prior, PriorArgument, PriorTable, repeated
 from bayes_softmax.spec.scales.hyperpriors import HierarchicalNormal, ScalePrior, ShrinkagePrior
 from bayes_softmax.spec.scales.shared import SharedScale, shared_scales
@@ -71,7 +71,7 @@ def resolve_priors(
     return table
 
 
-def _of_intercept(prior: Prior) -> Family:
+def _of_intercept(prior: Prior) -> FamilyPrior:
     """The prior, if an intercept can have it."""
     possible = f"{registry.names(kinked=False)} or None"
     if isinstance(prior, Jeffreys):
@@ -81,7 +81,7 @@ def _of_intercept(prior: Prior) -> Family:
     resolved = _resolved(prior)
     if isinstance(resolved, ShrinkagePrior):
         raise TypeError(f"intercept_prior={prior!r} must have a fixed scale: scales are learned for weights")
-    if resolved.kinked:
+    if registry.family_of(resolved).kinked:
         raise ValueError(
             f"intercept_prior={prior!r}: {type(prior).__name__} is a prior of weights, to drop features; an intercept "
             f"of exactly zero would drop nothing. Use {possible}"
@@ -171,8 +171,9 @@ def _filled(features: FamilyRows, given: list[tuple[IntArray, Prior]]) -> _Chose
             learned.setdefault(resolved, []).append(places)
             features.family[places] = LEARNED
         else:
-            features.family[places] = registry.code_of(type(resolved))
-            features.scale[places], features.df[places] = resolved.numbers
+            family = registry.family_of(resolved)
+            features.family[places] = registry.code_of(family)
+            features.scale[places], features.df[places] = family.numbers(resolved)
     return _Chosen(features, by_default, {prior: np.concatenate(found) for prior, found in learned.items()})
 
 
@@ -181,7 +182,7 @@ def _is_prior(prior: object) -> bool:
     return registry.is_family(prior) or isinstance(prior, ShrinkagePrior)
 
 
-def _resolved(prior: Prior) -> Family | ShrinkagePrior:
+def _resolved(prior: Prior) -> FamilyPrior | ShrinkagePrior:
     """The family of a prior; normal priors whose scale is learned have one of their own."""
     if isinstance(prior, Jeffreys):
         raise TypeError("Jeffreys() is a prior of all coefficients together")

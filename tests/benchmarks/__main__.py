@@ -17,9 +17,9 @@ from pathlib import Path
 from tests.benchmarks.data import OVERHEAD, SETS
 from tests.benchmarks.engines import ENGINES
 from tests.benchmarks.report import Report, machine
-from tests.benchmarks.tables import answers, estimates, gradient, memory, sampling, start
+from tests.benchmarks.tables import answers, estimates, gradient, memory, questions, sampling, start
 
-TABLES = ("start", "sampling", "map", "gradient", "memory", "answers")
+TABLES = ("questions", "start", "sampling", "map", "gradient", "memory", "answers")
 LIMIT, QUICK_LIMIT = 600.0, 30.0
 QUICK_TABLES = ("start", "sampling", "map", "gradient", "answers")
 QUICK_ENGINES = ("ours", "pymc", "stan")
@@ -74,6 +74,8 @@ def main() -> None:
         every = [name for name in SETS if table == "map" or name not in OVERHEAD]
         return options.sets or list(QUICK_SETS[table] if quick else every)
 
+    if "questions" in tables:
+        questions.table(report, limit)
     if "start" in tables:
         start.table(report, limit, quick=quick)
     if "sampling" in tables:

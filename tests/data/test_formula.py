@@ -19,7 +19,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 import bayes_softmax as bs
 from bayes_softmax.data.formula.expressions import BINARY, COMPARISONS, text
 from bayes_softmax.data.formula.parsing import Reader
-from bayes_softmax.data.formula.terms import split_formula
+from bayes_softmax.data.formula.sides import split_formula
 from bayes_softmax.data.schema import schema_from_json
 
 N = 120
@@ -251,16 +251,49 @@ MESSAGES = {
     "C(x + z)": r"C\(\) takes the name of a column",
     "Q('x')": r"'Q' is not known; .*backticks",
     "offset(x)": "an offset is an argument",
-    "ns(x, 3)": r"natural cubic splines are cr\(x, df=4\)",
-    "s(x)": r"a smooth curve is cr\(x, df=6\)",
-    "x + (1 | g)": "use g as a factor",
-    "x + (x | g)": "use g as a factor",
-    "x | g": "several parts",
+    "ns(x, 3)": r"natural cubic splines are cr\(x, df=3, constraints='center'\), B-splines bs\(x, df=4\)",
+    "s(x)": r"a smooth curve is cr\(x, df=4, constraints='center'\)",
+    "x + (1 | g)": r"group-level effects, \(1 \| g\), are not available yet; .* a factor, C\(g\), or 0 \+ C\(g\)",
+    "x + (x || `h`)": r"\(1 \| `h`\), are not available yet; write the group as a factor, C\(`h`\)",
+    "x | g": "are not available yet",
     "cbind(x, z)": "columns of counts go on the left",
-    "log1p(x)": "'log1p' is not known; write np.log1p",
-    "sqrt(x)": "write np.sqrt",
-    "factor(g)": r"a factor is C\(x\)",
-    "scal(x)": "did you mean 'scale'",
+    "weights(z)": r"weights are an argument: from_formula\(\.\.\., weights='z'\)",
+    "log1p(x)": r"'log1p\(x\)' is NaN in rows .*; expected finite numbers, but x is -1\.[0-9]+ in row [0-9]+$",
+    "I(0 * x / x - z / (0 * z)):g": r"'I\(.*\):g\[p\]' is infinite .*, but x is .* and z is .* in row 0$",
+    "math.log(z)": r"'math.log' is not known; write log\(z\)",
+    "factor(g)": r"a factor is C\(g\)",
+    "relevel(g, ref='q')": r"the first level is chosen by C\(g, contr.treatment\('q'\)\)",
+    "interaction(g, h)": r"an interaction is g:h, with its factors g\*h",
+    "c(1, 2)": r"a list is written \[1, 2\]",
+    "pow(x, 2)": r"a power is I\(x \*\* 2\)",
+    "ifelse(x > 0, 1, 0)": r"a condition is I\(x > 0\)",
+    "scal(x)": "did you mean 'scale'. use one of log, log1p, .*, C, I, or make it a column of the data first$",
+    "g == 'p'": r"unexpected '=='; a comparison is written inside I\(\): I\(g == 'p'\)",
+    "x % 2": r"arithmetic is written inside I\(\): I\(x % 2\)",
+    "x & z": "an interaction is x:z",
+    "g %in% c('p', 'q')": r"one of several levels I\(\(g == 'a'\) \| \(g == 'b'\)\)",
+    "I(g %in% c('p'))": "one of several levels is",
+    "I(not b)": "'not' is written ~",
+    "I(x = 1)": r"a comparison is I\(x == 1\)",
+    "I(g > 'p')": "levels have no order; compare them by == or !=",
+    "poly(x, 2, raw=TRUE)": "'TRUE' must be .*; write True$",
+    "C(g, base='q')": r"the first level is chosen by C\(g, contr.treatment\('q'\)\)",
+    "C(g, levels=['q', 'p', 'r'])": "the order of levels is that of a pd.Categorical",
+    "log(z, 3)": r"other bases are log2\(x\), log10\(x\) and I\(log\(x\) / log\(3\)\)",
+    "bs(x, knots=[99])": "the knot 99 must lie within the range of x, between -2.* and 1",
+    "bs(x, df=4": r"'\)' is missing after 'bs\('",
+    "(x + z": r"'\)' is missing at its end",
+    "x + z)": r"unexpected '\)'; there is no '\(' for it",
+    "d$x": r"unexpected '\$' \(columns are named alone, without the data",
+    "x + `z": "a backtick is not closed",
+    "x, z": "unexpected ','; terms are joined by '\\+'",
+    "x and z": "terms are joined by '\\+'",
+    "2 + x": r"2 is not a term; a column times a number is I\(2 \* x\)",
+    "x + z**2": r"z\*\*2 would be z itself, .*; the power of a column is I\(z \*\* 2\)",
+    "poly(x, 2)^2": r"poly\(x, 2\)\^2 would be poly\(x, 2\) itself.*; leave '\^2' out",
+    "x + z - xx": "there is no term 'xx' to take away; did you mean 'x'",
+    "x + z - x*g": "there is no term 'g' to take away",
+    "log(.)": "'.' stands for the other columns as terms, and cannot be part of an expression",
     "cs(x, df=2)": r"'cs\(x, df=2\)': df=2 must be at least 3",
     "cs(x)": "give df",
     "bs(x, df=2)": "df=2 must be at least 3 for degree=3",
@@ -276,7 +309,7 @@ MESSAGES = {
     "poly(x, 31)": "degree=31 must be a whole number from 1 to 30",
     "poly(k, 4)": "degree=4 is too large for 4 distinct values of k",
     "poly()": "takes a column",
-    "poly(x, 2) ** 2 + I(poly(x, 2) * 2)": "makes several columns, and cannot be part of an expression",
+    "x + I(poly(x, 2) * 2)": "makes several columns, and cannot be part of an expression",
     "scale(I(0 * x))": "the values of I\\(0 \\* x\\) do not vary",
     "poly(I(x * 1e200), 3)": "do not vary, or overflow",
     "scale(np.log(x))": r"'np.log\(x\)' is not a finite number in rows",
@@ -291,11 +324,11 @@ MESSAGES = {
     "I(x.1 + x)": "written in backticks, `x.1`",
     "x ** 1.5": "whole number",
     "x + + ": "a term is missing at its end",
-    "x z": "an operator is expected before 'z'",
-    "x + 'z'": "unexpected \"'z'\"",
-    "2:x + x": "appears with two factors",
+    "x z": r"an operator is expected before 'z'; write x \+ z, or, if this is the name of one column, `x z`",
+    "x + 'z'": "unexpected \"'z'\"; a column is named without quotes",
+    "2:x + x": "the term x appears twice, times 2 and times 1",
     "y + x": "'y' is the response",
-    "x ~ z": "must have one '~'",
+    "x ~ z": "has a second '~'",
 }
 
 
@@ -305,13 +338,42 @@ def test_messages_point_to_what_there_is(formula: str, message: str) -> None:
         bs.SoftmaxRegression.from_formula(f"y ~ {formula}", survey())
 
 
+PLAIN = "log log1p log2 log10 exp expm1 exp2 sqrt cbrt square abs sin cos tan tanh arcsinh".split()
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_functions_are_called_with_or_without_the_name_of_numpy(name: str) -> None:
+    data = survey()
+    for written in (name, f"np.{name}"):
+        X, names = features(f"{written}(z)", data)
+        assert names == (f"{written}(z)",)
+        assert_array_equal(X[:, 1], getattr(np, name)(data["z"]))
+
+
+def test_terms_may_be_taken_away_that_are_there() -> None:
+    data = survey()
+    assert features("x*z - x", data)[1] == ("z", "x:z")
+    assert features("x + z + g - (x + g)", data)[1] == ("z",)
+    assert features("x + z + x:z - x*z", data)[1] == ()
+    assert features("0 + x - 1", data)[1] == ("x",)
+
+
 LEFT = {
     "C(y) ~ x": "labels of any type are classes as they are: 'y ~ ...'",
     "factor(y) ~ x": "'y ~ ...'",
+    "np.log(y) ~ x": "the response is the name of a column, not 'np.log.y.'; labels",
+    "Q('a b') ~ x": "'`a b` ~ ...'",
+    "'y' ~ x": "write it without quotes, or in backticks: y",
+    "n | trials(k) ~ x": "columns of counts, one for each class",
+    "(y) ~ x": "it needs no parentheses",
+    ". ~ x": "'.' stands for terms on the right",
+    "+ y ~ x": "a response on each side of '.'",
     "cbind(a, b) ~ x": "'a [+] b ~ ...'",
     "y + ~ x": "needs a response",
     "~ x": "needs a response",
-    "y ~": "needs a response",
+    "y ~": "needs terms on the right of '~'; 'y ~ 1' has the intercept alone",
+    "y ~ \n": "needs terms on the right",
+    "y = x": "must have one '~', between the response and the terms",
 }
 
 
@@ -347,6 +409,13 @@ def test_many_levels_are_listed_shortly() -> None:
     with pytest.raises(ValueError, match="and 2995 more") as raised:
         bs.SoftmaxRegression.from_formula("y ~ I(g == 'x')", many)
     assert len(str(raised.value)) < 400
+
+
+def test_columns_of_lists_are_refused_by_name() -> None:
+    data = survey().assign(l=[[1], [2]] * (N // 2))
+    for formula in ("y ~ l", "y ~ C(l)", "y ~ x:l"):
+        with pytest.raises(TypeError, match="column 'l' has dtype object with values of type list; expected numbers"):
+            bs.SoftmaxRegression.from_formula(formula, data)
 
 
 def test_columns_of_several_levels_are_refused_by_name() -> None:

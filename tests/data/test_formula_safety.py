@@ -70,6 +70,8 @@ PAYLOADS = {
     "contrast of attributes": "C(g, contr.__class__)",
     "custom contrast": "C(g, contr.custom([[1], [2]]))",
     "keyword that calls": f"bs(x, df={EVIL})",
+    "others in a call": f"I(. + {EVIL})",
+    "others taken away by a call": f". - {EVIL}",
     "state": "bs(x, df=4, _state=3)",
     "huge power": "I(x*0 + 9**9**9)",
     "huge power of a column": "x ** 1e9",

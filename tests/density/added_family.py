@@ -16,9 +16,9 @@ import pytest
 from scipy import integrate, stats
 
 from bayes_softmax.spec.families import registry
-from tests.density.logistic import Logistic
+from tests.density.logistic import Logistic, LogisticFamily
 
-registry.FAMILIES.append(Logistic)
+registry.FAMILIES.append(LogisticFamily)
 
 import bayes_softmax as bs  # noqa: E402
 from tests import cases, oracle  # noqa: E402
@@ -76,17 +76,17 @@ def estimates() -> None:
 def draws_from_the_prior() -> None:
     """Kolmogorov-Smirnov at 1e-4; seed 0."""
     reference = cases.build("logistic", "flat", "reference")
-    row = Logistic(0.7).draw(N, 1, 0.0, np.random.default_rng(0))[:, 0]
+    row = LogisticFamily.draw(N, 1, 0.0, np.random.default_rng(0))[:, 0]
     assert stats.kstest(row, stats.logistic.cdf).pvalue > 1e-4
     for k in (1, 2, 5):
-        drawn = Logistic(1.0).draw(200_000, k, 0.0, np.random.default_rng(1))
-        np.testing.assert_allclose(drawn.var(axis=0), Logistic.variance(k, 0.0), rtol=0.03)
+        drawn = LogisticFamily.draw(200_000, k, 0.0, np.random.default_rng(1))
+        np.testing.assert_allclose(drawn.var(axis=0), LogisticFamily.variance(k, 0.0), rtol=0.03)
     model = cases.build("logistic", "normal", "zero-sum")
     prior = model.sample_prior(N, random_seed=2).idata["prior"]["weights"].to_numpy()[0]
     np.testing.assert_allclose(
-        prior.std(axis=0), 0.7 * np.sqrt(Logistic.variance(2, 0.0) * 2 / 3) * np.ones((3, 3)), rtol=0.06
+        prior.std(axis=0), 0.7 * np.sqrt(LogisticFamily.variance(2, 0.0) * 2 / 3) * np.ones((3, 3)), rtol=0.06
     )
-    assert reference.schema.prior_sd[1] == 0.7 * Logistic.variance(1, 0.0) ** 0.5
+    assert reference.schema.prior_sd[1] == 0.7 * LogisticFamily.variance(1, 0.0) ** 0.5
     import pymc as pm
 
     with model.pymc_model, warnings.catch_warnings():

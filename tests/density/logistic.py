@@ -1,8 +1,8 @@
-"""A prior family that the package does not have, as its user would add it: one class."""
+"""A prior family that the package does not have, as its user would add it: the prior and its mathematics."""
 
 import math
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from scipy.special import zeta
@@ -20,6 +20,17 @@ class Logistic:
 
     scale: float
 
+    def __post_init__(self) -> None:
+        set_positive(self, "scale")
+
+    def __str__(self) -> str:
+        return f"Logistic({self.scale:.4g})"
+
+
+class LogisticFamily:
+    """Its mathematics."""
+
+    prior = Logistic
     words = "logistic"
     proper = True
     log_concave = True
@@ -27,19 +38,13 @@ class Logistic:
     kinked = False
     spherical_variable_is = "free"
 
-    def __post_init__(self) -> None:
-        set_positive(self, "scale")
+    @staticmethod
+    def numbers(prior: Logistic) -> tuple[float, float]:
+        return prior.scale, 0.0
 
-    def __str__(self) -> str:
-        return f"Logistic({self.scale:.4g})"
-
-    @property
-    def numbers(self) -> tuple[float, float]:
-        return self.scale, 0.0
-
-    @classmethod
-    def from_numbers(cls, scale: float, df: float) -> Self:
-        return cls(scale)
+    @staticmethod
+    def from_numbers(scale: float, df: float) -> Logistic:
+        return Logistic(scale)
 
     @staticmethod
     def phi(r: FloatArray, k: int, df: Any) -> FloatArray:
@@ -104,7 +109,7 @@ class Logistic:
             kept = pm.Uniform.dist(0.0, 1.0, size=several) < 1.0 / (1.0 + pt.exp(-proposed)) ** 2
             return pt.take_along_axis(proposed, pt.argmax(kept, axis=-1, keepdims=True), axis=-1)[..., 0]
 
-        return spherical_variable(name, scale * np.ones(k), dims, Logistic, radius)
+        return spherical_variable(name, scale * np.ones(k), dims, LogisticFamily, radius)
 
 
 def _eta(s: int) -> float:

@@ -14,6 +14,7 @@ TERMS = (
     "C(h)", "I(x**2)", "I(x > 0)", "np.log1p(i)", "np.exp(x)", "np.sqrt(z)", "poly(x, 2)", "bs(x, df=4)",
     "bs(x, df=5, degree=2)", "cr(x, df=3)", "cc(x, df=3)", "center(x)", "scale(z)", "standardize(x)",
     "C(g, contr.sum)", "C(g, contr.treatment('b'))", "one", "lone",
+    ". - one - lone", ".:x", "log1p(i)", "sqrt(z)",
 )  # fmt: skip
 HOSTILE = (
     "__import__('pathlib').Path({canary!r}).touch()",

@@ -8,6 +8,7 @@ import numpy as np
 
 from bayes_softmax.data.formula.arithmetic import operate
 from bayes_softmax.data.formula.expressions import Call, Constant, Items, Node, Operation, columns_of, text
+from bayes_softmax.data.formula.hints import said_of
 
 MAX_DEGREE = 30  # of a polynomial: a higher one is lost to rounding
 MAX_SPLINE_DEGREE = 10
@@ -88,7 +89,10 @@ def _constant(node: Node, call: Call) -> Any:
             with np.errstate(all="ignore"):
                 result = float(operate(node.symbol, [np.float64(number) for number in numbers]))
             return int(result) if result.is_integer() and abs(result) < 2**53 else result
-    raise ValueError(f"formula: {text(call)!r}: {text(node)!r} must be a number, a list of numbers, or a string")
+    raise ValueError(
+        f"formula: {text(call)!r}: {text(node)!r} must be a number, a list of numbers, a string, True or False"
+        f"{said_of(node)}"
+    )
 
 
 def _checked(value: Any, parameter: TransformArgument, what: str) -> Any:

@@ -77,7 +77,10 @@ def column_type_of(column: pd.Series, name: str, *, coded: bool) -> ColumnType:
         levels = tuple(map(_whole, np.unique(values).tolist())) if coded else ()
         return ColumnType("numeric", levels, float(values.min()), float(values.max()))
     if pd.api.types.is_string_dtype(column) or pd.api.types.is_object_dtype(column):
-        distinct = pd.unique(column).tolist()
+        try:
+            distinct = pd.unique(column).tolist()
+        except TypeError:  # lists, which pandas cannot compare
+            distinct = column.tolist()
         kinds = sorted({type(v).__name__ for v in distinct})
         if kinds != ["str"]:
             raise TypeError(

@@ -24,13 +24,13 @@ from bayes_softmax.data.formula.columns import (
     column_type_of,
     read_columns,
 )
-from bayes_softmax.data.formula.evaluation import Evaluator, factor_values, make_factor
+from bayes_softmax.data.formula.evaluation import Evaluator, factor_values, make_factor, raise_not_finite
 from bayes_softmax.data.formula.expressions import COMPARISONS, Call, Node, Operation, columns_of, factor_name, walk
 from bayes_softmax.data.formula.features import Factor, Layout, fill, lay_out
 from bayes_softmax.data.formula.states import read_state
 from bayes_softmax.data.formula.terms import Term, parse_terms, terms_from_data, terms_to_data
 from bayes_softmax.data.formula.transforms import key_of, transforms_in
-from bayes_softmax.data.frames import check_finite, is_frame, raise_if_missing, require_columns, to_pandas
+from bayes_softmax.data.frames import is_frame, raise_if_missing, require_columns, to_pandas
 
 # How a formula is read.  1, that of files of versions 1 and 2: booleans and comparisons are numbers, exp10(x) is x**10.
 # 2: booleans and comparisons are factors of two levels, as in R and patsy; exp10(x) is 10**x.
@@ -140,7 +140,7 @@ class FormulaEncoder:
         with np.errstate(all="ignore"):
             finite = fill(X, self.layout.terms, values)
         if not finite:
-            check_finite(X, self.feature_names, index, "formula")
+            raise_not_finite(X, self.layout, rows)
 
     @cached_property
     def stepped(self) -> frozenset[str]:

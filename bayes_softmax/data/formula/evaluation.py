@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayes_softmax.core.checks import describe_rows, listed
+from bayes_softmax.core.checks import LISTED, describe_rows, listed
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.formula.arguments import SEVERAL_COLUMNS, SPLINES, TRANSFORM_ARGUMENTS, arguments_of
 from bayes_softmax.data.formula.arithmetic import inner, is_logical, operate
 from bayes_softmax.data.formula.columns import TRUTH, Columns, ColumnType, levels_of, positions_of
 from bayes_softmax.data.formula.expressions import Call, Column, Constant, Node, Operation, columns_of, text
-from bayes_softmax.data.formula.features import Factor
+from bayes_softmax.data.formula.features import Factor, Layout
 from bayes_softmax.data.formula.states import read_state
 from bayes_softmax.data.formula.transforms import ELEMENTWISE, key_of
 
@@ -191,6 +191,14 @@ def _check_rows(call: Call, values: dict[str, Any], x: FloatArray) -> None:
     """Raise where there are too few distinct values for the number of columns."""
     name = "degree" if call.function == "poly" else "df"
     wanted = values.get(name)
+    for knot in values.get("knots") or ():
+        low = x.min() if values["lower_bound"] is None else values["lower_bound"]
+        high = x.max() if values["upper_bound"] is None else values["upper_bound"]
+        if not low < knot < high:
+            raise ValueError(
+                f"formula: {text(call)!r}: the knot {knot:g} must lie within the range of {text(call.arguments[0])}, "
+                f"between {low:g} and {high:g}"
+            )
     if wanted is None or call.function not in SEVERAL_COLUMNS:
         return
     distinct = len(pd.unique(x[:SAMPLE]))
@@ -201,3 +209,23 @@ def _check_rows(call: Call, values: dict[str, Any], x: FloatArray) -> None:
         raise ValueError(
             f"formula: {text(call)!r}: {name}={wanted} is too large for {distinct} distinct values of {what}"
         )
+
+
+def raise_not_finite(X: FloatArray, layout: Layout, rows: Evaluator) -> None:
+    """Raise for the first feature with a NaN or infinite value, with what it was made of."""
+    numbers = {name for name, variable in rows.variables.items() if variable.kind == "numeric"}
+    for term in layout.terms:
+        made = X[:, term.start : term.start + term.size]
+        for j in np.flatnonzero(~np.isfinite(made).all(axis=0)).tolist():
+            where = np.flatnonzero(~np.isfinite(made[:, j]))
+            first, name = int(where[0]), layout.names[term.start + j]
+            read = sorted(set().union(*(columns_of(factor.node) for factor in term.factors)))
+            values = [f"{column} is {float(rows.columns[column][first]):g}" for column in read if column in numbers]
+            because = ""
+            if values and read != [name]:
+                because = f", but {' and '.join(values[:LISTED])} in {describe_rows(rows.index, [first])}"
+            raise ValueError(
+                f"{'data' if read == [name] else 'formula'}: column {name!r} is "
+                f"{'NaN' if np.isnan(made[first, j]) else 'infinite'} in {describe_rows(rows.index, where)}; "
+                f"expected finite numbers{because}"
+            )

@@ -22,6 +22,7 @@ from bayes_softmax.data.formula.expressions import (
     Operation,
     Reference,
 )
+from bayes_softmax.data.formula.hints import CHARACTERS, misplaced
 
 MAX_LENGTH = 1_000_000  # characters of a formula
 SHOWN_LENGTH = 200  # of them that a message shows
@@ -38,6 +39,7 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _ESCAPES = {"\\": "\\", "'": "'", '"': '"', "n": "\n", "t": "\t"}
+_NO_NAME = ("end", "symbol")
 _WORDS = {"True": True, "False": False, "None": None}
 
 
@@ -57,7 +59,8 @@ def tokens_of(formula: str) -> list[Token]:
     while start < len(formula):
         match = _TOKEN.match(formula, start)
         if match is None:
-            raise unreadable(formula, f"unexpected {formula[start]!r}", start)
+            hint = CHARACTERS.get(formula[start])
+            raise unreadable(formula, f"unexpected {formula[start]!r}{f' ({hint})' if hint else ''}", start)
         if match.lastgroup != "space":
             found.append(Token(str(match.lastgroup), match.group(), start))
         start = match.end()
@@ -76,11 +79,26 @@ def shortened(formula: str) -> str:
     return formula if len(formula) <= SHOWN_LENGTH else f"{formula[:SHOWN_LENGTH]} ..."
 
 
-class Reader:
-    """A position in the tokens of a formula, and the expressions that begin there."""
+class Others(NamedTuple):
+    """What ``.`` stands for: columns that the formula does not use on its left, nor the model in another way.
 
-    def __init__(self, formula: str) -> None:
+    ``used`` are the columns that they use.
+    """
+
+    columns: tuple[str, ...]
+    used: frozenset[str] = frozenset()
+
+
+class Reader:
+    """A position in the tokens of a formula, and the expressions that begin there.
+
+    ``others`` is what ``.`` stands for, None where there are no data; ``named`` are the columns that the terms name.
+    """
+
+    def __init__(self, formula: str, others: Others | None = None) -> None:
         self.formula = formula
+        self.others = others
+        self.named: set[str] = set()
         self.tokens = tokens_of(formula)
         self.at = 0
         self.nodes = 0
@@ -112,9 +130,16 @@ class Reader:
     def expect(self, symbol: str) -> None:
         """Consume a symbol that must come next."""
         if not self.comes(symbol):
-            found = f"found {self.next.text!r}" if self.next.text else "but the formula ends"
-            raise self.error(f"{symbol!r} expected, {found}")
+            if not self.next.text:
+                raise self.error(f"{symbol!r} is missing at its end")
+            raise self.error(f"{symbol!r} expected, found {self.next.text!r}")
         self.at += 1
+
+    def misplaced(self) -> str:
+        """What to write instead of the symbol that comes next, in terms of what stands around it."""
+        before, after = self.tokens[self.at - 1], self.after
+        left, right = ("a" if before.kind in _NO_NAME else before.text, "b" if after.kind in _NO_NAME else after.text)
+        return misplaced(self.next.text, left, right)
 
     def nested(self, depth: int) -> int:
         """One level deeper, within the limit."""
@@ -190,6 +215,11 @@ class Reader:
             return Column(token.text)
         if token.text.startswith("contr."):
             return Reference(token.text)
+        if token.text == ".":
+            raise ValueError(
+                "formula: '.' stands for the other columns as terms, and cannot be part of an expression; write a term "
+                "for each, as in log(x) + log(z)"
+            )
         raise ValueError(
             f"formula: {token.text!r} is not known; inside an expression a column with such a name is written in "
             f"backticks, `{token.text}`"
@@ -212,9 +242,22 @@ class Reader:
             else:
                 arguments.append(self.expression(self.nested(depth)))
             if not self.comes(")"):
-                self.expect(",")
+                self._next_argument(name)
         self.at += 1
         return Call(name.text, tuple(arguments), tuple(keywords))
+
+    def _next_argument(self, function: Token) -> None:
+        """Consume the comma between two arguments of a call."""
+        if self.comes(","):
+            self.at += 1
+        elif not self.next.text:
+            raise self.error(f"')' is missing after '{function.text}('")
+        elif self.comes("%in%") or self.next.text == "in":
+            raise self.error("one of several levels is I((g == 'a') | (g == 'b'))")
+        elif self.tokens[self.at - 1].text == "not":
+            raise self.error("'not' is written ~: I(~(x > 0))")
+        else:
+            raise self.error(f"',' or ')' expected, found {self.next.text!r}")
 
     def number(self, token: Token) -> int | float:
         """The value of a number."""

@@ -1,18 +1,17 @@
 """The algebra of terms: ``a*b``, ``a:b``, ``a/b``, ``(a + b)**2`` and ``- a`` become a list of products of factors."""
 
-import re
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from bayes_softmax.data.formula.expressions import Column, Node, factor_name, from_data, to_data
-from bayes_softmax.data.formula.parsing import Reader, Token, shortened
+from bayes_softmax.core.checks import did_you_mean
+from bayes_softmax.data.formula.expressions import Column, Node, factor_name, from_data, text, to_data, walk
+from bayes_softmax.data.formula.hints import group_effect, misplaced_word
+from bayes_softmax.data.formula.parsing import Others, Reader, Token, shortened
 from bayes_softmax.data.formula.transforms import check_factor
 
 MAX_TERMS = 10_000  # of a formula
 MAX_ORDER = 8  # factors in one term: its coding looks at every subset of them
 MAX_POWER = 100
-
-_BAR = "(1 | g) asks for effects that vary by group, which formulas do not have; use g as a factor, 'y ~ x + g'"
 
 
 @dataclass(frozen=True)
@@ -27,43 +26,23 @@ class Term:
         """What makes two terms the same: their factors in any order."""
         return frozenset(map(factor_name, self.factors))
 
+    @property
+    def name(self) -> str:
+        """Its factors as they are written."""
+        return ":".join(map(factor_name, self.factors))
+
 
 Terms = dict[frozenset[str], Term]
 INTERCEPT = Term()
 
 
-def split_formula(formula: str) -> tuple[tuple[str, ...], str]:
-    """Response columns and right-hand side of ``"y ~ x + z"``; several responses (``"a + b + c ~ x"``) are counts."""
-    if not isinstance(formula, str):
-        raise TypeError(f"formula={formula!r} must be a string such as 'y ~ x + z'")
-    shown = shortened(formula)
-    sides = re.match(r"((?:`[^`]*`|[^`~])*)~(.*)", formula, re.DOTALL)
-    if sides is None:
-        raise ValueError(f"formula={shown!r} must have one '~', as in 'y ~ x + z'")
-    left, right = (side.strip() for side in sides.groups())
-    if not left or not right:
-        raise ValueError(f"formula={shown!r} needs a response on the left and terms on the right of '~'")
-    return tuple(_response(part.strip(), shown) for part in re.findall(r"(?:`[^`]*`|[^`+])+|(?<=\+)$", left)), right
-
-
-def _response(part: str, shown: str) -> str:
-    """The column that a part of the left-hand side names."""
-    if len(part) > 2 and part[0] == part[-1] == "`":
-        return part[1:-1]
-    if called := re.match(r"(\w+)\s*\((.*)\)$", part, re.DOTALL):
-        name, inner = called.groups()
-        hint = f"labels of any type are classes as they are: '{inner} ~ ...'"
-        if name == "cbind":
-            hint = f"columns of counts are joined by '+': '{' + '.join(p.strip() for p in inner.split(','))} ~ ...'"
-        raise ValueError(f"formula={shown!r}: the response is the name of a column, not {part!r}; {hint}")
-    if not part or "`" in part:
-        raise ValueError(f"formula={shown!r} needs a response on the left and terms on the right of '~'")
-    return part
-
-
-def parse_terms(right: str) -> tuple[Term, ...]:
+def parse_terms(right: str, others: Others | None = None) -> tuple[Term, ...]:
     """The terms of a right-hand side, ordered by their number of factors; the intercept is among them."""
-    reader = Reader(right)
+    return read_terms(Reader(right, others))
+
+
+def read_terms(reader: Reader) -> tuple[Term, ...]:
+    """The terms of the formula of a reader."""
     terms = _sum(reader, {INTERCEPT.key: INTERCEPT}, 0)
     if reader.next.kind != "end":
         _unfinished(reader)
@@ -75,14 +54,22 @@ def parse_terms(right: str) -> tuple[Term, ...]:
 
 def _unfinished(reader: Reader) -> NoReturn:
     """Raise with the reason why reading stopped before the end."""
-    token = reader.next
+    token, before = reader.next, reader.tokens[reader.at - 1]
     if token.text == "|":
-        raise ValueError(
-            f"formula: {reader.formula!r} has several parts ('|' or '~'); give one right-hand side. {_BAR}"
-        )
+        raise _bar(reader)
     if token.text == "~":
-        raise ValueError(f"formula={shortened(reader.formula)!r} must have one '~', as in 'y ~ x + z'")
-    raise reader.error(f"an operator is expected before {token.text!r}")
+        raise ValueError(f"formula: {shortened(reader.formula)!r} has a second '~'; one is enough, as in 'y ~ x + z'")
+    if token.kind == "symbol":
+        raise reader.error(f"unexpected {token.text!r}; {reader.misplaced()}")
+    column = token.text if token.kind == "name" else "b"
+    hint = f"; {misplaced_word(before.text, token.text, column)}" if before.kind == token.kind == "name" else ""
+    raise reader.error(f"an operator is expected before {token.text!r}{hint}")
+
+
+def _bar(reader: Reader) -> ValueError:
+    """The error for ``(1 | g)``, which asks for effects of groups."""
+    group = next((t.text for t in reader.tokens[reader.at :] if t.kind in ("name", "quoted")), "g")
+    return ValueError(f"formula: {shortened(reader.formula)!r} cannot be read: {group_effect(group)}")
 
 
 def _sum(reader: Reader, terms: Terms, depth: int) -> Terms:
@@ -98,13 +85,34 @@ def _sum(reader: Reader, terms: Terms, depth: int) -> Terms:
             found, adds = {INTERCEPT.key: INTERCEPT}, not adds
         else:
             found = _products(reader, depth)
-        for key, term in found.items():
-            if not adds:
-                terms.pop(key, None)
-            elif terms.setdefault(key, term).scale != term.scale:
-                raise reader.error(f"the term {':'.join(map(factor_name, term.factors))} appears with two factors")
+        if adds:
+            _add(reader, terms, found)
+        else:
+            _take_away(reader, terms, found)
         _check_size(reader, len(terms))
     return terms
+
+
+def _add(reader: Reader, terms: Terms, found: Terms) -> None:
+    """Add terms to others; the same one twice is one."""
+    for key, term in found.items():
+        if not key and term.scale != 1.0:
+            raise reader.error(f"{term.scale:g} is not a term; a column times a number is I({term.scale:g} * x)")
+        known = terms.setdefault(key, term)
+        if known.scale != term.scale:
+            scales = f"times {known.scale:g} and times {term.scale:g}"
+            raise reader.error(f"the term {term.name} appears twice, {scales}")
+
+
+def _take_away(reader: Reader, terms: Terms, found: Terms) -> None:
+    """Take terms away; a column that is not among them is an error, for its name may be misspelt."""
+    used = frozenset() if reader.others is None else reader.others.used
+    for key, term in found.items():
+        alone = len(key) == 1 or len(found) == 1
+        if alone and key and key not in terms and not key <= used:
+            hint = did_you_mean(term.name, [t.name for t in terms.values() if t.factors])
+            raise ValueError(f"formula: there is no term {term.name!r} to take away{hint}")
+        terms.pop(key, None)
 
 
 def _products(reader: Reader, depth: int) -> Terms:
@@ -144,10 +152,11 @@ def _interactions(reader: Reader, depth: int) -> Terms:
 
 def _powers(reader: Reader, depth: int) -> Terms:
     """``(a + b)**2``: interactions of up to so many of the terms."""
+    single = reader.next.text not in ("(", ".")
     base = _atom(reader, depth)
     if not reader.comes("**", "^"):
         return base
-    reader.take()
+    symbol = reader.take().text
     token = reader.take()
     power = reader.number(token) if token.kind == "number" else 0
     if not isinstance(power, int) or not 1 <= power <= MAX_POWER:
@@ -156,12 +165,25 @@ def _powers(reader: Reader, depth: int) -> Terms:
             f"a power of terms must be a whole number from 1 to {MAX_POWER}, as in (a + b)**2; "
             "the power of a column is I(x ** 2)"
         )
+    if single and power > 1:  # in R it is the column itself: the power is lost silently
+        _refuse_power(next(iter(base.values())), f"{symbol}{power}")
     result = base
     for _ in range(power - 1):
         before, result = result, _crossed(reader, result, base)
         if result.keys() == before.keys():
             break
     return result
+
+
+def _refuse_power(term: Term, power: str) -> None:
+    """Raise for the power of one column, which is no interaction."""
+    for factor in term.factors:
+        hint = f"the power of a column is I({text(factor)} ** {power.lstrip('*^')})"
+        if not isinstance(factor, Column):
+            hint = f"leave {power!r} out"
+        raise ValueError(
+            f"formula: {term.name}{power} would be {term.name} itself, as powers of terms are interactions; {hint}"
+        )
 
 
 def _crossed(reader: Reader, left: Terms, right: Terms) -> Terms:
@@ -191,11 +213,15 @@ def _atom(reader: Reader, depth: int) -> Terms:
         reader.take()
         terms = _sum(reader, {}, reader.nested(depth))
         if reader.comes("|"):
-            raise ValueError(f"formula: {shortened(reader.formula)!r} cannot be read: {_BAR}")
+            raise _bar(reader)
+        if not reader.comes(")") and reader.next.text:
+            _unfinished(reader)
         reader.expect(")")
         return terms
     reader.nodes = 0
     token = reader.take()
+    if token.text == ".":
+        return _others(reader)
     if token.kind == "number":
         term = Term(scale=float(reader.number(token)))
         return {term.key: term}
@@ -203,23 +229,33 @@ def _atom(reader: Reader, depth: int) -> Terms:
     return {term.key: term}
 
 
+def _others(reader: Reader) -> Terms:
+    """The terms that ``.`` stands for."""
+    if reader.others is None:
+        raise ValueError(f"formula: '.' in {shortened(reader.formula)!r} needs the data whose columns it stands for")
+    if not reader.others.columns:
+        raise ValueError("formula: '.' stands for the other columns of the data, but there are none")
+    terms = [Term((Column(name),)) for name in reader.others.columns]
+    return {term.key: term for term in terms}
+
+
 def _factor(reader: Reader, token: Token) -> Node:
+    found: Node | None = None
     if token.kind == "quoted":
-        return Column(token.text[1:-1])
-    if token.kind == "name" and reader.comes("("):
-        return reader.call(token, 1)
-    if token.text == ".":
-        raise ValueError(f"formula: '.' in {shortened(reader.formula)!r} is not supported; name the columns")
-    if token.kind == "name":
-        return Column(token.text)
-    if token.text == "{":
-        inner = reader.expression()
+        found = Column(token.text[1:-1])
+    elif token.kind == "name":
+        found = reader.call(token, 1) if reader.comes("(") else Column(token.text)
+    elif token.text == "{":
+        found = reader.expression()
         reader.expect("}")
-        return inner
+    if found is not None:
+        reader.named |= {part.name for part in walk(found) if isinstance(part, Column)}
+        return found
     reader.at -= 1
     if token.kind == "end":
         raise reader.error("a term is missing at its end")
-    raise reader.error(f"unexpected {token.text!r}")
+    hint = "; a column is named without quotes, or in backticks" if token.kind == "string" else ""
+    raise reader.error(f"unexpected {token.text!r}{hint}")
 
 
 def terms_to_data(terms: tuple[Term, ...]) -> list[Any]:

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from bayes_softmax.core.checks import did_you_mean
 from bayes_softmax.data.formula.arguments import SEVERAL_COLUMNS, TRANSFORM_ARGUMENTS, arguments_of
 from bayes_softmax.data.formula.arithmetic import inner, joins
 from bayes_softmax.data.formula.contrasts import check_contrast
 from bayes_softmax.data.formula.expressions import (
+    COMPARISONS,
     LOGICAL,
     MAX_NODES,
     Call,
@@ -26,28 +26,13 @@ from bayes_softmax.data.formula.expressions import (
     text,
     walk,
 )
+from bayes_softmax.data.formula.hints import said_of, unknown_function
 
-_NUMPY = "log log1p log2 log10 exp expm1 sqrt cbrt square abs sin cos tan tanh".split()
-ELEMENTWISE: dict[str, Callable[..., Any]] = {f"np.{name}": getattr(np, name) for name in _NUMPY}
-ELEMENTWISE |= {name: getattr(np, name) for name in ("log", "log10", "log2", "exp", "exp2")}
-ELEMENTWISE |= {"exp10": lambda x: np.power(10.0, x), "np.power": np.power}
-
-
-_NOT_HERE = {
-    "offset": "an offset is an argument: from_formula(..., offset=[one column for each class])",
-    "ns": "natural cubic splines are cr(x, df=4)",
-    "s": "a smooth curve is cr(x, df=6)",
-    "te": "products of curves are cr(x, df=4):cr(z, df=4)",
-    "factor": "a factor is C(x)",
-    "as.factor": "a factor is C(x)",
-    "ordered": "polynomial contrasts are C(x, contr.poly)",
-    "cbind": "columns of counts go on the left, joined by '+': 'a + b + c ~ x'",
-    "Q": "a name with spaces or signs is written in backticks: `my column`",
-    "lag": "make it a column of the data first",
-    "hashed": "make it a column of the data first",
-    **dict.fromkeys(("Treatment", "Sum", "Helmert", "Poly", "Diff"), "it goes inside C(): C(x, Treatment('a'))"),
-    **{name: f"write np.{name}" for name in [*_NUMPY, "power"]},
-}
+_NUMPY = "log log1p log2 log10 exp expm1 exp2 sqrt cbrt square abs sin cos tan tanh arcsinh".split()
+PLAIN: dict[str, Callable[..., Any]] = {name: getattr(np, name) for name in _NUMPY}
+PLAIN["exp10"] = lambda x: np.power(10.0, x)
+ELEMENTWISE = PLAIN | {f"np.{name}": getattr(np, name) for name in [*_NUMPY, "power"]}
+KNOWN = (*PLAIN, "poly", *(name for name in TRANSFORM_ARGUMENTS if name != "poly"), "C", "I")
 
 
 def key_of(call: Call) -> str:
@@ -82,10 +67,22 @@ def _check_coding(node: Call) -> None:
     if not named or len(contrast) > 1 or len(node.arguments) + len(node.keywords) > 1 + len(contrast):
         raise ValueError(
             f"formula: {text(node)!r}: C() takes the name of a column, and perhaps a contrast such as contr.sum; "
-            "make other categories as a column of the data first"
+            f"{_other_coding(node)}"
         )
     if contrast:
         check_contrast(contrast[0], text(node))
+
+
+def _other_coding(node: Call) -> str:
+    """What to write instead of an argument that ``C()`` does not take."""
+    words = dict(node.keywords)
+    column = text(node.arguments[0]) if node.arguments else "x"
+    for word in ("base", "ref", "reference"):
+        if word in words:
+            return f"the first level is chosen by C({column}, contr.treatment({text(words[word])}))"
+    if "levels" in words:
+        return "the order of levels is that of a pd.Categorical with categories=[...]"
+    return "make other categories as a column of the data first"
 
 
 def _check_expression(node: Node, within: Node) -> None:
@@ -94,6 +91,9 @@ def _check_expression(node: Node, within: Node) -> None:
         return
     if isinstance(node, Operation):
         sides = node.operands
+        compares_text = any(isinstance(side, Constant) and isinstance(side.value, str) for side in sides)
+        if compares_text and node.symbol in COMPARISONS - {"==", "!="}:
+            raise ValueError(f"formula: {text(node)!r}: levels have no order; compare them by == or !=")
         for side in sides:
             if not (node.symbol in ("==", "!=") and isinstance(side, Constant) and len(columns_of(node)) == 1):
                 _check_expression(side, within)
@@ -103,7 +103,7 @@ def _check_expression(node: Node, within: Node) -> None:
         _check_call(node, within)
         _check_expression(node.arguments[0], within)
     elif not isinstance(node, Column):
-        raise ValueError(f"formula: {text(node)!r} is not a number, or an expression of columns")
+        raise ValueError(f"formula: {text(node)!r} is not a number, or an expression of columns{said_of(node)}")
 
 
 def _check_call(node: Call, within: Node) -> None:
@@ -117,18 +117,13 @@ def _check_call(node: Call, within: Node) -> None:
         takes = 2 if name == "np.power" else 1
         if n_given != takes or node.keywords:
             several = "two arguments" if takes == 2 else "one argument"
-            raise ValueError(f"formula: {text(node)!r}: {name}() takes {several}, without a name")
+            hint = "; a comparison is I(x == 1)" if name == "I" and node.keywords else ""
+            if name in ("log", "np.log") and n_given + len(node.keywords) == 2:
+                hint = "; other bases are log2(x), log10(x) and I(log(x) / log(3))"
+            raise ValueError(f"formula: {text(node)!r}: {name}() takes {several}, without a name{hint}")
         for argument in node.arguments[1:]:
             _check_expression(argument, within)
     elif name == "C":
         raise ValueError(f"formula: {text(node)!r} is a factor, and cannot be part of an expression")
     else:
-        raise ValueError(f"formula: {unknown_function(name)}")
-
-
-def unknown_function(name: str) -> str:
-    """What to write instead of a function that is not in the table."""
-    known = ["I", "C", *TRANSFORM_ARGUMENTS, *ELEMENTWISE]
-    if name in _NOT_HERE:
-        return f"function {name!r} is not known; {_NOT_HERE[name]}"
-    return f"function {name!r} is not known{did_you_mean(name, known) or ';'} use one of {', '.join(known)}"
+        raise ValueError(f"formula: {unknown_function(node, KNOWN)}")

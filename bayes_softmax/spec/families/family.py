@@ -17,11 +17,11 @@ family              spherical in g                         :math:`\varphi(r)`
 ==================  =====================================  ===============================================
 
 ``phi``, ``slope`` and ``bend`` are written once, for numbers and arrays: the kernel compiles them, NumPy and PyMC call
-them.  ``df`` is a family's second parameter, zero where it has none.  To add a family, write its class and put it into
-:data:`bayes_softmax.spec.families.registry.FAMILIES`.
+them.  ``df`` is a family's second parameter, zero where it has none.  To add a family, write its two classes, the prior
+and its mathematics, and put the second into :data:`bayes_softmax.spec.families.registry.FAMILIES`.
 """
 
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -29,10 +29,12 @@ from bayes_softmax.core.records import FloatArray
 
 
 class Family(Protocol):
-    """A prior family, and its priors; ``str`` of a prior is its short form for tables.
+    """A prior family: a class that is never instantiated, the mathematics of the priors that users write.
 
     Attributes
     ----------
+    prior
+        Class of the priors, a frozen dataclass of their parameters; ``str`` of one is its short form for tables.
     words
         Its name in a sentence.
     proper, log_concave
@@ -48,6 +50,7 @@ class Family(Protocol):
         coordinates, or ``"unit-scale"``, these over their scale.
     """
 
+    prior: type[Any]
     words: str
     proper: bool
     log_concave: bool
@@ -55,13 +58,13 @@ class Family(Protocol):
     kinked: bool
     spherical_variable_is: str
 
-    @property
-    def numbers(self) -> tuple[float, float]:
-        """Scale and ``df`` of this prior."""
+    @staticmethod
+    def numbers(prior: Any) -> tuple[float, float]:
+        """Scale and ``df`` of a prior."""
         ...
 
-    @classmethod
-    def from_numbers(cls, scale: float, df: float) -> Self:
+    @staticmethod
+    def from_numbers(scale: float, df: float) -> Any:
         """The prior of a scale and ``df``."""
         ...
 

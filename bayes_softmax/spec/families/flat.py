@@ -1,7 +1,7 @@
 """No prior: improper and constant."""
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +12,11 @@ from bayes_softmax.core.records import FloatArray
 class Flat:
     """Improper constant prior: the MAP estimate is the maximum-likelihood estimate."""
 
+
+class FlatFamily:
+    """Mathematics of :class:`Flat`."""
+
+    prior: type[Flat] = Flat
     words = "flat"
     proper = False
     log_concave = True
@@ -19,15 +24,15 @@ class Flat:
     kinked = False
     spherical_variable_is = "free"
 
-    @property
-    def numbers(self) -> tuple[float, float]:
+    @staticmethod
+    def numbers(prior: Flat) -> tuple[float, float]:
         """It has none: one and zero stand in."""
         return 1.0, 0.0
 
-    @classmethod
-    def from_numbers(cls, scale: float, df: float) -> Self:
+    @staticmethod
+    def from_numbers(scale: float, df: float) -> Flat:
         """The prior, whatever they are."""
-        return cls()
+        return Flat()
 
     @staticmethod
     def phi(r: FloatArray, k: int, df: Any) -> FloatArray:
@@ -74,4 +79,4 @@ class Flat:
     @staticmethod
     def spherical_variable(name: str, scale: Any, df: float, k: int, dims: tuple[str, ...]) -> Any:
         """The same: it has no coordinates of its own."""
-        return Flat.elementwise_variable(name, scale, df, dims)
+        return FlatFamily.elementwise_variable(name, scale, df, dims)

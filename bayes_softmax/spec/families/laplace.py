@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
@@ -30,13 +30,6 @@ class Laplace:
 
     scale: float
 
-    words = "Laplace"
-    proper = True
-    log_concave = True
-    quadratic = False
-    kinked = True
-    spherical_variable_is = "free"
-
     def __post_init__(self) -> None:
         set_positive(self, "scale")
 
@@ -44,15 +37,27 @@ class Laplace:
         """Return a short form for tables."""
         return f"Laplace({self.scale:.4g})"
 
-    @property
-    def numbers(self) -> tuple[float, float]:
-        """Scale, and no rounding of the kink."""
-        return self.scale, 0.0
 
-    @classmethod
-    def from_numbers(cls, scale: float, df: float) -> Self:
+class LaplaceFamily:
+    """Mathematics of :class:`Laplace`."""
+
+    prior: type[Laplace] = Laplace
+    words = "Laplace"
+    proper = True
+    log_concave = True
+    quadratic = False
+    kinked = True
+    spherical_variable_is = "free"
+
+    @staticmethod
+    def numbers(prior: Laplace) -> tuple[float, float]:
+        """Scale, and no rounding of the kink."""
+        return prior.scale, 0.0
+
+    @staticmethod
+    def from_numbers(scale: float, df: float) -> Laplace:
         """The prior of a scale."""
-        return cls(scale)
+        return Laplace(scale)
 
     @staticmethod
     def phi(r: FloatArray, k: int, df: Any) -> FloatArray:
@@ -114,4 +119,4 @@ class Laplace:
         def radius(size: Any) -> Any:
             return pm.Gamma.dist(k, 1.0, size=size)
 
-        return spherical_variable(name, scale * np.ones(k), dims, Laplace, radius)
+        return spherical_variable(name, scale * np.ones(k), dims, LaplaceFamily, radius)

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
@@ -26,13 +26,6 @@ class Normal:
 
     scale: float | ScalePrior
 
-    words = "normal"
-    proper = True
-    log_concave = True
-    quadratic = True
-    kinked = False
-    spherical_variable_is = "coefficients"
-
     def __post_init__(self) -> None:
         if not isinstance(self.scale, ScalePrior):
             set_positive(self, "scale")
@@ -41,17 +34,29 @@ class Normal:
         """Return a short form for tables."""
         return f"Normal({self.scale if isinstance(self.scale, ScalePrior) else format(self.scale, '.4g')})"
 
-    @property
-    def numbers(self) -> tuple[float, float]:
-        """Scale, where it is not learned, and 0."""
-        if isinstance(self.scale, ScalePrior):
-            raise TypeError(f"{self!r} has no fixed scale")
-        return self.scale, 0.0
 
-    @classmethod
-    def from_numbers(cls, scale: float, df: float) -> Self:
+class NormalFamily:
+    """Mathematics of :class:`Normal`."""
+
+    prior: type[Normal] = Normal
+    words = "normal"
+    proper = True
+    log_concave = True
+    quadratic = True
+    kinked = False
+    spherical_variable_is = "coefficients"
+
+    @staticmethod
+    def numbers(prior: Normal) -> tuple[float, float]:
+        """Scale, where it is not learned, and 0."""
+        if isinstance(prior.scale, ScalePrior):
+            raise TypeError(f"{prior!r} has no fixed scale")
+        return prior.scale, 0.0
+
+    @staticmethod
+    def from_numbers(scale: float, df: float) -> Normal:
         """The prior of a scale."""
-        return cls(scale)
+        return Normal(scale)
 
     @staticmethod
     def phi(r: FloatArray, k: int, df: Any) -> FloatArray:

@@ -12,17 +12,23 @@ from numpy.typing import NDArray
 
 from bayes_softmax.core.records import IntArray
 from bayes_softmax.spec.families.family import Family
-from bayes_softmax.spec.families.flat import Flat
-from bayes_softmax.spec.families.laplace import Laplace
-from bayes_softmax.spec.families.normal import Normal
-from bayes_softmax.spec.families.student_t import StudentT
+from bayes_softmax.spec.families.flat import Flat, FlatFamily
+from bayes_softmax.spec.families.laplace import Laplace, LaplaceFamily
+from bayes_softmax.spec.families.normal import Normal, NormalFamily
+from bayes_softmax.spec.families.student_t import StudentT, StudentTFamily
 
-FAMILIES: list[type[Family]] = [Normal, StudentT, Laplace, Flat]
+FAMILIES: list[type[Family]] = [NormalFamily, StudentTFamily, LaplaceFamily, FlatFamily]
+FamilyPrior = Normal | StudentT | Laplace | Flat  # for type checkers: which priors are known is said above
 
 
-def is_family(prior: object) -> bool:
-    """Whether a prior is of one of the families."""
-    return type(prior) in FAMILIES
+def is_family(prior: object, **attributes: Any) -> bool:
+    """Whether a prior is of one of the families, or of one with the given attributes."""
+    return any(type(prior) is family.prior for family in _having(attributes))
+
+
+def family_of(prior: FamilyPrior) -> type[Family]:
+    """The family of a prior."""
+    return next(family for family in FAMILIES if type(prior) is family.prior)
 
 
 def code_of(family: type[Family]) -> int:
@@ -54,5 +60,8 @@ def that_are(codes: IntArray, attribute: str) -> NDArray[np.bool_]:
 
 def names(**attributes: Any) -> str:
     """Names of the families with the given attributes, for messages."""
-    having = [f for f in FAMILIES if all(getattr(f, name) == value for name, value in attributes.items())]
-    return ", ".join(family.__name__ for family in having)
+    return ", ".join(family.prior.__name__ for family in _having(attributes))
+
+
+def _having(attributes: dict[str, Any]) -> list[type[Family]]:
+    return [f for f in FAMILIES if all(getattr(f, name) == value for name, value in attributes.items())]

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
@@ -23,13 +23,6 @@ class StudentT:
     df: float
     scale: float
 
-    words = "Student-t"
-    proper = True
-    log_concave = False
-    quadratic = False
-    kinked = False
-    spherical_variable_is = "unit-scale"
-
     def __post_init__(self) -> None:
         set_positive(self, "df", "scale")
 
@@ -37,15 +30,27 @@ class StudentT:
         """Return a short form for tables."""
         return f"StudentT({self.df:g}, {self.scale:.4g})"
 
-    @property
-    def numbers(self) -> tuple[float, float]:
-        """Scale and degrees of freedom."""
-        return self.scale, self.df
 
-    @classmethod
-    def from_numbers(cls, scale: float, df: float) -> Self:
+class StudentTFamily:
+    """Mathematics of :class:`StudentT`."""
+
+    prior: type[StudentT] = StudentT
+    words = "Student-t"
+    proper = True
+    log_concave = False
+    quadratic = False
+    kinked = False
+    spherical_variable_is = "unit-scale"
+
+    @staticmethod
+    def numbers(prior: StudentT) -> tuple[float, float]:
+        """Scale and degrees of freedom."""
+        return prior.scale, prior.df
+
+    @staticmethod
+    def from_numbers(scale: float, df: float) -> StudentT:
         """The prior of a scale and degrees of freedom."""
-        return cls(df, scale)
+        return StudentT(df, scale)
 
     @staticmethod
     def phi(r: FloatArray, k: int, df: Any) -> FloatArray:
