@@ -17,6 +17,8 @@ from bayes_softmax.answers.probabilities import over_blocks
 from bayes_softmax.answers.rows import Rows
 from bayes_softmax.answers.tables import interval_frame, label_series, probability_frame
 from bayes_softmax.core.records import FloatArray
+from bayes_softmax.display.digits import Format
+from bayes_softmax.display.table import table_of
 
 
 def predict_proba(
@@ -139,7 +141,8 @@ def uncertainty(
     shift = prior_shift(fit.schema, class_prior, rows)
     note = warn_of(fit, row_cautions(fit, rows))
     columns = ["total", "aleatoric", "epistemic"]
-    return noted(pd.DataFrame(rows.expand(entropies(fit, rows, shift)), index=rows.index, columns=columns), note)
+    frame = pd.DataFrame(rows.expand(entropies(fit, rows, shift)), index=rows.index, columns=columns)
+    return noted(table_of(frame, others=Format("amount")), note)
 
 
 def entropies(fit: Fitted, rows: Rows, shift: FloatArray | None = None) -> FloatArray:
