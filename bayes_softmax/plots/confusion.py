@@ -17,7 +17,6 @@ from bayes_softmax.plots.picture import Panel, Picture
 
 CELL, LARGER_CELL, FEW_CLASSES = 0.5, 0.75, 6  # inches of a cell, and of one of few
 NARROWEST, LETTER_WIDTH = 3.0, 0.075  # inches: all cells, a letter of a name
-HEADING_LETTER = 0.09  # inches
 DARK = 0.55  # share of the largest colour beyond which a number is white
 WHOLE = 1e-9
 
@@ -90,7 +89,7 @@ def confusion(
     total = counted(int(found.n_observations) if found.n_observations % 1 == 0 else found.n_observations, "observation")
     shares = "" if normalize is None else f", shares of {'all' if normalize == 'all' else f'each {normalize} class'}"
     heading = f"Confusion, {found.kind}\n{total}, accuracy {found.accuracy:.3f}{shares}"
-    canvas.heading(style.wrapped(heading, int((left + side) / HEADING_LETTER)))
+    canvas.heading(heading)
     return canvas.finished()
 
 

@@ -230,7 +230,8 @@ def _finish(canvas: Canvas, found: Path) -> None:
 
 
 def _heading(found: Path, n: int, total: int, features: Any) -> str:
-    some = f"\n{n} of {total} features" if features is None and n < total else ""
-    ends = "; dots and arrows: maximum likelihood" if found.mle is not None else ""
-    own = "; dashed: this model" if found.scales[0] <= 1.0 <= found.scales[-1] else ""
-    return f"MAP estimates along the prior's scale{own}{ends}{some}"
+    some = f"{n} of {total} features" if features is None and n < total else ""
+    own = "dashed: this model's prior" if found.scales[0] <= 1.0 <= found.scales[-1] else ""
+    ends = "dots and arrows: maximum likelihood" if found.mle is not None else ""
+    marks = "; ".join(part for part in (own, ends) if part)
+    return "\n".join(part for part in ("MAP estimates along the scale of the prior", marks, some) if part)

@@ -25,7 +25,7 @@ from bayes_softmax.plots.picture import Panel, Picture
 GRID, DRAWS = 101, 300  # cells along each axis, draws: more would move no line by its width
 PALEST, DEEPEST = 0.1, 0.62  # share of the class's colour in a cell, from a tie of all classes to certainty
 PANEL, HEIGHT = 5.2, 3.9  # inches
-SHOWN_VALUES, LINE = 4, 60  # other variables in the heading; letters in a line of it
+SHOWN_VALUES = 4  # other variables in the heading
 HATCH = "0.45"
 NAMED_BESIDE = 6  # classes beyond which names stand in the regions
 ROOM, NAME_LETTERS = 0.05, 14  # distance of a name from the border, in axes; letters in a line of it
@@ -270,7 +270,7 @@ def _heading(one: Population, names: Sequence[str], remarks: Sequence[str]) -> s
     others = [f"{n} = {_short(value)}" for n, value in row.frame.iloc[0].items() if n not in names]
     more = f", and {len(others) - SHOWN_VALUES} more at typical values" if len(others) > SHOWN_VALUES else ""
     lines = ["Most probable class" + (f" at {', '.join(others[:SHOWN_VALUES])}{more}" if others else ""), *remarks]
-    return "\n".join(style.wrapped(line, LINE) for line in lines if line)
+    return "\n".join(line for line in lines if line)
 
 
 def _short(value: Any) -> str:

@@ -83,12 +83,13 @@ class LinearLogits:
     def covariance(self, parameters: Parameters, X: FloatArray, covariance: FloatArray) -> FloatArray:
         """``x V x'`` with a constant before the features."""
         X1 = np.column_stack([np.ones(len(X)), X])
-        n, (q, K) = len(X), (X1.shape[1], self.n_classes)
-        V, result = covariance.reshape(q, K * q * K), np.empty((n, K, K))
-        step = max(1, COVARIANCE_NUMBERS // (K * q * K))
-        for rows in (slice(start, start + step) for start in range(0, n, step)):
-            half = (X1[rows] @ V).reshape(-1, K, q, K)  # as matrix products: einsum would not use BLAS
-            result[rows] = np.matmul(X1[rows, None, None], half)[:, :, 0]
+        (n, q), K = X1.shape, self.n_classes
+        V = covariance.reshape(q, K, q, K).transpose(0, 2, 1, 3).reshape(q * q, K * K)
+        result, step = np.empty((n, K, K)), max(1, COVARIANCE_NUMBERS // (q * q))
+        for start in range(0, n, step):
+            rows = X1[start : start + step]
+            squares = (rows[:, :, None] * rows[:, None, :]).reshape(-1, q * q)
+            result[start : start + step] = (squares @ V).reshape(-1, K, K)  # einsum would not use BLAS
         return result
 
     def pull_back(self, parameters: Parameters, X: FloatArray, derivatives: FloatArray) -> FloatArray:
