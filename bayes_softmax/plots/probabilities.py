@@ -79,8 +79,8 @@ def probabilities(
         (N, K) for ``data``, if the model has choice sets and ``data`` has no columns for them.
     panels
         ``"variable"``: all classes of a variable in one panel; ``"class"``: a panel for each variable and class.
-        Default: by class for more than four classes, unless that makes more than 60 panels, which then have lines
-        without bands.
+        Default: by class for more than four classes, unless that makes more than 60 panels, or other than the axes
+        given; lines then have no bands.
     classes
         Classes to show, in this order; default all.
     colors
@@ -117,10 +117,11 @@ def probabilities(
     seen = rows if at is None else population_of(fit, data, None, offset, None, available).thinned(PICTURE_ROWS)
     curves = [_curve(fit, rows, seen, v, interval) for v in chosen_variables(fit.schema, features)]
     kind = "average probability" if at is None else "probability at the values given"
-    drawn = _Drawing(curves, styles, f"{kind}, {100 * interval.prob:g} %", kind)
+    drawn = _Drawing(curves, styles, f"{kind} ({100 * interval.prob:g} % intervals)", kind)
     n_panels = len(curves) * len(styles)
-    by_class = panels == "class" or (panels is None and len(styles) > FEW_CLASSES and n_panels <= MOST_PANELS)
-    if by_class:
+    many = len(styles) > FEW_CLASSES and n_panels <= MOST_PANELS
+    fits = look.given_axes is None or len(look.given_axes) == n_panels
+    if panels == "class" or (panels is None and many and fits):
         return _by_class(drawn, look)
     return _by_variable(drawn, look, bands=panels == "variable" or len(styles) <= FEW_CLASSES)
 
@@ -173,7 +174,7 @@ def _by_variable(drawn: _Drawing, look: Look, *, bands: bool) -> Picture:
             _draw_levels(panel, levels[name], drawn.top())
             continue
         for s in drawn.styles:
-            _line(panel, curve, s, bands=bands)
+            _line(panel, curve, s, bands=bands, by_class=False)
         _finish_curve(panel, curve, drawn.top())
         style.title(panel, name)
         if name in starts or canvas.in_given_axes:
@@ -210,23 +211,24 @@ def _by_class(drawn: _Drawing, look: Look) -> Picture:
         if marks:
             _draw_levels(panel, marks, drawn.top(curve), names=first)
         else:
-            _line(panel, curve, s, bands=True)
+            _line(panel, curve, s)
             _finish_curve(panel, curve, drawn.top(curve))
             panel.tick_params(labelleft=first)
         alone = one or canvas.in_given_axes
         style.title(panel, s.name if named or i < across or canvas.in_given_axes else "")
         style.axis_label(panel, "x", curve.variable.name if alone and not marks else "")
-        style.axis_label(panel, "y", curve.variable.name if first and (marks or not alone) else "")
-    canvas.heading(drawn.label[0].upper() + drawn.label[1:] + " intervals")
+        along = drawn.label if canvas.in_given_axes and not marks else curve.variable.name
+        style.axis_label(panel, "y", along if first and (marks or not one or canvas.in_given_axes) else "")
+    canvas.heading(drawn.label[0].upper() + drawn.label[1:])
     return canvas.finished()
 
 
-def _line(panel: Any, curve: _Curve, s: ClassStyle, *, bands: bool) -> None:
-    """The curve of one class, with its band."""
+def _line(panel: Any, curve: _Curve, s: ClassStyle, *, bands: bool = True, by_class: bool = True) -> None:
+    """The curve of one class, with its band; lines differ where colours come again, and names do not stand by."""
     k = s.position
     if bands:
         panel.fill_between(curve.values, curve.low[:, k], curve.high[:, k], color=s.colour, alpha=0.2, linewidth=0)
-    kind = LINES[(k // style.MANY_CLASSES) % len(LINES)]
+    kind = "-" if by_class else LINES[(k // style.MANY_CLASSES) % len(LINES)]
     panel.plot(curve.values, curve.centre[:, k], color=s.colour, linewidth=1.8, linestyle=kind, clip_on=False)
 
 

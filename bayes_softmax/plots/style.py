@@ -48,7 +48,7 @@ def class_colours(n: int) -> list[str]:
     found = []
     for i in range(n):
         colour, turn = COLOURS[i % len(COLOURS)], i // len(COLOURS)
-        white = 1 - 0.6**turn
+        white = 1 - 0.7**turn
         parts = (int(colour[j : j + 2], 16) for j in (1, 3, 5))
         found.append("#" + "".join(f"{round(part + (255 - part) * white):02X}" for part in parts))
     return found
