@@ -85,7 +85,10 @@ def uncertainty(
     _, aleatoric, epistemic = entropies(fit, points.rows).T
     known = np.flatnonzero(np.isfinite(epistemic))
     if not len(known):
-        raise ValueError("fit: it has no uncertainty to split: its optimum is not certified, or lies at infinity")
+        raise ValueError(
+            "fit: the uncertainty of this estimate is not known, as its optimum is not certified or lies at infinity; "
+            "pass model.map() or model.sample()"
+        )
     points, x, height = points.of(known), aleatoric[known], epistemic[known]
     canvas = look.canvas([[Panel("uncertainty", HEIGHT)]], width=PANEL)
     (panel,) = canvas.panels
