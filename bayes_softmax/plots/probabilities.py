@@ -7,7 +7,7 @@ import numpy as np
 
 from bayes_softmax.answers.averages import Level, average_changes
 from bayes_softmax.answers.cautions import warn_of
-from bayes_softmax.answers.fitted import Fitted
+from bayes_softmax.answers.fitted import Fit, Fitted
 from bayes_softmax.answers.intervals import Interval, resolve_interval
 from bayes_softmax.answers.population import Population, population_of
 from bayes_softmax.answers.probabilities import thinned_draws
@@ -43,7 +43,7 @@ class _Curve(NamedTuple):
 
 
 def probabilities(
-    fit: Fitted,
+    fit: Fit,
     features: str | Sequence[str] | None = None,
     data: Any = None,
     *,
@@ -108,14 +108,14 @@ def probabilities(
     >>> bs.plots.probabilities(fit, "dose", panels="class")
     Picture of 2 panels: 'a', 'b'
     """
-    style.check_fit(fit, "probabilities")
+    fitted = style.check_fit(fit, "probabilities")
     look, interval = Look(ax, figure, figsize, classes, colors, title), resolve_interval(ci_prob, "eti")
-    styles = look.class_styles(fit.schema.classes)
+    styles = look.class_styles(fitted.schema.classes)
     if panels is not None:
         check_choice("panels", panels, PANELS)
-    rows = population_of(fit, data, at, offset, None, available).thinned(PICTURE_ROWS)
-    seen = rows if at is None else population_of(fit, data, None, offset, None, available).thinned(PICTURE_ROWS)
-    curves = [_curve(fit, rows, seen, v, interval) for v in chosen_variables(fit.schema, features)]
+    rows = population_of(fitted, data, at, offset, None, available).thinned(PICTURE_ROWS)
+    seen = rows if at is None else population_of(fitted, data, None, offset, None, available).thinned(PICTURE_ROWS)
+    curves = [_curve(fitted, rows, seen, v, interval) for v in chosen_variables(fitted.schema, features)]
     kind = "average probability" if at is None else "probability at the values given"
     drawn = _Drawing(curves, styles, f"{kind} ({100 * interval.prob:g} % intervals)", kind)
     n_panels = len(curves) * len(styles)

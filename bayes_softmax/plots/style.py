@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bayes_softmax.answers.fitted import FIT_FIRST, Fitted
+from bayes_softmax.answers.fitted import FIT_FIRST, Fit, Fitted
 from bayes_softmax.core.checks import did_you_mean, listed, shown
 from bayes_softmax.data.design import Label
 from bayes_softmax.data.plain_labels import plain_label
@@ -121,11 +121,12 @@ def _colour(colour: Any) -> Any:
     return colour
 
 
-def check_fit(fit: Any, picture: str, argument: str = "fit") -> None:
-    """Raise for a model, or anything else, where a fit is to be shown."""
-    if not isinstance(fit, Fitted):
+def check_fit(fit: Any, picture: str, argument: str = "fit") -> Fitted:
+    """What answers see of a fit; raises for a model, or anything else, where a fit is to be shown."""
+    if not isinstance(fit, Fit):
         kind = type(fit).__name__
         raise TypeError(f"{argument}: plots.{picture} shows a fit, and this is of type {kind}{FIT_FIRST}")
+    return fit._fitted
 
 
 # ---------------------------------------------------------------------- names
