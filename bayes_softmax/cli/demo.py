@@ -28,7 +28,7 @@ def demo(options: argparse.Namespace) -> int:
         model = front_door.from_formula(DEMO_FORMULA, bs.datasets.load_penguins(), missing="drop")
     if not options.quiet:
         say(f"{DEMO_FORMULA}\n{model}")
-    with stages.stage("maximum likelihood (MLE)"):
+    with stages.stage("maximum likelihood (the first fit of a machine compiles for half a minute)"):
         mle = model.mle()
     with stages.stage("maximum a posteriori (MAP)"):
         map_ = model.map()
@@ -48,7 +48,7 @@ def demo(options: argparse.Namespace) -> int:
     say("Coefficients in logits per unit of the feature, against the average of the classes:\n")
     say_table(table)
     say(_note_on_separation())
-    say("\nwritten: " + ", ".join(map(str, written)))
+    say(f"\nwritten to {options.out}: {', '.join(written)}")
     say(f"in all {stages.total:.1f} s")
     return 0
 
@@ -64,8 +64,8 @@ def _note_on_separation() -> str:
     model = bs.SoftmaxRegression.from_formula(formula, bs.datasets.load_penguins(), missing="drop")
     found = model.check_separation()
     return (
-        f"\nWith all four measurements the MLE does not exist ({found.kind} separation of the species); "
-        "MAP and posterior do."
+        f"\nWith all four measurements the MLE does not exist ({found.kind} separation of\n"
+        "the species); MAP and posterior do."
     )
 
 

@@ -47,16 +47,21 @@ def fit(options: argparse.Namespace) -> int:
             classes=_classes(options.classes, labels),
             **arguments,
         )
-        _warn_of_nearly_numbers(options.formula, data)
+        _warn_of_nearly_numbers(model._spec.schema.input_columns, data)
     if not options.quiet:
         say(repr(model))
-    fitted = METHODS[options.method](model, options)
+    run = METHODS[options.method]
+    if options.method == "sample" and shows_progress(quiet=options.quiet):  # with a bar of its own
+        fitted = run(model, options)
+    else:
+        with stages.stage(f"{options.method} (the first fit of a machine compiles for half a minute)"):
+            fitted = run(model, options)
     table = fitted.summary(vs=labels.get(options.vs, options.vs), ci_prob=options.intervals)
     name = ESTIMATE if options.method in ("mle", "map") else POSTERIOR
     written = write_results(options.out, (name, fitted.save), {TABLE: csv_bytes(flat_columns(table))})
     say(repr(fitted))
     say_table(table)
-    say("written: " + ", ".join(map(str, written)))
+    say(f"written to {options.out}: {', '.join(written)}")
     partial_draws = any(note.startswith(INTERRUPTED) for note in fitted.notes)
     return INTERRUPTED_STATUS if partial_draws else 0
 
@@ -150,14 +155,13 @@ def _classes(names: Sequence[str] | None, labels: dict[str, Any]) -> list[Any] |
     return [labels.get(name, name) for name in names]
 
 
-def _warn_of_nearly_numbers(formula: str, data: "pd.DataFrame") -> None:
+def _warn_of_nearly_numbers(variables: Sequence[str], data: "pd.DataFrame") -> None:
     """Warn where a variable is text because of a few values: it is then a factor with very many levels."""
     import pandas as pd
 
-    responses, right = split_formula(formula)
-    for column in data.columns:
+    for column in variables:
         values = data[column].dropna()
-        if str(column) not in right or column in responses or not pd.api.types.is_string_dtype(values):
+        if not pd.api.types.is_string_dtype(values):
             continue
         others = values[pd.to_numeric(values, errors="coerce").isna()]
         if 0 < len(others) <= (1 - MOSTLY) * len(values):

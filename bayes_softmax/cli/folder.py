@@ -46,8 +46,11 @@ def starts_with(path: Path, head: bytes) -> bool:
         return file.read(len(head)) == head
 
 
-def write_results(out: Path, fit: tuple[str, Callable[[Path], None]], contents: Mapping[str, bytes]) -> list[Path]:
-    """Write a fit by its name and its way to save itself, and files beside it; a fit of the other name goes."""
+def write_results(out: Path, fit: tuple[str, Callable[[Path], None]], contents: Mapping[str, bytes]) -> list[str]:
+    """Write a fit by its name and its way to save itself, and files beside it; a fit of the other name goes.
+
+    Returns the names.
+    """
     out.mkdir(parents=True, exist_ok=True)
     name, save = fit
     save(out / name)
@@ -55,7 +58,7 @@ def write_results(out: Path, fit: tuple[str, Callable[[Path], None]], contents: 
         (out / other).unlink(missing_ok=True)
     for file, content in contents.items():
         replace_file(Path(os.path.realpath(out / file)), content)
-    return [out / name, *(out / file for file in contents)]
+    return [name, *contents]
 
 
 def fit_in(path: Path) -> Path:

@@ -8,6 +8,7 @@ WHOLE = {
     "missing='nan'": "--allow-missing",
     "constant='drop'": "--drop-constant",
     "loo=True": "--loo",
+    "summary() ": "the table ",
     "pass the observed classes as y": "the table needs the column of the observed classes",
 }
 OPTIONS = {
@@ -27,7 +28,7 @@ OPTIONS = {
     "vs": "--vs",
     "at": "--at",
 }
-METHOD = re.compile(r"\b(?:model\.)?(map|mle|laplace|sample)\(\)")
+METHOD = re.compile(r"\b(?:model\.)?(map|mle|laplace|sample)\((?:solver='[\w-]+')?\)")
 NAMES = "|".join(sorted(OPTIONS, key=len, reverse=True))
 VALUE = re.compile(rf"(?<![\w'.-])({NAMES})=(?='|\[|\(|[A-Z]\w*\(|None\b|-?\d)")
 FIRST = re.compile(rf"(?<![\w'.-])({NAMES})(?=: | has | names | must | lacks | is not | leaves )")
