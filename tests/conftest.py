@@ -1,12 +1,14 @@
 """Shared data sets: small, seeded, with classes that overlap unless the name says otherwise."""
 
-from dataclasses import replace
+import sys
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
 import pytest
 
 import bayes_softmax as bs
+from tests.inside import changed
 
 
 def simulate(n_obs: int, n_features: int, n_classes: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -38,4 +40,12 @@ def drawn(overlapping: bs.SoftmaxRegression) -> bs.Posterior:
 @pytest.fixture
 def posterior(drawn: bs.Posterior) -> bs.Posterior:
     """These draws, in a tree that a test may add groups to."""
-    return replace(drawn, idata=drawn.idata.copy())
+    return changed(drawn, idata=drawn.idata.copy())
+
+
+@pytest.fixture(autouse=True)
+def _closed_pictures() -> Iterator[None]:
+    """Figures stay open in pyplot, which warns of more than twenty: each test leaves none."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")

@@ -122,14 +122,31 @@ class Sampled(Fitted, Protocol):
         ...
 
 
+@runtime_checkable
+class Fit(Protocol):
+    """A fit as users hold it, which shows answers and keeps to itself what they are made of."""
+
+    @property
+    def _fitted(self) -> Fitted:
+        """What answers see."""
+        ...
+
+
 Refit = Callable[[int, int], Fitted]
 FIT_FIRST = "; fit a model first: model.map() or model.sample()"
 
 
-def training_of(fit: Fitted, what: str) -> TrainingData:
-    """The data of a fit, or an error naming the method that needs them."""
+def fitted_of(fit: object, name: str) -> Fitted:
+    """What answers see of a fit, the argument ``name``."""
+    if not isinstance(fit, Fit):
+        raise TypeError(f"{name} is of type {type(fit).__name__}, not a PointEstimate or Posterior{FIT_FIRST}")
+    return fit._fitted
+
+
+def training_of(fit: Fitted, what: str, *, instead: str = "save it with data=True") -> TrainingData:
+    """The data of a fit, or an error naming the method that needs them, and what to do ``instead``."""
     if fit.training is None:
-        raise ValueError(f"{what} needs the data of the fit, which was saved without them (data=False); pass data=...")
+        raise ValueError(f"{what} needs the data of the fit, which was saved without them (data=False); {instead}")
     return fit.training
 
 

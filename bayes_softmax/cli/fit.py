@@ -47,7 +47,7 @@ def fit(options: argparse.Namespace) -> int:
             classes=_classes(options.classes, labels),
             **arguments,
         )
-        _warn_of_nearly_numbers(model.schema.input_columns, data)
+        _warn_of_nearly_numbers(model._spec.schema.input_columns, data)
     if not options.quiet:
         say(repr(model))
     run = METHODS[options.method]

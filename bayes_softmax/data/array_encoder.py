@@ -8,6 +8,7 @@ import pandas as pd
 from bayes_softmax.core.checks import listed
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.containers import to_pandas_or_numpy
+from bayes_softmax.data.formula.named import NamedTerm
 from bayes_softmax.data.frames import check_finite, numeric_matrix, require_columns
 from bayes_softmax.data.not_numbers import FACTOR_ADVICE
 from bayes_softmax.data.real_numbers import real_numbers
@@ -19,6 +20,11 @@ class ArrayEncoder:
 
     feature_names: tuple[str, ...]
     has_intercept: bool = True
+
+    @property
+    def named_terms(self) -> tuple[NamedTerm, ...]:
+        """No terms: these are of a formula."""
+        return ()
 
     def encode(self, data: Any, argument: str = "data") -> tuple[FloatArray, Any]:
         """Features (N, p) and row index of new data: a frame with these columns, or an array of p columns."""

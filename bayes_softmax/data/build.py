@@ -51,7 +51,7 @@ def design_from_formula(formula: str, data: Any, options: Options) -> tuple[Desi
     features = required_columns(terms)
     for name in responses:
         if name in features:
-            raise ValueError(f"formula: {name!r} is the response and cannot explain itself")
+            raise ValueError(f"formula: {shown(name)} is the response and cannot explain itself")
     require_columns(frame, [*responses, *features])
     require_named(frame, options, "data")
     columns = [*responses, *features, *named_columns(options)]
@@ -78,7 +78,8 @@ def design_from_arrays(
     if X is None or y is None:
         raise TypeError(
             f"SoftmaxRegression needs data, and {'X' if X is None else 'y'} is missing: there is no fit(X, y), but "
-            "SoftmaxRegression(X, y).map(), or .mle(), .laplace(), .sample()"
+            "SoftmaxRegression(X, y).map(), or .mle(), .laplace(), .sample(); SoftmaxClassifier().fit(X, y) is as in "
+            "scikit-learn"
         )
     check_flags(intercept=intercept)
     X, y, options = to_pandas_or_numpy(X, "X"), to_pandas_or_numpy(y, "y"), given_options(options)

@@ -55,7 +55,7 @@ def test_decisions_of_an_estimate_agree_with_draws_of_its_normal_approximation()
     table = fit.decide(X[:20], cost, 0.6827)
     rng = np.random.default_rng(0)
     flat = np.vstack([fit.intercept.values, fit.weights.values]).ravel()
-    draws = rng.multivariate_normal(flat, fit.raw_covariance.reshape(9, 9), size=20_000).reshape(-1, 3, 3)
+    draws = rng.multivariate_normal(flat, fit._fitted.raw_covariance.reshape(9, 9), size=20_000).reshape(-1, 3, 3)
     P = bs.softmax(np.einsum("ni,sik->nsk", np.column_stack([np.ones(20), X[:20]]), draws))
     best = fit.predict(X[:20]).to_numpy()
     sd = (1 - P[np.arange(20), :, best]).std(axis=1)
@@ -68,7 +68,7 @@ def test_decisions_of_an_estimate_agree_with_draws_of_its_normal_approximation()
 @pytest.mark.parametrize(
     ("cost", "error", "text"),
     [
-        ([[0, 1], [1, 0]], TypeError, "cost is a list; give a pandas DataFrame"),
+        ([[0, 1], [1, 0]], TypeError, "cost is of type list; give a pandas DataFrame"),
         (pd.DataFrame({"Adelie": [1.0]}), ValueError, "cost has no column for class 'Chinstrap'"),
         (
             pd.DataFrame({"Adelie": [1.0], "Chinstrap": [np.nan], "Gentoo": [0.0]}),

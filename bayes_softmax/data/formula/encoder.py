@@ -20,6 +20,7 @@ from bayes_softmax.data.formula.columns import (
     Columns,
     ColumnType,
     as_frame,
+    check_levels,
     column_type_from_data,
     column_type_of,
     read_columns,
@@ -27,6 +28,7 @@ from bayes_softmax.data.formula.columns import (
 from bayes_softmax.data.formula.evaluation import Evaluator, factor_values, make_factor, raise_not_finite
 from bayes_softmax.data.formula.expressions import COMPARISONS, Call, Node, Operation, columns_of, factor_name, walk
 from bayes_softmax.data.formula.features import Factor, Layout, fill, lay_out
+from bayes_softmax.data.formula.named import NamedTerm
 from bayes_softmax.data.formula.states import read_state
 from bayes_softmax.data.formula.terms import Term, parse_terms, terms_from_data, terms_to_data
 from bayes_softmax.data.formula.transforms import key_of, transforms_in
@@ -35,7 +37,9 @@ from bayes_softmax.data.frames import raise_if_missing, require_columns
 
 # How a formula is read.  1, that of files of versions 1 and 2: booleans and comparisons are numbers, exp10(x) is x**10.
 # 2: booleans and comparisons are factors of two levels, as in R and patsy; exp10(x) is 10**x.
-EDITION = 2
+# 3: beside an intercept, a natural cubic spline without constraints leaves out its first column, as its columns add up
+# to one.
+EDITION = 3
 
 
 class Encoded(NamedTuple):
@@ -73,10 +77,9 @@ class FormulaEncoder:
     @cached_property
     def layout(self) -> Layout:
         """The features of each term."""
-        truth = self.edition > 1
         factors: dict[str, Factor] = {}
         for node in _factors(self.terms):
-            factors[factor_name(node)] = make_factor(node, self.variables, self.state, truth=truth)
+            factors[factor_name(node)] = make_factor(node, self.variables, self.state, edition=self.edition)
         return lay_out(self.terms, factors)
 
     @property
@@ -93,6 +96,18 @@ class FormulaEncoder:
     def one_level(self) -> tuple[str, ...]:
         """Factors of one level, which make no feature where they would be coded against an intercept."""
         return self.layout.vanished
+
+    @cached_property
+    def named_terms(self) -> tuple[NamedTerm, ...]:
+        """The terms but the intercept, with the features that each makes."""
+        made: dict[frozenset[str], list[str]] = {term.key: [] for term in self.terms if term.factors}
+        for part in self.layout.terms:
+            made[part.key] += part.names()
+        return tuple(
+            NamedTerm(term.name, term.key, frozenset().union(*map(columns_of, term.factors)), tuple(made[term.key]))
+            for term in self.terms
+            if term.factors
+        )
 
     def encode(self, data: Any) -> tuple[FloatArray, Any]:
         """Features (N, p) and row index of new data.
@@ -178,7 +193,7 @@ def encoder_from_data(data: Mapping[str, Any]) -> FormulaEncoder:
     edition = data.get("edition", EDITION) if "terms" in data else 1
     if isinstance(edition, bool) or edition not in range(1, EDITION + 1):
         raise ValueError(f"the formula in the file is of edition {edition!r}; this version reads up to {EDITION}")
-    terms = terms_from_data(data["terms"]) if "terms" in data else parse_terms(formula)
+    terms = terms_from_data(data["terms"]) if "terms" in data else parse_terms(formula, older=True)
     variables = {name: column_type_from_data(name, fields) for name, fields in given.items() if isinstance(name, str)}
     if set(variables) != _columns(terms):
         raise ValueError("the terms of the formula in the file do not fit its columns")
@@ -213,6 +228,8 @@ def fit_encoder(formula: str, terms: tuple[Term, ...], data: pd.DataFrame, const
             raise ValueError(f"data: column {name!r} has the name of the intercept; rename it")
     coded = _columns(terms, within_c=True)
     variables = {name: column_type_of(data[name], name, coded=name in coded) for name in names}
+    for name in sorted(coded):
+        check_levels(variables[name], name, len(data))
     states: dict[str, dict[str, Any]] = {}
     encoder = FormulaEncoder(formula, variables, states, terms)
     calls = _stateful(terms)
@@ -221,13 +238,22 @@ def fit_encoder(formula: str, terms: tuple[Term, ...], data: pd.DataFrame, const
         with np.errstate(all="ignore"):
             for call in calls:
                 evaluator.of(call)
+    _check_features(encoder, constant)
+    return encoder
+
+
+def _check_features(encoder: FormulaEncoder, constant: str) -> None:
+    """Raise for a factor of one level, unless these are to be dropped, and for two features of one name."""
     if constant == "error" and encoder.one_level:
         name = encoder.one_level[0]
         raise ValueError(
             f"formula: factor {name!r} has one level: it is constant, which is what the intercept already is; "
             "leave it out, or pass constant='drop'"
         )
-    return encoder
+    names = encoder.feature_names
+    if len(set(names)) < len(names):
+        name = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"formula: two features would be called {name!r}; rename the column of that name")
 
 
 def required_columns(terms: tuple[Term, ...]) -> tuple[str, ...]:

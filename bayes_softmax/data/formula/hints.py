@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
-from bayes_softmax.core.checks import did_you_mean
+from bayes_softmax.core.checks import did_you_mean, shown
 from bayes_softmax.data.formula.expressions import COMPARISONS, Call, Column, Constant, Node, text
 
 _BEFORE = "make it a column of the data first"
@@ -25,10 +25,10 @@ def _level(call: Call) -> str:
 
 
 def _spline(call: Call) -> str:
-    """A natural cubic spline of as many columns."""
+    """A natural cubic spline of as many columns beside an intercept."""
     given = [*call.arguments[1:2], *(value for word, value in call.keywords if word in ("df", "k"))]
-    count = [n.value for n in given if isinstance(n, Constant) and isinstance(n.value, int) and 2 <= n.value <= 1000]
-    return f"cr({_first(call)}, df={count[0] if count else 4}, constraints='center')"
+    count = [n.value for n in given if isinstance(n, Constant) and isinstance(n.value, int) and 2 <= n.value < 1000]
+    return f"cr({_first(call)}, df={count[0] + 1 if count else 5})"
 
 
 def _product(call: Call, joined: str) -> str:
@@ -75,13 +75,13 @@ def unknown_function(call: Call, known: Iterable[str]) -> str:
     """What to write instead of a function that is not known; ``known`` are those that are."""
     name, functions = call.function, list(known)
     if name in _INSTEAD:
-        return f"function {name!r} is not known; {_INSTEAD[name](call)}"
+        return f"function {shown(name)} is not known; {_INSTEAD[name](call)}"
     module = next((module for module in _MODULES if name.startswith(module)), "")
     plain = name.removeprefix(module)
     if plain in functions:
-        return f"function {name!r} is not known; write {plain}({', '.join(map(text, call.arguments))})"
+        return f"function {shown(name)} is not known; write {plain}({', '.join(map(text, call.arguments))})"
     near = did_you_mean(plain, functions, cutoff=0.65)
-    return f"function {name!r} is not known{near or ';'} use one of {', '.join(functions)}, or {_BEFORE}"
+    return f"function {shown(name)} is not known{near or ';'} use one of {', '.join(functions)}, or {_BEFORE}"
 
 
 def group_effect(group: str) -> str:
