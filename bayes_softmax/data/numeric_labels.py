@@ -17,7 +17,7 @@ def numeric_warning(design: Design) -> str | None:
     >>> import numpy as np
     >>> import bayes_softmax as bs
     >>> x = np.linspace(0, 1, 40)[:, None]
-    >>> numeric_warning(bs.SoftmaxRegression(x, np.arange(40) % 4).design) is None
+    >>> numeric_warning(bs.SoftmaxRegression(x, np.arange(40) % 4)._spec.design) is None
     True
     """
     response = design.response
