@@ -341,7 +341,7 @@ def test_sampling_engines_agree_under_every_kind_of_prior(prior) -> None:
     X, y, available = data()
     model = bs.SoftmaxRegression(X / [1.0, 30.0], np.array(CLASSES)[y], available=available, prior=prior)
     ours = model.sample(draws=800, chains=4, random_seed=2, progressbar=False, engine="nuts")
-    mean, sd = (getattr(ours.parameters["weights"], name)(axis=0) for name in ("mean", "std"))
+    mean, sd = (getattr(ours._fitted.parameters["weights"], name)(axis=0) for name in ("mean", "std"))
     other = model.sample(draws=800, chains=4, random_seed=3, progressbar=False, engine="independence")
     both = az.ess(ours.idata, var_names=["weights"])["weights"], az.ess(other.idata, var_names=["weights"])["weights"]
     error = sd * np.sqrt(sum(1 / ess.values for ess in both))
