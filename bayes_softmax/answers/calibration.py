@@ -8,7 +8,10 @@ from bayes_softmax.answers.intervals import Interval
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.available import Mask
 from bayes_softmax.data.design import Label
+from bayes_softmax.display.digits import COMMON, Format
+from bayes_softmax.display.table import table_of
 
+SHARE = Format("share")
 TIE = 1e-12  # classes this close to the highest probability tie with it: rounding must not decide between them
 
 
@@ -36,19 +39,20 @@ def calibration_table(
     for k in range(len(classes)):
         at = slice(None) if available is None else available[:, k] & (totals > 0)
         parts.append(_bins(P[at, k], counts[at, k], totals[at], interval=interval, n_bins=n_bins))
-    return pd.concat(dict(zip(classes, parts, strict=True)), names=["class", "bin"])
+    return table_of(pd.concat(dict(zip(classes, parts, strict=True)), names=["class", "bin"]), COMMON, SHARE)
 
 
 def top_label_table(P: FloatArray, counts: FloatArray, *, interval: Interval, n_bins: int) -> pd.DataFrame:
     """The same table for the most probable class of each row, confidence against accuracy, with rows ``bin``."""
     hits, totals = (counts * top_shares(P)).sum(axis=1), counts.sum(axis=1)
-    return _bins(P.max(axis=1), hits, totals, interval=interval, n_bins=n_bins).rename_axis("bin")
+    table = _bins(P.max(axis=1), hits, totals, interval=interval, n_bins=n_bins).rename_axis("bin")
+    return table_of(table, COMMON, SHARE)
 
 
 def _bins(p: FloatArray, hits: FloatArray, totals: FloatArray, *, interval: Interval, n_bins: int) -> pd.DataFrame:
     """Bins of about equal numbers of observations: mean probability, observed frequency and its Wilson interval."""
     if not len(p):  # a class that is on offer in no row
-        names = ["predicted", "observed", *interval.columns("wilson"), "units"]
+        names = ["predicted", "observed", *interval.columns("wilson"), "n_observations"]
         return pd.DataFrame(np.empty((0, 5)), pd.RangeIndex(1, 1), names)
     order = np.argsort(p, kind="stable")
     share = np.cumsum(totals[order]) / totals.sum()
@@ -61,11 +65,11 @@ def _bins(p: FloatArray, hits: FloatArray, totals: FloatArray, *, interval: Inte
     middle = (hit + 0.5 * z2) / (n + z2)
     half = np.sqrt(z2 * (observed * (1 - observed) * n + 0.25 * z2)) / (n + z2)
     low, high = interval.columns("wilson")
-    columns = {"predicted": predicted / n, "observed": observed, low: middle - half, high: middle + half, "units": n}
-    return pd.DataFrame(columns, index=pd.RangeIndex(1, len(n) + 1))
+    columns = {"predicted": predicted / n, "observed": observed, low: middle - half, high: middle + half}
+    return pd.DataFrame(columns | {"n_observations": n}, index=pd.RangeIndex(1, len(n) + 1))
 
 
 def calibration_error(table: pd.DataFrame) -> float:
     """Mean absolute difference of observed and predicted frequencies, weighted by the observations per bin."""
-    predicted, observed, units = (table[name].to_numpy() for name in ("predicted", "observed", "units"))
-    return float((np.abs(predicted - observed) * units).sum() / units.sum())
+    predicted, observed, n = (table[name].to_numpy() for name in ("predicted", "observed", "n_observations"))
+    return float((np.abs(predicted - observed) * n).sum() / n.sum())

@@ -1,6 +1,6 @@
 """Any number of fits side by side, in common coordinates."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,8 @@ from bayes_softmax.answers.training import TrainingData
 from bayes_softmax.core.checks import check_choice, counted, listed
 from bayes_softmax.core.interrupts import load_in_full
 from bayes_softmax.data.design import Label
+from bayes_softmax.display.digits import Format, estimates
+from bayes_softmax.display.table import table_of
 
 METHODS = ("stacking", "BB-pseudo-BMA", "pseudo-BMA")
 
@@ -45,7 +47,7 @@ def compare(
     Returns
     -------
     DataFrame
-        One row per coefficient, with columns ``feature`` and ``contrast``.  A point estimate ``m`` gives ``m``
+        Rows ``(feature, contrast)``, as in :meth:`PointEstimate.summary`.  A point estimate ``m`` gives ``m``
         and ``m_se``; a posterior ``p`` gives ``p_mean``, ``p_sd`` and the ends of its interval, e.g.
         ``p_eti89_lb``.
 
@@ -59,19 +61,20 @@ def compare(
     >>> import bayes_softmax as bs
     >>> model = bs.SoftmaxRegression([[0.0], [1.0], [2.0], [3.0]], ["a", "b", "a", "b"])
     >>> bs.compare(mle=model.mle(), map=model.map()).columns.tolist()
-    ['feature', 'contrast', 'mle', 'mle_se', 'map', 'map_se']
+    ['mle', 'mle_se', 'map', 'map_se']
     """
     check_comparable(fits, unnamed)
     interval = resolve_interval(ci_prob, ci_kind)
-    tables = []
+    tables, formats = [], dict[Hashable, Format]()
     for name, fit in fits.items():
         table = coefficient_table(fit, build_view(fit.schema, Average.OF_ALL if vs is None else vs), interval)
         if "estimate" in table:
             table = table[["estimate", "std_error"]].set_axis([name, f"{name}_se"], axis=1)
         else:
             table = table.iloc[:, :4].add_prefix(f"{name}_")
+        formats |= estimates(*table.columns)
         tables.append(table)
-    return pd.concat(tables, axis=1).reset_index()
+    return table_of(pd.concat(tables, axis=1), formats)
 
 
 def compare_models(
@@ -96,7 +99,7 @@ def compare_models(
     Returns
     -------
     DataFrame
-        ArviZ's table, the best model first: expected log predictive density, differences and their standard
+        ArviZ's table by ``model``, the best first: expected log predictive density, differences and their standard
         errors, and weights.
 
     Raises
@@ -144,7 +147,11 @@ def compare_models(
     order = first.schema.classes
     found = {str(name): loo(fit, by=by, refit=refit, order=order) for name, fit in posteriors.items()}
     table: pd.DataFrame = arviz_compare(found, method=method, round_to="none")
-    return table
+    formats = estimates("elpd", "se") | estimates("elpd_diff", "dse")
+    shares = dict.fromkeys(("weight", "p_worse", "p_better"), Format("share"))
+    leading = ["rank", "elpd", "se", "elpd_diff", "dse"]
+    ordered = table[[*leading, *table.columns.difference(leading, sort=False)]]
+    return table_of(ordered.rename_axis("model"), formats | shares | {"p": Format("rough")})
 
 
 def _forced(rows: Rows) -> NDArray[np.bool_]:

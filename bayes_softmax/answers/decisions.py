@@ -21,6 +21,8 @@ from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.data.design import Label
 from bayes_softmax.data.frames import check_columns
 from bayes_softmax.data.schema import Schema
+from bayes_softmax.display.digits import COMMON, Format
+from bayes_softmax.display.table import table_of
 
 
 class Costs(NamedTuple):
@@ -139,7 +141,9 @@ def decide(
         "extra_cost": chosen.extra,
         "p_best": spread.p_best,
     }
-    return noted(row_frame(rows, table), note)
+    formats = dict.fromkeys(("expected_cost", *ends), Format("value", ends))
+    formats["extra_cost"] = Format("ratio")
+    return noted(table_of(row_frame(rows, table), COMMON | formats), note)
 
 
 def _by_draws(

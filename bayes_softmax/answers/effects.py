@@ -17,11 +17,15 @@ from bayes_softmax.answers.intervals import resolve_interval
 from bayes_softmax.answers.population import Population, population_of
 from bayes_softmax.answers.probabilities import ThinnedDraws, thinned_draws
 from bayes_softmax.answers.quantities import summary_columns
+from bayes_softmax.answers.tables import index_of
 from bayes_softmax.answers.variables import Covariate, Setting, check_setting, chosen_variables, level_name
 from bayes_softmax.core.checks import check_counts, check_flags
 from bayes_softmax.core.logger import LOGGER
 from bayes_softmax.core.records import FloatArray
+from bayes_softmax.display.digits import COMMON, estimates
+from bayes_softmax.display.table import table_of
 
+INDEX = ("feature", "change", "class")
 PER_UNIT = "per unit"
 # Probabilities that an average may evaluate with all draws; beyond, the draws are thinned, with a message.
 EVALUATIONS = 4e9
@@ -80,13 +84,14 @@ def effects(
     Returns
     -------
     DataFrame
-        Rows ``(feature, change, class)``; for draws mean, sd, interval and the probability that the effect is
-        positive, for an estimate the estimate, its standard error, a Wald interval, and that probability by the
-        normal approximation.  Effects of one change sum to zero over the classes.  A variable that the formula compares
-        with a number, ``I(x > 1)``, acts in steps and has no slope: NaN; use :meth:`contrast` for it.
-        Where an estimate is not certified, a warning and ``attrs["note"]`` say so; with its optimum at infinity, the
-        averages are those of the limiting model as in :meth:`predict_proba`: NaN where the average includes rows with
-        unknown probabilities or infinite slopes, and without a standard error where rows are not determined.
+        Rows ``(feature, change, class)``, variables in the order of the formula; for draws mean, sd, interval and the
+        probability that the effect is positive, for an estimate the estimate, its standard error, a Wald interval, and
+        that probability by the normal approximation.  Effects of one change sum to zero over the classes.  A variable
+        that the formula compares with a number, ``I(x > 1)``, acts in steps and has no slope: NaN; use :meth:`contrast`
+        for it.  Where an estimate is not certified, a warning and ``attrs["note"]`` say so; with its optimum at
+        infinity, the averages are those of the limiting model as in :meth:`predict_proba`: NaN where the average
+        includes rows with unknown probabilities or infinite slopes, and without a standard error where rows are not
+        determined.
 
     Notes
     -----
@@ -196,11 +201,10 @@ def _answer(
     classes = list(fit.schema.classes)
     if draws:
         return _labelled_draws(fit, found.values, named)
-    index = pd.MultiIndex.from_tuples(
-        [(feature, label, c) for feature, label, _ in named for c in classes], names=["feature", "change", "class"]
-    )
-    table = pd.DataFrame(summary_columns(found, interval), index=index).rename_axis(columns="change of probability")
-    return noted(table, note)
+    index = index_of(((feature, label, c) for feature, label, _ in named for c in classes), INDEX)
+    columns = summary_columns(found, interval)
+    table = pd.DataFrame(columns, index=index).rename_axis(columns="change of probability")
+    return noted(table_of(table, COMMON | estimates(*list(columns)[:4])), note)
 
 
 def affordable_draws(fit: Fitted, n_rows: int, changes: Sequence[Change], n_draws: int | None) -> ThinnedDraws:

@@ -19,6 +19,8 @@ from bayes_softmax.core.checks import check_counts, counted, did_you_mean, liste
 from bayes_softmax.core.randomness import RandomNumbers, RandomSeed, generator_of
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.data.containers import to_pandas_or_numpy
+from bayes_softmax.display.digits import COMMON, Format
+from bayes_softmax.display.table import table_of
 
 OVERALL = "all rows"
 DEFAULT_DRAWS = 1000
@@ -68,10 +70,10 @@ def posterior_predictive(
     Returns
     -------
     DataFrame
-        Rows ``(group, class)``: ``observed`` share, mean share over the replications, its interval, ``units`` (the
-        number of observations), and ``p_value``: the posterior predictive probability of a larger share than the data
-        have (ties count half); near 0 or 1 the model does not reproduce the data (Gelman, Meng and Stern, *Statistica
-        Sinica* 6, 1996).
+        Rows ``(group, class)``: ``observed`` share, mean share over the replications, its interval, ``n_observations``
+        of the group, and ``p_value``: the posterior predictive probability of a larger share than the data have (ties
+        count half); near 0 or 1 the model does not reproduce the data (Gelman, Meng and Stern, *Statistica Sinica* 6,
+        1996).
 
     Examples
     --------
@@ -98,10 +100,10 @@ def posterior_predictive(
     above = share_positive(flat - observed.ravel())
     names = interval.columns()
     index = pd.MultiIndex.from_product([groups.names, list(fit.schema.classes)], names=["group", "class"])
-    units = np.repeat(found.observed.sum(axis=1), len(fit.schema.classes))
+    n = np.repeat(found.observed.sum(axis=1), len(fit.schema.classes))
     columns = {"observed": observed.ravel(), "replicated": flat.mean(axis=0), names[0]: low, names[1]: high}
-    table = pd.DataFrame({**columns, "p_value": above, "units": units}, index=index)
-    return table.rename_axis(columns="share of observations")
+    table = pd.DataFrame({**columns, "p_value": above, "n_observations": n}, index=index)
+    return table_of(table.rename_axis(columns="share of observations"), COMMON, Format("share"))
 
 
 def read_groups(training: TrainingData, by: Any) -> Grouping:

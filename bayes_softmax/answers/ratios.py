@@ -10,9 +10,12 @@ from bayes_softmax.answers.contrasts import build_view
 from bayes_softmax.answers.fitted import Fitted
 from bayes_softmax.answers.intervals import resolve_interval
 from bayes_softmax.answers.quantities import Quantities, summary_columns
+from bayes_softmax.answers.tables import index_of
 from bayes_softmax.core.checks import as_float, did_you_mean, is_number, listed, shown
 from bayes_softmax.data.design import Label
 from bayes_softmax.data.schema import Schema
+from bayes_softmax.display.digits import COMMON, Format
+from bayes_softmax.display.table import table_of
 
 
 def odds_ratios(
@@ -63,7 +66,9 @@ def odds_ratios(
         table = {"odds_ratio": np.exp(center), **{name: np.exp(columns[name]) for name in names[2:4]}}
     table["p_above_1"] = columns["p_positive"]
     rows = [(name, f"{size:+g}", contrast) for name, size in steps.items() for contrast in view.names]
-    return pd.DataFrame(table, index=pd.MultiIndex.from_tuples(rows, names=["feature", "step", "contrast"]))
+    index = index_of(rows, ("feature", "step", "contrast"))
+    formats = dict.fromkeys(("odds_ratio", *names[2:4]), Format("ratio", tuple(names[2:4])))
+    return table_of(pd.DataFrame(table, index=index), COMMON | formats)
 
 
 def _steps(schema: Schema, per: Any) -> dict[str, float]:

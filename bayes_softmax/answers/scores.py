@@ -14,6 +14,8 @@ from bayes_softmax.core.errors import warn_caller
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.available import Mask
 from bayes_softmax.data.schema import Schema
+from bayes_softmax.display.digits import Format, estimates
+from bayes_softmax.display.table import table_of
 
 MEANINGS = {
     "accuracy": "share of observations whose most probable class is right, ties shared equally; 1 is best",
@@ -49,7 +51,7 @@ class Evaluation:
         probability share an observation equally, here and in the accuracies, so that no order of classes decides a tie.
     calibration
         One-vs-rest: rows ``(class, bin)``, mean predicted probability, observed frequency, Wilson interval,
-        ``units`` (number of observations).  A class is judged in the rows in which it is on offer.
+        ``n_observations``.  A class is judged in the rows in which it is on offer.
     top_label
         The same table for the most probable class of each row: confidence and accuracy.
     """
@@ -79,7 +81,7 @@ class Evaluation:
             name: (getattr(self, name), self.std_error.get(name, np.nan), meaning) for name, meaning in MEANINGS.items()
         }
         table = pd.DataFrame.from_dict(rows, orient="index", columns=[self.kind, "std_error", "meaning"])
-        return table.rename_axis("score")
+        return table_of(table.rename_axis("score"), estimates(self.kind, "std_error"))
 
     def __repr__(self) -> str:
         """Return the scores in a few lines."""
@@ -116,6 +118,7 @@ def score(
     labels = list(schema.classes)
     seen = found.sum(axis=1) > 0
     interval = resolve_interval(None, "eti")
+    confusion = pd.DataFrame(found, pd.Index(labels, name="observed"), pd.Index(labels, name="predicted"))
     if predicted.available is not None:  # the null model, too, is renormalised over the classes on offer
         rates = rates * predicted.available
     calibration = calibration_table(
@@ -129,7 +132,7 @@ def score(
         mcfadden_r2=_mcfadden(means["log_loss"][0], rates, counts),
         calibration_error=calibration_error(calibration),
         std_error={name: error for name, (_, error) in means.items()},
-        confusion=pd.DataFrame(found, pd.Index(labels, name="observed"), pd.Index(labels, name="predicted")),
+        confusion=table_of(confusion, others=Format("count")),
         calibration=calibration,
         top_label=top_label_table(P, counts, interval=interval, n_bins=n_bins),
     )

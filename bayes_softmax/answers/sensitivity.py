@@ -6,16 +6,22 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bayes_softmax.answers.contrasts import build_view
 from bayes_softmax.answers.fitted import Sampled, training_of
 from bayes_softmax.answers.labels import observation_coordinate
 from bayes_softmax.answers.loo import FEWEST_DRAWS
 from bayes_softmax.answers.probabilities import announce, over_blocks, row_log_likelihood, sum_over_blocks
-from bayes_softmax.core.checks import check_between
+from bayes_softmax.answers.summary import coefficient_index
+from bayes_softmax.core.checks import check_between, counted
 from bayes_softmax.core.errors import NotReliableWarning, warn_caller
 from bayes_softmax.core.interrupts import load_in_full
 from bayes_softmax.core.records import FloatArray
+from bayes_softmax.display.digits import Format
+from bayes_softmax.display.table import table_of
+from bayes_softmax.spec.linear import LINEAR
 
 SAMPLE_DIMS = ("chain", "draw")
+CONFLICT, STRONG = "potential prior-data conflict", "potential strong prior / weak likelihood"
 
 
 def add_log_likelihood(fit: Sampled) -> xr.DataTree:
@@ -56,8 +62,8 @@ def prior_sensitivity(fit: Sampled, threshold: float = 0.05) -> pd.DataFrame:
     """Sensitivity of each coefficient to a small change in the weight of the prior or of the likelihood.
 
     Power-scaling sensitivity (Kallioinen, Paananen, Bürkner and Vehtari, *Statistics and Computing* 34, 2024), by
-    ``az.psense_summary``, from the log likelihood of all data and the log prior of each draw: no array of rows x
-    draws is made.
+    ArviZ's ``psense``, from the log likelihood of all data and the log prior of each draw: no array of rows x draws is
+    made.
 
     Parameters
     ----------
@@ -67,11 +73,19 @@ def prior_sensitivity(fit: Sampled, threshold: float = 0.05) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Rows as in ``az.summary``; columns ``prior``, ``likelihood`` and ``diagnosis``.
-    """
-    load_in_full("arviz_stats", "arviz_stats.base")
-    from arviz_stats import psense_summary
+        Rows ``(feature, contrast)`` as in :meth:`summary` (for logits that are not linear one for each parameter);
+        columns ``prior``, ``likelihood`` and ``diagnosis``, in the words of ``az.psense_summary``.  Where both
+        sensitivities are at least the threshold, prior and data may be in conflict; where only that to the prior is,
+        the prior is strong or the likelihood weak.
 
+    Examples
+    --------
+    >>> import bayes_softmax as bs
+    >>> model = bs.SoftmaxRegression([[0.0], [1.0], [2.0], [3.0]] * 5, ["a", "b", "a", "b"] * 5)
+    >>> table = model.laplace(random_seed=1, progressbar=False).prior_sensitivity()
+    >>> table.columns.tolist()
+    ['prior', 'likelihood', 'diagnosis']
+    """
     check_between("threshold", threshold, 0.0, np.inf)
     training = training_of(fit, "prior_sensitivity()")
     if fit.is_prior:
@@ -95,24 +109,63 @@ def prior_sensitivity(fit: Sampled, threshold: float = 0.05) -> pd.DataFrame:
             return summed
 
         log_likelihood += sum_over_blocks(fit, part.rows, total, log=True)
-    named = [name for name in reversed(list(fit.logits.shapes)) if name in fit.idata[fit.group]]
+    index, values = _coefficients(fit)
+    values = values.reshape(*fit.shape, len(index))
     summed = xr.DataArray(log_likelihood.reshape(fit.shape), dims=SAMPLE_DIMS, coords=_draw_coords(fit))
     tree = xr.DataTree.from_dict(
         {
-            "posterior": fit.idata[fit.group].to_dataset()[named],
+            "posterior": xr.Dataset({"row": ((*SAMPLE_DIMS, "index"), values)}, coords=_draw_coords(fit)),
             "log_likelihood": xr.Dataset({"y": summed}),
             "log_prior": xr.Dataset({"prior": _log_prior(fit)}),
         }
     )
+    table = pd.DataFrame({group: _sensitivity(tree, group) for group in ("prior", "likelihood")}, index=index)
+    return _diagnosed(table, threshold)
+
+
+def _coefficients(fit: Sampled) -> tuple[pd.Index, FloatArray]:
+    """Names and draws (S, m) of the contrasts of :meth:`summary`; of all parameters where the logits are not linear."""
+    if fit.logits.kind == LINEAR:
+        view = build_view(fit.schema, None)
+        index = coefficient_index(fit.schema, view)
+        values, _ = fit.contrast_values(view)
+        flat = values.reshape(len(values), -1)
+        return index, flat[:, flat.shape[1] - len(index) :]
+    names = [
+        f"{name}{list(place) if place else ''}"
+        for name, shape in fit.logits.shapes.items()
+        for place in np.ndindex(*shape)
+    ]
+    return pd.Index(names, name="parameter"), fit.parameters.flat()
+
+
+def _sensitivity(tree: xr.DataTree, group: str) -> FloatArray:
+    """Sensitivity (m,) of the rows to the log prior or the log likelihood; NaN where a row does not vary."""
+    load_in_full("arviz_stats", "arviz_stats.base")
+    from arviz_stats import psense
+
     try:
-        with np.errstate(invalid="ignore", divide="ignore"):  # NaN where a coefficient does not vary
-            table: pd.DataFrame = psense_summary(tree, threshold=threshold)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            found: FloatArray = psense(tree, group=group)["row"].values
     except ValueError as error:  # too few distinct weights for ArviZ's tail fit
         raise ValueError(
             "prior_sensitivity(): too few distinct draws for the tail of their importance weights to be "
             "judged; draw more"
         ) from error
-    return table
+    return found
+
+
+def _diagnosed(table: pd.DataFrame, threshold: float) -> pd.DataFrame:
+    """The table with a diagnosis of each row, and how many rows are sensitive to the prior."""
+    to_prior, to_likelihood = (table[name] >= threshold for name in ("prior", "likelihood"))
+    fine = np.where(table.isna().any(axis=1), "", "✓")
+    table["diagnosis"] = np.where(to_prior, np.where(to_likelihood, CONFLICT, STRONG), fine).astype(object)
+    if to_prior.any():
+        table.attrs["note"] = (
+            f"{to_prior.sum()} of {counted(len(table), 'row')} with a sensitivity to the prior of at least "
+            f"{threshold:g}: these answers depend on the prior that was chosen"
+        )
+    return table_of(table, others=Format("hundredths"))
 
 
 def _log_prior(fit: Sampled) -> Any:

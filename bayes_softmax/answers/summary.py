@@ -12,6 +12,8 @@ from bayes_softmax.answers.quantities import Quantities, summary_columns
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.design import Label
 from bayes_softmax.data.schema import Schema
+from bayes_softmax.display.digits import COMMON, estimates
+from bayes_softmax.display.table import table_of
 from bayes_softmax.spec.linear import INTERCEPT
 
 
@@ -35,13 +37,13 @@ def summary(
     Returns
     -------
     DataFrame
-        Rows ``(feature, contrast)``.  For draws: mean, sd, interval, the probability of being positive, effective
-        sample sizes, R-hat and the Monte Carlo error of the mean.  For an estimate: the estimate, its standard error
-        and interval.  ``estimate`` is inf or -inf where the likelihood approaches its supremum only as the contrast
-        diverges (separated classes), and NaN where the data do not determine it (collinear features, or
-        directions of both signs); such rows have no standard error.  The others keep theirs.  With a proper prior
-        ``contraction`` is the share of its variance that the data remove: near 1 the data determine the answer, near 0
-        the prior does.
+        Rows ``(feature, contrast)``, laid out as described in :mod:`bayes_softmax.display`.  For draws: mean, sd,
+        interval, the probability of being positive, and last effective sample sizes, R-hat and the Monte Carlo error of
+        the mean.  For an estimate: the estimate, its standard error and interval.  ``estimate`` is inf or -inf where
+        the likelihood approaches its supremum only as the contrast diverges (separated classes), and NaN where the data
+        do not determine it (collinear features, or directions of both signs); such rows have no standard error.  The
+        others keep theirs.  With a proper prior ``contraction`` is the share of its variance that the data remove: near
+        1 the data determine the answer, near 0 the prior does.
 
     Examples
     --------
@@ -58,20 +60,23 @@ def summary(
     if error is not None:
         del columns["p_positive"]
     first = _first_row(fit.schema)
-    quality = fit.draw_quality(values[:, first:])
+    names = list(columns)
     flat = {name: column[first:].ravel() for name, column in columns.items()}
-    if quality is not None:
-        flat |= {str(name): quality[name].to_numpy() for name in quality}
     contracted = None if fit.is_prior else contraction(fit.schema, view.matrix, spread**2)
     if contracted is not None:
         flat["contraction"] = contracted[first:].ravel()
-    return pd.DataFrame(flat, index=_index(fit.schema, view))
+    quality = fit.draw_quality(values[:, first:])
+    if quality is not None:
+        flat |= {str(name): quality[name].to_numpy() for name in quality}
+    formats = COMMON | estimates(*names[:4], noise="mcse_mean")
+    return table_of(pd.DataFrame(flat, index=coefficient_index(fit.schema, view)), formats)
 
 
 def coefficient_table(fit: Fitted, view: View, interval: Interval) -> pd.DataFrame:
     """Centre, spread, interval and probability of being positive of every coefficient; rows as in :func:`summary`."""
     columns, first = contrast_statistics(*fit.contrast_values(view), interval), _first_row(fit.schema)
-    return pd.DataFrame({name: c[first:].ravel() for name, c in columns.items()}, index=_index(fit.schema, view))
+    flat = {name: column[first:].ravel() for name, column in columns.items()}
+    return pd.DataFrame(flat, index=coefficient_index(fit.schema, view))
 
 
 def contrast_statistics(values: FloatArray, error: FloatArray | None, interval: Interval) -> dict[str, FloatArray]:
@@ -80,7 +85,7 @@ def contrast_statistics(values: FloatArray, error: FloatArray | None, interval: 
     return {name: column.reshape(values.shape[1:]) for name, column in summary_columns(quantities, interval).items()}
 
 
-def _index(schema: Schema, view: View) -> pd.MultiIndex:
+def coefficient_index(schema: Schema, view: View) -> pd.MultiIndex:
     """A row for each feature and contrast; the intercept has rows only if there is one."""
     features = [INTERCEPT, *schema.feature_names][_first_row(schema) :]
     return pd.MultiIndex.from_product([features, view.names], names=["feature", "contrast"])

@@ -1,24 +1,30 @@
 """Answers per row as pandas objects, with the row index of the data and the names of the classes."""
 
+from collections.abc import Hashable, Iterable, Sequence
+
 import numpy as np
 import pandas as pd
 
 from bayes_softmax.answers.rows import Rows
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.schema import Schema
+from bayes_softmax.display.digits import Format
+from bayes_softmax.display.table import table_of
+
+SHARE = Format("share")
 
 
 def probability_frame(schema: Schema, rows: Rows, probabilities: FloatArray) -> pd.DataFrame:
     """(N, K) probabilities with the data's row index and class names as columns."""
     columns = pd.Index(list(schema.classes), name=schema.response_name)
-    return pd.DataFrame(rows.expand(probabilities), index=rows.index, columns=columns)
+    return table_of(pd.DataFrame(rows.expand(probabilities), index=rows.index, columns=columns), others=SHARE)
 
 
 def interval_frame(schema: Schema, rows: Rows, values: FloatArray, *, stats: tuple[str, str, str]) -> pd.DataFrame:
     """(3, N, K) estimates and interval ends as columns ``(class, statistic)``."""
     columns = pd.MultiIndex.from_product([list(schema.classes), stats], names=[schema.response_name, "statistic"])
     flat = values.transpose(1, 2, 0).reshape(values.shape[1], len(columns))
-    return pd.DataFrame(rows.expand(flat), index=rows.index, columns=columns)
+    return table_of(pd.DataFrame(rows.expand(flat), index=rows.index, columns=columns), others=SHARE)
 
 
 def label_series(schema: Schema, rows: Rows, probabilities: FloatArray) -> pd.Series:
@@ -34,6 +40,16 @@ def label_series(schema: Schema, rows: Rows, probabilities: FloatArray) -> pd.Se
     known = pd.Series(labels, index=rows.position).astype(object)
     full = known.reindex(range(len(rows.index)))
     return pd.Series(full.to_numpy(), index=rows.index, name=schema.response_name)
+
+
+def index_of(rows: Iterable[tuple[Hashable, ...]], names: Sequence[str]) -> pd.MultiIndex:
+    """Index whose levels are in the order in which their labels appear: pandas finds labels in it without a search."""
+    levels, codes, labels = [], [], list(rows)
+    for i in range(len(names)):
+        place = {label: n for n, label in enumerate(dict.fromkeys(row[i] for row in labels))}
+        levels.append(list(place))
+        codes.append([place[row[i]] for row in labels])
+    return pd.MultiIndex(levels=levels, codes=codes, names=list(names))
 
 
 def row_frame(rows: Rows, columns: dict[str, np.ndarray]) -> pd.DataFrame:

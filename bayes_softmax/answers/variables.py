@@ -9,6 +9,8 @@ import pandas as pd
 from bayes_softmax.core.checks import as_float, did_you_mean, is_real, listed, shown
 from bayes_softmax.data.array_encoder import ArrayEncoder
 from bayes_softmax.data.formula.columns import levels_of
+from bayes_softmax.data.formula.encoder import FormulaEncoder
+from bayes_softmax.data.formula.expressions import columns_of
 from bayes_softmax.data.schema import Schema
 
 Setting = Mapping[str, Any]
@@ -29,16 +31,23 @@ def level_name(level: Any) -> str:
 
 
 def model_variables(schema: Schema) -> dict[str, Covariate]:
-    """Variables in the order of the formula's columns, or the features of an array."""
+    """Variables in the order in which the formula names them, or the features of an array."""
     encoder = schema.encoder
     if isinstance(encoder, ArrayEncoder):
         return {name: Covariate(name, ()) for name in schema.feature_names}
     found = {}
-    for name, v in encoder.variables.items():
+    for name in _in_order(encoder):
+        v = encoder.variables[name]
         levels = levels_of(v)
         if len(levels) > 1 or (not levels and v.high > v.low):  # otherwise it is constant and was dropped
             found[name] = Covariate(name, levels, v.low, v.high)
     return found
+
+
+def _in_order(encoder: FormulaEncoder) -> list[str]:
+    """Columns in the order in which the terms read them, the columns of one factor by name."""
+    factors = [factor for term in encoder.terms for factor in term.factors]
+    return list(dict.fromkeys(name for factor in factors for name in sorted(columns_of(factor))))
 
 
 def chosen_variables(schema: Schema, features: str | Sequence[str] | None) -> list[Covariate]:

@@ -20,6 +20,8 @@ from bayes_softmax.core.parameters import Parameters, size_of
 from bayes_softmax.core.protocols import Logits
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.schema import Schema
+from bayes_softmax.display.digits import Format
+from bayes_softmax.display.table import table_of
 from bayes_softmax.fits.storage import writing
 from bayes_softmax.fits.storage.records import EstimateRecord
 from bayes_softmax.separation.limits import Limits, contrast_limits, no_rays, own_contrasts
@@ -189,7 +191,7 @@ class PointEstimate:
         features = [INTERCEPT, *self.schema.feature_names]
         index = pd.MultiIndex.from_product([features, list(self.schema.classes)], names=["feature", "category"])
         flat = self.raw_covariance.reshape(len(index), len(index))
-        return pd.DataFrame(flat, index=index, columns=index)
+        return table_of(pd.DataFrame(flat, index=index, columns=index), others=Format("ratio"))
 
     @property
     def std_error(self) -> xr.Dataset:

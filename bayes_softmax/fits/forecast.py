@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from bayes_softmax.core.checks import counted
+from bayes_softmax.display.digits import Format
+from bayes_softmax.display.table import table_of
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Forecast:
             engine: {"mode_seconds": self.mode_seconds, "sampling_seconds": s, "total_seconds": self.mode_seconds + s}
             for engine, s in self.sampling_seconds.items()
         }
-        return pd.DataFrame.from_dict(rows, orient="index").rename_axis("engine")
+        return table_of(pd.DataFrame.from_dict(rows, orient="index").rename_axis("engine"), others=Format("ratio"))
 
     def __repr__(self) -> str:
         """Return the forecast in words."""

@@ -161,7 +161,7 @@ def posterior_predictive(
     groups = list(dict.fromkeys(table.index.get_level_values("group")))
     values = table.to_numpy(dtype=np.float64).reshape(len(groups), len(fit.schema.classes), -1)
     chosen = values[:, [s.position for s in styles]]
-    units = table["units"].to_numpy().reshape(values.shape[:2])[:, 0]
+    units = table["n_observations"].to_numpy().reshape(values.shape[:2])[:, 0]
     several = []
     for group, shares, n in zip(groups, chosen, units, strict=True):
         name = f"{by}: {group}" if isinstance(by, str) else str(group)

@@ -12,7 +12,7 @@ import numpy as np
 from bayes_softmax.answers.fitted import FIT_FIRST, Fitted
 from bayes_softmax.core.checks import did_you_mean, listed, shown
 from bayes_softmax.data.design import Label
-from bayes_softmax.data.labels import plain_label
+from bayes_softmax.data.plain_labels import plain_label
 
 # The first six are the bright scheme of Paul Tol, "Colour Schemes" (SRON/EPS/TN/09-002, 2021), safe for colour-blind;
 # the others were chosen, partly among his other schemes, to be as far as possible from these and each other in

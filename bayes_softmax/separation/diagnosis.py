@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.design import Design, Label
+from bayes_softmax.display.digits import Format
+from bayes_softmax.display.table import table_of
 from bayes_softmax.separation.choice_sets import connected_classes, informative_rows, within_groups
 from bayes_softmax.separation.directions import on_all_columns, per_unit
 from bayes_softmax.separation.examination import Examination, examine
@@ -56,8 +58,8 @@ def diagnose_separation(found: Examination) -> Separation:
         kind=kind,
         features=tuple(np.array(names, dtype=object)[chosen & (np.ptp(raw[0], axis=0) > 0)]),
         pairs=_pairs(cone, classes),
-        direction=pd.DataFrame(direction.T, index=index, columns=columns),
-        per_unit=pd.DataFrame(raw[0].T, index=index, columns=columns),
+        direction=table_of(pd.DataFrame(direction.T, index=index, columns=columns), others=Format("ratio")),
+        per_unit=table_of(pd.DataFrame(raw[0].T, index=index, columns=columns), others=Format("ratio")),
         rows=_examples(design, separated),
         n_separated=int(separated.any(axis=1).sum()),
         n_obs=int(informative_rows(design).sum()),

@@ -7,6 +7,8 @@ import pandas as pd
 
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.design import Design
+from bayes_softmax.display.digits import Format
+from bayes_softmax.display.table import table_of
 from bayes_softmax.spec.autoscale import DEFAULT_INTERCEPT_SCALE, DEFAULT_TOTAL_SCALE
 from bayes_softmax.spec.families import registry
 from bayes_softmax.spec.prior_draws import coordinate_sds
@@ -54,8 +56,8 @@ def prior_table(priors: PriorTable, design: Design) -> pd.DataFrame:
     variances = _coordinate_variances(priors, np.square(rms) + (0.0 if at_mean else np.square(mean)), design.n_classes)
     total = float(np.sqrt(variances.sum()))
     table.attrs["total_logit_sd"] = total
-    table.attrs["formula"] = _in_words(priors, variances[1:], total)
-    return table
+    table.attrs["formula"] = table.attrs["note"] = _in_words(priors, variances[1:], total)
+    return table_of(table, {"logit_sd": Format("ratio")})
 
 
 def _of_features(priors: PriorTable, rms: FloatArray) -> dict[str, list[Any]]:

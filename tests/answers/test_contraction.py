@@ -62,14 +62,14 @@ def test_columns_of_every_kind_of_fit(tmp_path):
     flat = bs.SoftmaxRegression(X, y, prior=bs.Flat(), intercept_prior=bs.Flat())
     assert "contraction" not in flat.map().summary()
     for name, fit in (("map", map_), ("post", post)):
-        assert fit.summary().columns[-1] == "contraction"
+        assert "contraction" in fit.summary()
         fit.save(tmp_path / f"{name}.nc")
         loaded = bs.load(tmp_path / f"{name}.nc")
         pd.testing.assert_frame_equal(loaded.summary(), fit.summary())
         assert loaded.prior_dominated == fit.prior_dominated
     columns = bs.compare(mle=model.mle(), map=map_, post=post).columns.tolist()
     expected = ["mle", "mle_se", "map", "map_se", "post_mean", "post_sd", "post_eti89_lb", "post_eti89_ub"]
-    assert columns == ["feature", "contrast", *expected]
+    assert columns == expected
 
 
 def test_contraction_goes_from_nothing_to_everything_as_the_prior_widens():

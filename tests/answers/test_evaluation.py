@@ -45,23 +45,23 @@ def test_calibration_tables_by_hand(fits, penguins) -> None:
     found = fits["map"].evaluate(n_bins=4)
     P, y = fits["map"].predict_proba(penguins), penguins["species"]
     table = found.calibration.loc["Gentoo"]
-    assert table["units"].sum() == len(y)
+    assert table["n_observations"].sum() == len(y)
     assert len(table) == 4
-    assert_allclose((table["predicted"] * table["units"]).sum(), P["Gentoo"].sum())
-    assert_allclose((table["observed"] * table["units"]).sum(), (y == "Gentoo").sum())
-    first = P["Gentoo"].rank(method="first") <= table["units"].iloc[0]
+    assert_allclose((table["predicted"] * table["n_observations"]).sum(), P["Gentoo"].sum())
+    assert_allclose((table["observed"] * table["n_observations"]).sum(), (y == "Gentoo").sum())
+    first = P["Gentoo"].rank(method="first") <= table["n_observations"].iloc[0]
     assert_allclose(table["observed"].iloc[0], (y[first] == "Gentoo").mean(), atol=1e-12)
     assert (table["wilson89_lb"] <= table["observed"]).all()
     top = found.top_label
-    assert_allclose((top["observed"] * top["units"]).sum() / len(y), found.accuracy)
+    assert_allclose((top["observed"] * top["n_observations"]).sum() / len(y), found.accuracy)
 
 
 def test_wilson_intervals_are_those_of_statsmodels(fits) -> None:
     from statsmodels.stats.proportion import proportion_confint
 
     table = fits["map"].evaluate().calibration
-    hits = (table["observed"] * table["units"]).round()
-    low, high = proportion_confint(hits, table["units"], alpha=0.11, method="wilson")
+    hits = (table["observed"] * table["n_observations"]).round()
+    low, high = proportion_confint(hits, table["n_observations"], alpha=0.11, method="wilson")
     assert_allclose(table[["wilson89_lb", "wilson89_ub"]], np.column_stack([low, high]), atol=1e-10)
 
 
@@ -187,7 +187,7 @@ def test_ties_are_shared_out_whatever_the_order_of_the_classes() -> None:
         assert found.balanced_accuracy == pytest.approx(0.5)
         assert_allclose(found.confusion.loc["a", ["a", "b"]], [1.5, 1.5])
         top = found.top_label
-        assert_allclose((top["observed"] * top["units"]).sum() / 5, found.accuracy)
+        assert_allclose((top["observed"] * top["n_observations"]).sum() / 5, found.accuracy)
 
 
 def weighted_data() -> pd.DataFrame:

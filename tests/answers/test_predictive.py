@@ -30,7 +30,7 @@ def test_groups(posterior, penguins) -> None:
     assert by_name.index.names == ["group", "class"]
     observed = pd.crosstab(penguins["sex"], penguins["species"], normalize="index")
     assert_allclose(by_name["observed"].unstack("class"), observed)
-    assert by_name["units"].groupby("group").first().to_dict() == penguins["sex"].value_counts().to_dict()
+    assert by_name["n_observations"].groupby("group").first().to_dict() == penguins["sex"].value_counts().to_dict()
     by_array = posterior.posterior_predictive(by=penguins["island"], random_seed=1)
     assert by_array.loc[("Torgersen", "Adelie"), "p_value"] < 0.01  # the model does not know the islands
     cut = posterior.posterior_predictive(by="bill_length_mm", random_seed=1)
@@ -99,7 +99,7 @@ def test_series_are_matched_by_their_index(posterior, penguins) -> None:
     dropped = bs.SoftmaxRegression.from_formula("species ~ bill_length_mm", whole, missing="drop")
     post = dropped.laplace(random_seed=1, progressbar=False)
     table = post.posterior_predictive(by=whole["island"], random_seed=1)
-    assert table["units"].groupby("group").first().sum() == 342
+    assert table["n_observations"].groupby("group").first().sum() == 342
 
 
 def test_groups_without_units_have_no_answer() -> None:
@@ -108,5 +108,5 @@ def test_groups_without_units_have_no_answer() -> None:
         random_seed=1, progressbar=False
     )
     table = post.posterior_predictive(by=np.repeat(["none", "some"], [10, 20]), random_seed=1)
-    assert table.loc["none"].drop(columns="units").isna().all(axis=None)
+    assert table.loc["none"].drop(columns="n_observations").isna().all(axis=None)
     assert np.isfinite(table.loc["some"]).all(axis=None)

@@ -37,7 +37,7 @@ def test_draws(vs) -> None:
     fit = model.sample(draws=100, chains=2, engine="nuts", random_seed=1, progressbar=False)
     table, view = fit.summary(vs=vs, ci_prob=0.8, ci_kind="eti"), build_view(fit.schema, vs)
     spread = ["mean", "sd", "eti80_lb", "eti80_ub", "p_positive"]
-    assert table.columns.tolist() == [*spread, *QUALITY, "contraction"]
+    assert table.columns.tolist() == [*spread, "contraction", *QUALITY]
     draws = (fit.draws @ view.matrix).reshape(2, 100, -1)
     flat = draws.reshape(200, -1)
     assert_array_equal(table["mean"], flat.mean(axis=0))

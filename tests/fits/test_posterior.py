@@ -157,7 +157,7 @@ def test_compare_brings_codings_to_common_coordinates(
 ) -> None:
     other = bs.SoftmaxRegression.from_formula("species ~ bill_length_mm + sex", penguins, coding="reference")
     table = bs.compare(a=overlapping.mle(), b=other.mle())
-    assert list(table.columns) == ["feature", "contrast", "a", "a_se", "b", "b_se"]
+    assert list(table.columns) == ["a", "a_se", "b", "b_se"]
     assert_allclose(table["a"], table["b"], rtol=1e-7, atol=1e-9)
     assert_allclose(table["a_se"], table["b_se"], rtol=1e-6)
 
