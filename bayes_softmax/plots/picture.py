@@ -64,6 +64,11 @@ class Picture:
         plt.close(self.root)
 
     @property
+    def legends(self) -> list[Any]:
+        """Legends of the figure; those in given axes are ``ax.get_legend()``."""
+        return list(self.figure.legends)
+
+    @property
     def root(self) -> "Figure":
         """The figure, also where a subfigure was drawn into."""
         figure: Figure = self.figure.get_figure(root=True)
