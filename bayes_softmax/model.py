@@ -10,10 +10,11 @@ from bayes_softmax.core.protocols import LogDensity, WhitenedDensity
 from bayes_softmax.core.randomness import RandomNumbers, RandomSeed, seed_of
 from bayes_softmax.data.design import Design, Label
 from bayes_softmax.data.schema import Schema
+from bayes_softmax.display.brief import Brief, as_markup, as_text
 from bayes_softmax.fits.estimate import PointEstimate
 from bayes_softmax.fits.posterior import Posterior
 from bayes_softmax.fitting import door, path, prior
-from bayes_softmax.fitting.notes import summary_of
+from bayes_softmax.fitting.notes import brief_of
 from bayes_softmax.fitting.settings import SamplerSettings
 from bayes_softmax.separation.diagnosis import check_separation
 from bayes_softmax.separation.verdict import Separation
@@ -288,6 +289,9 @@ class SoftmaxRegression:
         """
         return door.laplace(self.specification, draws, seed_of(random_seed, rng), progressbar=progressbar)
 
-    def __repr__(self) -> str:
-        """Return a few lines on the model."""
-        return summary_of(self.specification)
+    def _brief(self) -> Brief:
+        """The data, the classes and the features."""
+        return brief_of(self.specification)
+
+    __repr__ = as_text
+    _repr_html_ = as_markup

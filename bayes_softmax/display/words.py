@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from collections.abc import Callable, Sequence
 
 import pandas as pd
 from rich.cells import cell_len, chop_cells
@@ -66,6 +67,25 @@ def _at_spaces(text: str, width: int, first: int, indent: str) -> list[str]:
         else:
             line = f"{line} {word}" if line.strip() else line + word
     return [*lines, line]
+
+
+def _more(n: int) -> str:
+    return f" (and {n} more)"
+
+
+def few(entries: Sequence[str], most: int, room: int, rest: Callable[[int], str] = _more) -> str:
+    """The first entries of a list, at most so many and in so many characters but for the first, and how many follow.
+
+    >>> few(["a", "b", "c", "d"], 3, 80), few(["a long name", "b", "c"], 3, 13)
+    ('a, b, c (and 1 more)', 'a long name (and 2 more)')
+    """
+    shown: list[str] = []
+    for entry in entries[:most]:
+        if shown and len(", ".join([*shown, entry])) > room:
+            break
+        shown.append(entry)
+    left = len(entries) - len(shown)
+    return ", ".join(shown) + (rest(left) if left else "")
 
 
 def pieces_of(text: str) -> list[str]:

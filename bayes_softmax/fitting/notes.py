@@ -3,6 +3,7 @@
 from bayes_softmax.core.checks import counted, listed
 from bayes_softmax.data.formula.encoder import FormulaEncoder
 from bayes_softmax.data.unused_classes import unused_notes
+from bayes_softmax.display.brief import Brief, Names
 from bayes_softmax.spec.specification import Specification
 
 
@@ -27,18 +28,19 @@ def notes_of(spec: Specification) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def summary_of(spec: Specification) -> str:
-    """Summary of the model, in a few lines."""
+def brief_of(spec: Specification) -> Brief:
+    """What a model is, in a few lines."""
     schema, design = spec.schema, spec.design
-    counts = ", ".join(
-        f"{label!r} {count:g}" for label, count in zip(schema.classes, design.class_counts(), strict=True)
-    )
-    features = ", ".join(schema.feature_names) or "none (intercept only)"
-    lines = [
-        f"SoftmaxRegression of {schema.response_name!r}: {len(schema.classes)} classes, "
-        f"{counted(len(schema.feature_names), 'feature')}, {counted(design.n_obs, 'row')}, coding {schema.coding!r}",
-        f"  classes: {counts}",
-        f"  features: {features}",
-        *(f"  note: {note}" for note in notes_of(spec)),
+    counts = [
+        f"{label!r} {count:.10g}" for label, count in zip(schema.classes, design.class_counts().tolist(), strict=True)
     ]
-    return "\n".join(lines)
+    return Brief(
+        f"SoftmaxRegression of {schema.response_name!r}: {len(schema.classes)} classes, "
+        f"{counted(len(schema.feature_names), 'feature')}, {counted(design.n_obs, 'row')}",
+        (
+            Names("classes", counts),
+            Names("features", schema.feature_names or ("none (intercept only)",)),
+            f"coding: {schema.coding}{'' if schema.has_intercept else ', without an intercept'}",
+        ),
+        notes_of(spec),
+    )
