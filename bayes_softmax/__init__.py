@@ -8,6 +8,7 @@
 """
 
 import importlib
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from bayes_softmax.density.textbook import log_likelihood as log_likelihood
     from bayes_softmax.density.textbook import log_softmax as log_softmax
     from bayes_softmax.density.textbook import softmax as softmax
+    from bayes_softmax.estimator.classifier import SoftmaxClassifier as SoftmaxClassifier
     from bayes_softmax.fits.estimate import PointEstimate as PointEstimate
     from bayes_softmax.fits.load import load as load
     from bayes_softmax.fits.posterior import Posterior as Posterior
@@ -47,6 +49,7 @@ _HOME = {
     "NotEstimableWarning": "core.errors",
     "NotReliableWarning": "core.errors",
     "UnusedClassWarning": "core.errors",
+    "SoftmaxClassifier": "estimator.classifier",
     "SoftmaxRegression": "model",
     "PointEstimate": "fits.estimate",
     "Posterior": "fits.posterior",
@@ -68,8 +71,12 @@ _HOME = {
     "softmax": "density.textbook",
 }
 _MODULES = {"datasets": "datasets", "plots": "plots"}
+# Names that need a library of an extra: its module, after which the extra is called too.
+_OPTIONAL = {"SoftmaxClassifier": "sklearn"}
+_LIBRARIES = {"sklearn": "scikit-learn 1.6 or newer"}
 
-__all__ = [*_HOME, *_MODULES]
+# Without the library that it needs a name is left out, so that `from bayes_softmax import *` works.
+__all__ = [name for name in (*_HOME, *_MODULES) if name not in _OPTIONAL or find_spec(_OPTIONAL[name])]
 
 
 def __getattr__(name: str) -> Any:
@@ -79,7 +86,13 @@ def __getattr__(name: str) -> Any:
     from bayes_softmax.core.interrupts import load_in_full
 
     home = f"bayes_softmax.{_MODULES.get(name) or _HOME[name]}"
-    load_in_full(home)
+    try:
+        load_in_full(home)
+    except ImportError as error:
+        if name not in _OPTIONAL:
+            raise
+        extra = _OPTIONAL[name]
+        raise ImportError(f"{name} needs {_LIBRARIES[extra]}: pip install 'bayes-softmax[{extra}]'") from error
     module = importlib.import_module(home)
     value: Any = module if name in _MODULES else getattr(module, name)
     globals()[name] = value

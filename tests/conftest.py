@@ -1,5 +1,7 @@
 """Shared data sets: small, seeded, with classes that overlap unless the name says otherwise."""
 
+import sys
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -39,3 +41,11 @@ def drawn(overlapping: bs.SoftmaxRegression) -> bs.Posterior:
 def posterior(drawn: bs.Posterior) -> bs.Posterior:
     """These draws, in a tree that a test may add groups to."""
     return replace(drawn, idata=drawn.idata.copy())
+
+
+@pytest.fixture(autouse=True)
+def _closed_pictures() -> Iterator[None]:
+    """Figures stay open in pyplot, which warns of more than twenty: each test leaves none."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")

@@ -56,7 +56,7 @@ def run(code: str, names: dict[str, Any]) -> str:
                     print(value)
     finally:
         os.environ.pop("COLUMNS") if before is None else os.environ.update(COLUMNS=before)
-    return printed.getvalue().rstrip() + "\n"
+    return "\n".join(line.rstrip() for line in printed.getvalue().rstrip().splitlines()) + "\n"
 
 
 def rewritten(text: str) -> str:

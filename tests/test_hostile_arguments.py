@@ -1,5 +1,6 @@
 """Every argument of every public callable refuses what it cannot use, and says which argument it was."""
 
+import functools
 import inspect
 import re
 import warnings
@@ -14,6 +15,7 @@ import polars as pl
 import pytest
 
 import bayes_softmax as bs
+from bayes_softmax.core.checks import is_real
 from tests.conftest import simulate
 
 mpl.use("Agg")
@@ -53,7 +55,17 @@ RATES = [5, "a", {}, {"a": 1.0}, {"a": 0.5, "b": 0.5, "z": 0.0}, {"a": 2.0, "b":
 RATES += [{"a": "x", "b": 0.5, "c": 0.5}, {"a": NAN, "b": 0.5, "c": 0.5}, {"a": 1j, "b": 0.5, "c": 0.5}]
 NAMES = ["nonsense", ["x0", "X1"], [], 99, -1, 1.5, [None], [["x0"]], {"z": 1}, True, b"x0", object()]
 SETTING = [5, {"nonsense": 1}, {"x0": "a"}, {"x0": NAN}, {"x0": 1j}, {"x0": None}, {"x0": [1.0]}, {"x0": 10**400}]
-PRIOR = [5, "normal", bs.Normal, [bs.Normal(1)], {"z": bs.Normal(1)}, {"x0": 5}, {"x0": None}, {1: bs.Normal(1)}]
+PRIOR = [
+    5,
+    "normal",
+    bs.Normal,
+    [bs.Normal(1)],
+    {"z": bs.Normal(1)},
+    {"x0": 5},
+    {"x0": "normal"},
+    {"x9": None},
+    {1: bs.Normal(1)},
+]
 RESPONSE = ["text", 5, object(), {"y": [1]}, X[:, 0], CODES + 1j, np.zeros(40), np.zeros((40, 3, 2)), LABELS[:3]]
 RESPONSE += [[None] * 40, np.zeros((40, 1)), np.eye(3)[CODES] * -1, np.full((40, 3), NAN), [b"a", b"b"] * 20]
 RESPONSE += [["a", 1] * 20, np.eye(3)[CODES] + 1j, np.eye(3)[CODES].astype(str), [2**70, 1] * 20, [["a"], ["b", "c"]]]
@@ -62,6 +74,14 @@ COSTS = [5, None, COST.to_numpy(), COST[["a", "b"]], COST.rename(columns={"a": "
 COSTS += [COST * NAN, COST.iloc[:0], COST.set_axis(["a", "a", "b"]), COST.set_axis(["a", "a", "b"], axis=1)]
 GROUPS = ["nonsense", 5, np.zeros(3), np.zeros((40, 2)), [None] * 40, {"a": 1}, object()]
 INTERVAL = {"ci_prob": SHARE, "ci_kind": CHOICE}
+LOOK: dict[str, list[Any]] = {
+    "classes": [["a", "a"], ["a", "z"], [], {"a"}, "nonsense", 5, object(), b"a"],
+    "colors": ["red", ["red"], {"z": "red"}, {"a": "no colour"}, 5, [1.0, 2.0, 3.0], object()],
+    "title": [5, ["a"], object(), b"a"],
+    "figsize": [5, "ab", (1,), (1, -1), (NAN, 1), (1, np.inf), ("a", 1), (1, 2, 3)],
+    "ax": [5, "ax", object(), [], [1]],
+    "figure": [5, "figure", object(), True],
+}
 NEW = {"data": NEW_DATA, "offset": LOGITS, "available": OFFERED}
 PRIORS: dict[str, list[Any]] = {"prior": PRIOR, "intercept_prior": [*PRIOR[:4], bs.Laplace(1), bs.Jeffreys()]}
 MODEL = {
@@ -82,15 +102,28 @@ RUN = {"draws": [*COUNT, None], "tune": COUNT, "chains": [*COUNT, None], "cores"
 ODD_COLUMNS: list[dict[str, Any]] = [{"g": "new"}, {"g": None}, {"x0": "text"}, {"x0": 1j}, {"x0": NAN}]
 FIT = [5, None, "fit", object()]
 
+NO_COLORS = {name: values for name, values in LOOK.items() if name != "colors"}
+NO_CLASSES = {name: values for name, values in NO_COLORS.items() if name != "classes"}
+ROWS_NAMED = [-1, 1.5, "a", True, None, [3], NAN, -(10**400)]
+
 
 def model() -> bs.SoftmaxRegression:
     return bs.SoftmaxRegression(X, LABELS)
 
 
+@functools.wraps(bs.SoftmaxClassifier)
+def classify(**parameters: Any) -> bs.SoftmaxClassifier:
+    """The parameters of an estimator are checked by ``fit``."""
+    return bs.SoftmaxClassifier(**parameters).fit(X, LABELS)
+
+
+PARAMETERS = bs.SoftmaxClassifier().get_params()
+CLASSIFIER = bs.SoftmaxClassifier().fit(X, LABELS)
 ESTIMATE = bs.SoftmaxRegression(X, LABELS, offset=OFFSET, available=ON).map()
 PLAIN = model().map()
 FORMULA = bs.SoftmaxRegression.from_formula("y ~ x0 + g", DATA).map()
 DRAWS = model().laplace(400, random_seed=1, progressbar=False)
+CHAINS = model().sample(draws=50, chains=2, random_seed=1, progressbar=False)
 
 Table = dict[str, list[Any]]
 # name: (callable, arguments that are right, values that are wrong by argument)
@@ -105,6 +138,45 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
             "intercept": FLAG,
             **MODEL,
         },
+    ),
+    "SoftmaxClassifier": (
+        classify,
+        {"random_state": 1, "draws": 100, "tune": 100, "method": "sample"},
+        {
+            **PRIORS,
+            "coding": [*CHOICE, None],
+            "method": [*CHOICE, None],
+            "engine": [*CHOICE, None],
+            "fit_intercept": FLAG,
+            "draws": COUNT,
+            "tune": COUNT,
+            "chains": [*COUNT, None],
+            "target_accept": SHARE,
+            "n_jobs": ["a", 0, 1.5, True, [1]],
+            "random_state": SEED,
+            "verbose": ["no", 0.5, [], None],
+            "solver": [],
+            "max_iter": [],
+        },
+    ),
+    "SoftmaxClassifier of an estimate": (
+        classify,
+        {},
+        {**{name: [] for name in PARAMETERS}, "solver": [*CHOICE, None], "max_iter": COUNT},
+    ),
+    "SoftmaxClassifier.fit": (
+        bs.SoftmaxClassifier().fit,
+        {"X": X, "y": LABELS},
+        {
+            "X": ["text", 5, None, {"x0": [1.0]}, X + 1j, object(), TABLE[10], TABLE[11], [[1.0, 2.0], [3.0]]],
+            "y": ["text", 5, object(), {"y": [1]}, CODES + 1j, np.zeros(40), np.zeros((40, 3)), [None] * 40],
+            "sample_weight": [row for row in ROWS if not is_real(row)],
+        },
+    ),
+    "SoftmaxClassifier.predict": (
+        CLASSIFIER.predict,
+        {"X": X},
+        {"X": [*NEW_DATA[:1], X + 1j, X[:, :1], np.where(X[0, 0] == X, NAN, X), DATA.assign(x1="text"), [["a", None]]]},
     ),
     "from_formula": (
         bs.SoftmaxRegression.from_formula,
@@ -276,32 +348,33 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
     "plots.calibration": (
         bs.plots.calibration,
         {"evaluated": PLAIN},
-        {"evaluated": [*FIT, model()], "loo": FLAG, "n_bins": [*COUNT, None]},
+        {"evaluated": [*FIT, model()], "loo": FLAG, "n_bins": [*COUNT, None], **LOOK},
     ),
     "plots.compare": (
         bs.plots.compare,
         {"fit": PLAIN},
-        {**INTERVAL, "vs": CLASS, "features": NAMES, "fits": [], "unnamed": [], "fit": FIT},
+        {**INTERVAL, **LOOK, "vs": CLASS, "features": NAMES, "fits": [], "unnamed": [], "fit": FIT},
     ),
     "plots.forest": (
         bs.plots.forest,
         {"fit": PLAIN},
-        {**INTERVAL, "vs": CLASS, "features": NAMES, "fit": [*FIT, model()]},
+        {**INTERVAL, **LOOK, "vs": CLASS, "features": NAMES, "fit": [*FIT, model()]},
     ),
     "plots.probabilities": (
         bs.plots.probabilities,
         {"fit": ESTIMATE, "data": X, "offset": OFFSET, "available": ON},
-        {**NEW, "features": NAMES, "at": [*SETTING, "median"], "ci_prob": SHARE, "fit": [*FIT, model()]},
+        {**NEW, **LOOK, "features": NAMES, "at": [*SETTING, "median"], "ci_prob": SHARE, "fit": [*FIT, model()]}
+        | {"panels": CHOICE},
     ),
     "plots.effects": (
         bs.plots.effects,
         {"fit": ESTIMATE, "data": X, "offset": OFFSET, "available": ON},
-        {**NEW, **INTERVAL, "features": NAMES, "at": [*SETTING, "median"], "fit": [*FIT, model()]},
+        {**NEW, **INTERVAL, **LOOK, "features": NAMES, "at": [*SETTING, "median"], "fit": [*FIT, model()]},
     ),
     "plots.posterior_predictive": (
         bs.plots.posterior_predictive,
         {"fit": DRAWS},
-        {"fit": [*FIT, model()], "by": GROUPS, "ci_prob": SHARE, "random_seed": SEED, "rng": RNG},
+        {"fit": [*FIT, model()], "by": GROUPS, "ci_prob": SHARE, "random_seed": SEED, "rng": RNG, **LOOK},
     ),
     "plots.prior": (
         bs.plots.prior,
@@ -312,6 +385,91 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
             "against": [5, "a", bs.Flat()],
             "random_seed": SEED,
             "rng": RNG,
+            **LOOK,
+        },
+    ),
+    "plots.confusion": (
+        bs.plots.confusion,
+        {"evaluated": PLAIN, "data": X, "y": LABELS},
+        {
+            "evaluated": [*FIT, model()],
+            "data": NEW_DATA,
+            "y": [v for v in RESPONSE if v is not RESPONSE[6]],
+            "normalize": CHOICE,
+            "loo": [*FLAG, True],
+            **NO_COLORS,
+        },
+    ),
+    "plots.interaction": (
+        bs.plots.interaction,
+        {"fit": ESTIMATE, "along": "x0", "by": "x1", "data": X, "offset": OFFSET, "available": ON},
+        {
+            **NEW,
+            **NO_COLORS,
+            "along": ["nonsense", 1.5, ["x0"], None, True],
+            "by": ["X2", "x0", 0, ["x0"], None],
+            "values": [5, "a", [], ["a"], [NAN], [1j], list(range(7))],
+            "at": [*SETTING, {"x0": 1.0}],
+            "ci_prob": SHARE,
+            "fit": [*FIT, model()],
+        },
+    ),
+    "plots.map_path": (
+        bs.plots.map_path,
+        {"model": model(), "scales": [0.5, 1]},
+        {
+            "model": [*FIT, PLAIN],
+            "scales": [5, "a", [], [0], [-1], ["a"], [NAN], [True], [1j]],
+            "features": NAMES,
+            "vs": CLASS,
+            "mle": FLAG,
+            "loo": FLAG,
+            **LOOK,
+        },
+    ),
+    "plots.pareto_k": (
+        bs.plots.pareto_k,
+        {"evaluated": DRAWS},
+        {"evaluated": [*FIT, PLAIN, model()], "label_rows": ROWS_NAMED, **NO_CLASSES},
+    ),
+    "plots.regions": (
+        bs.plots.regions,
+        {"fit": ESTIMATE, "features": ["x0", "x1"], "data": X, "offset": OFFSET, "available": ON},
+        {
+            **NEW,
+            **LOOK,
+            "features": [*NAMES, ["x0"], ["x0", "x0"], "x0"],
+            "y": [v for v in RESPONSE if v is not RESPONSE[6]],
+            "at": [*SETTING, "means", {"x1": 0.0}],
+            "ci_prob": SHARE,
+            "fit": [*FIT, model()],
+        },
+    ),
+    "plots.ternary": (
+        bs.plots.ternary,
+        {"fit": ESTIMATE, "data": X, "offset": OFFSET, "available": ON},
+        {
+            **NEW,
+            **{**LOOK, "classes": [*LOOK["classes"], ["a", "b"]]},
+            "y": [v for v in RESPONSE if v is not RESPONSE[6]],
+            "draws": [*FLAG, True],
+            "fit": [*FIT, model()],
+        },
+    ),
+    "plots.traces": (
+        bs.plots.traces,
+        {"post": CHAINS},
+        {"post": [*FIT, PLAIN, DRAWS, model()], "features": NAMES, "most": [*COUNT, None], **NO_COLORS},
+    ),
+    "plots.uncertainty": (
+        bs.plots.uncertainty,
+        {"fit": ESTIMATE, "data": X, "offset": OFFSET, "available": ON},
+        {
+            **NEW,
+            **LOOK,
+            "y": [v for v in RESPONSE if v is not RESPONSE[6]],
+            "label_rows": ROWS_NAMED,
+            "fit": [*FIT, model()],
         },
     ),
 }

@@ -96,7 +96,7 @@ FORMULAS = [
     ("y ~ C(x > 0)", r"C\(\) takes the name of a column"),
     ("y ~ x | g", "several parts"),
     ("y ~ .", "name the columns"),
-    ("y + g ~ x", "column 'y' has dtype .* expected numbers or booleans"),
+    ("y + g ~ x", "column 'y' is text .* expected numbers: several responses of a formula are columns of counts"),
 ]
 
 
@@ -168,9 +168,9 @@ def test_no_rows_to_predict() -> None:
 
 
 MESSAGES = [
-    (lambda: bs.SoftmaxRegression(X, pd.DataFrame({"y": LABELS})), "y has one column in two dimensions"),
-    (lambda: bs.SoftmaxRegression(X, CODES[:, None]), "y has one column in two dimensions"),
-    (lambda: bs.SoftmaxRegression(X, pl.DataFrame({"y": CODES})), "y has one column in two dimensions"),
+    (lambda: bs.SoftmaxRegression(X, pd.DataFrame({"y": LABELS})), "y is a data frame of one column; pass the column"),
+    (lambda: bs.SoftmaxRegression(X, CODES[:, None]), "give labels in one dimension"),
+    (lambda: bs.SoftmaxRegression(X, pl.DataFrame({"y": CODES})), "y is a data frame of one column; pass the column"),
     (lambda: bs.SoftmaxRegression(X, LABELS, weights=np.ones(9), missing="drop"), r"weights has shape \(9,\)"),
     (lambda: bs.SoftmaxRegression(X, LABELS, weights=np.ones((100, 2))), "weights has shape|weights has dtype"),
     (lambda: bs.SoftmaxRegression(X, LABELS, classes={"a", "b", "c"}), "must be a sequence of labels"),
@@ -192,7 +192,7 @@ def test_formula_fits_want_frames_and_say_so() -> None:
     data = pd.DataFrame({"y": LABELS, "x": X[:, 0]})
     fit = bs.SoftmaxRegression.from_formula("y ~ x", data).map()
     for wrong in (X, {"x": [1.0]}, data.iloc[0]):
-        with pytest.raises(TypeError, match="data must be a data frame with the columns 'x'"):
+        with pytest.raises(TypeError, match=r"data is an? .*; the formula needs a data frame with the column 'x': "):
             fit.predict_proba(wrong)
 
 

@@ -85,7 +85,7 @@ def evaluate(
         if unknown.any():
             raise ValueError(f"evaluate(): {'; '.join(row_cautions(fit, rows))}. Drop these rows")
         warn_of(fit, row_cautions(fit, rows))
-        counts = _new_counts(schema, data, y, weights=weights, rows=rows)
+        counts = new_counts(schema, data, y, weights=weights, rows=rows)
         rates = rates if class_prior is None else read_rates(schema, class_prior)
         found = probabilities_and_logs(fit, rows, prior_shift(schema, class_prior, rows))
         predicted = Predicted(*found, rows.available)
@@ -145,7 +145,7 @@ def _masks(parts: list[Mask | None]) -> Mask | None:
     return np.concatenate(known) if known else None
 
 
-def _new_counts(schema: Schema, data: Any, y: Any, *, weights: Any, rows: Rows) -> FloatArray:
+def new_counts(schema: Schema, data: Any, y: Any, *, weights: Any, rows: Rows) -> FloatArray:
     """Weighted counts (N, K) of new data; zero in a row with one class on offer."""
     index = rows.index
     if y is None:
@@ -165,16 +165,26 @@ def _new_counts(schema: Schema, data: Any, y: Any, *, weights: Any, rows: Rows) 
 
 
 def _response_columns(schema: Schema, data: Any) -> Any:
-    """The response among the columns of the data: labels, or counts by class."""
+    """The response among the columns of the data; raises if it is not there."""
     if not is_frame(data):
         raise ValueError("data is an array: pass the observed classes as y")
+    found = find_response(schema, data)
+    if found is None:
+        raise ValueError(
+            f"data has no column {schema.response_name!r}, nor one of counts for each of the classes "
+            f"{listed(schema.classes)}; pass the observed classes as y"
+        )
+    return found
+
+
+def find_response(schema: Schema, data: Any) -> Any:
+    """The response among the columns of the data, labels or counts by class; None if it is not there."""
+    if not is_frame(data):
+        return None
     frame = to_pandas(data)
     if schema.response_name in frame.columns:
         return frame[schema.response_name]
     features = {c for c in schema.classes if str(c) in schema.input_columns}  # classes 0, 1 and columns 0, 1
     if not features and all(c in frame.columns for c in schema.classes):
         return frame[list(schema.classes)]
-    raise ValueError(
-        f"data has no column {schema.response_name!r}, nor one of counts for each of the classes "
-        f"{listed(schema.classes)}; pass the observed classes as y"
-    )
+    return None

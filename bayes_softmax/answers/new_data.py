@@ -14,7 +14,7 @@ from bayes_softmax.core.checks import check_choice, describe_rows
 from bayes_softmax.data.array_encoder import ArrayEncoder
 from bayes_softmax.data.class_columns import class_column_names
 from bayes_softmax.data.containers import to_pandas_or_numpy
-from bayes_softmax.data.frames import check_aligned, is_frame, missing_rows, require_columns
+from bayes_softmax.data.frames import check_aligned, missing_rows, require_columns
 from bayes_softmax.data.missing import kept_by_row, missing_by_row
 from bayes_softmax.data.schema import Schema
 
@@ -35,8 +35,6 @@ def encode_all(schema: Schema, data: Any, offset: Any, available: Any) -> Rows:
 def encode_complete(schema: Schema, data: Any, offset: Any, available: Any) -> Rows:
     """Encode the rows complete in all that the model reads: columns, offset and choice sets."""
     data = schema.to_pandas_or_numpy(data)
-    if not is_frame(data) and not isinstance(schema.encoder, ArrayEncoder):
-        return encode_all(schema, data, offset, available)  # raises: a formula needs a frame
     check_aligned(data, offset, "offset", "data")
     check_aligned(data, available, "available", "data")
     by_row: dict[str, Any] = {"offset": offset, "available": available}

@@ -14,6 +14,7 @@ from bayes_softmax.answers.intervals import resolve_interval
 from bayes_softmax.answers.mean_probabilities import draw_intervals, mean_probabilities
 from bayes_softmax.answers.new_data import read_rows
 from bayes_softmax.answers.probabilities import over_blocks
+from bayes_softmax.answers.rows import Rows
 from bayes_softmax.answers.tables import interval_frame, label_series, probability_frame
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.display.digits import Format
@@ -139,6 +140,13 @@ def uncertainty(
     rows = read_rows(fit, data, offset, available, missing=missing)
     shift = prior_shift(fit.schema, class_prior, rows)
     note = warn_of(fit, row_cautions(fit, rows))
+    columns = ["total", "aleatoric", "epistemic"]
+    frame = pd.DataFrame(rows.expand(entropies(fit, rows, shift)), index=rows.index, columns=columns)
+    return noted(table_of(frame, others=Format("amount")), note)
+
+
+def entropies(fit: Fitted, rows: Rows, shift: FloatArray | None = None) -> FloatArray:
+    """Total, aleatoric and epistemic uncertainty (N, 3) of encoded rows, in nats; see :func:`uncertainty`."""
     out = np.empty((2, rows.n_rows))
 
     def split(P: FloatArray, block: slice) -> None:
@@ -150,10 +158,7 @@ def uncertainty(
     else:
         known = normal_logits(fit, rows, split, covariance=fit.delta_covariance, shift=shift)
         out[1, ~known | rows_without_error(rows)] = np.nan
-    table = np.column_stack([out[0], out[1], np.maximum(out[0] - out[1], 0.0)])
-    columns = ["total", "aleatoric", "epistemic"]
-    frame = pd.DataFrame(rows.expand(table), index=rows.index, columns=columns)
-    return noted(table_of(frame, others=Format("amount")), note)
+    return np.column_stack([out[0], out[1], np.maximum(out[0] - out[1], 0.0)])
 
 
 def _entropy(P: FloatArray) -> FloatArray:

@@ -10,6 +10,7 @@ import numpy as np
 
 LISTED = 5  # names that a message lists, so that the problem itself stays readable
 SHOWN = 80  # characters of a value in a message
+ROW_LABEL = 40  # characters of a row label in a message
 
 
 def listed(names: Iterable[Any], limit: int = LISTED) -> str:
@@ -38,15 +39,17 @@ def shown(value: Any) -> str:
 
 
 def did_you_mean(name: Any, known: Iterable[Any], cutoff: float = 0.6) -> str:
-    """``"; did you mean 'x'?"``, or an empty string if no name is close.
+    """``"; did you mean 'x'?"``, or an empty string if no name is close; first a name that differs only in its case.
 
-    >>> did_you_mean("weigth", ["height", "weight"])
-    "; did you mean 'weight'?"
+    >>> did_you_mean("weigth", ["height", "weight"]), did_you_mean("BMI ", ["bmi"])
+    ("; did you mean 'weight'?", "; did you mean 'bmi'?")
 
     ``cutoff`` is the least similarity, from 0 to 1.
     """
     by_text = {str(k): k for k in known}
-    near = difflib.get_close_matches(str(name), list(by_text), n=1, cutoff=cutoff)
+    folded = str(name).strip().casefold()
+    alike = [text for text in by_text if text.strip().casefold() == folded]
+    near = alike or difflib.get_close_matches(str(name), list(by_text), n=1, cutoff=cutoff)
     return f"; did you mean {shown(by_text[near[0]])}?" if near else ""
 
 
@@ -58,6 +61,15 @@ def counted(n: int | float, noun: str, plural: str | None = None) -> str:
     """
     number = f"{n:.0f}" if n == int(n) else f"{n:g}"
     return f"{number} {noun if n == 1 else plural or noun + 's'}"
+
+
+def times(n: int) -> str:
+    """How often, in words.
+
+    >>> times(2), times(3)
+    ('twice', '3 times')
+    """
+    return "twice" if n == 2 else counted(n, "time")
 
 
 def check_choice(argument: str, value: Any, allowed: Sequence[str]) -> None:
@@ -132,8 +144,18 @@ def set_positive(prior: object, *names: str) -> None:
 
 
 def describe_rows(index: Any, where: Sequence[int] | np.ndarray[Any, Any]) -> str:
-    """Row labels for an error message: ``row 3`` or ``rows 3, 8, 9 (and 2 more)``."""
+    """Row labels for an error message: ``row 3`` or ``rows 3, 8, 9 (and 2 more)``.
+
+    >>> describe_rows(range(100), [3]), describe_rows(["x" * 99], [0])
+    ('row 3', 'row xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...')
+    """
     positions = np.asarray(where)
-    labels = [str(index[int(i)]) for i in positions[:LISTED]]
+    labels = [_shortened(str(index[int(i)])) for i in positions[:LISTED]]
     more = f" (and {len(positions) - LISTED} more)" if len(positions) > LISTED else ""
     return f"row{'s' if len(positions) > 1 else ''} {', '.join(labels)}{more}"
+
+
+def _shortened(text: str) -> str:
+    """A row label on one line, cut where it is long."""
+    text = " ".join(text.split())
+    return text if len(text) <= ROW_LABEL else f"{text[: ROW_LABEL - 3]}..."

@@ -5,9 +5,12 @@ from typing import Any
 
 import pandas as pd
 
+from bayes_softmax.core.checks import listed
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.containers import to_pandas_or_numpy
+from bayes_softmax.data.formula.named import NamedTerm
 from bayes_softmax.data.frames import check_finite, numeric_matrix, require_columns
+from bayes_softmax.data.not_numbers import FACTOR_ADVICE
 from bayes_softmax.data.real_numbers import real_numbers
 
 
@@ -17,6 +20,11 @@ class ArrayEncoder:
 
     feature_names: tuple[str, ...]
     has_intercept: bool = True
+
+    @property
+    def named_terms(self) -> tuple[NamedTerm, ...]:
+        """No terms: these are of a formula."""
+        return ()
 
     def encode(self, data: Any, argument: str = "data") -> tuple[FloatArray, Any]:
         """Features (N, p) and row index of new data: a frame with these columns, or an array of p columns."""
@@ -42,5 +50,7 @@ class ArrayEncoder:
                     if one_row
                     else "; one column is X.reshape(-1, 1), or column.to_frame() of a frame's column"
                 )
-            raise ValueError(f"{argument} has shape {shape}; expected (N, {p}){hint}")
-        return real_numbers(data, argument, columns=self.feature_names)
+            features = f", the feature{'s' if p != 1 else ''} {listed(self.feature_names)}" if p else ""
+            raise ValueError(f"{argument} has shape {shape}; expected (N, {p}){features}{hint}")
+        advice = FACTOR_ADVICE if argument == "X" else ""
+        return real_numbers(data, argument, columns=self.feature_names, advice=advice)

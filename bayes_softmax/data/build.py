@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayes_softmax.core.checks import check_flags, counted, shown
+from bayes_softmax.core.checks import check_flags, counted, shown, times
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.array_encoder import ArrayEncoder
 from bayes_softmax.data.available import Mask, check_outcomes, read_available, without_forced
@@ -31,9 +31,14 @@ from bayes_softmax.data.weights import read_weights
 
 def design_from_formula(formula: str, data: Any, options: Options) -> tuple[Design, Schema]:
     """Design of ``response ~ terms`` over the columns of a data frame."""
+    if isinstance(data, str) and not isinstance(formula, str):
+        raise TypeError(f"formula and data are the wrong way round: from_formula({shown(data)}, data)")
     frame = to_pandas_or_numpy(data, "data")
     if not isinstance(frame, pd.DataFrame):
-        raise TypeError(f"data must be a pandas or polars DataFrame, got {type(data).__name__}")
+        raise TypeError(
+            f"data has shape {np.shape(frame)} and no names of columns; a formula needs a data frame: "
+            "pandas.DataFrame(data, columns=[...]), or SoftmaxRegression(X, y) for arrays"
+        )
     options = given_options(options)
     responses, right = split_formula(formula)
     frame = frame.rename(columns=str)
@@ -182,11 +187,13 @@ def _feature_names(X: Any, feature_names: Sequence[str] | None) -> tuple[str, ..
         names = tuple(map(str, feature_names))
     if len(names) != X.shape[1]:
         raise ValueError(f"feature_names has {counted(len(names), 'name')}, but X has {counted(X.shape[1], 'column')}")
+    argument = "feature_names has" if feature_names is not None else "X has columns of the same name:"
     for name, count in Counter(names).items():
         if count > 1:
-            raise ValueError(f"feature_names: {name!r} appears {count} times; names must be unique")
+            raise ValueError(f"{argument} {shown(name)} {times(count)}; names must be unique")
         if name == "intercept":
-            raise ValueError("feature_names: 'intercept' is the name of the intercept; rename the column")
+            owner = "X" if feature_names is None else "feature_names"
+            raise ValueError(f"{owner}: 'intercept' is the name of the intercept; rename the column")
     return names
 
 

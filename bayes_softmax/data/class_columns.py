@@ -9,7 +9,7 @@ from bayes_softmax.core.checks import counted, did_you_mean, listed, shown
 from bayes_softmax.data.containers import to_pandas_or_numpy
 from bayes_softmax.data.design import Label
 from bayes_softmax.data.frames import is_frame, require_columns, to_pandas
-from bayes_softmax.data.labels import plain_label
+from bayes_softmax.data.plain_labels import plain_label
 
 
 def class_column_names(value: Any, classes: Sequence[Label] | None = None) -> tuple[str, ...]:
@@ -60,14 +60,12 @@ def _in_order(columns: Mapping[Any, Any], classes: Sequence[Label], argument: st
     odd, absent = [c for c in columns if c not in classes], [c for c in classes if c not in columns]
     if odd or absent:
         hint = did_you_mean(odd[0], absent or classes) if odd else ""
-        wrong = (
-            f"a column for {shown(odd[0])}, which is no class{hint}" if odd else f"no column for class {absent[0]!r}"
-        )
-        raise ValueError(f"{argument} has {wrong}; name one for each of the classes {listed(classes)}")
+        wrong = f"a column for {shown(odd[0])}, which is no class" if odd else f"no column for class {shown(absent[0])}"
+        raise ValueError(f"{argument} has {wrong}; name one for each of the classes {listed(classes)}{hint}")
     for label in classes:
         if not isinstance(columns[label], str):
             raise TypeError(
-                f"{argument}: class {shown(label)} has a {type(columns[label]).__name__}; name a column of the data, "
-                "or give all classes in one array (N, K)"
+                f"{argument}: class {shown(label)} has {shown(columns[label])} of type {type(columns[label]).__name__};"
+                " name a column of the data, or give all classes in one array (N, K)"
             )
     return [columns[c] for c in classes]

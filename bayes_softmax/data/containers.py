@@ -5,15 +5,17 @@ silently: the mask of a masked array, the imaginary part of complex numbers, and
 """
 
 import sys
+from collections.abc import Iterator
+from os import PathLike
 from typing import Any
 
 import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from bayes_softmax.core.checks import shown
 from bayes_softmax.core.records import AnyArray
 from bayes_softmax.data.frames import check_columns, is_frame, is_series, to_pandas, to_pandas_series
+from bayes_softmax.data.no_data import no_data
 
 DENSE_BYTES = 2**31  # largest dense copy of a sparse matrix; beyond, the user decides
 
@@ -103,14 +105,12 @@ def _from_library(data: Any, argument: str) -> Any:
 
 def _as_array(data: Any, argument: str) -> AnyArray:
     """Anything else that NumPy can read (tensors of other libraries), else a TypeError that names the type."""
-    if isinstance(data, dict):
-        raise TypeError(f"{argument} is a dict; make it a data frame first: pandas.DataFrame({argument})")
-    array = np.asarray(data)
+    if isinstance(data, str | PathLike | dict | set | frozenset | Iterator):
+        raise TypeError(no_data(data, argument))
+    try:
+        array = np.asarray(data)
+    except (TypeError, ValueError):
+        array = np.empty(())
     if array.ndim == 0:
-        raise TypeError(f"{argument} is {_kind_of(data)}; expected an array or a data frame")
+        raise TypeError(no_data(data, argument))
     return array
-
-
-def _kind_of(data: Any) -> str:
-    """The type of an object, in words."""
-    return "None" if data is None else f"of type {type(data).__name__} ({shown(data)})"

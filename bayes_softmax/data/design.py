@@ -30,6 +30,8 @@ class Response:
         (N, K) counts, or None when the response is labels.
     unused
         Declared classes without an observation.
+    declared
+        Whether the classes were named by ``classes=``, a categorical or columns of counts, not just found.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Response:
     codes: IntArray | None
     counts: FloatArray | None
     unused: tuple[Label, ...]
+    declared: bool = True
 
     @property
     def n_classes(self) -> int:

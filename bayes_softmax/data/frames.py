@@ -10,7 +10,13 @@ import pandas as pd
 
 from bayes_softmax.core.checks import counted, describe_rows, did_you_mean, listed, shown
 from bayes_softmax.core.records import FloatArray
+from bayes_softmax.data.not_numbers import is_factor, not_numbers
 from bayes_softmax.data.real_numbers import real_numbers
+
+MISSING_ADVICE = {
+    "X": "fill it, or pass missing='drop' to leave out such rows",
+    "data": "fill it, or leave out such rows",
+}
 
 
 def is_frame(data: object) -> bool:
@@ -49,10 +55,10 @@ def require_columns(frame: pd.DataFrame, names: Iterable[str], argument: str = "
     columns = Counter(map(str, frame.columns))
     for name in names:
         if columns[name] > 1:
-            raise ValueError(f"{argument} has {columns[name]} columns named {name!r}; names must be unique")
+            raise ValueError(f"{argument} has {columns[name]} columns named {shown(name)}; names must be unique")
         if name not in columns:
             hint = did_you_mean(name, columns)
-            raise ValueError(f"{argument} has no column {name!r}{hint} (columns: {listed(frame.columns)})")
+            raise ValueError(f"{argument} has no column {shown(name)}{hint} (columns: {listed(frame.columns)})")
 
 
 def check_columns(frame: pd.DataFrame, argument: str) -> None:
@@ -98,7 +104,7 @@ def raise_if_missing(frame: pd.DataFrame, names: Iterable[str], *, advice: str, 
         where = np.flatnonzero(frame[name].isna().to_numpy(dtype=bool))
         if where.size:
             raise ValueError(
-                f"{argument}: column {name!r} has a missing value in {describe_rows(frame.index, where)}; {advice}"
+                f"{argument}: column {shown(name)} has a missing value in {describe_rows(frame.index, where)}; {advice}"
             )
 
 
@@ -118,16 +124,9 @@ def column_numbers(column: pd.Series, name: str, argument: str = "data") -> Floa
     if numeric and not pd.api.types.is_complex_dtype(column):
         values: FloatArray = column.to_numpy(dtype=np.float64, na_value=np.nan)
         return values
-    if numeric or column.dtype == object:
-        return real_numbers(column.to_numpy(dtype=object), f"{argument}: column {name!r}", index=column.index)
-    text = ""
-    if pd.api.types.is_string_dtype(column):
-        text = f" (text, {str(column.iloc[0])!r} in {describe_rows(column.index, [0])})" if len(column) else " (text)"
-    hint = "; a categorical feature needs a formula, e.g. SoftmaxRegression.from_formula('y ~ x + group', data)"
-    raise TypeError(
-        f"{argument}: column {name!r} has dtype {column.dtype}{text}, expected numbers or booleans"
-        + (hint if argument == "X" else "")
-    )
+    if numeric or (column.dtype == object and not is_factor(column)):
+        return real_numbers(column.to_numpy(dtype=object), f"{argument}: column {shown(name)}", index=column.index)
+    raise TypeError(not_numbers(column, name, argument))
 
 
 def numeric_values(column: pd.Series, name: str, argument: str = "data") -> FloatArray:
@@ -144,6 +143,10 @@ def numeric_matrix(frame: pd.DataFrame, names: Sequence[str], argument: str = "d
         values = np.array(chosen.to_numpy(dtype=np.float64), order="C")
         check_finite(values, names, frame.index, argument)
         return values
+    factors = [j for j in range(len(names)) if is_factor(chosen.iloc[:, j])]
+    if factors:
+        first, *others = (names[j] for j in factors)
+        raise TypeError(not_numbers(chosen.iloc[:, factors[0]], first, argument, others))
     columns = [numeric_values(chosen.iloc[:, j], name, argument) for j, name in enumerate(names)]
     return np.stack(columns, axis=1)
 
@@ -155,7 +158,9 @@ def check_finite(values: FloatArray, names: Sequence[str], index: Any, argument:
     for j, name in enumerate(names):
         where = np.flatnonzero(~np.isfinite(values[:, j]))
         if where.size:
-            kind = "NaN" if np.isnan(values[where[0], j]) else "infinite"
+            missing = np.isnan(values[where[0], j])
+            advice = MISSING_ADVICE[argument] if missing and argument in MISSING_ADVICE else "expected finite numbers"
             raise ValueError(
-                f"{argument}: column {name!r} is {kind} in {describe_rows(index, where)}; expected finite numbers"
+                f"{argument}: column {shown(name)} is {'NaN' if missing else 'infinite'} in "
+                f"{describe_rows(index, where)}; {advice}"
             )

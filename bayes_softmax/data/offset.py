@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayes_softmax.core.checks import describe_rows, shown
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.class_columns import read_class_columns
 from bayes_softmax.data.design import Label
@@ -32,15 +33,16 @@ def read_offset(offset: Any, data: Any, n_obs: int, classes: Sequence[Label]) ->
             "one number added to all logits of a row would change nothing"
         )
     check_finite(array, names, index, "offset")
-    return _checked_size(array, classes)
+    return _checked_size(array, classes, index)
 
 
-def _checked_size(offset: FloatArray, classes: Sequence[Label]) -> FloatArray:
+def _checked_size(offset: FloatArray, classes: Sequence[Label], index: Any) -> FloatArray:
     """The offset, if differences of its entries are finite."""
     rows, columns = np.nonzero(np.abs(offset) > OFFSET_LIMIT)
     if rows.size:
         raise ValueError(
-            f"offset: column {str(classes[columns[0]])!r} is {offset[rows[0], columns[0]]:g} in row {rows[0]}; "
+            f"offset: column {shown(str(classes[columns[0]]))} is {offset[rows[0], columns[0]]:g} in "
+            f"{describe_rows(index, rows[:1])}; "
             f"expected at most {OFFSET_LIMIT:g} in size (use available= for a class that is not on offer)"
         )
     return offset

@@ -10,8 +10,12 @@ from bayes_softmax.core.checks import as_float, describe_rows, is_real, shown
 from bayes_softmax.core.records import AnyArray, FloatArray
 
 
-def real_numbers(values: Any, argument: str, *, index: Any = None, columns: Sequence[str] | None = None) -> FloatArray:
+def real_numbers(
+    values: Any, argument: str, *, index: Any = None, columns: Sequence[str] | None = None, advice: str = ""
+) -> FloatArray:
     """A new float64 array of real numbers, C-contiguous; NaN where one is missing.
+
+    ``advice`` says in the message what to do about text that is no number.
 
     Raises
     ------
@@ -28,7 +32,7 @@ def real_numbers(values: Any, argument: str, *, index: Any = None, columns: Sequ
     for at, value in np.ndenumerate(array):
         number = _number(value)
         if number is None:
-            raise TypeError(f"{argument}{_place(array, at, index, columns)}")
+            raise TypeError(f"{argument}{_place(array, at, index, columns, advice)}")
         out[at] = number
     return out
 
@@ -40,7 +44,7 @@ def _number(value: Any) -> float | None:
     return float("nan") if pd.api.types.is_scalar(value) and bool(pd.isna(value)) else None
 
 
-def _place(array: AnyArray, at: tuple[int, ...], index: Any, columns: Sequence[str] | None) -> str:
+def _place(array: AnyArray, at: tuple[int, ...], index: Any, columns: Sequence[str] | None, advice: str) -> str:
     """The value that is not a number, its place, and a remedy."""
     value = array[at]
     column = "" if array.ndim < 2 else f": column {shown(at[1] if columns is None else columns[at[1]])}"
@@ -48,7 +52,9 @@ def _place(array: AnyArray, at: tuple[int, ...], index: Any, columns: Sequence[s
     if isinstance(value, complex | np.complexfloating):
         return f"{column} is complex ({shown(value)} in {row}); expected real numbers"
     if isinstance(value, str):
-        return f"{column} is the text {shown(value)} in {row}; expected real numbers{_if_text_of_numbers(array)}"
+        return (
+            f"{column} is the text {shown(value)} in {row}; expected real numbers{_if_text_of_numbers(array) or advice}"
+        )
     return f"{column} has {shown(value)} of type {type(value).__name__} in {row}; expected real numbers"
 
 

@@ -15,12 +15,13 @@ from bayes_softmax.data.available import Mask, read_available
 from bayes_softmax.data.containers import to_pandas_or_numpy
 from bayes_softmax.data.design import Label
 from bayes_softmax.data.formula.encoder import FormulaEncoder, encoder_from_data
+from bayes_softmax.data.formula_data import formula_frame
 from bayes_softmax.data.frames import (
     is_frame,
     to_pandas,
 )
-from bayes_softmax.data.labels import plain_label
 from bayes_softmax.data.offset import read_offset
+from bayes_softmax.data.plain_labels import plain_label
 from bayes_softmax.data.schema_checks import check_array_encoder, check_fields
 
 Encoder = FormulaEncoder | ArrayEncoder
@@ -88,9 +89,9 @@ class Schema:
         return tuple(self.encoder.feature_names)
 
     def to_pandas_or_numpy(self, data: Any) -> Any:
-        """New data as a pandas frame or a NumPy array; a formula itself refuses what it cannot use, by column."""
-        if isinstance(data, dict) and isinstance(self.encoder, FormulaEncoder):
-            return data
+        """New data as a pandas frame, or as a NumPy array where the model has no formula."""
+        if isinstance(self.encoder, FormulaEncoder):
+            return formula_frame(data, tuple(self.encoder.variables))
         return to_pandas_or_numpy(data, "data")
 
     def encode(self, data: Any) -> tuple[FloatArray, Any]:

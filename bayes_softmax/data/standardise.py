@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bayes_softmax.core.checks import describe_rows
+from bayes_softmax.core.checks import describe_rows, shown
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.design import Standardisation
 
@@ -66,8 +66,8 @@ def check_weightless(
         others = np.flatnonzero(X[:, j] != first[j])
         if others.size:
             raise ValueError(
-                f"X: column {names[j]!r} is {first[j]:g} but in {describe_rows(index, others)}, and these have weight "
-                "zero: leave the column out, or pass constant='drop'"
+                f"X: column {shown(names[j])} is {first[j]:g} in every row that counts; it differs only in "
+                f"{describe_rows(index, others)}, of weight zero: leave the column out, or pass constant='drop'"
             )
 
 

@@ -26,7 +26,7 @@ def advice(mode: Mode, kind: str, found: Examination, solver: str) -> str:
             return "the steps diverged: lower learning_rate"
         return "the log density is not finite at zero, where large offsets make all probabilities 0 or 1"
     remedies = {
-        Status.MAX_ITERATIONS: "raise max_iterations",
+        Status.MAX_ITERATIONS: "raise max_iterations (max_iter of SoftmaxClassifier)",
         Status.SADDLE: "sample() explores all modes, or use Normal priors",
     }
     other = [] if solver == "newton" else ["use solver='newton'"]

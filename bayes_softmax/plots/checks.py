@@ -1,6 +1,7 @@
 """Pictures of model checks: calibration by class, and class frequencies against replicated data."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,13 +13,25 @@ from bayes_softmax.answers.intervals import percent_of
 from bayes_softmax.answers.scores import Evaluation
 from bayes_softmax.core.checks import counted
 from bayes_softmax.core.randomness import RandomNumbers, RandomSeed
-from bayes_softmax.plots import style
+from bayes_softmax.data.design import Label
+from bayes_softmax.plots import dots, style
+from bayes_softmax.plots.look import Look
+from bayes_softmax.plots.picture import Panel, Picture, columns_of, in_rows, panel_width
+from bayes_softmax.plots.style import ClassStyle
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
-
-def calibration(evaluated: Fitted | Evaluation, *, loo: bool = False, n_bins: int = 10) -> "Figure":
+def calibration(
+    evaluated: Fitted | Evaluation,
+    *,
+    loo: bool = False,
+    n_bins: int = 10,
+    classes: Sequence[Label] | None = None,
+    colors: Any = None,
+    title: str | None = None,
+    figsize: tuple[float, float] | None = None,
+    ax: Any = None,
+    figure: Any = None,
+) -> Picture:
     """Observed frequency against predicted probability, a panel for each class.
 
     Parameters
@@ -29,38 +42,66 @@ def calibration(evaluated: Fitted | Evaluation, *, loo: bool = False, n_bins: in
         For a fit: score by leave-one-out.
     n_bins
         For a fit: number of bins, of about equal numbers of observations.
+    classes
+        Classes to show, in this order; default all.
+    colors
+        Colours of classes: a mapping, or a sequence with one for each class shown.
+    title
+        Heading of the figure, or of the axes given.
+    figsize
+        Width and height in inches of a new figure.
+    ax
+        Axes to draw into: one, or as many as there are panels.
+    figure
+        An empty figure or subfigure to draw into.
 
     Returns
     -------
-    matplotlib.figure.Figure
-        Points on the diagonal are calibrated; bars are Wilson intervals of the observed frequencies.
+    Picture
+        Points on the diagonal are calibrated; bars are Wilson intervals of the observed frequencies.  ``axes`` are by
+        class.
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> matplotlib.use("Agg")
+    >>> import bayes_softmax as bs
+    >>> fit = bs.SoftmaxRegression([[0.0], [1.0], [2.0], [3.0]], ["a", "b", "a", "b"]).map()
+    >>> bs.plots.calibration(fit, n_bins=2)
+    Picture of 2 panels: 'a', 'b'
     """
+    look = Look(ax, figure, figsize, classes, colors, title)
     if not isinstance(evaluated, Evaluation):
         style.check_fit(evaluated, "calibration", "evaluated")
         evaluated = evaluate(evaluated, loo=loo, n_bins=n_bins)
-    classes = list(evaluated.confusion.index)
-    figure, panels = style.panel_grid(len(classes), height=3.2)
-    for panel, label, colour in zip(panels, classes, style.class_colours(len(classes)), strict=True):
-        table = evaluated.calibration.loc[label]
-        _calibration_panel(panel, table, colour)
-        style.title(panel, str(label))
-    panels[0].set_ylabel("observed frequency", fontsize="small")
+    styles = look.class_styles(list(evaluated.confusion.index))
+    columns = columns_of(len(styles))
+    width = panel_width(columns)
+    panels = [Panel(s.name, width - 0.6) for s in styles]
+    rows = [panels[i : i + columns] for i in range(0, len(panels), columns)]
+    canvas = look.canvas(rows, width=width)
+    for i, (panel, s) in enumerate(zip(canvas.panels, styles, strict=True)):
+        _calibration_panel(panel, pd.DataFrame(evaluated.calibration.xs(s.label)), s)
+        if i % columns == 0 or canvas.in_given_axes:
+            style.axis_label(panel, "y", "observed frequency")
     percent = percent_of(evaluated.calibration.columns[2])
-    figure.suptitle(
-        f"Calibration, {evaluated.kind}, {counted(evaluated.n_observations, 'observation')} ({percent} % intervals)",
-        fontsize="medium",
+    canvas.heading(
+        f"Calibration, {evaluated.kind}, {counted(evaluated.n_observations, 'observation')} ({percent} % intervals)"
     )
-    return style.finished(figure)
+    return canvas.finished()
 
 
-def _calibration_panel(panel: Any, table: pd.DataFrame, colour: Any) -> None:
+def _calibration_panel(panel: Any, table: pd.DataFrame, s: ClassStyle) -> None:
     x, y, low, high = table.to_numpy()[:, :4].T
     end = min(1.0, 1.06 * float(max(x.max(), high.max())))  # rare classes are never predicted with certainty
-    panel.plot([0, end], [0, end], color="0.7", linewidth=1, zorder=0)
-    panel.vlines(x, low, high, color=colour, linewidth=1.6)
-    panel.plot(x, y, "o-", color=colour, markersize=4.5, linewidth=0.8)
+    panel.plot([0, end], [0, end], color=style.GUIDE, linewidth=1, zorder=0)
+    panel.vlines(x, low, high, color=s.colour, linewidth=1.6, clip_on=False)
+    panel.plot(x, y, "o-", color=s.colour, markersize=4.5, linewidth=0.8, clip_on=False)
     panel.set(xlim=(-0.02 * end, end), ylim=(-0.02 * end, end), aspect="equal")
-    panel.set_xlabel("predicted probability", fontsize="small")
+    for axis in "xy":
+        style.number_axis(panel, axis)
+    style.title(panel, s.name)
+    style.axis_label(panel, "x", "predicted probability")
     style.tidy(panel)
 
 
@@ -71,36 +112,87 @@ def posterior_predictive(
     ci_prob: float | None = None,
     random_seed: RandomSeed = None,
     rng: RandomNumbers = None,
-) -> "Figure":
+    classes: Sequence[Label] | None = None,
+    colors: Any = None,
+    title: str | None = None,
+    figsize: tuple[float, float] | None = None,
+    ax: Any = None,
+    figure: Any = None,
+) -> Picture:
     """Class frequencies in the data against data sets drawn from the fit, a panel for each group.
 
-    Parameters as in ``fit.posterior_predictive()``; for ``model.sample_prior()`` the check is prior-predictive.
+    Parameters
+    ----------
+    fit
+        Posterior; for ``model.sample_prior()`` the check is prior-predictive.
+    by, ci_prob, random_seed, rng
+        As in ``fit.posterior_predictive()``.
+    classes
+        Classes to show, in this order; default all.
+    colors
+        Colours of classes: a mapping, or a sequence with one for each class shown.
+    title
+        Heading of the figure, or of the axes given.
+    figsize
+        Width and height in inches of a new figure.
+    ax
+        Axes to draw into: one, or as many as there are panels.
+    figure
+        An empty figure or subfigure to draw into.
 
     Returns
     -------
-    matplotlib.figure.Figure
+    Picture
+        With ``figure``, ``axes`` by group, and ``savefig(path)``.
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> matplotlib.use("Agg")
+    >>> import bayes_softmax as bs
+    >>> model = bs.SoftmaxRegression([[0.0], [1.0], [2.0], [3.0]] * 5, ["a", "b", "a", "b"] * 5)
+    >>> bs.plots.posterior_predictive(model.laplace(random_seed=1, progressbar=False), random_seed=1)
+    Picture of 1 panel: 'all rows'
     """
     style.check_fit(fit, "posterior_predictive")
+    look = Look(ax, figure, figsize, classes, colors, title)
+    styles = look.class_styles(fit.schema.classes)
     table = predictive.posterior_predictive(fit, by, ci_prob=ci_prob, random_seed=random_seed, rng=rng)
-    groups, classes = list(dict.fromkeys(table.index.get_level_values("group"))), list(fit.schema.classes)
-    figure, panels = style.panel_grid(len(groups), height=1.0 + style.ROW_HEIGHT * len(classes), sharey=True)
-    percent = percent_of(table.columns[2])
-    position, marks = np.arange(len(classes))[::-1], {}
-    for panel, group in zip(panels, groups, strict=True):
-        observed, mean, low, high = table.loc[group].to_numpy()[:, :4].T
-        marks[f"replicated, {percent} %"] = panel.hlines(
-            position, low, high, color=style.COLOURS[0], linewidth=5, alpha=0.35
+    groups = list(dict.fromkeys(table.index.get_level_values("group")))
+    values = table.to_numpy(dtype=np.float64).reshape(len(groups), len(fit.schema.classes), -1)
+    chosen = values[:, [s.position for s in styles]]
+    units = table["n_observations"].to_numpy().reshape(values.shape[:2])[:, 0]
+    several = []
+    for group, shares, n in zip(groups, chosen, units, strict=True):
+        name = f"{by}: {group}" if isinstance(by, str) else str(group)
+        ends, colours = dots.Ends(*(shares[:, [j]] for j in (1, 2, 3))), [[s.colour] for s in styles]
+        heading = f"{name}\n({counted(float(n), 'observation')})"
+        rows_of = tuple(s.name for s in styles)
+        several.append(
+            dots.Dots(name, heading, rows_of, ends, colours, [("|", False)], "share of observations", zero=False)
         )
-        (marks["replicated, mean"],) = panel.plot(mean, position, "|", color=style.COLOURS[0], markersize=11)
-        (marks["observed"],) = panel.plot(observed, position, "o", color="black", markersize=4.5)
-        style.name_rows(panel, position, [str(c) for c in classes])
-        panel.set_ylim(-0.6, len(classes) - 0.4)
-        panel.set_xlim(left=min(0.0, panel.get_xlim()[0]))
-        units = table.loc[group]["n_observations"].iloc[0]
-        style.title(
-            panel, f"{f'{by}: ' if isinstance(by, str) else ''}{group} ({counted(float(units), 'observation')})"
-        )
-        panel.set_xlabel("share of observations", fontsize="small")
-        style.tidy(panel)
-    style.legend_below(figure, marks)
-    return style.finished(figure)
+    rows = in_rows([Panel(d.name, d.height) for d in several])
+    canvas = look.canvas(rows, left=dots.names_width(several))
+    dots.draw_all(canvas, rows, several)
+    for panel, shares in zip(canvas.panels, chosen, strict=True):
+        _observed(panel, shares[:, 0])
+    canvas.heading()
+    canvas.legend(_predictive_legend(percent_of(table.columns[2])))
+    return canvas.finished()
+
+
+def _observed(panel: Any, shares: np.ndarray[Any, Any]) -> None:
+    """The shares in the data, over the replicated ones."""
+    panel.scatter(shares, np.arange(len(shares))[::-1], 20, color="black", zorder=4, clip_on=False)
+    low, high = panel.get_xlim()
+    panel.set_xlim(min(0.0, low) if low > 0 or low < 0 <= high else low, high)
+    style.number_axis(panel, "x")
+
+
+def _predictive_legend(percent: str) -> dict[str, Any]:
+    from matplotlib.lines import Line2D
+
+    return {
+        f"replicated: mean, {percent} %": Line2D([], [], color="0.4", marker="|", markersize=11, linewidth=1.6),
+        "observed": Line2D([], [], color="black", marker="o", markersize=4.5, linestyle=""),
+    }

@@ -1,12 +1,12 @@
-"""Pictures of coefficients: one panel per feature, one row per class, one mark per fit."""
+"""Pictures of coefficients: one panel per feature or factor, coloured by class, one mark per fit."""
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from bayes_softmax.answers.compare import check_comparable
-from bayes_softmax.answers.contrasts import Average, build_view
+from bayes_softmax.answers.contrasts import Average, View, build_view
 from bayes_softmax.answers.fitted import Fitted
 from bayes_softmax.answers.intervals import Interval, resolve_interval
 from bayes_softmax.answers.summary import contrast_statistics
@@ -14,11 +14,13 @@ from bayes_softmax.core.checks import did_you_mean, listed
 from bayes_softmax.core.checks import shown as in_words
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.design import Label
-from bayes_softmax.plots import style
+from bayes_softmax.data.schema import Schema
+from bayes_softmax.plots import dots, style
+from bayes_softmax.plots.groups import Group, coefficient_groups
+from bayes_softmax.plots.look import Look
+from bayes_softmax.plots.picture import Picture
+from bayes_softmax.plots.style import ClassStyle
 from bayes_softmax.spec.linear import INTERCEPT
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 
 class _Marks(NamedTuple):
@@ -37,8 +39,16 @@ def forest(
     ci_prob: float | None = None,
     ci_kind: str | None = None,
     features: Sequence[str] | None = None,
-) -> "Figure":
+    classes: Sequence[Label] | None = None,
+    colors: Any = None,
+    title: str | None = None,
+    figsize: tuple[float, float] | None = None,
+    ax: Any = None,
+    figure: Any = None,
+) -> Picture:
     """Coefficients of one fit with their intervals: a panel for each feature, a row for each class.
+
+    The features of one factor, or of one spline, share a panel, a row for each level and a colour for each class.
 
     Parameters
     ----------
@@ -49,15 +59,38 @@ def forest(
     ci_prob, ci_kind
         Probability and kind of the intervals; defaults are ArviZ's.
     features
-        Which features to show (``"intercept"`` among them); default: all features without the intercept.
+        Which features to show (``"intercept"`` among them), or factors by their names; default: all features without
+        the intercept.
+    classes
+        Classes to show, in this order; default all.
+    colors
+        Colours of classes: a mapping, or a sequence with one for each class shown.
+    title
+        Heading of the figure, or of the axes given.
+    figsize
+        Width and height in inches of a new figure.
+    ax
+        Axes to draw into: one, or as many as there are panels.
+    figure
+        An empty figure or subfigure to draw into.
 
     Returns
     -------
-    matplotlib.figure.Figure
-        Show it, or save it with ``figure.savefig(path)``.
+    Picture
+        With ``figure``, ``axes`` by feature, and ``savefig(path)``.
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> matplotlib.use("Agg")
+    >>> import bayes_softmax as bs
+    >>> fit = bs.SoftmaxRegression([[0.0], [1.0], [2.0], [3.0]], ["a", "b", "a", "b"], feature_names=["dose"]).map()
+    >>> bs.plots.forest(fit, vs="a")
+    Picture of 1 panel: 'dose'
     """
     style.check_fit(fit, "forest")
-    return _draw({fit.kind: fit}, vs, resolve_interval(ci_prob, ci_kind), features)
+    look = Look(ax, figure, figsize, classes, colors, title)
+    return _draw({fit.kind: fit}, vs, resolve_interval(ci_prob, ci_kind), features, look)
 
 
 def compare(
@@ -66,9 +99,27 @@ def compare(
     ci_prob: float | None = None,
     ci_kind: str | None = None,
     features: Sequence[str] | None = None,
+    classes: Sequence[Label] | None = None,
+    colors: Any = None,
+    title: str | None = None,
+    figsize: tuple[float, float] | None = None,
+    ax: Any = None,
+    figure: Any = None,
     **fits: Fitted,
-) -> "Figure":
-    """Coefficients of several fits side by side, in common coordinates; arguments as in :func:`forest`.
+) -> Picture:
+    """Coefficients of several fits side by side, in common coordinates, with a marker for each fit.
+
+    Parameters
+    ----------
+    vs, ci_prob, ci_kind, features, classes, colors, title, figsize, ax, figure
+        As in :func:`forest`.
+    **fits
+        Point estimates and posteriors by name.
+
+    Returns
+    -------
+    Picture
+        As of :func:`forest`.
 
     Examples
     --------
@@ -76,40 +127,97 @@ def compare(
     >>> matplotlib.use("Agg")
     >>> import bayes_softmax as bs
     >>> model = bs.SoftmaxRegression([[0.0], [1.0], [2.0], [3.0]], ["a", "b", "a", "b"])
-    >>> figure = bs.plots.compare(mle=model.mle(), map=model.map())
+    >>> bs.plots.compare(mle=model.mle(), map=model.map())
+    Picture of 1 panel: 'x0'
     """
     check_comparable(fits, unnamed)
-    return _draw(fits, vs, resolve_interval(ci_prob, ci_kind), features)
+    look = Look(ax, figure, figsize, classes, colors, title)
+    return _draw(fits, vs, resolve_interval(ci_prob, ci_kind), features, look)
 
 
-def _draw(fits: dict[str, Fitted], vs: Label | None, interval: Interval, features: Sequence[str] | None) -> "Figure":
-    first = next(iter(fits.values()))
-    view = build_view(first.schema, Average.OF_ALL if vs is None else vs)
-    names = [INTERCEPT, *first.schema.feature_names]
-    shown = _features(features, names)
+def _draw(
+    fits: dict[str, Fitted], vs: Label | None, interval: Interval, features: Sequence[str] | None, look: Look
+) -> Picture:
+    schema = next(iter(fits.values())).schema
+    view = build_view(schema, Average.OF_ALL if vs is None else vs)
+    styles, columns = _contrasts_shown(schema, view, look)
     marks = {name: _marks(fit, vs, interval) for name, fit in fits.items()}
-    height = 1.1 + style.ROW_HEIGHT * len(view.names) * max(len(fits), 1.6)
-    figure, panels = style.panel_grid(len(shown), height=height, sharey=True)
-    for panel, feature in zip(panels, shown, strict=True):
-        drawn = _panel(panel, feature, names.index(feature), marks, view.names)
-    style.legend_below(figure, drawn)
-    return style.finished(figure)
+    groups = _chosen(features, schema, together=len(styles) <= style.MANY_CLASSES)
+    against = view.names[0].removeprefix(f"{view.classes[0]} vs ")
+    several = [_dots(group, list(marks.values()), styles, columns, against) for group in groups]
+    rows = dots.rows_of_panels(several)
+    canvas = look.canvas(rows, left=dots.names_width(several))
+    dots.draw_all(canvas, rows, several)
+    entries = dict(dots.marker_legend([f"{name} ({mark.label})" for name, mark in marks.items()]))
+    if not all(np.isfinite(one.ends.centre).all() for one in several):
+        entries |= dots.arrow_legend()
+    if any(len(group.features) > 1 for group in groups):
+        entries |= dots.class_legend(styles)
+    canvas.heading()
+    canvas.legend(entries)
+    return canvas.finished()
 
 
-def _features(features: Sequence[str] | None, names: list[str]) -> list[str]:
-    """Features to show, checked; the intercept only if named, or if there is no feature."""
+def _contrasts_shown(schema: Schema, view: View, look: Look) -> tuple[list[ClassStyle], list[int]]:
+    """Classes with a contrast, in the order asked for, and their columns in the view."""
+    column = {schema.class_position(label): m for m, label in enumerate(view.classes)}
+    styles = [s for s in look.class_styles(schema.classes) if s.position in column]
+    if not styles:
+        raise ValueError(
+            f"classes={in_words(look.classes)}: the contrasts shown are {listed(view.names)}; name one of these classes"
+        )
+    return styles, [column[s.position] for s in styles]
+
+
+def _dots(
+    group: Group, marks: Sequence[_Marks], styles: Sequence[ClassStyle], columns: Sequence[int], against: str
+) -> dots.Dots:
+    """The marks of one panel: rows are classes, or the features of a factor, which then have marks for all classes."""
+    grid = [[getattr(mark, part)[np.ix_(group.features, columns)] for mark in marks] for part in _Marks._fields[:3]]
+    centre, low, high = (np.stack(part, axis=2) for part in grid)  # (features, classes, fits)
+    colours = [s.colour for s in styles for _ in marks]
+    shape, rows, kinds = (len(styles), len(marks)), tuple(s.name for s in styles), dots.markers(len(marks))
+    each = [[s.colour] * len(marks) for s in styles]
+    if len(group.features) > 1:
+        shape, rows, kinds = (len(group.rows), len(colours)), group.rows, kinds * len(styles)
+        each = [colours] * len(rows)
+    unit = "logit at x = 0" if group.features == (0,) else "logit" if len(group.features) > 1 else "logit per unit"
+    ends = dots.Ends(*(part.reshape(shape) for part in (centre, low, high)))
+    return dots.Dots(group.name, group.title, rows, ends, each, kinds, f"{unit}, vs {against}", arrows=True)
+
+
+def _chosen(features: Sequence[str] | None, schema: Schema, *, together: bool) -> list[Group]:
+    """Panels to show, checked; the intercept only if named, or if there is no feature."""
+    groups = coefficient_groups(schema, together=together)
+    names = [INTERCEPT, *schema.feature_names]
     if features is None:
-        return names[1:] or names
+        return groups[1:] or groups
     if not isinstance(features, Iterable):
         raise TypeError(f"features={in_words(features)} must be the name of a feature, or a sequence of names")
     chosen = [features] if isinstance(features, str) else list(features)
     if not chosen:
         raise ValueError("features is empty; name at least one")
+    panels: dict[int, set[int]] = {}
     for feature in chosen:
-        if feature not in names:
-            hint = did_you_mean(feature, names)
+        for g, group in enumerate(groups):
+            among = [j for j in group.features if feature in (names[j], group.name)]
+            if among:
+                panels.setdefault(g, set()).update(among)
+                break
+        else:
+            known = list(dict.fromkeys([*names, *(group.name for group in groups)]))
+            hint = did_you_mean(feature, known)
             raise ValueError(f"features: {in_words(feature)} is not one of {listed(names)}{hint}")
-    return chosen
+    return [_part(groups[g], kept, names) for g, kept in panels.items()]
+
+
+def _part(group: Group, kept: set[int], names: Sequence[str]) -> Group:
+    """A panel of some features of a group, called like the feature if it is one."""
+    if len(kept) == 1:
+        (j,) = kept
+        return Group(names[j], names[j], (j,), (names[j],))
+    pairs = [(j, row) for j, row in zip(group.features, group.rows, strict=True) if j in kept]
+    return group._replace(features=tuple(j for j, _ in pairs), rows=tuple(row for _, row in pairs))
 
 
 def _marks(fit: Fitted, vs: Label | None, interval: Interval) -> _Marks:
@@ -120,43 +228,4 @@ def _marks(fit: Fitted, vs: Label | None, interval: Interval) -> _Marks:
     percent = f"{100 * interval.prob:g} %"
     if error is None:
         return _Marks(centre, low, high, f"mean, {percent} {interval.kind.upper()}")
-    arrows = "" if np.isfinite(centre).all() else "; \u2192 infinite, \u2194 not determined"
-    return _Marks(centre, low, high, f"estimate, {percent} Wald interval{arrows}")
-
-
-def _infinite(panel: Any, centres: FloatArray, y: FloatArray, colour: str) -> None:
-    """Draw an arrow at the border for an infinite estimate, in both directions where its sign is not determined."""
-    for centre, at in zip(centres, y, strict=True):
-        if np.isfinite(centre):
-            continue
-        for end, sign in ((0.0, -1.0), (1.0, 1.0)):
-            if not sign * centre < 0:  # NaN points both ways
-                panel.annotate(
-                    "",
-                    (end, at),
-                    (end - 0.09 * sign, at),
-                    xycoords=panel.get_yaxis_transform(),
-                    arrowprops={"arrowstyle": "-|>", "color": colour, "linewidth": 1.4, "shrinkA": 0, "shrinkB": 0},
-                )
-
-
-def _panel(panel: Any, feature: str, row: int, marks: dict[str, _Marks], contrasts: Sequence[str]) -> dict[str, Any]:
-    """Draw one feature: each fit's mark for each contrast, the first at the top; returns the legend's marks."""
-    drawn = {}
-    positions = np.arange(len(contrasts))[::-1]
-    spread = np.linspace(0.24, -0.24, len(marks)) if len(marks) > 1 else np.zeros(1)
-    panel.axvline(0.0, color="0.75", linewidth=1, zorder=0)
-    for i, (name, mark) in enumerate(marks.items()):
-        colour, marker = style.COLOURS[i % len(style.COLOURS)], style.MARKERS[i % len(style.MARKERS)]
-        y = positions + spread[i]
-        panel.hlines(y, mark.low[row], mark.high[row], color=colour, linewidth=1.6)
-        centre = np.where(np.isfinite(mark.centre[row]), mark.centre[row], np.nan)
-        (drawn[f"{name} ({mark.label})"],) = panel.plot(centre, y, marker, color=colour, markersize=5)
-        _infinite(panel, mark.centre[row], y, colour)
-    style.name_rows(panel, positions, contrasts)
-    panel.set_ylim(-0.6, len(contrasts) - 0.4)
-    style.title(panel, feature)
-    unit = "logit at x = 0" if feature == INTERCEPT else "logit per unit"
-    panel.set_xlabel(unit, fontsize="small")
-    style.tidy(panel)
-    return drawn
+    return _Marks(centre, low, high, f"estimate, {percent} Wald interval")

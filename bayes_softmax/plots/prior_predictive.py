@@ -1,7 +1,8 @@
 """A picture of the prior predictive distribution of the class probabilities."""
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +12,13 @@ from bayes_softmax.core.checks import shown as in_words
 from bayes_softmax.core.parameters import Parameters
 from bayes_softmax.core.randomness import RandomNumbers, RandomSeed, generator_of
 from bayes_softmax.core.records import FloatArray
+from bayes_softmax.data.design import Label
 from bayes_softmax.data.schema import Schema
 from bayes_softmax.density.textbook import softmax
 from bayes_softmax.plots import style
+from bayes_softmax.plots.look import Look
+from bayes_softmax.plots.picture import Panel, Picture
+from bayes_softmax.plots.style import ClassStyle
 from bayes_softmax.spec.families import registry
 from bayes_softmax.spec.families.normal import Normal
 from bayes_softmax.spec.families.registry import FamilyPrior
@@ -21,13 +26,11 @@ from bayes_softmax.spec.prior_draws import prior_draws
 from bayes_softmax.spec.priors import PriorTable, repeated
 from bayes_softmax.spec.specification import Specification
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 NEAR_CERTAIN = 0.99  # a probability that leaves the data little to change
 BY_HAND = Normal(2.5)  # a common choice for coefficients of unscaled features
 MAX_ROWS = 100  # rows of the data, evenly spaced, whose probabilities are computed
 MAX_CLASSES = 12  # shown
+OURS, OTHER = "0.2", "0.6"  # greys of the two priors: colours are for classes
 
 
 @runtime_checkable
@@ -89,7 +92,13 @@ def prior(
     against: FamilyPrior | None = BY_HAND,
     random_seed: RandomSeed = None,
     rng: RandomNumbers = None,
-) -> "Figure":
+    classes: Sequence[Label] | None = None,
+    colors: Any = None,
+    title: str | None = None,
+    figsize: tuple[float, float] | None = None,
+    ax: Any = None,
+    figure: Any = None,
+) -> Picture:
     """Class probabilities that the prior implies before any data: their concentration, and their range by class.
 
     Parameters
@@ -104,12 +113,24 @@ def prior(
     random_seed, rng
         Integer or NumPy Generator; or as ``rng`` whatever ``np.random.default_rng`` takes.  Default: the same picture
         every time.
+    classes
+        Classes to show, in this order; default the first twelve.
+    colors
+        Colours of classes: a mapping, or a sequence with one for each class shown.
+    title
+        Heading of the figure.
+    figsize
+        Width and height in inches of a new figure.
+    ax
+        Two axes to draw into.
+    figure
+        An empty figure or subfigure to draw into.
 
     Returns
     -------
-    matplotlib.figure.Figure
-        Left: the distribution, over draws and rows of the data, of the largest class probability of a row, with the
-        share of rows that have a class above 0.99.  Right: the probability of each class.
+    Picture
+        ``axes["largest"]``: the distribution, over draws and rows of the data, of the largest class probability of a
+        row, with the share of rows that have a class above 0.99.  ``axes["classes"]``: the probability of each class.
 
     Raises
     ------
@@ -122,19 +143,21 @@ def prior(
     >>> matplotlib.use("Agg")
     >>> import bayes_softmax as bs
     >>> model = bs.SoftmaxRegression([[0.0], [1.0], [2.0]], ["a", "b", "a"])
-    >>> bs.plots.prior(model, draws=100).axes[1].get_title()
+    >>> bs.plots.prior(model, draws=100).axes["classes"].get_title()
     'Probability of each class'
     """
-    import matplotlib.pyplot as plt
-
     if not isinstance(model, HasPrior):
         raise TypeError(f"model: plots.prior shows the prior of a model, and this is of type {type(model).__name__}")
+    look = Look(ax, figure, figsize, classes, colors, title)
     check_counts(draws=draws)
     generator = generator_of(random_seed, rng, default=0)
     if against is not None and not registry.is_family(against, proper=True, kinked=False):
         possible = registry.names(proper=True, kinked=False)
         raise TypeError(f"against={in_words(against)} must be {possible} or None")
-    shown = [("this model's prior", style.COLOURS[0], implied_probabilities(model, draws, generator, model.priors))]
+    styles = look.class_styles(model.schema.classes)
+    if classes is None:
+        styles = styles[:MAX_CLASSES]
+    shown = [("this model's prior", OURS, implied_probabilities(model, draws, generator, model.priors))]
     if against is not None:
         other = replace(
             model.priors,
@@ -145,55 +168,62 @@ def prior(
             intercept_at="zero",
         )
         label = f"{against} on raw coefficients"
-        shown.append((label, style.COLOURS[1], implied_probabilities(model, draws, generator, other)))
-    figure, (left, right) = plt.subplots(
-        1, 2, figsize=(10.5, 4.0), layout="constrained", gridspec_kw={"width_ratios": (1.5, 1)}
-    )
-    _largest_probability_panel(left, shown, len(model.schema.classes))
-    _class_panel(right, shown, model.schema)
-    return style.finished(figure)
+        shown.append((label, OTHER, implied_probabilities(model, draws, generator, other)))
+    height = max(2.4, 0.3 * len(styles))
+    canvas = look.canvas([[Panel("largest", height), Panel("classes", height)]], width=4.6)
+    left, right = canvas.panels
+    entries = _largest_probability_panel(left, shown, len(model.schema.classes))
+    _class_panel(right, shown, model.schema, styles)
+    canvas.heading()
+    canvas.legend(entries)
+    return canvas.finished()
 
 
-def _largest_probability_panel(panel: Any, shown: list[tuple[str, str, ImpliedProbabilities]], n_classes: int) -> None:
-    """Draw the distribution of the largest class probability, with the share that is nearly certain."""
-    bins = np.linspace(1.0 / n_classes, 1.0, 31)
+def _largest_probability_panel(
+    panel: Any, shown: list[tuple[str, str, ImpliedProbabilities]], n_classes: int
+) -> dict[str, Any]:
+    """Draw the distribution of the largest class probability; returns legend entries with the share nearly certain."""
+    bins, entries = np.linspace(1.0 / n_classes, 1.0, 31), {}
     for label, colour, implied in shown:
         text = f"{label}: {100 * implied.share_near_certain:.0f} % of rows have a class above {NEAR_CERTAIN}"
         weights = np.full(implied.largest.size, 100.0 / implied.largest.size)
         panel.hist(implied.largest.ravel(), bins, weights=weights, color=colour, alpha=0.25)
-        panel.hist(
-            implied.largest.ravel(), bins, weights=weights, histtype="step", color=colour, linewidth=1.8, label=text
+        _, _, (entries[text],) = panel.hist(
+            implied.largest.ravel(), bins, weights=weights, histtype="step", color=colour, linewidth=1.8
         )
     panel.axvline(1.0 / n_classes, color="0.4", linewidth=1, linestyle=":")
     panel.text(1.0 / n_classes, 0.97, f" all {n_classes} classes alike", transform=panel.get_xaxis_transform(),
-               va="top", fontsize="small", color="0.35")  # fmt: skip
-    panel.set_xlabel("largest class probability of a row")
-    panel.set_ylabel("share of draws and rows, %")
-    panel.set_title("Certainty of the prior before any data", fontsize="medium")
+               va="top", fontsize="small", color=style.QUIET)  # fmt: skip
+    style.axis_label(panel, "x", "largest class probability of a row")
+    style.axis_label(panel, "y", "share of draws and rows, %")
+    style.title(panel, "Certainty of the prior before any data")
+    for axis in "xy":
+        style.number_axis(panel, axis)
     style.tidy(panel)
-    panel.legend(frameon=False, fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.17))
+    return entries
 
 
-def _class_panel(panel: Any, shown: list[tuple[str, str, ImpliedProbabilities]], schema: Schema) -> None:
+def _class_panel(
+    panel: Any, shown: list[tuple[str, str, ImpliedProbabilities]], schema: Schema, styles: list[ClassStyle]
+) -> None:
     """Draw median, central 50 % and 90 % of each class's probability over draws and rows."""
-    labels = [str(label) for label in schema.classes[:MAX_CLASSES]]
-    positions = np.arange(len(labels))[::-1]
-    spread = np.linspace(0.14, -0.14, len(shown)) if len(shown) > 1 else np.zeros(1)
-    for shift, (_, colour, implied) in zip(spread, shown, strict=True):
-        p = implied.probabilities[..., : len(labels)].reshape(-1, len(labels))
+    positions = np.arange(len(styles))[::-1]
+    spread = np.linspace(0.16, -0.16, len(shown)) if len(shown) > 1 else np.zeros(1)
+    for shift, (_, grey, implied) in zip(spread, shown, strict=True):
+        p = implied.probabilities[..., [s.position for s in styles]].reshape(-1, len(styles))
         ends = np.quantile(p, [0.05, 0.25, 0.5, 0.75, 0.95], axis=0)
-        panel.hlines(positions + shift, ends[0], ends[4], color=colour, linewidth=1.4)
-        panel.hlines(positions + shift, ends[1], ends[3], color=colour, linewidth=5)
-        panel.plot(ends[2], positions + shift, "o", color="white", markeredgecolor=colour, markersize=5)
+        colours = [s.colour for s in styles] if grey == OURS else [grey] * len(styles)
+        panel.hlines(positions + shift, ends[0], ends[4], colors=colours, linewidth=1.4)
+        panel.hlines(positions + shift, ends[1], ends[3], colors=colours, linewidth=5)
+        panel.scatter(ends[2], positions + shift, 22, facecolors="white", edgecolors=colours, zorder=3, clip_on=False)
     panel.axvline(1.0 / len(schema.classes), color="0.4", linewidth=1, linestyle=":")
-    style.name_rows(panel, positions, labels)
-    panel.set_ylim(-0.6, len(labels) - 0.4)
+    style.name_rows(panel, positions, [s.name for s in styles])
+    panel.set_ylim(-0.6, len(styles) - 0.4)
     panel.set_xlim(-0.02, 1.02)
-    more = len(schema.classes) - len(labels)
-    panel.set_ylabel(
-        schema.response_name + (f" (and {counted(more, 'more class', 'more classes')})" if more else ""),
-        **style.AS_IT_IS,
-    )
-    panel.set_xlabel("prior probability: median, 50 % and 90 %")
-    panel.set_title("Probability of each class", fontsize="medium")
+    more = len(schema.classes) - len(styles)
+    rest = f" (and {counted(more, 'more class', 'more classes')})" if more else ""
+    style.axis_label(panel, "y", schema.response_name + rest)
+    style.axis_label(panel, "x", "prior probability: median, 50 % and 90 %")
+    style.title(panel, "Probability of each class")
+    style.number_axis(panel, "x")
     style.tidy(panel)

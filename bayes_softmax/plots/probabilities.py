@@ -1,28 +1,45 @@
-"""Pictures of probabilities: along a variable, and the effects of all variables."""
+"""Pictures of probabilities along variables."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from bayes_softmax.answers.averages import Level, average_changes
 from bayes_softmax.answers.cautions import warn_of
-from bayes_softmax.answers.effects import PER_UNIT
-from bayes_softmax.answers.effects import effects as average_effects
 from bayes_softmax.answers.fitted import Fitted
 from bayes_softmax.answers.intervals import Interval, resolve_interval
 from bayes_softmax.answers.population import Population, population_of
 from bayes_softmax.answers.probabilities import thinned_draws
 from bayes_softmax.answers.quantities import summary_columns
 from bayes_softmax.answers.variables import Covariate, Setting, chosen_variables, level_name
-from bayes_softmax.plots import style
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from bayes_softmax.core.checks import check_choice
+from bayes_softmax.core.records import FloatArray
+from bayes_softmax.data.design import Label
+from bayes_softmax.plots import dots, style
+from bayes_softmax.plots.look import Look
+from bayes_softmax.plots.picture import LABEL_HEIGHT, Panel, Picture, columns_of, in_rows, panel_width
+from bayes_softmax.plots.style import ClassStyle
 
 # More rows or draws would move a line by less than its width.
 PICTURE_ROWS, PICTURE_DRAWS, GRID = 500, 400, 41
+PANELS = ("class", "variable")
+FEW_CLASSES = 4  # bands that can be told apart in one panel
+MOST_PANELS = 60  # from which on one panel per class and variable is not the default
+CURVE_HEIGHT, SMALL_HEIGHT, SMALL_LABELS, TITLE_HEIGHT = 2.1, 0.85, 0.35, 0.3  # inches
+SMALL_ACROSS = 6
+LINES = ("-", "--", ":", "-.")  # where colours come again
+
+
+class _Curve(NamedTuple):
+    """Probabilities (values, K) with the ends of their intervals, along a variable; ``rug`` are values in the data."""
+
+    variable: Covariate
+    values: Sequence[Any]
+    centre: FloatArray
+    low: FloatArray
+    high: FloatArray
+    rug: FloatArray
 
 
 def probabilities(
@@ -34,8 +51,17 @@ def probabilities(
     ci_prob: float | None = None,
     offset: Any = None,
     available: Any = None,
-) -> "Figure":
-    """Class probabilities along each variable, averaged over the rows, with their uncertainty: one panel per variable.
+    panels: str | None = None,
+    classes: Sequence[Label] | None = None,
+    colors: Any = None,
+    title: str | None = None,
+    figsize: tuple[float, float] | None = None,
+    ax: Any = None,
+    figure: Any = None,
+) -> Picture:
+    """Class probabilities along each variable, averaged over the rows, with their uncertainty.
+
+    The strokes at the bottom are the values in the rows: where there are none, the model extrapolates.
 
     Parameters
     ----------
@@ -51,103 +77,181 @@ def probabilities(
         (N, K) for ``data``, if the model has an offset that is not among its columns.
     available
         (N, K) for ``data``, if the model has choice sets and ``data`` has no columns for them.
+    panels
+        ``"variable"``: all classes of a variable in one panel; ``"class"``: a panel for each variable and class.
+        Default: by class for more than four classes, unless that makes more than 60 panels, which then have lines
+        without bands.
+    classes
+        Classes to show, in this order; default all.
+    colors
+        Colours of classes: a mapping, or a sequence with one for each class shown.
+    title
+        Heading of the figure, or of the axes given.
+    figsize
+        Width and height in inches of a new figure.
+    ax
+        Axes to draw into: one, or as many as there are panels.
+    figure
+        An empty figure or subfigure to draw into.
 
     Returns
     -------
-    matplotlib.figure.Figure
+    Picture
+        With ``figure``, ``axes`` by variable (or class, or ``"variable: class"``), and ``savefig(path)``.
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> matplotlib.use("Agg")
+    >>> import bayes_softmax as bs
+    >>> fit = bs.SoftmaxRegression([[0.0], [1.0], [2.0], [3.0]], ["a", "b", "a", "b"], feature_names=["dose"]).map()
+    >>> bs.plots.probabilities(fit, "dose", panels="class")
+    Picture of 2 panels: 'a', 'b'
     """
     style.check_fit(fit, "probabilities")
-    interval = resolve_interval(ci_prob, "eti")
+    look, interval = Look(ax, figure, figsize, classes, colors, title), resolve_interval(ci_prob, "eti")
+    styles = look.class_styles(fit.schema.classes)
+    if panels is not None:
+        check_choice("panels", panels, PANELS)
     rows = population_of(fit, data, at, offset, None, available).thinned(PICTURE_ROWS)
-    variables = chosen_variables(fit.schema, features)
-    figure, panels = style.panel_grid(len(variables), height=3.0, sharey=True)
-    drawn = [_curves(panel, fit, rows, v, interval) for panel, v in zip(panels, variables, strict=True)]
-    panels[0].set_ylim(0.0, min(1.0, 1.04 * max(top for top, _ in drawn)))
+    seen = rows if at is None else population_of(fit, data, None, offset, None, available).thinned(PICTURE_ROWS)
+    curves = [_curve(fit, rows, seen, v, interval) for v in chosen_variables(fit.schema, features)]
     kind = "average probability" if at is None else "probability at the values given"
-    panels[0].set_ylabel(f"{kind} (band: {100 * interval.prob:g} %)", fontsize="small")
-    style.legend_below(figure, drawn[0][1])
-    return style.finished(figure)
+    drawn = _Drawing(curves, styles, f"{kind}, {100 * interval.prob:g} %", kind)
+    n_panels = len(curves) * len(styles)
+    by_class = panels == "class" or (panels is None and len(styles) > FEW_CLASSES and n_panels <= MOST_PANELS)
+    if by_class:
+        return _by_class(drawn, look)
+    return _by_variable(drawn, look, bands=panels == "variable" or len(styles) <= FEW_CLASSES)
 
 
-def _curves(
-    panel: Any, fit: Fitted, rows: Population, variable: Covariate, interval: Interval
-) -> tuple[float, dict[str, Any]]:
-    """Draw a line per class, or marks for levels, in one panel; returns the largest probability and the marks."""
+def _curve(fit: Fitted, rows: Population, seen: Population, variable: Covariate, interval: Interval) -> _Curve:
+    """Average probabilities along a variable over its range in the data, or at its levels."""
     values: Sequence[Any] = variable.levels
+    rug = np.zeros(0)
     if not values:
         low, high = variable.low, variable.high
         if not np.isfinite(high - low):  # features of an array carry no range
-            low, high = rows.range_of(variable.name)
+            low, high = seen.range_of(variable.name)
         values = np.linspace(low, high, GRID).tolist()
+        rug = np.concatenate([part.frame[variable.name].to_numpy(dtype=np.float64) for part in seen.chunks()])
     changes = [Level({variable.name: value}) for value in values]
     averages = average_changes(fit, rows, changes, thinned_draws(fit, PICTURE_DRAWS, fit.n_chains))
     warn_of(fit, averages.cautions)
-    found = summary_columns(averages.quantities, interval)
+    columns = list(summary_columns(averages.quantities, interval).values())
     shape = (len(values), len(fit.schema.classes))
-    columns = list(found.values())
     centre, lower, upper = (np.clip(columns[i].reshape(shape), 0, 1) for i in (0, 2, 3))
-    classes, colours, marks = fit.schema.classes, style.class_colours(shape[1]), {}
-    for k, (label, colour) in enumerate(zip(classes, colours, strict=True)):
-        if not variable.levels:
-            panel.fill_between(values, lower[:, k], upper[:, k], color=colour, alpha=0.2, linewidth=0)
-            (marks[str(label)],) = panel.plot(values, centre[:, k], color=colour, linewidth=1.8)
+    return _Curve(variable, values, centre, lower, upper, rug)
+
+
+class _Drawing(NamedTuple):
+    """What is drawn: curves, classes, and what the axis of probabilities says, with bands and without."""
+
+    curves: list[_Curve]
+    styles: list[ClassStyle]
+    label: str
+    plain_label: str
+
+    @property
+    def top(self) -> float:
+        """End of the axis: above all that is shown; NaN where there is no interval, or a probability is unknown."""
+        shown = [s.position for s in self.styles]
+        ends = [part[:, shown] for curve in self.curves for part in (curve.high, curve.centre)]
+        return min(1.0, 1.05 * max(float(np.nanmax(part, initial=0.05)) for part in ends))
+
+
+def _by_variable(drawn: _Drawing, look: Look, *, bands: bool) -> Picture:
+    """All classes in one panel for each variable."""
+    levels = {curve.variable.name: _levels(curve, drawn, drawn.styles, curve.variable.name)
+              for curve in drawn.curves if curve.variable.levels}  # fmt: skip
+    heights = [levels[c.variable.name].height if c.variable.levels else CURVE_HEIGHT for c in drawn.curves]
+    rows = in_rows([Panel(c.variable.name, height) for c, height in zip(drawn.curves, heights, strict=True)])
+    canvas = look.canvas(rows, left=dots.names_width(list(levels.values())))
+    starts = {row[0].name for row in rows}
+    for panel, curve in zip(canvas.panels, drawn.curves, strict=True):
+        name = curve.variable.name
+        if curve.variable.levels:
+            _draw_levels(panel, levels[name], drawn, names=True)
             continue
-        x = np.arange(len(values)) + (k - 0.5 * (len(classes) - 1)) * 0.5 / len(classes)
-        panel.vlines(x, lower[:, k], upper[:, k], color=colour, linewidth=1.8)
-        (marks[str(label)],) = panel.plot(x, centre[:, k], "o", color=colour, markersize=4.5)
-    if variable.levels:
-        panel.set_xticks(range(len(values)), [level_name(v) for v in values], **style.AS_IT_IS)
-        panel.set_xlim(-0.6, len(values) - 0.4)
-    style.title(panel, variable.name)
-    style.tidy(panel)
-    return float(np.nanmax([upper, centre], initial=0.05)), marks  # NaN: no interval, or unknown probabilities
+        for s in drawn.styles:
+            _line(panel, curve, s, bands=bands)
+        _finish_curve(panel, curve, drawn)
+        style.title(panel, name)
+        if name in starts or canvas.in_given_axes:
+            style.axis_label(panel, "y", drawn.label if bands else drawn.plain_label)
+    note = "" if bands else "Lines without intervals; features=, classes= or panels='class' show them"
+    canvas.heading(note)
+    canvas.legend(dots.class_legend(drawn.styles))
+    return canvas.finished()
 
 
-def effects(
-    fit: Fitted,
-    features: str | Sequence[str] | None = None,
-    data: Any = None,
-    *,
-    at: Setting | str | None = None,
-    ci_prob: float | None = None,
-    ci_kind: str | None = None,
-    offset: Any = None,
-    available: Any = None,
-) -> "Figure":
-    """Average effects on the class probabilities: a panel for each change, a row for each class.
+def _by_class(drawn: _Drawing, look: Look) -> Picture:
+    """A panel for each variable and class; the classes of several variables are columns, named at the top."""
+    one = len(drawn.curves) == 1
+    across = columns_of(len(drawn.styles)) if one else min(len(drawn.styles), SMALL_ACROSS)
+    named = one or len(drawn.styles) > across  # panels below each other then show different classes
+    contents = [(curve, s, _levels(curve, drawn, [s], s.name) if curve.variable.levels else None)
+                for curve in drawn.curves for s in drawn.styles]  # fmt: skip
+    panels = [
+        Panel(
+            s.name if one else f"{curve.variable.name}: {s.name}",
+            marks.height if marks else SMALL_HEIGHT,
+            LABEL_HEIGHT if one else SMALL_LABELS + (TITLE_HEIGHT if named or i < across else 0.0),
+        )
+        for i, (curve, s, marks) in enumerate(contents)
+    ]
+    K = len(drawn.styles)
+    rows = [panels[j : min(j + across, i + K)] for i in range(0, len(panels), K) for j in range(i, i + K, across)]
+    left = dots.names_width([marks for _, _, marks in contents if marks]) + 0.2
+    canvas = look.canvas(rows, left=left, width=panel_width(across, left))
+    for i, (panel, (curve, s, marks)) in enumerate(zip(canvas.panels, contents, strict=True)):
+        first = (i % K) % across == 0 or canvas.in_given_axes
+        if marks:
+            _draw_levels(panel, marks, drawn, names=first)
+        else:
+            _line(panel, curve, s, bands=True)
+            _finish_curve(panel, curve, drawn)
+            panel.tick_params(labelleft=first)
+        alone = one or canvas.in_given_axes
+        style.title(panel, s.name if named or i < across or canvas.in_given_axes else "")
+        style.axis_label(panel, "x", curve.variable.name if alone and not marks else "")
+        style.axis_label(panel, "y", "" if alone or not first else curve.variable.name)
+    canvas.heading(drawn.label[0].upper() + drawn.label[1:] + " intervals")
+    return canvas.finished()
 
-    Parameters as in ``fit.effects()``.
 
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
-    style.check_fit(fit, "effects")
-    interval = resolve_interval(ci_prob, ci_kind)
-    table = average_effects(
-        fit, features, data, at=at, ci_prob=ci_prob, ci_kind=ci_kind, offset=offset, available=available
+def _line(panel: Any, curve: _Curve, s: ClassStyle, *, bands: bool) -> None:
+    """The curve of one class, with its band."""
+    k = s.position
+    if bands:
+        panel.fill_between(curve.values, curve.low[:, k], curve.high[:, k], color=s.colour, alpha=0.2, linewidth=0)
+    kind = LINES[(k // style.MANY_CLASSES) % len(LINES)]
+    panel.plot(curve.values, curve.centre[:, k], color=s.colour, linewidth=1.8, linestyle=kind, clip_on=False)
+
+
+def _finish_curve(panel: Any, curve: _Curve, drawn: _Drawing) -> None:
+    """Axes of a panel of curves, and the values in the data as strokes at the bottom."""
+    panel.vlines(
+        np.unique(curve.rug), 0, 0.04, transform=panel.get_xaxis_transform(), color="0.3", alpha=0.35, linewidth=0.7
     )
-    assert isinstance(table, pd.DataFrame)  # not draws
-    changes = list(dict.fromkeys(zip(*(table.index.get_level_values(i) for i in (0, 1)), strict=True)))
-    classes = [str(c) for c in fit.schema.classes]
-    figure, panels = style.panel_grid(len(changes), height=1.0 + style.ROW_HEIGHT * len(classes), sharey=True)
-    kind = f"{100 * interval.prob:g} % {'Wald' if 'estimate' in table else interval.kind.upper()}"
-    for panel, (feature, change) in zip(panels, changes, strict=True):
-        _effect_panel(panel, pd.DataFrame(table.xs((feature, change), level=[0, 1])), classes)
-        style.title(panel, f"{feature}: {change}")
-        unit = f"per unit of {feature}" if change == PER_UNIT else "on average"
-        panel.set_xlabel(f"change of probability {unit}", fontsize="small", **style.AS_IT_IS)
-    figure.suptitle(f"Average effects ({kind} intervals; each panel sums to 0)", fontsize="medium")
-    return style.finished(figure)
-
-
-def _effect_panel(panel: Any, rows: pd.DataFrame, classes: Sequence[str]) -> None:
-    position, values = np.arange(len(classes))[::-1], rows.to_numpy()
-    panel.axvline(0.0, color="0.75", linewidth=1, zorder=0)
-    for k, colour in enumerate(style.class_colours(len(classes))):
-        panel.hlines(position[k], values[k, 2], values[k, 3], color=colour, linewidth=1.8)
-        panel.plot(values[k, 0], position[k], "o", color=colour, markersize=5)
-    style.name_rows(panel, position, classes)
-    panel.set_ylim(-0.6, len(classes) - 0.4)
-    panel.locator_params(axis="x", nbins=5)
+    panel.set_ylim(-0.06 * drawn.top, 1.01 * drawn.top)
+    for axis in "xy":
+        style.number_axis(panel, axis)
     style.tidy(panel)
+
+
+def _levels(curve: _Curve, drawn: _Drawing, styles: Sequence[ClassStyle], title: str) -> dots.Dots:
+    """Marks for the levels of a factor, one for each class."""
+    shown = [s.position for s in styles]
+    rows = tuple(level_name(v) for v in curve.values)
+    ends = dots.Ends(*(part[:, shown] for part in (curve.centre, curve.low, curve.high)))
+    colours = [[s.colour for s in styles]] * len(rows)
+    return dots.Dots(
+        curve.variable.name, title, rows, ends, colours, [("o", False)] * len(shown), drawn.label, zero=False
+    )
+
+
+def _draw_levels(panel: Any, marks: dots.Dots, drawn: _Drawing, *, names: bool) -> None:
+    dots.draw(panel, marks, names=names)
+    panel.set_xlim(-0.03 * drawn.top, 1.01 * drawn.top)
+    style.number_axis(panel, "x")

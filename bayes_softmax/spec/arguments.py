@@ -25,7 +25,9 @@ class Arguments(TypedDict, total=False):
     ----------
     prior
         Prior of the weights, on the scale of the features as given: ``Normal``, ``StudentT``, ``Laplace``, ``Flat``,
-        or a mapping from feature (of a formula: the column it makes, ``"island[T.Dream]"``) to one of these;
+        or a mapping to one of these from feature (``"island[T.Dream]"``) or term of a formula (``"island"``,
+        ``"bs(age, df=4)"``, ``"a:b"``: for all features it makes, not for its interactions; a feature's own prior
+        comes first; None is the default);
         ``Jeffreys`` for all coefficients together; with learned scales ``Normal(scale=HalfNormal(1))``, one for all
         features that carry it, and ``R2D2()``, one for each, per standard deviation of the feature.  Default:
         autoscaled Normal priors, see :meth:`~bayes_softmax.SoftmaxRegression.describe_prior`.

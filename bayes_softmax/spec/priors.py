@@ -45,7 +45,12 @@ class Jeffreys:
 
 
 Prior = FamilyPrior | Jeffreys | ShrinkagePrior
-PriorArgument = Prior | Mapping[str, Prior] | None
+PriorArgument = Prior | Mapping[str, Prior | None] | None
+
+
+def is_prior(prior: object) -> bool:
+    """Whether an object is a prior that one feature may have."""
+    return registry.is_family(prior) or isinstance(prior, ShrinkagePrior)
 
 
 class FamilyRows(NamedTuple):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bayes_softmax.core.checks import did_you_mean, listed, shown
+from bayes_softmax.core.checks import listed, shown
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.spec.autoscale import (
     DEFAULT_INTERCEPT_SCALE,
@@ -19,13 +19,13 @@ from bayes_softmax.spec.families import registry
 from bayes_softmax.spec.families.flat import Flat
 from bayes_softmax.spec.families.normal import Normal
 from bayes_softmax.spec.families.registry import FamilyPrior
-from bayes_softmax.spec.priors import LEARNED, FamilyRows, Jeffreys, Prior, PriorArgument, PriorTable, repeated
+from bayes_softmax.spec.priors import LEARNED, FamilyRows, Jeffreys, Prior, PriorTable, is_prior, repeated
 from bayes_softmax.spec.scales.hyperpriors import HierarchicalNormal, ScalePrior, ShrinkagePrior
 from bayes_softmax.spec.scales.shared import SharedScale, shared_scales
 
 
 def resolve_priors(
-    prior: PriorArgument,
+    prior: Prior | Mapping[str, Prior] | None,
     intercept_prior: Prior | None,
     *,
     coding: str,
@@ -37,6 +37,7 @@ def resolve_priors(
 ) -> PriorTable:
     """Turn the ``prior`` and ``intercept_prior`` arguments into one family per feature.
 
+    A mapping is of features: terms are resolved by :func:`~bayes_softmax.spec.by_term.priors_by_feature`.
     ``X`` and ``totals`` are of the rows that hold observations; ``scale`` is the features' standard deviation there.
     """
     if isinstance(prior, Jeffreys):
@@ -76,7 +77,7 @@ def _of_intercept(prior: Prior) -> FamilyPrior:
     possible = f"{registry.names(kinked=False)} or None"
     if isinstance(prior, Jeffreys):
         raise ValueError("intercept_prior=Jeffreys() is a prior of all coefficients together: pass prior=Jeffreys()")
-    if not _is_prior(prior):
+    if not is_prior(prior):
         raise TypeError(f"intercept_prior={shown(prior)} must be {possible}")
     resolved = _resolved(prior)
     if isinstance(resolved, ShrinkagePrior):
@@ -130,34 +131,21 @@ class _Chosen(NamedTuple):
     learned: dict[ShrinkagePrior, IntArray]
 
 
-def _per_feature(prior: PriorArgument, feature_names: Sequence[str]) -> _Chosen:
-    """The priors given for each feature; a mapping must name existing features."""
+def _per_feature(prior: Prior | Mapping[str, Prior] | None, feature_names: Sequence[str]) -> _Chosen:
+    """The priors given for each feature."""
     p = len(feature_names)
     features = repeated(Normal(1.0), p)
     if prior is None:
         return _Chosen(features, np.ones(p, dtype=np.bool_), {})
     if not isinstance(prior, Mapping):
-        if not _is_prior(prior):
+        if not is_prior(prior):
             raise TypeError(
-                f"prior={shown(prior)} must be {registry.names()}, Jeffreys, R2D2, a mapping from feature to prior, or "
-                "None"
+                f"prior={shown(prior)} must be {registry.names()}, Jeffreys, R2D2, a mapping from term or feature to "
+                "prior, or None"
             )
         return _filled(features, [(np.arange(p), prior)])
-    places = {name: j for j, name in enumerate(feature_names)}
-    unknown = [name for name in prior if name not in places]
-    if unknown:
-        raise ValueError(
-            f"prior names unknown feature {unknown[0]!r}{did_you_mean(unknown[0], feature_names)}; the features are "
-            f"{listed(feature_names)}"
-        )
-    for name, family in prior.items():
-        if isinstance(family, Jeffreys):
-            raise ValueError(
-                f"prior[{name!r}]=Jeffreys(): it is a prior of all coefficients together; pass prior=Jeffreys()"
-            )
-        if not _is_prior(family):
-            raise TypeError(f"prior[{name!r}]={shown(family)} must be {registry.names()} or R2D2")
-    return _filled(features, [(np.array([j]), prior[feature_names[j]]) for j in sorted(places[name] for name in prior)])
+    given = [(np.array([j]), prior[name]) for j, name in enumerate(feature_names) if name in prior]
+    return _filled(features, given)
 
 
 def _filled(features: FamilyRows, given: list[tuple[IntArray, Prior]]) -> _Chosen:
@@ -175,11 +163,6 @@ def _filled(features: FamilyRows, given: list[tuple[IntArray, Prior]]) -> _Chose
             features.family[places] = registry.code_of(family)
             features.scale[places], features.df[places] = family.numbers(resolved)
     return _Chosen(features, by_default, {prior: np.concatenate(found) for prior, found in learned.items()})
-
-
-def _is_prior(prior: object) -> bool:
-    """Whether an object is a prior that one feature may have."""
-    return registry.is_family(prior) or isinstance(prior, ShrinkagePrior)
 
 
 def _resolved(prior: Prior) -> FamilyPrior | ShrinkagePrior:

@@ -1,5 +1,6 @@
 """From the arguments of the front door to a :class:`Specification`: rows are read and priors resolved, once."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -7,10 +8,12 @@ from bayes_softmax.core.checks import check_flags
 from bayes_softmax.core.errors import UnusedClassWarning, warn_caller
 from bayes_softmax.data import build
 from bayes_softmax.data.design import Design
+from bayes_softmax.data.numeric_labels import numeric_warning
 from bayes_softmax.data.observations import Observations
 from bayes_softmax.data.options import Options
 from bayes_softmax.data.schema import Schema
 from bayes_softmax.data.unused_classes import unused_warning
+from bayes_softmax.spec.by_term import priors_by_feature
 from bayes_softmax.spec.linear import LinearLogits
 from bayes_softmax.spec.prior_draws import prior_sds
 from bayes_softmax.spec.resolve import resolve_priors
@@ -28,11 +31,13 @@ def from_formula(formula: str, data: Any, options: Options) -> Specification:
 
 
 def _specify(design: Design, schema: Schema, options: Options) -> Specification:
-    """Resolve the priors; warn of classes without an observation that were not declared."""
+    """Resolve the priors; warn of classes without an observation that were not declared, and of measured responses."""
     check_flags(collapse=options.collapse)
-    used = design.totals > 0
+    used, prior = design.totals > 0, options.prior
+    if isinstance(prior, Mapping):
+        prior = priors_by_feature(prior, design.feature_names, schema.encoder.named_terms)
     priors = resolve_priors(
-        options.prior,
+        prior,
         options.intercept_prior,
         coding=schema.coding,
         X=design.X if used.all() else design.X[used],
@@ -47,5 +52,8 @@ def _specify(design: Design, schema: Schema, options: Options) -> Specification:
     message = unused_warning(design) if options.classes is None else None
     if message is not None:
         warn_caller(message, UnusedClassWarning)
+    doubt = numeric_warning(design)
+    if doubt is not None:
+        warn_caller(doubt)
     logits = LinearLogits(design.n_features, design.n_classes)
     return Specification(Observations(design, options.collapse), schema, priors, logits)

@@ -37,10 +37,10 @@ ANSWERS: dict[str, Callable[[Any, pd.DataFrame], Any]] = {
     "contrast": lambda fit, data: effects.contrast(fit, {"bill_length_mm": 50}, {"bill_length_mm": 40}, data),
     "evaluate": lambda fit, _: evaluation.evaluate(fit, loo=True).to_frame(),
     "compare": lambda fit, _: bs.compare(a=fit, vs="Adelie"),
-    "forest": lambda fit, _: [text.get_text() for text in bs.plots.forest(fit).legends[0].get_texts()],
-    "plots.effects": lambda fit, _: [panel.get_title() for panel in bs.plots.effects(fit).axes],
-    "plots.probabilities": lambda fit, _: [panel.get_ylim() for panel in bs.plots.probabilities(fit).axes],
-    "plots.calibration": lambda fit, _: bs.plots.calibration(fit).get_suptitle(),
+    "forest": lambda fit, _: [text.get_text() for text in bs.plots.forest(fit).figure.legends[0].get_texts()],
+    "plots.effects": lambda fit, _: [panel.get_title() for panel in bs.plots.effects(fit).axes.values()],
+    "plots.probabilities": lambda fit, _: [panel.get_ylim() for panel in bs.plots.probabilities(fit).axes.values()],
+    "plots.calibration": lambda fit, _: bs.plots.calibration(fit).figure.get_suptitle(),
 }
 OF_DRAWS: dict[str, Callable[[Any, pd.DataFrame], Any]] = {
     "posterior_predictive": lambda fit, _: predictive.posterior_predictive(fit, random_seed=1),

@@ -73,9 +73,13 @@ def test_offsets_in_every_form_beside_missing_values(form) -> None:
             TypeError,
             "data: column 'x0' is the text 'a' in row 0; expected real numbers",
         ),
-        (np.zeros(2), ValueError, r"data has shape \(2,\); expected \(N, 2\); one row is \[\[...\]\], or row.to_frame"),
+        (
+            np.zeros(2),
+            ValueError,
+            r"data has shape \(2,\); expected \(N, 2\), the features 'x0', 'x1'; one row is .*, or row.to_frame",
+        ),
         (pd.Series({"x0": 1.0, "x1": 2.0}), ValueError, r"data has shape \(2,\).*row.to_frame\(\).T"),
-        (np.zeros((2, 3)), ValueError, r"data has shape \(2, 3\); expected \(N, 2\)$"),
+        (np.zeros((2, 3)), ValueError, r"data has shape \(2, 3\); expected \(N, 2\), the features 'x0', 'x1'$"),
     ],
 )
 def test_arrays_that_are_not_numbers_in_rows(new, error, text, missing) -> None:
@@ -87,7 +91,7 @@ def test_arrays_that_are_not_numbers_in_rows(new, error, text, missing) -> None:
 
 
 def test_a_formula_needs_a_frame_and_rows_may_all_be_missing(fits, penguins) -> None:
-    with pytest.raises(TypeError, match="data must be a data frame with the columns"):
+    with pytest.raises(TypeError, match=r"data is an array of shape \(1, 2\); the formula needs a data frame"):
         fits["map"].predict_proba([[1.0, "male"]], missing="nan")
     none = penguins.iloc[:2].assign(bill_length_mm=np.nan)
     assert fits["map"].predict_proba(none, 0.9, missing="nan").isna().to_numpy().all()
@@ -95,9 +99,9 @@ def test_a_formula_needs_a_frame_and_rows_may_all_be_missing(fits, penguins) -> 
 
 def test_one_column_is_not_one_row() -> None:
     fit = bs.SoftmaxRegression(*simulate(30, 1, 3)).map()
-    with pytest.raises(ValueError, match=r"expected \(N, 1\); one column is X.reshape\(-1, 1\)"):
+    with pytest.raises(ValueError, match=r"expected \(N, 1\), the feature 'x0'; one column is X.reshape\(-1, 1\)"):
         fit.predict(np.zeros(5))
-    with pytest.raises(ValueError, match=r"expected \(N, 1\); one row is \[\[...\]\]"):
+    with pytest.raises(ValueError, match=r"expected \(N, 1\), the feature 'x0'; one row is \[\[...\]\]"):
         fit.predict(np.zeros(1))
 
 

@@ -112,4 +112,6 @@ def test_there_is_one_place_for_warnings_and_one_for_lines_on_standard_error() -
     sources = {str(path.relative_to(package)): path.read_text() for path in package.rglob("*.py")}
     assert {name for name, text in sources.items() if "warnings.warn(" in text} == {"core/errors.py"}
     assert not {name for name, text in sources.items() if "stacklevel" in text}
-    assert {name for name, text in sources.items() if re.search(r"^[^>\n]*(?<![.\w])print\(", text, re.M)} == {"cli.py"}
+    assert {name for name, text in sources.items() if re.search(r"^[^>\n]*(?<![.\w])print\(", text, re.M)} == {
+        "cli/output.py"
+    }

@@ -40,7 +40,11 @@ def test_all_forms_are_the_same(argument: str, value: object) -> None:
     ("value", "error", "message"),
     [
         ({"low": "p", "mid": "q"}, ValueError, "has no column for class 'top'; name one for each of the classes"),
-        ({"low": "p", "mid": "q", "tpo": "r"}, ValueError, "a column for 'tpo', which is no class; did you mean 'top'"),
+        (
+            {"low": "p", "mid": "q", "tpo": "r"},
+            ValueError,
+            "a column for 'tpo', which is no class; name one for each of the classes 'low', 'mid', 'top'; did",
+        ),
         (["p", "q"], ValueError, "names 2 columns; it needs one for each of 3 classes"),
         (["p", "q", "rr"], ValueError, ": data has no column 'rr'"),
         ("p", TypeError, "='p' must be an (N, K) array, 3 names of columns, or a mapping from class to column"),

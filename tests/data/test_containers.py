@@ -116,7 +116,10 @@ def test_rows_of_a_row_and_columns_by_number() -> None:
     assert_allclose(fit.predict_proba(row), fit.predict_proba(mixed.iloc[[3]]), rtol=1e-12)
     formula = bs.SoftmaxRegression.from_formula("y ~ a + b", FRAME.assign(y=CODES.astype(str))).map()
     assert_allclose(formula.predict_proba(FRAME.astype(object)), formula.predict_proba(FRAME), rtol=1e-12)
-    with pytest.raises(TypeError, match="data must be a data frame with the columns 'a', 'b', got ndarray"):
+    with pytest.raises(
+        TypeError,
+        match=r"data is an array of shape \(60, 2\); the formula needs a data frame with the columns 'a', 'b'",
+    ):
         formula.predict_proba(X)
 
 
@@ -158,7 +161,7 @@ def test_what_is_not_there_is_pointed_to() -> None:
     with pytest.raises(ValueError, match="offset names the columns 'p', 'q', 'r', but the data is not a data frame"):
         bs.SoftmaxRegression(X, CODES, offset=["p", "q", "r"])
     labels = np.array(["low", "mid", "top"])[CODES]
-    with pytest.raises(ValueError, match=r"offset has a column for 'tpo', which is no class; did you mean 'top'\?"):
+    with pytest.raises(ValueError, match=r"offset has a column for 'tpo', which is no class; .*; did you mean 'top'\?"):
         bs.SoftmaxRegression(FRAME, labels, offset={"low": "a", "mid": "b", "top": "a", "tpo": "b"})
 
 

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 import bayes_softmax as bs
+from bayes_softmax.data.formula.encoder import encoder_from_data
 from bayes_softmax.data.formula.expressions import BINARY, COMPARISONS, text
 from bayes_softmax.data.formula.parsing import Reader
 from bayes_softmax.data.formula.sides import split_formula
@@ -107,6 +108,12 @@ bs(x, df=5)
 bs(x, df=4):b
 cr(z, df=4, constraints='center')
 cc(z, df=4, constraints='center')
+cr(z, df=4)
+0 + cr(z, df=4)
+cr(z, df=3)*g
+cc(z, df=4) + x
+cr(z, df=4):x
+cr(z, df=4):h + x
 """.strip().split("\n")  # fmt: skip
 
 
@@ -209,9 +216,11 @@ def test_factors_of_one_level_are_constant_columns() -> None:
 def test_levels_whose_rows_have_weight_zero_are_named_as_such() -> None:
     data = survey()
     weights = (data["g"] != "r").to_numpy() * 1.0
-    with pytest.raises(ValueError, match=r"'g\[T.r\]' is 0 but in rows 2, 5, .* and these have weight zero"):
+    with pytest.raises(
+        ValueError, match=r"'g\[T.r\]' is 0 in every row that counts; it differs only in rows 2, 5, .*, of weight zero"
+    ):
         bs.SoftmaxRegression.from_formula("y ~ g", data, weights=weights)
-    with pytest.raises(ValueError, match=r"'g\[r\]' is 0 but in rows .* weight zero"):
+    with pytest.raises(ValueError, match=r"'g\[r\]' is 0 in every row that counts; .* weight zero"):
         bs.SoftmaxRegression.from_formula("y ~ 0 + g", data, weights=weights)
     kept = bs.SoftmaxRegression.from_formula("y ~ g", data, weights=weights, constant="drop")
     assert kept.feature_names == ("g[T.q]",)
@@ -251,8 +260,8 @@ MESSAGES = {
     "C(x + z)": r"C\(\) takes the name of a column",
     "Q('x')": r"'Q' is not known; .*backticks",
     "offset(x)": "an offset is an argument",
-    "ns(x, 3)": r"natural cubic splines are cr\(x, df=3, constraints='center'\), B-splines bs\(x, df=4\)",
-    "s(x)": r"a smooth curve is cr\(x, df=4, constraints='center'\)",
+    "ns(x, 3)": r"natural cubic splines are cr\(x, df=4\), B-splines bs\(x, df=4\)",
+    "s(x)": r"a smooth curve is cr\(x, df=5\)",
     "x + (1 | g)": r"group-level effects, \(1 \| g\), are not available yet; .* a factor, C\(g\), or 0 \+ C\(g\)",
     "x + (x || `h`)": r"\(1 \| `h`\), are not available yet; write the group as a factor, C\(`h`\)",
     "x | g": "are not available yet",
@@ -443,6 +452,23 @@ def test_files_of_earlier_versions_are_read_as_they_were_written() -> None:
         again = schema_from_json(schema.to_json())
         assert again.feature_names == schema.feature_names
         assert_array_equal(again.encode(data)[0], X)
+
+
+def test_splines_of_the_second_edition_keep_all_their_columns() -> None:
+    """Beside an intercept they are collinear: fits that were stored with them are read as they were fitted."""
+    data = survey()
+    formula = "y ~ cr(x, df=4) + bs(z, df=4, include_intercept=True)"
+    encoder = bs.SoftmaxRegression.from_formula(formula, data).schema.encoder
+    stored = encoder.to_data()
+    assert encoder.feature_names[:3] == tuple(f"cr(x, df=4)[{j}]" for j in (2, 3, 4))
+    older = encoder_from_data({**stored, "edition": 2})
+    assert older.feature_names == ("cr(x, df=4)[1]", *encoder.feature_names)
+    X = older.encode(data)[0]
+    assert_array_equal(X[:, 1:], encoder.encode(data)[0])
+    assert_allclose(X[:, :4].sum(axis=1), 1.0)
+    assert encoder_from_data(older.to_data()).feature_names == older.feature_names
+    with pytest.raises(ValueError, match="edition 4; this version reads up to 3"):
+        encoder_from_data({**stored, "edition": 4})
 
 
 def test_what_is_stored_is_terms() -> None:

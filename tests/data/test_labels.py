@@ -108,14 +108,30 @@ REFUSED = {
     "huge floats in a list": ([[1e19, 2e19, 5.0][k] for k in CODES], ValueError, r"y: label 1e\+19 is beyond 2\*\*53"),
     "ints beyond 64 bits": ([[2**70, 1, 2][k] for k in CODES], ValueError, "y: label 1180591620717411303424 is beyond"),
     "both signs": ([[2**63, -1, 2][k] for k in CODES], ValueError, "y: label 9223372036854775808 is beyond 64 bits"),
-    "real numbers": (CODES + 0.5, TypeError, f"y: labels are real numbers, such as .*; {TYPES}"),
-    "infinite": (np.array([0.0, 1.0, np.inf])[CODES], TypeError, "y: labels are real numbers, such as inf"),
+    "real numbers": (
+        CODES + 0.5,
+        TypeError,
+        rf"y: labels are real numbers \(.*5 in row 0\); {TYPES}. A measured response",
+    ),
+    "infinite": (np.array([0.0, 1.0, np.inf])[CODES], TypeError, r"y: labels are real numbers \(inf in row "),
     "complex": (CODES + 0j, TypeError, f"y: labels have dtype complex128; {TYPES}"),
-    "bytes": (NAMES.astype("S"), TypeError, rf"y: labels have dtype \|S3; {TYPES}; decode them"),
-    "bytes in a list": ([b"a", b"b"] * 30, TypeError, f"y: labels have types bytes, such as b'a'; {TYPES}; decode"),
-    "plain Enum": ([list(Colour)[k] for k in CODES], TypeError, "y: labels have types Colour, .* take their values"),
-    "dates": (DAYS[CODES], TypeError, f"y: labels have dtype datetime64.*; {TYPES}"),
-    "mixed": ([*NAMES[:-1], 3], TypeError, f"y: labels have types int, str, such as .*; {TYPES}"),
+    "bytes": (NAMES.astype("S"), TypeError, rf"y: labels have dtype \|S3; {TYPES}: decode them"),
+    "bytes in a list": (
+        [b"a", b"b"] * 30,
+        TypeError,
+        f"y: label b'a' in row 0 is of type bytes; {TYPES}: take their text: .label.decode",
+    ),
+    "plain Enum": (
+        [list(Colour)[k] for k in CODES],
+        TypeError,
+        "y: label <Colour.* in row 0 is of type Colour; .*: take their text: .label.value",
+    ),
+    "dates": (DAYS[CODES], TypeError, rf"y: labels have dtype datetime64.*; {TYPES}: convert them: .astype\(str\)"),
+    "mixed": (
+        [*NAMES[:-1], 3],
+        TypeError,
+        r"y: labels are of several types, .* \(str, row 0\) and 3 \(int, row 59\); use one: .astype\(str\)",
+    ),
     "one class": (np.full(60, 2), ValueError, "y: at least two classes are needed, found only one class, 2; name"),
     "twice the same count column": (
         pd.DataFrame(np.eye(3)[CODES], columns=["a", "a", "b"]),
@@ -200,5 +216,7 @@ def test_weight_zero_is_told_from_absence() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", bs.UnusedClassWarning)
         data = pd.DataFrame({"y": NAMES, "g": np.where(NAMES == "top", "r", "p")})
-        with pytest.raises(ValueError, match=r"'g\[T.r\]' is 0 but in rows .* and these have weight zero"):
+        with pytest.raises(
+            ValueError, match=r"'g\[T.r\]' is 0 in every row that counts; it differs only in rows .*, of weight zero"
+        ):
             bs.SoftmaxRegression.from_formula("y ~ g", data, weights=(data.g == "p") * 1.0)

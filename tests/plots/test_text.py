@@ -6,10 +6,10 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 import bayes_softmax as bs
+from bayes_softmax.plots.picture import Picture
 
 mpl.use("Agg")
 
@@ -25,7 +25,7 @@ def data() -> pd.DataFrame:
     return pd.DataFrame({**columns, "y": y, "_g$": np.where(rng.random(240) > 0.5, "_p", "$^$")})
 
 
-PICTURES: dict[str, Callable[..., Figure]] = {
+PICTURES: dict[str, Callable[..., Picture]] = {
     "probabilities": lambda fits, data: bs.plots.probabilities(fits["map"]),
     "probabilities by level": lambda fits, data: bs.plots.probabilities(fits["formula"], "_g$"),
     "effects": lambda fits, data: bs.plots.effects(fits["map"]),
@@ -43,11 +43,10 @@ SHOWS = {
     "effects": [
         *CLASSES,
         *(f"{name}: per unit" for name in FEATURES),
-        f"change of probability per unit of {FEATURES[0]}",
     ],
     "effects of levels": [*CLASSES, "_g$: _p vs $^$"],
-    "forest": [*FEATURES, *(f"{name} vs average" for name in CLASSES)],
-    "forest against a class": [*FEATURES, *(f"{name} vs $^$" for name in CLASSES if name != "$^$")],
+    "forest": [*FEATURES, *CLASSES],
+    "forest against a class": [*FEATURES, *(name for name in CLASSES if name != "$^$"), "logit per unit, vs $^$"],
     "compare": [*FEATURES, "_map (estimate, 89 % Wald interval)"],
     "calibration": CLASSES,
     "posterior predictive": [*CLASSES, "$^$ (", "_p ("],
@@ -72,9 +71,8 @@ def fits(data: pd.DataFrame) -> dict[str, object]:
 def test_names_are_text_and_no_markup(picture: str, usetex: bool, fits: dict, data: pd.DataFrame) -> None:
     with mpl.rc_context({"text.usetex": usetex}):
         figure = PICTURES[picture](fits, data)
-        if not usetex:  # our own words would need TeX
-            figure.draw_without_rendering()
-        drawn = [text for text in figure.findobj(Text) if text.get_text() and text.get_visible()]
+        figure.root.draw_without_rendering()  # with usetex, too: nothing of it needs TeX
+        drawn = [text for text in figure.figure.findobj(Text) if text.get_text() and text.get_visible()]
         for name in SHOWS[picture]:
             found = [text for text in drawn if text.get_text() == name or text.get_text().startswith(f"{name}")]
             assert found, f"{name!r} is not shown"
@@ -84,7 +82,7 @@ def test_names_are_text_and_no_markup(picture: str, usetex: bool, fits: dict, da
 
 
 def test_a_legend_names_every_class(fits: dict, data: pd.DataFrame) -> None:
-    (legend,) = bs.plots.probabilities(fits["map"]).legends
+    (legend,) = bs.plots.probabilities(fits["map"], panels="variable").figure.legends
     assert sorted(text.get_text() for text in legend.get_texts()) == sorted(CLASSES)
     assert len(legend.legend_handles) == len(CLASSES)
 
@@ -96,8 +94,8 @@ def test_a_dollar_sign_is_drawn(tmp_path) -> None:
         y = np.array([name, "other"])[np.arange(40) % 2]
         fit = bs.SoftmaxRegression(np.linspace(-1, 1, 40)[:, None] ** 2 + 0.01 * np.arange(40)[:, None], y).map()
         figure = bs.plots.probabilities(fit)
-        figure.draw_without_rendering()
-        (text,) = (t for t in figure.legends[0].get_texts() if t.get_text() == name)
+        figure.root.draw_without_rendering()
+        (text,) = (t for t in figure.figure.legends[0].get_texts() if t.get_text() == name)
         widths[name] = text.get_window_extent().width
     assert widths["$x$"] == pytest.approx(widths["SxS"], rel=0.1)
     assert widths["$x$"] > 2 * widths["x"]

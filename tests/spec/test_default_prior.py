@@ -323,17 +323,17 @@ def test_intervals_of_a_factor_of_many_levels_cover():
 
 def test_the_picture_shows_both_priors_and_the_classes(overlapping):
     figure = bs.plots.prior(overlapping, draws=300)
-    left, right = figure.axes
-    texts = [text.get_text() for text in left.get_legend().get_texts()]
+    right = figure.axes["classes"]
+    texts = [text.get_text() for text in figure.figure.legends[0].get_texts()]
     model = implied_probabilities(overlapping, 300, np.random.default_rng(0), overlapping.priors)
     assert texts[0] == f"this model's prior: {100 * model.share_near_certain:.0f} % of rows have a class above 0.99"
     assert texts[1].startswith("Normal(2.5) on raw coefficients: ")
     assert [tick.get_text() for tick in right.get_yticklabels()] == ["Adelie", "Chinstrap", "Gentoo"]
     assert right.get_ylabel() == "species"
     alone = bs.plots.prior(overlapping, draws=10, against=None, random_seed=np.random.default_rng(0))
-    assert len(alone.axes[0].get_legend().get_texts()) == 1
+    assert len(alone.figure.legends[0].get_texts()) == 1
     many = bs.SoftmaxRegression(*simulate(200, 2, 20), classes=range(20))
-    assert bs.plots.prior(many, draws=10).axes[1].get_ylabel() == "y (and 8 more classes)"
+    assert bs.plots.prior(many, draws=10).axes["classes"].get_ylabel() == "y (and 8 more classes)"
 
 
 def test_the_picture_refuses_what_it_cannot_draw(overlapping):

@@ -27,14 +27,18 @@ from bayes_softmax.data.formula.columns import (
 from bayes_softmax.data.formula.evaluation import Evaluator, factor_values, make_factor, raise_not_finite
 from bayes_softmax.data.formula.expressions import COMPARISONS, Call, Node, Operation, columns_of, factor_name, walk
 from bayes_softmax.data.formula.features import Factor, Layout, fill, lay_out
+from bayes_softmax.data.formula.named import NamedTerm
 from bayes_softmax.data.formula.states import read_state
 from bayes_softmax.data.formula.terms import Term, parse_terms, terms_from_data, terms_to_data
 from bayes_softmax.data.formula.transforms import key_of, transforms_in
-from bayes_softmax.data.frames import is_frame, raise_if_missing, require_columns, to_pandas
+from bayes_softmax.data.formula_data import formula_frame
+from bayes_softmax.data.frames import raise_if_missing, require_columns
 
 # How a formula is read.  1, that of files of versions 1 and 2: booleans and comparisons are numbers, exp10(x) is x**10.
 # 2: booleans and comparisons are factors of two levels, as in R and patsy; exp10(x) is 10**x.
-EDITION = 2
+# 3: beside an intercept, a natural cubic spline without constraints leaves out its first column, as its columns add up
+# to one.
+EDITION = 3
 
 
 class Encoded(NamedTuple):
@@ -72,10 +76,9 @@ class FormulaEncoder:
     @cached_property
     def layout(self) -> Layout:
         """The features of each term."""
-        truth = self.edition > 1
         factors: dict[str, Factor] = {}
         for node in _factors(self.terms):
-            factors[factor_name(node)] = make_factor(node, self.variables, self.state, truth=truth)
+            factors[factor_name(node)] = make_factor(node, self.variables, self.state, edition=self.edition)
         return lay_out(self.terms, factors)
 
     @property
@@ -93,6 +96,18 @@ class FormulaEncoder:
         """Factors of one level, which make no feature where they would be coded against an intercept."""
         return self.layout.vanished
 
+    @cached_property
+    def named_terms(self) -> tuple[NamedTerm, ...]:
+        """The terms but the intercept, with the features that each makes."""
+        made: dict[frozenset[str], list[str]] = {term.key: [] for term in self.terms if term.factors}
+        for part in self.layout.terms:
+            made[part.key] += part.names()
+        return tuple(
+            NamedTerm(term.name, term.key, frozenset().union(*map(columns_of, term.factors)), tuple(made[term.key]))
+            for term in self.terms
+            if term.factors
+        )
+
     def encode(self, data: Any) -> tuple[FloatArray, Any]:
         """Features (N, p) and row index of new data.
 
@@ -108,12 +123,7 @@ class FormulaEncoder:
 
     def encode_columns(self, data: Any) -> Encoded:
         """Features as of :meth:`encode`, with the columns they were made of."""
-        if not is_frame(data):
-            raise TypeError(
-                f"data must be a data frame with the columns {', '.join(map(repr, self.variables))}, "
-                f"got {type(data).__name__}"
-            )
-        frame = to_pandas(data).rename(columns=str)
+        frame = formula_frame(data, tuple(self.variables)).rename(columns=str)
         require_columns(frame, self.variables)
         raise_if_missing(frame, self.variables, advice="fill it, or leave out such rows")
         columns = self.read(frame)

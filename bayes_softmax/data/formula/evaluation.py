@@ -22,8 +22,8 @@ SAMPLE = 10_000  # values first searched for enough distinct ones
 States = Mapping[str, dict[str, Any]]
 
 
-def make_factor(node: Node, variables: Mapping[str, ColumnType], states: States, *, truth: bool) -> Factor:
-    """A factor with the columns that it makes; ``truth`` if booleans are two levels."""
+def make_factor(node: Node, variables: Mapping[str, ColumnType], states: States, *, edition: int) -> Factor:
+    """A factor with the columns that it makes, by the rules of an edition."""
     whole, node = node, inner(node)
     if isinstance(node, Call) and node.function == "C":
         column = node.arguments[0]
@@ -32,12 +32,14 @@ def make_factor(node: Node, variables: Mapping[str, ColumnType], states: States,
     if isinstance(node, Column) and variables[node.name].kind == "categorical":
         return Factor(whole, variables[node.name].levels)
     booleans = frozenset(name for name, v in variables.items() if v.kind == "boolean")
-    if truth and is_logical(node, booleans):
+    if edition > 1 and is_logical(node, booleans):
         return Factor(whole, TRUTH)
     name = Factor(whole, None).name
     if isinstance(node, Call) and node.function in SEVERAL_COLUMNS:
         fields, spans = fields_of(node, states.get(key_of(node), {}))
-        return Factor(whole, None, tuple(f"{name}[{field}]" for field in fields), spans)
+        # Whether a basis that adds up to a constant may lose a column: for natural splines since the third edition.
+        free = spans and (edition > 2 or node.function == "bs")
+        return Factor(whole, None, tuple(f"{name}[{field}]" for field in fields), free)
     return Factor(whole, None, (name,))
 
 
@@ -52,7 +54,8 @@ def fields_of(call: Call, state: Mapping[str, Any]) -> tuple[range, bool]:
         whole = values["include_intercept"]
         return range(0 if whole else 1, knots - values["degree"] - 1), whole
     constraints = state["constraints"]
-    return range(1, knots - bool(state["cyclic"]) - (0 if constraints is None else len(constraints)) + 1), False
+    whole = constraints is None
+    return range(1, knots - bool(state["cyclic"]) - (0 if whole else len(constraints)) + 1), whole
 
 
 def factor_values(factor: Factor, rows: "Evaluator") -> np.ndarray[Any, Any]:

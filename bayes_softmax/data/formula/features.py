@@ -46,12 +46,16 @@ class Factor(NamedTuple):
 
 
 class TermColumns(NamedTuple):
-    """Neighbouring features that a term makes: products of the columns of some factors, times ``scale``."""
+    """Neighbouring features that a term makes: products of the columns of some factors, times ``scale``.
+
+    ``key`` is that of the term, which may make several such products.
+    """
 
     factors: tuple[Factor, ...]
     columns: tuple[FactorColumns, ...]
     scale: float
     start: int
+    key: frozenset[str]
 
     @property
     def size(self) -> int:
@@ -96,7 +100,7 @@ def lay_out(terms: Sequence[Term], factors: Mapping[str, Factor]) -> Layout:
                 continue
             used = tuple(factors[name] for name, _ in parts)
             columns = tuple(factors[name].columns(reduced=reduced) for name, reduced in parts)
-            made = TermColumns(used, columns, term.scale, start)
+            made = TermColumns(used, columns, term.scale, start, term.key)
             start += made.size
             if start > MAX_COLUMNS:
                 raise ValueError(f"formula: its terms make more than {MAX_COLUMNS:,} features")

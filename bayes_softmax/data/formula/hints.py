@@ -25,10 +25,10 @@ def _level(call: Call) -> str:
 
 
 def _spline(call: Call) -> str:
-    """A natural cubic spline of as many columns."""
+    """A natural cubic spline of as many columns beside an intercept."""
     given = [*call.arguments[1:2], *(value for word, value in call.keywords if word in ("df", "k"))]
-    count = [n.value for n in given if isinstance(n, Constant) and isinstance(n.value, int) and 2 <= n.value <= 1000]
-    return f"cr({_first(call)}, df={count[0] if count else 4}, constraints='center')"
+    count = [n.value for n in given if isinstance(n, Constant) and isinstance(n.value, int) and 2 <= n.value < 1000]
+    return f"cr({_first(call)}, df={count[0] + 1 if count else 5})"
 
 
 def _product(call: Call, joined: str) -> str:

@@ -1,0 +1,167 @@
+"""``bayes-softmax fit``: from a table and a formula to a saved fit."""
+
+import argparse
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import bayes_softmax as bs
+from bayes_softmax.cli.files import read_table
+from bayes_softmax.cli.folder import ESTIMATE, POSTERIOR, TABLE, check_out, write_results
+from bayes_softmax.cli.output import Stages, csv_bytes, flat_columns, say, say_table, shows_progress
+from bayes_softmax.cli.prior_text import prior_of, priors_of
+from bayes_softmax.cli.text_table import TextFormat
+from bayes_softmax.core.checks import counted, did_you_mean, listed, shown
+from bayes_softmax.core.errors import warn_caller
+from bayes_softmax.core.interrupts import INTERRUPTED
+from bayes_softmax.data.formula.sides import split_formula
+
+if TYPE_CHECKING:  # slow to load, and `--help` does not need it
+    import pandas as pd
+
+INTERRUPTED_STATUS = 130
+MOSTLY = 0.9  # share of numbers in a column of text that was perhaps meant as numbers
+Run = Callable[[bs.SoftmaxRegression, argparse.Namespace], Any]
+
+
+def fit(options: argparse.Namespace) -> int:
+    """Run ``fit``."""
+    _check_method(options)
+    check_out(options.out, [TABLE], force=options.force)
+    arguments = {
+        "prior": priors_of(options.prior, "--prior"),
+        "intercept_prior": prior_of(options.intercept_prior, "--intercept-prior") if options.intercept_prior else None,
+        "coding": options.coding,
+        "weights": options.weights,
+        "missing": "drop" if options.drop_missing else "error",
+        "constant": "drop" if options.drop_constant else "error",
+    }
+    stages = Stages(quiet=options.quiet)
+    with stages.stage(f"read {options.data}"):
+        data = read_table(options.data, text_format(options))
+        labels = _labels(options.formula, data)
+        model = bs.SoftmaxRegression.from_formula(
+            options.formula,
+            data,
+            available=_by_class(options.available, "--available", labels),
+            offset=_by_class(options.offset, "--offset", labels),
+            classes=_classes(options.classes, labels),
+            **arguments,
+        )
+        _warn_of_nearly_numbers(options.formula, data)
+    if not options.quiet:
+        say(repr(model))
+    fitted = METHODS[options.method](model, options)
+    table = fitted.summary(vs=labels.get(options.vs, options.vs), ci_prob=options.intervals)
+    name = ESTIMATE if options.method in ("mle", "map") else POSTERIOR
+    written = write_results(options.out, (name, fitted.save), {TABLE: csv_bytes(flat_columns(table))})
+    say(repr(fitted))
+    say_table(table)
+    say("written: " + ", ".join(map(str, written)))
+    partial_draws = any(note.startswith(INTERRUPTED) for note in fitted.notes)
+    return INTERRUPTED_STATUS if partial_draws else 0
+
+
+def text_format(options: argparse.Namespace) -> TextFormat:
+    """How text files are read."""
+    missing = None if options.na_values is None else tuple(options.na_values)
+    return TextFormat(options.separator, options.decimal, options.encoding, missing)
+
+
+def _sample(model: bs.SoftmaxRegression, options: argparse.Namespace) -> Any:
+    return model.sample(
+        draws=options.draws or 1000,
+        tune=options.tune,
+        chains=options.chains or 4,
+        random_seed=options.seed,
+        progressbar=shows_progress(quiet=options.quiet),
+    )
+
+
+def _laplace(model: bs.SoftmaxRegression, options: argparse.Namespace) -> Any:
+    progressbar = shows_progress(quiet=options.quiet)
+    return model.laplace(options.draws or 4000, random_seed=options.seed, progressbar=progressbar)
+
+
+METHODS: dict[str, Run] = {
+    "sample": _sample,
+    "laplace": _laplace,
+    "map": lambda model, _options: model.map(),
+    "mle": lambda model, _options: model.mle(),
+}
+TAKES = {"sample": ("draws", "tune", "chains"), "laplace": ("draws",), "map": (), "mle": ()}
+
+
+def _check_method(options: argparse.Namespace) -> None:
+    """Raise for options that the method has no use for, and for numbers that are none."""
+    for name in ("draws", "tune", "chains"):
+        value = getattr(options, name)
+        if value is not None and name not in TAKES[options.method]:
+            raise ValueError(f"--{name} has no meaning for --method {options.method}")
+        if value is not None and value < (name != "tune"):
+            raise ValueError(f"--{name} {value} must be at least {int(name != 'tune')}")
+    if options.method == "mle" and (options.prior or options.intercept_prior):
+        raise ValueError("--prior has no meaning for --method mle, which ignores priors; use --method map")
+
+
+def _labels(formula: str, data: "pd.DataFrame") -> dict[str, Any]:
+    """Class labels by the text that they are printed as, or names of columns of counts."""
+    responses, _ = split_formula(formula)
+    if len(responses) > 1:
+        return {name: name for name in responses}
+    if responses[0] not in data:  # which the model says
+        return {}
+    _keep_whole(data, responses[0])
+    observed = data[responses[0]].dropna().unique().tolist()
+    return {str(label): label for label in observed}
+
+
+def _keep_whole(data: "pd.DataFrame", response: str) -> None:
+    """Make whole numbers whole again, which pandas reads as 1.0 and 2.0 where others of the column are missing."""
+    values = data[response]
+    if values.dtype.kind == "f" and values.isna().any() and (values.dropna() % 1 == 0).all():
+        data[response] = values.astype("Int64")
+
+
+def _by_class(pairs: Sequence[str] | None, option: str, labels: dict[str, Any]) -> dict[Any, str] | None:
+    """Columns by class, from ``CLASS=COLUMN``; a class is named as its label is printed."""
+    if pairs is None:
+        return None
+    found: dict[Any, str] = {}
+    for pair in pairs:
+        if not all(pair.partition("=")):
+            raise ValueError(f"{option} {shown(pair)} must be CLASS=COLUMN")
+        # The longest class that fits: labels may have equality signs of their own.
+        cuts = [i for i, sign in enumerate(pair) if sign == "=" and pair[:i] in labels]
+        name, _, column = pair.partition("=") if not cuts else (pair[: cuts[-1]], "=", pair[cuts[-1] + 1 :])
+        label = labels.get(name, name)
+        if label in found:
+            raise ValueError(f"{option}: class {shown(name)} appears twice")
+        found[label] = column
+    return found
+
+
+def _classes(names: Sequence[str] | None, labels: dict[str, Any]) -> list[Any] | None:
+    """Labels in the order given; all that the data have must be among them."""
+    if names is None:
+        return None
+    if lacking := [name for name in labels if name not in names]:
+        hint = did_you_mean(lacking[0], [name for name in names if name not in labels])
+        raise ValueError(f"--classes lacks {listed(lacking)} of the data{hint}; name all classes in order")
+    return [labels.get(name, name) for name in names]
+
+
+def _warn_of_nearly_numbers(formula: str, data: "pd.DataFrame") -> None:
+    """Warn where a variable is text because of a few values: it is then a factor with very many levels."""
+    import pandas as pd
+
+    responses, right = split_formula(formula)
+    for column in data.columns:
+        values = data[column].dropna()
+        if str(column) not in right or column in responses or not pd.api.types.is_string_dtype(values):
+            continue
+        others = values[pd.to_numeric(values, errors="coerce").isna()]
+        if 0 < len(others) <= (1 - MOSTLY) * len(values):
+            warn_caller(
+                f"column {shown(column)} is text, so a factor, because of {counted(len(others), 'value')} such as "
+                f"{shown(others.iloc[0])} in row {others.index[0]}; if that means missing, pass --na-values"
+            )

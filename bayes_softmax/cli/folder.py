@@ -1,0 +1,72 @@
+"""A folder of results, with a fit, its table and pictures; nothing in it is overwritten unless that is asked for."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from bayes_softmax.cli.files import near_names
+from bayes_softmax.fits.storage.files import replace_file
+from bayes_softmax.fits.storage.ownership import holds_fit, refuse_strange_file
+
+POSTERIOR, ESTIMATE, TABLE = "posterior.nc", "estimate.nc", "summary.csv"
+FITS = (POSTERIOR, ESTIMATE)
+TABLE_HEAD = b"feature,contrast,"
+
+
+def check_out(out: Path, names: Sequence[str], *, force: bool) -> None:
+    """Raise, before any work, if results would replace files: only earlier results may be, and with ``--force``."""
+    if out.exists() and not out.is_dir():
+        raise FileExistsError(f"--out {str(out)!r} is a file; name a folder")
+    there = [out / name for name in (*FITS, *names) if os.path.lexists(out / name)]
+    for path in there:
+        if path.name in FITS:
+            refuse_strange_file(path)
+        elif not _is_result(path):
+            raise FileExistsError(
+                f"--out: {str(path)!r} exists and is no result of bayes-softmax; move it away, or name another folder"
+            )
+    if there and not force:
+        raise FileExistsError(
+            f"--out: {str(there[0])!r} exists; pass --force to replace the results in this folder, or name another one"
+        )
+
+
+def _is_result(path: Path) -> bool:
+    """Whether an earlier run wrote this file: beside a fit and, for a ``.csv`` name, a table of coefficients."""
+    if not (path.is_file() and any(holds_fit(path.parent / name) for name in FITS)):
+        return False
+    return path.suffix != ".csv" or starts_with(path, TABLE_HEAD)
+
+
+def starts_with(path: Path, head: bytes) -> bool:
+    """Whether a file is there and starts with some bytes."""
+    if not path.is_file():
+        return False
+    with open(path, "rb") as file:
+        return file.read(len(head)) == head
+
+
+def write_results(out: Path, fit: tuple[str, Callable[[Path], None]], contents: Mapping[str, bytes]) -> list[Path]:
+    """Write a fit by its name and its way to save itself, and files beside it; a fit of the other name goes."""
+    out.mkdir(parents=True, exist_ok=True)
+    name, save = fit
+    save(out / name)
+    for other in set(FITS) - {name}:  # checked by `check_out`: an earlier fit, to be replaced
+        (out / other).unlink(missing_ok=True)
+    for file, content in contents.items():
+        replace_file(Path(os.path.realpath(out / file)), content)
+    return [out / name, *(out / file for file in contents)]
+
+
+def fit_in(path: Path) -> Path:
+    """The saved fit that a path names: a file, a ``.zarr`` folder, or the one in a folder of results."""
+    if not path.exists():
+        raise FileNotFoundError(f"there is no file or folder {str(path)!r}{near_names(path)}")
+    if not path.is_dir() or (path / "zarr.json").exists():
+        return path
+    found = [path / name for name in FITS if (path / name).exists()]
+    if not found:
+        raise FileNotFoundError(f"{str(path)!r} holds no fit ({' or '.join(FITS)}); 'bayes-softmax fit' makes one")
+    if len(found) > 1:
+        raise ValueError(f"{str(path)!r} holds two fits: name {str(found[0])!r} or {str(found[1])!r}")
+    return found[0]

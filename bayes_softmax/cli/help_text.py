@@ -1,0 +1,98 @@
+"""Texts of the help pages: what each command does, with examples."""
+
+from typing import NamedTuple
+
+
+class Help(NamedTuple):
+    """Texts of one command: a line in the list of commands, its usage, what it does, and examples."""
+
+    summary: str
+    usage: str
+    about: str
+    examples: str
+
+
+ABOUT = "Bayesian softmax (multinomial logistic) regression of a table."
+EXAMPLES = """\
+examples:
+  bayes-softmax fit data.csv --formula "species ~ bill_length_mm + sex" \\
+      --out results
+  bayes-softmax predict results new.csv --out predicted.csv
+  bayes-softmax effects results
+  bayes-softmax fit --help"""
+EXIT_STATUS = """\
+exit status:
+  0    done
+  1    an error that should not happen, with its traceback
+  2    the command, its data or its files cannot be used; the message says why
+  130  interrupted by Ctrl-C
+  141  the reader of the output has closed the pipe"""
+
+COMMANDS = {
+    "fit": Help(
+        "fit a formula to a table",
+        "bayes-softmax fit DATA --formula FORMULA --out FOLDER [options]",
+        """\
+Fit a softmax regression to a table.  The folder then holds the fit, which
+predict, effects and evaluate read, and summary.csv.  Rows are counted from 1.""",
+        """\
+examples:
+  bayes-softmax fit data.csv --formula "species ~ bill_length_mm + sex" \\
+      --out results --drop-missing
+  bayes-softmax fit data.parquet --formula "vote ~ age * region" --out results \\
+      --prior "Normal(1)" --method map
+  bayes-softmax fit data.csv --formula "vote ~ age + income" --out results \\
+      --prior "age=Normal(0.1)" --prior "income=StudentT(4, 0.5)"
+  bayes-softmax fit trips.tsv.gz --formula "mode ~ cost + time" --out results \\
+      --available bus=has_bus car=has_car walk=can_walk --vs walk
+  zcat data.csv.gz | bayes-softmax fit - --formula "y ~ x" --out results""",
+    ),
+    "predict": Help(
+        "class probabilities of new rows",
+        "bayes-softmax predict FIT DATA [options]",
+        """\
+Predict the class and its probabilities for each row of a table, as CSV on
+standard output or in a file.  Rows are counted from 1.""",
+        """\
+examples:
+  bayes-softmax predict results new.csv --out predicted.csv
+  bayes-softmax predict results new.csv --intervals 0.9 --out predicted.parquet
+  bayes-softmax predict results - < new.csv | head""",
+    ),
+    "effects": Help(
+        "average effects of the variables on the probabilities",
+        "bayes-softmax effects FIT [variable ...] [options]",
+        """\
+Average effect of each variable on the probability of each class: per unit of a
+number, and of each level of a factor against its first level.""",
+        """\
+examples:
+  bayes-softmax effects results
+  bayes-softmax effects results sex bill_length_mm --intervals 0.95
+  bayes-softmax effects results income --at age=40 region=north
+  bayes-softmax effects results --data new.csv --out effects.csv""",
+    ),
+    "evaluate": Help(
+        "scores of the predictions, and the confusion of the classes",
+        "bayes-softmax evaluate FIT [DATA] [options]",
+        """\
+Score the predictions: on the data of the fit, by leave-one-out, or on a table
+that has the column of the classes.""",
+        """\
+examples:
+  bayes-softmax evaluate results
+  bayes-softmax evaluate results test.csv
+  bayes-softmax evaluate results --loo --out scores.csv""",
+    ),
+    "demo": Help(
+        "fit the Palmer penguins and show MLE, MAP and posterior side by side",
+        "bayes-softmax demo [options]",
+        """\
+Fit the Palmer penguins, show MLE, MAP and posterior side by side, and save the
+posterior with two pictures.""",
+        """\
+examples:
+  bayes-softmax demo
+  bayes-softmax demo --out penguins --draws 500""",
+    ),
+}

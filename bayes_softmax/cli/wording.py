@@ -1,0 +1,59 @@
+"""Messages of the package in the options of the command line: ``--drop-missing``, not ``missing='drop'``."""
+
+import re
+
+# What an argument with its value is called here.
+WHOLE = {
+    "missing='drop'": "--drop-missing",
+    "missing='nan'": "--allow-missing",
+    "constant='drop'": "--drop-constant",
+    "loo=True": "--loo",
+    "pass the observed classes as y": "the table needs the column of the observed classes",
+}
+OPTIONS = {
+    "prior": "--prior",
+    "intercept_prior": "--intercept-prior",
+    "coding": "--coding",
+    "classes": "--classes",
+    "weights": "--weights",
+    "offset": "--offset",
+    "available": "--available",
+    "formula": "--formula",
+    "ci_prob": "--intervals",
+    "random_seed": "--seed",
+    "draws": "--draws",
+    "chains": "--chains",
+    "tune": "--tune",
+    "vs": "--vs",
+    "at": "--at",
+}
+METHOD = re.compile(r"\b(?:model\.)?(map|mle|laplace|sample)\(\)")
+NAMES = "|".join(sorted(OPTIONS, key=len, reverse=True))
+VALUE = re.compile(rf"(?<![\w'.-])({NAMES})=(?='|\[|\(|[A-Z]\w*\(|None\b|-?\d)")
+FIRST = re.compile(rf"(?<![\w'.-])({NAMES})(?=: | has | names | must | lacks | is not | leaves )")
+
+
+# And advice that a command has an option for.
+ADVICE = {
+    "predict": {"leave out such rows": "pass --allow-missing to leave their predictions empty"},
+}
+
+
+def in_options(message: str, command: str = "") -> str:
+    """A message with the package's arguments replaced by the options of the command line.
+
+    >>> in_options("row 3 is missing; pass missing='drop', or coding='reference'")
+    'row 3 is missing; pass --drop-missing, or --coding reference'
+    >>> in_options("prior names unknown feature 'x'; use model.map()")
+    "--prior names unknown feature 'x'; use --method map"
+
+    ``command`` is the one that was run.
+    """
+    for words, option in (WHOLE | ADVICE.get(command, {})).items():
+        message = message.replace(words, option)
+    message = re.sub(r"\b(coding)='([\w-]+)'", r"--\1 \2", message)
+    message = VALUE.sub(lambda found: f"{OPTIONS[found[1]]} ", message)
+    start = FIRST.match(message)
+    if start is not None:
+        message = f"{OPTIONS[start[1]]}{message[start.end() :]}"
+    return METHOD.sub(r"--method \1", message)

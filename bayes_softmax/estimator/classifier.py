@@ -1,0 +1,222 @@
+"""``SoftmaxClassifier``: the model as a scikit-learn estimator, for pipelines, grids and cross-validation."""
+
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.validation import check_is_fitted
+
+from bayes_softmax.answers.cautions import row_cautions
+from bayes_softmax.answers.mean_probabilities import probabilities_and_logs
+from bayes_softmax.answers.new_data import check_logits
+from bayes_softmax.answers.rows import Rows
+from bayes_softmax.core.checks import check_choice
+from bayes_softmax.core.errors import NotEstimableWarning, warn_caller
+from bayes_softmax.core.records import AnyArray, FloatArray
+from bayes_softmax.density.textbook import log_softmax, softmax
+from bayes_softmax.estimator.methods import METHODS
+from bayes_softmax.estimator.reading import model_of, read_new, read_training, read_weights
+from bayes_softmax.fits.estimate import PointEstimate
+from bayes_softmax.fits.posterior import Posterior
+from bayes_softmax.spec.linear import INTERCEPT, WEIGHTS
+
+
+class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
+    """Bayesian softmax (multinomial logistic) regression as a scikit-learn classifier.
+
+    The model is :class:`~bayes_softmax.SoftmaxRegression`; ``result_`` is its fit, with effects, intervals and the
+    rest.  With ``prior=Normal(s), intercept_prior=Flat()`` the estimate is that of scikit-learn's
+    ``LogisticRegression(C=s**2)`` (for two classes under zero-sum or full coding, ``C=2 * s**2``).
+
+    Parameters
+    ----------
+    prior, intercept_prior
+        Priors of weights and intercept, as in :class:`~bayes_softmax.SoftmaxRegression`; default: autoscaled.  Columns
+        of an array are called ``x0, x1, ...`` in a mapping from feature to prior.
+    coding
+        ``"zero-sum"``, ``"reference"`` (first of ``classes_`` fixed at zero) or ``"full"``.
+    method
+        ``"map"`` (maximum a posteriori), ``"mle"`` (priors are ignored), ``"laplace"`` (weighted draws around the
+        mode) or ``"sample"`` (Markov chains).  With the last two, probabilities are averaged over the draws.
+    engine
+        Sampler of ``method="sample"``, as in :meth:`~bayes_softmax.SoftmaxRegression.sample`.
+    fit_intercept
+        Whether the model has an intercept.
+    solver, max_iter
+        Solver of ``"map"`` and ``"mle"``, and the limit on its iterations.
+    draws, tune, chains, target_accept
+        Settings of ``"sample"``, and the draws of ``"laplace"``; None: 1000 draws in each chain, or 4000 by Laplace.
+    n_jobs
+        Chains that run at a time; None is 1 unless in a ``joblib.parallel_config``, and -1 all cores.  The draws do
+        not depend on it.
+    random_state
+        Integer, ``RandomState`` or ``Generator``, for the draws; None: NumPy's global state.
+    verbose
+        Whether to show the progress of the draws.
+
+    Attributes
+    ----------
+    classes_
+        (K,) labels, sorted.
+    coef_, intercept_
+        (K, p) and (K,), in the coding of the model; for two classes (1, p) and (1,), second class minus first.  Of
+        draws: their means.  A column that did not vary in the data of the fit has coefficient 0.
+    coef_names_
+        (p,) names of the columns of ``coef_``: the features, with those of factors dummy-coded.
+    n_iter_
+        (1,) iterations of the solver, or steps of each chain, tuning included.
+    n_features_in_, feature_names_in_
+        Number of columns of X, and their names if it was a frame.
+    result_
+        :class:`~bayes_softmax.PointEstimate` or :class:`~bayes_softmax.Posterior`.  It keeps the data, also pickled.
+
+    Notes
+    -----
+    A frame with columns of text or categories is read as a formula of all its columns: such a column is dummy-coded
+    against its first level, and a level that the fit has not seen is an error.  Sparse X is written out, up to 2 GiB.
+    Where an optimum is not certified, ``fit`` issues a ``NotConvergedWarning``; predictions are then those of the
+    solver's last iterate, while the answers of ``result_`` are those of the limit.
+
+    Examples
+    --------
+    >>> import bayes_softmax as bs
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.model_selection import cross_val_score
+    >>> X, y = load_iris(return_X_y=True)
+    >>> float(cross_val_score(bs.SoftmaxClassifier(prior=bs.Normal(2)), X, y).mean().round(2))
+    0.97
+    """
+
+    def __init__(
+        self,
+        prior: Any = None,
+        *,
+        intercept_prior: Any = None,
+        coding: str = "zero-sum",
+        method: str = "map",
+        engine: str = "auto",
+        fit_intercept: bool = True,
+        solver: str = "newton",
+        max_iter: int | None = None,
+        draws: int | None = None,
+        tune: int | None = None,
+        chains: int = 4,
+        target_accept: float | None = None,
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        verbose: bool = False,
+    ) -> None:
+        self.prior = prior
+        self.intercept_prior = intercept_prior
+        self.coding = coding
+        self.method = method
+        self.engine = engine
+        self.fit_intercept = fit_intercept
+        self.solver = solver
+        self.max_iter = max_iter
+        self.draws = draws
+        self.tune = tune
+        self.chains = chains
+        self.target_accept = target_accept
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Fit the model.
+
+        Parameters
+        ----------
+        X
+            (N, p) numbers, or a data frame (pandas, polars), whose columns may hold text or categories.
+        y
+            (N,) labels.
+        sample_weight
+            (N,) frequency weights: weight 2 is the row twice, weight 0 no row.
+
+        Returns
+        -------
+        SoftmaxClassifier
+            The estimator itself.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a parameter or the data cannot be used.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> frame = pd.DataFrame({"dose": [1.0, 2.0, 3.0, 4.0], "sex": ["f", "m", "f", "m"]})
+        >>> SoftmaxClassifier().fit(frame, ["well", "ill", "well", "well"]).coef_names_.tolist()
+        ['dose', 'sex[T.m]']
+        """
+        check_choice("method", self.method, tuple(METHODS))
+        given = read_training(self, X, y)
+        model = model_of(self, given, read_weights(sample_weight, len(given.codes)))
+        self.classes_ = given.classes
+        self.result_: PointEstimate | Posterior = METHODS[self.method](self, model)
+        self._set_coefficients()
+        return self
+
+    def _set_coefficients(self) -> None:
+        """Coefficients in scikit-learn's layout, and the number of iterations."""
+        fit = self.result_
+        names, kept = np.array(fit.schema.encoder.feature_names, dtype=object), fit.schema.feature_names
+        weights = np.zeros((len(names), len(self.classes_)))
+        weights[np.isin(names, kept)] = fit.parameters[WEIGHTS].mean(axis=0)
+        intercept = fit.parameters[INTERCEPT].mean(axis=0)
+        self.coef_names_ = names
+        self.coef_: FloatArray = np.ascontiguousarray(weights.T)
+        self.intercept_: FloatArray = intercept
+        if len(self.classes_) == 2:
+            self.coef_, self.intercept_ = np.diff(self.coef_, axis=0), np.diff(intercept)
+        steps = fit.n_iterations if isinstance(fit, PointEstimate) else fit.tune + fit.shape[1]
+        self.n_iter_ = np.array([steps], dtype=np.int32)
+
+    def decision_function(self, X: Any) -> FloatArray:
+        """Logits (N, K), or for two classes (N,) the log odds of the second.
+
+        Of an estimate: ``X @ coef_.T + intercept_``.  Of draws: the logarithms of the probabilities averaged over
+        them, with mean zero over the classes, so that their softmax is :meth:`predict_proba`.
+        """
+        scores = self._scores(X)
+        if len(self.classes_) == 2:
+            odds: FloatArray = scores[:, 1] - scores[:, 0]
+            return odds
+        return scores if isinstance(self.result_, PointEstimate) else scores - scores.mean(axis=1, keepdims=True)
+
+    def predict_proba(self, X: Any) -> FloatArray:
+        """Probabilities (N, K) of the classes in the order of ``classes_``; averaged over the draws, if there are."""
+        return softmax(self._scores(X))
+
+    def predict_log_proba(self, X: Any) -> FloatArray:
+        """Logarithms (N, K) of :meth:`predict_proba`, also where a probability underflows."""
+        return log_softmax(self._scores(X))
+
+    def predict(self, X: Any) -> AnyArray:
+        """Most probable class (N,) of each row."""
+        best = self._scores(X).argmax(axis=1)
+        classes: AnyArray = self.classes_[best]
+        return classes
+
+    def _scores(self, X: Any) -> FloatArray:
+        """Logits (N, K) of an estimate; log probabilities averaged over draws."""
+        check_is_fitted(self)
+        fit = self.result_
+        features, index, beyond = read_new(self, X, fit.schema)
+        rows = Rows(features, index, None, beyond=beyond)
+        check_logits(fit.schema, fit, rows)
+        if beyond is not None and beyond.any():
+            told = [sentence for sentence in row_cautions(fit, rows) if sentence != fit.caution]
+            warn_caller("; ".join(told), NotEstimableWarning)
+        if isinstance(fit, PointEstimate):
+            logits: FloatArray = features @ fit.parameters[WEIGHTS][0] + fit.parameters[INTERCEPT][0]
+            return logits
+        return probabilities_and_logs(fit, rows)[1]
+
+    def __sklearn_tags__(self) -> Any:
+        """What the estimator takes, for scikit-learn."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags

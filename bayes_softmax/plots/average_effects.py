@@ -1,0 +1,115 @@
+"""A picture of average effects on the class probabilities."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayes_softmax.answers.effects import PER_UNIT
+from bayes_softmax.answers.effects import effects as effects_table
+from bayes_softmax.answers.fitted import Fitted
+from bayes_softmax.answers.intervals import resolve_interval
+from bayes_softmax.answers.variables import Setting
+from bayes_softmax.data.design import Label
+from bayes_softmax.plots import dots, style
+from bayes_softmax.plots.look import Look
+from bayes_softmax.plots.picture import Picture
+from bayes_softmax.plots.style import ClassStyle
+
+
+def effects(
+    fit: Fitted,
+    features: str | Sequence[str] | None = None,
+    data: Any = None,
+    *,
+    at: Setting | str | None = None,
+    ci_prob: float | None = None,
+    ci_kind: str | None = None,
+    offset: Any = None,
+    available: Any = None,
+    classes: Sequence[Label] | None = None,
+    colors: Any = None,
+    title: str | None = None,
+    figsize: tuple[float, float] | None = None,
+    ax: Any = None,
+    figure: Any = None,
+) -> Picture:
+    """Average effects on the class probabilities: a panel for each variable.
+
+    A row is a class; of a factor with several levels, a change of level, with a mark for each class.
+
+    Parameters
+    ----------
+    fit
+        Point estimate or posterior.
+    features, data, at, ci_prob, ci_kind, offset, available
+        As in ``fit.effects()``.
+    classes
+        Classes to show, in this order; default all.
+    colors
+        Colours of classes: a mapping, or a sequence with one for each class shown.
+    title
+        Heading of the figure, or of the axes given.
+    figsize
+        Width and height in inches of a new figure.
+    ax
+        Axes to draw into: one, or as many as there are panels.
+    figure
+        An empty figure or subfigure to draw into.
+
+    Returns
+    -------
+    Picture
+        With ``figure``, ``axes`` by variable, and ``savefig(path)``.
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> matplotlib.use("Agg")
+    >>> import bayes_softmax as bs
+    >>> fit = bs.SoftmaxRegression([[0.0], [1.0], [2.0], [3.0]], ["a", "b", "a", "b"], feature_names=["dose"]).map()
+    >>> bs.plots.effects(fit)
+    Picture of 1 panel: 'dose'
+    """
+    style.check_fit(fit, "effects")
+    look, interval = Look(ax, figure, figsize, classes, colors, title), resolve_interval(ci_prob, ci_kind)
+    styles = look.class_styles(fit.schema.classes)
+    table = effects_table(
+        fit, features, data, at=at, ci_prob=ci_prob, ci_kind=ci_kind, offset=offset, available=available
+    )
+    assert isinstance(table, pd.DataFrame)  # not draws
+    changes = list(dict.fromkeys(zip(*(table.index.get_level_values(i) for i in (0, 1)), strict=True)))
+    values = table.to_numpy(dtype=np.float64).reshape(len(changes), len(fit.schema.classes), -1)
+    several = []
+    for feature in dict.fromkeys(name for name, _ in changes):
+        at_rows = [i for i, (name, _) in enumerate(changes) if name == feature]
+        several += _panels(feature, [changes[i][1] for i in at_rows], values[at_rows], styles)
+    rows = dots.rows_of_panels(several)
+    canvas = look.canvas(rows, left=dots.names_width(several))
+    dots.draw_all(canvas, rows, several)
+    kind = f"{100 * interval.prob:g} % {'Wald' if 'estimate' in table else interval.kind.upper()}"
+    canvas.heading(f"Average effects ({kind} intervals; those of one change sum to 0 over all classes)")
+    if any(len(d.markers) > 1 for d in several):
+        canvas.legend(dots.class_legend(styles))
+    return canvas.finished()
+
+
+def _panels(
+    feature: str, changes: Sequence[str], values: np.ndarray[Any, Any], styles: Sequence[ClassStyle]
+) -> list[dots.Dots]:
+    """Changes of one variable in one panel; each in its own where colours would not tell so many classes apart."""
+    shown = [s.position for s in styles]
+    ends = dots.Ends(*(values[:, shown, j] for j in (0, 2, 3)))
+    if len(changes) > 1 and len(styles) <= style.MANY_CLASSES:
+        each = [[s.colour for s in styles]] * len(changes)
+        marks = [("o", False)] * len(styles)
+        return [dots.Dots(feature, feature, tuple(changes), ends, each, marks, "change of probability")]
+    names, colours = tuple(s.name for s in styles), [[s.colour] for s in styles]
+    found = []
+    for i, change in enumerate(changes):
+        name = feature if len(changes) == 1 else f"{feature}: {change}"
+        label = "change of probability" + (" per unit" if change == PER_UNIT else "")
+        one = dots.Ends(*(part[i][:, None] for part in ends))
+        found.append(dots.Dots(name, f"{feature}: {change}", names, one, colours, [("o", False)], label))
+    return found

@@ -1,0 +1,285 @@
+"""A picture of decision regions: the most probable class over two variables, and how sure that is."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from bayes_softmax.answers.cautions import in_the_limit, row_cautions, warn_of
+from bayes_softmax.answers.delta import normal_logits
+from bayes_softmax.answers.fitted import Fitted
+from bayes_softmax.answers.intervals import Interval, resolve_interval
+from bayes_softmax.answers.mean_probabilities import mean_probabilities
+from bayes_softmax.answers.population import MEANS, Population, encode_variables, population_of
+from bayes_softmax.answers.probabilities import over_blocks, thinned_draws
+from bayes_softmax.answers.rows import Rows
+from bayes_softmax.answers.variables import Covariate, Setting, check_setting, chosen_variables, level_name
+from bayes_softmax.core.checks import listed, shown
+from bayes_softmax.core.records import FloatArray, IntArray
+from bayes_softmax.data.design import Label
+from bayes_softmax.plots import style
+from bayes_softmax.plots.look import Look
+from bayes_softmax.plots.observed import Observed, observed_rows, scatter_classes, square
+from bayes_softmax.plots.picture import Panel, Picture
+
+GRID, DRAWS = 101, 300  # cells along each axis, draws: more would move no line by its width
+PALEST, DEEPEST = 0.1, 0.62  # share of the class's colour in a cell, from a tie of all classes to certainty
+PANEL, HEIGHT = 5.2, 3.9  # inches
+SHOWN_VALUES, LINE = 4, 70  # other variables in the heading; letters in a line of it
+NAMED_BESIDE = 6  # classes beyond which names stand in the regions
+ROOM, NAME_LETTERS = 0.05, 14  # distance of a name from the border, in axes; letters in a line of it
+
+
+class Regions(NamedTuple):
+    """Values of two variables (nx,), (ny,), and for each cell of their grid, y first, what the fit says.
+
+    ``probabilities`` (ny, nx, K) are averaged over the draws, ``agreement`` (ny, nx) is the share of draws whose most
+    probable class is that of these averages, NaN where an estimate has no covariance.
+    """
+
+    x: FloatArray
+    y: FloatArray
+    probabilities: FloatArray
+    agreement: FloatArray
+
+    @property
+    def chosen(self) -> IntArray:
+        """(ny, nx) the most probable class."""
+        chosen: IntArray = np.nan_to_num(self.probabilities, nan=-1.0).argmax(axis=2)
+        return chosen
+
+    @property
+    def lead(self) -> FloatArray:
+        """(ny, nx, K) probability of each class less the largest of another: zero on the border of its region."""
+        ordered = np.sort(self.probabilities, axis=2)
+        best, second = ordered[..., -1:], ordered[..., -2:-1]
+        return self.probabilities - np.where(self.probabilities == best, second, best)
+
+
+def regions(
+    fit: Fitted,
+    features: Sequence[str] | None = None,
+    data: Any = None,
+    y: Any = None,
+    *,
+    at: Setting | None = None,
+    ci_prob: float | None = None,
+    offset: Any = None,
+    available: Any = None,
+    classes: Sequence[Label] | None = None,
+    colors: Any = None,
+    title: str | None = None,
+    figsize: tuple[float, float] | None = None,
+    ax: Any = None,
+    figure: Any = None,
+) -> Picture:
+    """Decision regions: the most probable class over two numeric variables, how sure it is, and the data.
+
+    The colour of a class is the stronger the larger its probability.  Dashed lines enclose what is not settled: outside
+    them, at least ``ci_prob`` of the draws (for an estimate, of its normal approximation) have the same most probable
+    class.
+
+    Parameters
+    ----------
+    fit
+        Point estimate or posterior.
+    features
+        Two numeric variables: along the horizontal and the vertical axis.  Default those of a model with no others.
+    data, y
+        Rows to show as points, and their observed classes; default those of the fit.  At most 1000 rows are shown,
+        evenly spaced.  Where classes are not known, points are grey.
+    at
+        Values of other variables; those not named are at their mean or most frequent level over the rows, as are the
+        offset and the classes on offer.
+    ci_prob
+        Probability for the dashed lines; default ArviZ's.
+    offset, available
+        (N, K) for ``data``, if the model has an offset or choice sets that are not among its columns.
+    classes
+        Classes in colour, the others being grey; default all.
+    colors, title, figsize, ax, figure
+        See :class:`~bayes_softmax.plots.look.Look`.
+
+    Returns
+    -------
+    Picture
+        With one panel, ``"regions"``.
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> matplotlib.use("Agg")
+    >>> import bayes_softmax as bs
+    >>> penguins = bs.datasets.load_penguins().dropna()
+    >>> fit = bs.SoftmaxRegression.from_formula("species ~ bill_length_mm + bill_depth_mm", penguins).map()
+    >>> bs.plots.regions(fit, ["bill_depth_mm", "bill_length_mm"])
+    Picture of 1 panel: 'regions'
+    """
+    look = Look(ax, figure, figsize, classes, colors, title)
+    style.check_fit(fit, "regions")
+    interval, styles = resolve_interval(ci_prob, "eti"), look.class_styles(fit.schema.classes)
+    axes = _two_variables(fit, features)
+    names = (axes[0].name, axes[1].name)
+    one = typical_row(fit, data, at, names, offset=offset, available=available)
+    points = observed_rows(fit, data, y, offset=offset, available=available)
+    found = find_regions(fit, one, names, [_range(variable, points) for variable in axes])
+    canvas = look.canvas([[Panel("regions", HEIGHT)]], width=PANEL / 1.5)
+    (panel,) = canvas.panels
+    coloured = _colour_regions(panel, found, styles)
+    dashed = _draw_borders(panel, found, interval)
+    if len(fit.schema.classes) > NAMED_BESIDE:
+        _name_regions(panel, found, fit.schema.classes)
+    dotted = scatter_classes(panel, points, styles, *(points.frame[n].to_numpy(dtype=np.float64) for n in names))
+    for axis, name in zip("xy", names, strict=True):
+        style.axis_label(panel, axis, name)
+        style.number_axis(panel, axis)
+    style.tidy(panel)
+    canvas.legend({s.name: square(s.colour) for s in styles if s.position in coloured | dotted})
+    of_what = "draws" if fit.delta_covariance is None else "normal approximation"
+    agree = f"outside the dashed lines {100 * interval.prob:g} % of the {of_what} agree" if dashed else ""
+    canvas.heading(_heading(one, names, [agree, points.remark]))
+    return canvas.finished()
+
+
+def _two_variables(fit: Fitted, features: Any) -> tuple[Covariate, Covariate]:
+    """The variables of the axes, checked: two different numeric ones."""
+    chosen = chosen_variables(fit.schema, features)
+    if isinstance(features, str) or len(chosen) != 2 or chosen[0].name == chosen[1].name:
+        known = listed(v.name for v in chosen_variables(fit.schema, None))
+        raise ValueError(f"features={shown(features)} must name two different variables of the model ({known})")
+    for variable in chosen:
+        if variable.levels:
+            raise ValueError(
+                f"features: {shown(variable.name)} has levels, not numbers; plots.interaction shows the probabilities "
+                "over a number at each level"
+            )
+        if variable.name in fit.schema.available_columns:
+            raise ValueError(f"features: {shown(variable.name)} says which classes are on offer, and is no axis")
+    return chosen[0], chosen[1]
+
+
+def typical_row(
+    fit: Fitted, data: Any, at: Setting | None, besides: Sequence[str], *, offset: Any, available: Any
+) -> Population:
+    """One row: means and most frequent levels, with some variables set, but none of ``besides``."""
+    setting = {} if at is None else check_setting(fit.schema, at, "at")
+    for name in besides:
+        if name in setting:
+            raise ValueError(f"at: {shown(name)} varies in the picture, and cannot be set")
+    return population_of(fit, data, MEANS, offset, None, available).at(setting)
+
+
+def _range(variable: Covariate, points: Observed) -> tuple[float, float]:
+    """Range in the data of the fit, beyond which some formulas have no value; for an array that of the points."""
+    if np.isfinite(variable.high - variable.low):
+        return variable.low, variable.high
+    values = points.frame[variable.name].to_numpy(dtype=np.float64)
+    return float(values.min()), float(values.max())
+
+
+def find_regions(
+    fit: Fitted, one: Population, names: tuple[str, str], ranges: Sequence[tuple[float, float]]
+) -> Regions:
+    """Probabilities and the draws' agreement on a grid over two variables, all else as in one row."""
+    x, y = (np.linspace(*_apart(*ends), GRID) for ends in ranges)
+    (row,) = one.chunks()
+    repeated = row.take(np.zeros(GRID * GRID, dtype=np.int64))
+    frame = repeated.frame.reset_index(drop=True)
+    frame[names[0]], frame[names[1]] = np.tile(x, GRID), np.repeat(y, GRID)
+    rows = in_the_limit(fit, encode_variables(fit.schema, repeated._replace(frame=frame)))
+    warn_of(fit, row_cautions(fit, rows, lambda positions: f"{len(positions)} of {rows.n_rows} cells of the picture"))
+    P, agreement = _probabilities(fit, rows)
+    return Regions(x, y, P.reshape(GRID, GRID, -1), agreement.reshape(GRID, GRID))
+
+
+def _apart(low: float, high: float) -> tuple[float, float]:
+    """Ends of an axis, also where new rows have a single value."""
+    return (low, high) if high > low else (low - 0.5, high + 0.5)
+
+
+def _probabilities(fit: Fitted, rows: Rows) -> tuple[FloatArray, FloatArray]:
+    """Mean probabilities (n, K), and the share (n,) of draws with the same most probable class."""
+    draws, agreement = thinned_draws(fit, DRAWS, fit.n_chains), np.empty(rows.n_rows)
+    P = mean_probabilities(draws, rows)
+    chosen = np.nan_to_num(P, nan=-1.0).argmax(axis=1)
+
+    def compare(drawn: FloatArray, block: slice) -> None:
+        agreement[block] = (drawn.argmax(axis=0) == chosen[block, None]).mean(axis=1)
+
+    if fit.delta_covariance is None:
+        over_blocks(draws, rows, compare)
+    else:
+        known = normal_logits(fit, rows, compare, covariance=fit.delta_covariance)
+        agreement[~known] = np.nan
+    agreement[np.isnan(P[:, 0])] = np.nan
+    return P, agreement
+
+
+def _colour_regions(panel: Any, found: Regions, styles: Sequence[style.ClassStyle]) -> set[int]:
+    """Fill the cells; returns the positions of the classes that are the most probable somewhere."""
+    from matplotlib.colors import to_rgb
+
+    K = found.probabilities.shape[2]
+    palette = np.full((K, 3), to_rgb(style.GUIDE))
+    for s in styles:
+        palette[s.position] = to_rgb(s.colour)
+    top = found.probabilities.max(axis=2)
+    depth = PALEST + (DEEPEST - PALEST) * (top - 1 / K) / (1 - 1 / K)
+    image = 1 + depth[..., None] * (palette[found.chosen] - 1)
+    unknown = np.isnan(top)
+    image[unknown] = 1.0
+    dx, dy = (0.5 * (values[1] - values[0]) for values in (found.x, found.y))
+    extent = (found.x[0] - dx, found.x[-1] + dx, found.y[0] - dy, found.y[-1] + dy)
+    panel.imshow(image, origin="lower", extent=extent, aspect="auto", interpolation="nearest", zorder=0)
+    return set(found.chosen[~unknown].tolist())
+
+
+def _draw_borders(panel: Any, found: Regions, interval: Interval) -> bool:
+    """Draw borders of regions, and dashed lines around what is not settled; returns whether there are any."""
+    for k in np.unique(found.chosen):
+        _contour(panel, found, found.lead[..., k], 0.0, "solid", 1.1)
+    return _contour(panel, found, found.agreement, interval.prob, (0, (4, 2)), 0.8)
+
+
+def _name_regions(panel: Any, found: Regions, classes: Sequence[Label]) -> None:
+    """Write the name of each class where its region is widest, if there is room."""
+    from scipy.ndimage import distance_transform_edt
+
+    for k in np.unique(found.chosen):
+        inside = np.pad(found.chosen == k, 1)  # the frame is a border too
+        distance = distance_transform_edt(inside)[1:-1, 1:-1]
+        i, j = np.unravel_index(distance.argmax(), distance.shape)
+        if distance[i, j] > ROOM * GRID:
+            text = style.wrapped(str(classes[k]), NAME_LETTERS)
+            box = {"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 1.5}
+            place = {"ha": "center", "va": "center", "zorder": 4, "bbox": box}
+            panel.text(found.x[j], found.y[i], text, fontsize="x-small", **place, **style.AS_IT_IS)
+
+
+def _contour(panel: Any, found: Regions, values: FloatArray, level: float, line: Any, width: float) -> bool:
+    """Draw one level of values over the grid, if there are values on both sides of it."""
+    known = np.ma.masked_invalid(values)
+    if not known.min() < level < known.max():
+        return False
+    style_of = {"colors": style.QUIET, "linestyles": [line], "linewidths": width}
+    panel.contour(found.x, found.y, known, levels=[level], zorder=1, **style_of)
+    return True
+
+
+def _heading(one: Population, names: Sequence[str], remarks: Sequence[str]) -> str:
+    """What is shown, and at which values of the other variables."""
+    (row,) = one.chunks()
+    others = [f"{n} = {_short(value)}" for n, value in row.frame.iloc[0].items() if n not in names]
+    more = f", and {len(others) - SHOWN_VALUES} more at typical values" if len(others) > SHOWN_VALUES else ""
+    lines = ["Most probable class" + (f" at {', '.join(others[:SHOWN_VALUES])}{more}" if others else ""), *remarks]
+    return "\n".join(style.wrapped(line, LINE) for line in lines if line)
+
+
+def _short(value: Any) -> str:
+    return (
+        f"{value:.0f}"
+        if isinstance(value, float) and abs(value) >= 100
+        else f"{value:.2g}"
+        if isinstance(value, float)
+        else level_name(value)
+    )
