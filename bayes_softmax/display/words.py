@@ -10,6 +10,7 @@ from rich.cells import cell_len, chop_cells
 NARROWEST = 40  # columns of a terminal; in a narrower one lines overflow
 DEFAULT_WIDTH = 80
 # A name may be broken after these; the sign stays at the end of the line.
+WORDS = re.compile(r"(?:\d+ )?\S+")  # a number stays beside what it counts
 PIECES = re.compile(r"[^\s_\-/.:,;)\]]*(?:[_\-/.:,;)\]]+|\s+|$)")
 
 
@@ -60,7 +61,7 @@ def paragraph(text: str, width: int, indent: str = "    ") -> str:
 def _at_spaces(text: str, width: int, first: int, indent: str) -> list[str]:
     """Lines broken at spaces only, so that names and numbers can be copied; a longer word has a line of its own."""
     lines, line, room = [], "", width - first
-    for word in text.split():
+    for word in WORDS.findall(text):
         if line.strip() and cell_len(f"{line} {word}") > room:
             lines.append(line)
             line, room = f"{indent}{word}", width
