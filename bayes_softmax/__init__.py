@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from bayes_softmax.density.textbook import log_softmax as log_softmax
     from bayes_softmax.density.textbook import softmax as softmax
     from bayes_softmax.estimator.classifier import SoftmaxClassifier as SoftmaxClassifier
-    from bayes_softmax.fits.estimate import PointEstimate as PointEstimate
     from bayes_softmax.fits.load import load as load
+    from bayes_softmax.fits.point_estimate import PointEstimate as PointEstimate
     from bayes_softmax.fits.posterior import Posterior as Posterior
     from bayes_softmax.model import SoftmaxRegression as SoftmaxRegression
     from bayes_softmax.spec.families.flat import Flat as Flat
@@ -51,7 +51,7 @@ _HOME = {
     "UnusedClassWarning": "core.errors",
     "SoftmaxClassifier": "estimator.classifier",
     "SoftmaxRegression": "model",
-    "PointEstimate": "fits.estimate",
+    "PointEstimate": "fits.point_estimate",
     "Posterior": "fits.posterior",
     "HalfNormal": "spec.scales.hyperpriors",
     "R2D2": "spec.scales.hyperpriors",

@@ -2,16 +2,16 @@
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import pandas as pd
 
+from bayes_softmax.core.attributes import OF_MODELS, get_missing
 from bayes_softmax.core.protocols import LogDensity, WhitenedDensity
 from bayes_softmax.core.randomness import RandomNumbers, RandomSeed, seed_of
-from bayes_softmax.data.design import Design, Label
-from bayes_softmax.data.schema import Schema
+from bayes_softmax.data.design import Label
 from bayes_softmax.display.brief import Brief, as_markup, as_text
-from bayes_softmax.fits.estimate import PointEstimate
+from bayes_softmax.fits.point_estimate import PointEstimate
 from bayes_softmax.fits.posterior import Posterior
 from bayes_softmax.fitting import door, path, prior
 from bayes_softmax.fitting.notes import brief_of
@@ -20,9 +20,7 @@ from bayes_softmax.separation.diagnosis import check_separation
 from bayes_softmax.separation.verdict import Separation
 from bayes_softmax.spec import specify
 from bayes_softmax.spec.arguments import Arguments, options_of, takes_arguments
-from bayes_softmax.spec.coding import Coordinates
 from bayes_softmax.spec.prior_table import prior_table
-from bayes_softmax.spec.priors import PriorTable
 from bayes_softmax.spec.pymc_model import build_pymc_model
 
 
@@ -72,7 +70,7 @@ class SoftmaxRegression:
         intercept: bool = True,
         **arguments: Unpack[Arguments],
     ) -> None:
-        self.specification = specify.from_arrays(X, y, feature_names, intercept, options_of("__init__", arguments))
+        self._spec = specify.from_arrays(X, y, feature_names, intercept, options_of("__init__", arguments))
 
     @classmethod
     @takes_arguments
@@ -83,16 +81,16 @@ class SoftmaxRegression:
         ----------
         formula
             ``"species ~ bill_length_mm + island"``; ``"~ 0 + ..."`` has no intercept; several responses
-            (``"low + medium + high ~ x"``) are columns of counts.  Interactions, ``C()``, ``poly()``, ``bs()``,
-            ``np.log()`` and others of a fixed list are understood; no code is executed.  Booleans are factors of two
-            levels, as in R.
+            (``"low + medium + high ~ x"``) are columns of counts; ``"~ ."`` is all other columns, ``"~ . - x"`` all but
+            x.  Interactions, ``C()``, ``poly()``, ``bs()``, ``log()`` and others of a fixed list are understood; no
+            code is executed.  Booleans are factors of two levels, as in R.
         data
             pandas or polars data frame.
         **arguments
             See :class:`~bayes_softmax.spec.arguments.Arguments`.
         """
         model = cls.__new__(cls)
-        model.specification = specify.from_formula(formula, data, options_of("from_formula", arguments))
+        model._spec = specify.from_formula(formula, data, options_of("from_formula", arguments))
         return model
 
     # Methods that need only the specification, documented where they are defined.
@@ -101,39 +99,19 @@ class SoftmaxRegression:
     map_path = path.map_path
 
     @property
-    def design(self) -> Design:
-        """The rows as given: features, responses, weights, offset."""
-        return self.specification.design
-
-    @property
-    def schema(self) -> Schema:
-        """Names and encodings."""
-        return self.specification.schema
-
-    @property
-    def priors(self) -> PriorTable:
-        """One prior family per coefficient row."""
-        return self.specification.priors
-
-    @property
     def classes(self) -> tuple[Label, ...]:
         """Class labels in order."""
-        return self.schema.classes
+        return self._spec.schema.classes
 
     @property
     def feature_names(self) -> tuple[str, ...]:
         """Names of the features, without the intercept."""
-        return self.schema.feature_names
+        return self._spec.schema.feature_names
 
     @cached_property
     def pymc_model(self) -> Any:
         """The same model as a ``pm.Model``: read, draw, extend or sample it with PyMC."""
-        return build_pymc_model(self.specification)
-
-    @property
-    def coordinates(self) -> Coordinates:
-        """Linear maps between the free vector of :attr:`log_density` and the raw coefficients."""
-        return self.specification.coordinates
+        return build_pymc_model(self._spec)
 
     @cached_property
     def log_density(self) -> LogDensity | WhitenedDensity:
@@ -141,7 +119,7 @@ class SoftmaxRegression:
 
         Where scales are learned it is a ``WhitenedDensity``, of whitened coefficients and hyperparameters.
         """
-        return door.log_density(self.specification)
+        return door.log_density(self._spec)
 
     def describe_prior(self) -> pd.DataFrame:
         """One row per coefficient row: the prior, where it applies, and the numbers that its scale is derived from.
@@ -150,7 +128,7 @@ class SoftmaxRegression:
         logit over the data, ``total_logit_sd``, and the formula of the default, ``formula``, derived in
         :func:`bayes_softmax.spec.autoscale.default_scales`.  See also ``plots.prior``.
         """
-        return prior_table(self.priors, self.design)
+        return prior_table(self._spec.priors, self._spec.design)
 
     def check_separation(self) -> Separation:
         """Test for complete or quasi-complete separation, where the MLE is infinite, by linear programming.
@@ -162,7 +140,7 @@ class SoftmaxRegression:
         >>> SoftmaxRegression([[0.0], [1.0], [2.0]], ["a", "a", "b"]).check_separation().pairs
         (('a', 'b'),)
         """
-        return check_separation(self.design)
+        return check_separation(self._spec.design)
 
     def mle(
         self, solver: str = "newton", *, max_iterations: int | None = None, learning_rate: float | None = None
@@ -185,7 +163,7 @@ class SoftmaxRegression:
             With the certificate of the optimum.  Where none exists (separated classes, collinear features, an
             empty class) a ``NotConvergedWarning`` says why; ``summary()`` then marks the infinite contrasts.
         """
-        return door.point_estimate(self.specification.without_priors(), "mle", solver, max_iterations, learning_rate)
+        return door.point_estimate(self._spec.without_priors(), "mle", solver, max_iterations, learning_rate)
 
     def map(
         self, solver: str = "newton", *, max_iterations: int | None = None, learning_rate: float | None = None
@@ -200,7 +178,7 @@ class SoftmaxRegression:
         ``Jeffreys()`` is Firth's penalised likelihood, finite also on separated data.  Learned scales are refused: the
         joint mode depends on how the scale is parametrised, and lies at a scale of zero.
         """
-        return door.point_estimate(self.specification, "map", solver, max_iterations, learning_rate)
+        return door.point_estimate(self._spec, "map", solver, max_iterations, learning_rate)
 
     def sample(
         self,
@@ -257,7 +235,7 @@ class SoftmaxRegression:
         """
         seed = seed_of(random_seed, rng)
         settings = SamplerSettings(draws, tune, chains, cores, seed, target_accept, progressbar)
-        return door.sample(self.specification, settings, engine)
+        return door.sample(self._spec, settings, engine)
 
     def laplace(
         self,
@@ -287,11 +265,24 @@ class SoftmaxRegression:
         ValueError
             As in :meth:`sample`; also where a Laplace prior holds weights of the mode at zero, at a kink.
         """
-        return door.laplace(self.specification, draws, seed_of(random_seed, rng), progressbar=progressbar)
+        return door.laplace(self._spec, draws, seed_of(random_seed, rng), progressbar=progressbar)
+
+    if not TYPE_CHECKING:  # type checkers must go on finding what is not there
+
+        def __getattr__(self, name):
+            """Raise, and say what takes the place of a name known from elsewhere, or asked of fits."""
+            return get_missing(self, name, _asked_of_fits() | OF_MODELS)
 
     def _brief(self) -> Brief:
         """The data, the classes and the features."""
-        return brief_of(self.specification)
+        return brief_of(self._spec)
 
     __repr__ = as_text
     _repr_html_ = as_markup
+
+
+def _asked_of_fits() -> dict[str, str]:
+    """Names of what is asked of fits, each with the call that has it."""
+    kinds = (("sample", Posterior), ("map", PointEstimate))
+    names = [(name, how) for how, kind in kinds for name in dir(kind) if not name.startswith("_")]
+    return {name: f"that is of a fit; fit first, as in model.{how}().{name}" for name, how in names}

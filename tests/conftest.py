@@ -2,13 +2,13 @@
 
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
 import bayes_softmax as bs
+from tests.inside import changed
 
 
 def simulate(n_obs: int, n_features: int, n_classes: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -40,7 +40,7 @@ def drawn(overlapping: bs.SoftmaxRegression) -> bs.Posterior:
 @pytest.fixture
 def posterior(drawn: bs.Posterior) -> bs.Posterior:
     """These draws, in a tree that a test may add groups to."""
-    return replace(drawn, idata=drawn.idata.copy())
+    return changed(drawn, idata=drawn.idata.copy())
 
 
 @pytest.fixture(autouse=True)

@@ -25,7 +25,7 @@ def log_posterior(model: SoftmaxRegression, intercept: np.ndarray, weights: np.n
 
 def log_likelihood(model: SoftmaxRegression, intercept: np.ndarray, weights: np.ndarray) -> float:
     """Sum over rows of ``sum_k y_k eta_k - n logsumexp(eta)``."""
-    design = model.design
+    design = model._spec.design
     eta = intercept + design.X @ weights
     if design.offset is not None:
         eta = eta + design.offset
@@ -44,7 +44,7 @@ def log_likelihood(model: SoftmaxRegression, intercept: np.ndarray, weights: np.
 
 def log_prior(model: SoftmaxRegression, intercept: np.ndarray, weights: np.ndarray) -> float:
     """Log prior density, normalised, of the raw free coordinates."""
-    coordinates, priors = model.coordinates, model.priors
+    coordinates, priors = model._spec.coordinates, model._spec.priors
     total = 0.0
     shrunk = {j for scale in priors.learned for j in scale.features}
     for j, (row, family) in enumerate(zip(weights, priors.weights, strict=True)):
@@ -54,7 +54,7 @@ def log_prior(model: SoftmaxRegression, intercept: np.ndarray, weights: np.ndarr
     if priors.intercept is not None:
         at = intercept
         if priors.intercept_at == "means" and weights.size:
-            at = intercept + np.average(model.design.X, axis=0, weights=model.design.totals) @ weights
+            at = intercept + np.average(model._spec.design.X, axis=0, weights=model._spec.design.totals) @ weights
         g = np.linalg.pinv(coordinates.intercept_contrast) @ at
         total += _row(priors.intercept, g, spherical=priors.spherical)
     return total
@@ -81,9 +81,9 @@ def _row(family: Prior, g: np.ndarray, *, spherical: bool) -> float:
 def log_joint(model: SoftmaxRegression, intercept: np.ndarray, weights: np.ndarray, hyper: dict) -> float:
     """Log posterior with learned scales, a density of raw free coordinates and of the named hyperparameters."""
     total = log_posterior(model, intercept, weights)
-    to_free = np.linalg.pinv(model.coordinates.weights_contrast)
-    for scale in model.priors.learned:
-        sd = model.design.X[:, list(scale.features)].std(axis=0)
+    to_free = np.linalg.pinv(model._spec.coordinates.weights_contrast)
+    for scale in model._spec.priors.learned:
+        sd = model._spec.design.X[:, list(scale.features)].std(axis=0)
         scales, log_p = _scales(scale, {name: hyper[scale.named(name)] for name in _names(scale)})
         if not isinstance(scale.prior, HierarchicalNormal):
             scales = scales / sd

@@ -74,7 +74,7 @@ def test_mle_is_the_conditional_likelihood_in_every_order(order: tuple[int, ...]
     assert_allclose(fit.log_likelihood, log_likelihood, rtol=1e-9)
     found = np.vstack([fit.intercept.values, fit.weights.values])
     assert_allclose(found, B[:, order], atol=2e-5)
-    assert fit.total_weight == (available.sum(axis=1) > 1).sum()
+    assert fit._fitted.total_weight == (available.sum(axis=1) > 1).sum()
 
 
 @pytest.mark.parametrize("last", range(3))
@@ -152,7 +152,7 @@ def test_the_pymc_model_is_the_same_density(form: str) -> None:
         assert np.isfinite(slope(named)).all()
         intercept = np.concatenate([[0.0], point["intercept_free"]])
         weights_ = np.column_stack([np.zeros(2), point["weights_free"]])
-        ours.append(model.log_density.value(model.coordinates.from_raw(intercept, weights_)))
+        ours.append(model.log_density.value(model._spec.coordinates.from_raw(intercept, weights_)))
     assert_allclose(np.diff(ours), np.diff(theirs), rtol=1e-10)
 
 
@@ -265,9 +265,9 @@ def test_missing_values_on_request(fit) -> None:
     model = bs.SoftmaxRegression.from_formula(
         "y ~ time + cost", table, available=[f"has_{c}" for c in CLASSES], missing="drop"
     )
-    assert model.design.n_obs == N - 2
+    assert model._spec.design.n_obs == N - 2
     arrays = bs.SoftmaxRegression(full, table["y"], available=available, missing="drop")
-    assert_array_equal(arrays.design.available, np.delete(available, 3, axis=0))
+    assert_array_equal(arrays._spec.design.available, np.delete(available, 3, axis=0))
 
 
 X_SMALL, Y_SMALL = [[0.0], [1.0], [2.0], [3.0]], ["a", "b", "a", "b"]
@@ -345,7 +345,7 @@ def test_sampling_engines_agree_under_every_kind_of_prior(prior) -> None:
     other = model.sample(draws=800, chains=4, random_seed=3, progressbar=False, engine="independence")
     both = az.ess(ours.idata, var_names=["weights"])["weights"], az.ess(other.idata, var_names=["weights"])["weights"]
     error = sd * np.sqrt(sum(1 / ess.values for ess in both))
-    assert (np.abs(other.parameters["weights"].mean(axis=0) - mean) < 5 * error).all()
+    assert (np.abs(other._fitted.parameters["weights"].mean(axis=0) - mean) < 5 * error).all()
 
 
 def test_a_mask_dropped_in_one_row_is_found() -> None:

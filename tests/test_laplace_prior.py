@@ -83,7 +83,7 @@ def test_spherical_density_equals_quadrature_in_polar_coordinates() -> None:
     radius, w = pieces((0.0, 4 * b, 45 * b))
     angle = 2 * np.pi * np.arange(400) / 400
     g = radius[:, None, None] * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
-    weights = g @ model.coordinates.weights_contrast.T
+    weights = g @ model._spec.coordinates.weights_contrast.T
     log_p = bs.log_softmax(weights[:, :, None, :] * x[:, None])
     log_likelihood = np.take_along_axis(log_p, y[None, None, :, None], axis=3).sum(axis=(2, 3))
     prior = np.exp(-radius / b) / (2 * np.pi * b**2)
@@ -162,7 +162,7 @@ def test_log_prior_of_the_draws_is_the_density(coding: str) -> None:
     model = bs.SoftmaxRegression(X + 1, y, prior=bs.Laplace(0.4), coding=coding, intercept_prior=bs.Normal(2.0))
     post = model.sample(draws=20, chains=1, random_seed=0, progressbar=False)
     stored = post.idata["sample_stats"]["log_prior"].values[0]
-    b, W = (post.parameters[name] for name in ("intercept", "weights"))
+    b, W = (post._fitted.parameters[name] for name in ("intercept", "weights"))
     assert_allclose(stored, [oracle.log_prior(model, *draw) for draw in zip(b, W, strict=True)], rtol=1e-10)
 
 
@@ -192,7 +192,8 @@ def test_without_an_intercept_all_weights_may_be_zero(coding: str, scale: float)
     rng = np.random.default_rng(0)
     around = theta + 1e-4 * rng.normal(size=(200, density.dimension))
     assert density.values(around).max() < density.value(theta)
-    assert model.sample(draws=20, tune=50, chains=1, random_seed=1, progressbar=False).draws.shape[:2] == (1, 20)
+    post = model.sample(draws=20, tune=50, chains=1, random_seed=1, progressbar=False)
+    assert post._fitted.draws.shape[:2] == (1, 20)
 
 
 def test_laplace_approximation_is_refused_at_the_kink_only() -> None:

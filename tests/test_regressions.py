@@ -29,7 +29,7 @@ def test_a_missing_label_among_strings_is_missing(kind: type) -> None:
         bs.SoftmaxRegression(X, y)
     dropped = bs.SoftmaxRegression(X, y, missing="drop")
     assert dropped.classes == ("a", "b", "c")
-    assert dropped.design.n_dropped == 1
+    assert dropped._spec.design.n_dropped == 1
 
 
 def test_named_columns_of_counts_and_offsets_go_by_name() -> None:

@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bayes_softmax.answers.contrasts import Average, build_view
-from bayes_softmax.answers.fitted import FIT_FIRST, Fitted, Sampled, training_of
+from bayes_softmax.answers.fitted import Fit, Fitted, Sampled, fitted_of, training_of
 from bayes_softmax.answers.intervals import resolve_interval
 from bayes_softmax.answers.labels import observation_coordinate
 from bayes_softmax.answers.loo import loo, resolve_by
@@ -24,11 +24,11 @@ METHODS = ("stacking", "BB-pseudo-BMA", "pseudo-BMA")
 
 
 def compare(
-    *unnamed: Fitted,
+    *unnamed: Fit,
     vs: Label | None = None,
     ci_prob: float | None = None,
     ci_kind: str | None = None,
-    **fits: Fitted,
+    **fits: Fit,
 ) -> pd.DataFrame:
     """Put the coefficients of several fits side by side.
 
@@ -63,10 +63,10 @@ def compare(
     >>> bs.compare(mle=model.mle(), map=model.map()).columns.tolist()
     ['mle', 'mle_se', 'map', 'map_se']
     """
-    check_comparable(fits, unnamed)
+    comparable = check_comparable(fits, unnamed)
     interval = resolve_interval(ci_prob, ci_kind)
     tables, formats = [], dict[Hashable, Format]()
-    for name, fit in fits.items():
+    for name, fit in comparable.items():
         table = coefficient_table(fit, build_view(fit.schema, Average.OF_ALL if vs is None else vs), interval)
         if "estimate" in table:
             table = table[["estimate", "std_error"]].set_axis([name, f"{name}_se"], axis=1)
@@ -78,7 +78,7 @@ def compare(
 
 
 def compare_models(
-    posteriors: Mapping[str, Sampled],
+    posteriors: Mapping[str, Fit],
     *,
     method: str = "stacking",
     by: str = "observation",
@@ -126,13 +126,9 @@ def compare_models(
     lower = {name.lower(): name for name in METHODS}
     check_choice("method", lower.get(str(method).lower(), method), METHODS)
     by = resolve_by(by, unit)
-    first_name, first = next(iter(posteriors.items()))
-    for name, fit in posteriors.items():
-        if not isinstance(fit, Sampled):
-            raise TypeError(
-                f"posteriors[{name!r}] is a {type(fit).__name__}; leave-one-out needs a Posterior, from "
-                "model.sample() or model.laplace()"
-            )
+    inside = {name: _sampled(name, fit) for name, fit in posteriors.items()}
+    first_name, first = next(iter(inside.items()))
+    for name, fit in inside.items():
         data = training_of(fit, "loo()"), training_of(first, "loo()")
         different = _difference(data, fit.schema.classes, first.schema.classes)
         if different is not None:
@@ -145,13 +141,24 @@ def compare_models(
             )
             raise ValueError(f"{name!r} and {first_name!r} were fitted to different observations: {different}{advice}")
     order = first.schema.classes
-    found = {str(name): loo(fit, by=by, refit=refit, order=order) for name, fit in posteriors.items()}
+    found = {str(name): loo(fit, by=by, refit=refit, order=order) for name, fit in inside.items()}
     table: pd.DataFrame = arviz_compare(found, method=method, round_to="none")
     formats = estimates("elpd", "se") | estimates("elpd_diff", "dse")
     shares = dict.fromkeys(("weight", "p_worse", "p_better"), Format("share"))
     leading = ["rank", "elpd", "se", "elpd_diff", "dse"]
     ordered = table[[*leading, *table.columns.difference(leading, sort=False)]]
     return table_of(ordered.rename_axis("model"), formats | shares | {"p": Format("rough")})
+
+
+def _sampled(name: str, fit: object) -> Sampled:
+    """What answers see of a posterior."""
+    inside = fit._fitted if isinstance(fit, Fit) else fit
+    if not isinstance(inside, Sampled):
+        raise TypeError(
+            f"posteriors[{name!r}] is a {type(fit).__name__}; leave-one-out needs a Posterior, from model.sample() or "
+            "model.laplace()"
+        )
+    return inside
 
 
 def _forced(rows: Rows) -> NDArray[np.bool_]:
@@ -190,21 +197,21 @@ def _difference(
     return None
 
 
-def check_comparable(fits: dict[str, Fitted], unnamed: tuple[Fitted, ...] = ()) -> None:
-    """Raise unless there are named fits, all with the same classes and features."""
+def check_comparable(fits: Mapping[str, Fit], unnamed: tuple[Fit, ...] = ()) -> dict[str, Fitted]:
+    """What answers see of named fits; raises unless all have the same classes and features."""
     if unnamed:
         raise TypeError(
             f"compare takes fits by name, and {counted(len(unnamed), 'fit')} came without one: compare(mle=a, map=b)"
         )
     if not fits:
         raise ValueError("compare needs at least one fit, e.g. compare(mle=model.mle(), map=model.map())")
-    first_name, first = next(iter(fits.items()))
-    for name, fit in fits.items():
-        if not isinstance(fit, Fitted):
-            raise TypeError(f"{name} is of type {type(fit).__name__}, not a PointEstimate or Posterior{FIT_FIRST}")
+    inside = {name: fitted_of(fit, name) for name, fit in fits.items()}
+    first_name, first = next(iter(inside.items()))
+    for name, fit in inside.items():
         for what, own, others in (
             ("classes", fit.schema.classes, first.schema.classes),
             ("features", fit.schema.feature_names, first.schema.feature_names),
         ):
             if own != others:
                 raise ValueError(f"{name} has {what} {listed(own)}, but {first_name} has {listed(others)}")
+    return inside

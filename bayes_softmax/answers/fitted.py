@@ -122,8 +122,25 @@ class Sampled(Fitted, Protocol):
         ...
 
 
+@runtime_checkable
+class Fit(Protocol):
+    """A fit as users hold it, which shows answers and keeps to itself what they are made of."""
+
+    @property
+    def _fitted(self) -> Fitted:
+        """What answers see."""
+        ...
+
+
 Refit = Callable[[int, int], Fitted]
 FIT_FIRST = "; fit a model first: model.map() or model.sample()"
+
+
+def fitted_of(fit: object, name: str) -> Fitted:
+    """What answers see of a fit, the argument ``name``."""
+    if not isinstance(fit, Fit):
+        raise TypeError(f"{name} is of type {type(fit).__name__}, not a PointEstimate or Posterior{FIT_FIRST}")
+    return fit._fitted
 
 
 def training_of(fit: Fitted, what: str) -> TrainingData:

@@ -45,7 +45,7 @@ def effects(options: argparse.Namespace) -> int:
     check_out_file(options.out, force=options.force)
     fitted = bs.load(fit_in(options.fit))
     data = None if options.data is None else read_table(options.data, text_format(options))
-    at = _setting(fitted.schema, options.at)
+    at = _setting(fitted._fitted.schema, options.at)
     table: Any = fitted.effects(options.features or None, data, at=at, ci_prob=options.intervals)
     if options.out is None:
         say_table(table)

@@ -78,7 +78,8 @@ def design_from_arrays(
     if X is None or y is None:
         raise TypeError(
             f"SoftmaxRegression needs data, and {'X' if X is None else 'y'} is missing: there is no fit(X, y), but "
-            "SoftmaxRegression(X, y).map(), or .mle(), .laplace(), .sample()"
+            "SoftmaxRegression(X, y).map(), or .mle(), .laplace(), .sample(); SoftmaxClassifier().fit(X, y) is as in "
+            "scikit-learn"
         )
     check_flags(intercept=intercept)
     X, y, options = to_pandas_or_numpy(X, "X"), to_pandas_or_numpy(y, "y"), given_options(options)

@@ -9,14 +9,14 @@ from sklearn.utils.validation import check_is_fitted
 from bayes_softmax.answers.cautions import row_cautions
 from bayes_softmax.answers.mean_probabilities import probabilities_and_logs
 from bayes_softmax.answers.new_data import check_logits
-from bayes_softmax.answers.rows import Rows
 from bayes_softmax.core.checks import check_choice
 from bayes_softmax.core.errors import NotEstimableWarning, warn_caller
 from bayes_softmax.core.records import AnyArray, FloatArray
 from bayes_softmax.density.textbook import log_softmax, softmax
 from bayes_softmax.estimator.methods import METHODS
 from bayes_softmax.estimator.reading import model_of, read_new, read_training, read_weights
-from bayes_softmax.fits.estimate import PointEstimate
+from bayes_softmax.fits.estimate import Estimate
+from bayes_softmax.fits.point_estimate import PointEstimate
 from bayes_softmax.fits.posterior import Posterior
 from bayes_softmax.spec.linear import INTERCEPT, WEIGHTS
 
@@ -42,6 +42,10 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         Sampler of ``method="sample"``, as in :meth:`~bayes_softmax.SoftmaxRegression.sample`.
     fit_intercept
         Whether the model has an intercept.
+    offset, available
+        Columns of X, one for each class, that are added to the logits, or say which classes are on offer, as in
+        :class:`~bayes_softmax.SoftmaxRegression`; they are not features.  K names in the order of ``classes_``, or a
+        mapping from class to column, but not where scikit-learn numbers the classes anew (``cross_val_predict``).
     solver, max_iter
         Solver of ``"map"`` and ``"mle"``, and the limit on its iterations.
     draws, tune, chains, target_accept
@@ -62,7 +66,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         (K, p) and (K,), in the coding of the model; for two classes (1, p) and (1,), second class minus first.  Of
         draws: their means.  A column that did not vary in the data of the fit has coefficient 0.
     coef_names_
-        (p,) names of the columns of ``coef_``: the features, with those of factors dummy-coded.
+        (p,) names of the columns of ``coef_``: those of X, with factors dummy-coded.
     n_iter_
         (1,) iterations of the solver, or steps of each chain, tuning included.
     n_features_in_, feature_names_in_
@@ -96,6 +100,8 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         method: str = "map",
         engine: str = "auto",
         fit_intercept: bool = True,
+        offset: Any = None,
+        available: Any = None,
         solver: str = "newton",
         max_iter: int | None = None,
         draws: int | None = None,
@@ -112,6 +118,8 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         self.method = method
         self.engine = engine
         self.fit_intercept = fit_intercept
+        self.offset = offset
+        self.available = available
         self.solver = solver
         self.max_iter = max_iter
         self.draws = draws
@@ -161,7 +169,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
 
     def _set_coefficients(self) -> None:
         """Coefficients in scikit-learn's layout, and the number of iterations."""
-        fit = self.result_
+        fit = self.result_._fitted
         names, kept = np.array(fit.schema.encoder.feature_names, dtype=object), fit.schema.feature_names
         weights = np.zeros((len(names), len(self.classes_)))
         weights[np.isin(names, kept)] = fit.parameters[WEIGHTS].mean(axis=0)
@@ -171,31 +179,62 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         self.intercept_: FloatArray = intercept
         if len(self.classes_) == 2:
             self.coef_, self.intercept_ = np.diff(self.coef_, axis=0), np.diff(intercept)
-        steps = fit.n_iterations if isinstance(fit, PointEstimate) else fit.tune + fit.shape[1]
+        steps = fit.n_iterations if isinstance(fit, Estimate) else fit.tune + fit.shape[1]
         self.n_iter_ = np.array([steps], dtype=np.int32)
 
     def decision_function(self, X: Any) -> FloatArray:
         """Logits (N, K), or for two classes (N,) the log odds of the second.
 
-        Of an estimate: ``X @ coef_.T + intercept_``.  Of draws: the logarithms of the probabilities averaged over
-        them, with mean zero over the classes, so that their softmax is :meth:`predict_proba`.
+        Of an estimate: ``X @ coef_.T + intercept_``, plus the offset up to a constant in each row.  Of draws: the
+        logarithms of the probabilities averaged over them, with mean zero over the classes, so that their softmax is
+        :meth:`predict_proba`.  Minus infinity for a class that is not on offer.
+
+        Examples
+        --------
+        >>> classifier = SoftmaxClassifier().fit([[0.0], [1.0], [2.0], [3.0]], ["a", "b", "a", "b"])
+        >>> (classifier.decision_function([[0.5], [2.5]]) > 0).tolist()
+        [False, True]
         """
         scores = self._scores(X)
         if len(self.classes_) == 2:
             odds: FloatArray = scores[:, 1] - scores[:, 0]
             return odds
-        return scores if isinstance(self.result_, PointEstimate) else scores - scores.mean(axis=1, keepdims=True)
+        if isinstance(self.result_, PointEstimate):
+            return scores
+        centre: FloatArray = scores.mean(axis=1, keepdims=True, where=scores > -np.inf)
+        return scores - centre
 
     def predict_proba(self, X: Any) -> FloatArray:
-        """Probabilities (N, K) of the classes in the order of ``classes_``; averaged over the draws, if there are."""
+        """Probabilities (N, K) of the classes in the order of ``classes_``; averaged over the draws, if there are.
+
+        Examples
+        --------
+        >>> classifier = SoftmaxClassifier().fit([[0.0], [1.0], [2.0], [3.0]], ["a", "b", "a", "b"])
+        >>> classifier.predict_proba([[1.5]]).round(2).tolist()
+        [[0.5, 0.5]]
+        """
         return softmax(self._scores(X))
 
     def predict_log_proba(self, X: Any) -> FloatArray:
-        """Logarithms (N, K) of :meth:`predict_proba`, also where a probability underflows."""
+        """Logarithms (N, K) of :meth:`predict_proba`, also where a probability underflows.
+
+        Examples
+        --------
+        >>> classifier = SoftmaxClassifier().fit([[0.0], [1.0], [2.0], [3.0]], ["a", "b", "a", "b"])
+        >>> classifier.predict_log_proba([[1.5]]).round(2).tolist()
+        [[-0.69, -0.69]]
+        """
         return log_softmax(self._scores(X))
 
     def predict(self, X: Any) -> AnyArray:
-        """Most probable class (N,) of each row."""
+        """Most probable class (N,) of each row.
+
+        Examples
+        --------
+        >>> classifier = SoftmaxClassifier().fit([[0.0], [1.0], [2.0], [3.0]], ["a", "b", "a", "b"])
+        >>> classifier.predict([[0.0], [3.0]]).tolist()
+        ['a', 'b']
+        """
         best = self._scores(X).argmax(axis=1)
         classes: AnyArray = self.classes_[best]
         return classes
@@ -203,17 +242,17 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
     def _scores(self, X: Any) -> FloatArray:
         """Logits (N, K) of an estimate; log probabilities averaged over draws."""
         check_is_fitted(self)
-        fit = self.result_
-        features, index, beyond = read_new(self, X, fit.schema)
-        rows = Rows(features, index, None, beyond=beyond)
+        fit = self.result_._fitted
+        rows = read_new(self, X, fit.schema)
         check_logits(fit.schema, fit, rows)
-        if beyond is not None and beyond.any():
+        if rows.beyond is not None and rows.beyond.any():
             told = [sentence for sentence in row_cautions(fit, rows) if sentence != fit.caution]
             warn_caller("; ".join(told), NotEstimableWarning)
-        if isinstance(fit, PointEstimate):
-            logits: FloatArray = features @ fit.parameters[WEIGHTS][0] + fit.parameters[INTERCEPT][0]
-            return logits
-        return probabilities_and_logs(fit, rows)[1]
+        if not isinstance(fit, Estimate):
+            return probabilities_and_logs(fit, rows)[1]
+        logits: FloatArray = rows.X @ fit.parameters[WEIGHTS][0] + fit.parameters[INTERCEPT][0]
+        rows.complete_logits(logits.T, slice(None))
+        return logits
 
     def __sklearn_tags__(self) -> Any:
         """What the estimator takes, for scikit-learn."""

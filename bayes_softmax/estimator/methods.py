@@ -7,7 +7,7 @@ import numpy as np
 from joblib import effective_n_jobs
 
 from bayes_softmax.core.checks import check_counts_or_none, shown
-from bayes_softmax.fits.estimate import PointEstimate
+from bayes_softmax.fits.point_estimate import PointEstimate
 from bayes_softmax.fits.posterior import Posterior
 from bayes_softmax.model import SoftmaxRegression
 

@@ -1,4 +1,4 @@
-"""Point estimates: maximum likelihood and maximum a posteriori, with their certificate and uncertainty."""
+"""What a point estimate holds: the optimum, its certificate, and the uncertainty behind every answer."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,9 +9,6 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayes_softmax.answers import decisions, evaluation, prediction, ratios
-from bayes_softmax.answers import effects as effects_module
-from bayes_softmax.answers import summary as summary_module
 from bayes_softmax.answers.contraction import MANY_COEFFICIENTS, prior_dominated, prior_notes
 from bayes_softmax.answers.contrasts import View
 from bayes_softmax.answers.tables import size_in_words
@@ -24,7 +21,6 @@ from bayes_softmax.data.schema import Schema
 from bayes_softmax.display.brief import Brief, as_markup, as_text
 from bayes_softmax.display.digits import Format
 from bayes_softmax.display.table import table_of
-from bayes_softmax.fits.storage import writing
 from bayes_softmax.fits.storage.records import EstimateRecord
 from bayes_softmax.fits.words import certificate_line, covariance_refused, likelihood_line
 from bayes_softmax.separation.limits import Limits, contrast_limits, no_rays, own_contrasts
@@ -35,10 +31,8 @@ TITLES = {"mle": "Maximum-likelihood estimate", "map": "Maximum a posteriori (MA
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class PointEstimate:
-    """A maximum-likelihood or MAP estimate of a softmax regression.
-
-    Made by ``SoftmaxRegression.mle()`` and ``.map()``.
+class Estimate:
+    """A maximum-likelihood or MAP estimate as answers see it; users hold a ``PointEstimate``.
 
     Attributes
     ----------
@@ -92,18 +86,6 @@ class PointEstimate:
     training: TrainingData | None = None
     limits_of: Callable[[], Limits] | None = None
     variance_of: Callable[[], FloatArray] | None = None
-
-    # The same functions serve every kind of fit.
-    summary = summary_module.summary
-    predict_proba = prediction.predict_proba
-    predict = prediction.predict
-    uncertainty = prediction.uncertainty
-    decide = decisions.decide
-    effects = effects_module.effects
-    contrast = effects_module.contrast
-    odds_ratios = ratios.odds_ratios
-    evaluate = evaluation.evaluate
-    save = writing.save
 
     @property
     def intercept(self) -> xr.DataArray:

@@ -7,7 +7,9 @@ import numpy as np
 from bayes_softmax.answers.labels import label_parameters
 from bayes_softmax.core.checks import shown
 from bayes_softmax.core.protocols import Logits
-from bayes_softmax.fits.estimate import PointEstimate
+from bayes_softmax.fits.draws import PosteriorDraws
+from bayes_softmax.fits.estimate import Estimate
+from bayes_softmax.fits.point_estimate import PointEstimate
 from bayes_softmax.fits.posterior import Posterior
 from bayes_softmax.fits.storage.reading import read_record
 from bayes_softmax.fits.storage.records import EstimateRecord, PosteriorRecord
@@ -36,15 +38,17 @@ def load(path: Any, *, logits: Logits | None = None) -> PointEstimate | Posterio
     if logits is not None and (isinstance(logits, type) or not isinstance(logits, Logits)):
         raise TypeError(f"logits={shown(logits)} must be a logit function, an object that offers core.protocols.Logits")
     record = read_record(path, logits)
-    return Posterior(**record._asdict()) if isinstance(record, PosteriorRecord) else _estimate(record)
+    if isinstance(record, PosteriorRecord):
+        return Posterior(PosteriorDraws(**record._asdict()))
+    return PointEstimate(_estimate(record))
 
 
-def _estimate(record: EstimateRecord) -> PointEstimate:
+def _estimate(record: EstimateRecord) -> Estimate:
     """The estimate, with functions that return the stored values."""
     fields = record._asdict()
     covariance, variances, limits = (fields.pop(name) for name in ("covariance", "variances", "limits"))
     fields["values"] = label_parameters(record.logits, record.values, record.schema)
-    return PointEstimate(
+    return Estimate(
         **fields,
         covariance_of=lambda: np.empty(0) if covariance is None else covariance,
         variance_of=None if variances is None else lambda: variances,

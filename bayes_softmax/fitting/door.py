@@ -5,8 +5,8 @@ That code needs Numba, which ``import bayes_softmax`` does not load; loading is 
 
 from bayes_softmax.core.interrupts import load_in_full
 from bayes_softmax.core.protocols import LogDensity, WhitenedDensity
-from bayes_softmax.fits.estimate import PointEstimate
 from bayes_softmax.fits.forecast import Forecast
+from bayes_softmax.fits.point_estimate import PointEstimate
 from bayes_softmax.fits.posterior import Posterior
 from bayes_softmax.fitting.settings import SamplerSettings, check_run, check_weighted_run
 from bayes_softmax.spec.specification import HasSpecification, Specification
@@ -31,7 +31,7 @@ def point_estimate(
     from bayes_softmax.fitting import estimates
     from bayes_softmax.fitting.solvers import SolverOptions
 
-    return estimates.point_estimate(spec, kind, SolverOptions(solver, max_iterations, learning_rate))
+    return PointEstimate(estimates.point_estimate(spec, kind, SolverOptions(solver, max_iterations, learning_rate)))
 
 
 def sample(spec: Specification, settings: SamplerSettings, engine: str) -> Posterior:
@@ -41,7 +41,7 @@ def sample(spec: Specification, settings: SamplerSettings, engine: str) -> Poste
     from bayes_softmax.fitting import engines
 
     engines.check_engine(engine, settings.target_accept)
-    return engines.sample(spec, settings, engine)
+    return Posterior(engines.sample(spec, settings, engine))
 
 
 def laplace(spec: Specification, draws: int, seed: int, *, progressbar: bool) -> Posterior:
@@ -50,7 +50,7 @@ def laplace(spec: Specification, draws: int, seed: int, *, progressbar: bool) ->
     load_in_full("bayes_softmax.fitting.weighted")
     from bayes_softmax.fitting.weighted import sample_laplace
 
-    return sample_laplace(spec, draws, seed, progressbar)
+    return Posterior(sample_laplace(spec, draws, seed, progressbar))
 
 
 def forecast(
@@ -75,4 +75,4 @@ def forecast(
     load_in_full("bayes_softmax.fitting.forecasting")
     from bayes_softmax.fitting import forecasting
 
-    return forecasting.forecast(model.specification, settings)
+    return forecasting.forecast(model._spec, settings)

@@ -9,7 +9,7 @@ from bayes_softmax.core.checks import check_between, check_choice
 from bayes_softmax.core.errors import NotReliableWarning, warn_caller
 from bayes_softmax.core.interrupts import INTERRUPTED
 from bayes_softmax.data.observations import Observations
-from bayes_softmax.fits.posterior import Posterior
+from bayes_softmax.fits.draws import PosteriorDraws
 from bayes_softmax.fitting.hierarchy import sample_hierarchy
 from bayes_softmax.fitting.pymc import sample_pymc
 from bayes_softmax.fitting.sampling import sample_auto, sample_independence, sample_nuts
@@ -22,12 +22,12 @@ REFIT_SEED = 1
 class Engine(NamedTuple):
     """A sampling method: its functions for models with fixed and with learned scales, and whether it takes steps."""
 
-    fixed: Callable[[Specification, SamplerSettings], Posterior]
-    learned: Callable[[Specification, SamplerSettings], Posterior]
+    fixed: Callable[[Specification, SamplerSettings], PosteriorDraws]
+    learned: Callable[[Specification, SamplerSettings], PosteriorDraws]
     has_step_size: bool = True
 
 
-def _hierarchy_instead(spec: Specification, settings: SamplerSettings) -> Posterior:
+def _hierarchy_instead(spec: Specification, settings: SamplerSettings) -> PosteriorDraws:
     """NUTS, with the warning of the independence sampler that it replaces."""
     reason = "with learned scales the posterior is far from a normal"
     warn_caller(f"engine='independence' is not reliable here: {reason}; NUTS was run", NotReliableWarning)
@@ -51,14 +51,14 @@ def check_engine(engine: str, target_accept: float | None) -> None:
         raise ValueError(f"target_accept is for NUTS; engine={engine!r} has no step size")
 
 
-def sample(spec: Specification, settings: SamplerSettings, engine: str) -> Posterior:
+def sample(spec: Specification, settings: SamplerSettings, engine: str) -> PosteriorDraws:
     """Draw from the posterior by the named engine; the result can be refitted without an observation."""
     chosen = ENGINES[engine]
     run = chosen.learned if spec.priors.learns_scales else chosen.fixed
     return replace(run(spec, settings), refit=partial(refit_without, spec))
 
 
-def refit_without(spec: Specification, row: int, code: int) -> Posterior:
+def refit_without(spec: Specification, row: int, code: int) -> PosteriorDraws:
     """Posterior of the same model, priors included, without one observation of class ``code`` in a distinct row."""
     design = spec.distinct
     counts = design.dense_counts().copy()

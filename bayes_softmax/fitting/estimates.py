@@ -5,7 +5,7 @@ from bayes_softmax.answers.training import training_data
 from bayes_softmax.core.errors import NotConvergedWarning, warn_caller
 from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.density.by_row import without_rounding
-from bayes_softmax.fits.estimate import PointEstimate
+from bayes_softmax.fits.estimate import Estimate
 from bayes_softmax.fitting.advice import advice, limits_of, notes_on_optimum
 from bayes_softmax.fitting.covariance import raw_covariance, variances_of
 from bayes_softmax.fitting.notes import notes_of
@@ -16,7 +16,7 @@ from bayes_softmax.separation.examination import what_is_open
 from bayes_softmax.spec.specification import Specification
 
 
-def point_estimate(spec: Specification, kind: str, options: SolverOptions) -> PointEstimate:
+def point_estimate(spec: Specification, kind: str, options: SolverOptions) -> Estimate:
     """Maximise the log posterior of ``spec`` and label the result; warns if no optimum is certified."""
     refuse_learned_scales(spec, f"{kind}()")
     with blas_on_one_thread():  # its threads wait for each other longer than these matrices take
@@ -34,7 +34,7 @@ def point_estimate(spec: Specification, kind: str, options: SolverOptions) -> Po
     parameters = problem.coordinates.to_parameters(mode.theta[None])
     values = {name: draws[0] for name, draws in parameters.items()}
     log_prior = objective.log_prior(mode.theta)
-    return PointEstimate(
+    return Estimate(
         kind=kind,
         values=label_parameters(spec.logits, values, spec.schema),
         log_likelihood=without_rounding(mode.value - log_prior, spec.distinct, problem.coordinates, mode.theta),

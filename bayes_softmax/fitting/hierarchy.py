@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from bayes_softmax.core.records import Draws
 from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.density.scales.posterior import HierarchicalPosterior
-from bayes_softmax.fits.posterior import Posterior
+from bayes_softmax.fits.draws import PosteriorDraws
 from bayes_softmax.fitting.labelling import despite_interrupts, in_chains, labelled_posterior
 from bayes_softmax.fitting.scales import prepare_hierarchy
 from bayes_softmax.fitting.settings import SamplerSettings, refuse_too_many
@@ -21,7 +21,7 @@ LOCAL_TARGET = 0.98
 HIERARCHY_TUNE = 400  # tuning steps: besides the step size, the scales of the hyperparameters have to be adapted
 
 
-def sample_hierarchy(spec: Specification, settings: SamplerSettings) -> Posterior:
+def sample_hierarchy(spec: Specification, settings: SamplerSettings) -> PosteriorDraws:
     """Draw coefficients and hyperparameters by NUTS."""
     with blas_on_one_thread():
         refuse_too_many(spec, "sample", settings.chains, settings.draws, settings.tune or DEFAULT_TUNE)
@@ -43,7 +43,7 @@ def _adapted(spec: Specification, settings: SamplerSettings) -> SamplerSettings:
 
 def _named(
     spec: Specification, density: HierarchicalPosterior, drawn: Draws, timings: Mapping[str, float]
-) -> Posterior:
+) -> PosteriorDraws:
     """Draws of the density as a posterior of raw coefficients and named hyperparameters."""
     thetas, h = density.unpack(drawn.points.reshape(-1, density.dimension))
     parameters = in_chains(spec.coordinates.to_parameters(thetas), drawn.points.shape[:2])

@@ -7,7 +7,7 @@ from bayes_softmax.answers.training import training_data
 from bayes_softmax.core.errors import warn_caller
 from bayes_softmax.core.interrupts import INTERRUPTED, held_back
 from bayes_softmax.core.records import Draws, FloatArray
-from bayes_softmax.fits.posterior import Posterior
+from bayes_softmax.fits.draws import PosteriorDraws
 from bayes_softmax.fits.tree import build_idata
 from bayes_softmax.fitting.notes import notes_of
 from bayes_softmax.spec.log_prior import log_prior_draws
@@ -25,7 +25,7 @@ def labelled_posterior(
     *,
     group: str = "posterior",
     hyper: dict[str, FloatArray] | None = None,
-) -> Posterior:
+) -> PosteriorDraws:
     """Draws of the parameters by name (chain, draw, *shape), as a posterior.
 
     ``engine`` names the method that drew them; ``hyper`` holds the draws of learned scales, by name.
@@ -43,7 +43,7 @@ def labelled_posterior(
     draws = {name: parameters[name] for name in spec.parameters}
     idata = build_idata(spec.logits, draws, free, stats, training, spec.schema, engine, group, hyper_dims)
     notes = notes_of(spec) + drawn.notes
-    return Posterior(idata, spec.schema, engine, drawn.tune, spec.logits, notes, timings, training=training)
+    return PosteriorDraws(idata, spec.schema, engine, drawn.tune, spec.logits, notes, timings, training=training)
 
 
 def in_chains(parameters: Mapping[str, FloatArray], shape: tuple[int, ...]) -> dict[str, FloatArray]:
@@ -51,7 +51,7 @@ def in_chains(parameters: Mapping[str, FloatArray], shape: tuple[int, ...]) -> d
     return {name: values.reshape(*shape, *values.shape[1:]) for name, values in parameters.items()}
 
 
-def despite_interrupts(drawn: Draws, label: Callable[[], Posterior]) -> Posterior:
+def despite_interrupts(drawn: Draws, label: Callable[[], PosteriorDraws]) -> PosteriorDraws:
     """Label finished draws; a first Ctrl-C during labelling loses nothing."""
     with held_back(pressed_before=drawn.interrupted) as noted:
         posterior = label()

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from bayes_softmax.core.checks import check_between, shown
-from bayes_softmax.fits.estimate import PointEstimate
+from bayes_softmax.fits.point_estimate import PointEstimate
 from bayes_softmax.fitting import door
 from bayes_softmax.spec.rescaled import with_scaled_priors
 from bayes_softmax.spec.specification import HasSpecification
@@ -45,7 +45,7 @@ def map_path(model: HasSpecification, scales: Sequence[float] | None = None) -> 
     [0.03, 0.39, 0.45]
     """
     factors = _factors(SCALES if scales is None else scales)
-    specs = {factor: with_scaled_priors(model.specification, factor) for factor in factors}  # refused before any work
+    specs = {factor: with_scaled_priors(model._spec, factor) for factor in factors}  # refused before any work
     return {factor: door.point_estimate(spec, "map", "newton", None, None) for factor, spec in specs.items()}
 
 

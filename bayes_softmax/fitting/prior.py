@@ -42,8 +42,8 @@ def sample_prior(
     (1, 2)
     """
     check_counts(draws=draws)
-    spec, generator = model.specification, np.random.default_rng(seed_of(random_seed, rng))
+    spec, generator = model._spec, np.random.default_rng(seed_of(random_seed, rng))
     refuse_too_many(spec, "sample_prior", 1, draws)
     drawn = prior_draws(spec.priors, spec.coordinates, draws, generator, feature_names=spec.schema.feature_names)
     parameters = {name: values[None] for name, values in drawn.items()}  # one chain
-    return labelled_posterior(spec, parameters, Draws(np.empty(0), {}, 0), TITLE, {}, group="prior")
+    return Posterior(labelled_posterior(spec, parameters, Draws(np.empty(0), {}, 0), TITLE, {}, group="prior"))

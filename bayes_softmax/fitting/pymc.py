@@ -7,7 +7,7 @@ import numpy as np
 
 from bayes_softmax.core.interrupts import load_in_full
 from bayes_softmax.core.records import Draws
-from bayes_softmax.fits.posterior import Posterior
+from bayes_softmax.fits.draws import PosteriorDraws
 from bayes_softmax.fitting.labelling import despite_interrupts, labelled_posterior
 from bayes_softmax.fitting.problem import problem_of
 from bayes_softmax.fitting.refusals import refuse_improper, refuse_jeffreys
@@ -23,7 +23,7 @@ TITLE = "pymc (pm.sample on the pm.Model)"
 DEFAULT_TUNE = 1000  # PyMC's default
 
 
-def sample_pymc(spec: Specification, settings: SamplerSettings) -> Posterior:
+def sample_pymc(spec: Specification, settings: SamplerSettings) -> PosteriorDraws:
     """``pm.sample`` on a new copy of the PyMC model, with the result labelled like any other posterior."""
     load_in_full("pymc", "nutpie")
     import pymc as pm
@@ -47,7 +47,7 @@ def sample_pymc(spec: Specification, settings: SamplerSettings) -> Posterior:
     finished = _finished_draws(tree)
     left, length, notes = keep_chains([*finished, *[0] * (settings.chains - len(finished))], settings.draws)
 
-    def label() -> Posterior:
+    def label() -> PosteriorDraws:
         part = {"chain": left, "draw": slice(length)}
         posterior, stats = (tree[group].to_dataset().isel(part) for group in ("posterior", "sample_stats"))
         parameters = {  # zero where the pm.Model has no such variable: no intercept, or no features

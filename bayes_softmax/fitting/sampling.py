@@ -9,7 +9,7 @@ import numpy as np
 from bayes_softmax.core.errors import NotReliableWarning, warn_caller
 from bayes_softmax.core.records import Draws, Whitening
 from bayes_softmax.core.threads import blas_on_one_thread
-from bayes_softmax.fits.posterior import Posterior
+from bayes_softmax.fits.draws import PosteriorDraws
 from bayes_softmax.fitting.labelling import despite_interrupts, in_chains, labelled_posterior
 from bayes_softmax.fitting.problem import Problem, certified, problem_of
 from bayes_softmax.fitting.progress import progress_bar
@@ -61,7 +61,7 @@ def prepare(spec: Specification, *, rounded: bool = True) -> Prepared:
     return Prepared(problem, whitening, {"compile": seconds, "mode": time.perf_counter() - start})
 
 
-def sample_nuts(spec: Specification, settings: SamplerSettings) -> Posterior:
+def sample_nuts(spec: Specification, settings: SamplerSettings) -> PosteriorDraws:
     """Draw by NUTS."""
     # One thread throughout: computations before and after the sampler also affect the last bits of the draws.
     with blas_on_one_thread():
@@ -69,19 +69,19 @@ def sample_nuts(spec: Specification, settings: SamplerSettings) -> Posterior:
         return _by_nuts(spec, prepare(spec), settings, NUTS_TITLE)
 
 
-def sample_independence(spec: Specification, settings: SamplerSettings) -> Posterior:
+def sample_independence(spec: Specification, settings: SamplerSettings) -> PosteriorDraws:
     """Draw by the independence sampler or, if a pilot finds it unsuitable, by NUTS with a warning."""
     with blas_on_one_thread():
         return _by_pilot(spec, settings, asked_for=True)
 
 
-def sample_auto(spec: Specification, settings: SamplerSettings) -> Posterior:
+def sample_auto(spec: Specification, settings: SamplerSettings) -> PosteriorDraws:
     """Draw by the independence sampler if a pilot finds it suitable and faster, else by NUTS."""
     with blas_on_one_thread():
         return _by_pilot(spec, settings, asked_for=False)
 
 
-def _by_pilot(spec: Specification, settings: SamplerSettings, *, asked_for: bool) -> Posterior:
+def _by_pilot(spec: Specification, settings: SamplerSettings, *, asked_for: bool) -> PosteriorDraws:
     """Draw by the sampler that a pilot selects; ``asked_for`` if the user named the independence sampler."""
     refuse_too_many(spec, "sample", settings.chains, settings.draws, settings.tune or DEFAULT_TUNE)
     prepared = prepare(spec)
@@ -98,7 +98,7 @@ def _by_pilot(spec: Specification, settings: SamplerSettings, *, asked_for: bool
     return _by_nuts(spec, prepared, settings, f"{NUTS_TITLE}; {reason}")
 
 
-def _by_nuts(spec: Specification, prepared: Prepared, settings: SamplerSettings, title: str) -> Posterior:
+def _by_nuts(spec: Specification, prepared: Prepared, settings: SamplerSettings, title: str) -> PosteriorDraws:
     start = time.perf_counter()
     drawn = whitened_nuts(prepared.problem.density, prepared.whitening, **settings._asdict())
     prepared.timings["sampling"] = time.perf_counter() - start
@@ -107,7 +107,7 @@ def _by_nuts(spec: Specification, prepared: Prepared, settings: SamplerSettings,
 
 def _by_independence(
     spec: Specification, prepared: Prepared, settings: SamplerSettings, thin: int, title: str
-) -> Posterior:
+) -> PosteriorDraws:
     cores = settings.cores or os.cpu_count() or 1
     options = {k: getattr(settings, k) for k in ("draws", "tune", "chains", "seed")}
     start = time.perf_counter()
@@ -119,7 +119,7 @@ def _by_independence(
     return despite_interrupts(drawn, lambda: posterior_of(spec, prepared, drawn, settings.seed, title))
 
 
-def posterior_of(spec: Specification, prepared: Prepared, drawn: Draws, seed: int, title: str) -> Posterior:
+def posterior_of(spec: Specification, prepared: Prepared, drawn: Draws, seed: int, title: str) -> PosteriorDraws:
     """Draws of the density as a posterior of raw coefficients; components outside the density are drawn too."""
     problem, rng = prepared.problem, np.random.default_rng([seed, COMPLETION_STREAM])
     thetas = problem.lift(drawn.points.reshape(-1, problem.density.dimension), rng)

@@ -11,7 +11,7 @@ from bayes_softmax.core.errors import NotReliableWarning, warn_caller
 from bayes_softmax.core.interrupts import INTERRUPTED
 from bayes_softmax.core.records import RELIABLE_PARETO_K, Draws
 from bayes_softmax.core.threads import blas_on_one_thread
-from bayes_softmax.fits.posterior import Posterior
+from bayes_softmax.fits.draws import PosteriorDraws
 from bayes_softmax.fitting.engines import refit_without
 from bayes_softmax.fitting.labelling import despite_interrupts
 from bayes_softmax.fitting.progress import progress_bar
@@ -25,7 +25,7 @@ TITLE = "laplace (importance resampling of the Laplace approximation)"
 FEWEST_PROPOSALS = 25  # with fewer, there is no tail to fit
 
 
-def sample_laplace(spec: Specification, draws: int, seed: int, progressbar: bool) -> Posterior:
+def sample_laplace(spec: Specification, draws: int, seed: int, progressbar: bool) -> PosteriorDraws:
     """Equal-weight draws from the Laplace approximation, corrected and diagnosed by importance weights."""
     with blas_on_one_thread():
         posterior = _weighted_draws(spec, draws, seed, progressbar)
@@ -38,7 +38,7 @@ def sample_laplace(spec: Specification, draws: int, seed: int, progressbar: bool
     return replace(posterior, refit=partial(refit_without, spec))
 
 
-def _weighted_draws(spec: Specification, draws: int, seed: int, progressbar: bool) -> Posterior:
+def _weighted_draws(spec: Specification, draws: int, seed: int, progressbar: bool) -> PosteriorDraws:
     refuse_learned_scales(spec, "laplace()")
     refuse_too_many(spec, "laplace", 1, draws)
     prepared = prepare(spec, rounded=False)
@@ -54,7 +54,7 @@ def _weighted_draws(spec: Specification, draws: int, seed: int, progressbar: boo
         notes = (f"{INTERRUPTED}: {proposals.finished} of {draws} draws were finished",)
         warn_caller(notes[0])
 
-    def label() -> Posterior:
+    def label() -> PosteriorDraws:
         found = importance_sample(proposals, proposals.finished, rng)
         prepared.timings["sampling"] = time.perf_counter() - start
         posterior = posterior_of(spec, prepared, Draws(found.points[None], {}, 0, notes), seed, TITLE)

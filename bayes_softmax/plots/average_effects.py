@@ -8,7 +8,7 @@ import pandas as pd
 
 from bayes_softmax.answers.effects import PER_UNIT
 from bayes_softmax.answers.effects import effects as effects_table
-from bayes_softmax.answers.fitted import Fitted
+from bayes_softmax.answers.fitted import Fit
 from bayes_softmax.answers.intervals import resolve_interval
 from bayes_softmax.answers.variables import Setting
 from bayes_softmax.data.design import Label
@@ -19,7 +19,7 @@ from bayes_softmax.plots.style import ClassStyle
 
 
 def effects(
-    fit: Fitted,
+    fit: Fit,
     features: str | Sequence[str] | None = None,
     data: Any = None,
     *,
@@ -72,15 +72,15 @@ def effects(
     >>> bs.plots.effects(fit)
     Picture of 1 panel: 'dose'
     """
-    style.check_fit(fit, "effects")
+    fitted = style.check_fit(fit, "effects")
     look, interval = Look(ax, figure, figsize, classes, colors, title), resolve_interval(ci_prob, ci_kind)
-    styles = look.class_styles(fit.schema.classes)
+    styles = look.class_styles(fitted.schema.classes)
     table = effects_table(
-        fit, features, data, at=at, ci_prob=ci_prob, ci_kind=ci_kind, offset=offset, available=available
+        fitted, features, data, at=at, ci_prob=ci_prob, ci_kind=ci_kind, offset=offset, available=available
     )
     assert isinstance(table, pd.DataFrame)  # not draws
     changes = list(dict.fromkeys(zip(*(table.index.get_level_values(i) for i in (0, 1)), strict=True)))
-    values = table.to_numpy(dtype=np.float64).reshape(len(changes), len(fit.schema.classes), -1)
+    values = table.to_numpy(dtype=np.float64).reshape(len(changes), len(fitted.schema.classes), -1)
     several = []
     for feature in dict.fromkeys(name for name, _ in changes):
         at_rows = [i for i, (name, _) in enumerate(changes) if name == feature]

@@ -8,7 +8,7 @@ import pandas as pd
 
 from bayes_softmax.answers import predictive
 from bayes_softmax.answers.evaluation import evaluate
-from bayes_softmax.answers.fitted import Fitted
+from bayes_softmax.answers.fitted import Fit
 from bayes_softmax.answers.intervals import percent_of
 from bayes_softmax.answers.scores import Evaluation
 from bayes_softmax.core.checks import counted
@@ -21,7 +21,7 @@ from bayes_softmax.plots.style import ClassStyle
 
 
 def calibration(
-    evaluated: Fitted | Evaluation,
+    evaluated: Fit | Evaluation,
     *,
     loo: bool = False,
     n_bins: int = 10,
@@ -72,8 +72,7 @@ def calibration(
     """
     look = Look(ax, figure, figsize, classes, colors, title)
     if not isinstance(evaluated, Evaluation):
-        style.check_fit(evaluated, "calibration", "evaluated")
-        evaluated = evaluate(evaluated, loo=loo, n_bins=n_bins)
+        evaluated = evaluate(style.check_fit(evaluated, "calibration", "evaluated"), loo=loo, n_bins=n_bins)
     styles = look.class_styles(list(evaluated.confusion.index))
     columns = columns_of(len(styles))
     width = panel_width(columns)
@@ -106,7 +105,7 @@ def _calibration_panel(panel: Any, table: pd.DataFrame, s: ClassStyle) -> None:
 
 
 def posterior_predictive(
-    fit: Fitted,
+    fit: Fit,
     by: Any = None,
     *,
     ci_prob: float | None = None,
@@ -154,12 +153,12 @@ def posterior_predictive(
     >>> bs.plots.posterior_predictive(model.laplace(random_seed=1, progressbar=False), random_seed=1)
     Picture of 1 panel: 'all rows'
     """
-    style.check_fit(fit, "posterior_predictive")
+    fitted = style.check_fit(fit, "posterior_predictive")
     look = Look(ax, figure, figsize, classes, colors, title)
-    styles = look.class_styles(fit.schema.classes)
-    table = predictive.posterior_predictive(fit, by, ci_prob=ci_prob, random_seed=random_seed, rng=rng)
+    styles = look.class_styles(fitted.schema.classes)
+    table = predictive.posterior_predictive(fitted, by, ci_prob=ci_prob, random_seed=random_seed, rng=rng)
     groups = list(dict.fromkeys(table.index.get_level_values("group")))
-    values = table.to_numpy(dtype=np.float64).reshape(len(groups), len(fit.schema.classes), -1)
+    values = table.to_numpy(dtype=np.float64).reshape(len(groups), len(fitted.schema.classes), -1)
     chosen = values[:, [s.position for s in styles]]
     units = table["n_observations"].to_numpy().reshape(values.shape[:2])[:, 0]
     several = []

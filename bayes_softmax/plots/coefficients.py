@@ -7,7 +7,7 @@ import numpy as np
 
 from bayes_softmax.answers.compare import check_comparable
 from bayes_softmax.answers.contrasts import Average, View, build_view
-from bayes_softmax.answers.fitted import Fitted
+from bayes_softmax.answers.fitted import Fit, Fitted
 from bayes_softmax.answers.intervals import Interval, resolve_interval
 from bayes_softmax.answers.summary import contrast_statistics
 from bayes_softmax.core.checks import did_you_mean, listed
@@ -33,7 +33,7 @@ class _Marks(NamedTuple):
 
 
 def forest(
-    fit: Fitted,
+    fit: Fit,
     *,
     vs: Label | None = None,
     ci_prob: float | None = None,
@@ -88,13 +88,13 @@ def forest(
     >>> bs.plots.forest(fit, vs="a")
     Picture of 1 panel: 'dose'
     """
-    style.check_fit(fit, "forest")
+    fitted = style.check_fit(fit, "forest")
     look = Look(ax, figure, figsize, classes, colors, title)
-    return _draw({fit.kind: fit}, vs, resolve_interval(ci_prob, ci_kind), features, look)
+    return _draw({fitted.kind: fitted}, vs, resolve_interval(ci_prob, ci_kind), features, look)
 
 
 def compare(
-    *unnamed: Fitted,
+    *unnamed: Fit,
     vs: Label | None = None,
     ci_prob: float | None = None,
     ci_kind: str | None = None,
@@ -105,7 +105,7 @@ def compare(
     figsize: tuple[float, float] | None = None,
     ax: Any = None,
     figure: Any = None,
-    **fits: Fitted,
+    **fits: Fit,
 ) -> Picture:
     """Coefficients of several fits side by side, in common coordinates, with a marker for each fit.
 
@@ -130,9 +130,9 @@ def compare(
     >>> bs.plots.compare(mle=model.mle(), map=model.map())
     Picture of 1 panel: 'x0'
     """
-    check_comparable(fits, unnamed)
+    comparable = check_comparable(fits, unnamed)
     look = Look(ax, figure, figsize, classes, colors, title)
-    return _draw(fits, vs, resolve_interval(ci_prob, ci_kind), features, look)
+    return _draw(comparable, vs, resolve_interval(ci_prob, ci_kind), features, look)
 
 
 def _draw(

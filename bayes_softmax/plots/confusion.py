@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from bayes_softmax.answers.evaluation import evaluate
-from bayes_softmax.answers.fitted import Fitted
+from bayes_softmax.answers.fitted import Fit
 from bayes_softmax.answers.scores import Evaluation
 from bayes_softmax.core.checks import check_choice, counted
 from bayes_softmax.core.records import FloatArray
@@ -29,7 +29,7 @@ NORMALIZE: dict[str, Callable[[FloatArray], FloatArray]] = {
 
 
 def confusion(
-    evaluated: Fitted | Evaluation,
+    evaluated: Fit | Evaluation,
     data: Any = None,
     y: Any = None,
     *,
@@ -96,8 +96,7 @@ def confusion(
 
 def _evaluation(evaluated: Any, data: Any, y: Any, *, loo: bool) -> Evaluation:
     if not isinstance(evaluated, Evaluation):
-        style.check_fit(evaluated, "confusion", "evaluated")
-        return evaluate(evaluated, data, y, loo=loo)
+        return evaluate(style.check_fit(evaluated, "confusion", "evaluated"), data, y, loo=loo)
     if data is not None or y is not None:
         raise ValueError("data and y belong to a fit; an Evaluation has been made of its own data")
     if loo is not False:

@@ -7,7 +7,7 @@ import numpy as np
 
 from bayes_softmax.answers.averages import Level, average_changes
 from bayes_softmax.answers.cautions import warn_of
-from bayes_softmax.answers.fitted import Fitted
+from bayes_softmax.answers.fitted import Fit, Fitted
 from bayes_softmax.answers.intervals import Interval, resolve_interval
 from bayes_softmax.answers.population import Population, population_of
 from bayes_softmax.answers.probabilities import thinned_draws
@@ -28,7 +28,7 @@ DASHES: tuple[Any, ...] = ("solid", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.5,
 
 
 def interaction(
-    fit: Fitted,
+    fit: Fit,
     along: str,
     by: str,
     data: Any = None,
@@ -87,16 +87,16 @@ def interaction(
     Picture of 2 panels: 'Adelie', 'Gentoo'
     """
     look = Look(ax, figure, figsize, classes, None, title)
-    style.check_fit(fit, "interaction")
-    interval, styles = resolve_interval(ci_prob, "eti"), look.class_styles(fit.schema.classes)
-    x, lines = _variable(fit, along, "along"), _variable(fit, by, "by")
+    fitted = style.check_fit(fit, "interaction")
+    interval, styles = resolve_interval(ci_prob, "eti"), look.class_styles(fitted.schema.classes)
+    x, lines = _variable(fitted, along, "along"), _variable(fitted, by, "by")
     if x.name == lines.name:
         raise ValueError(f"by={shown(by)} must be another variable than along")
     _check_free(at, x, lines)
-    rows = population_of(fit, data, at, offset, None, available).thinned(ROWS)
-    chosen = _values(fit, lines, values, rows)
+    rows = population_of(fitted, data, at, offset, None, available).thinned(ROWS)
+    chosen = _values(fitted, lines, values, rows)
     grid: list[Any] = list(x.levels) or np.linspace(*_range(x, rows), GRID).tolist()
-    found = find_lines(fit, rows, (x.name, grid), (lines.name, chosen), interval)
+    found = find_lines(fitted, rows, (x.name, grid), (lines.name, chosen), interval)
     canvas = look.canvas(in_rows([Panel(s.name, HEIGHT) for s in styles]))
     top = float(np.nanmax(np.clip(found[..., [s.position for s in styles]], 0, 1), initial=0.05))
     for panel, s in zip(canvas.panels, styles, strict=True):

@@ -4,7 +4,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from bayes_softmax.answers.fitted import FIT_FIRST, Sampled
+from bayes_softmax.answers.fitted import FIT_FIRST, Fit, Sampled
 from bayes_softmax.answers.loo import loo
 from bayes_softmax.core.checks import counted
 from bayes_softmax.core.records import FloatArray
@@ -37,7 +37,7 @@ class LeftOut(Protocol):
 
 
 def pareto_k(
-    evaluated: Sampled | LeftOut,
+    evaluated: Fit | LeftOut,
     *,
     label_rows: int = LABELLED,
     title: str | None = None,
@@ -93,8 +93,9 @@ def pareto_k(
 
 def _left_out(evaluated: Any) -> LeftOut:
     """The result of leave-one-out."""
-    if isinstance(evaluated, Sampled):
-        found: LeftOut = loo(evaluated)
+    inside = evaluated._fitted if isinstance(evaluated, Fit) else None
+    if isinstance(inside, Sampled):
+        found: LeftOut = loo(inside)
         return found
     if isinstance(evaluated, LeftOut):
         return evaluated

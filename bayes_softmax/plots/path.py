@@ -8,7 +8,7 @@ import numpy as np
 
 from bayes_softmax.answers.contrasts import Average, View, build_view
 from bayes_softmax.answers.evaluation import evaluate
-from bayes_softmax.answers.fitted import Fitted
+from bayes_softmax.answers.fitted import Fit
 from bayes_softmax.core.checks import check_flags, did_you_mean, listed, shown
 from bayes_softmax.core.errors import NotConvergedWarning
 from bayes_softmax.core.records import FloatArray
@@ -18,6 +18,7 @@ from bayes_softmax.plots import style
 from bayes_softmax.plots.look import Look
 from bayes_softmax.plots.picture import Canvas, Panel, Picture, in_rows
 from bayes_softmax.spec.linear import INTERCEPT
+from bayes_softmax.spec.specification import Specification
 
 HEIGHT = 2.2  # inches of a panel
 MOST = 12  # features shown by default
@@ -30,13 +31,13 @@ class HasPath(Protocol):
     """The part of a model that is shown."""
 
     @property
-    def schema(self) -> Schema:
-        """Names."""
+    def _spec(self) -> Specification:
+        """What is modelled."""
 
-    def map_path(self, scales: Sequence[float] | None = None) -> Mapping[float, Fitted]:
+    def map_path(self, scales: Sequence[float] | None = None) -> Mapping[float, Fit]:
         """MAP estimates by the factor of the priors' scales."""
 
-    def mle(self) -> Fitted:
+    def mle(self) -> Fit:
         """Maximum-likelihood estimate."""
 
 
@@ -109,9 +110,10 @@ def map_path(
         raise TypeError(f"model: plots.map_path shows the estimates of a model, and this is of type {_kind(model)}")
     check_flags(mle=mle, loo=loo)
     look = Look(ax, figure, figsize, classes, colors, title)
-    view = build_view(model.schema, Average.OF_ALL if vs is None else vs)
-    styles, columns = _contrasts(model.schema, view, look)
-    names = [INTERCEPT, *model.schema.feature_names]
+    schema = model._spec.schema
+    view = build_view(schema, Average.OF_ALL if vs is None else vs)
+    styles, columns = _contrasts(schema, view, look)
+    names = [INTERCEPT, *schema.feature_names]
     chosen = _features(features, names)
     found = find_path(model, scales, view, mle=mle, loo=loo)
     canvas = look.canvas(in_rows([Panel(name, HEIGHT) for name in [*chosen, *([LOG_LOSS] if loo else [])]]))
@@ -133,7 +135,7 @@ def map_path(
 def _kind(model: Any) -> str:
     return (
         f"{type(model).__name__}, a fit; pass the model it was made from"
-        if isinstance(model, Fitted)
+        if isinstance(model, Fit)
         else (type(model).__name__)
     )
 
@@ -164,13 +166,13 @@ def _features(features: Any, names: list[str]) -> list[str]:
 
 def find_path(model: HasPath, scales: Sequence[float] | None, view: View, *, mle: bool, loo: bool) -> Path:
     """The numbers of the picture."""
-    estimates = model.map_path(scales)
+    estimates = {scale: estimate._fitted for scale, estimate in model.map_path(scales).items()}
     values = np.concatenate([estimate.contrast_values(view)[0] for estimate in estimates.values()])
     limit = None
     if mle:
         with warnings.catch_warnings():  # what is infinite is shown as such
             warnings.simplefilter("ignore", NotConvergedWarning)
-            limit = model.mle().contrast_values(view)[0][0]
+            limit = model.mle()._fitted.contrast_values(view)[0][0]
     losses = None
     if loo:
         both = [[evaluate(e).log_loss, evaluate(e, loo=True).log_loss] for e in estimates.values()]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,30 +24,13 @@ from bayes_softmax.spec.families.normal import Normal
 from bayes_softmax.spec.families.registry import FamilyPrior
 from bayes_softmax.spec.prior_draws import prior_draws
 from bayes_softmax.spec.priors import PriorTable, repeated
-from bayes_softmax.spec.specification import Specification
+from bayes_softmax.spec.specification import HasSpecification, Specification
 
 NEAR_CERTAIN = 0.99  # a probability that leaves the data little to change
 BY_HAND = Normal(2.5)  # a common choice for coefficients of unscaled features
 MAX_ROWS = 100  # rows of the data, evenly spaced, whose probabilities are computed
 MAX_CLASSES = 12  # shown
 OURS, OTHER = "0.2", "0.6"  # greys of the two priors: colours are for classes
-
-
-@runtime_checkable
-class HasPrior(Protocol):
-    """The part of a model that defines its prior predictive distribution."""
-
-    @property
-    def priors(self) -> PriorTable:
-        """One family for each coefficient row."""
-
-    @property
-    def specification(self) -> Specification:
-        """The features of the data, and the logits."""
-
-    @property
-    def schema(self) -> Schema:
-        """Names."""
 
 
 class ImpliedProbabilities(NamedTuple):
@@ -68,10 +51,9 @@ class ImpliedProbabilities(NamedTuple):
 
 
 def implied_probabilities(
-    model: HasPrior, draws: int, rng: np.random.Generator, priors: PriorTable
+    spec: Specification, draws: int, rng: np.random.Generator, priors: PriorTable
 ) -> ImpliedProbabilities:
     """Class probabilities of the data's rows under given priors for the model's coordinates."""
-    spec = model.specification
     design = spec.design
     rows: NDArray[np.int64] = np.flatnonzero(design.totals > 0)
     rows = rows[np.linspace(0, len(rows) - 1, min(MAX_ROWS, len(rows))).astype(np.int64)]
@@ -86,7 +68,7 @@ def implied_probabilities(
 
 
 def prior(
-    model: HasPrior,
+    model: HasSpecification,
     *,
     draws: int = 2000,
     against: FamilyPrior | None = BY_HAND,
@@ -146,7 +128,7 @@ def prior(
     >>> bs.plots.prior(model, draws=100).axes["classes"].get_title()
     'Probability of each class'
     """
-    if not isinstance(model, HasPrior):
+    if not isinstance(model, HasSpecification):
         raise TypeError(f"model: plots.prior shows the prior of a model, and this is of type {type(model).__name__}")
     look = Look(ax, figure, figsize, classes, colors, title)
     check_counts(draws=draws)
@@ -154,26 +136,27 @@ def prior(
     if against is not None and not registry.is_family(against, proper=True, kinked=False):
         possible = registry.names(proper=True, kinked=False)
         raise TypeError(f"against={in_words(against)} must be {possible} or None")
-    styles = look.class_styles(model.schema.classes)
+    spec = model._spec
+    styles = look.class_styles(spec.schema.classes)
     if classes is None:
         styles = styles[:MAX_CLASSES]
-    shown = [("this model's prior", OURS, implied_probabilities(model, draws, generator, model.priors))]
+    shown = [("this model's prior", OURS, implied_probabilities(spec, draws, generator, spec.priors))]
     if against is not None:
         other = replace(
-            model.priors,
-            features=repeated(against, len(model.priors.by_default)),
+            spec.priors,
+            features=repeated(against, len(spec.priors.by_default)),
             learned=(),
             is_jeffreys=False,
-            intercept=None if model.priors.intercept is None else against,
+            intercept=None if spec.priors.intercept is None else against,
             intercept_at="zero",
         )
         label = f"{against} on raw coefficients"
-        shown.append((label, OTHER, implied_probabilities(model, draws, generator, other)))
+        shown.append((label, OTHER, implied_probabilities(spec, draws, generator, other)))
     height = max(2.4, 0.3 * len(styles))
     canvas = look.canvas([[Panel("largest", height), Panel("classes", height)]], width=4.6)
     left, right = canvas.panels
-    entries = _largest_probability_panel(left, shown, len(model.schema.classes))
-    _class_panel(right, shown, model.schema, styles)
+    entries = _largest_probability_panel(left, shown, len(spec.schema.classes))
+    _class_panel(right, shown, spec.schema, styles)
     canvas.heading()
     canvas.legend(entries)
     return canvas.finished()

@@ -7,7 +7,7 @@ import numpy as np
 
 from bayes_softmax.answers.cautions import in_the_limit, row_cautions, warn_of
 from bayes_softmax.answers.delta import normal_logits
-from bayes_softmax.answers.fitted import Fitted
+from bayes_softmax.answers.fitted import Fit, Fitted
 from bayes_softmax.answers.intervals import Interval, resolve_interval
 from bayes_softmax.answers.mean_probabilities import mean_probabilities
 from bayes_softmax.answers.population import MEANS, Population, encode_variables, population_of
@@ -57,7 +57,7 @@ class Regions(NamedTuple):
 
 
 def regions(
-    fit: Fitted,
+    fit: Fit,
     features: Sequence[str] | None = None,
     data: Any = None,
     y: Any = None,
@@ -116,26 +116,26 @@ def regions(
     Picture of 1 panel: 'regions'
     """
     look = Look(ax, figure, figsize, classes, colors, title)
-    style.check_fit(fit, "regions")
-    interval, styles = resolve_interval(ci_prob, "eti"), look.class_styles(fit.schema.classes)
-    axes = _two_variables(fit, features)
+    fitted = style.check_fit(fit, "regions")
+    interval, styles = resolve_interval(ci_prob, "eti"), look.class_styles(fitted.schema.classes)
+    axes = _two_variables(fitted, features)
     names = (axes[0].name, axes[1].name)
-    one = typical_row(fit, data, at, names, offset=offset, available=available)
-    points = observed_rows(fit, data, y, offset=offset, available=available)
-    found = find_regions(fit, one, names, [_range(variable, points) for variable in axes])
+    one = typical_row(fitted, data, at, names, offset=offset, available=available)
+    points = observed_rows(fitted, data, y, offset=offset, available=available)
+    found = find_regions(fitted, one, names, [_range(variable, points) for variable in axes])
     canvas = look.canvas([[Panel("regions", HEIGHT)]], width=PANEL / 1.5)
     (panel,) = canvas.panels
     coloured = _colour_regions(panel, found, styles)
     dashed = _draw_borders(panel, found, interval)
-    if len(fit.schema.classes) > NAMED_BESIDE:
-        _name_regions(panel, found, fit.schema.classes)
+    if len(fitted.schema.classes) > NAMED_BESIDE:
+        _name_regions(panel, found, fitted.schema.classes)
     dotted = scatter_classes(panel, points, styles, *(points.frame[n].to_numpy(dtype=np.float64) for n in names))
     for axis, name in zip("xy", names, strict=True):
         style.axis_label(panel, axis, name)
         style.number_axis(panel, axis)
     style.tidy(panel)
     canvas.legend({s.name: square(s.colour) for s in styles if s.position in coloured | dotted})
-    of_what = "draws" if fit.delta_covariance is None else "normal approximation"
+    of_what = "draws" if fitted.delta_covariance is None else "normal approximation"
     agree = f"outside the dashed lines {100 * interval.prob:g} % of the {of_what} agree" if dashed else ""
     canvas.heading(_heading(one, names, [agree, points.remark]))
     return canvas.finished()

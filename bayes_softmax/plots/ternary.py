@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bayes_softmax.answers.fitted import Fitted
+from bayes_softmax.answers.fitted import Fit, Fitted
 from bayes_softmax.answers.mean_probabilities import mean_probabilities
 from bayes_softmax.answers.probabilities import over_blocks, thinned_draws
 from bayes_softmax.core.checks import check_flags, counted, listed
@@ -33,7 +33,7 @@ class Triangle(NamedTuple):
 
 
 def ternary(
-    fit: Fitted,
+    fit: Fit,
     data: Any = None,
     y: Any = None,
     *,
@@ -85,22 +85,22 @@ def ternary(
     Picture of 1 panel: 'ternary'
     """
     look = Look(ax, figure, figsize, classes, colors, title)
-    style.check_fit(fit, "ternary")
+    fitted = style.check_fit(fit, "ternary")
     check_flags(draws=draws)
-    if draws and fit.delta_covariance is not None:
+    if draws and fitted.delta_covariance is not None:
         raise ValueError("draws=True needs a posterior: model.laplace() or model.sample()")
-    styles = _three(look.class_styles(fit.schema.classes), fit)
-    points = observed_rows(fit, data, y, offset=offset, available=available)
-    points.warn(fit)
+    styles = _three(look.class_styles(fitted.schema.classes), fitted)
+    points = observed_rows(fitted, data, y, offset=offset, available=available)
+    points.warn(fitted)
     positions = [s.position for s in styles]
-    found = find_shares(fit, points, positions, with_draws=draws)
+    found = find_shares(fitted, points, positions, with_draws=draws)
     points = points.of(found.kept).only(positions)
     canvas = look.canvas([[Panel("ternary", HEIGHT)]], width=PANEL / 1.5)
     (panel,) = canvas.panels
     _draw_triangle(panel, styles)
     _draw_clouds(panel, found, points, styles)
     scatter_classes(panel, points, styles, *(found.shares @ CORNERS).T)
-    canvas.heading(_heading(fit, styles, points))
+    canvas.heading(_heading(fitted, styles, points))
     return canvas.finished()
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from bayes_softmax.answers.diagnostics import convergence_table
-from bayes_softmax.answers.fitted import FIT_FIRST, Sampled
+from bayes_softmax.answers.fitted import FIT_FIRST, Fit, Sampled
 from bayes_softmax.core.checks import check_counts, did_you_mean, listed, shown
 from bayes_softmax.core.records import RELIABLE_PARETO_K, FloatArray
 from bayes_softmax.data.design import Label
@@ -41,7 +41,7 @@ class Chains(NamedTuple):
 
 
 def traces(
-    post: Sampled,
+    post: Fit,
     *,
     features: Sequence[str] | None = None,
     most: int = MOST,
@@ -91,10 +91,10 @@ def traces(
     Picture of 2 panels: 'x0, b', 'x0, b: ranks'
     """
     look = Look(ax, figure, figsize, classes, None, title)
-    _check_chains(post)
+    chains = _checked_chains(post)
     check_counts(most=most)
-    positions = [s.position for s in look.class_styles(post.schema.classes)]
-    found = find_chains(post, _chosen(post, features), None if classes is None else positions)
+    positions = [s.position for s in look.class_styles(chains.schema.classes)]
+    found = find_chains(chains, _chosen(chains, features), None if classes is None else positions)
     shown_names = found.names[:most]
     rows = [[Panel(name, HEIGHT), Panel(f"{name}: ranks", HEIGHT)] for name in shown_names]
     canvas = look.canvas(rows, width=WIDTH)
@@ -111,20 +111,22 @@ def traces(
     return canvas.finished()
 
 
-def _check_chains(post: Any) -> None:
-    """Raise for what has no chains to show."""
-    if not isinstance(post, Sampled):
+def _checked_chains(post: object) -> Sampled:
+    """What answers see of a posterior; raises for what has no chains to show."""
+    inside = post._fitted if isinstance(post, Fit) else None
+    if not isinstance(inside, Sampled):
         kind = type(post).__name__
         raise TypeError(f"post: plots.traces shows the chains of a posterior, and this is of type {kind}{FIT_FIRST}")
-    if post.is_prior:
+    if inside.is_prior:
         raise ValueError(
             "post: these are independent draws from the prior; plots.traces shows chains of model.sample()"
         )
-    if isinstance(post, Weighted) and post.pareto_k is not None:
+    if isinstance(inside, Weighted) and inside.pareto_k is not None:
         raise ValueError(
-            f"post: the draws of laplace() are no chains; their check is Pareto k, here {post.pareto_k:.2f} (reliable "
-            f"below {RELIABLE_PARETO_K})"
+            "post: the draws of laplace() are no chains; their check is Pareto k, here "
+            f"{inside.pareto_k:.2f} (reliable below {RELIABLE_PARETO_K})"
         )
+    return inside
 
 
 def _chosen(post: Sampled, features: Any) -> list[str] | None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from bayes_softmax.answers.fitted import Fitted
+from bayes_softmax.answers.fitted import Fit
 from bayes_softmax.answers.prediction import entropies
 from bayes_softmax.core.checks import counted
 from bayes_softmax.data.design import Label
@@ -27,7 +27,7 @@ ROOM = 1.08  # of the axes beyond the largest value
 
 
 def uncertainty(
-    fit: Fitted,
+    fit: Fit,
     data: Any = None,
     y: Any = None,
     *,
@@ -77,12 +77,12 @@ def uncertainty(
     Picture of 1 panel: 'uncertainty'
     """
     look = Look(ax, figure, figsize, classes, colors, title)
-    style.check_fit(fit, "uncertainty")
+    fitted = style.check_fit(fit, "uncertainty")
     check_label_rows(label_rows)
-    styles = look.class_styles(fit.schema.classes)
-    points = observed_rows(fit, data, y, offset=offset, available=available)
-    points.warn(fit)
-    _, aleatoric, epistemic = entropies(fit, points.rows).T
+    styles = look.class_styles(fitted.schema.classes)
+    points = observed_rows(fitted, data, y, offset=offset, available=available)
+    points.warn(fitted)
+    _, aleatoric, epistemic = entropies(fitted, points.rows).T
     known = np.flatnonzero(np.isfinite(epistemic))
     if not len(known):
         raise ValueError("fit: it has no uncertainty to split: its optimum is not certified, or lies at infinity")

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from bayes_softmax.core.protocols import Logits
 from bayes_softmax.data.collapse import Collapsed
@@ -73,10 +73,11 @@ class Specification:
         return replace(self, schema=schema, priors=flat_table(self.priors))
 
 
+@runtime_checkable
 class HasSpecification(Protocol):
     """An object with a specification: the front door, for functions that are methods of it."""
 
     @property
-    def specification(self) -> Specification:
+    def _spec(self) -> Specification:
         """The model's specification."""
         ...

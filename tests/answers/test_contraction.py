@@ -35,12 +35,12 @@ def test_the_priors_variance_is_that_of_its_draws(prior, intercept, form, coding
     five of them, over about 150 numbers; seed 0.
     """
     model = build(prior, intercept, coding, form)
-    b, W = prior_draws(model.priors, model.coordinates, N, np.random.default_rng(0)).values()
+    b, W = prior_draws(model._spec.priors, model._spec.coordinates, N, np.random.default_rng(0)).values()
     stacked = np.concatenate([b[:, None], W], axis=1)
     for vs in ("average", model.classes[1]):
-        matrix = build_view(model.schema, vs).matrix
-        found = contraction(model.schema, matrix, (stacked @ matrix).var(axis=0))
-        rows = slice(None) if model.schema.has_intercept else slice(1, None)
+        matrix = build_view(model._spec.schema, vs).matrix
+        found = contraction(model._spec.schema, matrix, (stacked @ matrix).var(axis=0))
+        rows = slice(None) if model._spec.schema.has_intercept else slice(1, None)
         assert_allclose(found[rows], 0, atol=0.1 if intercept == "student" else 0.05)
 
 
@@ -48,7 +48,7 @@ def test_student_priors_have_a_variance_above_two_degrees_of_freedom():
     X, y = simulate(80, 3, 3)
     prior = {"x0": bs.StudentT(4, 1.0), "x1": bs.StudentT(2, 1.0), "x2": bs.Flat()}
     model = bs.SoftmaxRegression(X, y, prior=prior, intercept_prior=bs.Normal(3.0))
-    assert model.schema.prior_sd == pytest.approx((3.0, 2**0.5, None, None))
+    assert model._spec.schema.prior_sd == pytest.approx((3.0, 2**0.5, None, None))
     table = model.map().summary()["contraction"].unstack()
     assert np.isfinite(table.loc[["intercept", "x0"]]).all(axis=None)
     assert table.loc[["x1", "x2"]].isna().all(axis=None)

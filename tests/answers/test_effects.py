@@ -10,6 +10,7 @@ import bayes_softmax as bs
 from bayes_softmax.answers import effects as effects_module
 from bayes_softmax.answers import rows, training
 from tests.conftest import simulate
+from tests.inside import changed
 
 COLUMNS = ["logpopul", "selfLR", "age", "educ", "income"]
 
@@ -76,21 +77,21 @@ def test_standard_errors_are_those_of_the_delta_method_by_differences(curved, su
     fit = bs.SoftmaxRegression.from_formula(FORMULA, survey.iloc[:300], coding="reference").map()
     rows = survey.iloc[:40]
     table = fit.effects(data=rows)
-    covariance = fit.raw_covariance
+    covariance = fit._fitted.raw_covariance
     q, K = covariance.shape[:2]
     jacobian = np.empty((len(table), q, K))
     h = 1e-5
-    from dataclasses import replace
-
     for i in range(q):
         for k in range(K):
             ends = []
             for sign in (1, -1):
                 b, W = fit.intercept.copy(deep=True), fit.weights.copy(deep=True)
-                scale = 1.0 if i == 0 else 1 / max(float(np.abs(fit.schema.encode(rows)[0][:, i - 1]).max()), 1e-9)
+                scale = (
+                    1.0 if i == 0 else 1 / max(float(np.abs(fit._fitted.schema.encode(rows)[0][:, i - 1]).max()), 1e-9)
+                )
                 target = b if i == 0 else W[i - 1]
                 target[k] += sign * h * scale
-                moved = replace(fit, values={"intercept": b, "weights": W})
+                moved = changed(fit, values={"intercept": b, "weights": W})
                 ends.append(moved.effects(data=rows)["estimate"].to_numpy())
             jacobian[:, i, k] = (ends[0] - ends[1]) / (2 * h * scale)
     J = jacobian.reshape(len(table), -1)
@@ -100,16 +101,14 @@ def test_standard_errors_are_those_of_the_delta_method_by_differences(curved, su
 
 def test_draws_are_effects_of_each_draw(survey) -> None:
     """Every draw's effect equals the effect of a point estimate with that draw's coefficients."""
-    from dataclasses import replace
-
     model = bs.SoftmaxRegression.from_formula("party ~ poly(age, 2) + educ * income + old", survey)
     post, point = model.laplace(draws=200, random_seed=1, progressbar=False), model.map()
     drawn = post.effects(draws=True)
     assert drawn.dims == ("chain", "draw", "change", "category")
-    b, W = (post.parameters[name] for name in ("intercept", "weights"))
+    b, W = (post._fitted.parameters[name] for name in ("intercept", "weights"))
     for s in (0, 77, 199):
         values = {"intercept": point.intercept.copy(data=b[s]), "weights": point.weights.copy(data=W[s])}
-        one = replace(point, values=values)
+        one = changed(point, values=values)
         assert_allclose(drawn[0, s].values.ravel(), one.effects()["estimate"], rtol=1e-9, atol=1e-13)
     table = post.effects(ci_prob=0.5)
     assert_allclose(table["mean"], drawn.mean(("chain", "draw")).values.ravel(), rtol=1e-10)

@@ -108,7 +108,7 @@ def test_leave_one_out_scores_are_those_of_refits() -> None:
         means.append(drawn.predict_proba(X[[i]]).to_numpy()[0])
     from bayes_softmax.answers.loo import cell_loo
 
-    P = cell_loo(post, post.training, post.relative_ess).probabilities
+    P = cell_loo(post._fitted, post._fitted.training, post._fitted.relative_ess).probabilities
     assert np.abs(P[::5] - np.array(means)).max() < 0.03
 
 
@@ -167,8 +167,8 @@ def test_log_loss_is_finite_where_probabilities_underflow(fits, penguins, kind) 
     fit = fits[kind]
     new = penguins.iloc[:1].assign(bill_length_mm=-20_000.0, species="Gentoo")
     assert fit.predict_proba(new)["Gentoo"].item() == 0
-    x = fit.schema.encode(new)[0][0]
-    logits = fit.parameters["intercept"] + np.einsum("p,spk->sk", x, fit.parameters["weights"])
+    x = fit._fitted.schema.encode(new)[0][0]
+    logits = fit._fitted.parameters["intercept"] + np.einsum("p,spk->sk", x, fit._fitted.parameters["weights"])
     log_p = logits[:, 2] - logits.max(axis=1)
     found = fit.evaluate(new)
     assert found.log_loss == pytest.approx(np.log(len(log_p)) - log_p.max(), rel=1e-9)
@@ -202,8 +202,8 @@ def test_weights_named_in_the_fit_are_those_of_new_data(front_door) -> None:
         fit = bs.SoftmaxRegression.from_formula("y ~ u + v", data, weights="freq").map()
     else:
         fit = bs.SoftmaxRegression(data[["u", "v", "freq"]], data["y"], weights="freq").map()
-    assert fit.schema.weights_column == "freq"
-    assert schema_from_json(fit.schema.to_json()) == fit.schema
+    assert fit._fitted.schema.weights_column == "freq"
+    assert schema_from_json(fit._fitted.schema.to_json()) == fit._fitted.schema
     found, inside = fit.evaluate(data), fit.evaluate()
     assert found.n_observations == data["freq"].sum()
     assert found.log_loss == pytest.approx(inside.log_loss, rel=1e-12)
@@ -217,7 +217,7 @@ def test_weights_named_in_the_fit_are_those_of_new_data(front_door) -> None:
 def test_weights_given_by_value_name_no_column() -> None:
     data = weighted_data()
     fit = bs.SoftmaxRegression.from_formula("y ~ u + v", data, weights=data["freq"]).map()
-    assert fit.schema.weights_column is None
+    assert fit._fitted.schema.weights_column is None
     assert fit.evaluate(data).n_observations == 50
 
 

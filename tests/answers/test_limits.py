@@ -140,7 +140,7 @@ def test_infinite_estimates_survive_saving_and_pickling(infinite, tmp_path):
     for copy in (bs.load(tmp_path / "mle.nc"), pickle.loads(pickle.dumps(infinite))):
         for vs in (None, "a", "b"):
             pd.testing.assert_frame_equal(copy.summary(vs=vs), infinite.summary(vs=vs))
-        assert_array_equal(copy.raw_covariance, infinite.raw_covariance)
+        assert_array_equal(copy._fitted.raw_covariance, infinite._fitted.raw_covariance)
 
 
 def test_a_finite_estimate_has_no_rays(tmp_path):
@@ -148,7 +148,7 @@ def test_a_finite_estimate_has_no_rays(tmp_path):
     found = bs.SoftmaxRegression(X, y).mle()
     found.save(tmp_path / "mle.nc")
     for fit in (found, bs.load(tmp_path / "mle.nc"), pickle.loads(pickle.dumps(found))):
-        assert fit.recession.shape == (0, 3, 3)
+        assert fit._fitted.recession.shape == (0, 3, 3)
         assert np.isfinite(fit.summary()).all(axis=None)
 
 
@@ -216,7 +216,7 @@ def test_more_features_than_rows():
     X, y = simulate(40, 120, 3)
     with pytest.warns(bs.NotConvergedWarning, match="collinear.*complete separation"):
         found = bs.SoftmaxRegression(X, y).mle()
-    assert found.recession.shape[0] < 200
+    assert found._fitted.recession.shape[0] < 200
     assert found.summary()["estimate"].isna().all()
 
 
@@ -306,7 +306,7 @@ def test_rows_in_the_limit_are_those_of_plain_programs(seed):
     for _ in range(12):
         X = rng.integers(-2, 3, size=(12, 2)).astype(float)
         y = np.concatenate([np.arange(3), (X @ rng.normal(size=(2, 3)) * 3).argmax(axis=1)[3:]])
-        found = examine(bs.SoftmaxRegression(X, y, constant="drop").design)
+        found = examine(bs.SoftmaxRegression(X, y, constant="drop")._spec.design)
         if found.is_determined:
             continue
         limits, new = limits_of(found), rng.integers(-3, 4, size=(6, 2)) / 2.0

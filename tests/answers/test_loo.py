@@ -1,7 +1,6 @@
 """Leave-one-out: ArviZ's own numbers, counts as units, exact refits, and comparisons of models."""
 
 import warnings
-from dataclasses import replace
 from functools import partial
 
 import arviz as az
@@ -16,6 +15,7 @@ from numpy.testing import assert_allclose
 import bayes_softmax as bs
 from bayes_softmax.answers import rows
 from tests.conftest import simulate
+from tests.inside import changed
 
 quiet = partial(dict, progressbar=False, random_seed=1)
 
@@ -23,7 +23,7 @@ quiet = partial(dict, progressbar=False, random_seed=1)
 def test_it_is_arviz_loo(posterior: bs.Posterior) -> None:
     """Elpd, standard error, p_loo and every pointwise value, from the full array of log likelihoods."""
     ours = posterior.loo()
-    theirs = az.loo(posterior.add_log_likelihood(), reff=posterior.relative_ess, pointwise=True)
+    theirs = az.loo(posterior.add_log_likelihood(), reff=posterior._fitted.relative_ess, pointwise=True)
     assert isinstance(ours, ELPDDataLOO)
     assert_allclose([ours.elpd, ours.se, ours.p], [theirs.elpd, theirs.se, theirs.p], rtol=1e-10)
     assert_allclose(ours.elpd_i, theirs.elpd_i, rtol=1e-10)
@@ -69,9 +69,7 @@ def test_counts_weights_and_rows_have_the_same_loo(grouped) -> None:
         assert found.n_data_points == counts.sum(), name
         # The same density, but not to the last bit: chains drift apart, so elpd agrees to Monte Carlo error.
         assert abs(found.elpd - expected.elpd) < 0.15, name
-        swapped = bs.Posterior(
-            long.idata, post.schema, long.engine, long.tune, post.logits, training=post.training
-        )  # the long format's draws with this form's data
+        swapped = changed(post, idata=long.idata)  # the long format's draws with this form's data
         assert_allclose(swapped.loo().elpd_i, expected.elpd_i, rtol=1e-10)
         assert_allclose(swapped.loo().se, expected.se, rtol=1e-10)
 
@@ -82,7 +80,7 @@ def test_whole_rows_are_another_question(grouped) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", bs.NotReliableWarning)
         by_row = post.loo(by="row")
-        theirs = az.loo(post.add_log_likelihood(), reff=post.relative_ess)
+        theirs = az.loo(post.add_log_likelihood(), reff=post._fitted.relative_ess)
     assert by_row.n_data_points == 12
     assert_allclose(by_row.elpd, theirs.elpd, rtol=1e-10)
 
@@ -102,10 +100,10 @@ def test_estimates_are_those_of_exact_refits(grouped) -> None:
     X, counts = grouped
     small = counts[:6]
     post = bs.SoftmaxRegression(X[:6], small, classes=[0, 1, 2]).sample(draws=2000, **quiet())
-    found, cells = post.loo(), post.training.cells
-    first_unit = np.unique(post.training.observations()[1], return_index=True)[1]
+    found, cells = post.loo(), post._fitted.training.cells
+    first_unit = np.unique(post._fitted.training.observations()[1], return_index=True)[1]
     for cell, unit in enumerate(first_unit):
-        without = post.refit(int(cells.rows[cell]), int(cells.codes[cell]))
+        without = bs.Posterior(post.refit(int(cells.rows[cell]), int(cells.codes[cell])))
         p = without.predict_proba(X[[cells.rows[cell]]]).to_numpy()[0, cells.codes[cell]]
         assert abs(np.log(p) - float(found.elpd_i[unit])) < 0.05
 
@@ -248,7 +246,7 @@ def test_rows_without_an_observation_are_not_left_out() -> None:
     posterior = bs.SoftmaxRegression(X, y, weights=weights).laplace(draws=400, random_seed=5, progressbar=False)
     log_likelihood = posterior.add_log_likelihood()["log_likelihood"]["y"]
     assert log_likelihood["obs"].values.tolist() == [n for n in range(60) if n not in (0, 7)]
-    theirs = az.loo(posterior.idata, reff=posterior.relative_ess)
+    theirs = az.loo(posterior.idata, reff=posterior._fitted.relative_ess)
     assert_allclose(theirs.elpd, posterior.loo(by="row").elpd, rtol=1e-8)
 
 
@@ -259,7 +257,7 @@ def with_draws(post: bs.Posterior, draws: np.ndarray) -> bs.Posterior:
     group = idata["posterior"].to_dataset().drop_dims(["draw", "chain"])
     group = group.assign(weights=(dims["weights"], draws[:, :, 1:]), intercept=(dims["intercept"], draws[:, :, 0]))
     tree = xr.DataTree.from_dict({"posterior": group, "sample_stats": xr.Dataset()})
-    return replace(post, idata=tree)
+    return changed(post, idata=tree)
 
 
 def stuck(kind: str, draws: np.ndarray) -> np.ndarray:
@@ -278,8 +276,8 @@ def stuck(kind: str, draws: np.ndarray) -> np.ndarray:
     [("every chain", "only 4 of 2000"), ("one chain", "the chains disagree"), ("all alike", "only 1 of 2000")],
 )
 def test_draws_that_cannot_be_trusted_have_no_leave_one_out_without_a_warning(posterior, kind: str, text: str) -> None:
-    bad = with_draws(posterior, stuck(kind, posterior.draws))
-    assert posterior.doubts == ()
+    bad = with_draws(posterior, stuck(kind, posterior._fitted.draws))
+    assert posterior._fitted.doubts == ()
     for by in ("observation", "row"):
         with pytest.warns(bs.NotReliableWarning, match=f"leave-one-out is not reliable here: {text}"):
             found = bad.loo(by=by)

@@ -110,7 +110,7 @@ def test_one_column_is_not_one_row() -> None:
 def test_logits_that_overflow_are_named(fits, penguins, kind, value) -> None:
     fit = fits[kind]
     new = penguins.iloc[:3].set_axis(list("abc")).assign(bill_length_mm=[40.0, value, 41.0])
-    cost = pd.DataFrame(1.0 - np.eye(3), columns=fit.schema.classes)
+    cost = pd.DataFrame(1.0 - np.eye(3), columns=fit.classes)
     for answer in (
         lambda new: fit.predict_proba(new, 0.9),
         lambda new: fit.predict(new),

@@ -21,7 +21,7 @@ def test_other_base_rates_follow_bayes_rule_in_every_draw(fits, posterior, pengu
     rates = {"Gentoo": 0.7, "Adelie": 0.2, "Chinstrap": 0.1}
     P = posterior.predict_draws(new).values if kind == "sample" else fit.predict_proba(new).to_numpy()[None, None]
     base = penguins["species"].value_counts(normalize=True)
-    factor = np.array([rates[c] / base[c] for c in fit.schema.classes])
+    factor = np.array([rates[c] / base[c] for c in fit.classes])
     by_hand = P * factor / (P * factor).sum(axis=-1, keepdims=True)
     assert_allclose(fit.predict_proba(new, class_prior=rates), by_hand.mean(axis=(0, 1)), rtol=1e-9)
     table = fit.predict_proba(new, 0.8, class_prior=rates)
@@ -100,7 +100,7 @@ def test_intervals_of_two_classes_are_those_of_the_logit(shift) -> None:
     contrast = np.array([-1.0, 1.0])
     design = np.column_stack([np.ones(5), new])
     eta = design @ np.vstack([fit.intercept, fit.weights]) @ contrast
-    covariance = np.einsum("k,ikjl,l->ij", contrast, fit.raw_covariance, contrast)
+    covariance = np.einsum("k,ikjl,l->ij", contrast, fit._fitted.raw_covariance, contrast)
     half = ndtri(0.95) * np.sqrt(np.einsum("ni,ij,nj->n", design, covariance, design))
     if shift is not None:
         eta = eta + np.log(0.8 / 0.2) - np.log(y.mean() / (1 - y.mean()))
@@ -116,7 +116,7 @@ def test_intervals_of_many_classes_where_one_is_certain() -> None:
     X, y = np.arange(12.0)[:, None], np.array([0, 0, 1, 0, 2, 0, 1, 1, 2, 1, 2, 2])
     fit = bs.SoftmaxRegression(X, y).mle()
     flat, K = np.vstack([fit.intercept, fit.weights]).ravel(), 3
-    covariance = fit.raw_covariance.reshape(6, 6)
+    covariance = fit._fitted.raw_covariance.reshape(6, 6)
     new = np.array([[-60.0], [4.0], [80.0], [900.0]])
 
     def logit(coefficients: np.ndarray, x: float, k: int) -> float:

@@ -8,6 +8,7 @@ from numpy.testing import assert_allclose
 import bayes_softmax as bs
 from bayes_softmax.answers import rows
 from tests.conftest import simulate
+from tests.inside import changed
 
 
 def test_shares_are_those_of_direct_simulation(posterior, penguins) -> None:
@@ -54,7 +55,7 @@ def test_counts_replicate_like_rows() -> None:
     post = bs.SoftmaxRegression(X, counts, classes=[0, 1, 2]).laplace(random_seed=1, progressbar=False)
     rows, codes = (np.repeat(i.ravel(), counts.ravel()) for i in np.indices(counts.shape))
     units = bs.SoftmaxRegression(X[rows], codes, collapse=False).map()
-    long = bs.Posterior(post.idata, post.schema, "", 0, post.logits, training=units.training)
+    long = changed(post, training=units._fitted.training)
     a, b = (fit.posterior_predictive(n_draws=4000, random_seed=1) for fit in (post, long))
     assert_allclose(a["replicated"], b["replicated"], rtol=0.05)
     assert_allclose(a["eti89_ub"] - a["eti89_lb"], b["eti89_ub"] - b["eti89_lb"], rtol=0.1)
@@ -70,7 +71,7 @@ def test_the_prior_answers_the_same_questions(overlapping, penguins) -> None:
     assert_allclose(prior.predict_proba(penguins).mean(), 1 / 3, atol=0.03)
     assert_allclose(prior.posterior_predictive(random_seed=1)["replicated"], 1 / 3, atol=0.03)
     again = overlapping.sample_prior(draws=2000, random_seed=1)
-    assert_allclose(again.draws, prior.draws)
+    assert_allclose(again._fitted.draws, prior._fitted.draws)
 
 
 def test_bad_arguments_are_named(overlapping, posterior) -> None:

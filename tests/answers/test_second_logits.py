@@ -16,7 +16,10 @@ from bayes_softmax.answers.labels import label_parameters
 from bayes_softmax.answers.training import training_data
 from bayes_softmax.core import parameters as generic
 from bayes_softmax.core.parameters import Parameters
+from bayes_softmax.fits.draws import PosteriorDraws
+from bayes_softmax.fits.estimate import Estimate
 from bayes_softmax.fits.tree import build_idata
+from tests.inside import changed
 
 NAMES = ("x0", "x1", "place")
 CLASSES = ("a", "b", "c")
@@ -144,7 +147,7 @@ def made(data):
     """Schema and data of a fit."""
     X, y = data
     model = bs.SoftmaxRegression(X, np.array(CLASSES)[y], feature_names=NAMES, classes=CLASSES)
-    return replace(model.schema, prior_sd=()), training_data(model.design, model.specification.collapsed)
+    return replace(model._spec.schema, prior_sd=()), training_data(model._spec.design, model._spec.collapsed)
 
 
 @pytest.fixture(scope="module")
@@ -153,12 +156,13 @@ def estimate(mode, made, data):
     X, y = data
     schema, training = made
     likelihood = float(log_softmax(by_hand(theta, X), axis=1)[np.arange(N), y].sum())
-    return bs.PointEstimate(
+    fitted = Estimate(
         kind="map", values=label_parameters(LOGITS, named(theta), schema), log_likelihood=likelihood,
         log_prior=float(norm.logpdf(theta).sum()), total_weight=float(N), n_obs=N, converged=True, status="converged",
         gradient_norm=0.0, newton_decrement=0.0, n_iterations=1, history=np.zeros(1), schema=schema, logits=LOGITS,
         covariance_of=lambda: covariance, training=training,
     )  # fmt: skip
+    return bs.PointEstimate(fitted)
 
 
 @pytest.fixture(scope="module")
@@ -172,7 +176,7 @@ def posterior(thetas, made):
     schema, training = made
     draws = named(thetas.reshape(2, S // 2, -1))
     idata = build_idata(LOGITS, draws, {}, {}, training, schema, "by hand")
-    return bs.Posterior(idata, schema, "by hand", 0, LOGITS, training=training)
+    return bs.Posterior(PosteriorDraws(idata, schema, "by hand", 0, LOGITS, training=training))
 
 
 @pytest.fixture(scope="module")
@@ -295,7 +299,7 @@ def test_leave_one_out(estimate, posterior, probabilities, mode, data):
             "log_likelihood": xr.Dataset({"y": (("chain", "draw", "obs"), values)}),
         }
     )
-    theirs = loo(tree, reff=posterior.relative_ess)
+    theirs = loo(tree, reff=posterior._fitted.relative_ess)
     assert_allclose(found.elpd_i, theirs.elpd_i, rtol=1e-8)
     assert_allclose(posterior.loo(by="row").elpd, theirs.elpd, rtol=1e-8)
     theta, covariance = mode
@@ -331,7 +335,7 @@ def test_a_file_holds_no_code(estimate, posterior, data, tmp_path, suffix):
         with pytest.raises(ValueError, match=r"the fit was made with 'bend-and-groups' and \{'n_groups': 4"):
             bs.load(path, logits=GroupedLogits(G + 1, 3, K))
         again = bs.load(path, logits=LOGITS)
-        assert again.logits == LOGITS
+        assert again._fitted.logits == LOGITS
         pd.testing.assert_frame_equal(again.predict_proba(X, ci_prob=0.8), fit.predict_proba(X, ci_prob=0.8))
         pd.testing.assert_frame_equal(again.effects(), fit.effects())
         assert again.evaluate().log_loss == fit.evaluate().log_loss
@@ -341,7 +345,7 @@ def test_a_file_holds_no_code(estimate, posterior, data, tmp_path, suffix):
 def test_a_linear_fit_is_loaded_as_one(overlapping, tmp_path):
     fit = overlapping.map()
     fit.save(tmp_path / "fit.nc")
-    assert bs.load(tmp_path / "fit.nc").logits == fit.logits
+    assert bs.load(tmp_path / "fit.nc")._fitted.logits == fit._fitted.logits
     with pytest.raises(ValueError, match="the fit was made with 'linear'"):
         bs.load(tmp_path / "fit.nc", logits=LOGITS)
 
@@ -382,7 +386,7 @@ class WrongLogits(GroupedLogits):
 
 @pytest.mark.parametrize("axis", [0, 1])
 def test_logits_of_another_shape_are_not_broadcast_into_answers(estimate, data, axis):
-    wrong = replace(estimate, logits=WrongLogits(G, 3, K, axis=axis))
+    wrong = changed(estimate, logits=WrongLogits(G, 3, K, axis=axis))
     with pytest.raises(ValueError, match=r"logits: at\(\) must give an array of shape"):
         wrong.predict_proba(data[0])
     with pytest.raises(ValueError, match=r"logits: at\(\) must give an array of shape"):

@@ -19,14 +19,14 @@ QUALITY = ["ess_bulk", "ess_tail", "r_hat", "mcse_mean"]
 def test_an_estimate(vs, intercept: bool) -> None:
     formula = "y ~ x + z" if intercept else "y ~ 0 + x + z"
     fit = bs.SoftmaxRegression.from_formula(formula, pd.DataFrame(X, columns=["x", "z"]).assign(y=Y)).map()
-    table, view = fit.summary(vs=vs, ci_prob=0.9, ci_kind="eti"), build_view(fit.schema, vs)
+    table, view = fit.summary(vs=vs, ci_prob=0.9, ci_kind="eti"), build_view(fit._fitted.schema, vs)
     assert table.columns.tolist() == ["estimate", "std_error", "wald90_lb", "wald90_ub", "contraction"]
     assert table.index.names == ["feature", "contrast"]
     features = ["intercept", "x", "z"] if intercept else ["x", "z"]
     assert table.index.tolist() == [(f, c) for f in features for c in view.names]
     values = np.vstack([fit.intercept, fit.weights])[-len(features) :]
     assert_allclose(table["estimate"], (values @ view.matrix).ravel(), rtol=1e-13, atol=1e-15)
-    error = np.sqrt(np.einsum("km,ikil,lm->im", view.matrix, *[fit.raw_covariance, view.matrix]))
+    error = np.sqrt(np.einsum("km,ikil,lm->im", view.matrix, *[fit._fitted.raw_covariance, view.matrix]))
     assert_allclose(table["std_error"], error[-len(features) :].ravel(), rtol=1e-10)
     assert_allclose(table["wald90_ub"] - table["estimate"], ndtri(0.95) * table["std_error"], rtol=1e-10)
 
@@ -35,10 +35,10 @@ def test_an_estimate(vs, intercept: bool) -> None:
 def test_draws(vs) -> None:
     model = bs.SoftmaxRegression(X, Y)
     fit = model.sample(draws=100, chains=2, engine="nuts", random_seed=1, progressbar=False)
-    table, view = fit.summary(vs=vs, ci_prob=0.8, ci_kind="eti"), build_view(fit.schema, vs)
+    table, view = fit.summary(vs=vs, ci_prob=0.8, ci_kind="eti"), build_view(fit._fitted.schema, vs)
     spread = ["mean", "sd", "eti80_lb", "eti80_ub", "p_positive"]
     assert table.columns.tolist() == [*spread, "contraction", *QUALITY]
-    draws = (fit.draws @ view.matrix).reshape(2, 100, -1)
+    draws = (fit._fitted.draws @ view.matrix).reshape(2, 100, -1)
     flat = draws.reshape(200, -1)
     assert_array_equal(table["mean"], flat.mean(axis=0))
     assert_array_equal(table["sd"], flat.std(axis=0, ddof=1))

@@ -36,7 +36,7 @@ def test_demo_writes_everything_and_again_over_itself(tmp_path: Path, capsys: py
     ):
         assert text in printed
     assert {p.name for p in out.iterdir()} == {"posterior.nc", "summary.csv", "compare.png", "forest.png"}
-    assert bs.load(out / "posterior.nc").draws.shape[:2] == (4, 300)
+    assert bs.load(out / "posterior.nc")._fitted.draws.shape[:2] == (4, 300)
     assert list(pd.read_csv(out / "summary.csv").columns[:4]) == ["feature", "contrast", "mle", "mle_se"]
 
 
@@ -223,8 +223,8 @@ def test_methods_are_those_of_the_package(
         "mle": lambda m: m.mle(),
     }
     ours, theirs = bs.load(tmp_path / "out" / name), calls[method](model())
-    for parameter, values in theirs.parameters.arrays.items():
-        np.testing.assert_array_equal(ours.parameters.arrays[parameter], values)
+    for parameter, values in theirs._fitted.parameters.arrays.items():
+        np.testing.assert_array_equal(ours._fitted.parameters.arrays[parameter], values)
     table = pd.read_csv(tmp_path / "out" / "summary.csv", index_col=["feature", "contrast"])
     np.testing.assert_allclose(table.iloc[:, :2], pd.DataFrame(theirs.summary()).iloc[:, :2], rtol=1e-12)
 
@@ -321,8 +321,8 @@ def test_texts_among_numbers_and_whole_labels_beside_missing_ones(
     assert main([*command, "--drop-missing", "--quiet", "--force", "--na-values", "?"]) == 0
     assert capsys.readouterr().err == ""
     fitted = bs.load(tmp_path / "out" / "estimate.nc")
-    assert fitted.schema.classes == (1, 2, 3)
-    assert fitted.schema.feature_names == ("x",)
+    assert fitted.classes == (1, 2, 3)
+    assert fitted.feature_names == ("x",)
 
 
 # ------------------------------------------------------------------------------------------------------ overwriting
@@ -483,7 +483,7 @@ def test_draws_before_ctrl_c_are_kept(
     monkeypatch.setattr(weighted, "propose", cut)
     assert main(fit_words(data, tmp_path / "out", "--method", "laplace", "--draws", "1000")) == 130
     assert "interrupted: 500 of 1000 draws were finished" in capsys.readouterr().err
-    assert bs.load(tmp_path / "out" / "posterior.nc").shape == (1, 500)
+    assert bs.load(tmp_path / "out" / "posterior.nc")._fitted.shape == (1, 500)
 
 
 @pytest.mark.parametrize("surprise", [ZeroDivisionError("x"), TypeError("x"), ValueError("x")])

@@ -41,7 +41,7 @@ def test_large_answers_are_refused_too(posterior: bs.Posterior, penguins, monkey
 
 def test_what_fits_is_not_refused() -> None:
     assert memory.available_bytes() > 2**20
-    assert MODEL.sample_prior(100_000, random_seed=1).draws.shape == (1, 100_000, 3, 3)
+    assert MODEL.sample_prior(100_000, random_seed=1)._fitted.draws.shape == (1, 100_000, 3, 3)
 
 
 def test_limits_of_the_process_count() -> None:

@@ -57,7 +57,7 @@ def test_of_an_estimate_and_its_answers() -> None:
 
 
 def test_of_draws(posterior: bs.Posterior) -> None:
-    bad = with_draws(posterior, stuck("all alike", posterior.draws))
+    bad = with_draws(posterior, stuck("all alike", posterior._fitted.draws))
     blamed("leave-one-out is not reliable here", lambda: bad.loo())
     blamed("leave-one-out is not reliable here", lambda: bad.evaluate(loo=True))
     blamed("leave-one-out is not reliable here", lambda: bs.compare_models({"bad": bad, "good": posterior}))

@@ -15,7 +15,7 @@ ARGUMENTS = ["offset", "available"]
 
 
 def read(argument: str, value: object) -> np.ndarray:
-    design = bs.SoftmaxRegression.from_formula("y ~ x", FRAME, **{argument: value}).design
+    design = bs.SoftmaxRegression.from_formula("y ~ x", FRAME, **{argument: value})._spec.design
     return np.asarray(getattr(design, argument), dtype=float)
 
 

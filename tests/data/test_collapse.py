@@ -32,9 +32,9 @@ def test_the_density_is_the_same(form: str) -> None:
     if form == "offset":
         options["offset"] = rng.integers(2, size=(len(X), 3)).astype(float)
     collapsed, full = both(X, y, **options)
-    assert collapsed.specification.collapsed is not None
-    assert collapsed.specification.collapsed.design.n_obs <= 20 * (8 if form == "offset" else 1)
-    assert full.specification.collapsed is None
+    assert collapsed._spec.collapsed is not None
+    assert collapsed._spec.collapsed.design.n_obs <= 20 * (8 if form == "offset" else 1)
+    assert full._spec.collapsed is None
     theta = np.random.default_rng(3).normal(size=full.log_density.dimension)
     value, gradient = full.log_density.value_gradient(theta)
     found, found_gradient = collapsed.log_density.value_gradient(theta)
@@ -45,7 +45,7 @@ def test_the_density_is_the_same(form: str) -> None:
 
 def test_row_map_leads_every_row_to_its_pattern() -> None:
     X, y = repeated()
-    found = bs.SoftmaxRegression(X, y).specification.collapsed
+    found = bs.SoftmaxRegression(X, y)._spec.collapsed
     assert found is not None
     assert_allclose(found.design.X[found.row_map], X)
     assert found.design.response.counts is not None
@@ -66,19 +66,19 @@ def test_the_summary_says_so() -> None:
 
 def test_rows_that_differ_are_left_alone() -> None:
     X, y = simulate(500, 3, 3)
-    assert bs.SoftmaxRegression(X, y).specification.collapsed is None
+    assert bs.SoftmaxRegression(X, y)._spec.collapsed is None
 
 
 def test_rows_that_differ_in_a_late_column_are_left_alone() -> None:
     X = np.ones((500, 40))
     X[::2, :39] = 2.0
     X[:, 39] = np.arange(500)
-    assert bs.SoftmaxRegression(X, np.arange(500) % 3).specification.collapsed is None
+    assert bs.SoftmaxRegression(X, np.arange(500) % 3)._spec.collapsed is None
 
 
 def test_zero_and_minus_zero_are_one_pattern() -> None:
     X = np.array([[0.0, 1.0], [-0.0, 1.0], [1.0, 2.0]] * 20)
-    found = bs.SoftmaxRegression(X, np.arange(60) % 3).specification.collapsed
+    found = bs.SoftmaxRegression(X, np.arange(60) % 3)._spec.collapsed
     assert found is not None
     assert found.design.n_obs == 2
 
@@ -87,10 +87,10 @@ def test_a_collision_of_hashes_is_noticed(monkeypatch: pytest.MonkeyPatch) -> No
     """With a hash that cannot tell patterns apart, the comparison of rows must refuse to collapse."""
     X, y = repeated()
     monkeypatch.setattr(collapse, "row_hashes", lambda arrays: np.zeros(len(arrays[0]), dtype=np.uint64))
-    assert bs.SoftmaxRegression(X, y).specification.collapsed is None
+    assert bs.SoftmaxRegression(X, y)._spec.collapsed is None
 
 
 def test_few_repeats_do_not_pay() -> None:
     X, y = simulate(3000, 2, 3)
     X[:600] = X[600:1200]
-    assert bs.SoftmaxRegression(X, y).specification.collapsed is None
+    assert bs.SoftmaxRegression(X, y)._spec.collapsed is None

@@ -46,7 +46,7 @@ TAKEN: dict[str, Callable[[np.ndarray], object]] = {
 @pytest.mark.parametrize("make", TAKEN.values(), ids=TAKEN)
 def test_features_in_every_container(make: Callable[[np.ndarray], object]) -> None:
     model = bs.SoftmaxRegression(make(X), CODES)
-    assert_array_equal(model.design.X, X)
+    assert_array_equal(model._spec.design.X, X)
     fit = model.map()
     assert_allclose(fit.predict_proba(make(X)), bs.SoftmaxRegression(X, CODES).map().predict_proba(X), rtol=1e-10)
     assert fit.predict_proba(make(X), missing="nan").notna().to_numpy().all()
@@ -62,9 +62,9 @@ def test_what_is_given_is_copied_and_not_mutated() -> None:
         model.map()
         assert_array_equal(array, before)
         array += 100.0
-    assert model.design.X.max() < 100
-    assert model.design.weights.max() == 1
-    assert model.design.offset.max() == 0
+    assert model._spec.design.X.max() < 100
+    assert model._spec.design.weights.max() == 1
+    assert model._spec.design.offset.max() == 0
 
 
 WRONG = {

@@ -57,7 +57,7 @@ def test_others_are_as_if_written_out(formula: str, written: str) -> None:
     for data in (frame(), pl.from_pandas(frame())):
         model, peer = fitted(formula, data), fitted(written, data)  # type: ignore[arg-type]
         assert model.feature_names == peer.feature_names
-        assert_array_equal(model.design.X, peer.design.X)
+        assert_array_equal(model._spec.design.X, peer._spec.design.X)
 
 
 def test_columns_that_the_model_uses_otherwise_are_not_among_them() -> None:
@@ -81,17 +81,17 @@ def test_new_data_need_the_columns_of_the_fit_only(tmp_path: Path) -> None:
     new = data.drop(columns=["y", "a b"]).assign(more="unseen", another=1.0)
     fit.save(tmp_path / "fit.nc")
     for result in (fit, bs.load(tmp_path / "fit.nc")):
-        assert result.schema.input_columns == ("b", "g", "x", "z")
+        assert result._fitted.schema.input_columns == ("b", "g", "x", "z")
         pd.testing.assert_frame_equal(result.predict_proba(new), fit.predict_proba(data))
         with pytest.raises(ValueError, match="data has no column 'z'"):
             result.predict_proba(new.drop(columns="z"))
-    fields = fit.schema.to_json()
+    fields = fit._fitted.schema.to_json()
     assert schema_from_json(fields).to_json() == fields
 
 
 def test_a_file_does_not_say_what_others_are() -> None:
     """Terms are stored as they were at the fit; the text of an older file has no ``.``."""
-    encoder = fitted("y ~ .", frame()).schema.encoder.to_data()  # type: ignore[union-attr]
+    encoder = fitted("y ~ .", frame())._spec.schema.encoder.to_data()  # type: ignore[union-attr]
     assert "." not in str(encoder["terms"]).replace("1.0", "")
     older = {key: value for key, value in encoder.items() if key not in ("terms", "edition")}
     with pytest.raises(ValueError, match=r"'\.' in '\.' needs the data"):

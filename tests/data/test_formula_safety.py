@@ -156,7 +156,7 @@ def test_no_response_reaches_an_evaluator(payload: str) -> None:
 
 @pytest.fixture(scope="module")
 def saved() -> str:
-    return bs.SoftmaxRegression.from_formula("y ~ np.log(x) + C(g, contr.sum)", frame()).schema.to_json()
+    return bs.SoftmaxRegression.from_formula("y ~ np.log(x) + C(g, contr.sum)", frame())._spec.schema.to_json()
 
 
 def older(text: str, formula: str) -> str:
@@ -192,7 +192,7 @@ def test_a_crafted_file_predicts_nothing(tmp_path: Path, monkeypatch: pytest.Mon
     fit = bs.SoftmaxRegression.from_formula("y ~ np.log(x)", frame()).map()
     fit.save(tmp_path / "fit.nc")
     frame().to_csv(tmp_path / "new.csv")
-    evil = older(fit.schema.to_json(), f"I('`' + str({EVIL}) + '`')")
+    evil = older(fit._fitted.schema.to_json(), f"I('`' + str({EVIL}) + '`')")
     monkeypatch.setattr("bayes_softmax.fits.storage.reading.schema_from_json", lambda _: schema_from_json(evil))
     with pytest.raises(ValueError, match=r"cannot read|not a number|not an expression|damaged"):
         bs.load(tmp_path / "fit.nc").predict_proba(frame())
@@ -236,7 +236,7 @@ def test_a_damaged_payload_is_a_value_error() -> None:
     """800 files with one part replaced: refused as a ValueError, or features of the right number for these rows."""
     formula = "y ~ poly(x, 2) + bs(x, df=4) + cr(x, df=4, constraints='center') + scale(x):g + C(k) + I(x > 1.5)"
     data = frame().assign(k=np.resize([1, 2, 3], 60))
-    schema = bs.SoftmaxRegression.from_formula(formula, data).schema
+    schema = bs.SoftmaxRegression.from_formula(formula, data)._spec.schema
     whole = json.loads(schema.to_json())
     encoder = next(value for key, value in whole["items"] if key == "encoder")
     rng, refused = np.random.default_rng(1), 0

@@ -42,7 +42,7 @@ def frame() -> pd.DataFrame:
 def test_labels_of_every_kind_give_the_same_fit(y: object) -> None:
     fit = bs.SoftmaxRegression(X, y).map()
     assert_allclose(fit.weights, bs.SoftmaxRegression(X, CODES).map().weights, rtol=1e-10)
-    assert list(fit.schema.classes) in ([0, 1, 2], ["low", "mid", "top"])
+    assert list(fit.classes) in ([0, 1, 2], ["low", "mid", "top"])
 
 
 def test_booleans_are_two_classes() -> None:
@@ -72,13 +72,13 @@ def test_several_responses_are_counts() -> None:
     data = frame().assign(**{name: (name == NAMES).astype(int) for name in ("low", "mid", "top")})
     counts = bs.SoftmaxRegression.from_formula("low + mid + top ~ a", data).map()
     assert_allclose(counts.weights, bs.SoftmaxRegression.from_formula("y ~ a", data).map().weights, rtol=1e-10)
-    assert counts.schema.classes == ("low", "mid", "top")
+    assert counts.classes == ("low", "mid", "top")
 
 
 def test_no_intercept_formula_centres_nothing() -> None:
     model = bs.SoftmaxRegression.from_formula("y ~ 0 + a + b", frame())
-    assert not model.schema.has_intercept
-    assert_allclose(model.design.standardisation.centre, 0)
+    assert not model._spec.schema.has_intercept
+    assert_allclose(model._spec.design.standardisation.centre, 0)
     assert_allclose(model.map().intercept, 0)
     assert "intercept" not in model.map().summary().index.get_level_values(0)
 
@@ -89,7 +89,7 @@ def test_dropped_rows_are_counted_and_everything_is_cut_alike() -> None:
     data.loc[120, "y"] = None
     weights = np.arange(1.0, 61.0)
     model = bs.SoftmaxRegression.from_formula("y ~ a + g", data, weights=weights, missing="drop")
-    assert model.design.n_dropped == 3
+    assert model._spec.design.n_dropped == 3
     assert "3 rows with missing values were dropped" in repr(model)
     assert "3 rows" in model.map().notes[0]
     keep = data.notna().all(axis=1).to_numpy()

@@ -68,7 +68,7 @@ TAKEN = {
 @pytest.mark.parametrize(("y", "classes"), TAKEN.values(), ids=TAKEN)
 def test_labels_that_are_taken(y: object, classes: tuple | None, tmp_path) -> None:
     fit = bs.SoftmaxRegression(X, y).map()
-    found = fit.schema.classes
+    found = fit.classes
     if classes is None:  # in the order of the dictionary
         order = [found.index(name) for name in ("low", "mid", "top")]
     else:
@@ -79,7 +79,7 @@ def test_labels_that_are_taken(y: object, classes: tuple | None, tmp_path) -> No
     assert fit.evaluate(X, y=y).log_loss == pytest.approx(fit.evaluate().log_loss)
     fit.save(tmp_path / "fit.nc")
     loaded = bs.load(tmp_path / "fit.nc")
-    assert loaded.schema.classes == found
+    assert loaded.classes == found
     assert (
         loaded.predict(X).tolist()
         == fit.predict(X).tolist()
@@ -96,7 +96,7 @@ def test_a_name_of_its_own_type_finds_its_class() -> None:
     fit = bs.SoftmaxRegression(X, CUT).map()
     assert fit.summary(vs=CUT.categories[0]).equals(fit.summary(vs="(-1.0, 0.5]"))
     strings = bs.SoftmaxRegression(X, NAMES, classes=list(Level)).map()
-    assert strings.schema.classes == ("low", "mid", "top")
+    assert strings.classes == ("low", "mid", "top")
     assert strings.predict_proba(X, class_prior={Level.LOW: 0.2, Level.MID: 0.3, Level.TOP: 0.5}).shape == (60, 3)
     assert bs.SoftmaxRegression(X, CODES, classes=[0.0, 1.0, 2.0]).classes == (0, 1, 2)
 
@@ -196,7 +196,7 @@ def test_many_classes_make_a_short_message() -> None:
     features, y = rng.normal(size=(9000, 1)), np.arange(9000) % 3000
     model = bs.SoftmaxRegression(features, [f"class {k}" for k in y])
     with pytest.raises(ValueError, match=r"'class 0', 'class 1', .* \(and 2995 more\)") as caught:
-        model.schema.class_position("class 30000")
+        model._spec.schema.class_position("class 30000")
     assert len(str(caught.value)) < 300
     assert "did you mean 'class 300" in str(caught.value)
 

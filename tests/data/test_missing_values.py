@@ -86,8 +86,8 @@ def test_in_features(write: Callable[[np.ndarray], object]) -> None:
     with pytest.raises(ValueError, match=rf"X: column '(x|column_)?{COLUMN}' is NaN in row {ROW};"):
         bs.SoftmaxRegression(write(whole), CODES)
     dropped = bs.SoftmaxRegression(write(whole), CODES, missing="drop")
-    assert dropped.design.n_dropped == 1
-    assert_array_equal(dropped.design.X, whole[KEPT])
+    assert dropped._spec.design.n_dropped == 1
+    assert_array_equal(dropped._spec.design.X, whole[KEPT])
 
 
 @pytest.mark.parametrize("write", COLUMNS.values(), ids=COLUMNS)
@@ -100,7 +100,7 @@ def test_in_weights(write: Callable[[np.ndarray], object]) -> None:
     with pytest.raises(ValueError, match=rf"weights is nan in row {ROW};"):
         bs.SoftmaxRegression.from_formula("y ~ a + b", data, weights=write(WEIGHTS))
     model = bs.SoftmaxRegression.from_formula("y ~ a + b", data, weights=write(WEIGHTS), missing="drop")
-    assert_array_equal(model.design.weights, WEIGHTS[KEPT])
+    assert_array_equal(model._spec.design.weights, WEIGHTS[KEPT])
 
 
 @pytest.mark.parametrize("write", TABLES.values(), ids=TABLES)
@@ -111,7 +111,7 @@ def test_in_an_offset(write: Callable[[np.ndarray], object]) -> None:
     with pytest.raises(ValueError, match=rf"offset: column '{COLUMN}' is NaN in row {ROW};"):
         bs.SoftmaxRegression(X, CODES, offset=given)
     dropped = bs.SoftmaxRegression(X, CODES, offset=given, missing="drop")
-    assert_array_equal(dropped.design.offset, offset[KEPT])
+    assert_array_equal(dropped._spec.design.offset, offset[KEPT])
     fit = bs.SoftmaxRegression(X, CODES, offset=offset).map()
     with pytest.raises(ValueError, match=rf"offset: column '{COLUMN}' is NaN in row {ROW};"):
         fit.predict_proba(X, offset=given)
@@ -134,7 +134,7 @@ def test_in_counts(write: Callable[[np.ndarray], object]) -> None:
     with pytest.raises(ValueError, match=rf"y: the count of class .*{COLUMN}'? is nan in row {ROW};"):
         bs.SoftmaxRegression(X, write(COUNTS))
     dropped = bs.SoftmaxRegression(X, write(COUNTS), missing="drop")
-    assert_array_equal(dropped.design.response.counts, COUNTS[KEPT])
+    assert_array_equal(dropped._spec.design.response.counts, COUNTS[KEPT])
 
 
 @pytest.mark.parametrize("write", TABLES.values(), ids=TABLES)

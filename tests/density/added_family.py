@@ -112,7 +112,7 @@ def words() -> None:
     assert table.loc["x0", "prior"] == "Logistic(0.7)"
     assert np.isfinite(table.attrs["total_logit_sd"])
     mixed = bs.SoftmaxRegression([[0.0], [1.0], [2.0]], ["a", "b", "a"], prior={"x0": Logistic(2.0)})
-    assert mixed.priors.weights == (Logistic(2.0),)
+    assert mixed._spec.priors.weights == (Logistic(2.0),)
     with pytest.raises(TypeError, match="must be Normal, StudentT, Laplace, Flat, Logistic, Jeffreys"):
         bs.SoftmaxRegression([[0.0], [1.0]], ["a", "b"], prior="logistic")
 

@@ -57,16 +57,16 @@ def test_an_unknown_code_is_no_other_family(code: int) -> None:
 
 def test_learned_scales_are_no_rows_of_the_compiled_prior() -> None:
     model = build("learned and fixed", "default", "zero-sum")
-    assert model.priors.features.family.tolist().count(LEARNED) == 1
+    assert model._spec.priors.features.family.tolist().count(LEARNED) == 1
     with pytest.raises(ValueError, match="-1 is the code of no prior family"):
-        registry.each(model.priors.features.family)
+        registry.each(model._spec.priors.features.family)
 
 
 def test_jeffreys_is_a_prior_of_all_coefficients_and_of_no_row() -> None:
     import bayes_softmax as bs
 
     model = bs.SoftmaxRegression([[-2.0], [-1.0], [1.0], [2.0]], ["a", "b", "a", "b"], prior=bs.Jeffreys())
-    assert model.priors.is_jeffreys
-    assert model.priors.weights == (bs.Flat(),)
-    assert model.priors.is_proper
-    assert not model.priors.flat_features.any()
+    assert model._spec.priors.is_jeffreys
+    assert model._spec.priors.weights == (bs.Flat(),)
+    assert model._spec.priors.is_proper
+    assert not model._spec.priors.flat_features.any()

@@ -123,14 +123,14 @@ def assert_equals_textbook(model: bs.SoftmaxRegression, X: np.ndarray, y: np.nda
     intercept, weights = (a[0] for a in density.coordinates.to_raw(theta[None]))
     expected = bs.log_likelihood(intercept + X @ weights, y)
     assert_allclose(density.value(theta) - density.log_prior(theta), expected, rtol=1e-12)
-    Z = model.design.standardised()
+    Z = model._spec.design.standardised()
     engine = density.coordinates.to_engine(theta[None])[0]
     gradient = density.coordinates.pull_back(-len(y) * bs.cross_entropy_gradient(Z, engine.T, y).T)
     value, found = density.value_gradient(theta)
     prior = found - gradient  # N(0, sd) on raw weights: a gradient that does not depend on the data
     assert_allclose(value, density.value(theta), rtol=1e-13)
     without = bs.SoftmaxRegression(
-        X, y, prior=bs.Normal(1e9), classes=model.classes, intercept=bool(model.design.has_intercept)
+        X, y, prior=bs.Normal(1e9), classes=model.classes, intercept=bool(model._spec.design.has_intercept)
     )
     _, bare = without.log_density.value_gradient(theta)
     scale = np.abs(gradient).max() + 1
@@ -196,7 +196,7 @@ def test_extreme_logits_are_finite_and_exact(size: float) -> None:
     value, gradient = density.value_gradient(theta)
     assert_allclose(value, bs.log_likelihood(intercept + X @ weights, y), rtol=1e-12)
     textbook = -bs.cross_entropy_gradient(
-        model.design.standardised(), density.coordinates.to_engine(theta[None])[0].T, y
+        model._spec.design.standardised(), density.coordinates.to_engine(theta[None])[0].T, y
     )
     assert_allclose(gradient, density.coordinates.pull_back(60 * textbook.T), rtol=1e-10, atol=1e-9)
     assert np.isfinite(density.hessian(theta)).all()

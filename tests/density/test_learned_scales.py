@@ -20,7 +20,7 @@ from tests.conftest import simulate
 
 def hyperpriors(name: str) -> tuple[tuple[SharedScale, ...], HyperpriorData]:
     model = build(name, "default", "zero-sum")
-    return model.priors.learned, hyperprior_data(model.priors.learned, model.coordinates)
+    return model._spec.priors.learned, hyperprior_data(model._spec.priors.learned, model._spec.coordinates)
 
 
 def unconstrained(hyper: HyperpriorData, seed: int = 0) -> np.ndarray:
@@ -163,5 +163,5 @@ def test_exponent_of_non_centring_follows_the_information_in_the_data() -> None:
     line = np.linspace(-1, 1, 30)[:, None]
     overlapping = bs.SoftmaxRegression(X, y, prior=SHRINKAGE["learned"]).log_density
     separated = bs.SoftmaxRegression(line, line[:, 0] > 0, prior=SHRINKAGE["learned"]).log_density
-    assert overlapping.coordinates.exponent[0] < 0.05
-    assert separated.coordinates.exponent[0] > 0.3
+    assert overlapping._spec.coordinates.exponent[0] < 0.05
+    assert separated._spec.coordinates.exponent[0] > 0.3

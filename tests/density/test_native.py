@@ -27,7 +27,7 @@ def packers(form: str = "offset") -> dict[str, tuple[object, tuple, object]]:
     """Record, its table, and the function that packs it."""
     density = posterior(form)
     whitening = laplace_whitening(density, newton(density, np.zeros(density.dimension)))
-    hierarchy = prepare_hierarchy(build("learned", "default", "zero-sum", form).specification).density
+    hierarchy = prepare_hierarchy(build("learned", "default", "zero-sum", form)._spec).density
     data, hyper, normal, whitened = hierarchy.base.data, hierarchy.hyper, hierarchy.normal, hierarchy.coordinates
     pack = scales_callbacks.pack_hierarchy
     return {
@@ -123,7 +123,7 @@ def test_whole_numbers_are_parameters_like_others(options: dict) -> None:
 
     X, y = simulate(60, 2, 3)
     draws = [
-        bs.SoftmaxRegression(X, y, **given).sample(draws=40, chains=2, random_seed=1, progressbar=False).draws
+        bs.SoftmaxRegression(X, y, **given).sample(draws=40, chains=2, random_seed=1, progressbar=False)._fitted.draws
         for given in (options, {name: as_floats(value) for name, value in options.items()})
     ]
     assert_allclose(*draws, rtol=0)
@@ -133,7 +133,7 @@ def test_intercept_only_with_a_student_prior_of_whole_degrees() -> None:
     y = ["a", "b", "a", "c", "b", "a"]
     model = bs.SoftmaxRegression(np.empty((6, 0)), y, intercept_prior=bs.StudentT(4, 2.0))
     post = model.sample(draws=50, tune=50, chains=2, random_seed=0, progressbar=False)
-    assert np.isfinite(post.draws).all()
+    assert np.isfinite(post._fitted.draws).all()
 
 
 def _spread(a: np.ndarray) -> np.ndarray:

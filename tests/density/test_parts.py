@@ -141,7 +141,7 @@ def assert_same(one: SoftmaxPosterior, other: SoftmaxPosterior, *, rtol: float =
 @pytest.mark.parametrize("case", CASES, ids="/".join)
 def test_parts_add_up(case: tuple[str, str, str, str], n_parts: int) -> None:
     model = build(*case)
-    spec = model.specification
+    spec = model._spec
     whole = build_posterior(spec.design, spec.coordinates, spec.priors)
     parts = build_posterior(spec.design, spec.coordinates, spec.priors, parts=n_parts)
     assert len(parts.likelihood.parts) == n_parts
@@ -153,7 +153,7 @@ def test_parts_add_up(case: tuple[str, str, str, str], n_parts: int) -> None:
 @pytest.mark.parametrize("form", ["labels", "real weights", "offset", "available"])
 def test_empty_unequal_and_one_class_parts(form: str) -> None:
     model = build("normal", "flat", "zero-sum", form)
-    spec = model.specification
+    spec = model._spec
     codes = spec.design.response.codes
     assert codes is not None
     order = np.argsort(codes, kind="stable")
@@ -168,7 +168,7 @@ def test_empty_unequal_and_one_class_parts(form: str) -> None:
 
 def test_parts_of_many_blocks_share_the_threads() -> None:
     X, y = simulate(40_000, 12, 4)
-    spec = bs.SoftmaxRegression(X, y).specification
+    spec = bs.SoftmaxRegression(X, y)._spec
     whole = build_posterior(spec.design, spec.coordinates, spec.priors)
     parts = build_posterior(cut(spec.design, [10, 5300, 38_000]), spec.coordinates, spec.priors)
     assert not whole.likelihood.is_small
@@ -184,7 +184,7 @@ def test_ranges_cover_every_block_of_every_item_once() -> None:
 
 def test_more_features_than_rows_and_jeffreys() -> None:
     X, y = simulate(30, 40, 3)
-    spec = bs.SoftmaxRegression(X, y).specification
+    spec = bs.SoftmaxRegression(X, y)._spec
     theta = np.random.default_rng(0).normal(size=spec.coordinates.dimension) * 0.1
     whole = build_posterior(spec.design, spec.coordinates, spec.priors)
     expected = whole.low_rank_metric(theta)
@@ -197,7 +197,7 @@ def test_more_features_than_rows_and_jeffreys() -> None:
             assert_allclose(found.rows, expected.rows, rtol=1e-12)
             assert_allclose(found.spread, expected.spread, rtol=1e-11)
             assert_allclose(found.diagonal, expected.diagonal, rtol=1e-12)
-    spec = build("normal", "normal", "zero-sum", "weighted counts").specification
+    spec = build("normal", "normal", "zero-sum", "weighted counts")._spec
     one, *others = [
         JeffreysPosterior(build_posterior(spec.design, spec.coordinates, spec.priors, parts=n)) for n in (1, 2, 7)
     ]
@@ -232,8 +232,8 @@ def test_models_are_fitted_from_parts_elsewhere(monkeypatch: pytest.MonkeyPatch)
     for one, other in zip(fits, (model.mle(), model.map()), strict=True):
         assert other.converged
         assert_allclose(other.weights, one.weights, atol=1e-9)
-    assert not len(density_of(model.specification).data.parts)
-    assert_allclose(model.sample(**options).draws, post.draws, atol=1e-5)
+    assert not len(density_of(model._spec).data.parts)
+    assert_allclose(model.sample(**options)._fitted.draws, post._fitted.draws, atol=1e-5)
 
 
 def test_learned_scales_refuse_rows_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -273,7 +273,7 @@ def test_chains_through_parts(engine: str, monkeypatch: pytest.MonkeyPatch) -> N
     for n_parts in (2, 7):
         in_parts(monkeypatch, n_parts)
         other = bs.SoftmaxRegression(X, y).sample(**options)
-        assert_allclose(other.draws, one.draws, atol=1e-5)
+        assert_allclose(other._fitted.draws, one._fitted.draws, atol=1e-5)
 
 
 def test_learned_scales_through_parts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -285,13 +285,14 @@ def test_learned_scales_through_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     in_parts(monkeypatch, 3)
     again = bs.SoftmaxRegression(X, y, prior=bs.Normal(bs.HalfNormal(1.0)))
     assert_allclose(again.log_density.value_gradient(np.zeros(model.log_density.dimension))[0], value[0], rtol=1e-8)
-    assert_allclose(again.sample(**options).draws.mean(axis=(0, 1)), one.draws.mean(axis=(0, 1)), atol=0.5)
+    fresh = again.sample(**options)._fitted.draws
+    assert_allclose(fresh.mean(axis=(0, 1)), one._fitted.draws.mean(axis=(0, 1)), atol=0.5)
 
 
 def test_parts_elsewhere_are_sampled_without_callbacks() -> None:
     """Means within 5 combined standard errors, at effective sizes above 500 each."""
     X, y = simulate(150, 2, 3)
-    spec = bs.SoftmaxRegression(X, y).specification
+    spec = bs.SoftmaxRegression(X, y)._spec
     density = build_posterior(spec.design, spec.coordinates, spec.priors, parts=2)
     mode = newton(density, np.zeros(density.dimension))
     away = elsewhere(spec.design, spec, 2)
@@ -315,7 +316,7 @@ def test_parts_elsewhere_are_sampled_without_callbacks() -> None:
 
 def test_a_density_keeps_the_rows_behind_its_addresses() -> None:
     """The table of addresses owns the parts: callbacks may outlive the density."""
-    spec = build("normal", "normal", "zero-sum").specification
+    spec = build("normal", "normal", "zero-sum")._spec
     density = build_posterior(spec.design, spec.coordinates, spec.priors, parts=2)
     table = density.data.parts
     assert table.base is not None

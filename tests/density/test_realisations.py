@@ -28,7 +28,7 @@ class PyMCDensity:
 
     def __init__(self, model: SoftmaxRegression, mode: str | None = "FAST_COMPILE") -> None:
         self.pm = model.pymc_model
-        self.coordinates = model.coordinates
+        self.coordinates = model._spec.coordinates
         named = [name for name in ("intercept", "weights") if name in self.pm.named_vars]
         outputs = self.pm.replace_rvs_by_values([self.pm[name] for name in named])
         self._raw = self.pm.compile_fn(outputs, mode="FAST_COMPILE", on_unused_input="ignore")
@@ -83,7 +83,7 @@ def test_equal_at_extreme_logits() -> None:
     model = build("normal", "normal", "zero-sum")
     density, pymc = model.log_density, PyMCDensity(model, mode=None)
     thetas = 400.0 * np.random.default_rng(1).normal(size=(2, density.dimension))
-    logits = density.coordinates.to_engine(thetas)[0] @ model.design.standardised().T
+    logits = density.coordinates.to_engine(thetas)[0] @ model._spec.design.standardised().T
     assert np.abs(logits).max() > 1000
     ours = [density.value(theta) for theta in thetas]
     assert_allclose(ours, [pymc.value(theta) for theta in thetas], rtol=1e-10)
@@ -93,9 +93,9 @@ def test_the_comparison_sees_a_wrong_prior_scale() -> None:
     """A planted bug, a prior sd off by 1 %, is caught by the same comparison."""
     model, wrong = build("normal", "normal", "zero-sum"), build("normal", "normal", "zero-sum")
     priors = bs.SoftmaxRegression(
-        model.design.X, model.design.response.codes, prior=bs.Normal(0.707), intercept_prior=bs.Normal(2.0)
+        model._spec.design.X, model._spec.design.response.codes, prior=bs.Normal(0.707), intercept_prior=bs.Normal(2.0)
     ).priors
-    wrong.specification = replace(wrong.specification, priors=priors)
+    wrong._spec = replace(wrong._spec, priors=priors)
     density, pymc = model.log_density, PyMCDensity(wrong)
     thetas = 0.7 * np.random.default_rng(3).normal(size=(POINTS, density.dimension))
     ours, theirs = [density.value(t) for t in thetas], [pymc.value(t) for t in thetas]

@@ -36,11 +36,11 @@ def wide_model(n_obs: int = 20, **options: object) -> bs.SoftmaxRegression:
 @pytest.mark.parametrize("name", PRIORS)
 def test_the_mode_is_that_of_the_full_density(name: str, coding: str) -> None:
     model = wide_model(coding=coding, **PRIORS[name])
-    problem, full = problem_of(model.specification), model.log_density
+    problem, full = problem_of(model._spec), model.log_density
     assert problem.density.dimension < full.dimension
     estimate = model.map()
     assert estimate.converged
-    theta = model.coordinates.from_raw(estimate.intercept.values, estimate.weights.values)
+    theta = model._spec.coordinates.from_raw(estimate.intercept.values, estimate.weights.values)
     value, gradient = full.value_gradient(theta)
     assert_allclose(value, estimate.log_posterior, rtol=1e-10)
     assert np.abs(gradient).max() < 1e-7
@@ -53,7 +53,7 @@ def test_the_mode_is_that_of_the_full_density(name: str, coding: str) -> None:
 def test_lifted_points_have_the_covariance_of_the_full_laplace_approximation(name: str) -> None:
     """Exact: the reduced covariance, lifted, plus the prior's in the complement, is the full inverse Hessian."""
     model = wide_model(**PRIORS[name])
-    spec = model.specification
+    spec = model._spec
     reduced = row_space(spec.design, spec.priors, spec.schema.coding)
     assert reduced is not None
     problem, full = problem_of(spec), model.log_density
@@ -94,14 +94,14 @@ def spread_models(spread: str, scale: float, **options: object) -> tuple[bs.Soft
         collapse=False,
         **options,  # type: ignore[arg-type]
     )
-    assert problem_of(reduced.specification).reduced is not None
-    assert problem_of(full.specification).reduced is None
+    assert problem_of(reduced._spec).reduced is not None
+    assert problem_of(full._spec).reduced is None
     return reduced, full
 
 
 def scipy_optimum(model: bs.SoftmaxRegression, prior_sd: np.ndarray) -> tuple[float, np.ndarray]:
     """Largest log posterior, up to constants, and weights (p, K); zero-sum, intercept Normal(1.5) at the means."""
-    X, y, K = model.design.X, model.design.response.codes, model.design.n_classes
+    X, y, K = model._spec.design.X, model._spec.design.response.codes, model._spec.design.n_classes
     sd = X.std(axis=0)
     Z = np.column_stack([np.ones(len(X)), (X - X.mean(axis=0)) / sd])
     C = np.linalg.svd(np.eye(K) - 1 / K)[0][:, : K - 1]
@@ -173,7 +173,7 @@ def test_draws_with_columns_of_any_sizes(engine: str, scale: float) -> None:
                 fits.append(model.laplace(draws=4000, random_seed=1, progressbar=False))
         else:
             fits.append(model.sample(engine="nuts", random_seed=1, progressbar=False))
-    moments = [(w.mean(axis=0), w.std(axis=0)) for w in (fit.parameters["weights"] for fit in fits)]
+    moments = [(w.mean(axis=0), w.std(axis=0)) for w in (fit._fitted.parameters["weights"] for fit in fits)]
     (mean_a, sd_a), (mean_b, sd_b) = moments
     size = 700 if engine == "nuts" else min(fit.ess for fit in fits)
     assert np.abs((mean_a - mean_b) / sd_b).max() < 5.5 * np.sqrt(2 / size)
@@ -184,7 +184,7 @@ def test_draws_with_columns_of_any_sizes(engine: str, scale: float) -> None:
 def test_no_row_sees_the_complement(scale: float) -> None:
     """Logits of lifted points, complement drawn, are the reduced model's, to a rounding of the largest."""
     reduced, _ = spread_models("one large", scale, prior=bs.Normal(1.0))
-    problem = problem_of(reduced.specification)
+    problem = problem_of(reduced._spec)
     rng = np.random.default_rng(0)
     thetas = rng.normal(size=(50, problem.density.dimension)) / problem.reduced.coordinates.scale.max()
     full = problem.coordinates.to_engine(problem.lift(thetas, rng))[:, :, 1:] @ reduced.design.standardised()[:, 1:].T
@@ -201,7 +201,7 @@ def test_a_wrong_reduction_is_not_called_converged(monkeypatch: pytest.MonkeyPat
     mended = wide_model().map()
     assert_allclose(mended.log_posterior, exact.log_posterior, rtol=1e-12)
     monkeypatch.setattr(fitting, "POLISHING", 0)
-    spec = wide_model().specification
+    spec = wide_model()._spec
     problem = problem_of(spec)
     mode = solve(problem.density, SolverOptions())
     assert mode.converged
@@ -219,11 +219,11 @@ def test_draws_fill_the_complement_with_the_prior() -> None:
     X[:, 39] = 1e-9 * rng.normal(size=n_obs)
     model = bs.SoftmaxRegression(X, np.arange(n_obs) % 3, prior=bs.Normal(0.5))
     post = model.sample(random_seed=1, progressbar=False)
-    sd = float(post.parameters["weights"][:, 39].std(axis=0).mean())
+    sd = float(post._fitted.parameters["weights"][:, 39].std(axis=0).mean())
     assert_allclose(sd, 0.5 * np.sqrt(2 / 3), rtol=0.05)  # one of three zero-sum columns
     assert post.diagnostics.ok
     again = model.sample(random_seed=1, progressbar=False)
-    assert_allclose(post.draws, again.draws, rtol=0)
+    assert_allclose(post._fitted.draws, again._fitted.draws, rtol=0)
 
 
 def test_evidence_is_that_of_the_full_model() -> None:
@@ -235,7 +235,7 @@ def test_evidence_is_that_of_the_full_model() -> None:
     large = bs.SoftmaxRegression(
         np.r_[X, X[:3] + 1e-3], np.r_[y, y[:3]], weights=weights, prior=bs.Normal(0.3), intercept=False
     )
-    spec = large.specification
+    spec = large._spec
     assert row_space(spec.design, spec.priors, "zero-sum") is None
     a, b = (m.laplace(draws=8000, random_seed=1, progressbar=False) for m in (small, large))
     assert a.log_evidence is not None
@@ -246,8 +246,8 @@ def test_evidence_is_that_of_the_full_model() -> None:
 def test_what_cannot_be_reduced_is_not() -> None:
     for options in ({"prior": bs.StudentT(4, 1.0)}, {"prior": bs.Normal(1.0), "intercept_prior": bs.Normal(2.0)}):
         model = wide_model(**options)
-        assert problem_of(model.specification).density.dimension == model.log_density.dimension
+        assert problem_of(model._spec).density.dimension == model.log_density.dimension
         assert model.map().converged
     X, y = simulate(50, 3, 3)
     model = bs.SoftmaxRegression(X, y)
-    assert problem_of(model.specification).density.dimension == model.log_density.dimension
+    assert problem_of(model._spec).density.dimension == model.log_density.dimension

@@ -48,8 +48,8 @@ def unconstrained(scale: SharedScale, hyper: dict) -> tuple[np.ndarray, float]:
 
 def named_density(model: SoftmaxRegression, density: HierarchicalPosterior, raw: dict) -> float:
     """Our log density of raw free coefficients and named hyperparameters."""
-    K, p = model.coordinates.n_classes, model.coordinates.n_features
-    theta = model.coordinates.from_raw(raw.get("intercept", np.zeros(K)), raw.get("weights", np.zeros((p, K))))
+    K, p = model._spec.coordinates.n_classes, model._spec.coordinates.n_features
+    theta = model._spec.coordinates.from_raw(raw.get("intercept", np.zeros(K)), raw.get("weights", np.zeros((p, K))))
     parts = [unconstrained(scale, raw) for scale in density.shared]
     return density.log_joint(theta, np.concatenate([h for h, _ in parts])) - sum(j for _, j in parts)
 
@@ -59,7 +59,7 @@ class PyMCDensity:
 
     def __init__(self, model: SoftmaxRegression) -> None:
         pm = model.pymc_model
-        names = ["intercept", "weights", *hyperparameter_dims(model.priors.learned, model.feature_names)]
+        names = ["intercept", "weights", *hyperparameter_dims(model._spec.priors.learned, model.feature_names)]
         self.names = [name for name in names if name in pm.named_vars]
         outputs = pm.replace_rvs_by_values([pm[name] for name in self.names])
         self._outputs = pm.compile_fn(outputs, mode="FAST_COMPILE", on_unused_input="ignore")
@@ -90,10 +90,10 @@ class PyMCDensity:
 def log_scales(model: SoftmaxRegression, raw: dict) -> float:
     """Log determinant of the map from PyMC's standard normal variables to raw free coefficients."""
     total = 0.0
-    for scale in model.priors.learned:
+    for scale in model._spec.priors.learned:
         scales = oracle._scales(scale, {name: raw[scale.named(name)] for name in oracle._names(scale)})[0]
         total += np.log(np.broadcast_to(scales / scale.units, len(scale.features))).sum()
-    return model.coordinates.weights_contrast.shape[1] * total
+    return model._spec.coordinates.weights_contrast.shape[1] * total
 
 
 @pytest.mark.parametrize("case", PYMC_CASES, ids=lambda case: " / ".join(case))
@@ -103,7 +103,7 @@ def test_compiled_density_equals_pymc_model_and_oracle(case: tuple[str, str, str
     points = 0.7 * np.random.default_rng(3).normal(size=(POINTS, pymc.dimension))
     raws = [pymc.raw(q) for q in points]
     ours = np.array([named_density(model, density, raw) for raw in raws])
-    zeros = np.zeros(model.coordinates.n_classes)
+    zeros = np.zeros(model._spec.coordinates.n_classes)
     held = [oracle.log_joint(model, raw.get("intercept", zeros), raw["weights"], raw) for raw in raws]
     assert_allclose(ours, held, rtol=1e-11)
 
@@ -153,10 +153,10 @@ def test_posteriors_carry_every_random_variable(case: tuple[str, str, str, str])
     pymc = PyMCDensity(model)
     q = np.random.default_rng(0).normal(size=pymc.dimension)
     raw = pymc.raw(q)
-    zeros = np.zeros(model.coordinates.n_classes)
-    names = hyperparameter_dims(model.priors.learned, model.feature_names)
+    zeros = np.zeros(model._spec.coordinates.n_classes)
+    names = hyperparameter_dims(model._spec.priors.learned, model.feature_names)
     hyper = {name: np.asarray(raw[name]) for name in names if name in raw}
-    values = free_variables(model.priors, model.coordinates, {"intercept": zeros, **raw}, hyper)
+    values = free_variables(model._spec.priors, model._spec.coordinates, {"intercept": zeros, **raw}, hyper)
     values |= raw
     free = model.pymc_model.free_RVs
     theirs = model.pymc_model.compile_fn(

@@ -116,7 +116,7 @@ def test_transformers_before_it(penguins: pd.DataFrame) -> None:
     pipeline = make_pipeline(encode, bs.SoftmaxClassifier()).fit(X, y)
     assert pipeline.score(X, y) > 0.98
     assert "onehotencoder__sex_male" in pipeline[-1].feature_names_in_
-    assert "onehotencoder__sex_male" in pipeline[-1].result_.schema.feature_names
+    assert "onehotencoder__sex_male" in pipeline[-1].result_.feature_names
     sparse_bins = make_pipeline(KBinsDiscretizer(5, quantile_method="averaged_inverted_cdf"), bs.SoftmaxClassifier())
     assert cross_val_score(sparse_bins, IRIS, SPECIES).mean() > 0.9
     # With factors as they are: the fold's own dummy coding, in frames that scikit-learn cut.

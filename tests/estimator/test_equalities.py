@@ -138,7 +138,7 @@ def test_labels_of_any_type_come_back_as_they_were() -> None:
             np.testing.assert_array_equal(classifier.classes_.astype(y.dtype), np.unique(y))
     two = bs.SoftmaxClassifier().fit(X, codes > 0)
     assert two.predict(X).dtype == bool
-    assert two.result_.schema.classes == (False, True)
+    assert two.result_.classes == (False, True)
 
 
 def test_the_fit_keeps_names_and_gives_its_answers() -> None:
@@ -146,8 +146,8 @@ def test_the_fit_keeps_names_and_gives_its_answers() -> None:
     classifier = bs.SoftmaxClassifier(random_state=1, method="laplace").fit(frame, y)
     fit = classifier.result_
     assert isinstance(fit, bs.Posterior)
-    assert fit.schema.response_name == "target"
-    assert fit.schema.feature_names == tuple(frame.columns) == tuple(classifier.coef_names_)
+    assert fit._fitted.schema.response_name == "target"
+    assert fit.feature_names == tuple(frame.columns) == tuple(classifier.coef_names_)
     assert fit.loo().elpd < 0
     assert len(fit.effects()) > 0
     assert isinstance(bs.SoftmaxClassifier().fit(frame, y).result_.summary(), pd.DataFrame)

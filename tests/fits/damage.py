@@ -53,7 +53,7 @@ def answers(fit: bs.PointEstimate | bs.Posterior, name: str) -> list[Any]:
     if name.startswith("array"):
         data, options = data[["x"]].to_numpy(), {"offset": np.zeros((6, 3))}
     found = [fit.predict_proba(data, **options), fit.predict(data, **options), fit.evaluate().to_frame(), fit.summary()]
-    labels = [repr(fit.schema), repr(fit.notes), repr(fit)]
+    labels = [repr(fit._fitted.schema), repr(fit.notes), repr(fit)]
     # As texts, in which every number is there to its last digit and NaN equals NaN.
     return [repr([t.to_numpy().tolist(), list(map(str, t.index))]) for t in found] + labels
 

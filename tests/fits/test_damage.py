@@ -62,7 +62,9 @@ def test_arrays_of_the_versions_before_and_now(tmp_path: Path) -> None:
     X, weights = data[["x"]].to_numpy(), np.arange(30) % 3 + 1.0
     first = bs.load(SAVED / "v1_array.nc")
     assert first.evaluate().log_loss == pytest.approx(first.evaluate(X, data["y"], weights=weights).log_loss, rel=1e-12)
-    assert first.schema.class_totals == tuple(np.bincount(data["y"].map({"a": 0, "b": 1, "c": 2}), weights=weights))
+    assert first._fitted.schema.class_totals == tuple(
+        np.bincount(data["y"].map({"a": 0, "b": 1, "c": 2}), weights=weights)
+    )
     now = bs.SoftmaxRegression(X, data["y"].to_numpy()).map()
     for name in ("v2_array.nc", "v3_array.nc"):
         fit = bs.load(SAVED / name)

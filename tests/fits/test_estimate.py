@@ -14,15 +14,15 @@ def test_labels_and_scores(overlapping: bs.SoftmaxRegression, penguins: pd.DataF
     assert mle.weights.dims == ("feature", "category")
     assert list(mle.weights.category.values) == ["Adelie", "Chinstrap", "Gentoo"]
     assert list(mle.weights.feature.values) == ["bill_length_mm", "sex[T.male]"]
-    logits = mle.intercept.values + overlapping.design.X @ mle.weights.values
-    y = overlapping.design.response.codes
+    logits = mle.intercept.values + overlapping._spec.design.X @ mle.weights.values
+    y = overlapping._spec.design.response.codes
     assert_allclose(mle.log_likelihood, bs.log_likelihood(logits, y), rtol=1e-12)
     assert_allclose(mle.cross_entropy, bs.cross_entropy(logits, y), rtol=1e-12)
     assert_allclose(mle.predict_proba(penguins), bs.softmax(logits), rtol=1e-12)
     assert mle.log_prior == 0
     assert mle.converged
     assert "converged" in repr(mle)
-    assert list(mle.predict(penguins)) == [mle.schema.classes[k] for k in logits.argmax(axis=1)]
+    assert list(mle.predict(penguins)) == [mle.classes[k] for k in logits.argmax(axis=1)]
 
 
 def test_standard_errors_are_those_of_the_inverse_observed_information() -> None:
@@ -74,7 +74,7 @@ def test_delta_intervals_match_simulation_from_the_normal_approximation() -> Non
     mle = bs.SoftmaxRegression(X, y).mle()
     rng = np.random.default_rng(0)
     flat = np.vstack([mle.intercept.values, mle.weights.values]).ravel()
-    draws = rng.multivariate_normal(flat, mle.raw_covariance.reshape(9, 9), size=20_000).reshape(-1, 3, 3)
+    draws = rng.multivariate_normal(flat, mle._fitted.raw_covariance.reshape(9, 9), size=20_000).reshape(-1, 3, 3)
     p = bs.softmax(np.einsum("ni,sik->nsk", np.column_stack([np.ones(5), X[:5]]), draws))
     low, high = np.quantile(p, [0.1, 0.9], axis=1)
     table = mle.predict_proba(X[:5], ci_prob=0.8)
@@ -104,6 +104,6 @@ def test_map_between_prior_and_mle() -> None:
 def test_describe_prior_names_scales_and_logit_sds(overlapping: bs.SoftmaxRegression) -> None:
     table = overlapping.describe_prior()
     assert list(table.index) == ["intercept", "bill_length_mm", "sex[T.male]"]
-    sex = (overlapping.design.X[:, 1].std() / 0.5) ** 2  # nearly balanced: 0.99996
+    sex = (overlapping._spec.design.X[:, 1].std() / 0.5) ** 2  # nearly balanced: 0.99996
     assert_allclose(table.loc["bill_length_mm", "logit_sd"], 2 / np.sqrt(1 + sex))
     assert table["autoscaled"].all()

@@ -1,6 +1,6 @@
 """Posteriors: ArviZ reads them rightly, tables and predictions agree with the draws, PyMC gives the same."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import arviz as az
@@ -15,6 +15,7 @@ from bayes_softmax.answers.diagnostics import Diagnostics
 from bayes_softmax.answers.training import TrainingData
 from bayes_softmax.fits.tree import build_idata
 from tests.conftest import simulate
+from tests.inside import changed
 
 
 def test_tree_has_the_groups_and_dims(posterior: bs.Posterior) -> None:
@@ -44,7 +45,7 @@ def test_predictions_are_averages_over_draws(posterior: bs.Posterior, penguins: 
     new = penguins.iloc[:7]
     draws = posterior.predict_draws(new)
     assert draws.dims == ("chain", "draw", "obs", "category")
-    X = posterior.schema.encode(new)[0]
+    X = posterior._fitted.schema.encode(new)[0]
     b, W = (posterior.idata["posterior"][name] for name in ("intercept", "weights"))
     by_hand = bs.softmax(b.values[..., None, :] + np.einsum("np,cdpk->cdnk", X, W.values))
     assert_allclose(draws, by_hand, rtol=1e-10)
@@ -52,7 +53,7 @@ def test_predictions_are_averages_over_draws(posterior: bs.Posterior, penguins: 
     table = posterior.predict_proba(new, ci_prob=0.9)
     low = np.quantile(by_hand.reshape(-1, 7, 3), 0.05, axis=0)
     assert_allclose(table.xs("eti90_lb", axis=1, level="statistic"), low, rtol=1e-8)
-    assert list(posterior.predict(new)) == [posterior.schema.classes[k] for k in by_hand.mean(axis=(0, 1)).argmax(1)]
+    assert list(posterior.predict(new)) == [posterior.classes[k] for k in by_hand.mean(axis=(0, 1)).argmax(1)]
 
 
 @dataclass(frozen=True)
@@ -69,18 +70,18 @@ class Elsewhere:
 
 def test_a_tree_of_data_elsewhere_holds_draws_and_statistics(posterior: bs.Posterior, tmp_path: Path) -> None:
     """Whoever asks for the data asks the fit; a file is made without them, or not at all."""
-    assert posterior.training is not None
-    draws = {name: posterior.idata["posterior"][name].values for name in posterior.logits.shapes}
-    data = Elsewhere(posterior.training)
-    tree = build_idata(posterior.logits, draws, {}, {}, data, posterior.schema, "by hand")  # type: ignore[arg-type]
+    assert posterior._fitted.training is not None
+    draws = {name: posterior.idata["posterior"][name].values for name in posterior._fitted.logits.shapes}
+    data = Elsewhere(posterior._fitted.training)
+    tree = build_idata(posterior._fitted.logits, draws, {}, {}, data, posterior._fitted.schema, "by hand")  # type: ignore[arg-type]
     assert set(tree.children) == {"posterior", "sample_stats"}
-    fit = replace(posterior, idata=tree, training=data)
+    fit = changed(posterior, idata=tree, training=data)
     assert fit.evaluate().log_loss == posterior.evaluate().log_loss
     pd.testing.assert_frame_equal(fit.effects(), posterior.effects())
     with pytest.raises(ValueError, match="data that are not in memory are not saved with a fit; pass data=False"):
         fit.save(tmp_path / "fit.nc")
     fit.save(tmp_path / "fit.nc", data=False)
-    assert_allclose(bs.load(tmp_path / "fit.nc").draws, posterior.draws)
+    assert_allclose(bs.load(tmp_path / "fit.nc")._fitted.draws, posterior._fitted.draws)
 
 
 def test_blocks_of_rows_change_nothing(posterior: bs.Posterior, penguins: pd.DataFrame, monkeypatch) -> None:
@@ -109,7 +110,7 @@ def test_summary_of_another_contrast_and_interval(posterior: bs.Posterior) -> No
 
 def test_same_seed_same_draws_and_generators_work(overlapping: bs.SoftmaxRegression) -> None:
     def draws(seed: object, **options: object) -> np.ndarray:
-        return overlapping.sample(draws=20, tune=50, random_seed=seed, progressbar=False, **options).draws  # type: ignore[arg-type]
+        return overlapping.sample(draws=20, tune=50, random_seed=seed, progressbar=False, **options)._fitted.draws  # type: ignore[arg-type]
 
     assert (draws(5, cores=1) == draws(5, cores=2)).all()
     assert (draws(np.random.default_rng(0)) == draws(np.random.default_rng(0))).all()

@@ -279,7 +279,7 @@ def test_processes_may_save_to_one_path_while_others_load(suffix: str, tmp_path:
     for process in started:
         out, err = process.communicate(timeout=120)
         assert out == "done\n", err
-    assert bs.load(path).schema.classes == ("a", "b")
+    assert bs.load(path).classes == ("a", "b")
     assert names(tmp_path) == [f"fit{suffix}"]
 
 

@@ -15,6 +15,7 @@ import xarray as xr
 import bayes_softmax as bs
 from bayes_softmax.data.schema import schema_from_json
 from tests.conftest import simulate
+from tests.inside import changed
 
 
 def test_posterior_round_trip(posterior: bs.Posterior, penguins: pd.DataFrame, tmp_path: Path) -> None:
@@ -45,8 +46,8 @@ def test_class_types_survive(y: np.ndarray, tmp_path: Path) -> None:
     fit = bs.SoftmaxRegression(X, y[codes]).map()
     fit.save(tmp_path / "fit.nc")
     again = bs.load(tmp_path / "fit.nc")
-    assert again.schema.classes == fit.schema.classes
-    assert [type(c) for c in again.schema.classes] == [type(c) for c in fit.schema.classes]
+    assert again.classes == fit.classes
+    assert [type(c) for c in again.classes] == [type(c) for c in fit.classes]
     pd.testing.assert_series_equal(again.predict(X), fit.predict(X))
 
 
@@ -60,7 +61,7 @@ def test_transforms_and_levels_survive(penguins: pd.DataFrame, tmp_path: Path) -
 
 def test_a_formula_in_a_file_cannot_execute_code(overlapping: bs.SoftmaxRegression) -> None:
     """Version 3 holds terms as data, older files the text: both meet the same table of functions."""
-    text = overlapping.schema.to_json()
+    text = overlapping._spec.schema.to_json()
     terms = text.replace('["column", "sex", false]', '["call", "eval", [["column", "sex", false]], []]')
     assert terms != text
     with pytest.raises(ValueError, match="function 'eval' is not known"):
@@ -68,7 +69,7 @@ def test_a_formula_in_a_file_cannot_execute_code(overlapping: bs.SoftmaxRegressi
     older = json.loads(text)
     encoder = next(value for key, value in older["items"] if key == "encoder")
     encoder["items"] = [item for item in encoder["items"] if item[0] not in ("terms", "edition")]
-    assert schema_from_json(json.dumps(older)).feature_names == overlapping.schema.feature_names
+    assert schema_from_json(json.dumps(older)).feature_names == overlapping.feature_names
     with pytest.raises(ValueError, match="function 'eval' is not known"):
         schema_from_json(json.dumps(older).replace("bill_length_mm + sex", "eval('print(1)')"))
 
@@ -143,7 +144,7 @@ def test_data_survive(form: str, suffix: str, tmp_path: Path) -> None:
     if form == "offset":
         options["offset"] = rng.normal(size=(60, 3))
     model = bs.SoftmaxRegression(X, y, **options)
-    assert (model.specification.collapsed is not None) == (form == "collapsed")
+    assert (model._spec.collapsed is not None) == (form == "collapsed")
     post, point = model.laplace(draws=4000, random_seed=2, progressbar=False), model.map()
     for fit in (post, point):
         fit.save(tmp_path / f"fit{suffix}")
@@ -188,18 +189,19 @@ def test_classes_on_offer_survive(rounded: bool, suffix: str, tmp_path: Path) ->
     X = np.round(X) if rounded else X
     available = np.array([[True, True, row > 0] for row in X[:, 0]]) | np.eye(3, dtype=bool)[y]
     model = bs.SoftmaxRegression(X, y, available=available)
-    assert (model.specification.collapsed is not None) == rounded
+    assert (model._spec.collapsed is not None) == rounded
     fit = model.map()
-    assert fit.training is not None
-    offered = fit.training.distinct.available.copy()
+    assert fit._fitted.training is not None
+    offered = fit._fitted.training.distinct.available.copy()
     fit.save(tmp_path / f"fit{suffix}")
-    again = bs.load(tmp_path / f"fit{suffix}").training
+    again = bs.load(tmp_path / f"fit{suffix}")._fitted.training
     assert again is not None
     assert again.distinct.available is not None
     assert again.distinct.available.dtype == bool
     np.testing.assert_array_equal(again.distinct.available, offered)
-    offered[fit.training.row_map[7], y[7]] = False
-    fit = replace(fit, training=replace(fit.training, distinct=replace(fit.training.distinct, available=offered)))
+    offered[fit._fitted.training.row_map[7], y[7]] = False
+    distinct = replace(fit._fitted.training.distinct, available=offered)
+    fit = changed(fit, training=replace(fit._fitted.training, distinct=distinct))
     with pytest.raises(ValueError, match=r"could not be loaded again: .* (not|no class is) on offer"):
         fit.save(tmp_path / f"wrong{suffix}")
 

@@ -53,14 +53,14 @@ def test_learned_scales_have_one_engine_beside_pymc() -> None:
         Engine(sample_hierarchy)  # type: ignore[call-arg]
     model = bs.SoftmaxRegression(*simulate(60, 2, 3), prior=bs.Normal(bs.HalfNormal(1.0)))
     with pytest.warns(bs.NotReliableWarning, match=r"engine='independence' is not.*learned scales.*NUTS was run"):
-        post = sample(model.specification, FEW, "independence")
+        post = sample(model._spec, FEW, "independence")
     assert post.engine.startswith("nuts (whitened given the learned scales")
 
 
 @pytest.mark.parametrize("name", ["auto", "nuts", "independence"])
 @pytest.mark.filterwarnings("ignore::bayes_softmax.NotReliableWarning")
 def test_an_engine_says_what_drew_and_how_to_fit_again(model: bs.SoftmaxRegression, name: str) -> None:
-    found = sample(model.specification, FEW, name)
+    found = sample(model._spec, FEW, name)
     assert found.engine.startswith(("nuts (", "independence (") if name != "nuts" else "nuts (")
     assert found.draws.shape == (2, 50, 3, 3)
     assert found.refit is not None
@@ -78,8 +78,8 @@ def test_a_fit_without_an_observation_is_the_fit_of_the_other_rows() -> None:
     options = {"prior": scaled, "intercept_prior": scaled, "collapse": False, "classes": [0, 1, 2]}
     whole = bs.SoftmaxRegression(X, codes, **options)
     rest = bs.SoftmaxRegression(X[1:], codes[1:], **options)
-    found = refit_without(whole.specification, 0, int(codes[0]))
+    found = refit_without(whole._spec, 0, int(codes[0]))
     expected = rest.sample(random_seed=1, progressbar=False)
-    mean, sd = expected.draws.mean(axis=(0, 1)), expected.draws.std(axis=(0, 1))
+    mean, sd = expected._fitted.draws.mean(axis=(0, 1)), expected._fitted.draws.std(axis=(0, 1))
     np.testing.assert_allclose(found.draws.mean(axis=(0, 1)), mean, atol=0.15 * float(sd.max()))
     np.testing.assert_allclose(found.draws.std(axis=(0, 1)), sd, rtol=0.15)

@@ -21,7 +21,7 @@ def mode_with(status: Status, value: float = 0.0) -> Mode:
 
 
 def test_plain_data_need_no_note() -> None:
-    assert notes_of(bs.SoftmaxRegression(X, Y).specification) == ()
+    assert notes_of(bs.SoftmaxRegression(X, Y)._spec) == ()
 
 
 def test_each_thing_that_was_done_to_the_data_is_said() -> None:
@@ -30,7 +30,7 @@ def test_each_thing_that_was_done_to_the_data_is_said() -> None:
     model = bs.SoftmaxRegression.from_formula(
         "y ~ x + same + level", frame, missing="drop", constant="drop", classes=["a", "b", "c"]
     )
-    assert notes_of(model.specification) == (
+    assert notes_of(model._spec) == (
         "no observation of class 'c': only the prior informs it",
         "1 row with missing values was dropped",
         "119 rows were collapsed to 2 distinct ones, without loss",
@@ -41,7 +41,7 @@ def test_each_thing_that_was_done_to_the_data_is_said() -> None:
 def test_rows_with_one_class_on_offer_are_counted() -> None:
     offered = np.array([[True, True], [True, True], [True, False], [True, True]])
     model = bs.SoftmaxRegression(X, Y, available=offered)
-    assert notes_of(model.specification) == ("1 row with a single class on offer count for nothing",)
+    assert notes_of(model._spec) == ("1 row with a single class on offer count for nothing",)
 
 
 def test_summary_has_a_line_for_classes_features_and_each_note() -> None:
@@ -65,13 +65,13 @@ def test_summary_has_a_line_for_classes_features_and_each_note() -> None:
     ],
 )
 def test_advice_names_what_would_help(status: Status, solver: str, expected: str) -> None:
-    spec = bs.SoftmaxRegression(X, Y).specification.without_priors()
+    spec = bs.SoftmaxRegression(X, Y)._spec.without_priors()
     found = what_is_open(spec.design, spec.priors)
     assert advice(mode_with(status), "mle", found, solver).startswith(expected)
 
 
 def test_advice_on_steps_that_left_the_numbers() -> None:
-    spec = bs.SoftmaxRegression(X, Y).specification.without_priors()
+    spec = bs.SoftmaxRegression(X, Y)._spec.without_priors()
     found = what_is_open(spec.design, spec.priors)
     lost = mode_with(Status.MAX_ITERATIONS, -np.inf)
     assert advice(lost, "mle", found, "gradient-descent") == "the steps diverged: lower learning_rate"
@@ -79,7 +79,7 @@ def test_advice_on_steps_that_left_the_numbers() -> None:
 
 
 def test_advice_on_separated_classes_knows_that_map_has_a_prior() -> None:
-    spec = bs.SoftmaxRegression(X, ["a", "a", "b", "b"]).specification.without_priors()
+    spec = bs.SoftmaxRegression(X, ["a", "a", "b", "b"])._spec.without_priors()
     found = what_is_open(spec.design, spec.priors)
     for kind in ("mle", "map"):
         text = advice(mode_with(Status.MAX_ITERATIONS), kind, found, "newton")
@@ -90,16 +90,16 @@ def test_near_collinearity_is_named_where_an_optimum_exists() -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(size=100)
     both = np.column_stack([x, x + 1e-7 * rng.normal(size=100)])
-    spec = bs.SoftmaxRegression(both, rng.integers(0, 2, 100), ["one", "two"]).specification.without_priors()
+    spec = bs.SoftmaxRegression(both, rng.integers(0, 2, 100), ["one", "two"])._spec.without_priors()
     (note,) = collinearity_notes(spec, None)
     assert "'one'" in note
     assert "'two'" in note
-    assert collinearity_notes(bs.SoftmaxRegression(X, Y).specification.without_priors(), None) == ()
+    assert collinearity_notes(bs.SoftmaxRegression(X, Y)._spec.without_priors(), None) == ()
 
 
 def test_zeros_at_a_kink_are_counted() -> None:
     features, codes = simulate(60, 3, 3)
-    spec = bs.SoftmaxRegression(features, codes, prior=bs.Laplace(0.01)).specification
+    spec = bs.SoftmaxRegression(features, codes, prior=bs.Laplace(0.01))._spec
     density = problem_of(spec).density
     (note,) = kink_notes(density.penalty, np.zeros(density.dimension))
     assert note.startswith("6 of 6 free weights with a Laplace prior are exactly zero")
@@ -108,7 +108,7 @@ def test_zeros_at_a_kink_are_counted() -> None:
 
 
 def test_standard_errors_that_are_not_computed_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    problem = problem_of(bs.SoftmaxRegression(X, Y).specification)
+    problem = problem_of(bs.SoftmaxRegression(X, Y)._spec)
     assert size_notes(problem, mode_with(Status.CONVERGED)) == ()
     monkeypatch.setattr(Problem, "has_many_coefficients", property(lambda _: True))
     (note,) = size_notes(problem, mode_with(Status.CONVERGED))

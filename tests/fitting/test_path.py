@@ -24,7 +24,7 @@ def test_each_estimate_is_that_of_a_model_with_these_scales(prior: object) -> No
         assert estimate.converged
         assert_allclose(estimate.weights, wider.weights, atol=1e-7)
         assert_allclose(estimate.intercept, wider.intercept, atol=1e-7)
-        assert estimate.schema.prior_sd == pytest.approx(wider.schema.prior_sd)
+        assert estimate._fitted.schema.prior_sd == pytest.approx(wider._fitted.schema.prior_sd)
 
 
 def test_the_ends_are_the_prior_and_the_maximum_likelihood_estimate() -> None:

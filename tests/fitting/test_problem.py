@@ -39,32 +39,30 @@ def model() -> bs.SoftmaxRegression:
 
 
 def test_the_problem_of_a_small_model_is_its_density(model: bs.SoftmaxRegression) -> None:
-    problem = problem_of(model.specification)
+    problem = problem_of(model._spec)
     theta = np.linspace(-1.0, 1.0, problem.density.dimension)
     assert problem.full is problem.density
     assert problem.reduced is None
     assert not problem.has_many_coefficients
     assert_array_equal(problem.lift(theta[None]), theta[None])
-    assert (
-        problem.density.value(theta) == density_of(model.specification).value(theta) == model.log_density.value(theta)
-    )
+    assert problem.density.value(theta) == density_of(model._spec).value(theta) == model.log_density.value(theta)
 
 
 def test_a_mode_that_needs_no_lifting_is_certified_as_it_is(model: bs.SoftmaxRegression) -> None:
-    problem = problem_of(model.specification)
+    problem = problem_of(model._spec)
     mode = solve(problem.density, SolverOptions())
-    assert certified(model.specification, problem, mode) is mode
+    assert certified(model._spec, problem, mode) is mode
 
 
 def test_jeffreys_prior_is_added_to_the_density_of_the_rows() -> None:
     for prior, kind in ((None, SoftmaxPosterior), (bs.Jeffreys(), JeffreysPosterior)):
-        spec = bs.SoftmaxRegression(*simulate(60, 2, 3), prior=prior).specification
+        spec = bs.SoftmaxRegression(*simulate(60, 2, 3), prior=prior)._spec
         assert type(objective_of(spec, density_of(spec))) is kind
 
 
 @pytest.mark.parametrize("prior", [None, bs.Jeffreys()])
 def test_all_solvers_find_the_same_optimum(prior: bs.Jeffreys | None) -> None:
-    spec = bs.SoftmaxRegression(*simulate(60, 2, 3), prior=prior).specification
+    spec = bs.SoftmaxRegression(*simulate(60, 2, 3), prior=prior)._spec
     objective = objective_of(spec, density_of(spec))
     values = [solve(objective, SolverOptions(name)).value for name in SOLVERS]
     np.testing.assert_allclose(values, values[0], atol=1e-6)
@@ -79,7 +77,7 @@ def test_an_unknown_solver_is_told_the_options(model: bs.SoftmaxRegression) -> N
 
 
 def test_a_kink_needs_the_proximal_method() -> None:
-    spec = bs.SoftmaxRegression(*simulate(60, 2, 3), prior=bs.Laplace(1.0)).specification
+    spec = bs.SoftmaxRegression(*simulate(60, 2, 3), prior=bs.Laplace(1.0))._spec
     for solver in set(SOLVERS) - {"newton"}:
         with pytest.raises(ValueError, match=f"solver='{solver}' needs a smooth density"):
             solve(density_of(spec), SolverOptions(solver))
@@ -112,7 +110,7 @@ class Bent:
 
 
 def test_a_logit_function_is_fitted_by_its_compiled_part(model: bs.SoftmaxRegression) -> None:
-    spec = model.specification
+    spec = model._spec
     bent = replace(spec, logits=Bent())
     assert bent.without_priors().logits is bent.logits
     for build in (density_of, problem_of, prepare_hierarchy):
@@ -134,18 +132,18 @@ def test_the_compiled_part_is_looked_up_by_its_name(
         return build_posterior(replace(design, X=np.tanh(design.X)), coordinates, priors)
 
     monkeypatch.setitem(COMPILED, "bend", build)
-    bent = replace(model.specification, logits=Bent("bend"))
+    bent = replace(model._spec, logits=Bent("bend"))
     estimate = door.point_estimate(bent, "map", "newton", None, None)
     assert estimate.converged
-    by_hand = Parameters({name: values.values[None] for name, values in estimate.values.items()})
-    X = model.design.X
+    by_hand = Parameters({name: values.values[None] for name, values in estimate._fitted.values.items()})
+    X = model._spec.design.X
     logits = LinearLogits(2, 3).at(by_hand)(np.tanh(X))[:, :, 0].T
     np.testing.assert_allclose(estimate.predict_proba(X), softmax(logits, axis=1), rtol=1e-12)
     assert abs(estimate.cross_entropy - model.map().cross_entropy) > 1e-4
 
 
 def test_without_a_compiled_part_the_pymc_engine_samples(model: bs.SoftmaxRegression) -> None:
-    bent = replace(model.specification, logits=Bent())
+    bent = replace(model._spec, logits=Bent())
     post = door.sample(bent, FEW, "pymc")
-    assert post.logits == bent.logits
-    assert post.predict_proba(model.design.X).shape == (60, 3)
+    assert post._fitted.logits == bent.logits
+    assert post.predict_proba(model._spec.design.X).shape == (60, 3)

@@ -24,7 +24,7 @@ OVERLAPPING = ([[0.0], [1.0], [2.0], [3.0]], ["a", "b", "a", "b"])
 
 
 def spec_of(data: tuple[list[list[float]], list[str]], **options: object) -> Specification:
-    return bs.SoftmaxRegression(*data, **options).specification
+    return bs.SoftmaxRegression(*data, **options)._spec
 
 
 def mode_with(status: Status) -> Mode:
@@ -73,7 +73,7 @@ def test_a_mode_at_a_kink_names_its_features() -> None:
     X, y = rng.normal(size=(80, 3)), rng.integers(0, 3, 80)
     X[:, 1] += 2.0 * y
     model = bs.SoftmaxRegression(X, y, ["noise", "signal", "more"], prior=bs.Laplace(0.05))
-    spec, problem = model.specification, problem_of(model.specification)
+    spec, problem = model._spec, problem_of(model._spec)
     mode = solve(problem.density, SolverOptions())
     with pytest.raises(ValueError, match=r"kink of the Laplace prior, with weights of 'noise', 'more' exactly zero"):
         refuse_kink(spec, problem, mode)

@@ -18,6 +18,7 @@ import bayes_softmax as bs
 from bayes_softmax.fitting.scales import prepare_hierarchy
 from bayes_softmax.inference.nuts import nuts
 from tests.conftest import simulate
+from tests.inside import changed
 
 LEARNED = bs.Normal(bs.HalfNormal(1.0))
 SETTINGS = {
@@ -191,7 +192,7 @@ def test_residual_whitening_makes_the_hessian_at_the_reference_the_identity(monk
 
 def test_same_seed_same_draws_whatever_the_cores() -> None:
     X, y = simulate(60, 3, 3)
-    density, _ = prepare_hierarchy(bs.SoftmaxRegression(X, y, prior=LEARNED).specification)
+    density, _ = prepare_hierarchy(bs.SoftmaxRegression(X, y, prior=LEARNED)._spec)
     one, two = (nuts(density, **SETTINGS | {"draws": 50, "tune": 50, "cores": cores}).points for cores in (1, 2))  # type: ignore[arg-type]
     assert_array_equal(one, two)
 
@@ -225,7 +226,7 @@ def test_diagnostics_see_the_hyperparameters() -> None:
     assert post.diagnostics.max_rhat < 1.05
     stuck = post.idata["posterior"]["weights_scale"]
     stuck.values[:] = np.arange(4)[:, None] + 1e-3 * np.random.default_rng(0).normal(size=stuck.shape)
-    fresh = bs.Posterior(post.idata, post.schema, post.engine, post.tune, post.logits)
+    fresh = changed(post)
     assert fresh.diagnostics.max_rhat > 1.5
 
 

@@ -46,7 +46,7 @@ def labels(watch: Watch, case: Case, model: bs.SoftmaxRegression) -> None:
     if not seen <= known:
         watch.fault("labels", "classes", f"{sorted(map(repr, seen - known))} became {model.classes!r}")
     if case.options.get("weights") is None and "available" not in case.options:
-        counted = dict(zip(map(_plain, model.classes), model.design.class_counts(), strict=True))
+        counted = dict(zip(map(_plain, model.classes), model._spec.design.class_counts(), strict=True))
         for k in set(case.y.codes.tolist()):
             if counted.get(_plain(case.y.labels[k])) != (case.y.codes == k).sum():
                 watch.fault("labels", "class_counts", f"{case.y.labels[k]!r} counted {counted}")
@@ -63,13 +63,13 @@ def masked(watch: Watch, case: Case, model: Any) -> None:
     if not isinstance(X, np.ma.MaskedArray) or not np.ma.getmaskarray(X).any() or isinstance(model, Refused):
         return
     kept = int((~np.ma.getmaskarray(X).any(axis=1)).sum())
-    if case.options.get("missing") != "drop" or model.design.n_obs != kept:
-        watch.fault("mask ignored", "X", f"{model.design.n_obs} rows fitted, {kept} without a masked value")
+    if case.options.get("missing") != "drop" or model._spec.design.n_obs != kept:
+        watch.fault("mask ignored", "X", f"{model._spec.design.n_obs} rows fitted, {kept} without a masked value")
 
 
 def optimum(watch: Watch, model: bs.SoftmaxRegression, fit: Any) -> None:
     """The log-likelihood is the textbook's; what is called converged cannot be improved by 1e-8 relative."""
-    problem = objective.problem_of(model, fit.kind)
+    problem = objective.problem_of(model, fit._fitted.kind)
     b, W = fit.intercept.values, fit.weights.values
     if problem is None or not (np.isfinite(b).all() and np.isfinite(W).all()):
         return
@@ -81,23 +81,33 @@ def optimum(watch: Watch, model: bs.SoftmaxRegression, fit: Any) -> None:
     if not np.isfinite(here):
         return
     if fit.log_likelihood > allowed:
-        watch.fault("log-likelihood", fit.kind, f"{fit.log_likelihood} is above zero")
+        watch.fault("log-likelihood", fit._fitted.kind, f"{fit.log_likelihood} is above zero")
     if not abs(fit.log_likelihood + here) <= allowed:
-        watch.fault("log-likelihood", fit.kind, f"reported {fit.log_likelihood!r}, by the textbook {-here!r}")
+        watch.fault("log-likelihood", fit._fitted.kind, f"reported {fit.log_likelihood!r}, by the textbook {-here!r}")
     if not fit.converged:
         return
     with np.errstate(all="ignore"):
         here, best = objective.better(problem, b, W)
     allowed = objective.tolerance(problem, here, b, W)
     if np.isfinite(here) and here - best > allowed:
-        watch.fault("not the optimum", f"{fit.kind} {model.schema.coding}", f"{here!r} can be {best!r}: {fit.status}")
+        watch.fault(
+            "not the optimum",
+            f"{fit._fitted.kind} {model._spec.schema.coding}",
+            f"{here!r} can be {best!r}: {fit.status}",
+        )
 
 
 def relabelled(watch: Watch, case: Case, model: bs.SoftmaxRegression, fit: Any, rng: np.random.Generator) -> None:
     """Under zero-sum coding, other names in another order: the same probabilities."""
-    if model.schema.coding != "zero-sum" or case.y.counts is not None or case.formula or case.bad or not fit.converged:
+    if (
+        model._spec.schema.coding != "zero-sum"
+        or case.y.counts is not None
+        or case.formula
+        or case.bad
+        or not fit.converged
+    ):
         return
-    if any(isinstance(f, bs.StudentT) for f in model.priors.weights):
+    if any(isinstance(f, bs.StudentT) for f in model._spec.priors.weights):
         return  # more than one mode
     if {"classes", "offset", "available", "missing"} & set(case.options) or "categorical" in case.y.kind:
         return
@@ -108,7 +118,7 @@ def relabelled(watch: Watch, case: Case, model: bs.SoftmaxRegression, fit: Any, 
     if isinstance(other, Refused) or not other.converged:
         return
     ours, theirs = fit.predict_proba(case.X), other.predict_proba(case.X)
-    position = {_plain(label): k for k, label in enumerate(fit.schema.classes)}
+    position = {_plain(label): k for k, label in enumerate(fit.classes)}
     order = [k for k in range(K) if names[k] in other.schema.classes and _plain(case.y.labels[k]) in position]
     ours = ours.to_numpy()[:, [position[_plain(case.y.labels[k])] for k in order]]
     gap = np.abs(theirs[[names[k] for k in order]].to_numpy() - ours).max()
@@ -125,7 +135,7 @@ def repeated(watch: Watch, case: Case, model: bs.SoftmaxRegression, fit: Any) ->
         return
     if {"offset", "available", "missing"} & set(case.options) or not isinstance(case.y.given, np.ndarray):
         return
-    if any(isinstance(f, bs.StudentT) for f in model.priors.weights):
+    if any(isinstance(f, bs.StudentT) for f in model._spec.priors.weights):
         return
     at = np.repeat(np.arange(len(weights)), weights)
     options = {k: v for k, v in case.options.items() if k != "weights"} | {"classes": list(model.classes)}

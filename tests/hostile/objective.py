@@ -38,11 +38,11 @@ class Problem(NamedTuple):
 
 def problem_of(model: bs.SoftmaxRegression, kind: str) -> Problem | None:
     """None where the estimate is not the maximum of a density that is written here."""
-    design, priors = model.design, model.priors
+    design, priors = model._spec.design, model._spec.priors
     if kind == "map" and (priors.is_jeffreys or priors.learns_scales):
         return None
     K, p = design.n_classes, design.n_features
-    coding = model.schema.coding if kind == "map" else "zero-sum"
+    coding = model._spec.schema.coding if kind == "map" else "zero-sum"
     contrast = {"zero-sum": helmert(K).T, "reference": np.eye(K)[:, 1:], "full": np.eye(K)}[coding]
     flat = kind == "mle"
     intercept = None if not design.has_intercept else (bs.Flat() if flat else priors.intercept)

@@ -212,7 +212,7 @@ def _costs(rng: np.random.Generator, classes: list[Any]) -> Any:
 
 
 def _settings(model: bs.SoftmaxRegression, rng: np.random.Generator) -> tuple[Any, Any]:
-    name = pick(rng, *(model.schema.feature_names or ("x",)), "x", "nowhere")
+    name = pick(rng, *(model.feature_names or ("x",)), "x", "nowhere")
     return pick(
         rng, (({name: 0.0}, {name: 1.0})), ({}, {}), ({name: "a"}, {name: "b"}), (1, 2), ({name: np.nan}, {name: 0})
     )

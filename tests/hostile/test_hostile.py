@@ -1,7 +1,6 @@
 """Generated calls: nothing undocumented is raised, warned of, touched or run, nothing is wrong; and the net holds."""
 
 import warnings
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +11,7 @@ from tests.hostile import checks, objective
 from tests.hostile.operations import run_case
 from tests.hostile.runner import run, table
 from tests.hostile.watch import Refused, Watch
+from tests.inside import changed
 
 FAST = 60
 # Cases among these that still find something; to be taken out as they are mended.
@@ -137,7 +137,7 @@ def test_a_log_likelihood_that_is_not_the_textbooks_is_seen(wrong):
     model = bs.SoftmaxRegression(X, y, offset=offset)
     fit = model.map()
     watch = Watch([])
-    checks.optimum(watch, model, replace(fit, log_likelihood=fit.log_likelihood + 60 * wrong))
+    checks.optimum(watch, model, changed(fit, log_likelihood=fit.log_likelihood + 60 * wrong))
     assert "log-likelihood" in {found.kind for found in watch.findings}
     watch = Watch([])
     checks.optimum(watch, model, fit)

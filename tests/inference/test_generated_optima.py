@@ -70,10 +70,10 @@ class Oracle:
         model, X = case.model, case.model.design.X
         self.Y, self.offset, self.N = case.Y, case.offset, len(X)
         K = case.Y.shape[1]
-        coding = "zero-sum" if case.kind == "mle" and model.schema.coding == "full" else model.schema.coding
+        coding = "zero-sum" if case.kind == "mle" and model._spec.schema.coding == "full" else model._spec.schema.coding
         self.C = contrast_matrix(coding, K)
         weights = case.Y.sum(axis=1)
-        if model.design.has_intercept:
+        if model._spec.design.has_intercept:
             mean = weights @ X / weights.sum()
             self.Z = np.column_stack([np.ones(self.N), (X - mean) / X.std(axis=0)])
         else:
@@ -81,7 +81,7 @@ class Oracle:
         # Rows of P are what has a normal prior, in units of its sd.
         rows = []
         if case.prior_sd is not None:
-            first = int(model.design.has_intercept)
+            first = int(model._spec.design.has_intercept)
             q = self.Z.shape[1]
             for j, sd in enumerate(case.prior_sd):
                 rows.append(np.eye(q)[first + j] / (sd * X.std(axis=0)[j]))

@@ -211,4 +211,4 @@ def test_independence_sampling_gives_way_to_nuts_where_its_pilot_is_poor(name: s
     assert post.engine.startswith("nuts")
     assert "too far from a normal" in post.engine
     same = model.sample(engine="nuts", random_seed=1, progressbar=False)
-    assert_array_equal(post.draws, same.draws)
+    assert_array_equal(post._fitted.draws, same._fitted.draws)

@@ -76,9 +76,9 @@ def test_nuts_keeps_what_is_finished_with_more_chains_than_cores(cores: int, pri
             post = m.sample(draws=100_000, chains=4, cores={cores}, engine="nuts", random_seed=1, progressbar=False)
         assert "interrupted" in str(said[-1].message) and said[-1].filename == "<string>", said
         assert post.notes[-1] == str(said[-1].message)
-        chains, draws = post.draws.shape[:2]
-        assert 1 <= chains <= {cores} and 50 < draws < 100_000, post.draws.shape
-        assert np.isfinite(post.draws).all() and len(np.unique(post.draws[0, :, 0, 0])) > 0.9 * draws
+        chains, draws = post._fitted.draws.shape[:2]
+        assert 1 <= chains <= {cores} and 50 < draws < 100_000, post._fitted.draws.shape
+        assert np.isfinite(post._fitted.draws).all() and len(np.unique(post._fitted.draws[0, :, 0, 0])) > 0.9 * draws
         assert dict(post.idata["sample_stats"].sizes) == {{"chain": chains, "draw": draws}}
         post.summary(), repr(post), post.diagnostics, post.predict_proba(np.zeros((2, 8)))
     """
@@ -98,8 +98,8 @@ def test_independence_and_laplace_keep_what_is_finished(tmp_path: Path) -> None:
                 warnings.simplefilter("always")
                 post = call()
             assert any("interrupted" in str(w.message) for w in said), said
-            assert 10 < post.draws.shape[1] < 40_000, post.draws.shape
-            assert np.isfinite(post.draws).all()
+            assert 10 < post._fitted.draws.shape[1] < 40_000, post._fitted.draws.shape
+            assert np.isfinite(post._fitted.draws).all()
             post.summary(), repr(post)
     """
     run(code, tmp_path)

@@ -61,9 +61,10 @@ def test_variances_in_the_row_space_are_those_of_the_inverse_hessian(
     expected = full.map()
     monkeypatch.setattr(Problem, "has_many_coefficients", property(lambda problem: problem.reduced is not None))
     found = reduced.map()
-    assert found.variance_of is not None
-    size = np.sqrt(np.einsum("ikk->ik", expected.variances))
-    scaled = (found.variances - expected.variances) / np.maximum(size[:, :, None] * size[:, None], 1e-300)
+    assert found._fitted.variance_of is not None
+    wanted = expected._fitted.variances
+    size = np.sqrt(np.einsum("ikk->ik", wanted))
+    scaled = (found._fitted.variances - wanted) / np.maximum(size[:, :, None] * size[:, None], 1e-300)
     assert np.abs(scaled).max() < 1e-5
     for name in ("intercept", "weights"):
         assert_allclose(found.std_error[name], expected.std_error[name], rtol=1e-5)
@@ -150,7 +151,7 @@ def test_maximum_likelihood_with_more_features_than_rows() -> None:
     """In the row space, and the supremum of the likelihood as near as without it."""
     X, y = simulate(20, 30, 3)
     model = bs.SoftmaxRegression(X, y)
-    assert problem_of(model.specification.without_priors()).reduced is not None
+    assert problem_of(model._spec.without_priors()).reduced is not None
     with pytest.warns(bs.NotConvergedWarning, match="linear combinations of the others"):
         found = model.mle()
     assert not found.converged

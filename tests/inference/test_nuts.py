@@ -100,8 +100,8 @@ def test_ctrl_c_returns_the_draws_finished_by_then() -> None:
     timer.start()
     with pytest.warns(UserWarning, match="interrupted: .* draws per chain were finished"):
         post = model.sample(draws=200_000, chains=2, cores=2, random_seed=1, progressbar=False)
-    assert 0 < post.draws.shape[1] < 200_000
-    assert np.isfinite(post.draws).all()
+    assert 0 < post._fitted.draws.shape[1] < 200_000
+    assert np.isfinite(post._fitted.draws).all()
     assert "interrupted" in post.notes[-1]
 
 
@@ -164,6 +164,6 @@ def test_separable_data_under_weak_priors(name: str, scale: float) -> None:
     assert post.diagnostics.n_divergences == 0
     assert post.diagnostics.max_rhat < 1.01
     long = model.sample(4000, tune=1000, random_seed=2, target_accept=0.95, progressbar=False)
-    sd = long.draws.std(axis=(0, 1))
-    away = np.abs(post.draws.mean(axis=(0, 1)) - long.draws.mean(axis=(0, 1))) / sd
+    sd = long._fitted.draws.std(axis=(0, 1))
+    away = np.abs(post._fitted.draws.mean(axis=(0, 1)) - long._fitted.draws.mean(axis=(0, 1))) / sd
     assert away.max() < 0.2

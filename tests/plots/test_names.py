@@ -107,7 +107,7 @@ def test_a_class_has_its_colour_whatever_is_shown(picture: str, fits: dict[str, 
     drawn = PICTURES[picture](fits, classes=["100 %", "_other", "$^$"], colors={"_other": "black"})
     used = {tuple(c) for panel in drawn.axes.values() for dots in panel.collections for c in dots.get_facecolor()}
     used |= {to_rgba(line.get_color()) for panel in drawn.axes.values() for line in panel.get_lines()}
-    own = dict(zip(fits["map"].schema.classes, map(to_rgba, class_colours(6)), strict=True))
+    own = dict(zip(fits["map"].classes, map(to_rgba, class_colours(6)), strict=True))
     assert {own["100 %"], own["$^$"], to_rgba("black")} <= used
     assert not {own["_other"], own["$0-$50k"], own["two\nlines"]} & used
     drawn.close()
@@ -123,7 +123,7 @@ def test_every_kind_of_label_and_a_loaded_fit(tmp_path) -> None:
         for draw in (bs.plots.confusion, bs.plots.regions, bs.plots.uncertainty, bs.plots.pareto_k):
             draw(fit).close()
         bs.plots.interaction(fit, "x0", "x1").close()
-        if len(fit.schema.classes) == 3:
+        if len(fit.classes) == 3:
             bs.plots.ternary(fit, draws=True).close()
         fit.save(tmp_path / "fit.nc", data=False)
         with pytest.raises(ValueError, match="saved without them"):

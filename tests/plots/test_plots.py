@@ -15,7 +15,7 @@ def test_compare_shows_every_fit_class_and_feature(overlapping: bs.SoftmaxRegres
     picture = bs.plots.compare(mle=mle, posterior=posterior)
     assert list(picture.axes) == ["bill_length_mm", "sex[T.male]"]
     panel = picture.axes["bill_length_mm"]
-    assert [t.get_text() for t in panel.get_yticklabels()] == list(mle.schema.classes)
+    assert [t.get_text() for t in panel.get_yticklabels()] == list(mle.classes)
     assert panel.get_xlabel() == "logit per unit, vs average"
     first, second = (marks.get_offsets()[:, 0] for marks in panel.collections if isinstance(marks, PathCollection))
     assert_allclose(first, mle.summary(vs="average").loc["bill_length_mm", "estimate"])

@@ -26,8 +26,8 @@ def draws(model: bs.SoftmaxRegression) -> bs.Posterior:
 
 
 def grid_of(fit: object, at: dict | None = None) -> tuple[object, pd.DataFrame]:
-    one = typical_row(fit, None, at, AXES, offset=None, available=None)
-    found = find_regions(fit, one, tuple(AXES), [(35.0, 55.0), (14.0, 20.0)])
+    one = typical_row(fit._fitted, None, at, AXES, offset=None, available=None)
+    found = find_regions(fit._fitted, one, tuple(AXES), [(35.0, 55.0), (14.0, 20.0)])
     return found, next(one.chunks()).frame
 
 
@@ -44,7 +44,7 @@ def test_cells_are_the_predictions_at_typical_values(
     new["bill_depth_mm"] = [found.y[i] for i, _ in cells]
     new["bill_length_mm"] = [found.x[j] for _, j in cells]
     assert_allclose([found.probabilities[c] for c in cells], fit.predict_proba(new), atol=1e-12)
-    assert [fit.schema.classes[found.chosen[c]] for c in cells] == fit.predict(new).tolist()
+    assert [fit.classes[found.chosen[c]] for c in cells] == fit.predict(new).tolist()
     assert (found.x[0], found.x[-1], found.y[0], found.y[-1]) == (35, 55, 14, 20)
 
 
@@ -86,10 +86,10 @@ def test_the_picture_has_the_image_points_and_names(draws: bs.Posterior, penguin
 def test_stronger_colours_are_larger_probabilities(draws: bs.Posterior) -> None:
     picture = bs.plots.regions(draws, AXES)
     pixels = np.asarray(next(iter(picture.axes.values())).get_images()[0].get_array())
-    one = typical_row(draws, None, None, AXES, offset=None, available=None)
-    points = observed_rows(draws)
+    one = typical_row(draws._fitted, None, None, AXES, offset=None, available=None)
+    points = observed_rows(draws._fitted)
     ranges = [(float(points.frame[n].min()), float(points.frame[n].max())) for n in AXES]
-    found = find_regions(draws, one, tuple(AXES), ranges)
+    found = find_regions(draws._fitted, one, tuple(AXES), ranges)
     strength = (1 - pixels).max(axis=2)
     for k in range(3):
         own = found.chosen == k
@@ -126,8 +126,8 @@ def test_choice_sets_are_those_of_most_rows() -> None:
     on[:60, 2] = False
     y = np.array(list("abc"))[np.where(on[:, 2], rng.integers(0, 3, 90), rng.integers(0, 2, 90))]
     fit = bs.SoftmaxRegression(X, y, available=on).map()
-    one = typical_row(fit, None, None, ["x0", "x1"], offset=None, available=None)
-    found = find_regions(fit, one, ("x0", "x1"), [(-1.0, 1.0), (-1.0, 1.0)])
+    one = typical_row(fit._fitted, None, None, ["x0", "x1"], offset=None, available=None)
+    found = find_regions(fit._fitted, one, ("x0", "x1"), [(-1.0, 1.0), (-1.0, 1.0)])
     assert (found.probabilities[..., 2] == 0).all()
     bs.plots.regions(fit, ["x0", "x1"]).close()
 

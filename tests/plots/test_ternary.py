@@ -30,7 +30,7 @@ def test_places_are_probabilities_and_colours_observed_classes(posterior: bs.Pos
     top = places[:, 1] / HEIGHT
     right = places[:, 0] - 0.5 * top
     assert_allclose(np.column_stack([1 - right - top, right, top]), P, atol=1e-9)
-    classes = list(posterior.schema.classes)
+    classes = list(posterior.classes)
     own = [to_rgba(class_colours(3)[classes.index(label)]) for label in penguins["species"]]
     assert_allclose(colours, own)
     assert {t.get_text() for t in next(iter(picture.axes.values())).texts} >= set(classes)
@@ -48,7 +48,7 @@ def test_corners_in_the_order_asked_for(posterior: bs.Posterior, penguins: objec
 def test_three_of_six_classes_are_conditional_and_others_left_out() -> None:
     X, codes = simulate(300, 3, 6)
     fit = bs.SoftmaxRegression(X, codes).map()
-    found = find_shares(fit, observed_rows(fit), [4, 0, 2], with_draws=False)
+    found = find_shares(fit._fitted, observed_rows(fit._fitted), [4, 0, 2], with_draws=False)
     kept = np.flatnonzero(np.isin(codes, [4, 0, 2]))
     assert found.kept.tolist() == kept.tolist()
     P = fit.predict_proba(X[kept])[[4, 0, 2]].to_numpy()
@@ -60,7 +60,7 @@ def test_three_of_six_classes_are_conditional_and_others_left_out() -> None:
 
 
 def test_clouds_are_draws_of_the_same_row(posterior: bs.Posterior, penguins: object) -> None:
-    found = find_shares(posterior, observed_rows(posterior), [0, 1, 2], with_draws=True)
+    found = find_shares(posterior._fitted, observed_rows(posterior._fitted), [0, 1, 2], with_draws=True)
     assert found.clouds.shape == (60, 100, 3)
     row = int(found.clouded[30])
     each = posterior.predict_draws(penguins.iloc[[row]]).values.reshape(-1, 3)

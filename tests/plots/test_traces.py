@@ -16,7 +16,7 @@ def test_the_worst_coefficients_come_first_with_their_diagnostics(posterior: bs.
     worse = posterior.idata["posterior"].dataset.copy(deep=True)
     worse["weights"].loc[{"chain": 2, "category": "Gentoo", "feature": "sex[T.male]"}] += 3.0
     posterior.idata["posterior"].dataset = worse
-    found = find_chains(posterior, None, None)
+    found = find_chains(posterior._fitted, None, None)
     assert found.names[0] == "sex[T.male], Gentoo"
     assert (np.diff(np.round(found.r_hat, 3)) <= 0).all()
     assert len(found.names) == 9
@@ -35,7 +35,7 @@ def test_lines_are_the_draws_and_diagnostics_the_summary(posterior: bs.Posterior
     draws = posterior.idata["posterior"]["weights"].sel(feature="bill_length_mm", category="Adelie")
     for line, chain in zip(lines, draws.values, strict=True):
         assert_allclose(line.get_ydata(), chain)
-    found = find_chains(posterior, ["bill_length_mm"], [0])
+    found = find_chains(posterior._fitted, ["bill_length_mm"], [0])
     table = posterior.summary(vs="average").loc["bill_length_mm"].iloc[0]
     assert found.r_hat[0] == pytest.approx(table["r_hat"], abs=1e-6)
     assert found.ess[0] == table["ess_bulk"]
@@ -58,11 +58,11 @@ def test_ranks_are_level_for_chains_that_agree_and_not_for_one_apart() -> None:
 def test_two_classes_are_shown_once_and_the_reference_not_at_all() -> None:
     X, codes = simulate(80, 2, 2)
     zero_sum = bs.SoftmaxRegression(X, codes).sample(100, chains=2, random_seed=1, progressbar=False)
-    assert sorted(find_chains(zero_sum, None, None).names) == ["intercept, 1", "x0, 1", "x1, 1"]
+    assert sorted(find_chains(zero_sum._fitted, None, None).names) == ["intercept, 1", "x0, 1", "x1, 1"]
     X, codes = simulate(80, 2, 3)
     model = bs.SoftmaxRegression(X, codes, coding="reference")
     post = model.sample(100, chains=2, random_seed=1, progressbar=False)
-    assert sorted(find_chains(post, ["x0"], None).names) == ["x0, 1", "x0, 2"]
+    assert sorted(find_chains(post._fitted, ["x0"], None).names) == ["x0, 1", "x0, 2"]
     with pytest.raises(ValueError, match="none of these coefficients varies"):
         bs.plots.traces(post, classes=[0])
 
@@ -71,7 +71,7 @@ def test_learned_scales_are_among_them() -> None:
     X, codes = simulate(80, 2, 3)
     model = bs.SoftmaxRegression(X, codes, prior=bs.R2D2())
     post = model.sample(100, chains=2, random_seed=1, progressbar=False)
-    names = find_chains(post, None, None).names
+    names = find_chains(post._fitted, None, None).names
     assert {"R2", "phi, x0", "phi, x1", "x0, 0"} <= set(names)
     assert len(names) == 3 * 3 + 3
 

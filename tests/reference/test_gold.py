@@ -207,7 +207,9 @@ def test_pymc_engine_draws_from_the_same_posterior(hsb2):
     reference = sample(model)
     other = model.sample(draws=1000, chains=4, random_seed=SEED, engine="pymc", progressbar=False)
     assert other.engine.startswith("pymc")
-    draws, expected = (posterior.draws.reshape(*posterior.draws.shape[:2], -1) for posterior in (other, reference))
+    draws, expected = (
+        posterior._fitted.draws.reshape(*posterior._fitted.draws.shape[:2], -1) for posterior in (other, reference)
+    )
     gold = {
         "mean": expected.mean(axis=(0, 1)),
         "sd": expected.std(axis=(0, 1), ddof=1),

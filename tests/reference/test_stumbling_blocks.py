@@ -86,9 +86,9 @@ def test_unscaled_columns_reach_the_optimum(incomes, coding):
     """Coefficients per sd, and log posterior up to its constant, equal those of scaled columns to 1e-8."""
     frame, _ = incomes
     model = bs.SoftmaxRegression.from_formula("choice ~ income + age", frame, coding=coding)
-    mean, sd = model.design.standardisation
-    X, y = (model.design.X - mean) / sd, model.design.response.codes
-    contrast = model.coordinates.weights_contrast
+    mean, sd = model._spec.design.standardisation
+    X, y = (model._spec.design.X - mean) / sd, model._spec.design.response.codes
+    contrast = model._spec.coordinates.weights_contrast
     infinite = np.full(2, 1e12)
     for fit, sds in ((model.mle(), (infinite, 1e12)), (model.map(), (np.full(2, 2 / np.sqrt(2)), 1.5))):
         expected, value = direct_map(X, y, contrast, *sds)

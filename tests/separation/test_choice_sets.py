@@ -20,7 +20,7 @@ def designed(X, y, available, **options):
     """A design with choice sets; ``y`` codes or counts, every class declared."""
     K = available.shape[1]
     labels = {} if np.ndim(y) == 2 else {"classes": list(range(K))}
-    design = bs.SoftmaxRegression(X, y, collapse=False, constant="drop", **labels, **options).design
+    design = bs.SoftmaxRegression(X, y, collapse=False, constant="drop", **labels, **options)._spec.design
     return replace(design, available=available)
 
 
@@ -241,7 +241,7 @@ def test_everything_on_offer_is_no_restriction():
     rng = np.random.default_rng(0)
     X = np.column_stack([rng.normal(size=(80, 2)), rng.random(80) < 0.1])
     y = np.where(X[:, 2] == 1, 0, rng.integers(0, 3, 80))
-    plain = bs.SoftmaxRegression(X, y, collapse=False).design
+    plain = bs.SoftmaxRegression(X, y, collapse=False)._spec.design
     one, two = (check_separation(d) for d in (plain, replace(plain, available=np.ones((80, 3), dtype=bool))))
     assert repr(one) == repr(two)
     assert one.features == two.features == ("x2",)

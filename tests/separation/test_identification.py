@@ -137,7 +137,7 @@ def test_infinite_contrasts_are_those_of_plain_linear_programs(data, extra, rand
         labels = np.append(labels, random.choice(labels))
     y = np.unique(labels, return_inverse=True)[1]
     K, q = y.max() + 1, X.shape[1] + 1
-    rays = recession_rays(examine(bs.SoftmaxRegression(X, y).design))
+    rays = recession_rays(examine(bs.SoftmaxRegression(X, y)._spec.design))
     A = plain_cone(X, y, K)
     contrasts = [np.eye(K)[k] - np.eye(K)[l] for k in range(K) for l in range(k)] + list(np.eye(K) - 1 / K)
     limits = contrast_limits(rays, np.array(contrasts).T)
@@ -436,10 +436,10 @@ def test_a_solver_that_stops_does_not_make_a_posterior_improper(weight, coding):
     model = bs.SoftmaxRegression(X, y, weights=np.full(60, weight), **options)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", bs.NotConvergedWarning)  # the mode may be one
-        prepare(model.specification)
+        prepare(model._spec)
     separated = bs.SoftmaxRegression(X, y, classes=[0, 1, 2, 3], weights=np.full(60, weight), **options)
     with pytest.raises(bs.ImproperPosteriorError, match="class 3 was declared but never observed"):
-        prepare(separated.specification)
+        prepare(separated._spec)
 
 
 def test_rounding_of_a_column_far_from_zero_is_no_information():

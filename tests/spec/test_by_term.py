@@ -64,13 +64,13 @@ TERMS = {
 def test_a_term_is_all_features_it_makes(written: tuple[str, str], features: list[str]) -> None:
     formula, name = written
     model = fitted(formula, {name: PRIOR})
-    having = [f for f, prior in zip(model.feature_names, model.priors.weights, strict=True) if prior == PRIOR]
+    having = [f for f, prior in zip(model.feature_names, model._spec.priors.weights, strict=True) if prior == PRIOR]
     assert having == features
-    assert model.priors.by_default.sum() == len(model.feature_names) - len(features)
+    assert model._spec.priors.by_default.sum() == len(model.feature_names) - len(features)
     table = model.describe_prior()
     assert table.index[table["prior"] == "Normal(0.3)"].tolist() == features
     one_by_one = fitted(formula, dict.fromkeys(features, PRIOR))
-    assert model.priors.weights == one_by_one.priors.weights
+    assert model._spec.priors.weights == one_by_one.priors.weights
     pd.testing.assert_frame_equal(table, one_by_one.describe_prior())
 
 
@@ -110,8 +110,8 @@ def test_learned_scales_are_of_the_features_of_a_term() -> None:
     learned = bs.Normal(scale=bs.HalfNormal(1.0))
     model = fitted("x + g + h", {"g": learned, "h": bs.R2D2(), "g[T.r]": bs.Flat()})
     one_by_one = fitted("x + g + h", {"g[T.q]": learned, "h[T.t]": bs.R2D2(), "g[T.r]": bs.Flat()})
-    assert [tuple(scale.features) for scale in model.priors.learned] == [(1,), (3,)]
-    assert str(model.priors.weights) == str(one_by_one.priors.weights)
+    assert [tuple(scale.features) for scale in model._spec.priors.learned] == [(1,), (3,)]
+    assert str(model._spec.priors.weights) == str(one_by_one.priors.weights)
     pd.testing.assert_frame_equal(model.describe_prior(), one_by_one.describe_prior())
 
 
@@ -119,7 +119,7 @@ def test_it_is_kept_with_the_fit(tmp_path: Path) -> None:
     fit = fitted("x*g", {"g": PRIOR, "g:x": bs.Flat()}).laplace(draws=200, random_seed=0, progressbar=False)
     fit.save(tmp_path / "fit.nc")
     again = bs.load(tmp_path / "fit.nc")
-    assert again.schema.prior_sd == fit.schema.prior_sd
+    assert again.schema.prior_sd == fit._fitted.schema.prior_sd
     sds = dict(zip(("intercept", *again.schema.feature_names), again.schema.prior_sd, strict=True))
     assert_allclose([sds["g[T.q]"], sds["g[T.r]"]], 0.3)
     assert sds["x:g[T.q]"] is sds["x:g[T.r]"] is None
@@ -165,6 +165,29 @@ def test_other_messages() -> None:
         fitted("g", {"g": 2.0})
     with pytest.raises(ValueError, match=r"prior\['g'\]=Jeffreys\(\): it is a prior of all coefficients together"):
         fitted("g", {"g": bs.Jeffreys()})
+
+
+NO_PRIORS = {
+    "a scale": (2.0, r"prior=2.0 must be Normal, .*, or None; with a scale of 2.0 it is Normal\(2.0\)$"),
+    "a class": (bs.StudentT, r"; the class is called: StudentT\(4, 1.0\)$"),
+    "a class of all": (bs.Jeffreys, r"; the class is called: Jeffreys\(\)$"),
+    "a scale for a term": ({"g": 2}, r"prior\['g'\]=2 must be .*; with a scale of 2 it is Normal\(2\)$"),
+    "a class for a term": ({"g": bs.R2D2}, r"; the class is called: R2D2\(\)$"),
+    "a name": ("normal", "a mapping from term or feature to prior, or None$"),
+}
+
+
+@pytest.mark.parametrize(("given", "message"), NO_PRIORS.values(), ids=NO_PRIORS)
+def test_what_is_no_prior_is_refused_with_what_was_meant(given: object, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        fitted("x + g", given)
+
+
+def test_an_intercept_prior_without_intercept_is_named() -> None:
+    with pytest.raises(ValueError, match=r"intercept_prior=Normal\(scale=2.0\) was given, but the model has no interc"):
+        fitted("0 + x", None, intercept_prior=bs.Normal(2))
+    with pytest.raises(TypeError, match=r"intercept_prior=1 must be .*; with a scale of 1 it is Normal\(1\)"):
+        fitted("x", None, intercept_prior=1)
 
 
 def test_arrays_have_features_only() -> None:

@@ -52,7 +52,7 @@ def constant_by_hand(X, totals=None, intercept=True):
 
 
 def scales_of(model):
-    return np.array([family.scale for family in model.priors.weights])
+    return np.array([family.scale for family in model._spec.priors.weights])
 
 
 def default_model(K, p, kind, coding="zero-sum"):
@@ -69,7 +69,7 @@ def test_share_of_sure_rows_with_two_classes(p, kind):
     """Exactly: the difference of two logits is normal with variance 2 (1.5^2 + sum_j s_j^2 z_j^2) at each row."""
     model = default_model(2, p, kind)
     scale = scales_of(model)
-    centred = model.design.X - model.design.X.mean(axis=0)
+    centred = model._spec.design.X - model._spec.design.X.mean(axis=0)
     sd = np.sqrt(2 * (1.5**2 + (centred**2) @ scale**2))
     assert (2 * norm.sf(np.log(0.99 / 0.01) / sd)).mean() < 0.20
 
@@ -79,7 +79,7 @@ def test_share_of_sure_rows_with_two_classes(p, kind):
 def test_share_of_sure_rows(K, p, kind):
     """At most a tenth, twice as good as asked for: 400 draws, seed 1, four standard errors over draws are added."""
     model = default_model(K, p, kind)
-    implied = implied_probabilities(model, DRAWS, np.random.default_rng(1), model.priors)
+    implied = implied_probabilities(model, DRAWS, np.random.default_rng(1), model._spec.priors)
     by_draw = (implied.largest > 0.99).mean(axis=1)
     assert by_draw.mean() + 4 * by_draw.std() / np.sqrt(DRAWS) < 0.10
 
@@ -91,7 +91,7 @@ def test_probabilities_hardly_depend_on_the_number_of_features(K):
     Its standard error is at most 0.012, so that two means differ by 0.05 through chance once in 300 000 times.
     """
     means = [
-        implied_probabilities(m, DRAWS, np.random.default_rng(1), m.priors).largest.mean()
+        implied_probabilities(m, DRAWS, np.random.default_rng(1), m._spec.priors).largest.mean()
         for m in (default_model(K, p, "normal") for p in (2, 20, 200))
     ]
     assert np.ptp(means) < 0.05
@@ -105,7 +105,7 @@ def test_total_logit_sd(kind):
         table = model.describe_prior()
         total = table.attrs["total_logit_sd"]
         assert_allclose(total, np.sqrt(np.square(table["logit_sd"]).sum()), rtol=1e-12)
-        c, b = constant_by_hand(model.design.X)
+        c, b = constant_by_hand(model._spec.design.X)
         assert_allclose(scales_of(model), c * b, rtol=1e-9)
         if kind == "binary" and c == 2:
             assert 1.5 < total < 2.5
@@ -117,11 +117,11 @@ def test_total_logit_sd(kind):
 def test_dummies_count_for_what_they_do(right):
     """The 200 levels of a factor are one thing: each has a scale of about 2, together a logit sd of 2."""
     model = one_hot(3, right)
-    c, b = constant_by_hand(model.design.X, intercept=model.design.has_intercept)
+    c, b = constant_by_hand(model._spec.design.X, intercept=model._spec.design.has_intercept)
     assert_allclose(b, 2.0)
     assert 0.99 < c < 1.01
     assert_allclose(scales_of(model), 2 * c, rtol=1e-12)
-    expected = np.hypot(2.0, 1.5 if model.design.has_intercept else 0.0)
+    expected = np.hypot(2.0, 1.5 if model._spec.design.has_intercept else 0.0)
     assert_allclose(model.describe_prior().attrs["total_logit_sd"], expected, rtol=1e-9)
 
 
@@ -141,9 +141,9 @@ def test_splines_and_products_follow_the_rule(right):
         }
     )
     model = bs.SoftmaxRegression.from_formula(f"y ~ {right}", frame)
-    c, b = constant_by_hand(model.design.X, intercept=model.design.has_intercept)
+    c, b = constant_by_hand(model._spec.design.X, intercept=model._spec.design.has_intercept)
     assert_allclose(scales_of(model), c * b, rtol=1e-9)
-    expected = np.hypot(2.0, 1.5 if model.design.has_intercept else 0.0)
+    expected = np.hypot(2.0, 1.5 if model._spec.design.has_intercept else 0.0)
     assert_allclose(model.describe_prior().attrs["total_logit_sd"], expected, rtol=1e-9)
 
 
@@ -187,9 +187,9 @@ def test_row_totals_are_the_measure(intercept):
         bs.SoftmaxRegression(X[repeated], y[repeated], intercept=intercept),
     ):
         assert_allclose(scales_of(model), c * b, rtol=1e-9)
-        totals, scales = model.design.totals, scales_of(model)
-        centre = totals @ model.design.X / totals.sum() if intercept else 0.0
-        variance = totals @ ((model.design.X - centre) ** 2 @ scales**2) / totals.sum()
+        totals, scales = model._spec.design.totals, scales_of(model)
+        centre = totals @ model._spec.design.X / totals.sum() if intercept else 0.0
+        variance = totals @ ((model._spec.design.X - centre) ** 2 @ scales**2) / totals.sum()
         expected = np.sqrt(variance + 1.5**2 * intercept)
         assert_allclose(model.describe_prior().attrs["total_logit_sd"], expected, rtol=1e-9)
 
@@ -205,7 +205,7 @@ def test_without_an_intercept_a_column_far_from_zero_leaves_the_others_theirs():
 def test_only_columns_that_take_the_default_count():
     X, y = simulate(200, 5, 3)
     given = {"x0": bs.Normal(0.1), "x3": bs.Flat(), "x4": bs.StudentT(3, 1)}
-    scales = [family.scale for family in bs.SoftmaxRegression(X, y, prior=given).priors.weights[1:3]]
+    scales = [family.scale for family in bs.SoftmaxRegression(X, y, prior=given)._spec.priors.weights[1:3]]
     assert_allclose(scales, scales_of(bs.SoftmaxRegression(X[:, 1:3], y)), rtol=1e-12)
     assert_allclose(scales * X[:, 1:3].std(axis=0), np.sqrt(2), rtol=1e-12)
 
@@ -221,7 +221,7 @@ def test_dropped_columns_do_not_count():
 def test_the_base_level_is_shrunk_more_under_treatment_coding(level):
     """Prior variance of a logit in the rows of a level: of the base about 1.5^2, of another 1.5^2 + 2^2."""
     model = one_hot(2)
-    centred = model.design.X - model.design.X.mean(axis=0)
+    centred = model._spec.design.X - model._spec.design.X.mean(axis=0)
     variance = 1.5**2 + centred[3 * level] ** 2 @ scales_of(model) ** 2
     assert_allclose(variance, [2.25, 6.25][level], atol=0.05)
 
@@ -295,8 +295,8 @@ def test_saved_fits_keep_the_prior_they_were_made_with(tmp_path, monkeypatch):
     fit.save(tmp_path / "fit.nc")
     monkeypatch.setattr("bayes_softmax.spec.autoscale.DEFAULT_TOTAL_SCALE", 0.5)
     loaded = bs.load(tmp_path / "fit.nc")
-    assert loaded.schema.prior_sd == fit.schema.prior_sd
-    assert loaded.schema.prior_sd != bs.SoftmaxRegression(X, y).schema.prior_sd
+    assert loaded._fitted.schema.prior_sd == fit._fitted.schema.prior_sd
+    assert loaded._fitted.schema.prior_sd != bs.SoftmaxRegression(X, y).schema.prior_sd
     assert_allclose(loaded.summary()["contraction"], fit.summary()["contraction"], rtol=1e-12)
 
 
@@ -325,7 +325,7 @@ def test_the_picture_shows_both_priors_and_the_classes(overlapping):
     figure = bs.plots.prior(overlapping, draws=300)
     right = figure.axes["classes"]
     texts = [text.get_text() for text in figure.figure.legends[0].get_texts()]
-    model = implied_probabilities(overlapping, 300, np.random.default_rng(0), overlapping.priors)
+    model = implied_probabilities(overlapping._spec, 300, np.random.default_rng(0), overlapping._spec.priors)
     assert texts[0] == f"this model's prior: {100 * model.share_near_certain:.0f} % of rows have a class above 0.99"
     assert texts[1].startswith("Normal(2.5) on raw coefficients: ")
     assert [tick.get_text() for tick in right.get_yticklabels()] == ["Adelie", "Chinstrap", "Gentoo"]

@@ -14,8 +14,8 @@ from tests.cases import all_cases, build
 )
 def test_it_is_the_oracle_of_each_draw(case: tuple[str, str, str, str]) -> None:
     model = build(*case)
-    thetas = np.random.default_rng(1).normal(size=(4, model.coordinates.dimension))
-    parameters = model.coordinates.to_parameters(thetas)
-    found = log_prior_draws(model.priors, model.coordinates, parameters)
+    thetas = np.random.default_rng(1).normal(size=(4, model._spec.coordinates.dimension))
+    parameters = model._spec.coordinates.to_parameters(thetas)
+    found = log_prior_draws(model._spec.priors, model._spec.coordinates, parameters)
     expected = [oracle.log_prior(model, b, W) for b, W in zip(*parameters.values(), strict=True)]
     assert_allclose(found, expected, rtol=1e-9, atol=1e-9)

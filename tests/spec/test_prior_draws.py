@@ -13,7 +13,7 @@ N = 4000
 
 def drawn(model, seed=0):
     rng = np.random.default_rng(seed)
-    found = prior_draws(model.priors, model.coordinates, N, rng, feature_names=model.feature_names)
+    found = prior_draws(model._spec.priors, model._spec.coordinates, N, rng, feature_names=model.feature_names)
     return found["intercept"], found["weights"]
 
 
@@ -23,9 +23,12 @@ def test_free_coordinates_have_the_distribution_of_their_prior(prior, intercept,
     """Kolmogorov-Smirnov on every free coordinate, at 1e-4 each: about 70 tests, an error of 0.7 % in all; seed 0."""
     model = build(prior, intercept, coding, "uncentred")
     b, W = drawn(model)
-    at_means = b + model.coordinates.centre @ W if model.priors.intercept_at == "means" else b
-    rows = [(model.priors.intercept, at_means, model.coordinates.intercept_contrast)]
-    rows += [(family, W[:, j], model.coordinates.weights_contrast) for j, family in enumerate(model.priors.weights)]
+    at_means = b + model._spec.coordinates.centre @ W if model._spec.priors.intercept_at == "means" else b
+    rows = [(model._spec.priors.intercept, at_means, model._spec.coordinates.intercept_contrast)]
+    rows += [
+        (family, W[:, j], model._spec.coordinates.weights_contrast)
+        for j, family in enumerate(model._spec.priors.weights)
+    ]
     for family, values, contrast in rows:
         free = values @ np.linalg.pinv(contrast).T
         np.testing.assert_allclose(free @ contrast.T, values, atol=1e-9)
@@ -41,7 +44,7 @@ def test_student_is_spherical_under_zero_sum_coding_and_element_wise_elsewhere()
     """
     for coding, together in (("zero-sum", True), ("reference", False), ("full", False)):
         model = build("student", "student", coding)
-        free = drawn(model)[1][:, 0] @ np.linalg.pinv(model.coordinates.weights_contrast).T
+        free = drawn(model)[1][:, 0] @ np.linalg.pinv(model._spec.coordinates.weights_contrast).T
         correlation = stats.spearmanr(free[:, 0] ** 2, free[:, 1] ** 2).statistic
         assert (correlation > 0.1) == together
 
@@ -50,7 +53,7 @@ def test_student_is_spherical_under_zero_sum_coding_and_element_wise_elsewhere()
 def test_laplace_radii_and_directions(coding) -> None:
     """Spherical: Gamma(k) radius, uniform direction; element-wise: each Laplace.  KS at 1e-4; seed 0."""
     model = build("laplace", "default", coding)
-    free = drawn(model)[1][:, 1] @ np.linalg.pinv(model.coordinates.weights_contrast).T / 0.6
+    free = drawn(model)[1][:, 1] @ np.linalg.pinv(model._spec.coordinates.weights_contrast).T / 0.6
     if coding != "zero-sum":
         assert all(stats.kstest(column, stats.laplace.cdf).pvalue > 1e-4 for column in free.T)
         return
@@ -68,7 +71,7 @@ def test_draws_agree_with_the_pymc_model() -> None:
     with model.pymc_model:
         theirs = pm.sample_prior_predictive(N, var_names=["intercept", "weights"], random_seed=1)["prior"]
     b, W = drawn(model)
-    row = model.design.X[3]
+    row = model._spec.design.X[3]
     logits = b + np.einsum("p,npk->nk", row, W)
     other = theirs["intercept"].values[0] + np.einsum("p,npk->nk", row, theirs["weights"].values[0])
     for ours, expected in zip(logits.T, other.T, strict=True):

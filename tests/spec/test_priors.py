@@ -16,11 +16,11 @@ def test_default_prior_rarely_saturates(n_classes: int, n_features: int) -> None
     rng = np.random.default_rng(0)
     X = rng.normal(size=(100, n_features)) * 10.0 ** rng.uniform(-3, 3, size=n_features) + 5
     model = bs.SoftmaxRegression(X, np.arange(100) % n_classes)
-    c, scales = model.coordinates, np.array([p.scale for p in model.priors.weights])
+    c, scales = model._spec.coordinates, np.array([p.scale for p in model._spec.priors.weights])
     k = n_classes - 1
     gammas = rng.normal(size=(200, k, n_features)) * scales * c.scale
     thetas = np.concatenate([1.5 * rng.normal(size=(200, k)), gammas.reshape(200, -1)], axis=1)
-    logits = np.einsum("nj,skj->snk", model.design.standardised(), c.to_engine(thetas))
+    logits = np.einsum("nj,skj->snk", model._spec.design.standardised(), c.to_engine(thetas))
     assert (bs.softmax(logits).max(axis=2) > 0.99).mean() < 0.20
 
 
@@ -29,7 +29,7 @@ def test_default_scale_follows_the_units_and_floors_rare_binaries() -> None:
     rare = np.zeros(200)
     rare[:3] = 1.0
     model = bs.SoftmaxRegression(np.column_stack([X[:, 0] * 1000, rare]), y)
-    wide, binary = model.priors.weights
+    wide, binary = model._spec.priors.weights
     c = 2 / np.sqrt(1 + (rare.std() / 0.5) ** 2)
     assert_allclose(wide.scale, c / (X[:, 0].std() * 1000))
     assert_allclose(binary.scale, c / 0.5)
@@ -49,8 +49,8 @@ def test_default_map_does_not_depend_on_units_or_labels() -> None:
 def test_mapping_leaves_other_features_at_the_default() -> None:
     X, y = simulate(100, 2, 3)
     model = bs.SoftmaxRegression(X, y, prior={"x1": bs.StudentT(4, 0.5)})
-    assert model.priors.weights[1] == bs.StudentT(4, 0.5)
-    assert tuple(model.priors.by_default.tolist()) == (True, False)
+    assert model._spec.priors.weights[1] == bs.StudentT(4, 0.5)
+    assert tuple(model._spec.priors.by_default.tolist()) == (True, False)
     assert list(model.describe_prior()["autoscaled"]) == [True, True, False]
     assert model.describe_prior().loc["x1", "prior"] == "StudentT(4, 0.5)"
 
@@ -82,7 +82,7 @@ def test_r2d2_does_not_depend_on_units_and_floors_rare_binaries() -> None:
     rare = np.zeros(200)
     rare[:3] = 1.0
     X = np.column_stack([X[:, 0] * 1000, rare])
-    (scale,) = bs.SoftmaxRegression(X, y, prior=bs.R2D2()).priors.learned
+    (scale,) = bs.SoftmaxRegression(X, y, prior=bs.R2D2())._spec.priors.learned
     share = (1 + (rare.std() / 0.5) ** 2) / 2
     assert_allclose(scale.units, np.array([X[:, 0].std(), 0.5]) * np.sqrt(share))
 
@@ -92,15 +92,15 @@ def test_r2d2_shares_out_a_variance_that_arrives() -> None:
     levels = np.repeat(np.arange(200), 2)
     frame = pd.DataFrame({"g": pd.Categorical(levels.astype(str)), "y": np.tile([0, 1], 200)})
     model = bs.SoftmaxRegression.from_formula("y ~ g", frame, prior=bs.R2D2())
-    (scale,) = model.priors.learned
+    (scale,) = model._spec.priors.learned
     omega = 1.7
     variances = omega / 199 / scale.units**2
-    assert_allclose((np.var(model.design.X, axis=0) * variances).sum(), omega)
+    assert_allclose((np.var(model._spec.design.X, axis=0) * variances).sum(), omega)
 
 
 def test_one_rare_flag_under_r2d2_keeps_its_floor() -> None:
     flag = (np.arange(1000) < 1.0).astype(float)[:, None]
-    (scale,) = bs.SoftmaxRegression(flag, np.arange(1000) % 3, prior=bs.R2D2()).priors.learned
+    (scale,) = bs.SoftmaxRegression(flag, np.arange(1000) % 3, prior=bs.R2D2())._spec.priors.learned
     assert_allclose(scale.units, [0.5])
 
 

@@ -50,9 +50,9 @@ def test_posteriors_carry_every_random_variable(case: tuple[str, str, str, str])
     """Names, shapes and values: PyMC's own deterministics of them are our coefficients again."""
     model = build(*case)
     rng = np.random.default_rng(0)
-    theta = rng.normal(size=(1, model.coordinates.dimension))
-    parameters = {name: values[0] for name, values in model.coordinates.to_parameters(theta).items()}
-    values = free_variables(model.priors, model.coordinates, parameters) | parameters
+    theta = rng.normal(size=(1, model._spec.coordinates.dimension))
+    parameters = {name: values[0] for name, values in model._spec.coordinates.to_parameters(theta).items()}
+    values = free_variables(model._spec.priors, model._spec.coordinates, parameters) | parameters
     pymc = model.pymc_model
     random = {rv.name: rv for rv in pymc.free_RVs}
     assert set(random) <= set(values)
@@ -100,7 +100,7 @@ def test_spherical_laplace_prior_predictive_has_gamma_radii() -> None:
     with model.pymc_model:
         weights = pm.sample_prior_predictive(draws=2000, random_seed=0)["prior"]["weights"].values[0]
     assert_allclose(weights.sum(axis=-1), 0, atol=1e-12)
-    g = weights @ model.coordinates.weights_contrast / np.array([0.5, 2.0])[:, None]
+    g = weights @ model._spec.coordinates.weights_contrast / np.array([0.5, 2.0])[:, None]
     radii = np.linalg.norm(g, axis=-1)
     assert stats.kstest(radii.ravel(), stats.gamma(3).cdf).pvalue > 1e-4
     height = g[..., 0] / radii  # uniform on [-1, 1] for a uniform direction in three dimensions (Archimedes)

@@ -50,7 +50,7 @@ def p_values(name: str, engine: str, *, prior_factor: float = 1.0, drop_last: in
     for _ in range(SIMULATIONS):
         X = rng.normal(size=(n, 2))
         blueprint = bs.SoftmaxRegression(X, np.arange(n) % 3, prior=prior, intercept_prior=intercept_prior)
-        C = blueprint.coordinates.weights_contrast
+        C = blueprint._spec.coordinates.weights_contrast
         W = np.array([C @ draw_prior(prior, 2, rng) for _ in range(2)])
         b = C @ draw_prior(intercept_prior, 2, rng)
         y = (b + X @ W + rng.gumbel(size=(n, 3))).argmax(axis=1)
@@ -81,18 +81,18 @@ def uniformity(ranks: np.ndarray) -> np.ndarray:
 
 def rank(truth: bs.SoftmaxRegression, b: np.ndarray, W: np.ndarray, post: bs.Posterior) -> list[int]:
     """How many of the kept draws lie below the true value, for every quantity."""
-    intercepts, weights = (a[4::5] for a in post.parameters.arrays.values())
+    intercepts, weights = (a[4::5] for a in post._fitted.parameters.arrays.values())
     values = quantities(truth, np.concatenate([b[None], intercepts]), np.concatenate([W[None], weights]))
     return list((values[1:] < values[0]).sum(axis=0))
 
 
 def quantities(truth: bs.SoftmaxRegression, b: np.ndarray, W: np.ndarray) -> np.ndarray:
     """Free coordinates, log-likelihoods of all rows and of the last, log prior (S, d + 3), of S coefficients."""
-    C = truth.coordinates.weights_contrast
-    prior, intercept_prior = truth.priors.weights[0], truth.priors.intercept
+    C = truth._spec.coordinates.weights_contrast
+    prior, intercept_prior = truth._spec.priors.weights[0], truth._spec.priors.intercept
     free = np.concatenate([(b @ C)[:, None], W @ C], axis=1)
-    log_p = bs.log_softmax(b[:, None] + np.einsum("np,spk->snk", truth.design.X, W))
-    log_likelihood = log_p[:, np.arange(truth.design.n_obs), truth.design.response.codes]
+    log_p = bs.log_softmax(b[:, None] + np.einsum("np,spk->snk", truth._spec.design.X, W))
+    log_likelihood = log_p[:, np.arange(truth._spec.design.n_obs), truth._spec.design.response.codes]
     log_prior = log_density(intercept_prior, free[:, 0]) + sum(log_density(prior, free[:, j]) for j in (1, 2))
     return np.column_stack([free.reshape(len(b), -1), log_likelihood.sum(axis=1), log_likelihood[:, -1], log_prior])
 

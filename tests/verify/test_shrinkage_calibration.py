@@ -61,7 +61,7 @@ def p_values(name: str, *, simulations: int = SIMULATIONS, drop_last: int = 0) -
     prior, rng, ranks = PRIORS[name], np.random.default_rng(2025), []
     for _ in range(simulations):
         X = rng.normal(size=(30, 2))
-        C = bs.SoftmaxRegression(X, np.arange(30) % 3).coordinates.weights_contrast
+        C = bs.SoftmaxRegression(X, np.arange(30) % 3)._spec.coordinates.weights_contrast
         hyper, scales = draw_scales(prior, X.std(axis=0), rng)
         W, b = (scales[:, None] * rng.normal(size=(2, 2))) @ C.T, C @ rng.normal(size=2)
         y = (b + X @ W + rng.gumbel(size=(30, 3))).argmax(axis=1)
@@ -72,7 +72,8 @@ def p_values(name: str, *, simulations: int = SIMULATIONS, drop_last: int = 0) -
         kept = slice(THIN - 1, None, THIN)
         hypers = {h: np.concatenate([hyper[h][None], found[h].values[0, kept]]) for h in hyper}
         bs_, Ws = (
-            np.concatenate([t[None], d[kept]]) for t, d in zip((b, W), post.parameters.arrays.values(), strict=True)
+            np.concatenate([t[None], d[kept]])
+            for t, d in zip((b, W), post._fitted.parameters.arrays.values(), strict=True)
         )
         values = quantities(prior, X, y, C, bs_, Ws, hypers)
         ranks.append((values[1:] < values[0]).sum(axis=0))

@@ -1,0 +1,34 @@
+"""Class probabilities of new data in every draw."""
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from bayes_softmax.answers.fitted import Sampled
+from bayes_softmax.answers.labels import observation_coordinate
+from bayes_softmax.answers.new_data import encode_rows
+from bayes_softmax.answers.probabilities import announce, over_blocks
+from bayes_softmax.core.records import FloatArray
+
+
+def predict_draws(fit: Sampled, data: Any, *, offset: Any = None, available: Any = None) -> xr.DataArray:
+    """Class probabilities of every draw (chain, draw, obs, category).
+
+    These are N x K x draws numbers; above 256 MiB their size is logged before they are computed.
+    """
+    rows = encode_rows(fit.schema, data, offset, available)
+    shape = (*fit.shape, rows.n_rows, len(fit.schema.classes))
+    announce("predict_draws()", shape)
+    values = np.empty((shape[0] * shape[1], *shape[2:]))
+
+    def fill(P: FloatArray, block: slice) -> None:
+        values[:, block] = P.transpose(2, 1, 0)
+
+    over_blocks(fit, rows, fill)
+    return xr.DataArray(
+        values.reshape(shape),
+        dims=("chain", "draw", "obs", "category"),
+        coords={"obs": observation_coordinate(rows.index), "category": fit.schema.category_coordinate},
+        name="probability",
+    )

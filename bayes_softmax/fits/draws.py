@@ -1,0 +1,216 @@
+"""What a posterior holds: draws with labels, in an ArviZ-compatible tree, and their quality."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from bayes_softmax.answers.contraction import prior_dominated, prior_notes
+from bayes_softmax.answers.contrasts import View
+from bayes_softmax.answers.diagnostics import (
+    FEWEST_DISTINCT,
+    Diagnostics,
+    convergence_table,
+    diagnose_chains,
+    diagnose_weighted,
+    n_distinct,
+    relative_ess,
+    weighted_table,
+)
+from bayes_softmax.answers.fitted import Refit
+from bayes_softmax.answers.tables import size_in_words
+from bayes_softmax.answers.training import TrainingData
+from bayes_softmax.core.checks import counted
+from bayes_softmax.core.parameters import Parameters
+from bayes_softmax.core.protocols import Logits
+from bayes_softmax.core.records import FloatArray
+from bayes_softmax.data.schema import Schema
+from bayes_softmax.display.brief import Brief, as_markup, as_text
+from bayes_softmax.fits.storage.records import PosteriorRecord
+from bayes_softmax.spec.linear import LINEAR, require_linear
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PosteriorDraws:
+    """Draws from the posterior as answers see them; users hold a ``Posterior``.
+
+    Attributes
+    ----------
+    idata
+        ``xarray.DataTree`` with groups ``posterior`` (``intercept`` and ``weights``, always with all K
+        categories, or the parameters of other logits), ``sample_stats``, ``observed_data`` and ``constant_data``;
+        ``az.summary(post.idata)`` works.
+    schema
+        Names and encodings.
+    engine
+        The sampler, and why it was chosen.
+    tune
+        Tuning steps of each chain.
+    logits
+        Logits of rows as a function of the parameters.
+    notes
+        Remarks for the reader on how the draws were made.
+    timings
+        Seconds per stage.
+    pareto_k, ess, log_evidence
+        For ``laplace()``: tail index and effective sample size of the importance weights, and log of the
+        normalising constant (under proper priors the marginal likelihood); None for Markov chains.
+    training
+        The data, for scores and averages over them; None if the fit was saved without data.
+    refit
+        Refits without one observation, for exact leave-one-out; None after loading.
+    """
+
+    idata: xr.DataTree
+    schema: Schema
+    engine: str
+    tune: int
+    logits: Logits
+    notes: tuple[str, ...] = ()
+    timings: Mapping[str, float] = field(default_factory=dict)
+    pareto_k: float | None = None
+    ess: float | None = None
+    log_evidence: float | None = None
+    training: TrainingData | None = None
+    refit: Refit | None = None
+
+    @property
+    def group(self) -> str:
+        """Group of ``idata`` that holds the draws: ``"posterior"``, or ``"prior"`` of ``sample_prior()``."""
+        return "posterior" if "posterior" in self.idata.children else "prior"
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of chains, and of draws per chain."""
+        sizes = self.idata[self.group].dataset.sizes
+        return sizes["chain"], sizes["draw"]
+
+    @cached_property
+    def parameters(self) -> Parameters:
+        """All draws in one axis, by name (S, *shape); the intercept of a model without one is zero."""
+        posterior, n = self.idata[self.group].dataset, math.prod(self.shape)
+        arrays = {}
+        for name, shape in self.logits.shapes.items():
+            if name in posterior:
+                values = posterior[name].transpose("chain", "draw", *self.logits.dims[name]).values
+                arrays[name] = np.ascontiguousarray(values.reshape(n, *shape))
+            else:
+                arrays[name] = np.zeros((n, *shape))
+        return Parameters(arrays)
+
+    @cached_property
+    def draws(self) -> FloatArray:
+        """Raw coefficients (chain, draw, q, K) of linear logits, intercept first (zero if there is none)."""
+        require_linear(self.logits, "the draws")
+        return self._flat.reshape(*self.shape, -1, len(self.schema.classes))
+
+    @cached_property
+    def _flat(self) -> FloatArray:
+        """All parameters (chain, draw, d) in their flat order."""
+        return self.parameters.flat().reshape(*self.shape, -1)
+
+    @property
+    def kind(self) -> str:
+        """``"posterior"``, also for prior draws, which :attr:`is_prior` marks."""
+        return "posterior"
+
+    @property
+    def is_prior(self) -> bool:
+        """Whether these are draws of ``sample_prior()``."""
+        return self.group == "prior"
+
+    @property
+    def n_chains(self) -> int:
+        """Number of chains."""
+        return self.shape[0]
+
+    @property
+    def delta_covariance(self) -> None:
+        """None: the uncertainty of every answer comes from the draws."""
+        return
+
+    @property
+    def limits(self) -> None:
+        """None: a proper posterior leaves no direction undetermined."""
+        return
+
+    @property
+    def caution(self) -> None:
+        """None: the reliability of draws is judged by :attr:`diagnostics`."""
+        return
+
+    @cached_property
+    def relative_ess(self) -> float:
+        """Effective over actual number of draws: averaged over the coefficients, or from the importance weights."""
+        return relative_ess(self._flat) if self.ess is None else self.ess / float(self.shape[1])
+
+    @cached_property
+    def diagnostics(self) -> Diagnostics:
+        """Divergences, and worst R-hat and ESS over coefficients (in their own coding) and hyperparameters."""
+        if self.is_prior:
+            raise ValueError("diagnostics are of a posterior, and these are independent draws from the prior")
+        stats = {str(name): values.values for name, values in self.idata["sample_stats"].data_vars.items()}
+        if self.pareto_k is not None and self.ess is not None:
+            return diagnose_weighted(self._flat, self.ess, self.pareto_k)
+        return diagnose_chains(np.concatenate([self._flat, self._hyper_draws], axis=2), stats, self.tune)
+
+    @cached_property
+    def doubts(self) -> tuple[str, ...]:
+        """Reasons why averages over these draws are unusable, in sentences; empty if there are none."""
+        if self.is_prior:
+            return ()
+        S = self.parameters.n_draws
+        distinct = n_distinct(self._flat.reshape(S, -1))
+        few = () if distinct >= min(FEWEST_DISTINCT, S) else (f"only {distinct} of {S} draws are distinct",)
+        return few + self.diagnostics.doubts
+
+    @property
+    def _hyper_draws(self) -> FloatArray:
+        """Hyperparameters (chain, draw, m), where scales were learned."""
+        posterior = self.idata[self.group].dataset
+        names = [str(name) for name in np.atleast_1d(posterior.attrs.get("hyperparameters", []))]
+        shape = (posterior.sizes["chain"], posterior.sizes["draw"], -1)
+        parts = [posterior[name].values.reshape(shape) for name in names]
+        return np.concatenate(parts, axis=2) if parts else np.empty((*shape[:2], 0))
+
+    def contrast_values(self, view: View) -> tuple[FloatArray, None]:
+        """The draws (S, q, m) of contrasts of the class columns, intercept first; they need no standard errors."""
+        draws = self.draws @ view.matrix
+        return draws.reshape(-1, *draws.shape[2:]), None
+
+    def draw_quality(self, quantities: FloatArray) -> pd.DataFrame:
+        """Effective sample sizes, R-hat and Monte Carlo error, a row per quantity (S, ...) of the draws."""
+        draws = quantities.reshape(*self.shape, -1)
+        return convergence_table(draws) if self.ess is None else weighted_table(draws, self.ess)
+
+    @cached_property
+    def prior_dominated(self) -> tuple[str, ...]:
+        """Features that the prior determines more than the data, by the contraction of pairwise contrasts."""
+        flat = self.draws.reshape(-1, *self.draws.shape[2:])
+        if len(flat) < 2:
+            return ()
+        centred = flat - flat.mean(axis=0)
+        return prior_dominated(self.schema, np.einsum("sik,sil->ikl", centred, centred) / (len(flat) - 1))
+
+    @property
+    def record(self) -> PosteriorRecord:
+        """The record that a file keeps: all but the function that refits."""
+        return PosteriorRecord(**{name: getattr(self, name) for name in PosteriorRecord._fields})
+
+    def _brief(self) -> Brief:
+        """The draws, the engine and the diagnostics."""
+        chains, draws = self.shape
+        known = self.schema.prior_sd and not self.is_prior and self.logits.kind == LINEAR
+        return Brief(
+            f"{self.group.capitalize()}: {counted(chains, 'chain')} x {counted(draws, 'draw')}, "
+            f"{size_in_words(self.schema)}",
+            (f"engine: {self.engine}", *(() if self.is_prior else (str(self.diagnostics),))),
+            (*self.notes, *prior_notes(self.prior_dominated if known else ())),
+        )
+
+    __repr__ = as_text
+    _repr_html_ = as_markup
