@@ -1,5 +1,6 @@
 """``SoftmaxClassifier``: the model as a scikit-learn estimator, for pipelines, grids and cross-validation."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -19,6 +20,11 @@ from bayes_softmax.fits.estimate import Estimate
 from bayes_softmax.fits.point_estimate import PointEstimate
 from bayes_softmax.fits.posterior import Posterior
 from bayes_softmax.spec.linear import INTERCEPT, WEIGHTS
+from bayes_softmax.spec.priors import Prior, PriorArgument
+
+type PriorOrMapping = PriorArgument
+type PriorOrNone = Prior | None
+type ByColumn = Sequence[str] | Mapping[Any, str] | None  # a column for each class
 
 
 class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
@@ -79,7 +85,8 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
     A frame with columns of text or categories is read as a formula of all its columns: such a column is dummy-coded
     against its first level, and a level that the fit has not seen is an error.  Sparse X is written out, up to 2 GiB.
     Where an optimum is not certified, ``fit`` issues a ``NotConvergedWarning``; predictions are then those of the
-    solver's last iterate, while the answers of ``result_`` are those of the limit.
+    solver's last iterate, while the answers of ``result_`` are those of the limit.  Draws that fail their own checks
+    are a ``NotReliableWarning``.
 
     Examples
     --------
@@ -93,15 +100,15 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
 
     def __init__(
         self,
-        prior: Any = None,
+        prior: PriorOrMapping = None,
         *,
-        intercept_prior: Any = None,
+        intercept_prior: PriorOrNone = None,
         coding: str = "zero-sum",
         method: str = "map",
         engine: str = "auto",
         fit_intercept: bool = True,
-        offset: Any = None,
-        available: Any = None,
+        offset: ByColumn = None,
+        available: ByColumn = None,
         solver: str = "newton",
         max_iter: int | None = None,
         draws: int | None = None,
@@ -109,8 +116,8 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         chains: int = 4,
         target_accept: float | None = None,
         n_jobs: int | None = None,
-        random_state: Any = None,
-        verbose: bool = False,
+        random_state: int | np.random.RandomState | np.random.Generator | None = None,
+        verbose: bool | int = False,
     ) -> None:
         self.prior = prior
         self.intercept_prior = intercept_prior
@@ -162,8 +169,8 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         check_choice("method", self.method, tuple(METHODS))
         given = read_training(self, X, y)
         model = model_of(self, given, read_weights(sample_weight, len(given.codes)))
-        self.classes_ = given.classes
         self.result_: PointEstimate | Posterior = METHODS[self.method](self, model)
+        self.classes_ = given.classes
         self._set_coefficients()
         return self
 
@@ -241,7 +248,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
 
     def _scores(self, X: Any) -> FloatArray:
         """Logits (N, K) of an estimate; log probabilities averaged over draws."""
-        check_is_fitted(self)
+        check_is_fitted(self, "result_")
         fit = self.result_._fitted
         rows = read_new(self, X, fit.schema)
         check_logits(fit.schema, fit, rows)

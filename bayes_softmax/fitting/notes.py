@@ -1,6 +1,6 @@
 """Notes on the data of a model, for its reader; they need no density."""
 
-from bayes_softmax.core.checks import counted, listed
+from bayes_softmax.core.checks import counted, listed, shown
 from bayes_softmax.data.formula.encoder import FormulaEncoder
 from bayes_softmax.data.unused_classes import unused_notes
 from bayes_softmax.display.brief import Brief, Names
@@ -32,14 +32,15 @@ def brief_of(spec: Specification) -> Brief:
     """What a model is, in a few lines."""
     schema, design = spec.schema, spec.design
     counts = [
-        f"{label!r} {count:.10g}" for label, count in zip(schema.classes, design.class_counts().tolist(), strict=True)
+        f"{shown(label)} {count:.10g}"
+        for label, count in zip(schema.classes, design.class_counts().tolist(), strict=True)
     ]
     return Brief(
         f"SoftmaxRegression of {schema.response_name!r}: {len(schema.classes)} classes, "
         f"{counted(len(schema.feature_names), 'feature')}, {counted(design.n_obs, 'row')}",
         (
-            Names("classes", counts),
-            Names("features", schema.feature_names or ("none (intercept only)",)),
+            Names("classes", [f"{shown(label)} {count:.10g}" for label, count in counts]),
+            Names("features", features),
             f"coding: {schema.coding}{'' if schema.has_intercept else ', without an intercept'}",
         ),
         notes_of(spec),

@@ -49,7 +49,7 @@ def test_named_columns_are_those_of_the_model(method: str, n_classes: int, facto
     P = classifier.predict_proba(frame)
     np.testing.assert_allclose(P, fit.predict_proba(frame).to_numpy(), atol=1e-9)
     np.testing.assert_array_equal(P == 0, ~frame[list(on.values())].to_numpy())
-    assert tuple(classifier.coef_names_) == fit.schema.feature_names
+    assert tuple(classifier.coef_names_) == fit.feature_names
     assert classifier.n_features_in_ == frame.shape[1]
     D = classifier.decision_function(frame)
     L = np.column_stack([np.zeros(len(D)), D]) if n_classes == 2 else D

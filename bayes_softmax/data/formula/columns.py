@@ -223,6 +223,6 @@ def _unseen_level(column: pd.Series, name: str, levels: tuple[Any, ...], where: 
     if alike is not None:
         hint = f": level {shown(alike)} is of type {type(alike).__name__}, not {type(value).__name__}"
     return ValueError(
-        f"data: column {name!r} has level {shown(value)} in {describe_rows(column.index, where)}, "
+        f"data: column {shown(name)} has level {shown(value)} in {describe_rows(column.index, where)}, "
         f"which the model was not fitted with (levels: {listed(levels)}){hint}"
     )
