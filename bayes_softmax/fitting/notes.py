@@ -1,6 +1,6 @@
 """Notes on the data of a model, for its reader; they need no density."""
 
-from bayes_softmax.core.checks import counted, listed, shown
+from bayes_softmax.core.checks import SHOWN, counted, listed, shortened, shown
 from bayes_softmax.data.formula.encoder import FormulaEncoder
 from bayes_softmax.data.unused_classes import unused_notes
 from bayes_softmax.display.brief import Brief, Names
@@ -31,10 +31,8 @@ def notes_of(spec: Specification) -> tuple[str, ...]:
 def brief_of(spec: Specification) -> Brief:
     """What a model is, in a few lines."""
     schema, design = spec.schema, spec.design
-    counts = [
-        f"{shown(label)} {count:.10g}"
-        for label, count in zip(schema.classes, design.class_counts().tolist(), strict=True)
-    ]
+    counts = zip(schema.classes, design.class_counts().tolist(), strict=True)
+    features = [shortened(name, SHOWN) for name in schema.feature_names] or ["none (intercept only)"]
     return Brief(
         f"SoftmaxRegression of {schema.response_name!r}: {len(schema.classes)} classes, "
         f"{counted(len(schema.feature_names), 'feature')}, {counted(design.n_obs, 'row')}",
