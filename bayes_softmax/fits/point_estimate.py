@@ -35,8 +35,8 @@ class PointEstimate:
     >>> fit.weights.to_pandas().round(2)
     category        Adelie  Chinstrap  Gentoo
     feature
-    bill_length_mm   -1.06       0.67    0.39
-    sex[T.male]       3.67      -2.76   -0.92
+    bill_length_mm   -0.81       0.50    0.31
+    sex[T.male]       2.92      -1.87   -1.05
     """
 
     _fitted: Estimate

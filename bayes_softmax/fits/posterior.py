@@ -41,7 +41,7 @@ class Posterior:
     >>> model = bs.SoftmaxRegression.from_formula("species ~ bill_length_mm + sex", penguins, missing="drop")
     >>> posterior = model.sample(random_seed=1, progressbar=False)
     >>> dict(posterior.idata.posterior.sizes)
-    {'chain': 4, 'draw': 1000, 'category': 3, 'feature': 2, 'weights_free_dim_0': 2}
+    {'chain': 4, 'draw': 1000, 'feature': 2, 'category': 3}
     """
 
     _fitted: PosteriorDraws

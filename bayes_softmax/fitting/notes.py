@@ -31,14 +31,17 @@ def notes_of(spec: Specification) -> tuple[str, ...]:
 def brief_of(spec: Specification) -> Brief:
     """What a model is, in a few lines."""
     schema, design = spec.schema, spec.design
-    counts = zip(schema.classes, design.class_counts().tolist(), strict=True)
-    features = [shortened(name, SHOWN) for name in schema.feature_names] or ["none (intercept only)"]
+    names = [shortened(name, SHOWN) for name in schema.feature_names]
+    counts = [
+        f"{shown(label)} {count:.10g}"
+        for label, count in zip(schema.classes, design.class_counts().tolist(), strict=True)
+    ]
     return Brief(
-        f"SoftmaxRegression of {schema.response_name!r}: {len(schema.classes)} classes, "
+        f"SoftmaxRegression of {shown(schema.response_name)}: {len(schema.classes)} classes, "
         f"{counted(len(schema.feature_names), 'feature')}, {counted(design.n_obs, 'row')}",
         (
-            Names("classes", [f"{shown(label)} {count:.10g}" for label, count in counts]),
-            Names("features", features),
+            Names("classes", counts),
+            Names("features", names or ["none (intercept only)"]),
             f"coding: {schema.coding}{'' if schema.has_intercept else ', without an intercept'}",
         ),
         notes_of(spec),

@@ -30,9 +30,9 @@ def pixels(drawn: Any) -> np.ndarray:
 
 
 CALLS: dict[str, Callable[..., np.ndarray]] = {
-    "sample": lambda **seed: MODEL.sample(50, 50, 2, engine="nuts", progressbar=False, **seed).draws,
-    "laplace": lambda **seed: MODEL.laplace(400, progressbar=False, **seed).draws,
-    "sample_prior": lambda **seed: MODEL.sample_prior(50, **seed).draws,
+    "sample": lambda **seed: MODEL.sample(50, 50, 2, engine="nuts", progressbar=False, **seed)._fitted.draws,
+    "laplace": lambda **seed: MODEL.laplace(400, progressbar=False, **seed)._fitted.draws,
+    "sample_prior": lambda **seed: MODEL.sample_prior(50, **seed)._fitted.draws,
     "posterior_predictive": lambda **seed: DRAWS.posterior_predictive(n_draws=50, **seed).to_numpy(),
     "plots.prior": lambda **seed: pixels(bs.plots.prior(MODEL, draws=100, **seed)),
     "plots.posterior_predictive": lambda **seed: pixels(bs.plots.posterior_predictive(DRAWS, **seed)),
