@@ -8,13 +8,12 @@ import pandas as pd
 
 from bayes_softmax.core.attributes import OF_MODELS, get_missing
 from bayes_softmax.core.protocols import LogDensity, WhitenedDensity
-from bayes_softmax.core.randomness import RandomNumbers, RandomSeed, seed_of
 from bayes_softmax.data.design import Label
+from bayes_softmax.display.brief import Brief, as_markup, as_text
 from bayes_softmax.fits.point_estimate import PointEstimate
 from bayes_softmax.fits.posterior import Posterior
 from bayes_softmax.fitting import door, path, prior
-from bayes_softmax.fitting.notes import summary_of
-from bayes_softmax.fitting.settings import SamplerSettings
+from bayes_softmax.fitting.notes import brief_of
 from bayes_softmax.separation.diagnosis import check_separation
 from bayes_softmax.separation.verdict import Separation
 from bayes_softmax.spec import specify
@@ -87,12 +86,24 @@ class SoftmaxRegression:
             pandas or polars data frame.
         **arguments
             See :class:`~bayes_softmax.spec.arguments.Arguments`.
+
+        Examples
+        --------
+        >>> import bayes_softmax as bs
+        >>> penguins = bs.datasets.load_penguins().dropna()
+        >>> model = bs.SoftmaxRegression.from_formula("species ~ bill_length_mm + sex", penguins)
+        >>> print(model)
+        SoftmaxRegression of 'species': 3 classes, 2 features, 333 rows, coding 'zero-sum'
+          classes: 'Adelie' 146, 'Chinstrap' 68, 'Gentoo' 119
+          features: bill_length_mm, sex[T.male]
         """
         model = cls.__new__(cls)
         model._spec = specify.from_formula(formula, data, options_of("from_formula", arguments))
         return model
 
     # Methods that need only the specification, documented where they are defined.
+    sample = door.sample
+    laplace = door.laplace
     sample_prior = prior.sample_prior
     forecast = door.forecast
     map_path = path.map_path
@@ -126,6 +137,15 @@ class SoftmaxRegression:
         ``logit_sd``: prior sd of the change of a logit per sd of the feature; ``attrs``: the resulting prior sd of a
         logit over the data, ``total_logit_sd``, and the formula of the default, ``formula``, derived in
         :func:`bayes_softmax.spec.autoscale.default_scales`.  See also ``plots.prior``.
+
+        Examples
+        --------
+        >>> import bayes_softmax as bs
+        >>> penguins = bs.datasets.load_penguins().dropna()
+        >>> model = bs.SoftmaxRegression.from_formula("species ~ bill_length_mm + sex", penguins)
+        >>> model.describe_prior()[["prior", "scale_from"]].iloc[1:].to_dict("index")
+        {'bill_length_mm': {'prior': 'Normal(0.259)', 'scale_from': '1.414 / 5.46'},
+         'sex[T.male]': {'prior': 'Normal(2.828)', 'scale_from': '1.414 / 0.5'}}
         """
         return prior_table(self._spec.priors, self._spec.design)
 
@@ -161,6 +181,15 @@ class SoftmaxRegression:
         PointEstimate
             With the certificate of the optimum.  Where none exists (separated classes, collinear features, an
             empty class) a ``NotConvergedWarning`` says why; ``summary()`` then marks the infinite contrasts.
+
+        Examples
+        --------
+        >>> import bayes_softmax as bs
+        >>> penguins = bs.datasets.load_penguins().dropna()
+        >>> model = bs.SoftmaxRegression.from_formula("species ~ bill_length_mm + sex", penguins)
+        >>> fit = model.mle()
+        >>> fit.converged, round(fit.cross_entropy, 4)
+        (True, 0.4004)
         """
         return door.point_estimate(self._spec.without_priors(), "mle", solver, max_iterations, learning_rate)
 
@@ -176,95 +205,19 @@ class SoftmaxRegression:
         zero-sum coding: exact zeros, whose standard errors are NaN, by proximal Newton (its only solver).
         ``Jeffreys()`` is Firth's penalised likelihood, finite also on separated data.  Learned scales are refused: the
         joint mode depends on how the scale is parametrised, and lies at a scale of zero.
+
+        Examples
+        --------
+        >>> import bayes_softmax as bs
+        >>> penguins = bs.datasets.load_penguins().dropna()
+        >>> model = bs.SoftmaxRegression.from_formula("species ~ bill_length_mm + sex", penguins)
+        >>> model.map().weights.to_pandas().round(2)
+        category        Adelie  Chinstrap  Gentoo
+        feature
+        bill_length_mm   -0.81       0.50    0.31
+        sex[T.male]       2.92      -1.87   -1.05
         """
         return door.point_estimate(self._spec, "map", solver, max_iterations, learning_rate)
-
-    def sample(
-        self,
-        draws: int = 1000,
-        tune: int | None = None,
-        chains: int = 4,
-        *,
-        cores: int | None = None,
-        random_seed: RandomSeed = None,
-        rng: RandomNumbers = None,
-        target_accept: float | None = None,
-        engine: str = "auto",
-        progressbar: bool = True,
-    ) -> Posterior:
-        """Draw from the posterior.
-
-        Parameters
-        ----------
-        draws, tune, chains, cores
-            As in ``pm.sample``; ``tune=None`` is 200 for ``"nuts"`` (400 where scales are learned), 50 for
-            ``"independence"``, 1000 for ``"pymc"``.
-        random_seed
-            Integer or NumPy Generator; the same seed gives the same draws, whatever ``cores`` is.
-        rng
-            In place of ``random_seed``: whatever ``np.random.default_rng`` takes; ``rng=1`` is ``random_seed=1``.
-        target_accept
-            Step-size target of NUTS; default 0.9, for ``R2D2`` 0.98.
-        engine
-            ``"nuts"`` (NUTS whitened by the Laplace approximation, through nutpie), ``"independence"``
-            (Metropolis-Hastings with proposals from that approximation, faster where the posterior is nearly normal;
-            if a pilot run finds otherwise, NUTS is run, with a ``NotReliableWarning``), ``"auto"`` (the pilot chooses
-            between these, with the reason in ``engine``), or ``"pymc"`` (``pm.sample`` on :attr:`pymc_model`).
-            Where scales are learned, all but ``"pymc"`` run NUTS whitened given these scales, ``"independence"`` with
-            that warning.
-        progressbar
-            Show progress.
-
-        Notes
-        -----
-        Above 1500 free coefficients the whitening is a Kronecker approximation of the Hessian, one block for each
-        class contrast.  With more features than rows and Normal priors the sampler works in the row space of the
-        features, and the orthogonal complement is drawn from the prior: exact, and small where there are few rows.
-
-        Returns
-        -------
-        Posterior
-            After Ctrl-C: the draws finished so far, in chains of equal length, with a note; a second Ctrl-C aborts.
-
-        Raises
-        ------
-        ImproperPosteriorError, MemoryError
-            If the posterior cannot be normalised (flat priors and separated classes, collinear features, or a
-            class without data); if the draws do not fit into memory.
-        """
-        seed = seed_of(random_seed, rng)
-        settings = SamplerSettings(draws, tune, chains, cores, seed, target_accept, progressbar)
-        return door.sample(self._spec, settings, engine)
-
-    def laplace(
-        self,
-        draws: int = 4000,
-        *,
-        random_seed: RandomSeed = None,
-        rng: RandomNumbers = None,
-        progressbar: bool = True,
-    ) -> Posterior:
-        """Draw nearly independently from the Laplace approximation, corrected by importance weights.
-
-        Each draw costs one evaluation of the log density, many at once; for tall data this is the fastest way to a
-        posterior.  The result includes its own check: ``pareto_k`` (reliable below 0.7, else a ``NotReliableWarning``
-        is issued), the weight-based effective sample size ``ess``, and ``log_evidence``.
-
-        Parameters
-        ----------
-        draws
-            Number of draws, in one chain; resampled to equal weights, so a draw may appear more than once.
-        random_seed, rng
-            As in :meth:`sample`.
-        progressbar
-            Show progress.
-
-        Raises
-        ------
-        ValueError
-            As in :meth:`sample`; also where a Laplace prior holds weights of the mode at zero, at a kink.
-        """
-        return door.laplace(self._spec, draws, seed_of(random_seed, rng), progressbar=progressbar)
 
     if not TYPE_CHECKING:  # type checkers must go on finding what is not there
 
@@ -272,9 +225,12 @@ class SoftmaxRegression:
             """Raise, and say what takes the place of a name known from elsewhere, or asked of fits."""
             return get_missing(self, name, _asked_of_fits() | OF_MODELS)
 
-    def __repr__(self) -> str:
-        """Return a few lines on the model."""
-        return summary_of(self._spec)
+    def _brief(self) -> Brief:
+        """The data, the classes and the features."""
+        return brief_of(self._spec)
+
+    __repr__ = as_text
+    _repr_html_ = as_markup
 
 
 def _asked_of_fits() -> dict[str, str]:

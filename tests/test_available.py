@@ -284,7 +284,7 @@ X_SMALL, Y_SMALL = [[0.0], [1.0], [2.0], [3.0]], ["a", "b", "a", "b"]
         ([["x", 1]] * 4, ValueError, "available: column 'a' is 'x' in row 0;"),
         ({"a": "p"}, ValueError, "available has no column for class 'b'"),
         ({"a": "p", "b": "q", "c": "r"}, ValueError, "available has a column for 'c', which is no class"),
-        ({"a": np.ones(4), "b": np.ones(4)}, TypeError, "available: class 'a' has a ndarray; name a column"),
+        ({"a": np.ones(4), "b": np.ones(4)}, TypeError, "class 'a' has array(.*) of type ndarray; name a column"),
         (["p", "q"], ValueError, "available names the columns 'p', 'q', but the data is not a data frame"),
         (["p"], ValueError, "available names 1 column;"),
         ([[1, 0], [0, 1], [1, 0], [0, 1]], ValueError, "no observation had more than one class on offer"),
@@ -341,7 +341,7 @@ def test_sampling_engines_agree_under_every_kind_of_prior(prior) -> None:
     X, y, available = data()
     model = bs.SoftmaxRegression(X / [1.0, 30.0], np.array(CLASSES)[y], available=available, prior=prior)
     ours = model.sample(draws=800, chains=4, random_seed=2, progressbar=False, engine="nuts")
-    mean, sd = (getattr(ours.parameters["weights"], name)(axis=0) for name in ("mean", "std"))
+    mean, sd = (getattr(ours._fitted.parameters["weights"], name)(axis=0) for name in ("mean", "std"))
     other = model.sample(draws=800, chains=4, random_seed=3, progressbar=False, engine="independence")
     both = az.ess(ours.idata, var_names=["weights"])["weights"], az.ess(other.idata, var_names=["weights"])["weights"]
     error = sd * np.sqrt(sum(1 / ess.values for ess in both))

@@ -304,7 +304,13 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
     "loo": (
         DRAWS.loo,
         {},
-        {"by": [*CHOICE, None], "unit": CHOICE, "refit": ["no", 5, None], "order": [5, "abc", ["a"], list("abz")]},
+        {
+            "by": [*CHOICE, None],
+            "unit": CHOICE,
+            "refit": ["no", 5, None],
+            "order": [5, "abc", ["a"], list("abz")],
+            "progressbar": FLAG,
+        },
     ),
     "prior_sensitivity": (DRAWS.prior_sensitivity, {}, {"threshold": [0, -1, NAN, "a", None, True, 1j]}),
     "compare": (bs.compare, {"fit": PLAIN}, {**INTERVAL, "vs": CLASS, "fits": [], "unnamed": [], "fit": FIT}),
@@ -317,6 +323,7 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
             "by": CHOICE,
             "unit": CHOICE,
             "refit": ["no", 5, None],
+            "progressbar": FLAG,
         },
     ),
     "softmax": (bs.softmax, {"logits": OFFSET}, {"logits": LOGIT_ARRAYS}),

@@ -202,7 +202,7 @@ def test_numpy_labels_and_zero_weight_classes() -> None:
     assert bs.SoftmaxRegression(X, np.array([np.int64(c) for c in CODES], dtype=object)).classes == (0, 1, 2)
     weights = (CODES != 2).astype(float)
     with pytest.warns(bs.UnusedClassWarning, match="class 'c'"):
-        assert bs.SoftmaxRegression(X, LABELS, weights=weights).schema.unused_classes == ("c",)
+        assert bs.SoftmaxRegression(X, LABELS, weights=weights)._spec.schema.unused_classes == ("c",)
 
 
 def test_diverging_gradient_descent_says_what_to_lower() -> None:

@@ -14,8 +14,9 @@ from bayes_softmax.answers.loo import loo, resolve_by
 from bayes_softmax.answers.rows import Rows
 from bayes_softmax.answers.summary import coefficient_table
 from bayes_softmax.answers.training import TrainingData
-from bayes_softmax.core.checks import check_choice, counted, listed, shown
+from bayes_softmax.core.checks import check_choice, check_flags, counted, listed, shown
 from bayes_softmax.core.interrupts import load_in_full
+from bayes_softmax.core.progress import showing
 from bayes_softmax.data.design import Label
 from bayes_softmax.display.digits import Format, estimates
 from bayes_softmax.display.table import table_of
@@ -84,6 +85,7 @@ def compare_models(
     by: str = "observation",
     refit: bool = False,
     unit: str | None = None,
+    progressbar: bool = True,
 ) -> pd.DataFrame:
     """Compare models of the same data by leave-one-out: ``az.compare`` on :meth:`Posterior.loo`.
 
@@ -93,7 +95,7 @@ def compare_models(
         Posteriors by name; they may differ in features, priors and coding, not in the observations.
     method
         Method of the model weights: ``"stacking"``, ``"BB-pseudo-BMA"`` or ``"pseudo-BMA"``.
-    by, refit, unit
+    by, refit, unit, progressbar
         As in :meth:`Posterior.loo`.
 
     Returns
@@ -145,7 +147,11 @@ def compare_models(
             pair = f"{shown(name)} and {shown(first_name)}"
             raise ValueError(f"{pair} were fitted to different observations: {different}{advice}")
     order = first.schema.classes
-    found = {str(name): loo(fit, by=by, refit=refit, order=order) for name, fit in inside.items()}
+    check_flags(progressbar=progressbar)
+    found = {}
+    for name, fit in inside.items():
+        with showing(f"loo() of {name!r}", wanted=progressbar):
+            found[str(name)] = loo(fit, by=by, refit=refit, order=order)
     table: pd.DataFrame = arviz_compare(found, method=method, round_to="none")
     formats = estimates("elpd", "se") | estimates("elpd_diff", "dse")
     shares = dict.fromkeys(("weight", "p_worse", "p_better"), Format("share"))

@@ -19,7 +19,7 @@ from bayes_softmax.answers.labels import observation_coordinate
 from bayes_softmax.answers.newton_loo import check_whole_counts
 from bayes_softmax.answers.probabilities import over_blocks, row_log_likelihood
 from bayes_softmax.answers.training import Cells, RowBlock, TrainingData
-from bayes_softmax.core.checks import check_choice, describe_rows, listed, shown
+from bayes_softmax.core.checks import check_choice, check_flags, describe_rows, listed, shown
 from bayes_softmax.core.errors import NotReliableWarning, warn_caller
 from bayes_softmax.core.pareto import smoothed
 from bayes_softmax.core.records import FloatArray, IntArray
@@ -100,6 +100,7 @@ def loo(
     refit: bool | Refit = False,
     order: Sequence[Label] | None = None,
     unit: str | None = None,
+    progressbar: bool = True,
 ) -> Any:
     """Expected log predictive density by leave-one-out, as ArviZ's ``ELPDDataLOO``, which ``az.compare`` accepts.
 
@@ -117,6 +118,8 @@ def loo(
         Order of the classes among the observations of a row of counts; default the model's.
     unit
         Deprecated name of ``by``, with ``"unit"`` for ``"observation"``.
+    progressbar
+        Whether progress is shown where it takes longer than a moment.
 
     Returns
     -------
@@ -127,7 +130,18 @@ def loo(
     ------
     ValueError
         For weights that are not whole numbers under ``by="observation"``.
+
+    Examples
+    --------
+    >>> import bayes_softmax as bs
+    >>> penguins = bs.datasets.load_penguins().dropna()
+    >>> model = bs.SoftmaxRegression.from_formula("species ~ bill_length_mm + sex", penguins)
+    >>> post = model.laplace(draws=1000, random_seed=1, progressbar=False)
+    >>> found = post.loo()
+    >>> round(found.elpd), round(found.se), found.n_data_points
+    (-142, 8, 333)
     """
+    check_flags(progressbar=progressbar)
     training = training_of(fit, "loo()")
     if not (isinstance(refit, bool) or callable(refit)):
         raise TypeError(f"refit={shown(refit)} must be True, False, or the refit of a posterior")

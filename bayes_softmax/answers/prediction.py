@@ -104,6 +104,14 @@ def predict(
     """Most probable class of each row of ``data``; arguments as in :meth:`predict_proba`.
 
     Missing for rows that neither data nor prior inform.
+
+    Examples
+    --------
+    >>> import bayes_softmax as bs
+    >>> penguins = bs.datasets.load_penguins().dropna()
+    >>> model = bs.SoftmaxRegression.from_formula("species ~ bill_length_mm + sex", penguins)
+    >>> model.map().predict(penguins.iloc[[0, 200, 300]]).tolist()
+    ['Adelie', 'Adelie', 'Gentoo']
     """
     rows = read_rows(fit, data, offset, available, missing=missing)
     warn_of(fit, row_cautions(fit, rows))
@@ -136,6 +144,14 @@ def uncertainty(
     -------
     DataFrame
         Rows as in ``data``; columns ``total``, ``aleatoric``, ``epistemic``, between 0 and log K.
+
+    Examples
+    --------
+    >>> import bayes_softmax as bs
+    >>> penguins = bs.datasets.load_penguins().dropna()
+    >>> model = bs.SoftmaxRegression.from_formula("species ~ bill_length_mm + sex", penguins)
+    >>> model.map().uncertainty(penguins.iloc[[0, 300]]).round(2).to_dict("list")
+    {'total': [0.02, 0.69], 'aleatoric': [0.01, 0.69], 'epistemic': [0.0, 0.01]}
     """
     rows = read_rows(fit, data, offset, available, missing=missing)
     shift = prior_shift(fit.schema, class_prior, rows)

@@ -15,6 +15,7 @@ from bayes_softmax.answers.rows import Rows, block_ranges
 from bayes_softmax.core.logger import LOGGER
 from bayes_softmax.core.memory import refuse_beyond_memory
 from bayes_softmax.core.parameters import Parameters
+from bayes_softmax.core.progress import counter
 from bayes_softmax.core.protocols import Logits
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.core.threads import blas_on_one_thread, in_parallel
@@ -65,7 +66,7 @@ def over_blocks[T](
     """
     added = None if shift is None else shift[:, None, None]
     logits, shape = fit.logits.at(fit.parameters), (fit.logits.n_classes, fit.parameters.n_draws)
-    normalise = _log_softmax if log else _softmax
+    normalise, count = _log_softmax if log else _softmax, counter()
 
     def one(first: int, end: int) -> T:
         block = slice(first, end)
@@ -74,7 +75,9 @@ def over_blocks[T](
             L += added
         rows.complete_logits(L, block)
         normalise(L)
-        return function(L, block)
+        answer = function(L, block)
+        count(end - first)
+        return answer
 
     ranges = block_ranges(rows.n_rows, _bytes_per_row(fit))
     with blas_on_one_thread():

@@ -16,6 +16,16 @@ def predict_draws(fit: Sampled, data: Any, *, offset: Any = None, available: Any
     """Class probabilities of every draw (chain, draw, obs, category).
 
     These are N x K x draws numbers; above 256 MiB their size is logged before they are computed.
+
+    Examples
+    --------
+    >>> import bayes_softmax as bs
+    >>> penguins = bs.datasets.load_penguins().dropna()
+    >>> model = bs.SoftmaxRegression.from_formula("species ~ bill_length_mm + sex", penguins)
+    >>> post = model.laplace(draws=1000, random_seed=1, progressbar=False)
+    >>> draws = post.predict_draws(penguins.head(3))
+    >>> draws.shape, round(float(draws.sel(category="Adelie").mean()), 1)
+    ((1, 1000, 3, 3), 0.9)
     """
     rows = encode_rows(fit.schema, data, offset, available)
     shape = (*fit.shape, rows.n_rows, len(fit.schema.classes))

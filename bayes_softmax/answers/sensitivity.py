@@ -30,6 +30,15 @@ def add_log_likelihood(fit: Sampled) -> xr.DataTree:
     An array of N x draws numbers, whose size is logged above 256 MiB.  Rows count with their weight and all their
     counts: ``az.loo`` then leaves out whole rows, as in ``post.loo(by="row")``; rows without an observation (weight
     zero, or one class on offer) are not included.  :meth:`loo` needs no such array.
+
+    Examples
+    --------
+    >>> import bayes_softmax as bs
+    >>> penguins = bs.datasets.load_penguins().dropna()
+    >>> model = bs.SoftmaxRegression.from_formula("species ~ bill_length_mm + sex", penguins)
+    >>> post = model.laplace(draws=100, random_seed=1, progressbar=False)
+    >>> post.add_log_likelihood()["log_likelihood"]["y"].shape
+    (1, 100, 333)
     """
     training = training_of(fit, "add_log_likelihood()")
     observed = np.flatnonzero(training.totals > 0)
@@ -53,7 +62,17 @@ def add_log_likelihood(fit: Sampled) -> xr.DataTree:
 
 
 def add_log_prior(fit: Sampled) -> xr.DataTree:
-    """Add the group ``log_prior`` to ``idata``: one number per draw, for ``az.psense_summary``; returns ``idata``."""
+    """Add the group ``log_prior`` to ``idata``: one number per draw, for ``az.psense_summary``; returns ``idata``.
+
+    Examples
+    --------
+    >>> import bayes_softmax as bs
+    >>> penguins = bs.datasets.load_penguins().dropna()
+    >>> model = bs.SoftmaxRegression.from_formula("species ~ bill_length_mm + sex", penguins)
+    >>> post = model.laplace(draws=100, random_seed=1, progressbar=False)
+    >>> post.add_log_prior()["log_prior"]["prior"].shape
+    (1, 100)
+    """
     fit.idata["log_prior"] = xr.DataTree(xr.Dataset({"prior": _log_prior(fit)}))
     return fit.idata
 

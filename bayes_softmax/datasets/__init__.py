@@ -26,3 +26,8 @@ def load_penguins() -> pd.DataFrame:
 
 
 __all__ = ["load_penguins"]
+
+
+def __dir__() -> list[str]:
+    """The data sets, for completion."""
+    return __all__

@@ -1,9 +1,11 @@
 """Questions to a fit as methods: what answers see of a fit is behind it, and users see the answers alone."""
 
-import inspect
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Concatenate, Protocol
+from typing import Concatenate, Protocol
+
+from bayes_softmax.core.methods import of_self
+from bayes_softmax.core.progress import showing
 
 
 class Holds[Inside](Protocol):
@@ -22,10 +24,7 @@ def asks[Inside, **Options, Answer](
 
     @wraps(question)
     def method(self: Holds[Inside], /, *arguments: Options.args, **options: Options.kwargs) -> Answer:
-        return question(self._fitted, *arguments, **options)
+        with showing(f"{question.__name__}()", wanted=options.get("progressbar") is not False):
+            return question(self._fitted, *arguments, **options)
 
-    _, *others = inspect.signature(question).parameters.values()
-    this = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    described: Any = method
-    described.__signature__ = inspect.signature(question).replace(parameters=[this, *others])
-    return method
+    return of_self(method)

@@ -34,6 +34,17 @@ def load(path: Any, *, logits: Logits | None = None) -> PointEstimate | Posterio
     ValueError
         If the file is not a saved fit, is damaged, or was written by a newer version; if the kind of its logits is
         unknown and ``logits`` is not given.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import bayes_softmax as bs
+    >>> fit = bs.SoftmaxRegression([[0.0], [1.0], [2.0], [3.0]], ["a", "b", "a", "b"]).map()
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     fit.save(f"{folder}/fit.nc")
+    ...     again = bs.load(f"{folder}/fit.nc")
+    >>> again.predict([[0.0], [9.0]]).tolist()
+    ['a', 'b']
     """
     if logits is not None and (isinstance(logits, type) or not isinstance(logits, Logits)):
         raise TypeError(f"logits={shown(logits)} must be a logit function, an object that offers core.protocols.Logits")

@@ -4,7 +4,9 @@ That code needs Numba, which ``import bayes_softmax`` does not load; loading is 
 """
 
 from bayes_softmax.core.interrupts import load_in_full
+from bayes_softmax.core.methods import of_self
 from bayes_softmax.core.protocols import LogDensity, WhitenedDensity
+from bayes_softmax.core.randomness import RandomNumbers, RandomSeed, seed_of
 from bayes_softmax.fits.forecast import Forecast
 from bayes_softmax.fits.point_estimate import PointEstimate
 from bayes_softmax.fits.posterior import Posterior
@@ -34,25 +36,125 @@ def point_estimate(
     return PointEstimate(estimates.point_estimate(spec, kind, SolverOptions(solver, max_iterations, learning_rate)))
 
 
-def sample(spec: Specification, settings: SamplerSettings, engine: str) -> Posterior:
-    """Draw from the posterior by the named engine."""
+@of_self
+def sample(
+    model: HasSpecification,
+    draws: int = 1000,
+    tune: int | None = None,
+    chains: int = 4,
+    *,
+    cores: int | None = None,
+    random_seed: RandomSeed = None,
+    rng: RandomNumbers = None,
+    target_accept: float | None = None,
+    engine: str = "auto",
+    progressbar: bool = True,
+) -> Posterior:
+    """Draw from the posterior.
+
+    Parameters
+    ----------
+    draws, tune, chains, cores
+        As in ``pm.sample``; ``tune=None`` is 200 for ``"nuts"`` (400 where scales are learned), 50 for
+        ``"independence"``, 1000 for ``"pymc"``.
+    random_seed
+        Integer or NumPy Generator; the same seed gives the same draws, whatever ``cores`` is.
+    rng
+        In place of ``random_seed``: whatever ``np.random.default_rng`` takes; ``rng=1`` is ``random_seed=1``.
+    target_accept
+        Step-size target of NUTS; default 0.9, for ``R2D2`` 0.98.
+    engine
+        ``"nuts"`` (NUTS whitened by the Laplace approximation, through nutpie), ``"independence"``
+        (Metropolis-Hastings with proposals from that approximation, faster where the posterior is nearly normal;
+        if a pilot run finds otherwise, NUTS is run, with a ``NotReliableWarning``), ``"auto"`` (the pilot chooses
+        between these, with the reason in ``engine``), or ``"pymc"`` (``pm.sample`` on :attr:`pymc_model`).
+        Where scales are learned, all but ``"pymc"`` run NUTS whitened given these scales, ``"independence"`` with
+        that warning.
+    progressbar
+        Show progress.
+
+    Notes
+    -----
+    Above 1500 free coefficients the whitening is a Kronecker approximation of the Hessian, one block for each
+    class contrast.  With more features than rows and Normal priors the sampler works in the row space of the
+    features, and the orthogonal complement is drawn from the prior: exact, and small where there are few rows.
+
+    Returns
+    -------
+    Posterior
+        After Ctrl-C: the draws finished so far, in chains of equal length, with a note; a second Ctrl-C aborts.
+
+    Raises
+    ------
+    ImproperPosteriorError, MemoryError
+        If the posterior cannot be normalised (flat priors and separated classes, collinear features, or a
+        class without data); if the draws do not fit into memory.
+
+    Examples
+    --------
+    >>> import bayes_softmax as bs
+    >>> penguins = bs.datasets.load_penguins().dropna()
+    >>> model = bs.SoftmaxRegression.from_formula("species ~ bill_length_mm + sex", penguins)
+    >>> post = model.sample(draws=500, chains=2, random_seed=1, progressbar=False)
+    >>> post.diagnostics.ok, post.diagnostics.n_divergences
+    (True, 0)
+    """
+    settings = SamplerSettings(draws, tune, chains, cores, seed_of(random_seed, rng), target_accept, progressbar)
     check_run(settings)
     load_in_full("bayes_softmax.fitting.engines")
     from bayes_softmax.fitting import engines
 
     engines.check_engine(engine, settings.target_accept)
-    return Posterior(engines.sample(spec, settings, engine))
+    return Posterior(engines.sample(model._spec, settings, engine))
 
 
-def laplace(spec: Specification, draws: int, seed: int, *, progressbar: bool) -> Posterior:
-    """Draw from the Laplace approximation, with importance weights."""
+@of_self
+def laplace(
+    model: HasSpecification,
+    draws: int = 4000,
+    *,
+    random_seed: RandomSeed = None,
+    rng: RandomNumbers = None,
+    progressbar: bool = True,
+) -> Posterior:
+    """Draw nearly independently from the Laplace approximation, corrected by importance weights.
+
+    Each draw costs one evaluation of the log density, many at once; for tall data this is the fastest way to a
+    posterior.  The result includes its own check: ``pareto_k`` (reliable below 0.7, else a ``NotReliableWarning``
+    is issued), the weight-based effective sample size ``ess``, and ``log_evidence``.
+
+    Parameters
+    ----------
+    draws
+        Number of draws, in one chain; resampled to equal weights, so a draw may appear more than once.
+    random_seed, rng
+        As in :meth:`sample`.
+    progressbar
+        Show progress.
+
+    Raises
+    ------
+    ValueError
+        As in :meth:`sample`; also where a Laplace prior holds weights of the mode at zero, at a kink.
+
+    Examples
+    --------
+    >>> import bayes_softmax as bs
+    >>> penguins = bs.datasets.load_penguins().dropna()
+    >>> model = bs.SoftmaxRegression.from_formula("species ~ bill_length_mm + sex", penguins)
+    >>> post = model.laplace(draws=1000, random_seed=1, progressbar=False)
+    >>> round(post.pareto_k, 1), round(post.ess, -2)
+    (0.2, 800.0)
+    """
+    seed = seed_of(random_seed, rng)
     check_weighted_run(draws, progressbar=progressbar)
     load_in_full("bayes_softmax.fitting.weighted")
     from bayes_softmax.fitting.weighted import sample_laplace
 
-    return Posterior(sample_laplace(spec, draws, seed, progressbar))
+    return Posterior(sample_laplace(model._spec, draws, seed, progressbar))
 
 
+@of_self
 def forecast(
     model: HasSpecification, draws: int = 1000, tune: int | None = None, chains: int = 4, *, cores: int | None = None
 ) -> Forecast:

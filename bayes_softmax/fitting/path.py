@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from bayes_softmax.core.checks import check_between, shown
+from bayes_softmax.core.methods import of_self
 from bayes_softmax.fits.point_estimate import PointEstimate
 from bayes_softmax.fitting import door
 from bayes_softmax.spec.rescaled import with_scaled_priors
@@ -15,6 +16,7 @@ from bayes_softmax.spec.specification import HasSpecification
 SCALES: tuple[float, ...] = tuple(np.logspace(-3, 3, 49).round(12).tolist())
 
 
+@of_self
 def map_path(model: HasSpecification, scales: Sequence[float] | None = None) -> dict[float, PointEstimate]:
     """MAP estimates with the scales of all priors multiplied by each of several factors, the intercept's among them.
 

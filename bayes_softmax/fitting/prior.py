@@ -3,6 +3,7 @@
 import numpy as np
 
 from bayes_softmax.core.checks import check_counts
+from bayes_softmax.core.methods import of_self
 from bayes_softmax.core.randomness import RandomNumbers, RandomSeed, seed_of
 from bayes_softmax.core.records import Draws
 from bayes_softmax.fits.posterior import Posterior
@@ -14,6 +15,7 @@ from bayes_softmax.spec.specification import HasSpecification
 TITLE = "prior (independent draws, no data)"
 
 
+@of_self
 def sample_prior(
     model: HasSpecification, draws: int = 1000, *, random_seed: RandomSeed = None, rng: RandomNumbers = None
 ) -> Posterior:

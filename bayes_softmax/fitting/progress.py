@@ -1,20 +1,17 @@
-"""A progress bar in terminal or notebook."""
+"""Progress of an engine of this package, on standard error."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from bayes_softmax.core.interrupts import load_in_full
+from bayes_softmax.core.progress import bar, can_show
 
 
 @contextmanager
 def progress_bar(show: bool) -> Iterator[Callable[[int, int], None] | None]:
-    """A progress bar in terminal or notebook, or None when it is not wanted."""
-    if not show:
+    """A progress bar, or None where it is not wanted or nobody would see it."""
+    if not (show and can_show()):
         yield None
         return
-    load_in_full("rich.progress")
-    from rich.progress import Progress
-
-    with Progress() as bar:
-        task = bar.add_task("evaluating proposals", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+    with bar() as shown:
+        task = shown.add_task("drawing", total=None, unit="proposals")
+        yield lambda done, total: shown.update(task, completed=done, total=total)

@@ -47,7 +47,7 @@ def prior_draws(
     --------
     >>> import bayes_softmax as bs
     >>> model = bs.SoftmaxRegression([[0.0], [1.0], [2.0]], ["a", "b", "c"])
-    >>> drawn = prior_draws(model.priors, model.coordinates, 100, np.random.default_rng(0))
+    >>> drawn = prior_draws(model._spec.priors, model._spec.coordinates, 100, np.random.default_rng(0))
     >>> drawn["intercept"].shape, drawn["weights"].shape
     ((100, 3), (100, 1, 3))
     """

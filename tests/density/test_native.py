@@ -175,7 +175,7 @@ def test_the_layout_of_what_is_given_does_not_matter(layout: str, form: str) -> 
         model = bs.SoftmaxRegression(a, b, weights=w, offset=o)
         fits.append((model.map(), model.sample(draws=30, tune=30, chains=1, random_seed=1, progressbar=False)))
     assert_allclose(fits[1][0].weights, fits[0][0].weights, rtol=0)
-    assert_allclose(fits[1][1].draws, fits[0][1].draws, rtol=0)
+    assert_allclose(fits[1][1]._fitted.draws, fits[0][1]._fitted.draws, rtol=0)
     for a, b in zip(given, before, strict=True):
         assert a.dtype == b.dtype
         assert (a == b).all()

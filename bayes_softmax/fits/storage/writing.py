@@ -29,6 +29,17 @@ def save(fit: Recorded, path: Any, *, data: bool = True) -> None:
         is kept and raises an error.
     data
         Whether to store the data too, each distinct row once: ``evaluate()``, ``effects()`` and ``loo()`` need them.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import bayes_softmax as bs
+    >>> fit = bs.SoftmaxRegression([[0.0], [1.0], [2.0], [3.0]], ["a", "b", "a", "b"]).map()
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     fit.save(f"{folder}/fit.nc")
+    ...     again = bs.load(f"{folder}/fit.nc")
+    >>> again.predict([[0.0], [9.0]]).tolist()
+    ['a', 'b']
     """
     given = path_of(path)
     if given.suffix not in SUFFIXES:

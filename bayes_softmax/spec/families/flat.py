@@ -10,7 +10,16 @@ from bayes_softmax.core.records import FloatArray
 
 @dataclass(frozen=True)
 class Flat:
-    """Improper constant prior: the MAP estimate is the maximum-likelihood estimate."""
+    """Improper constant prior: the MAP estimate is the maximum-likelihood estimate.
+
+    Examples
+    --------
+    >>> import bayes_softmax as bs
+    >>> X, y = [[0.0], [1.0], [2.0], [3.0]], ["a", "b", "a", "b"]
+    >>> flat = bs.SoftmaxRegression(X, y, prior=bs.Flat(), intercept_prior=bs.Flat())
+    >>> flat.map().log_likelihood == flat.mle().log_likelihood
+    True
+    """
 
 
 class FlatFamily:
