@@ -78,9 +78,9 @@ class SoftmaxRegression:
         ----------
         formula
             ``"species ~ bill_length_mm + island"``; ``"~ 0 + ..."`` has no intercept; several responses
-            (``"low + medium + high ~ x"``) are columns of counts.  Interactions, ``C()``, ``poly()``, ``bs()``,
-            ``np.log()`` and others of a fixed list are understood; no code is executed.  Booleans are factors of two
-            levels, as in R.
+            (``"low + medium + high ~ x"``) are columns of counts; ``"~ ."`` is all other columns, ``"~ . - x"`` all but
+            x.  Interactions, ``C()``, ``poly()``, ``bs()``, ``log()`` and others of a fixed list are understood; no
+            code is executed.  Booleans are factors of two levels, as in R.
         data
             pandas or polars data frame.
         **arguments

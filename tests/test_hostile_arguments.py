@@ -148,6 +148,8 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
             "method": [*CHOICE, None],
             "engine": [*CHOICE, None],
             "fit_intercept": FLAG,
+            "offset": [5, "x0", OFFSET, ["a", "b", "c"], {"a": "x0"}, [1, 2, 3]],
+            "available": [5, "x0", ON, ["a", "b", "c"], {"a": "x0"}, [1, 2, 3]],
             "draws": COUNT,
             "tune": COUNT,
             "chains": [*COUNT, None],

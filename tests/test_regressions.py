@@ -94,8 +94,8 @@ FORMULAS = [
     ("y ~ x + y", "'y' is the response and cannot explain itself"),
     ("y ~ C(g, levels=['u', 'v'])", r"C\(\) takes the name of a column"),
     ("y ~ C(x > 0)", r"C\(\) takes the name of a column"),
-    ("y ~ x | g", "several parts"),
-    ("y ~ .", "name the columns"),
+    ("y ~ x | g", r"group-level effects, \(1 \| g\), are not available yet"),
+    ("y ~ .", "has the name of the intercept; rename it"),
     ("y + g ~ x", "column 'y' is text .* expected numbers: several responses of a formula are columns of counts"),
 ]
 

@@ -19,24 +19,29 @@ def read_rates(schema: Schema, class_prior: BaseRates) -> FloatArray:
     try:
         given = list(class_prior.items())
     except AttributeError:
-        raise TypeError(f"class_prior={shown(class_prior)} must be a mapping from class to probability") from None
+        example = shown({label: round(1 / len(schema.classes), 2) for label in schema.classes[:2]})[:-1]
+        raise TypeError(
+            f"class_prior={shown(class_prior)} must be a mapping from class to probability, such as {example}, ...}}"
+        ) from None
     if not schema.class_totals:
         raise ValueError("class_prior: the fit was saved by a version that did not keep the base rates; fit it again")
     rates = np.full(len(schema.classes), np.nan)
     for label, rate in given:
         k = schema.class_position(label, "class_prior")
         if not is_number(rate):
-            raise TypeError(f"class_prior: class {label!r} has {shown(rate)}; expected a number, 0 to 1")
+            raise TypeError(f"class_prior: class {shown(label)} has {shown(rate)}; expected a number, 0 to 1")
         if not np.isnan(rates[k]):
-            raise ValueError(f"class_prior names class {label!r} twice")
+            raise ValueError(f"class_prior names class {shown(label)} twice")
         rates[k] = as_float(rate)
         if not 0 <= rates[k] < np.inf:
-            raise ValueError(f"class_prior: the probability of class {label!r} is {shown(rate)}; expected 0 to 1")
+            raise ValueError(f"class_prior: the probability of class {shown(label)} is {shown(rate)}; expected 0 to 1")
     for label, total, rate in zip(schema.classes, schema.class_totals, rates, strict=True):
         if np.isnan(rate):
-            raise ValueError(f"class_prior has no probability for class {label!r}")
+            raise ValueError(f"class_prior has no probability for class {shown(label)}")
         if total == 0 and rate > 0:
-            raise ValueError(f"class_prior: class {label!r} has no observation, so its base rate cannot be shifted")
+            raise ValueError(
+                f"class_prior: class {shown(label)} has no observation, so its base rate cannot be shifted"
+            )
     if abs(rates.sum() - 1) >= 1e-6:
         raise ValueError(f"class_prior={shown(dict(given))} must be probabilities that sum to 1 (sum {rates.sum():g})")
     return rates

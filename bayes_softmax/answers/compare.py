@@ -14,7 +14,7 @@ from bayes_softmax.answers.loo import loo, resolve_by
 from bayes_softmax.answers.rows import Rows
 from bayes_softmax.answers.summary import coefficient_table
 from bayes_softmax.answers.training import TrainingData
-from bayes_softmax.core.checks import check_choice, check_flags, counted, listed
+from bayes_softmax.core.checks import check_choice, check_flags, counted, listed, shown
 from bayes_softmax.core.interrupts import load_in_full
 from bayes_softmax.core.progress import showing
 from bayes_softmax.data.design import Label
@@ -122,9 +122,12 @@ def compare_models(
     from arviz_stats import compare as arviz_compare
 
     if not isinstance(posteriors, Mapping):
-        raise TypeError(f"posteriors is a {type(posteriors).__name__}; give a mapping from name to posterior")
+        raise TypeError(
+            f"posteriors is of type {type(posteriors).__name__}; give a mapping from name to posterior, "
+            "such as {'small': a, 'large': b}"
+        )
     if len(posteriors) < 2:
-        raise ValueError(f"posteriors: compare_models needs at least two, and there are {len(posteriors)}")
+        raise ValueError(f"posteriors: compare_models needs at least two, and there is {len(posteriors) or 'none'}")
     lower = {name.lower(): name for name in METHODS}
     check_choice("method", lower.get(str(method).lower(), method), METHODS)
     by = resolve_by(by, unit)
@@ -141,7 +144,8 @@ def compare_models(
                     ". Fit all models to the same rows, e.g. data.dropna(subset=[...]) with the columns of all of them"
                 )
             )
-            raise ValueError(f"{name!r} and {first_name!r} were fitted to different observations: {different}{advice}")
+            pair = f"{shown(name)} and {shown(first_name)}"
+            raise ValueError(f"{pair} were fitted to different observations: {different}{advice}")
     order = first.schema.classes
     check_flags(progressbar=progressbar)
     found = {}
@@ -161,8 +165,8 @@ def _sampled(name: str, fit: object) -> Sampled:
     inside = fit._fitted if isinstance(fit, Fit) else fit
     if not isinstance(inside, Sampled):
         raise TypeError(
-            f"posteriors[{name!r}] is a {type(fit).__name__}; leave-one-out needs a Posterior, from model.sample() or "
-            "model.laplace()"
+            f"posteriors[{shown(name)}] is of type {type(fit).__name__}; leave-one-out needs a Posterior, from "
+            "model.sample() or model.laplace()"
         )
     return inside
 

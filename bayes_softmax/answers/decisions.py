@@ -202,21 +202,24 @@ def read_costs(cost: Any, schema: Schema) -> Costs:
     """Check a cost table: a column of finite numbers for every class, in any order."""
     if not isinstance(cost, pd.DataFrame):
         raise TypeError(
-            f"cost is a {type(cost).__name__}; give a pandas DataFrame with a row for each decision and a column for "
-            f"each of the classes {listed(schema.classes)}"
+            f"cost is of type {type(cost).__name__}; give a pandas DataFrame with a row for each decision and a column "
+            f"for each of the classes {listed(schema.classes)}"
         )
     check_columns(cost, "cost")
-    columns = [schema.class_position(label, "cost: column") for label in cost.columns]
+    columns = [schema.class_position(label, "cost") for label in cost.columns]
     for k, label in enumerate(schema.classes):
         if columns.count(k) != 1:
             found = f"{columns.count(k)} columns" if k in columns else "no column"
-            raise ValueError(f"cost has {found} for class {label!r}")
-    if len(cost) == 0 or not cost.index.is_unique:
-        raise ValueError("cost needs at least one row, and each decision in one row only")
+            raise ValueError(f"cost has {found} for class {shown(label)}")
+    if len(cost) == 0:
+        raise ValueError("cost has no rows; give one for each decision")
+    if not cost.index.is_unique:
+        twice = cost.index[cost.index.duplicated()][0]
+        raise ValueError(f"cost has several rows for decision {shown(twice)}; give each decision one row")
     matrix = np.empty((len(cost), len(columns)))
     for k, name in enumerate(schema.classes):
         for d, value in enumerate(cost.iloc[:, columns.index(k)]):
-            where = f"for decision {cost.index[d]!r} and class {name!r}"
+            where = f"for decision {shown(cost.index[d])} and class {shown(name)}"
             if isinstance(value, str | complex | np.complexfloating):
                 kind = "the text" if isinstance(value, str) else "the complex number"
                 raise TypeError(f"cost is {kind} {shown(value)} {where}; expected a number")

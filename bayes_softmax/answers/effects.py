@@ -18,8 +18,15 @@ from bayes_softmax.answers.population import Population, population_of
 from bayes_softmax.answers.probabilities import ThinnedDraws, thinned_draws
 from bayes_softmax.answers.quantities import summary_columns
 from bayes_softmax.answers.tables import index_of
-from bayes_softmax.answers.variables import Covariate, Setting, check_setting, chosen_variables, level_name
-from bayes_softmax.core.checks import check_counts, check_flags
+from bayes_softmax.answers.variables import (
+    Covariate,
+    Setting,
+    check_setting,
+    chosen_variables,
+    example_setting,
+    level_name,
+)
+from bayes_softmax.core.checks import check_counts, check_flags, shown
 from bayes_softmax.core.logger import LOGGER
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.display.digits import COMMON, estimates
@@ -112,10 +119,10 @@ def effects(
     levels = check_setting(fit.schema, {} if base is None else base, "base")
     for variable in variables:
         if variable.name in levels and not variable.levels:
-            raise ValueError(f"base: {variable.name!r} is numeric; only factors have a base level")
+            raise ValueError(f"base: {shown(variable.name)} is numeric; only factors have a base level")
     named = [pair for variable in variables for pair in _changes(variable, levels.get(variable.name))]
     if not named:
-        raise ValueError("the model has no variable that could have an effect")
+        raise ValueError("the model has only an intercept, and no variable that could have an effect")
     rows = population_of(fit, data, at, offset, weights, available)
     return _answer(fit, rows, named, (ci_prob, ci_kind), n_draws, draws=draws)
 
@@ -159,7 +166,7 @@ def contrast(
     """
     settings = [check_setting(fit.schema, s, a) for s, a in ((first, "first"), (second, "second"))]
     if not any(settings):
-        raise ValueError("first and second are empty: set at least one variable, e.g. {'income': 20}, {'income': 10}")
+        raise ValueError(f"first and second are empty: set at least one variable{example_setting(fit.schema)}")
     names = ", ".join(dict.fromkeys(str(name) for s in settings for name in s))
     label = " vs ".join(", ".join(f"{k}={v}" for k, v in s.items()) or "as observed" for s in settings)
     rows = population_of(fit, data, at, offset, weights, available)

@@ -14,7 +14,7 @@ from bayes_softmax.answers.newton_loo import newton_loo
 from bayes_softmax.answers.rows import Rows
 from bayes_softmax.answers.scores import Evaluation, Predicted, score
 from bayes_softmax.answers.training import TrainingData
-from bayes_softmax.core.checks import check_counts, check_flags, counted, listed
+from bayes_softmax.core.checks import check_counts, check_flags, counted, listed, shown
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.data.available import Mask, check_outcomes, without_forced
 from bayes_softmax.data.design import dense_counts
@@ -83,7 +83,7 @@ def evaluate(
         rows = read_rows(fit, data, offset, available)
         unknown = unknown_rows(rows)
         if unknown.any():
-            raise ValueError(f"evaluate(): {'; '.join(row_cautions(fit, rows))}. Drop these rows")
+            raise ValueError(f"evaluate(): {'; '.join(row_cautions(fit, rows))}. Leave out these rows")
         warn_of(fit, row_cautions(fit, rows))
         counts = new_counts(schema, data, y, weights=weights, rows=rows)
         rates = rates if class_prior is None else read_rates(schema, class_prior)
@@ -94,7 +94,7 @@ def evaluate(
         raise ValueError("y, weights, offset and available belong to new data; give data too")
     if class_prior is not None:
         raise ValueError("class_prior belongs to new data: the data of the fit have their own base rates")
-    training = training_of(fit, "evaluate()")
+    training = training_of(fit, "evaluate()", instead="save it with data=True" if loo else "pass data=...")
     if not loo:
         predicted, counts = _in_sample(fit, training)
         return score("in-sample", predicted, counts, schema=schema, rates=rates, n_bins=n_bins)
@@ -153,7 +153,7 @@ def new_counts(schema: Schema, data: Any, y: Any, *, weights: Any, rows: Rows) -
     weights = schema.weights_of(data, weights)
     for other, argument in ((y, "y"), (weights, "weights")):
         check_aligned(data, other, argument, "data")
-    response = parse_response(y, schema.classes, schema.response_name)
+    response = parse_response(y, schema.classes, schema.response_name, missing="fill it, or leave out such rows")
     counts = dense_counts(response, None)
     if len(counts) != len(index):
         raise ValueError(f"data has {counted(len(index), 'row')}, but y has {len(counts)}")
@@ -167,11 +167,13 @@ def new_counts(schema: Schema, data: Any, y: Any, *, weights: Any, rows: Rows) -
 def _response_columns(schema: Schema, data: Any) -> Any:
     """The response among the columns of the data; raises if it is not there."""
     if not is_frame(data):
-        raise ValueError("data is an array: pass the observed classes as y")
+        raise ValueError(
+            "data has no names of columns, so the response is not found in it; pass the observed classes as y"
+        )
     found = find_response(schema, data)
     if found is None:
         raise ValueError(
-            f"data has no column {schema.response_name!r}, nor one of counts for each of the classes "
+            f"data has no column {shown(schema.response_name)}, nor one of counts for each of the classes "
             f"{listed(schema.classes)}; pass the observed classes as y"
         )
     return found

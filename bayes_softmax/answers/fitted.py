@@ -143,10 +143,10 @@ def fitted_of(fit: object, name: str) -> Fitted:
     return fit._fitted
 
 
-def training_of(fit: Fitted, what: str) -> TrainingData:
-    """The data of a fit, or an error naming the method that needs them."""
+def training_of(fit: Fitted, what: str, *, instead: str = "save it with data=True") -> TrainingData:
+    """The data of a fit, or an error naming the method that needs them, and what to do ``instead``."""
     if fit.training is None:
-        raise ValueError(f"{what} needs the data of the fit, which was saved without them (data=False); pass data=...")
+        raise ValueError(f"{what} needs the data of the fit, which was saved without them (data=False); {instead}")
     return fit.training
 
 

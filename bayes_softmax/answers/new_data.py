@@ -10,7 +10,7 @@ from bayes_softmax.answers.cautions import in_the_limit
 from bayes_softmax.answers.fitted import Fitted
 from bayes_softmax.answers.probabilities import HasLogits
 from bayes_softmax.answers.rows import Rows
-from bayes_softmax.core.checks import check_choice, describe_rows
+from bayes_softmax.core.checks import check_choice, describe_rows, shown
 from bayes_softmax.data.array_encoder import ArrayEncoder
 from bayes_softmax.data.class_columns import class_column_names
 from bayes_softmax.data.containers import to_pandas_or_numpy
@@ -92,7 +92,7 @@ def _largest(schema: Schema, fit: HasLogits, x: NDArray[np.float64]) -> str:
         return ": the offset is too large"
     with np.errstate(over="ignore"):
         j = int(fit.logits.bounds(fit.parameters, np.diag(x)).argmax())
-    return f": column {schema.feature_names[j]!r} is {x[j]:g} there"
+    return f": column {shown(schema.feature_names[j])} is {x[j]:g} there"
 
 
 def encode_rows(

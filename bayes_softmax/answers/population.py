@@ -129,7 +129,7 @@ def population_of(
     if data is None:
         if any(argument is not None for argument in (weights, offset, available)):
             raise ValueError("weights, offset and available belong to new data; give data too")
-        training = training_of(fit, "an average over the data")
+        training = training_of(fit, "an average over the data", instead="pass data=...")
         rows = Population(training.variable_blocks, training.n_rows, schema.available_columns)
     else:
         rows = _new_population(schema, data, offset, weights, available)

@@ -15,7 +15,7 @@ from bayes_softmax.answers.probabilities import announce, sum_over_blocks, thinn
 from bayes_softmax.answers.quantities import share_positive
 from bayes_softmax.answers.rows import Rows
 from bayes_softmax.answers.training import TrainingData
-from bayes_softmax.core.checks import check_counts, counted, did_you_mean, listed, shown
+from bayes_softmax.core.checks import check_counts, counted, describe_rows, did_you_mean, listed, shown
 from bayes_softmax.core.randomness import RandomNumbers, RandomSeed, generator_of
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.data.containers import to_pandas_or_numpy
@@ -114,13 +114,14 @@ def read_groups(training: TrainingData, by: Any) -> Grouping:
         if by not in training.variables:
             hint, known = did_you_mean(by, training.variables), listed(training.variables)
             raise ValueError(
-                f"by={shown(by)} is not a variable of the model{hint} ({known}); or give one label for each row"
+                f"by={shown(by)} is not a variable of the model{hint} (variables: {known}); or give a label a row"
             )
         column = training.column(by)
     else:
         column = _aligned(by, training).reset_index(drop=True)
     if column.isna().any():
-        raise ValueError(f"by: the label is missing in row {int(np.flatnonzero(column.isna())[0])}")
+        missing = np.flatnonzero(column.isna())
+        raise ValueError(f"by: the label is missing in {describe_rows(training.index, missing)}; give each row one")
     if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column) and column.nunique() > 10:
         column = pd.qcut(column, 5, duplicates="drop").astype(str)
         order = sorted(column.unique(), key=lambda text: float(text.strip("(]").split(",")[0]))

@@ -76,11 +76,13 @@ def _steps(schema: Schema, per: Any) -> dict[str, float]:
     if per is None:
         return {}
     if not isinstance(per, Mapping):
-        raise TypeError(f"per={shown(per)} must be a mapping from feature to the size of a step, such as {{'age': 10}}")
+        example = shown(dict.fromkeys(schema.feature_names[:1], 10))
+        raise TypeError(f"per={shown(per)} must be a mapping from feature to the size of a step, such as {example}")
     for name, size in per.items():
         if name not in schema.feature_names:
-            hint = did_you_mean(name, schema.feature_names)
-            raise ValueError(f"per: {shown(name)} is not a feature{hint} ({listed(schema.feature_names)})")
+            coded = [feature for feature in schema.feature_names if feature.startswith(f"{name}[")]
+            hint = did_you_mean(name, coded, cutoff=0.0) or did_you_mean(name, schema.feature_names)
+            raise ValueError(f"per: {shown(name)} is not a feature{hint} (features: {listed(schema.feature_names)})")
         if not is_number(size) or not np.isfinite(as_float(size)) or as_float(size) == 0:
-            raise ValueError(f"per: {name}={shown(size)} must be a finite number other than 0")
+            raise ValueError(f"per: {shown(name)} has {shown(size)}; expected a finite number other than 0")
     return {name: float(size) for name, size in per.items()}

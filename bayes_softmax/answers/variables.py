@@ -82,21 +82,32 @@ def _by_position(schema: Schema, name: Any) -> Any:
 def check_variable(known: Mapping[str, Covariate], name: Any, argument: str) -> None:
     """Raise if a variable is not in the model."""
     if not isinstance(name, str) or name not in known:
-        hint = did_you_mean(name, known)
-        raise ValueError(f"{argument}: {shown(name)} is not a variable of the model{hint} ({listed(known)})")
+        hint = did_you_mean(name, known) or did_you_mean(str(name).partition("[")[0], known)  # 'g[T.b]' is of 'g'
+        raise ValueError(f"{argument}: {shown(name)} is not a variable of the model{hint} (variables: {listed(known)})")
 
 
 def check_setting(schema: Schema, values: Any, argument: str) -> dict[str, Any]:
     """Values for variables of the model, checked against levels and types."""
     if not isinstance(values, Mapping):
-        raise TypeError(f"{argument}={shown(values)} must be a mapping from variable to value")
+        raise TypeError(f"{argument}={shown(values)} must be a mapping from variable to value{example_setting(schema)}")
     known = model_variables(schema)
     for name, value in values.items():
         check_variable(known, name, argument)
         levels = known[name].levels
         if levels and (not pd.api.types.is_scalar(value) or value not in levels):
             hint = did_you_mean(value, levels)
-            raise ValueError(f"{argument}: {name}={shown(value)} is not a level of it{hint} ({listed(levels)})")
+            raise ValueError(
+                f"{argument}: {shown(value)} is not a level of {shown(name)}{hint} (levels: {listed(levels)})"
+            )
         if not levels and not (is_real(value) and np.isfinite(as_float(value))):
-            raise ValueError(f"{argument}: {name}={shown(value)} must be a finite number")
+            raise ValueError(f"{argument}: {shown(name)} is {shown(value)}; expected one finite number")
     return dict(values)
+
+
+def example_setting(schema: Schema) -> str:
+    """``", such as {'age': 10}"`` with the first variable of the model, or nothing if it has none."""
+    first = next(iter(model_variables(schema).values()), None)
+    if first is None:
+        return ""
+    value = first.levels[0] if first.levels else float(f"{first.high:.2g}") if np.isfinite(first.high) else 1.0
+    return f", such as {shown({first.name: value})}"

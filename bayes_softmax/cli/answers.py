@@ -33,9 +33,10 @@ def predict(options: argparse.Namespace) -> int:
     data = read_table(options.data, text_format(options))
     missing = "nan" if options.allow_missing else "error"
     probabilities = fitted.predict_proba(data, options.intervals, missing=missing)
-    table = flat_columns(probabilities.rename_axis("row"))
-    taken = "predicted" in table.columns
-    table.insert(1, "predicted class" if taken else "predicted", fitted.predict(data, missing=missing).to_numpy())
+    names = set(flat_columns(probabilities.reset_index(drop=True)).columns)  # which classes may have taken
+    table = flat_columns(probabilities.rename_axis("row number" if "row" in names else "row"))
+    predicted = "predicted class" if "predicted" in names else "predicted"
+    table.insert(1, predicted, fitted.predict(data, missing=missing).to_numpy())
     _deliver(table, options)
     return 0
 

@@ -5,7 +5,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import bayes_softmax as bs
-from bayes_softmax.cli.folder import POSTERIOR, TABLE, check_out, starts_with, write_results
+from bayes_softmax.cli.folder import POSTERIOR, TABLE, check_out, starts_with, write_files, write_fit
 from bayes_softmax.cli.output import Stages, csv_bytes, flat_columns, say, say_table
 
 if TYPE_CHECKING:  # slow to load, and `--help` does not need it
@@ -28,7 +28,7 @@ def demo(options: argparse.Namespace) -> int:
         model = front_door.from_formula(DEMO_FORMULA, bs.datasets.load_penguins(), missing="drop")
     if not options.quiet:
         say(f"{DEMO_FORMULA}\n{model}")
-    with stages.stage("maximum likelihood (MLE)"):
+    with stages.stage("maximum likelihood (MLE)", compiles=True):
         mle = model.mle()
     with stages.stage("maximum a posteriori (MAP)"):
         map_ = model.map()
@@ -43,12 +43,13 @@ def demo(options: argparse.Namespace) -> int:
         contents = {TABLE: csv_bytes(_rows_named(table))}
         figures = (bs.plots.compare(mle=mle, map=map_, posterior=posterior), bs.plots.forest(posterior, vs="Adelie"))
         contents |= dict(zip(PICTURES, map(_png, figures), strict=True))
-        written = write_results(options.out, (POSTERIOR, posterior.save), contents)
+        write_fit(options.out, POSTERIOR, posterior.save)
+        write_files(options.out, contents)
     say(f"\n{report}\n")
     say("Coefficients in logits per unit of the feature, against the average of the classes:\n")
     say_table(table)
     say(_note_on_separation())
-    say("\nwritten: " + ", ".join(map(str, written)))
+    say(f"\nwritten to {options.out}: {', '.join((POSTERIOR, *contents))}")
     say(f"in all {stages.total:.1f} s")
     return 0
 
@@ -64,8 +65,8 @@ def _note_on_separation() -> str:
     model = bs.SoftmaxRegression.from_formula(formula, bs.datasets.load_penguins(), missing="drop")
     found = model.check_separation()
     return (
-        f"\nWith all four measurements the MLE does not exist ({found.kind} separation of the species); "
-        "MAP and posterior do."
+        f"\nWith all four measurements the MLE does not exist ({found.kind} separation of\n"
+        "the species); MAP and posterior do."
     )
 
 

@@ -1,23 +1,13 @@
-"""From arguments to an exit status: what goes wrong is said in one line, and what should not happen is not hidden.
-
-========  ==========================================================================================
-status    meaning
-========  ==========================================================================================
-0         done
-1         an error that should not happen, with its traceback
-2         the command, its data or its files cannot be used; the message says why
-130       interrupted by Ctrl-C
-141       the reader of the output has closed the pipe
-========  ==========================================================================================
-"""
+"""From arguments to an exit status: what goes wrong is said in one line, and what should not happen is not hidden."""
 
 import argparse
 import dis
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
@@ -28,49 +18,29 @@ from bayes_softmax.cli.wording import in_options
 from bayes_softmax.core.logger import LOGGER
 
 PACKAGE = f"{Path(bs.__file__).parent}{os.sep}"
-CANNOT_BE_USED, INTERRUPTED, CLOSED_PIPE = 2, 130, 141
+CANNOT_BE_USED, CLOSED_PIPE = 2, 141
 EXPLAINED = (ValueError, TypeError, ImportError, MemoryError)  # where the package raised them
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line.
-
-    Parameters
-    ----------
-    arguments
-        Words of the command after ``bayes-softmax``; default those of the process.
-
-    Returns
-    -------
-    int
-        Exit status: 0 done; 1 an error that should not happen, with its traceback (it is raised); 2 the command, its
-        data or its files cannot be used; 130 interrupted by Ctrl-C; 141 the reader of the output has closed the pipe.
-
-    Examples
-    --------
-    >>> from bayes_softmax.cli import main
-    >>> main(["predict", "no_such_folder", "new.csv"])
-    2
-    """
+def run(arguments: Sequence[str] | None) -> int:
+    """Run a command; returns the exit status.  Ctrl-C is raised."""
     options = parse(arguments)
+    reword = partial(in_options, command=options.command, data=getattr(options, "data", None))
     try:
-        with _told_briefly(options.command, quiet=options.quiet):
+        with _told_briefly(reword, quiet=options.quiet):
             status = _run(options)
     except BrokenPipeError:
         _close_output()
         return CLOSED_PIPE
-    except KeyboardInterrupt:
-        tell("bayes-softmax: interrupted")
-        return INTERRUPTED
     except OSError as error:
         _close_output()
-        tell(f"bayes-softmax: {_of_system(error)}")
+        tell(f"bayes-softmax: {reword(_of_system(error))}")
         return CANNOT_BE_USED
     except EXPLAINED as error:
         if not _is_explained(error):
             error.add_note("bayes-softmax: this should not happen; please report it with the command that led to it")
             raise
-        tell(f"bayes-softmax: {in_options(str(error), options.command)}")
+        tell(f"bayes-softmax: {reword(str(error))}")
         return CANNOT_BE_USED
     return status
 
@@ -90,12 +60,12 @@ def _run(options: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _told_briefly(command: str, *, quiet: bool) -> Iterator[None]:
+def _told_briefly(reword: Callable[[str], str], *, quiet: bool) -> Iterator[None]:
     """Warnings of the package in one line each, without a place in code; remarks on progress not at all if quiet."""
 
     def tell_warning(message: Warning | str, category: type[Warning], *place: object) -> None:
         kind = "warning" if issubclass(category, UserWarning) else category.__name__
-        tell(f"bayes-softmax: {kind}: {in_options(str(message), command)}")
+        tell(f"bayes-softmax: {kind}: {reword(str(message))}")
 
     level = LOGGER.level
     with warnings.catch_warnings():
@@ -123,7 +93,7 @@ def _is_explained(error: BaseException) -> bool:
 def _of_system(error: OSError) -> str:
     """Message of the package, or of the operating system with the file first."""
     if error.strerror is None:
-        return in_options(str(error))
+        return str(error)
     return f"{error.filename!r}: {error.strerror}" if error.filename else error.strerror
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import bayes_softmax as bs
 from bayes_softmax.cli.files import read_table
-from bayes_softmax.cli.folder import ESTIMATE, POSTERIOR, TABLE, check_out, write_results
+from bayes_softmax.cli.folder import ESTIMATE, POSTERIOR, TABLE, check_out, write_files, write_fit
 from bayes_softmax.cli.output import Stages, csv_bytes, flat_columns, say, say_table, shows_progress
 from bayes_softmax.cli.prior_text import prior_of, priors_of
 from bayes_softmax.cli.text_table import TextFormat
@@ -47,16 +47,22 @@ def fit(options: argparse.Namespace) -> int:
             classes=_classes(options.classes, labels),
             **arguments,
         )
-        _warn_of_nearly_numbers(options.formula, data)
+        _warn_of_nearly_numbers(model._spec.schema.input_columns, data)
     if not options.quiet:
         say(repr(model))
-    fitted = METHODS[options.method](model, options)
-    table = fitted.summary(vs=labels.get(options.vs, options.vs), ci_prob=options.intervals)
+    run = METHODS[options.method]
+    if options.method == "sample" and shows_progress(quiet=options.quiet):  # with a bar of its own
+        fitted = run(model, options)
+    else:
+        with stages.stage(f"fit by {options.method}", compiles=True):
+            fitted = run(model, options)
     name = ESTIMATE if options.method in ("mle", "map") else POSTERIOR
-    written = write_results(options.out, (name, fitted.save), {TABLE: csv_bytes(flat_columns(table))})
+    write_fit(options.out, name, fitted.save)  # before all else, so that Ctrl-C loses no draws
+    table = fitted.summary(vs=labels.get(options.vs, options.vs), ci_prob=options.intervals)
+    write_files(options.out, {TABLE: csv_bytes(flat_columns(table))})
     say(repr(fitted))
     say_table(table)
-    say("written: " + ", ".join(map(str, written)))
+    say(f"written to {options.out}: {name}, {TABLE}")
     partial_draws = any(note.startswith(INTERRUPTED) for note in fitted.notes)
     return INTERRUPTED_STATUS if partial_draws else 0
 
@@ -147,17 +153,23 @@ def _classes(names: Sequence[str] | None, labels: dict[str, Any]) -> list[Any] |
     if lacking := [name for name in labels if name not in names]:
         hint = did_you_mean(lacking[0], [name for name in names if name not in labels])
         raise ValueError(f"--classes lacks {listed(lacking)} of the data{hint}; name all classes in order")
-    return [labels.get(name, name) for name in names]
+    return [_label(name, labels) for name in names]
 
 
-def _warn_of_nearly_numbers(formula: str, data: "pd.DataFrame") -> None:
+def _label(name: str, labels: dict[str, Any]) -> Any:
+    """The label that is printed so; one that the data do not have is a whole number if those of the data are."""
+    if name not in labels and labels and all(isinstance(label, int) for label in labels.values()):
+        return int(name) if name.removeprefix("-").isdecimal() else name
+    return labels.get(name, name)
+
+
+def _warn_of_nearly_numbers(variables: Sequence[str], data: "pd.DataFrame") -> None:
     """Warn where a variable is text because of a few values: it is then a factor with very many levels."""
     import pandas as pd
 
-    responses, right = split_formula(formula)
-    for column in data.columns:
+    for column in variables:
         values = data[column].dropna()
-        if str(column) not in right or column in responses or not pd.api.types.is_string_dtype(values):
+        if not pd.api.types.is_string_dtype(values):
             continue
         others = values[pd.to_numeric(values, errors="coerce").isna()]
         if 0 < len(others) <= (1 - MOSTLY) * len(values):

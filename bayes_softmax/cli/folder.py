@@ -17,6 +17,7 @@ def check_out(out: Path, names: Sequence[str], *, force: bool) -> None:
     """Raise, before any work, if results would replace files: only earlier results may be, and with ``--force``."""
     if out.exists() and not out.is_dir():
         raise FileExistsError(f"--out {str(out)!r} is a file; name a folder")
+    check_writable(out)
     there = [out / name for name in (*FITS, *names) if os.path.lexists(out / name)]
     for path in there:
         if path.name in FITS:
@@ -29,6 +30,16 @@ def check_out(out: Path, names: Sequence[str], *, force: bool) -> None:
         raise FileExistsError(
             f"--out: {str(there[0])!r} exists; pass --force to replace the results in this folder, or name another one"
         )
+
+
+def check_writable(path: Path) -> None:
+    """Raise, before any work, if a folder or file could not be made where there is none yet."""
+    nearest = next((p for p in (path, *path.absolute().parents) if p.exists()), path)
+    folder = nearest if nearest.is_dir() else nearest.parent
+    if not nearest.is_dir() and nearest != path:
+        raise NotADirectoryError(f"--out {str(path)!r}: {str(nearest)!r} is a file, not a folder")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(f"--out {str(path)!r}: you have no permission to write to {str(folder)!r}")
 
 
 def _is_result(path: Path) -> bool:
@@ -46,16 +57,18 @@ def starts_with(path: Path, head: bytes) -> bool:
         return file.read(len(head)) == head
 
 
-def write_results(out: Path, fit: tuple[str, Callable[[Path], None]], contents: Mapping[str, bytes]) -> list[Path]:
-    """Write a fit by its name and its way to save itself, and files beside it; a fit of the other name goes."""
+def write_fit(out: Path, name: str, save: Callable[[Path], None]) -> None:
+    """Write a fit, which saves itself, to a folder; an earlier one of the other name goes (see :func:`check_out`)."""
     out.mkdir(parents=True, exist_ok=True)
-    name, save = fit
     save(out / name)
-    for other in set(FITS) - {name}:  # checked by `check_out`: an earlier fit, to be replaced
+    for other in set(FITS) - {name}:
         (out / other).unlink(missing_ok=True)
+
+
+def write_files(out: Path, contents: Mapping[str, bytes]) -> None:
+    """Write files atomically, over older ones."""
     for file, content in contents.items():
         replace_file(Path(os.path.realpath(out / file)), content)
-    return [out / name, *(out / file for file in contents)]
 
 
 def fit_in(path: Path) -> Path:

@@ -16,11 +16,13 @@ if TYPE_CHECKING:  # slow to load, and `--help` does not need it
     import pandas as pd
 
 STANDARD_OUTPUT = "-"
+COMPILES = " (the first fit on a machine compiles, for about half a minute)"
 
 
 def say(text: object) -> None:
     """Print a result; a reader that has closed the pipe is noticed here, not at exit."""
-    print(text, flush=True)
+    encoding = sys.stdout.encoding or "utf-8"  # which may lack letters of a name
+    print(str(text).encode(encoding, "backslashreplace").decode(encoding), flush=True)
 
 
 def tell(text: str) -> None:
@@ -38,10 +40,10 @@ class Stages:
         self.seconds: dict[str, float] = {}
 
     @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Show a spinner while the stage runs, then its time."""
+    def stage(self, name: str, *, compiles: bool = False) -> Iterator[None]:
+        """Show a spinner while the stage runs, then its time; ``compiles`` says why it may take long once."""
         start = time.perf_counter()
-        with self.console.status(f"{name} ..."):
+        with self.console.status(f"{name} ...{COMPILES if compiles else ''}"):
             yield
         self.seconds[name] = time.perf_counter() - start
         self.console.print(f"{name}: {self.seconds[name]:.2f} s", style="dim")
@@ -70,12 +72,15 @@ def check_out_file(out: str | None, *, force: bool) -> None:
     """Raise, before any work, if a table cannot be written to a file."""
     if out is None or out == STANDARD_OUTPUT:
         return
+    from bayes_softmax.cli.folder import check_writable
+
     path = Path(out)
     _writer(path)
     if path.is_dir():
         raise IsADirectoryError(f"--out {out!r} is a folder; name a file")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"--out {out!r}: there is no folder {str(path.parent)!r}")
+    check_writable(path)
     if path.exists() and not path.is_file():
         raise FileExistsError(f"--out {out!r} is not a regular file; name another one, or - for standard output")
     if os.path.lexists(path) and not force:
@@ -83,9 +88,9 @@ def check_out_file(out: str | None, *, force: bool) -> None:
 
 
 def write_table(table: "pd.DataFrame", out: str) -> None:
-    """Write a table to a file, in the form that its name asks for, or as CSV to standard output."""
+    """Write a table to a file, in the form that its name asks for, or as CSV in UTF-8 to standard output."""
     if out == STANDARD_OUTPUT:
-        table.to_csv(sys.stdout, index=False)
+        sys.stdout.buffer.write(csv_bytes(table))
         sys.stdout.flush()  # a broken pipe raises here, not at exit
         return
     from bayes_softmax.fits.storage.files import replace_file

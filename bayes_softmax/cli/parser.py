@@ -66,7 +66,7 @@ def _of_fit(command: argparse.ArgumentParser) -> None:
     command.add_argument("--formula", required=True, help='for example "species ~ bill_length_mm + sex"')
     command.add_argument(
         "--out",
-        type=Path,
+        type=_folder,
         required=True,
         metavar="FOLDER",
         help="folder for the fit (posterior.nc or estimate.nc) and summary.csv",
@@ -146,9 +146,16 @@ def _of_evaluate(command: argparse.ArgumentParser) -> None:
 
 def _of_demo(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "--out", type=Path, metavar="FOLDER", default=DEMO_OUT, help=f"folder for the results (default {DEMO_OUT})"
+        "--out", type=_folder, metavar="FOLDER", default=DEMO_OUT, help=f"folder for the results (default {DEMO_OUT})"
     )
     _of_draws(command, "1000")
+
+
+def _folder(text: str) -> Path:
+    """A path; an empty text, as of a variable that is not set, is none."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("the name of the folder is empty")
+    return Path(text)
 
 
 def _of_saved(command: argparse.ArgumentParser) -> None:

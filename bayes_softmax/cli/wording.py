@@ -8,6 +8,7 @@ WHOLE = {
     "missing='nan'": "--allow-missing",
     "constant='drop'": "--drop-constant",
     "loo=True": "--loo",
+    "summary() ": "the table ",
     "pass the observed classes as y": "the table needs the column of the observed classes",
 }
 OPTIONS = {
@@ -27,7 +28,7 @@ OPTIONS = {
     "vs": "--vs",
     "at": "--at",
 }
-METHOD = re.compile(r"\b(?:model\.)?(map|mle|laplace|sample)\(\)")
+METHOD = re.compile(r"\b(?:model\.)?(map|mle|laplace|sample)\((?:solver='[\w-]+')?\)")
 NAMES = "|".join(sorted(OPTIONS, key=len, reverse=True))
 VALUE = re.compile(rf"(?<![\w'.-])({NAMES})=(?='|\[|\(|[A-Z]\w*\(|None\b|-?\d)")
 FIRST = re.compile(rf"(?<![\w'.-])({NAMES})(?=: | has | names | must | lacks | is not | leaves )")
@@ -39,7 +40,7 @@ ADVICE = {
 }
 
 
-def in_options(message: str, command: str = "") -> str:
+def in_options(message: str, command: str = "", data: str | None = None) -> str:
     """A message with the package's arguments replaced by the options of the command line.
 
     >>> in_options("row 3 is missing; pass missing='drop', or coding='reference'")
@@ -47,12 +48,17 @@ def in_options(message: str, command: str = "") -> str:
     >>> in_options("prior names unknown feature 'x'; use model.map()")
     "--prior names unknown feature 'x'; use --method map"
 
-    ``command`` is the one that was run.
+    >>> in_options("data has no column 'x'", "predict", "new.csv")
+    "'new.csv' has no column 'x'"
+
+    ``command`` is the one that was run, on the file ``data``.
     """
     for words, option in (WHOLE | ADVICE.get(command, {})).items():
         message = message.replace(words, option)
     message = re.sub(r"\b(coding)='([\w-]+)'", r"--\1 \2", message)
     message = VALUE.sub(lambda found: f"{OPTIONS[found[1]]} ", message)
+    if data is not None:
+        message = re.sub(r"^data(?=:| has | is )", lambda _: repr(data), message)
     start = FIRST.match(message)
     if start is not None:
         message = f"{OPTIONS[start[1]]}{message[start.end() :]}"

@@ -4,12 +4,13 @@ import difflib
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from numbers import Real
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 LISTED = 5  # names that a message lists, so that the problem itself stays readable
 SHOWN = 80  # characters of a value in a message
+WITHOUT_TYPES: Final = "1.25"  # the version of NumPy up to which a number was written without its type
 ROW_LABEL = 40  # characters of a row label in a message
 
 
@@ -20,21 +21,31 @@ def listed(names: Iterable[Any], limit: int = LISTED) -> str:
     ("'a', 'b'", '0, 1, 2 (and 6 more)')
     """
     all_names = list(names)
-    more = f" (and {len(all_names) - limit} more)" if len(all_names) > limit else ""
-    return ", ".join(shown(name) for name in all_names[:limit]) + more
+    return first_few([shown(name) for name in all_names[:limit]], len(all_names))
+
+
+def first_few(texts: Sequence[str], total: int) -> str:
+    """The first few texts of ``total``, and the number of the others.
+
+    >>> first_few(["one 1", "two 2"], 5)
+    'one 1, two 2 (and 3 more)'
+    """
+    return ", ".join(texts) + (f" (and {total - len(texts)} more)" if total > len(texts) else "")
 
 
 def shown(value: Any) -> str:
-    """A value as Python writes it, without NumPy's type, and not longer than a line.
+    """A value as Python writes it, without NumPy's types, and not longer than a line.
 
-    >>> shown(np.float64(4.0)), shown("x" * 200)[-6:]
-    ('4.0', "x...x'")
+    >>> shown(np.float64(4.0)), shown({"a": np.int64(1)}), shown("x" * 200)[-6:]
+    ('4.0', "{'a': 1}", "x...x'")
     """
     try:
-        text = repr(value.item() if isinstance(value, np.generic) else value)
+        with np.printoptions(legacy=WITHOUT_TYPES):
+            text = repr(value.item() if isinstance(value, np.generic) else value)
     except ValueError:  # an integer with more digits than Python converts
         text = f"<{type(value).__name__} too long to write>"
-    text = " ".join(text.split())  # frames and arrays span several lines
+    if "\n" in text:  # frames and arrays span several lines
+        text = " ".join(text.split())
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 5]}...{text[-2:]}"
 
 
@@ -47,9 +58,11 @@ def did_you_mean(name: Any, known: Iterable[Any], cutoff: float = 0.6) -> str:
     ``cutoff`` is the least similarity, from 0 to 1.
     """
     by_text = {str(k): k for k in known}
-    folded = str(name).strip().casefold()
-    alike = [text for text in by_text if text.strip().casefold() == folded]
-    near = alike or difflib.get_close_matches(str(name), list(by_text), n=1, cutoff=cutoff)
+    given = str(name).strip()
+    alike = [text for text in by_text if text.strip().casefold() == given.casefold()]
+    near = sorted(alike, key=lambda text: text.strip() != given) or difflib.get_close_matches(
+        str(name), list(by_text), n=1, cutoff=cutoff
+    )
     return f"; did you mean {shown(by_text[near[0]])}?" if near else ""
 
 
@@ -150,12 +163,13 @@ def describe_rows(index: Any, where: Sequence[int] | np.ndarray[Any, Any]) -> st
     ('row 3', 'row xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...')
     """
     positions = np.asarray(where)
-    labels = [_shortened(str(index[int(i)])) for i in positions[:LISTED]]
+    with np.printoptions(legacy=WITHOUT_TYPES):  # for rows with labels of several levels
+        labels = [shortened(str(index[int(i)])) for i in positions[:LISTED]]
     more = f" (and {len(positions) - LISTED} more)" if len(positions) > LISTED else ""
     return f"row{'s' if len(positions) > 1 else ''} {', '.join(labels)}{more}"
 
 
-def _shortened(text: str) -> str:
-    """A row label on one line, cut where it is long."""
+def shortened(text: str, limit: int = ROW_LABEL) -> str:
+    """A text on one line, cut where it is long."""
     text = " ".join(text.split())
-    return text if len(text) <= ROW_LABEL else f"{text[: ROW_LABEL - 3]}..."
+    return text if len(text) <= limit else f"{text[: limit - 3]}..."

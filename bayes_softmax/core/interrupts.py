@@ -37,6 +37,13 @@ def load_in_full(*modules: str) -> None:
 
 
 @contextmanager
+def held_to_the_end() -> Iterator[None]:
+    """Context for steps that must not be cut: Ctrl-C is raised at its end."""
+    with _counting_interrupts(lambda _: None):
+        yield
+
+
+@contextmanager
 def held_back(*, pressed_before: bool = False) -> Iterator[InterruptCount]:
     """Context for the steps after finished work: the first Ctrl-C is only counted, the second is raised at once.
 

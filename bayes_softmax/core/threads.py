@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 
 from threadpoolctl import OpenBLASController, ThreadpoolController
 
+from bayes_softmax.core.interrupts import held_to_the_end
+
 PART_WORK = 1e6  # multiplications worth a task of their own: about 0.1 ms
 MAX_PARTS = 8
 
@@ -110,8 +112,15 @@ def _n_threads() -> int:
 
 @functools.lru_cache(maxsize=1)
 def _pool() -> ThreadPoolExecutor:
-    # The caller works too.
-    return ThreadPoolExecutor(max(_n_threads() - 1, 1), thread_name_prefix="bayes_softmax")
+    n = max(_n_threads() - 1, 1)  # the caller works too
+    # All threads start here, waiting for each other: one whose start Ctrl-C cuts is unknown to the pool, which would
+    # not end it, and Python would wait for it at exit.
+    with held_to_the_end():
+        pool, all_here = ThreadPoolExecutor(n, thread_name_prefix="bayes_softmax"), threading.Barrier(n + 1)
+        for _ in range(n):
+            pool.submit(all_here.wait)
+        all_here.wait()
+    return pool
 
 
 def ranges(n: int, work: float) -> list[tuple[int, int]]:

@@ -57,7 +57,7 @@ def _flags(column: pd.Series, name: str, index: Any) -> Mask:
     bad = np.flatnonzero(~good)
     if bad.size:
         raise ValueError(
-            f"available: column {name!r} is {shown(values[bad].tolist()[0])} in {describe_rows(index, bad[:1])}; "
+            f"available: column {shown(name)} is {shown(values[bad].tolist()[0])} in {describe_rows(index, bad[:1])}; "
             "expected True or False, 1 or 0"
         )
     return values.astype(bool)
@@ -76,8 +76,8 @@ def check_outcomes(available: Mask, response: Response, index: Any) -> None:
         same, others = rows[classes == classes[0]], np.unique(rows[classes != classes[0]])
         more = f" (and another class in {counted(len(others), 'more row')})" if others.size else ""
         raise ValueError(
-            f"available: {observed} {response.classes[int(classes[0])]!r} in {describe_rows(index, same)}, where that "
-            f"class is not on offer{more}"
+            f"available: {observed} {shown(response.classes[int(classes[0])])} in {describe_rows(index, same)}, where "
+            f"that class is not on offer{more}"
         )
 
 

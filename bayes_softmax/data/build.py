@@ -51,7 +51,7 @@ def design_from_formula(formula: str, data: Any, options: Options) -> tuple[Desi
     features = required_columns(terms)
     for name in responses:
         if name in features:
-            raise ValueError(f"formula: {name!r} is the response and cannot explain itself")
+            raise ValueError(f"formula: {shown(name)} is the response and cannot explain itself")
     require_columns(frame, [*responses, *features])
     require_named(frame, options, "data")
     columns = [*responses, *features, *named_columns(options)]

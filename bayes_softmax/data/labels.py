@@ -14,11 +14,14 @@ from bayes_softmax.data.frames import column_numbers
 from bayes_softmax.data.plain_labels import LABEL_TYPES, plain_array, plain_label
 from bayes_softmax.data.real_numbers import real_numbers
 
+DROP = "fill it, or pass missing='drop' to leave out such rows"
 FEW_ROWS = 1000  # up to which sorting is quicker than setting up a hash table
 
 
-def parse_response(y: Any, classes: Sequence[Label] | None, name: str | None = None) -> Response:
-    """Read labels (one dimension) or one-hot rows and counts (two dimensions).
+def parse_response(
+    y: Any, classes: Sequence[Label] | None, name: str | None = None, *, missing: str = DROP
+) -> Response:
+    """Read labels (one dimension) or one-hot rows and counts (two dimensions); ``missing`` advises on missing labels.
 
     Raises
     ------
@@ -31,7 +34,7 @@ def parse_response(y: Any, classes: Sequence[Label] | None, name: str | None = N
     if isinstance(y, pd.DataFrame):
         return count_columns(y, classes, name or "y")
     if isinstance(y, pd.Series):
-        return parse_labels(y, classes, name or own_name(y) or "y")
+        return parse_labels(y, classes, name or own_name(y) or "y", missing=missing)
     if y.ndim == 2:
         if y.shape[1] == 1:
             raise ValueError(f"y has shape {y.shape}; give labels in one dimension: y.ravel()")
@@ -40,7 +43,7 @@ def parse_response(y: Any, classes: Sequence[Label] | None, name: str | None = N
         return parse_counts(counts, default if classes is None else plain_classes(classes), name or "y")
     if y.ndim != 1:
         raise ValueError(f"y has {y.ndim} dimensions; give (N,) labels, or (N, K) one-hot rows or counts")
-    return parse_labels(pd.Series(y), classes, name or "y")
+    return parse_labels(pd.Series(y), classes, name or "y", missing=missing)
 
 
 def own_name(series: pd.Series) -> str:
@@ -78,14 +81,11 @@ def plain_classes(classes: Any, argument: str = "classes") -> tuple[Label, ...]:
     return plain
 
 
-def parse_labels(series: pd.Series, classes: Sequence[Label] | None, name: str) -> Response:
+def parse_labels(series: pd.Series, classes: Sequence[Label] | None, name: str, *, missing: str = DROP) -> Response:
     """Labels as codes ``0..K-1`` into ``classes``; unused categorical levels are declared classes."""
-    missing = np.flatnonzero(series.isna().to_numpy(dtype=bool))
-    if missing.size:
-        raise ValueError(
-            f"{name}: the label is missing in {describe_rows(series.index, missing)}; "
-            "fill it, or pass missing='drop' to leave out such rows"
-        )
+    absent = np.flatnonzero(series.isna().to_numpy(dtype=bool))
+    if absent.size:
+        raise ValueError(f"{name}: the label is missing in {describe_rows(series.index, absent)}; {missing}")
     declared = plain_classes(classes) if classes is not None else None
     if isinstance(series.dtype, pd.CategoricalDtype):
         levels = _category_names(series.cat.categories, name)
@@ -128,7 +128,7 @@ def parse_counts(counts: FloatArray, classes: tuple[Label, ...], name: str, inde
         if bad.size:
             raise ValueError(
                 f"{name}: the count of class {shown(label)} is {counts[bad[0], k]:g} in {describe_rows(index, bad)}; "
-                "counts must be finite and not negative"
+                "columns of a response are counts, finite and not negative"
             )
     unused = tuple(c for c, total in zip(classes, counts.sum(axis=0), strict=True) if total == 0)
     return Response(name, classes, None, np.array(counts, order="C"), unused)

@@ -16,6 +16,7 @@ ADVICE = {
     "X": FACTOR_ADVICE,
     "data": ", which the model was fitted with",
     "counts": ": several responses of a formula are columns of counts",
+    "y": ": columns of a response are counts, one for each class",
 }
 MOSTLY = 0.5  # share of written numbers from which on text is a column of numbers with slips, not a factor
 

@@ -151,7 +151,10 @@ class Schema:
         return read_available(columns, data, len(index), self.classes, index)
 
     def class_position(self, label: Label, argument: str = "vs") -> int:
-        """Position of a class; an unknown label, or one of another type, is an error with the nearest class."""
+        """Position of a class; an unknown label, or one of another type, is an error with the nearest class.
+
+        In the message ``vs`` is written with the label as its value, other arguments as holding it.
+        """
         plain = plain_label(label)
         for k, known in enumerate(self.classes):
             # False == 0 in Python; as labels they differ.
@@ -160,8 +163,10 @@ class Schema:
         alike = [c for c in self.classes if c == plain or str(c) == str(plain)]
         hint = did_you_mean(plain, self.classes)
         if alike:
-            hint = f": class {alike[0]!r} is of type {type(alike[0]).__name__}, not {type(plain).__name__}"
-        raise ValueError(f"{argument}={shown(label)} is not a class{hint} (classes: {listed(self.classes)})")
+            hint = f": class {shown(alike[0])} is of type {type(alike[0]).__name__}, not {type(plain).__name__}"
+        given = f"vs={shown(label)}" if argument == "vs" else f"{argument}: {shown(label)}"
+        average = "; or 'average'" if argument == "vs" else ""
+        raise ValueError(f"{given} is not a class{hint} (classes: {listed(self.classes)}{average})")
 
     @property
     def category_coordinate(self) -> Any:

@@ -40,12 +40,13 @@ def standardise(
     if has_intercept:
         for j in np.flatnonzero(constant).tolist():
             raise ValueError(
-                f"X: column {feature_names[j]!r} is constant ({_values(X[:, j])}), which is what the intercept "
+                f"X: column {shown(feature_names[j])} is constant ({_values(X[:, j])}), which is what the intercept "
                 "already is; remove the column, or pass constant='drop'"
             )
         return Standardisation(mean, sd)
     for j in np.flatnonzero(constant & (mean == 0)).tolist():
-        raise ValueError(f"X: column {feature_names[j]!r} is zero in every row; remove it, or pass constant='drop'")
+        column = shown(feature_names[j])
+        raise ValueError(f"X: column {column} is zero in every row; remove it, or pass constant='drop'")
     return Standardisation(np.zeros_like(mean), np.where(constant, np.abs(mean), sd))
 
 
@@ -99,6 +100,6 @@ def check_range(X: FloatArray, names: tuple[str, ...], scale: FloatArray, index:
     for j in np.flatnonzero(~((scale > 1 / LARGEST) & (scale < LARGEST))).tolist():
         i = int(np.abs(X[:, j]).argmax())
         raise ValueError(
-            f"X: column {names[j]!r} is {X[i, j]:g} in {describe_rows(index, [i])}; squares of values beyond "
+            f"X: column {shown(names[j])} is {X[i, j]:g} in {describe_rows(index, [i])}; squares of values beyond "
             f"{LARGEST:g}, or all below {1 / LARGEST:g} in size, are lost in double precision: change its unit"
         )

@@ -36,7 +36,9 @@ def unused_warning(design: Design) -> str | None:
         return None
     found = [_without_weight(design, weightless)] if weightless else []
     if absent:
-        found.append(f"there is no observation of {_in_words(absent)}, kept because the categorical declares it")
+        found.append(
+            f"there is no observation of {_in_words(absent)}, kept because the categorical declares {_them(absent)}"
+        )
     both = weightless + absent
     advice = f"only the prior informs {_them(both)}" + (" (pass classes=[...] to choose)" if absent else "")
     return f"{design.response.name}: {', and '.join(found)}; {advice}"

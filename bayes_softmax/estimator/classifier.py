@@ -1,5 +1,6 @@
 """``SoftmaxClassifier``: the model as a scikit-learn estimator, for pipelines, grids and cross-validation."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -9,7 +10,6 @@ from sklearn.utils.validation import check_is_fitted
 from bayes_softmax.answers.cautions import row_cautions
 from bayes_softmax.answers.mean_probabilities import probabilities_and_logs
 from bayes_softmax.answers.new_data import check_logits
-from bayes_softmax.answers.rows import Rows
 from bayes_softmax.core.checks import check_choice
 from bayes_softmax.core.errors import NotEstimableWarning, warn_caller
 from bayes_softmax.core.records import AnyArray, FloatArray
@@ -20,6 +20,11 @@ from bayes_softmax.fits.estimate import Estimate
 from bayes_softmax.fits.point_estimate import PointEstimate
 from bayes_softmax.fits.posterior import Posterior
 from bayes_softmax.spec.linear import INTERCEPT, WEIGHTS
+from bayes_softmax.spec.priors import Prior, PriorArgument
+
+type PriorOrMapping = PriorArgument
+type PriorOrNone = Prior | None
+type ByColumn = Sequence[str] | Mapping[Any, str] | None  # a column for each class
 
 
 class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
@@ -43,6 +48,10 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         Sampler of ``method="sample"``, as in :meth:`~bayes_softmax.SoftmaxRegression.sample`.
     fit_intercept
         Whether the model has an intercept.
+    offset, available
+        Columns of X, one for each class, that are added to the logits, or say which classes are on offer, as in
+        :class:`~bayes_softmax.SoftmaxRegression`; they are not features.  K names in the order of ``classes_``, or a
+        mapping from class to column, but not where scikit-learn numbers the classes anew (``cross_val_predict``).
     solver, max_iter
         Solver of ``"map"`` and ``"mle"``, and the limit on its iterations.
     draws, tune, chains, target_accept
@@ -63,7 +72,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         (K, p) and (K,), in the coding of the model; for two classes (1, p) and (1,), second class minus first.  Of
         draws: their means.  A column that did not vary in the data of the fit has coefficient 0.
     coef_names_
-        (p,) names of the columns of ``coef_``: the features, with those of factors dummy-coded.
+        (p,) names of the columns of ``coef_``: those of X, with factors dummy-coded.
     n_iter_
         (1,) iterations of the solver, or steps of each chain, tuning included.
     n_features_in_, feature_names_in_
@@ -76,7 +85,8 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
     A frame with columns of text or categories is read as a formula of all its columns: such a column is dummy-coded
     against its first level, and a level that the fit has not seen is an error.  Sparse X is written out, up to 2 GiB.
     Where an optimum is not certified, ``fit`` issues a ``NotConvergedWarning``; predictions are then those of the
-    solver's last iterate, while the answers of ``result_`` are those of the limit.
+    solver's last iterate, while the answers of ``result_`` are those of the limit.  Draws that fail their own checks
+    are a ``NotReliableWarning``.
 
     Examples
     --------
@@ -90,13 +100,15 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
 
     def __init__(
         self,
-        prior: Any = None,
+        prior: PriorOrMapping = None,
         *,
-        intercept_prior: Any = None,
+        intercept_prior: PriorOrNone = None,
         coding: str = "zero-sum",
         method: str = "map",
         engine: str = "auto",
         fit_intercept: bool = True,
+        offset: ByColumn = None,
+        available: ByColumn = None,
         solver: str = "newton",
         max_iter: int | None = None,
         draws: int | None = None,
@@ -104,8 +116,8 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         chains: int = 4,
         target_accept: float | None = None,
         n_jobs: int | None = None,
-        random_state: Any = None,
-        verbose: bool = False,
+        random_state: int | np.random.RandomState | np.random.Generator | None = None,
+        verbose: bool | int = False,
     ) -> None:
         self.prior = prior
         self.intercept_prior = intercept_prior
@@ -113,6 +125,8 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         self.method = method
         self.engine = engine
         self.fit_intercept = fit_intercept
+        self.offset = offset
+        self.available = available
         self.solver = solver
         self.max_iter = max_iter
         self.draws = draws
@@ -155,8 +169,8 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         check_choice("method", self.method, tuple(METHODS))
         given = read_training(self, X, y)
         model = model_of(self, given, read_weights(sample_weight, len(given.codes)))
-        self.classes_ = given.classes
         self.result_: PointEstimate | Posterior = METHODS[self.method](self, model)
+        self.classes_ = given.classes
         self._set_coefficients()
         return self
 
@@ -178,43 +192,74 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
     def decision_function(self, X: Any) -> FloatArray:
         """Logits (N, K), or for two classes (N,) the log odds of the second.
 
-        Of an estimate: ``X @ coef_.T + intercept_``.  Of draws: the logarithms of the probabilities averaged over
-        them, with mean zero over the classes, so that their softmax is :meth:`predict_proba`.
+        Of an estimate: ``X @ coef_.T + intercept_``, plus the offset up to a constant in each row.  Of draws: the
+        logarithms of the probabilities averaged over them, with mean zero over the classes, so that their softmax is
+        :meth:`predict_proba`.  Minus infinity for a class that is not on offer.
+
+        Examples
+        --------
+        >>> classifier = SoftmaxClassifier().fit([[0.0], [1.0], [2.0], [3.0]], ["a", "b", "a", "b"])
+        >>> (classifier.decision_function([[0.5], [2.5]]) > 0).tolist()
+        [False, True]
         """
         scores = self._scores(X)
         if len(self.classes_) == 2:
             odds: FloatArray = scores[:, 1] - scores[:, 0]
             return odds
-        return scores if isinstance(self.result_, PointEstimate) else scores - scores.mean(axis=1, keepdims=True)
+        if isinstance(self.result_, PointEstimate):
+            return scores
+        centre: FloatArray = scores.mean(axis=1, keepdims=True, where=scores > -np.inf)
+        return scores - centre
 
     def predict_proba(self, X: Any) -> FloatArray:
-        """Probabilities (N, K) of the classes in the order of ``classes_``; averaged over the draws, if there are."""
+        """Probabilities (N, K) of the classes in the order of ``classes_``; averaged over the draws, if there are.
+
+        Examples
+        --------
+        >>> classifier = SoftmaxClassifier().fit([[0.0], [1.0], [2.0], [3.0]], ["a", "b", "a", "b"])
+        >>> classifier.predict_proba([[1.5]]).round(2).tolist()
+        [[0.5, 0.5]]
+        """
         return softmax(self._scores(X))
 
     def predict_log_proba(self, X: Any) -> FloatArray:
-        """Logarithms (N, K) of :meth:`predict_proba`, also where a probability underflows."""
+        """Logarithms (N, K) of :meth:`predict_proba`, also where a probability underflows.
+
+        Examples
+        --------
+        >>> classifier = SoftmaxClassifier().fit([[0.0], [1.0], [2.0], [3.0]], ["a", "b", "a", "b"])
+        >>> classifier.predict_log_proba([[1.5]]).round(2).tolist()
+        [[-0.69, -0.69]]
+        """
         return log_softmax(self._scores(X))
 
     def predict(self, X: Any) -> AnyArray:
-        """Most probable class (N,) of each row."""
+        """Most probable class (N,) of each row.
+
+        Examples
+        --------
+        >>> classifier = SoftmaxClassifier().fit([[0.0], [1.0], [2.0], [3.0]], ["a", "b", "a", "b"])
+        >>> classifier.predict([[0.0], [3.0]]).tolist()
+        ['a', 'b']
+        """
         best = self._scores(X).argmax(axis=1)
         classes: AnyArray = self.classes_[best]
         return classes
 
     def _scores(self, X: Any) -> FloatArray:
         """Logits (N, K) of an estimate; log probabilities averaged over draws."""
-        check_is_fitted(self)
+        check_is_fitted(self, "result_")
         fit = self.result_._fitted
-        features, index, beyond = read_new(self, X, fit.schema)
-        rows = Rows(features, index, None, beyond=beyond)
+        rows = read_new(self, X, fit.schema)
         check_logits(fit.schema, fit, rows)
-        if beyond is not None and beyond.any():
+        if rows.beyond is not None and rows.beyond.any():
             told = [sentence for sentence in row_cautions(fit, rows) if sentence != fit.caution]
             warn_caller("; ".join(told), NotEstimableWarning)
-        if isinstance(fit, Estimate):
-            logits: FloatArray = features @ fit.parameters[WEIGHTS][0] + fit.parameters[INTERCEPT][0]
-            return logits
-        return probabilities_and_logs(fit, rows)[1]
+        if not isinstance(fit, Estimate):
+            return probabilities_and_logs(fit, rows)[1]
+        logits: FloatArray = rows.X @ fit.parameters[WEIGHTS][0] + fit.parameters[INTERCEPT][0]
+        rows.complete_logits(logits.T, slice(None))
+        return logits
 
     def __sklearn_tags__(self) -> Any:
         """What the estimator takes, for scikit-learn."""

@@ -9,13 +9,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import column_or_1d, validate_data
+from sklearn.utils.validation import check_consistent_length, column_or_1d, validate_data
 
-from bayes_softmax.core.checks import check_flags, counted, describe_rows, is_number, shown
+from bayes_softmax.answers.rows import Rows
+from bayes_softmax.core.checks import check_flags, describe_rows, is_number, listed, shown
 from bayes_softmax.core.records import AnyArray, FloatArray, IntArray
 from bayes_softmax.data.array_encoder import ArrayEncoder
+from bayes_softmax.data.class_columns import class_column_names
 from bayes_softmax.data.containers import to_pandas_or_numpy
-from bayes_softmax.data.frames import check_finite, column_numbers, is_frame, plain_column
+from bayes_softmax.data.frames import check_finite, column_numbers, plain_column, require_columns
 from bayes_softmax.data.plain_labels import plain_label
 from bayes_softmax.data.schema import Schema
 from bayes_softmax.data.weights import read_numbers
@@ -23,16 +25,21 @@ from bayes_softmax.model import SoftmaxRegression
 
 # Missing and infinite numbers are refused here, with their row and column.
 NUMBERS: dict[str, Any] = {"dtype": np.float64, "ensure_all_finite": False}
+BY_CLASS = ("offset", "available")  # parameters that name a column of X for each class
 CONSTANT = "drop"  # users of pipelines expect a column that does not vary in one fold to be left out
 
 
 class Given(NamedTuple):
-    """Checked training data: a frame or an array, classes in sorted order, and the class of each row."""
+    """Checked training data: a frame or an array, classes in sorted order, and the class of each row.
+
+    ``factors`` says whether the features have columns of text or categories.
+    """
 
     X: Any
     classes: AnyArray
     codes: IntArray
     response_name: str
+    factors: bool
 
 
 def read_training(estimator: Any, X: Any, y: Any) -> Given:
@@ -41,17 +48,50 @@ def read_training(estimator: Any, X: Any, y: Any) -> Given:
     if isinstance(y, np.ma.MaskedArray):
         y = to_pandas_or_numpy(y, "y")
     _refuse_complex(y, "y")
-    if _has_factors(X):
+    factors = _has_factors(X, _named_columns(estimator, X))
+    if factors or _has_named(estimator):
         X, y = validate_data(estimator, X, y, skip_check_array=True)
         y = column_or_1d(y, warn=True)
-        _refuse_missing(X)
-        if len(X) != len(y):
-            raise ValueError(f"X has {counted(len(X), 'row')}, but y has {len(y)}")
+        check_consistent_length(X, y)
+        X = _checked_frame(X, factors=factors)
     else:
         X, index = _with_numbers(X, "X")
         X, y = validate_data(estimator, X, y, **NUMBERS)
         check_finite(X, _names(estimator, X), pd.RangeIndex(len(X)) if index is None else index, "X")
-    return Given(X, *_read_classes(y), name)
+    return Given(X, *_read_classes(y), name, factors)
+
+
+def _has_named(estimator: Any) -> bool:
+    """Whether columns of X hold an offset or choice sets."""
+    return any(getattr(estimator, argument) is not None for argument in BY_CLASS)
+
+
+def _named_columns(estimator: Any, X: Any) -> list[str]:
+    """Columns of X that hold offset or choice sets, and are no features."""
+    names: list[str] = []
+    for argument in BY_CLASS:
+        value = getattr(estimator, argument)
+        if value is None:
+            continue
+        found = class_column_names(value)
+        if not found or not all(isinstance(name, str) for name in found):
+            raise TypeError(
+                f"{argument}={shown(value)} must name columns of X, one for each class: a list, or a mapping from "
+                "class to column; arrays are for SoftmaxRegression"
+            )
+        if not isinstance(X, pd.DataFrame):
+            raise TypeError(f"{argument} names the columns {listed(found)}, but X is not a data frame")
+        require_columns(X, found, f"{argument}: X")
+        names += found
+    return names
+
+
+def _checked_frame(X: pd.DataFrame, *, factors: bool) -> pd.DataFrame:
+    """A frame without missing values that has rows, of numbers if there are no ``factors``."""
+    if not len(X):
+        raise ValueError("Found array with 0 sample(s): X has no rows, and SoftmaxClassifier needs at least 1")
+    _refuse_missing(X)
+    return X if factors else _with_numbers(X, "X")[0]
 
 
 def _read_classes(y: AnyArray) -> tuple[AnyArray, IntArray]:
@@ -66,11 +106,13 @@ def _read_classes(y: AnyArray) -> tuple[AnyArray, IntArray]:
     return classes, codes
 
 
-def _has_factors(X: Any) -> bool:
-    """Whether ``X`` is a frame with a column of text or categories."""
-    if not isinstance(X, pd.DataFrame) or _is_numeric(X):
+def _has_factors(X: Any, but: list[str]) -> bool:
+    """Whether ``X`` is a frame with a column of text or categories, ``but`` for some."""
+    if not isinstance(X, pd.DataFrame):
         return False
-    return any(_is_factor(X.iloc[:, j]) for j in range(X.shape[1]))
+    if not X.columns.is_unique:
+        require_columns(X, map(str, X.columns), "X")  # raises, with the name
+    return not _is_numeric(X) and any(_is_factor(X[name]) for name in X.columns if name not in but)
 
 
 def _is_numeric(frame: pd.DataFrame) -> bool:
@@ -103,8 +145,7 @@ def _with_numbers(X: Any, argument: str) -> tuple[Any, Any]:
     """The data with numbers where objects or text stand for them, named by row and column, and the index of a frame."""
     if isinstance(X, pd.DataFrame):
         if not _is_numeric(X):
-            columns = {j: column_numbers(X.iloc[:, j], str(name), argument) for j, name in enumerate(X.columns)}
-            X = pd.DataFrame(columns, index=X.index).set_axis(X.columns, axis=1)
+            X = pd.DataFrame({name: _column_numbers(X[name], name, argument) for name in X.columns}, index=X.index)
         return X, X.index
     if not isinstance(X, np.ndarray) or X.dtype.kind in "biuf" or X.ndim != 2:
         return X, None
@@ -117,6 +158,14 @@ def _with_numbers(X: Any, argument: str) -> tuple[Any, Any]:
         raise kind(
             f"{argument}: column 'x{j}' is {shown(X[i, j])} in row {i}: {error}; text is read from a data frame"
         ) from None
+
+
+def _column_numbers(column: pd.Series, name: Any, argument: str) -> FloatArray:
+    """Numbers of a column of numbers, booleans, or objects that are numbers."""
+    types = pd.api.types
+    if not (types.is_numeric_dtype(column) or types.is_bool_dtype(column) or types.is_object_dtype(column)):
+        raise TypeError(f"{argument}: column {name!r} has dtype {column.dtype}; expected numbers or booleans")
+    return column_numbers(column, str(name), argument)
 
 
 def _refuse_complex(values: Any, argument: str) -> None:
@@ -168,36 +217,43 @@ def model_of(estimator: Any, given: Given, weights: FloatArray | None) -> Softma
     kind = object if isinstance(labels[0], str) else None
     y = pd.Series(np.array(labels, dtype=kind)[given.codes], name=given.response_name)
     arguments: dict[str, Any] = {"classes": labels, "weights": weights, "constant": CONSTANT}
-    arguments |= {name: getattr(estimator, name) for name in ("prior", "intercept_prior", "coding")}
+    arguments |= {name: getattr(estimator, name) for name in ("prior", "intercept_prior", "coding", *BY_CLASS)}
+    intercept = estimator.fit_intercept
     if not isinstance(given.X, pd.DataFrame):
-        names = _names(estimator, given.X)
-        return SoftmaxRegression(given.X, y, names, intercept=estimator.fit_intercept, **arguments)
+        return SoftmaxRegression(given.X, y, _names(estimator, given.X), intercept=intercept, **arguments)
     frame = given.X.rename(columns=str)
+    if not given.factors:
+        return SoftmaxRegression(frame, y.to_numpy(), intercept=intercept, **arguments)
     response = given.response_name
     while response in frame.columns:
         response += "_"
-    formula = _formula(response, frame, intercept=estimator.fit_intercept)
+    features = [name for name in frame.columns if name not in _named_columns(estimator, frame)]
+    formula = _formula(response, features, intercept=intercept)
     return SoftmaxRegression.from_formula(formula, frame.assign(**{response: y.to_numpy()}), **arguments)
 
 
-def _formula(response: str, frame: pd.DataFrame, *, intercept: bool) -> str:
-    """``response ~ all columns``."""
-    for name in frame.columns:
+def _formula(response: str, features: list[str], *, intercept: bool) -> str:
+    """``response ~ features``."""
+    for name in features:
         if "`" in name or not name:
             raise ValueError(f"X: column {name!r} has no name that a formula can quote in backticks; rename it")
-    terms = [f"`{name}`" for name in frame.columns]
+    terms = [f"`{name}`" for name in features]
     return f"`{response}` ~ {' + '.join(terms if intercept else ['0', *terms])}"
 
 
-def read_new(estimator: Any, X: Any, schema: Schema) -> tuple[FloatArray, Any, Any]:
-    """Features (N, p) of new data, its row index, and which rows have a value that a dropped column never had."""
-    X = to_pandas_or_numpy(X, "X")
-    if isinstance(schema.encoder, ArrayEncoder):
+def read_new(estimator: Any, X: Any, schema: Schema) -> Rows:
+    """Encoded rows of new data, marked where a dropped column has a value that it never had in the fit."""
+    X, arrays = to_pandas_or_numpy(X, "X"), isinstance(schema.encoder, ArrayEncoder)
+    if arrays and not _has_named(estimator):
         X, index = _with_numbers(X, "new X")
         X = validate_data(estimator, X, reset=False, **NUMBERS)
         check_finite(X, _names(estimator, X), pd.RangeIndex(len(X)) if index is None else index, "X")
     else:
         X = validate_data(estimator, X, reset=False, skip_check_array=True)
-        if is_frame(X):
-            _refuse_missing(X)
-    return schema.encode_marked(X)
+        if not isinstance(X, pd.DataFrame):
+            columns = listed(estimator.feature_names_in_)
+            raise TypeError(f"X must be a data frame with the columns of the fit, {columns}, not an array")
+        X = _checked_frame(X, factors=not arrays)
+    features, index, beyond = schema.encode_marked(X)
+    offset = schema.encode_offset(X, None, len(features))
+    return Rows(features, index, offset, None, schema.encode_available(X, None, index), beyond)

@@ -1,9 +1,11 @@
 """Notes on the data of a model, for its reader; they need no density."""
 
-from bayes_softmax.core.checks import counted, listed
+from bayes_softmax.core.checks import SHOWN, counted, first_few, listed, shortened, shown
 from bayes_softmax.data.formula.encoder import FormulaEncoder
 from bayes_softmax.data.unused_classes import unused_notes
 from bayes_softmax.spec.specification import Specification
+
+SUMMARISED = 10  # classes and features that the summary of a model names
 
 
 def notes_of(spec: Specification) -> tuple[str, ...]:
@@ -30,14 +32,14 @@ def notes_of(spec: Specification) -> tuple[str, ...]:
 def summary_of(spec: Specification) -> str:
     """Summary of the model, in a few lines."""
     schema, design = spec.schema, spec.design
-    counts = ", ".join(
-        f"{label!r} {count:g}" for label, count in zip(schema.classes, design.class_counts(), strict=True)
-    )
-    features = ", ".join(schema.feature_names) or "none (intercept only)"
+    counts = list(zip(schema.classes, design.class_counts(), strict=True))
+    classes = first_few([f"{shown(label)} {count:g}" for label, count in counts[:SUMMARISED]], len(counts))
+    names = [shortened(name, SHOWN) for name in schema.feature_names[:SUMMARISED]]
+    features = first_few(names, len(schema.feature_names)) or "none (intercept only)"
     lines = [
-        f"SoftmaxRegression of {schema.response_name!r}: {len(schema.classes)} classes, "
+        f"SoftmaxRegression of {shown(schema.response_name)}: {len(schema.classes)} classes, "
         f"{counted(len(schema.feature_names), 'feature')}, {counted(design.n_obs, 'row')}, coding {schema.coding!r}",
-        f"  classes: {counts}",
+        f"  classes: {classes}",
         f"  features: {features}",
         *(f"  note: {note}" for note in notes_of(spec)),
     ]

@@ -17,7 +17,6 @@ from bayes_softmax.plots.picture import Panel, Picture
 
 CELL, LARGER_CELL, FEW_CLASSES = 0.5, 0.75, 6  # inches of a cell, and of one of few
 NARROWEST, LETTER_WIDTH = 3.0, 0.075  # inches: all cells, a letter of a name
-HEADING_LETTER = 0.09  # inches
 DARK = 0.55  # share of the largest colour beyond which a number is white
 WHOLE = 1e-9
 
@@ -85,12 +84,12 @@ def confusion(
     cell = LARGER_CELL if len(shown) <= FEW_CLASSES else CELL
     side, tilted = max(cell * len(shown), NARROWEST), LETTER_WIDTH * longest > cell
     left, below = LETTER_WIDTH * longest, (LETTER_WIDTH * longest if tilted else 0.0)
-    canvas = look.canvas([[Panel("confusion", side + below)]], left=left + 0.6, width=side / 1.5)
+    canvas = look.canvas([[Panel("confusion", side + below)]], left=left + 0.6, width=side)
     _draw(canvas.panels[0], table, names, whole=normalize is None, tilted=tilted)
     total = counted(int(found.n_observations) if found.n_observations % 1 == 0 else found.n_observations, "observation")
     shares = "" if normalize is None else f", shares of {'all' if normalize == 'all' else f'each {normalize} class'}"
     heading = f"Confusion, {found.kind}\n{total}, accuracy {found.accuracy:.3f}{shares}"
-    canvas.heading(style.wrapped(heading, int((left + side) / HEADING_LETTER)))
+    canvas.heading(heading)
     return canvas.finished()
 
 

@@ -15,6 +15,7 @@ MARK = 0.065  # inches between marks of one row
 DENSE = 12  # rows from which on they are closer
 HIGHEST = 7.5  # inches of a panel
 LETTER = 0.085  # inches, of names
+SPREAD = 0.7  # of a row, that its marks take
 BAR = "|"  # a marker without a face
 
 
@@ -79,7 +80,7 @@ def draw(panel: Any, dots: Dots, *, names: bool = True) -> None:
     """Draw marks, the first row at the top."""
     (centres, low, high), (n, m) = dots.ends, dots.ends.centre.shape
     position = np.arange(n)[::-1]
-    shift = np.linspace(0.33, -0.33, m) if m > 1 else np.zeros(1)
+    shift = np.linspace(0.5, -0.5, m) * min(SPREAD, 0.2 * (m - 1)) if m > 1 else np.zeros(1)
     if m > 1 and n > 1:
         for at in position[1::2]:
             panel.axhspan(at - 0.5, at + 0.5, color="0.96", zorder=0, linewidth=0)

@@ -93,7 +93,7 @@ class Look:
         """
         named = _distinct([panel.name for row in rows for panel in row])
         if not named:
-            raise ValueError("there is nothing to show: the model has no such variable")
+            raise ValueError("there is nothing to show: the model has no variables, only an intercept")
         given = self.given_axes
         if given is not None:
             if len(given) != len(named):

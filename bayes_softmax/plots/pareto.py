@@ -83,7 +83,7 @@ def pareto_k(
     found = _left_out(evaluated)
     k = np.asarray(found.pareto_k, dtype=np.float64)
     rows = np.asarray(found.pareto_k.coords["obs"]) if "obs" in found.pareto_k.coords else np.arange(len(k))
-    canvas = look.canvas([[Panel("pareto_k", HEIGHT)]], width=PANEL / 1.5)
+    canvas = look.canvas([[Panel("pareto_k", HEIGHT)]], width=PANEL)
     _draw(canvas.panels[0], k, rows, found.good_k, label_rows)
     of_all = counted(len(k), "observation")
     above = int((~(k <= found.good_k)).sum())

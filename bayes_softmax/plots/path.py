@@ -71,7 +71,8 @@ def map_path(
     """MAP coefficients as the scales of all priors are multiplied by a factor: a panel per feature, a line per class.
 
     On the left the prior rules and all coefficients tend to zero; on the right they tend to the maximum-likelihood
-    estimate, a dot at the border, or an arrow where it is infinite.  A dashed line marks the model's own prior.
+    estimate: a dot at the border, an arrow where it is infinite, nothing where the data do not determine it.  A dashed
+    line marks the model's own prior.
 
     Parameters
     ----------
@@ -127,7 +128,7 @@ def map_path(
     if loo:
         marks |= _draw_losses(canvas.panels[-1], found)
     _finish(canvas, found)
-    canvas.heading(_heading(len(chosen), len(names) - 1, features))
+    canvas.heading(_heading(found, len(chosen), len(names) - 1, features))
     canvas.legend(marks)
     return canvas.finished()
 
@@ -225,11 +226,14 @@ def _finish(canvas: Canvas, found: Path) -> None:
         panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         if found.scales[0] <= 1.0 <= found.scales[-1]:
             panel.axvline(1.0, color=style.QUIET, linewidth=0.8, linestyle=(0, (4, 2)), zorder=0)
-        style.axis_label(panel, "x", "prior scale (1: this model)")
+        style.axis_label(panel, "x", "prior scale, relative")
         style.number_axis(panel, "y")
         style.tidy(panel)
 
 
-def _heading(n: int, total: int, features: Any) -> str:
-    some = f"\n{n} of {total} features" if features is None and n < total else ""
-    return f"MAP estimates; dots and arrows: maximum likelihood{some}"
+def _heading(found: Path, n: int, total: int, features: Any) -> str:
+    some = f"{n} of {total} features" if features is None and n < total else ""
+    own = "dashed: this model's prior" if found.scales[0] <= 1.0 <= found.scales[-1] else ""
+    ends = "dots and arrows: maximum likelihood" if found.mle is not None else ""
+    marks = "; ".join(part for part in (own, ends) if part)
+    return "\n".join(part for part in ("MAP estimates along the scale of the prior", marks, some) if part)

@@ -14,9 +14,10 @@ if TYPE_CHECKING:
 
 PANEL_WIDTH, LABEL_HEIGHT = 2.9, 0.85  # inches: a panel; its title, numbers and label
 COLUMNS, MAX_COLUMNS, TALL = 3, 5, 9.0  # more columns only where the figure would be taller than this
-LETTER, LINE = 0.085, 0.2  # inches: width of a letter and height of a line in a legend
+LETTER, LINE, HEADING_LETTER = 0.085, 0.2, 0.09  # inches of a letter and a line in a legend, of a letter above
 ALONE = 4.4  # inches of a panel that is alone
 WIDEST = 11.0  # inches of a figure
+ALIKE = 0.45  # least ratio of the heights of panels side by side
 MAX_TICKS_MADE = 12  # a locator of five ticks returns a few beyond the ends
 
 
@@ -132,15 +133,14 @@ class Canvas:
         """
         if not entries:
             return
-        names = [wrapped(name, 3 * style.NAME_WIDTH) for name in entries]
+        names = [wrapped(name, 4 * style.NAME_WIDTH) for name in entries]
         numbers = [str(i) for i in range(len(names))]
         options: dict[str, Any] = {"frameon": False, "fontsize": "small"}
         if self.in_given_axes:
             legend = self.panels[-1].legend(list(entries.values()), numbers, **options)
         else:
             widest = LETTER * max(len(line) for name in names for line in name.split("\n")) + 0.6
-            width = self.figure.get_window_extent().width / self.figure.get_figure(root=True).dpi
-            columns = max(1, min(len(names), int(width // widest)))
+            columns = max(1, min(len(names), int(self._width // widest)))
             self._grow(LINE * -(-len(names) // columns) + 0.15)
             place = {"loc": "outside lower center", "ncols": columns}
             legend = self.figure.legend(list(entries.values()), numbers, **place, **options)
@@ -154,8 +154,14 @@ class Canvas:
             if self.title is not None:
                 style.title(self.panels[0], text)
         elif text:
-            self._grow(LINE * (1 + text.count("\n")) + 0.15)
+            text = wrapped(text, max(style.FEWEST_LETTERS, int(self._width / HEADING_LETTER)))
+            self._grow(LINE * (text.count("\n") + 1) + 0.15)
             self.figure.suptitle(text, fontsize="medium", **AS_IT_IS)
+
+    @property
+    def _width(self) -> float:
+        """Width of the figure in inches."""
+        return float(self.figure.get_window_extent().width / self.figure.get_figure(root=True).dpi)
 
     def _grow(self, inches: float) -> None:
         if self.grows:
@@ -193,7 +199,7 @@ def in_rows(panels: Sequence[Panel]) -> list[list[Panel]]:
     """Panels in rows: three side by side, alike in height, unless that makes the figure too high."""
     found: list[list[list[Panel]]] = []
     for columns in range(COLUMNS, MAX_COLUMNS + 1):
-        for alike in (0.6, 0.0):
+        for alike in (ALIKE, 0.0):
             found.append(_filled(panels, columns, alike))
             if height_of(found[-1]) <= TALL:
                 return found[-1]

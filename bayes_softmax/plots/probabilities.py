@@ -18,7 +18,7 @@ from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.design import Label
 from bayes_softmax.plots import dots, style
 from bayes_softmax.plots.look import Look
-from bayes_softmax.plots.picture import LABEL_HEIGHT, Panel, Picture, columns_of, in_rows, panel_width
+from bayes_softmax.plots.picture import LABEL_HEIGHT, WIDEST, Panel, Picture, columns_of, in_rows, panel_width
 from bayes_softmax.plots.style import ClassStyle
 
 # More rows or draws would move a line by less than its width.
@@ -26,7 +26,7 @@ PICTURE_ROWS, PICTURE_DRAWS, GRID = 500, 400, 41
 PANELS = ("class", "variable")
 FEW_CLASSES = 4  # bands that can be told apart in one panel
 MOST_PANELS = 60  # from which on one panel per class and variable is not the default
-CURVE_HEIGHT, SMALL_HEIGHT, SMALL_LABELS, TITLE_HEIGHT = 2.1, 0.85, 0.35, 0.3  # inches
+CURVE_HEIGHT, SMALL_HEIGHT, SMALL_LABELS, TITLE_LINE = 2.1, 0.85, 0.35, 0.15  # inches
 SMALL_ACROSS = 6
 LINES = ("-", "--", ":", "-.")  # where colours come again
 
@@ -79,8 +79,8 @@ def probabilities(
         (N, K) for ``data``, if the model has choice sets and ``data`` has no columns for them.
     panels
         ``"variable"``: all classes of a variable in one panel; ``"class"``: a panel for each variable and class.
-        Default: by class for more than four classes, unless that makes more than 60 panels, which then have lines
-        without bands.
+        Default: by class for more than four classes, unless that makes more than 60 panels, or other than the axes
+        given; lines then have no bands.
     classes
         Classes to show, in this order; default all.
     colors
@@ -117,10 +117,11 @@ def probabilities(
     seen = rows if at is None else population_of(fitted, data, None, offset, None, available).thinned(PICTURE_ROWS)
     curves = [_curve(fitted, rows, seen, v, interval) for v in chosen_variables(fitted.schema, features)]
     kind = "average probability" if at is None else "probability at the values given"
-    drawn = _Drawing(curves, styles, f"{kind}, {100 * interval.prob:g} %", kind)
+    drawn = _Drawing(curves, styles, f"{kind} ({100 * interval.prob:g} % intervals)", kind)
     n_panels = len(curves) * len(styles)
-    by_class = panels == "class" or (panels is None and len(styles) > FEW_CLASSES and n_panels <= MOST_PANELS)
-    if by_class:
+    many = len(styles) > FEW_CLASSES and n_panels <= MOST_PANELS
+    fits = look.given_axes is None or len(look.given_axes) == n_panels
+    if panels == "class" or (panels is None and many and fits):
         return _by_class(drawn, look)
     return _by_variable(drawn, look, bands=panels == "variable" or len(styles) <= FEW_CLASSES)
 
@@ -152,11 +153,10 @@ class _Drawing(NamedTuple):
     label: str
     plain_label: str
 
-    @property
-    def top(self) -> float:
+    def top(self, *curves: _Curve) -> float:
         """End of the axis: above all that is shown; NaN where there is no interval, or a probability is unknown."""
         shown = [s.position for s in self.styles]
-        ends = [part[:, shown] for curve in self.curves for part in (curve.high, curve.centre)]
+        ends = [part[:, shown] for curve in curves or self.curves for part in (curve.high, curve.centre)]
         return min(1.0, 1.05 * max(float(np.nanmax(part, initial=0.05)) for part in ends))
 
 
@@ -171,11 +171,11 @@ def _by_variable(drawn: _Drawing, look: Look, *, bands: bool) -> Picture:
     for panel, curve in zip(canvas.panels, drawn.curves, strict=True):
         name = curve.variable.name
         if curve.variable.levels:
-            _draw_levels(panel, levels[name], drawn, names=True)
+            _draw_levels(panel, levels[name], drawn.top())
             continue
         for s in drawn.styles:
-            _line(panel, curve, s, bands=bands)
-        _finish_curve(panel, curve, drawn)
+            _line(panel, curve, s, bands=bands, by_class=False)
+        _finish_curve(panel, curve, drawn.top())
         style.title(panel, name)
         if name in starts or canvas.in_given_axes:
             style.axis_label(panel, "y", drawn.label if bands else drawn.plain_label)
@@ -192,11 +192,13 @@ def _by_class(drawn: _Drawing, look: Look) -> Picture:
     named = one or len(drawn.styles) > across  # panels below each other then show different classes
     contents = [(curve, s, _levels(curve, drawn, [s], s.name) if curve.variable.levels else None)
                 for curve in drawn.curves for s in drawn.styles]  # fmt: skip
+    _, letters = style.title_size(WIDEST / across - 0.5)
+    titles = TITLE_LINE * (1 + max(style.wrapped(s.name, letters).count("\n") for s in drawn.styles)) + 0.1
     panels = [
         Panel(
             s.name if one else f"{curve.variable.name}: {s.name}",
             marks.height if marks else SMALL_HEIGHT,
-            LABEL_HEIGHT if one else SMALL_LABELS + (TITLE_HEIGHT if named or i < across else 0.0),
+            LABEL_HEIGHT if one else SMALL_LABELS + (titles if named or i < across else 0.0),
         )
         for i, (curve, s, marks) in enumerate(contents)
     ]
@@ -207,34 +209,35 @@ def _by_class(drawn: _Drawing, look: Look) -> Picture:
     for i, (panel, (curve, s, marks)) in enumerate(zip(canvas.panels, contents, strict=True)):
         first = (i % K) % across == 0 or canvas.in_given_axes
         if marks:
-            _draw_levels(panel, marks, drawn, names=first)
+            _draw_levels(panel, marks, drawn.top(curve), names=first)
         else:
-            _line(panel, curve, s, bands=True)
-            _finish_curve(panel, curve, drawn)
+            _line(panel, curve, s)
+            _finish_curve(panel, curve, drawn.top(curve))
             panel.tick_params(labelleft=first)
         alone = one or canvas.in_given_axes
         style.title(panel, s.name if named or i < across or canvas.in_given_axes else "")
         style.axis_label(panel, "x", curve.variable.name if alone and not marks else "")
-        style.axis_label(panel, "y", "" if alone or not first else curve.variable.name)
-    canvas.heading(drawn.label[0].upper() + drawn.label[1:] + " intervals")
+        along = drawn.label if canvas.in_given_axes and not marks else curve.variable.name
+        style.axis_label(panel, "y", along if first and (marks or not one or canvas.in_given_axes) else "")
+    canvas.heading(drawn.label[0].upper() + drawn.label[1:])
     return canvas.finished()
 
 
-def _line(panel: Any, curve: _Curve, s: ClassStyle, *, bands: bool) -> None:
-    """The curve of one class, with its band."""
+def _line(panel: Any, curve: _Curve, s: ClassStyle, *, bands: bool = True, by_class: bool = True) -> None:
+    """The curve of one class, with its band; lines differ where colours come again, and names do not stand by."""
     k = s.position
     if bands:
         panel.fill_between(curve.values, curve.low[:, k], curve.high[:, k], color=s.colour, alpha=0.2, linewidth=0)
-    kind = LINES[(k // style.MANY_CLASSES) % len(LINES)]
+    kind = "-" if by_class else LINES[(k // style.MANY_CLASSES) % len(LINES)]
     panel.plot(curve.values, curve.centre[:, k], color=s.colour, linewidth=1.8, linestyle=kind, clip_on=False)
 
 
-def _finish_curve(panel: Any, curve: _Curve, drawn: _Drawing) -> None:
+def _finish_curve(panel: Any, curve: _Curve, top: float) -> None:
     """Axes of a panel of curves, and the values in the data as strokes at the bottom."""
     panel.vlines(
         np.unique(curve.rug), 0, 0.04, transform=panel.get_xaxis_transform(), color="0.3", alpha=0.35, linewidth=0.7
     )
-    panel.set_ylim(-0.06 * drawn.top, 1.01 * drawn.top)
+    panel.set_ylim(-0.06 * top, 1.01 * top)
     for axis in "xy":
         style.number_axis(panel, axis)
     style.tidy(panel)
@@ -251,7 +254,7 @@ def _levels(curve: _Curve, drawn: _Drawing, styles: Sequence[ClassStyle], title:
     )
 
 
-def _draw_levels(panel: Any, marks: dots.Dots, drawn: _Drawing, *, names: bool) -> None:
+def _draw_levels(panel: Any, marks: dots.Dots, top: float, *, names: bool = True) -> None:
     dots.draw(panel, marks, names=names)
-    panel.set_xlim(-0.03 * drawn.top, 1.01 * drawn.top)
+    panel.set_xlim(-0.03 * top, 1.01 * top)
     style.number_axis(panel, "x")

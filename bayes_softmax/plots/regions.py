@@ -25,7 +25,8 @@ from bayes_softmax.plots.picture import Panel, Picture
 GRID, DRAWS = 101, 300  # cells along each axis, draws: more would move no line by its width
 PALEST, DEEPEST = 0.1, 0.62  # share of the class's colour in a cell, from a tie of all classes to certainty
 PANEL, HEIGHT = 5.2, 3.9  # inches
-SHOWN_VALUES, LINE = 4, 70  # other variables in the heading; letters in a line of it
+SHOWN_VALUES = 4  # other variables in the heading
+HATCH = "0.45"
 NAMED_BESIDE = 6  # classes beyond which names stand in the regions
 ROOM, NAME_LETTERS = 0.05, 14  # distance of a name from the border, in axes; letters in a line of it
 
@@ -75,9 +76,8 @@ def regions(
 ) -> Picture:
     """Decision regions: the most probable class over two numeric variables, how sure it is, and the data.
 
-    The colour of a class is the stronger the larger its probability.  Dashed lines enclose what is not settled: outside
-    them, at least ``ci_prob`` of the draws (for an estimate, of its normal approximation) have the same most probable
-    class.
+    The colour of a class is the stronger the larger its probability.  What is not settled is hatched: there, fewer than
+    ``ci_prob`` of the draws (for an estimate, of its normal approximation) have the same most probable class.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def regions(
         Values of other variables; those not named are at their mean or most frequent level over the rows, as are the
         offset and the classes on offer.
     ci_prob
-        Probability for the dashed lines; default ArviZ's.
+        Share of draws that agree beyond which a class is settled; default that of ArviZ's intervals.
     offset, available
         (N, K) for ``data``, if the model has an offset or choice sets that are not among its columns.
     classes
@@ -123,10 +123,10 @@ def regions(
     one = typical_row(fitted, data, at, names, offset=offset, available=available)
     points = observed_rows(fitted, data, y, offset=offset, available=available)
     found = find_regions(fitted, one, names, [_range(variable, points) for variable in axes])
-    canvas = look.canvas([[Panel("regions", HEIGHT)]], width=PANEL / 1.5)
+    canvas = look.canvas([[Panel("regions", HEIGHT)]], width=PANEL)
     (panel,) = canvas.panels
     coloured = _colour_regions(panel, found, styles)
-    dashed = _draw_borders(panel, found, interval)
+    hatched = _draw_borders(panel, found, interval)
     if len(fitted.schema.classes) > NAMED_BESIDE:
         _name_regions(panel, found, fitted.schema.classes)
     dotted = scatter_classes(panel, points, styles, *(points.frame[n].to_numpy(dtype=np.float64) for n in names))
@@ -136,7 +136,7 @@ def regions(
     style.tidy(panel)
     canvas.legend({s.name: square(s.colour) for s in styles if s.position in coloured | dotted})
     of_what = "draws" if fitted.delta_covariance is None else "normal approximation"
-    agree = f"outside the dashed lines {100 * interval.prob:g} % of the {of_what} agree" if dashed else ""
+    agree = f"hatched: fewer than {100 * interval.prob:g} % of the {of_what} agree" if hatched else ""
     canvas.heading(_heading(one, names, [agree, points.remark]))
     return canvas.finished()
 
@@ -235,10 +235,18 @@ def _colour_regions(panel: Any, found: Regions, styles: Sequence[style.ClassStyl
 
 
 def _draw_borders(panel: Any, found: Regions, interval: Interval) -> bool:
-    """Draw borders of regions, and dashed lines around what is not settled; returns whether there are any."""
+    """Draw borders of regions, and hatch what is not settled; returns whether there is any."""
     for k in np.unique(found.chosen):
-        _contour(panel, found, found.lead[..., k], 0.0, "solid", 1.1)
-    return _contour(panel, found, found.agreement, interval.prob, (0, (4, 2)), 0.8)
+        own = np.ma.masked_invalid(found.lead[..., k])
+        if own.min() < 0 < own.max():
+            line = {"colors": style.QUIET, "linewidths": 1.1, "zorder": 1}
+            panel.contour(found.x, found.y, own, levels=[0.0], **line)
+    agreement = np.ma.masked_invalid(found.agreement)
+    if not agreement.min() < interval.prob:
+        return False
+    hatched = panel.contourf(found.x, found.y, agreement, levels=[-1.0, interval.prob], colors="none", hatches=["////"])
+    hatched.set(zorder=1, edgecolor=HATCH, linewidth=0.0)
+    return True
 
 
 def _name_regions(panel: Any, found: Regions, classes: Sequence[Label]) -> None:
@@ -256,23 +264,13 @@ def _name_regions(panel: Any, found: Regions, classes: Sequence[Label]) -> None:
             panel.text(found.x[j], found.y[i], text, fontsize="x-small", **place, **style.AS_IT_IS)
 
 
-def _contour(panel: Any, found: Regions, values: FloatArray, level: float, line: Any, width: float) -> bool:
-    """Draw one level of values over the grid, if there are values on both sides of it."""
-    known = np.ma.masked_invalid(values)
-    if not known.min() < level < known.max():
-        return False
-    style_of = {"colors": style.QUIET, "linestyles": [line], "linewidths": width}
-    panel.contour(found.x, found.y, known, levels=[level], zorder=1, **style_of)
-    return True
-
-
 def _heading(one: Population, names: Sequence[str], remarks: Sequence[str]) -> str:
     """What is shown, and at which values of the other variables."""
     (row,) = one.chunks()
     others = [f"{n} = {_short(value)}" for n, value in row.frame.iloc[0].items() if n not in names]
     more = f", and {len(others) - SHOWN_VALUES} more at typical values" if len(others) > SHOWN_VALUES else ""
     lines = ["Most probable class" + (f" at {', '.join(others[:SHOWN_VALUES])}{more}" if others else ""), *remarks]
-    return "\n".join(style.wrapped(line, LINE) for line in lines if line)
+    return "\n".join(line for line in lines if line)
 
 
 def _short(value: Any) -> str:

@@ -24,7 +24,7 @@ GUIDE, QUIET = "0.75", "0.35"  # greys of lines at zero and of remarks
 MANY_CLASSES = len(COLOURS)  # beyond it colours come again, lighter: names must stand beside the marks
 NAME_WIDTH = 22  # letters of a name in one line
 MAX_TICKS = 5
-TITLE_LETTER, LABEL_LETTER, FEWEST_LETTERS = 0.085, 0.07, 14  # inches of a letter; letters of the shortest line
+NARROW, LABEL_LETTER, FEWEST_LETTERS = 1.5, 0.07, 14  # inches of a panel, of a letter; letters of the shortest line
 TICK_INCH = {"x": 0.48, "y": 0.3}  # room that a number needs along its axis
 
 # Names are text: matplotlib must not read a dollar sign or an underscore as markup, nor TeX a percent sign.
@@ -48,7 +48,7 @@ def class_colours(n: int) -> list[str]:
     found = []
     for i in range(n):
         colour, turn = COLOURS[i % len(COLOURS)], i // len(COLOURS)
-        white = 1 - 0.6**turn
+        white = 1 - 0.7**turn
         parts = (int(colour[j : j + 2], 16) for j in (1, 3, 5))
         found.append("#" + "".join(f"{round(part + (255 - part) * white):02X}" for part in parts))
     return found
@@ -146,7 +146,7 @@ def _broken(line: str, width: int) -> list[str]:
     found = []
     while len(line) > width:
         cuts = [i for i in range(width, width // 2, -1) if not line[i].isalnum()]
-        spaces = [i for i in cuts if line[i] == " "]
+        spaces = [i for i in range(width, 0, -1) if line[i] == " "]
         at = (spaces or cuts or [width])[0]
         found.append(line[:at])
         line = line[at:].removeprefix(" ")
@@ -160,7 +160,14 @@ def name_rows(panel: Any, positions: Any, names: Sequence[str]) -> None:
 
 def title(panel: Any, text: str) -> None:
     """Set the title of a panel, in lines of its width."""
-    panel.set_title(wrapped(text, _letters(panel, "x", TITLE_LETTER)), fontsize="medium", **AS_IT_IS)
+    size, letters = title_size(length(panel, "x"))
+    panel.set_title(wrapped(text, letters), fontsize=size, **AS_IT_IS)
+
+
+def title_size(inches: float) -> tuple[str, int]:
+    """Size of the title of a panel of this width, and letters in a line of it."""
+    size, letter = ("small", 0.063) if inches < NARROW else ("medium", 0.075)
+    return size, max(FEWEST_LETTERS, int(inches / letter))
 
 
 def axis_label(panel: Any, axis: str, text: str) -> None:

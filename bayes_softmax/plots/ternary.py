@@ -95,7 +95,7 @@ def ternary(
     positions = [s.position for s in styles]
     found = find_shares(fitted, points, positions, with_draws=draws)
     points = points.of(found.kept).only(positions)
-    canvas = look.canvas([[Panel("ternary", HEIGHT)]], width=PANEL / 1.5)
+    canvas = look.canvas([[Panel("ternary", HEIGHT)]], width=PANEL)
     (panel,) = canvas.panels
     _draw_triangle(panel, styles)
     _draw_clouds(panel, found, points, styles)

@@ -85,9 +85,12 @@ def uncertainty(
     _, aleatoric, epistemic = entropies(fitted, points.rows).T
     known = np.flatnonzero(np.isfinite(epistemic))
     if not len(known):
-        raise ValueError("fit: it has no uncertainty to split: its optimum is not certified, or lies at infinity")
+        raise ValueError(
+            "fit: the uncertainty of this estimate is not known, as its optimum is not certified or lies at infinity; "
+            "pass model.map() or model.sample()"
+        )
     points, x, height = points.of(known), aleatoric[known], epistemic[known]
-    canvas = look.canvas([[Panel("uncertainty", HEIGHT)]], width=PANEL / 1.5)
+    canvas = look.canvas([[Panel("uncertainty", HEIGHT)]], width=PANEL)
     (panel,) = canvas.panels
     dotted = scatter_classes(panel, points, styles, x, height)
     panel.set(xlim=(0.0, ROOM * max(x.max(), 1e-9)), ylim=(0.0, ROOM * max(height.max(), 1e-9)))

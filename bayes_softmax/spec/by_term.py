@@ -6,7 +6,7 @@ from typing import Any
 from bayes_softmax.core.checks import did_you_mean, listed, shown
 from bayes_softmax.data.formula.named import NamedTerm, key_of_term
 from bayes_softmax.spec.families import registry
-from bayes_softmax.spec.priors import Jeffreys, Prior, is_prior
+from bayes_softmax.spec.priors import Jeffreys, Prior, instead_of, is_prior
 
 
 def priors_by_feature(
@@ -49,10 +49,13 @@ def _check_prior(name: Any, given: Any) -> None:
     """Raise unless weights can have this prior, or the default."""
     if isinstance(given, Jeffreys):
         raise ValueError(
-            f"prior[{name!r}]=Jeffreys(): it is a prior of all coefficients together; pass prior=Jeffreys()"
+            f"prior[{shown(name)}]=Jeffreys(): it is a prior of all coefficients together; pass prior=Jeffreys()"
         )
     if given is not None and not is_prior(given):
-        raise TypeError(f"prior[{name!r}]={shown(given)} must be {registry.names()}, R2D2, or None for the default")
+        raise TypeError(
+            f"prior[{shown(name)}]={shown(given)} must be {registry.names()}, R2D2, or None for the default"
+            f"{instead_of(given)}"
+        )
 
 
 def _unknown(name: Any, feature_names: Sequence[str], terms: Sequence[NamedTerm]) -> str:

@@ -12,6 +12,7 @@ from bayes_softmax.core.protocols import Logits
 from bayes_softmax.core.records import FloatArray
 
 LINEAR, INTERCEPT, WEIGHTS = "linear", "intercept", "weights"
+COVARIANCE_NUMBERS = 2**21  # that exist at a time while covariances of logits are computed
 
 
 @dataclass(frozen=True)
@@ -82,8 +83,13 @@ class LinearLogits:
     def covariance(self, parameters: Parameters, X: FloatArray, covariance: FloatArray) -> FloatArray:
         """``x V x'`` with a constant before the features."""
         X1 = np.column_stack([np.ones(len(X)), X])
-        V = covariance.reshape(X1.shape[1], self.n_classes, X1.shape[1], self.n_classes)
-        result: FloatArray = np.einsum("ni,ikjl,nj->nkl", X1, V, X1, optimize=True)
+        (n, q), K = X1.shape, self.n_classes
+        V = covariance.reshape(q, K, q, K).transpose(0, 2, 1, 3).reshape(q * q, K * K)
+        result, step = np.empty((n, K, K)), max(1, COVARIANCE_NUMBERS // (q * q))
+        for start in range(0, n, step):
+            rows = X1[start : start + step]
+            squares = (rows[:, :, None] * rows[:, None, :]).reshape(-1, q * q)
+            result[start : start + step] = (squares @ V).reshape(-1, K, K)  # einsum would not use BLAS
         return result
 
     def pull_back(self, parameters: Parameters, X: FloatArray, derivatives: FloatArray) -> FloatArray:

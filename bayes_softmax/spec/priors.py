@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bayes_softmax.core.checks import is_number, shown
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.spec.families import registry
 from bayes_softmax.spec.families.flat import Flat, FlatFamily
@@ -51,6 +52,16 @@ PriorArgument = Prior | Mapping[str, Prior | None] | None
 def is_prior(prior: object) -> bool:
     """Whether an object is a prior that one feature may have."""
     return registry.is_family(prior) or isinstance(prior, ShrinkagePrior)
+
+
+def instead_of(given: object) -> str:
+    """A hint for something that is no prior: a scale alone, or a family without one."""
+    if is_number(given):
+        return f"; with a scale of {shown(given)} it is Normal({shown(given)})"
+    examples = {"Normal": "1.0", "Laplace": "1.0", "StudentT": "4, 1.0", "Flat": "", "Jeffreys": "", "R2D2": ""}
+    if isinstance(given, type) and given.__name__ in examples:
+        return f"; the class is called: {given.__name__}({examples[given.__name__]})"
+    return ""
 
 
 class FamilyRows(NamedTuple):

@@ -19,7 +19,7 @@ from bayes_softmax.spec.families import registry
 from bayes_softmax.spec.families.flat import Flat
 from bayes_softmax.spec.families.normal import Normal
 from bayes_softmax.spec.families.registry import FamilyPrior
-from bayes_softmax.spec.priors import LEARNED, FamilyRows, Jeffreys, Prior, PriorTable, is_prior, repeated
+from bayes_softmax.spec.priors import LEARNED, FamilyRows, Jeffreys, Prior, PriorTable, instead_of, is_prior, repeated
 from bayes_softmax.spec.scales.hyperpriors import HierarchicalNormal, ScalePrior, ShrinkagePrior
 from bayes_softmax.spec.scales.shared import SharedScale, shared_scales
 
@@ -53,7 +53,7 @@ def resolve_priors(
         chosen.features.scale[by_default] = scales
     intercept = Normal(DEFAULT_INTERCEPT_SCALE) if intercept_prior is None else _of_intercept(intercept_prior)
     if not has_intercept and intercept_prior is not None:
-        raise ValueError("intercept_prior was given, but the model has no intercept")
+        raise ValueError(f"intercept_prior={shown(intercept_prior)} was given, but the model has no intercept")
     table = PriorTable(
         chosen.features,
         intercept if has_intercept else None,
@@ -78,7 +78,7 @@ def _of_intercept(prior: Prior) -> FamilyPrior:
     if isinstance(prior, Jeffreys):
         raise ValueError("intercept_prior=Jeffreys() is a prior of all coefficients together: pass prior=Jeffreys()")
     if not is_prior(prior):
-        raise TypeError(f"intercept_prior={shown(prior)} must be {possible}")
+        raise TypeError(f"intercept_prior={shown(prior)} must be {possible}{instead_of(prior)}")
     resolved = _resolved(prior)
     if isinstance(resolved, ShrinkagePrior):
         raise TypeError(f"intercept_prior={prior!r} must have a fixed scale: scales are learned for weights")
@@ -141,7 +141,7 @@ def _per_feature(prior: Prior | Mapping[str, Prior] | None, feature_names: Seque
         if not is_prior(prior):
             raise TypeError(
                 f"prior={shown(prior)} must be {registry.names()}, Jeffreys, R2D2, a mapping from term or feature to "
-                "prior, or None"
+                f"prior, or None{instead_of(prior)}"
             )
         return _filled(features, [(np.arange(p), prior)])
     given = [(np.array([j]), prior[name]) for j, name in enumerate(feature_names) if name in prior]

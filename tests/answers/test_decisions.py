@@ -68,7 +68,7 @@ def test_decisions_of_an_estimate_agree_with_draws_of_its_normal_approximation()
 @pytest.mark.parametrize(
     ("cost", "error", "text"),
     [
-        ([[0, 1], [1, 0]], TypeError, "cost is a list; give a pandas DataFrame"),
+        ([[0, 1], [1, 0]], TypeError, "cost is of type list; give a pandas DataFrame"),
         (pd.DataFrame({"Adelie": [1.0]}), ValueError, "cost has no column for class 'Chinstrap'"),
         (
             pd.DataFrame({"Adelie": [1.0], "Chinstrap": [np.nan], "Gentoo": [0.0]}),

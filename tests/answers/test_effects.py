@@ -208,8 +208,11 @@ def test_bad_arguments_are_named(overlapping, posterior) -> None:
     for call, text in (
         (lambda: fit.effects("bill"), "features: 'bill' is not a variable of the model"),
         (lambda: fit.effects(at="median"), "at='median' must be 'means'"),
-        (lambda: fit.effects(at={"sex": "unknown"}), "at: sex='unknown' is not a level"),
-        (lambda: fit.contrast({"bill_length_mm": "long"}, {}), "first: bill_length_mm='long' must be a finite number"),
+        (lambda: fit.effects(at={"sex": "unknown"}), "at: 'unknown' is not a level of 'sex'"),
+        (
+            lambda: fit.contrast({"bill_length_mm": "long"}, {}),
+            "first: 'bill_length_mm' is 'long'; expected one finite number",
+        ),
         (lambda: fit.contrast({}, {}), "first and second are empty"),
         (lambda: fit.effects(draws=True), "a point estimate has no draws"),
         (lambda: posterior.effects(n_draws=0), "n_draws=0 must be at least 1"),
@@ -265,7 +268,7 @@ def test_other_base_levels_and_columns_with_names_of_python(survey) -> None:
     assert_allclose(table.loc[("zone", "n vs s")], -default.loc[("zone", "s vs n")], rtol=1e-12)
     assert_allclose(table.loc[("zone", "w vs s")], default["zone", "w vs n"] - default["zone", "s vs n"], rtol=1e-9)
     assert np.isfinite(fit.effects("self", at={"self": 30.0})).all(axis=None)
-    with pytest.raises(ValueError, match="base: zone='x' is not a level of it"):
+    with pytest.raises(ValueError, match="base: 'x' is not a level of 'zone'"):
         fit.effects(base={"zone": "x"})
     with pytest.raises(ValueError, match="features: 'zones' is not a variable of the model; did you mean 'zone'"):
         fit.effects("zones")

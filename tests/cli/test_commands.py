@@ -1,6 +1,7 @@
 """The commands, in process: what they print, what they write, and their exit status."""
 
 import io
+import os
 import re
 import shlex
 import subprocess
@@ -392,6 +393,13 @@ def test_predict_writes_intervals(
     assert main([*words, "--force"]) == 0
 
 
+def test_messages_on_data_name_the_file(results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "new.csv"
+    path.write_text("bill,sex\n39,male\n")
+    assert main(["predict", str(results), str(path)]) == 2
+    assert capsys.readouterr().err.startswith(f"bayes-softmax: {str(path)!r} has no column 'bill_length_mm'")
+
+
 def test_predict_advises_its_own_option(results: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["predict", str(results), str(data)]) == 2
     message = capsys.readouterr().err
@@ -470,6 +478,53 @@ def test_ctrl_c_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     monkeypatch.setattr(answers, "fit_in", pressed)
     assert main(["predict", "a", "b"]) == 130
     assert capsys.readouterr().err == "bayes-softmax: interrupted\n"
+
+
+def test_ctrl_c_while_libraries_load_is_one_line(tmp_path: Path) -> None:
+    """Nothing but Python itself is loaded before the command line listens."""
+    (tmp_path / "numpy.py").write_text("import signal\nsignal.raise_signal(signal.SIGINT)\n")
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join((str(tmp_path), str(Path(bs.__file__).parents[1])))}
+    command = [sys.executable, "-m", "bayes_softmax", "predict", "a", "b"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, check=False)
+    assert (done.returncode, done.stderr) == (130, "bayes-softmax: interrupted\n")
+
+
+def test_odd_names_of_classes(tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    """Names that the table of predictions has too, that a separator cuts, or that would colour a terminal."""
+    classes = ["row", "predicted", "a=b", "\x1b[31mred", "ü"]
+    x = np.arange(50.0)
+    frame = pd.DataFrame({"y": np.array(classes)[(x % 5).astype(int)], "x": np.sin(x), "on": 1})
+    frame.to_csv(tmp_path / "d.csv", index=False)
+    command = ["fit", str(tmp_path / "d.csv"), "--formula", "y ~ x", "--out", str(tmp_path / "out"), "--method", "map"]
+    assert main([*command, "--available", *(f"{name}=on" for name in classes), "--quiet"]) == 0
+    assert b"\x1b" not in capsysbinary.readouterr().out
+    assert main(["predict", str(tmp_path / "out"), str(tmp_path / "d.csv")]) == 0
+    found = pd.read_csv(io.BytesIO(capsysbinary.readouterr().out))
+    assert found.columns[:2].tolist() == ["row number", "predicted class"]
+    assert sorted(found.columns[2:]) == sorted(classes)
+    assert main(["predict", str(tmp_path / "out"), str(tmp_path / "d.csv"), "--intervals", "0.5"]) == 0
+    found = pd.read_csv(io.BytesIO(capsysbinary.readouterr().out))
+    assert found.columns[:2].tolist() == ["row", "predicted"]
+    assert found.columns.is_unique
+
+
+def test_folders_that_cannot_be_made(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Said before anything is read."""
+    (tmp_path / "file").write_text("")
+    assert main(fit_words(tmp_path / "none.csv", tmp_path / "file" / "out")) == 2
+    assert re.search(r"--out '.*out': '.*file' is a file, not a folder", capsys.readouterr().err)
+    with pytest.raises(SystemExit):
+        main([*fit_words(data, tmp_path), "--out", ""])
+    assert "the name of the folder is empty" in capsys.readouterr().err
+    assert main(["predict", "x", str(data), "--out", str(tmp_path / "none" / "p.csv")]) == 2
+    assert "there is no folder" in capsys.readouterr().err
+
+
+def test_whole_labels_that_the_data_do_not_have(tmp_path: Path) -> None:
+    pd.DataFrame({"y": [3, 1] * 20, "x": np.sin(np.arange(40))}).to_csv(tmp_path / "d.csv", index=False)
+    command = ["fit", str(tmp_path / "d.csv"), "--formula", "y ~ x", "--out", str(tmp_path / "out"), "--method", "map"]
+    assert main([*command, "--classes", "3", "1", "2", "--prior", "Normal(1)", "--vs", "3"]) == 0
+    assert bs.load(tmp_path / "out" / "estimate.nc").schema.classes == (3, 1, 2)
 
 
 def test_draws_before_ctrl_c_are_kept(

@@ -1,6 +1,8 @@
 """Threads: results in order, no hang after a fork or when nested, and one limit of BLAS for all who ask."""
 
 import multiprocessing
+import os
+import subprocess
 import sys
 from threading import Event, Thread
 
@@ -38,6 +40,33 @@ def test_an_error_stops_and_is_raised() -> None:
     with pytest.raises(ArithmeticError, match="third"):
         threads.in_parallel(fail, [(i, i + 1) for i in range(50)])
     assert squares(3) == [0, 1, 4]
+
+
+CUT_START = """
+import signal, threading
+from bayes_softmax.core import threads
+
+start = threading.Thread.start
+
+def cut(thread):
+    start(thread)
+    signal.raise_signal(signal.SIGINT)
+
+threading.Thread.start = cut
+call = lambda: threads.in_parallel(lambda first, end: first, [(0, 1), (1, 2)])
+try:
+    call()
+except KeyboardInterrupt:
+    print("interrupted")
+threading.Thread.start = start
+print(call())
+"""
+
+
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="with one core there is no other thread")
+def test_ctrl_c_while_a_thread_starts_does_not_keep_the_process_from_ending() -> None:
+    done = subprocess.run([sys.executable, "-c", CUT_START], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "interrupted\n[0, 1]\n"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="processes are not forked on Windows")

@@ -3,6 +3,7 @@
 import ast
 import itertools
 import json
+import re
 import warnings
 from pathlib import Path
 
@@ -303,7 +304,7 @@ MESSAGES = {
     "x + z - xx": "there is no term 'xx' to take away; did you mean 'x'",
     "x + z - x*g": "there is no term 'g' to take away",
     "log(.)": "'.' stands for the other columns as terms, and cannot be part of an expression",
-    "cs(x, df=2)": r"'cs\(x, df=2\)': df=2 must be at least 3",
+    "cs(x, df=2)": r"'cs\(x, df=2\)': df=2 must be a whole number from 3 to 1000",
     "cs(x)": "give df",
     "bs(x, df=2)": "df=2 must be at least 3 for degree=3",
     "bs(x, df=4, knots=[0])": "give df or knots, not both",
@@ -420,6 +421,41 @@ def test_many_levels_are_listed_shortly() -> None:
     assert len(str(raised.value)) < 400
 
 
+def test_messages_do_not_repeat_long_expressions() -> None:
+    long = "z" * 3000
+    for formula in (
+        f"I(g == '{long}')",
+        f"C(g, '{long}')",
+        f"C(g, contr.treatment('{long}'))",
+        f"bs(x, df='{long}')",
+        f"log({' + '.join(['x'] * 80)}, z)",
+        f"foo('{long}')",
+        f"x '{long}'",
+    ):
+        with pytest.raises(ValueError, match="formula: ") as raised:
+            bs.SoftmaxRegression.from_formula(f"y ~ {formula}", survey())
+        assert len(str(raised.value)) < 700, str(raised.value)
+
+
+def test_two_features_of_one_name_are_refused() -> None:
+    data = survey().assign(**{"x:z": 1.0 * np.arange(N), "g[T.q]": 1.0 * np.arange(N)})
+    for formula, name in (("x*z + `x:z`", "x:z"), ("g + `g[T.q]`", "g[T.q]"), (". - y", "g[T.q]")):
+        with pytest.raises(ValueError, match=re.escape(f"two features would be called {name!r}; rename the column")):
+            bs.SoftmaxRegression.from_formula(f"y ~ {formula}", data)
+    assert features("x + `x:z`", data)[1] == ("x", "x:z")
+    assert features("x:z", data)[1] == ("x:z",)
+
+
+def test_measured_numbers_are_no_levels() -> None:
+    with pytest.raises(
+        ValueError, match=r"C\(\) of column 'x' would make a level of each of 120 different numbers in 120"
+    ):
+        features("C(x)", survey())
+    assert len(features("C(k)", survey().assign(k=np.arange(N) // 2))[1]) == N // 2 - 1  # numbers of households
+    halves = survey().assign(k=np.resize([0.5, 1.5, 2.5], N))
+    assert features("C(k)", halves)[1] == ("C(k)[T.1.5]", "C(k)[T.2.5]")
+
+
 def test_columns_of_lists_are_refused_by_name() -> None:
     data = survey().assign(l=[[1], [2]] * (N // 2))
     for formula in ("y ~ l", "y ~ C(l)", "y ~ x:l"):
@@ -452,6 +488,17 @@ def test_files_of_earlier_versions_are_read_as_they_were_written() -> None:
         again = schema_from_json(schema.to_json())
         assert again.feature_names == schema.feature_names
         assert_array_equal(again.encode(data)[0], X)
+
+
+def test_texts_of_earlier_versions_may_hold_what_had_no_effect() -> None:
+    data = survey()
+    encoder = bs.SoftmaxRegression.from_formula("y ~ x + z", data).schema.encoder
+    older = {key: value for key, value in encoder.to_data().items() if key not in ("terms", "edition")}
+    for text_of in ("x**2 + z", "x + z - k", "x^3 + z - (k + x:z)"):
+        again = encoder_from_data({**older, "formula": text_of})
+        assert_array_equal(again.encode(data)[0], encoder.encode(data)[0])
+    with pytest.raises(ValueError, match="operator is expected"):
+        encoder_from_data({**older, "formula": "x z"})
 
 
 def test_splines_of_the_second_edition_keep_all_their_columns() -> None:

@@ -98,6 +98,7 @@ def test_far_tails_keep_their_logarithms() -> None:
         assert classifier.predict(far).tolist() == [0, 2]
 
 
+@pytest.mark.filterwarnings("ignore::bayes_softmax.NotReliableWarning")
 def test_draws_repeat_by_random_state() -> None:
     X, y = simulate(60, 2, 3)
 
@@ -151,3 +152,10 @@ def test_the_fit_keeps_names_and_gives_its_answers() -> None:
     assert fit.loo().elpd < 0
     assert len(fit.effects()) > 0
     assert isinstance(bs.SoftmaxClassifier().fit(frame, y).result_.summary(), pd.DataFrame)
+
+
+def test_draws_that_disagree_are_told() -> None:
+    X, y = load_iris(return_X_y=True)
+    short = {"draws": 30, "tune": 10, "chains": 2, "engine": "nuts", "random_state": 2}
+    with pytest.warns(bs.NotReliableWarning, match="the draws are not reliable: the chains disagree, with R-hat"):
+        bs.SoftmaxClassifier(method="sample", **short).fit(X, y)

@@ -79,10 +79,32 @@ def test_errors_name_column_row_and_level(penguins: pd.DataFrame) -> None:
             call(missing)
     with pytest.raises(ValueError, match="feature names should match"):
         classifier.predict(X.rename(columns={"sex": "gender"}))
-    with pytest.raises(ValueError, match=r"X has 333 rows, but y has 3"):
+    with pytest.raises(ValueError, match=r"inconsistent numbers of samples: \[333, 3\]"):
         bs.SoftmaxClassifier().fit(X, y[:3])
     with pytest.raises(ValueError, match=re.escape("column 'a`b' has no name that a formula can quote")):
         bs.SoftmaxClassifier().fit(X.rename(columns={"sex": "a`b"}), y)
+    with pytest.raises(ValueError, match="X has 2 columns named 'sex'; names must be unique"):
+        bs.SoftmaxClassifier().fit(X.rename(columns={"island": "sex"}), y)
+    for call in (lambda: classifier.predict(X[:0]), lambda: bs.SoftmaxClassifier().fit(X[:0], y[:0])):
+        with pytest.raises(ValueError, match=r"Found array with 0 sample\(s\): X has no rows"):
+            call()
+    numeric = bs.SoftmaxClassifier().fit(X[["body_mass_g"]], y)
+    for wrong in ("heavy", pd.Timestamp("2020-01-01")):
+        with pytest.raises(TypeError, match=r"new X: column 'body_mass_g' .*expected"):
+            numeric.predict(X[["body_mass_g"]].assign(body_mass_g=wrong))
+    with (
+        pytest.warns(UserWarning, match="does not have valid feature names"),
+        pytest.raises(
+            TypeError, match="X must be a data frame with the columns of the fit, 'bill_length_mm', 'island'"
+        ),
+    ):
+        classifier.predict(X.to_numpy())
+    with pytest.raises(ValueError, match="X: column 'x1' is 'b' in row 0: could not convert string to float"):
+        bs.SoftmaxClassifier().fit(np.array([[1.0, "b"]] * 2, dtype=object), [0, 1])
+    with pytest.raises(ValueError, match="X: column 'x0' is NaN in rows 0, 2"):
+        bs.SoftmaxClassifier().fit(np.ma.masked_less([[1.0], [3.0], [2.0]], 3), [0, 1, 1])
+    with pytest.raises(ValueError, match="y: the label is missing in row 1"):
+        bs.SoftmaxClassifier().fit(np.arange(3.0)[:, None], np.ma.masked_equal([0, 2, 1], 2))
     with pytest.raises(ValueError, match="column 'x1' is infinite in row 3"):
         bs.SoftmaxClassifier().fit(np.where(np.arange(12).reshape(6, 2) == 7, np.inf, 1.0), [0, 1] * 3)
 

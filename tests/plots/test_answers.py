@@ -37,7 +37,7 @@ def test_calibration_names_every_class(overlapping: bs.SoftmaxRegression, poster
 
 def test_predictive_checks_name_groups_and_classes(posterior: bs.Posterior) -> None:
     shown = texts(bs.plots.posterior_predictive(posterior, by="sex", random_seed=1))
-    assert SPECIES | {"sex: female (165 observations)", "sex: male (168 observations)", "observed"} <= shown
+    assert SPECIES | {"sex: female\n(165 observations)", "sex: male\n(168 observations)", "observed"} <= shown
 
 
 def test_many_classes_have_colours_of_their_own() -> None:

@@ -1,4 +1,4 @@
-"""Decision regions: the cells are the predictions, the dashed lines the draws' agreement, the points the data."""
+"""Decision regions: the cells are the predictions, hatching the draws' disagreement, the points the data."""
 
 import matplotlib as mpl
 import numpy as np
@@ -78,7 +78,7 @@ def test_the_picture_has_the_image_points_and_names(draws: bs.Posterior, penguin
     heading = picture.figure.get_suptitle()
     assert "body_mass_g = 4207" in heading
     assert "sex = female" in heading
-    assert "89 % of the draws agree" in heading
+    assert "hatched: fewer than 89 % of the draws agree" in heading
     assert [t.get_text() for t in picture.figure.legends[0].get_texts()] == ["Adelie", "Chinstrap", "Gentoo"]
     picture.close()
 
@@ -108,7 +108,7 @@ def test_new_rows_with_and_without_classes(draws: bs.Posterior, penguins: pd.Dat
         picture.close()
 
 
-def test_an_infinite_estimate_has_regions_but_no_dashed_lines() -> None:
+def test_an_infinite_estimate_has_regions_but_nothing_hatched() -> None:
     X = np.array([[0.0, 0.0], [1.0, 0.2], [2.0, 0.1], [3.0, 0.9]])
     with pytest.warns(bs.NotConvergedWarning):
         mle = bs.SoftmaxRegression(X, ["a", "a", "b", "b"]).mle()

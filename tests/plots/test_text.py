@@ -49,7 +49,7 @@ SHOWS = {
     "forest against a class": [*FEATURES, *(name for name in CLASSES if name != "$^$"), "logit per unit, vs $^$"],
     "compare": [*FEATURES, "_map (estimate, 89 % Wald interval)"],
     "calibration": CLASSES,
-    "posterior predictive": [*CLASSES, "$^$ (", "_p ("],
+    "posterior predictive": [*CLASSES, "$^$\n(", "_p\n("],
     "prior": [*CLASSES, "y"],
 }
 

@@ -167,6 +167,29 @@ def test_other_messages() -> None:
         fitted("g", {"g": bs.Jeffreys()})
 
 
+NO_PRIORS = {
+    "a scale": (2.0, r"prior=2.0 must be Normal, .*, or None; with a scale of 2.0 it is Normal\(2.0\)$"),
+    "a class": (bs.StudentT, r"; the class is called: StudentT\(4, 1.0\)$"),
+    "a class of all": (bs.Jeffreys, r"; the class is called: Jeffreys\(\)$"),
+    "a scale for a term": ({"g": 2}, r"prior\['g'\]=2 must be .*; with a scale of 2 it is Normal\(2\)$"),
+    "a class for a term": ({"g": bs.R2D2}, r"; the class is called: R2D2\(\)$"),
+    "a name": ("normal", "a mapping from term or feature to prior, or None$"),
+}
+
+
+@pytest.mark.parametrize(("given", "message"), NO_PRIORS.values(), ids=NO_PRIORS)
+def test_what_is_no_prior_is_refused_with_what_was_meant(given: object, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        fitted("x + g", given)
+
+
+def test_an_intercept_prior_without_intercept_is_named() -> None:
+    with pytest.raises(ValueError, match=r"intercept_prior=Normal\(scale=2.0\) was given, but the model has no interc"):
+        fitted("0 + x", None, intercept_prior=bs.Normal(2))
+    with pytest.raises(TypeError, match=r"intercept_prior=1 must be .*; with a scale of 1 it is Normal\(1\)"):
+        fitted("x", None, intercept_prior=1)
+
+
 def test_arrays_have_features_only() -> None:
     X, y = simulate(60, 2, 3)
     named = bs.SoftmaxRegression(pd.DataFrame(X, columns=["one", "a:b"]), y, prior={"a:b": PRIOR, "one": None})

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from bayes_softmax.core.checks import shown
 from bayes_softmax.data.formula.arithmetic import operate
-from bayes_softmax.data.formula.expressions import Call, Constant, Items, Node, Operation, columns_of, text
+from bayes_softmax.data.formula.expressions import Call, Constant, Items, Node, Operation, columns_of, quoted
 from bayes_softmax.data.formula.hints import said_of
 
 MAX_DEGREE = 30  # of a polynomial: a higher one is lost to rounding
@@ -60,19 +61,19 @@ def arguments_of(call: Call) -> dict[str, Any]:
     name, parameters = call.function, TRANSFORM_ARGUMENTS[call.function]
     if not call.arguments or len(call.arguments) > len(parameters) + 1:
         takes = f", and perhaps {', '.join(parameters)}" if parameters else ""
-        raise ValueError(f"formula: {text(call)!r}: {name}() takes a column or an expression{takes}")
+        raise ValueError(f"formula: {quoted(call)}: {name}() takes a column or an expression{takes}")
     given = dict(zip(parameters, call.arguments[1:], strict=False))
     for word, value in call.keywords:
         if word not in parameters or word in given:
             wrong = f"has {word!r} twice" if word in given else f"has no argument {word!r}"
             raise ValueError(
-                f"formula: {text(call)!r}: {name}() {wrong} (arguments: {', '.join(parameters) or 'none'})"
+                f"formula: {quoted(call)}: {name}() {wrong} (arguments: {', '.join(parameters) or 'none'})"
             )
         given[word] = value
     values = {}
     for word, parameter in parameters.items():
         value = parameter.default if word not in given else _constant(given[word], call)
-        values[word] = _checked(value, parameter, f"formula: {text(call)!r}: {word}")
+        values[word] = _checked(value, parameter, f"formula: {quoted(call)}: {word}")
     _check_together(call, values)
     return values
 
@@ -90,7 +91,7 @@ def _constant(node: Node, call: Call) -> Any:
                 result = float(operate(node.symbol, [np.float64(number) for number in numbers]))
             return int(result) if result.is_integer() and abs(result) < 2**53 else result
     raise ValueError(
-        f"formula: {text(call)!r}: {text(node)!r} must be a number, a list of numbers, a string, True or False"
+        f"formula: {quoted(call)}: {quoted(node)} must be a number, a list of numbers, a string, True or False"
         f"{said_of(node)}"
     )
 
@@ -103,7 +104,7 @@ def _checked(value: Any, parameter: TransformArgument, what: str) -> Any:
         return None
     if kind == "count":
         if not number or value != int(value) or not low <= value <= high:
-            raise ValueError(f"{what}={value!r} must be a whole number from {low} to {high}")
+            raise ValueError(f"{what}={shown(value)} must be a whole number from {low} to {high}")
         return int(value)
     if kind in ("number", "flag or number") and number and low <= value <= high:
         return float(value)
@@ -123,14 +124,14 @@ def _checked(value: Any, parameter: TransformArgument, what: str) -> Any:
         "number": "a number" + (f" from {low} to {high}" if isfinite(low) else ""),
         "flag or number": "True, False or a number",
     }
-    raise ValueError(f"{what}={value!r} must be {allowed[kind]}")
+    raise ValueError(f"{what}={shown(value)} must be {allowed[kind]}")
 
 
 def _check_together(call: Call, values: Mapping[str, Any]) -> None:
     """Raise where arguments that are valid one by one do not fit together."""
     if call.function not in SPLINES:
         return
-    what, df, knots = f"formula: {text(call)!r}", values["df"], values["knots"]
+    what, df, knots = f"formula: {quoted(call)}", values["df"], values["knots"]
     if df is not None and knots is not None:
         raise ValueError(f"{what}: give df or knots, not both")
     if knots is not None:
@@ -140,11 +141,15 @@ def _check_together(call: Call, values: Mapping[str, Any]) -> None:
     if call.function == "bs":
         least = max(1, values["degree"] + values["include_intercept"])
         if df is not None and df < least:
-            raise ValueError(f"{what}: df={df} must be at least {least} for degree={values['degree']}")
+            raise ValueError(
+                f"{what}: df={df} must be at least {least} for degree={values['degree']}; give a lower degree as well"
+            )
         return
     if df is None and knots is None:
         raise ValueError(f"{what}: give df (the number of columns) or knots")
     cyclic = call.function == "cc" or bool(values["cyclic"])
     least = 3 - cyclic - (values["constraints"] is not None)  # an inner knot at least
     if df is not None and df < least:
-        raise ValueError(f"{what}: df={df} must be at least {least}")
+        raise ValueError(
+            f"{what}: df={df} must be a whole number from {least} to {MAX_KNOTS}; there is a knot inside at least"
+        )

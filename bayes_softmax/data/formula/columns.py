@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayes_softmax.core.checks import describe_rows, did_you_mean, listed
+from bayes_softmax.core.checks import describe_rows, did_you_mean, listed, shown
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.data.frames import numeric_values, plain_column
 
 MANY_LEVELS = 10_000  # levels from which on no nearest match is sought
+FEW_LEVELS = 20  # up to which a factor with few rows for each level is taken as it is
 COLUMN_KINDS = ("numeric", "boolean", "categorical")
 TRUTH = (False, True)
 
@@ -86,11 +87,24 @@ def column_type_of(column: pd.Series, name: str, *, coded: bool) -> ColumnType:
             raise TypeError(
                 f"data: column {name!r} has dtype object with values of type {', '.join(kinds)}; "
                 "expected numbers, booleans, strings or a categorical"
+                + ("; convert it first, as by .astype(str)" if "str" in kinds else "")
             )
         return ColumnType("categorical", tuple(sorted(distinct)))
+    days = "; a number of days is (date - date.min()).dt.days" if column.dtype.kind == "M" else ""
     raise TypeError(
-        f"data: column {name!r} has dtype {column.dtype}; expected numbers, booleans, strings or a categorical"
+        f"data: column {name!r} has dtype {column.dtype}; expected numbers, booleans, strings or a categorical{days}"
     )
+
+
+def check_levels(variable: ColumnType, name: str, n_obs: int) -> None:
+    """Raise for a column of measured numbers inside ``C()``, each of which would be a level."""
+    n_levels = len(variable.levels)
+    measured = variable.kind == "numeric" and any(isinstance(level, float) for level in variable.levels)
+    if measured and n_levels > max(n_obs / 2, FEW_LEVELS):
+        raise ValueError(
+            f"formula: C() of column {name!r} would make a level of each of {n_levels:,} different numbers in "
+            f"{n_obs:,} rows; use the column without C(), or make groups of it first, as by pd.cut"
+        )
 
 
 def _whole(value: float) -> int | float:
@@ -207,8 +221,8 @@ def _unseen_level(column: pd.Series, name: str, levels: tuple[Any, ...], where: 
     alike = next((level for level in levels if str(level) == str(value)), None)
     hint = did_you_mean(value, levels) if isinstance(value, str) and len(levels) < MANY_LEVELS else ""
     if alike is not None:
-        hint = f": level {alike!r} is of type {type(alike).__name__}, not {type(value).__name__}"
+        hint = f": level {shown(alike)} is of type {type(alike).__name__}, not {type(value).__name__}"
     return ValueError(
-        f"data: column {name!r} has level {value!r} in {describe_rows(column.index, where)}, "
+        f"data: column {shown(name)} has level {shown(value)} in {describe_rows(column.index, where)}, "
         f"which the model was not fitted with (levels: {listed(levels)}){hint}"
     )

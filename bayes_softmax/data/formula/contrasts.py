@@ -4,9 +4,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bayes_softmax.core.checks import did_you_mean, listed
+from bayes_softmax.core.checks import did_you_mean, listed, shown
 from bayes_softmax.core.records import FloatArray
-from bayes_softmax.data.formula.expressions import Call, Column, Constant, Items, Node, Operation, Reference, text
+from bayes_softmax.data.formula.expressions import (
+    Call,
+    Column,
+    Constant,
+    Items,
+    Node,
+    Operation,
+    Reference,
+    brief,
+    quoted,
+    text,
+)
 
 MAX_LEVELS = 1000  # of a contrast with a full matrix
 
@@ -45,10 +56,8 @@ def check_contrast(node: Node, where: str) -> tuple[str, dict[str, Any]]:
     if name not in CONTRASTS:
         hint = did_you_mean(name or text(node), CONTRASTS, cutoff=0.5)  # "summ" is as near as that to contr.sum
         if isinstance(node, Constant):
-            hint = f"; for {node.value!r} as the first level write contr.treatment({node.value!r})"
-        raise ValueError(
-            f"formula: {where!r}: {text(node)} is not a contrast{hint} (contrasts: {', '.join(CONTRASTS)})"
-        )
+            hint = f"; for {shown(node.value)} as the first level write contr.treatment({shown(node.value)})"
+        raise ValueError(f"formula: {where}: {brief(node)} is not a contrast{hint} (contrasts: {', '.join(CONTRASTS)})")
     parameters = CONTRASTS[name][1]
     if not isinstance(node, Call):
         return name, {}
@@ -56,8 +65,8 @@ def check_contrast(node: Node, where: str) -> tuple[str, dict[str, Any]]:
     words = [word for word, _ in given]
     if len(node.arguments) > len(parameters) or len(set(words)) < len(words) or not set(words) <= set(parameters):
         takes = f"perhaps {', '.join(parameters)}" if parameters else "no argument"
-        raise ValueError(f"formula: {where!r}: {name}() takes {takes}")
-    return name, {word: _argument(value, parameters[word], f"formula: {where!r}: {word}") for word, value in given}
+        raise ValueError(f"formula: {where}: {name}() takes {takes}")
+    return name, {word: _argument(value, parameters[word], f"formula: {where}: {word}") for word, value in given}
 
 
 def _argument(node: Node, kind: str, what: str) -> Any:
@@ -69,7 +78,7 @@ def _argument(node: Node, kind: str, what: str) -> Any:
     if kind == _SCORES and isinstance(value, list) and 0 < len(value) <= MAX_LEVELS and len(set(value)) == len(value):
         return value
     allowed = {_LEVEL: "a level", _FLAG: "True or False", _SCORES: "a list of distinct numbers"}
-    raise ValueError(f"{what}={text(node)} must be {allowed[kind]}")
+    raise ValueError(f"{what}={brief(node)} must be {allowed[kind]}")
 
 
 def _literal(node: Node) -> Any:
@@ -96,7 +105,7 @@ def contrast_in(factor: Node) -> Node | None:
 def factor_columns(factor: Node, name: str, levels: tuple[Any, ...], *, reduced: bool) -> FactorColumns:
     """Columns of a factor, with all levels or, ``reduced``, without what the intercept holds."""
     L, contrast = len(levels), contrast_in(factor)
-    word, values = ("contr.treatment", {}) if contrast is None else check_contrast(contrast, text(factor))
+    word, values = ("contr.treatment", {}) if contrast is None else check_contrast(contrast, quoted(factor))
     if not reduced:
         return FactorColumns(None, tuple(range(L)), tuple(f"{name}[{level}]" for level in levels))
     if L < 2:
@@ -107,9 +116,9 @@ def factor_columns(factor: Node, name: str, levels: tuple[Any, ...], *, reduced:
         shown = tuple(j for j in range(L) if j != base)
         return FactorColumns(None, shown, tuple(f"{name}[T.{levels[j]}]" for j in shown))
     if L > MAX_LEVELS:
-        raise ValueError(f"formula: {text(factor)!r}: {word} is for at most {MAX_LEVELS} levels, there are {L:,}")
+        raise ValueError(f"formula: {quoted(factor)}: {word} is for at most {MAX_LEVELS} levels, there are {L:,}")
     if len(values.get("scores", levels)) != L:
-        raise ValueError(f"formula: {text(factor)!r}: scores must have one number for each of the {L} levels")
+        raise ValueError(f"formula: {quoted(factor)}: scores must have one number for each of the {L} levels")
     from formulaic.transforms import contrasts
 
     made = getattr(contrasts, kind)(**values)
@@ -125,4 +134,4 @@ def _position(level: Any, levels: tuple[Any, ...], factor: Node) -> int:
         if known == level and isinstance(known, bool) == isinstance(level, bool):
             return j
     hint = did_you_mean(level, levels)
-    raise ValueError(f"formula: {text(factor)!r}: {level!r} is not a level{hint} (levels: {listed(levels)})")
+    raise ValueError(f"formula: {quoted(factor)}: {shown(level)} is not a level{hint} (levels: {listed(levels)})")

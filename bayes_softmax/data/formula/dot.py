@@ -11,13 +11,11 @@ import numpy as np
 import pandas as pd
 
 from bayes_softmax.core.checks import counted
-from bayes_softmax.data.formula.columns import column_type_of
+from bayes_softmax.data.formula.columns import FEW_LEVELS, column_type_of
 from bayes_softmax.data.formula.expressions import Column, columns_of, text
 from bayes_softmax.data.formula.parsing import Others, Reader
 from bayes_softmax.data.formula.terms import Term, read_terms
 from bayes_softmax.data.frames import require_columns
-
-MANY_NAMES = 20  # levels up to which a factor of few rows per level is taken for one
 
 
 def terms_of_data(
@@ -52,7 +50,7 @@ def _check_implied(column: pd.Series) -> None:
         raise ValueError(f"{included}, which has no value in any row; {advice}")
     if pd.api.types.is_integer_dtype(values):
         first = values.iloc[0]
-        if len(values) > MANY_NAMES and first in (0, 1) and (values.to_numpy() == first + np.arange(len(values))).all():
+        if len(values) > FEW_LEVELS and first in (0, 1) and (values.to_numpy() == first + np.arange(len(values))).all():
             raise ValueError(
                 f"{included}, which numbers the rows from {first}; {advice}, or name it as a term to keep it, "
                 f"'. + {written}'"
@@ -66,7 +64,7 @@ def _check_implied(column: pd.Series) -> None:
         reason = str(error).removeprefix(f"data: column {name!r} ")
         raise TypeError(f"{included}, which {reason}; convert it first, or {advice}") from error
     n_levels, n = len(kind.levels), len(values)
-    if n_levels == n > 2 or n_levels > max(n / 2, MANY_NAMES):
+    if n_levels == n > 2 or n_levels > max(n / 2, FEW_LEVELS):
         many = "another level in every row" if n_levels == n else f"{n_levels:,} levels in {counted(n, 'row')}"
         raise ValueError(
             f"{included}, which has {many}, as an identifier has; {advice}, or name it as a term to keep it, "

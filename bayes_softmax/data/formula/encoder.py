@@ -20,6 +20,7 @@ from bayes_softmax.data.formula.columns import (
     Columns,
     ColumnType,
     as_frame,
+    check_levels,
     column_type_from_data,
     column_type_of,
     read_columns,
@@ -192,7 +193,7 @@ def encoder_from_data(data: Mapping[str, Any]) -> FormulaEncoder:
     edition = data.get("edition", EDITION) if "terms" in data else 1
     if isinstance(edition, bool) or edition not in range(1, EDITION + 1):
         raise ValueError(f"the formula in the file is of edition {edition!r}; this version reads up to {EDITION}")
-    terms = terms_from_data(data["terms"]) if "terms" in data else parse_terms(formula)
+    terms = terms_from_data(data["terms"]) if "terms" in data else parse_terms(formula, older=True)
     variables = {name: column_type_from_data(name, fields) for name, fields in given.items() if isinstance(name, str)}
     if set(variables) != _columns(terms):
         raise ValueError("the terms of the formula in the file do not fit its columns")
@@ -227,6 +228,8 @@ def fit_encoder(formula: str, terms: tuple[Term, ...], data: pd.DataFrame, const
             raise ValueError(f"data: column {name!r} has the name of the intercept; rename it")
     coded = _columns(terms, within_c=True)
     variables = {name: column_type_of(data[name], name, coded=name in coded) for name in names}
+    for name in sorted(coded):
+        check_levels(variables[name], name, len(data))
     states: dict[str, dict[str, Any]] = {}
     encoder = FormulaEncoder(formula, variables, states, terms)
     calls = _stateful(terms)
@@ -235,13 +238,22 @@ def fit_encoder(formula: str, terms: tuple[Term, ...], data: pd.DataFrame, const
         with np.errstate(all="ignore"):
             for call in calls:
                 evaluator.of(call)
+    _check_features(encoder, constant)
+    return encoder
+
+
+def _check_features(encoder: FormulaEncoder, constant: str) -> None:
+    """Raise for a factor of one level, unless these are to be dropped, and for two features of one name."""
     if constant == "error" and encoder.one_level:
         name = encoder.one_level[0]
         raise ValueError(
             f"formula: factor {name!r} has one level: it is constant, which is what the intercept already is; "
             "leave it out, or pass constant='drop'"
         )
-    return encoder
+    names = encoder.feature_names
+    if len(set(names)) < len(names):
+        name = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"formula: two features would be called {name!r}; rename the column of that name")
 
 
 def required_columns(terms: tuple[Term, ...]) -> tuple[str, ...]:

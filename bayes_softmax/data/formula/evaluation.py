@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayes_softmax.core.checks import LISTED, describe_rows, listed
+from bayes_softmax.core.checks import LISTED, describe_rows, listed, shown
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.formula.arguments import SEVERAL_COLUMNS, SPLINES, TRANSFORM_ARGUMENTS, arguments_of
 from bayes_softmax.data.formula.arithmetic import inner, is_logical, operate
 from bayes_softmax.data.formula.columns import TRUTH, Columns, ColumnType, levels_of, positions_of
-from bayes_softmax.data.formula.expressions import Call, Column, Constant, Node, Operation, columns_of, text
+from bayes_softmax.data.formula.expressions import Call, Column, Constant, Node, Operation, brief, columns_of, quoted
 from bayes_softmax.data.formula.features import Factor, Layout
 from bayes_softmax.data.formula.states import read_state
 from bayes_softmax.data.formula.transforms import ELEMENTWISE, key_of
@@ -94,7 +94,7 @@ class Evaluator:
             if variable.kind == "categorical":
                 raise ValueError(
                     f"formula: column {node.name!r} holds levels ({listed(variable.levels, 3)}), not numbers; "
-                    f"compare it with one of them, I({node.name} == {variable.levels[0]!r})"
+                    f"compare it with one of them, I({node.name} == {shown(variable.levels[0])})"
                 )
             return self.columns[node.name]
         if isinstance(node, Operation):
@@ -122,10 +122,10 @@ class Evaluator:
         if variable.kind != "categorical":
             if isinstance(level.value, int | float):
                 return None
-            raise ValueError(f"formula: {text(node)!r}: column {column.name!r} holds numbers, not {level.value!r}")
+            raise ValueError(f"formula: {quoted(node)}: column {column.name!r} holds numbers, not {shown(level.value)}")
         if level.value not in variable.levels:
             raise ValueError(
-                f"formula: {text(node)!r}: {level.value!r} is not a level of {column.name!r} "
+                f"formula: {quoted(node)}: {shown(level.value)} is not a level of {column.name!r} "
                 f"(levels: {listed(variable.levels)})"
             )
         found = self.columns[column.name] == variable.levels.index(level.value)
@@ -136,11 +136,11 @@ class Evaluator:
         values, key = arguments_of(call), key_of(call)
         x = np.asarray(self.of(call.arguments[0]), dtype=np.float64)
         if x.ndim != 1:
-            raise ValueError(f"formula: {text(call)!r} takes one column")
+            raise ValueError(f"formula: {quoted(call)} takes one column")
         finite = np.isfinite(x)
         if not finite.all():
             raise ValueError(
-                f"data: {text(call.arguments[0])!r} is not a finite number in "
+                f"data: {quoted(call.arguments[0])} is not a finite number in "
                 f"{describe_rows(self.index, np.flatnonzero(~finite))}, which {call.function}() needs"
             )
         if self.fitting and key not in self.states:
@@ -150,8 +150,8 @@ class Evaluator:
             try:
                 self.states[key] = read_state(call, state)  # type: ignore[index]
             except ValueError as error:
-                what = text(call.arguments[0])
-                raise ValueError(f"formula: {text(call)!r}: the values of {what} do not vary, or overflow") from error
+                what = brief(call.arguments[0])
+                raise ValueError(f"formula: {quoted(call)}: the values of {what} do not vary, or overflow") from error
             return made
         return self._applied(call, values, x, self.states[key])
 
@@ -170,7 +170,7 @@ class Evaluator:
         try:
             made = function(x, **options, _state=known)
         except ValueError as error:
-            raise ValueError(f"formula: {text(call)!r}: {error}") from error
+            raise ValueError(f"formula: {quoted(call)}: {error}") from error
         if isinstance(getattr(made, "__wrapped__", made), dict):
             return np.column_stack(list(made.values()))
         return np.array(made, dtype=np.float64)
@@ -182,10 +182,10 @@ class Evaluator:
         outside = np.flatnonzero((x < low) | (x > high))
         if outside.size:
             argument = call.arguments[0]
-            what = f"column {argument.name!r}" if isinstance(argument, Column) else text(argument)
+            what = f"column {argument.name!r}" if isinstance(argument, Column) else brief(argument)
             raise ValueError(
                 f"data: {what} is {x[outside[0]]:g} in {describe_rows(self.index, outside)}, outside the range of "
-                f"{text(call)}, {low:g} to {high:g}; leave such rows out, or write {call.function}(..., "
+                f"{brief(call)}, {low:g} to {high:g}; leave such rows out, or write {call.function}(..., "
                 "extrapolation='clip') or 'extend'"
             )
 
@@ -199,7 +199,7 @@ def _check_rows(call: Call, values: dict[str, Any], x: FloatArray) -> None:
         high = x.max() if values["upper_bound"] is None else values["upper_bound"]
         if not low < knot < high:
             raise ValueError(
-                f"formula: {text(call)!r}: the knot {knot:g} must lie within the range of {text(call.arguments[0])}, "
+                f"formula: {quoted(call)}: the knot {knot:g} must lie within the range of {brief(call.arguments[0])}, "
                 f"between {low:g} and {high:g}"
             )
     if wanted is None or call.function not in SEVERAL_COLUMNS:
@@ -210,7 +210,7 @@ def _check_rows(call: Call, values: dict[str, Any], x: FloatArray) -> None:
     if distinct < wanted + (call.function == "poly"):
         what = ", ".join(sorted(columns_of(call)))
         raise ValueError(
-            f"formula: {text(call)!r}: {name}={wanted} is too large for {distinct} distinct values of {what}"
+            f"formula: {quoted(call)}: {name}={wanted} is too large for {distinct} distinct values of {what}"
         )
 
 

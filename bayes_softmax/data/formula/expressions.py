@@ -10,6 +10,7 @@ from typing import Any
 
 MAX_NODES = 300  # of one expression
 MAX_DEPTH = 200
+SHOWN_LENGTH = 120  # characters of a formula that a message shows
 
 # Precedence, as Python has it; comparisons do not chain.
 COMPARISONS = frozenset(("==", "!=", "<", "<=", ">", ">="))
@@ -122,6 +123,17 @@ def text(node: Node, at_least: int = 0) -> str:
         left, right = (text(side, least) for side, least in zip(node.operands, sides, strict=True))
         written = f"{left} {node.symbol} {right}"
     return f"({written})" if binds < at_least else written
+
+
+def brief(node: Node) -> str:
+    """The expression as text, not longer than a message shows it."""
+    written = text(node)
+    return written if len(written) <= SHOWN_LENGTH else f"{written[:SHOWN_LENGTH]} ..."
+
+
+def quoted(node: Node) -> str:
+    """The same in quotation marks."""
+    return repr(brief(node))
 
 
 def factor_name(node: Node) -> str:

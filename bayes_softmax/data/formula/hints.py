@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
-from bayes_softmax.core.checks import did_you_mean
+from bayes_softmax.core.checks import did_you_mean, shown
 from bayes_softmax.data.formula.expressions import COMPARISONS, Call, Column, Constant, Node, text
 
 _BEFORE = "make it a column of the data first"
@@ -75,13 +75,13 @@ def unknown_function(call: Call, known: Iterable[str]) -> str:
     """What to write instead of a function that is not known; ``known`` are those that are."""
     name, functions = call.function, list(known)
     if name in _INSTEAD:
-        return f"function {name!r} is not known; {_INSTEAD[name](call)}"
+        return f"function {shown(name)} is not known; {_INSTEAD[name](call)}"
     module = next((module for module in _MODULES if name.startswith(module)), "")
     plain = name.removeprefix(module)
     if plain in functions:
-        return f"function {name!r} is not known; write {plain}({', '.join(map(text, call.arguments))})"
+        return f"function {shown(name)} is not known; write {plain}({', '.join(map(text, call.arguments))})"
     near = did_you_mean(plain, functions, cutoff=0.65)
-    return f"function {name!r} is not known{near or ';'} use one of {', '.join(functions)}, or {_BEFORE}"
+    return f"function {shown(name)} is not known{near or ';'} use one of {', '.join(functions)}, or {_BEFORE}"
 
 
 def group_effect(group: str) -> str:

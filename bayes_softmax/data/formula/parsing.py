@@ -8,10 +8,12 @@ import re
 from math import isfinite
 from typing import NamedTuple
 
+from bayes_softmax.core.checks import shown
 from bayes_softmax.data.formula.expressions import (
     BINARY,
     COMPARISONS,
     MAX_NODES,
+    SHOWN_LENGTH,
     SIGNS,
     UNARY,
     Call,
@@ -25,7 +27,6 @@ from bayes_softmax.data.formula.expressions import (
 from bayes_softmax.data.formula.hints import CHARACTERS, misplaced
 
 MAX_LENGTH = 1_000_000  # characters of a formula
-SHOWN_LENGTH = 200  # of them that a message shows
 MAX_NESTING = 40  # parentheses within parentheses
 MAX_DIGITS = 300
 
@@ -93,11 +94,13 @@ class Reader:
     """A position in the tokens of a formula, and the expressions that begin there.
 
     ``others`` is what ``.`` stands for, None where there are no data; ``named`` are the columns that the terms name.
+    The text of an ``older`` file may hold what is refused today because it had no effect.
     """
 
-    def __init__(self, formula: str, others: Others | None = None) -> None:
+    def __init__(self, formula: str, others: Others | None = None, *, older: bool = False) -> None:
         self.formula = formula
         self.others = others
+        self.older = older
         self.named: set[str] = set()
         self.tokens = tokens_of(formula)
         self.at = 0
@@ -132,7 +135,7 @@ class Reader:
         if not self.comes(symbol):
             if not self.next.text:
                 raise self.error(f"{symbol!r} is missing at its end")
-            raise self.error(f"{symbol!r} expected, found {self.next.text!r}")
+            raise self.error(f"{symbol!r} expected, found {shown(self.next.text)}")
         self.at += 1
 
     def misplaced(self) -> str:
@@ -194,7 +197,7 @@ class Reader:
             values = () if self.comes("]") else (self.expression(depth),)
             return self._counted(Items((*values, *self._rest(depth, "]"))))
         self.at -= 1
-        raise self.error(f"unexpected {token.text!r}" if token.text else "it ends where something is expected")
+        raise self.error(f"unexpected {shown(token.text)}" if token.text else "it ends where something is expected")
 
     def _rest(self, depth: int, closing: str) -> tuple[Node, ...]:
         """What follows the first of several values, up to the closing bracket."""
@@ -221,7 +224,7 @@ class Reader:
                 "for each, as in log(x) + log(z)"
             )
         raise ValueError(
-            f"formula: {token.text!r} is not known; inside an expression a column with such a name is written in "
+            f"formula: {shown(token.text)} is not known; inside an expression a column with such a name is written in "
             f"backticks, `{token.text}`"
         )
 
@@ -235,7 +238,7 @@ class Reader:
                 word = self.take().text
                 self.at += 1
                 if word in dict(keywords):
-                    raise self.error(f"argument {word!r} appears twice")
+                    raise self.error(f"argument {shown(word)} appears twice")
                 keywords.append((word, self.expression(self.nested(depth))))
             elif keywords:
                 raise self.error("an argument without a name follows one with a name")
@@ -257,7 +260,7 @@ class Reader:
         elif self.tokens[self.at - 1].text == "not":
             raise self.error("'not' is written ~: I(~(x > 0))")
         else:
-            raise self.error(f"',' or ')' expected, found {self.next.text!r}")
+            raise self.error(f"',' or ')' expected, found {shown(self.next.text)}")
 
     def number(self, token: Token) -> int | float:
         """The value of a number."""

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from bayes_softmax.core.checks import did_you_mean
+from bayes_softmax.core.checks import did_you_mean, shown
 from bayes_softmax.data.formula.expressions import Column, Node, factor_name, from_data, text, to_data, walk
 from bayes_softmax.data.formula.hints import group_effect, misplaced_word
-from bayes_softmax.data.formula.parsing import Others, Reader, Token, shortened
+from bayes_softmax.data.formula.parsing import Reader, Token, shortened
 from bayes_softmax.data.formula.transforms import check_factor
 
 MAX_TERMS = 10_000  # of a formula
@@ -36,9 +36,9 @@ Terms = dict[frozenset[str], Term]
 INTERCEPT = Term()
 
 
-def parse_terms(right: str, others: Others | None = None) -> tuple[Term, ...]:
+def parse_terms(right: str, *, older: bool = False) -> tuple[Term, ...]:
     """The terms of a right-hand side, ordered by their number of factors; the intercept is among them."""
-    return read_terms(Reader(right, others))
+    return read_terms(Reader(right, older=older))
 
 
 def read_terms(reader: Reader) -> tuple[Term, ...]:
@@ -60,10 +60,10 @@ def _unfinished(reader: Reader) -> NoReturn:
     if token.text == "~":
         raise ValueError(f"formula: {shortened(reader.formula)!r} has a second '~'; one is enough, as in 'y ~ x + z'")
     if token.kind == "symbol":
-        raise reader.error(f"unexpected {token.text!r}; {reader.misplaced()}")
+        raise reader.error(f"unexpected {shown(token.text)}; {reader.misplaced()}")
     column = token.text if token.kind == "name" else "b"
     hint = f"; {misplaced_word(before.text, token.text, column)}" if before.kind == token.kind == "name" else ""
-    raise reader.error(f"an operator is expected before {token.text!r}{hint}")
+    raise reader.error(f"an operator is expected before {shown(token.text)}{hint}")
 
 
 def _bar(reader: Reader) -> ValueError:
@@ -109,9 +109,9 @@ def _take_away(reader: Reader, terms: Terms, found: Terms) -> None:
     used = frozenset() if reader.others is None else reader.others.used
     for key, term in found.items():
         alone = len(key) == 1 or len(found) == 1
-        if alone and key and key not in terms and not key <= used:
+        if alone and key and key not in terms and not key <= used and not reader.older:
             hint = did_you_mean(term.name, [t.name for t in terms.values() if t.factors])
-            raise ValueError(f"formula: there is no term {term.name!r} to take away{hint}")
+            raise ValueError(f"formula: there is no term {shown(term.name)} to take away{hint}")
         terms.pop(key, None)
 
 
@@ -165,7 +165,7 @@ def _powers(reader: Reader, depth: int) -> Terms:
             f"a power of terms must be a whole number from 1 to {MAX_POWER}, as in (a + b)**2; "
             "the power of a column is I(x ** 2)"
         )
-    if single and power > 1:  # in R it is the column itself: the power is lost silently
+    if single and power > 1 and not reader.older:  # in R it is the column itself: the power is lost silently
         _refuse_power(next(iter(base.values())), f"{symbol}{power}")
     result = base
     for _ in range(power - 1):
@@ -255,7 +255,7 @@ def _factor(reader: Reader, token: Token) -> Node:
     if token.kind == "end":
         raise reader.error("a term is missing at its end")
     hint = "; a column is named without quotes, or in backticks" if token.kind == "string" else ""
-    raise reader.error(f"unexpected {token.text!r}{hint}")
+    raise reader.error(f"unexpected {shown(token.text)}{hint}")
 
 
 def terms_to_data(terms: tuple[Term, ...]) -> list[Any]:

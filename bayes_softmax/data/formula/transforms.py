@@ -23,6 +23,7 @@ from bayes_softmax.data.formula.expressions import (
     Node,
     Operation,
     columns_of,
+    quoted,
     text,
     walk,
 )
@@ -57,7 +58,7 @@ def check_factor(node: Node) -> None:
     else:
         _check_expression(node, within=inner(node))
     if not columns_of(node):
-        raise ValueError(f"formula: {text(node)!r} reads no column of the data")
+        raise ValueError(f"formula: {quoted(node)} reads no column of the data")
 
 
 def _check_coding(node: Call) -> None:
@@ -66,11 +67,11 @@ def _check_coding(node: Call) -> None:
     named = bool(node.arguments) and isinstance(node.arguments[0], Column)
     if not named or len(contrast) > 1 or len(node.arguments) + len(node.keywords) > 1 + len(contrast):
         raise ValueError(
-            f"formula: {text(node)!r}: C() takes the name of a column, and perhaps a contrast such as contr.sum; "
+            f"formula: {quoted(node)}: C() takes the name of a column, and perhaps a contrast such as contr.sum; "
             f"{_other_coding(node)}"
         )
     if contrast:
-        check_contrast(contrast[0], text(node))
+        check_contrast(contrast[0], quoted(node))
 
 
 def _other_coding(node: Call) -> str:
@@ -93,7 +94,7 @@ def _check_expression(node: Node, within: Node) -> None:
         sides = node.operands
         compares_text = any(isinstance(side, Constant) and isinstance(side.value, str) for side in sides)
         if compares_text and node.symbol in COMPARISONS - {"==", "!="}:
-            raise ValueError(f"formula: {text(node)!r}: levels have no order; compare them by == or !=")
+            raise ValueError(f"formula: {quoted(node)}: levels have no order; compare them by == or !=")
         for side in sides:
             if not (node.symbol in ("==", "!=") and isinstance(side, Constant) and len(columns_of(node)) == 1):
                 _check_expression(side, within)
@@ -103,7 +104,7 @@ def _check_expression(node: Node, within: Node) -> None:
         _check_call(node, within)
         _check_expression(node.arguments[0], within)
     elif not isinstance(node, Column):
-        raise ValueError(f"formula: {text(node)!r} is not a number, or an expression of columns{said_of(node)}")
+        raise ValueError(f"formula: {quoted(node)} is not a number, or an expression of columns{said_of(node)}")
 
 
 def _check_call(node: Call, within: Node) -> None:
@@ -112,7 +113,7 @@ def _check_call(node: Call, within: Node) -> None:
     if name in TRANSFORM_ARGUMENTS:
         arguments_of(node)
         if name in SEVERAL_COLUMNS and node is not within:
-            raise ValueError(f"formula: {text(node)!r} makes several columns, and cannot be part of an expression")
+            raise ValueError(f"formula: {quoted(node)} makes several columns, and cannot be part of an expression")
     elif name == "I" or name in ELEMENTWISE:
         takes = 2 if name == "np.power" else 1
         if n_given != takes or node.keywords:
@@ -120,10 +121,10 @@ def _check_call(node: Call, within: Node) -> None:
             hint = "; a comparison is I(x == 1)" if name == "I" and node.keywords else ""
             if name in ("log", "np.log") and n_given + len(node.keywords) == 2:
                 hint = "; other bases are log2(x), log10(x) and I(log(x) / log(3))"
-            raise ValueError(f"formula: {text(node)!r}: {name}() takes {several}, without a name{hint}")
+            raise ValueError(f"formula: {quoted(node)}: {name}() takes {several}, without a name{hint}")
         for argument in node.arguments[1:]:
             _check_expression(argument, within)
     elif name == "C":
-        raise ValueError(f"formula: {text(node)!r} is a factor, and cannot be part of an expression")
+        raise ValueError(f"formula: {quoted(node)} is a factor, and cannot be part of an expression")
     else:
         raise ValueError(f"formula: {unknown_function(node, KNOWN)}")

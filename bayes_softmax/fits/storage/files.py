@@ -19,6 +19,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from bayes_softmax.core.checks import did_you_mean, shown
 from bayes_softmax.fits.storage.containers import Bytes
 
 try:
@@ -26,6 +27,7 @@ try:
 except ImportError:  # a system without locks: folders aside are never removed
     fcntl = None  # type: ignore[assignment]
 
+SUFFIXES = (".nc", ".zarr")  # a netCDF file, a zarr folder
 ASIDE = ".saving"
 ATTEMPTS = 100  # at reading a folder that is being replaced: far more than saves can follow each other
 LONGEST_STEM = 200  # bytes; file systems allow names of 255, and a hidden name adds to the stem
@@ -63,6 +65,22 @@ def replace_folder(target: Path, files: Mapping[str, Bytes], check: Callable[[Pa
             check(target)
             target.rename(folder / f"old{attempt}")
         _synchronise(target.parent)
+
+
+def path_of(path: Any) -> Path:
+    """The path that an argument names, the home folder written out."""
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"path={shown(path)} must be the name of a file, a str or a Path")
+    return Path(path).expanduser()
+
+
+def similar_name(path: Path) -> str:
+    """``"; did you mean 'fit.nc'?"`` where the folder of a path that is not there holds a fit of a similar name."""
+    with suppress(OSError):
+        names = [entry.name for entry in path.parent.iterdir() if entry.suffix in SUFFIXES]
+        same = [name for name in names if Path(name).stem == path.stem]
+        return did_you_mean(path.name, same, cutoff=0.0) or did_you_mean(path.name, names)
+    return ""
 
 
 def found_at(target: Path) -> Path | None:

@@ -15,7 +15,7 @@ from bayes_softmax.fits.storage.data_groups import DATA_GROUPS, read_training
 from bayes_softmax.fits.storage.digest import CHECKSUM, checksum
 from bayes_softmax.fits.storage.draws import read_posterior
 from bayes_softmax.fits.storage.estimates import read_estimate
-from bayes_softmax.fits.storage.files import found_at, read_folder
+from bayes_softmax.fits.storage.files import found_at, path_of, read_folder, similar_name
 from bayes_softmax.fits.storage.ownership import FORMAT
 from bayes_softmax.fits.storage.records import Record
 from bayes_softmax.spec.linear import LinearLogits
@@ -33,10 +33,10 @@ def read_record(path: Any, logits: Logits | None = None) -> Record:
 
     Raises ``FileNotFoundError`` if nothing is there, ``ValueError`` for a file that is no fit, damaged, or newer.
     """
-    source = Path(path).expanduser()
+    source = path_of(path)
     place = found_at(source)
     if place is None:
-        raise FileNotFoundError(f"there is no file {str(path)!r}")
+        raise FileNotFoundError(f"there is no file {str(path)!r}{similar_name(source)}")
     tree, sealed = _opened(source, place.is_dir())
     if tree.attrs.get("format") != FORMAT:
         raise ValueError(f"{str(path)!r} was not written by bayes_softmax")

@@ -12,13 +12,11 @@ from bayes_softmax.fits.storage.data_groups import training_groups
 from bayes_softmax.fits.storage.digest import CHECKSUM, checksum
 from bayes_softmax.fits.storage.draws import draws_groups, draws_header
 from bayes_softmax.fits.storage.estimates import estimate_group
-from bayes_softmax.fits.storage.files import replace_file, replace_folder
+from bayes_softmax.fits.storage.files import SUFFIXES, path_of, replace_file, replace_folder
 from bayes_softmax.fits.storage.ownership import FORMAT, refuse_strange_file, refuse_strange_folder
 from bayes_softmax.fits.storage.reading import FORMAT_VERSION, LOGITS, one_line, verified
 from bayes_softmax.fits.storage.records import EstimateRecord, Record, Recorded
 from bayes_softmax.spec.logits import logits_to_json
-
-SUFFIXES = (".nc", ".zarr")
 
 
 def save(fit: Recorded, path: Any, *, data: bool = True) -> None:
@@ -43,7 +41,7 @@ def save(fit: Recorded, path: Any, *, data: bool = True) -> None:
     >>> again.predict([[0.0], [9.0]]).tolist()
     ['a', 'b']
     """
-    given = Path(path).expanduser()
+    given = path_of(path)
     if given.suffix not in SUFFIXES:
         raise ValueError(f"path={str(path)!r} must end in '.nc' (netCDF) or '.zarr'")
     target = Path(os.path.realpath(given))  # a link is kept, and its target replaced
