@@ -85,7 +85,7 @@ def test_help_shows_no_protocol_of_answers(name: str) -> None:
         "fitted: ",
         "(fit:",
         "(fit,",
-        "model:",
+        " model: ",
     ):
         assert inside not in told.replace("(_fitted: ", "").replace("(self, _fitted: ", ""), inside
 

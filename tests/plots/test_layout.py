@@ -208,7 +208,7 @@ def test_features_of_one_factor_share_a_panel(fits: Callable) -> None:
     assert panel.get_title() == "education (vs primary)"
     assert [t.get_text() for t in panel.get_yticklabels()] == ["secondary", "tertiary"]
     table, marks = fit.summary(vs="average"), [c for c in panel.collections if isinstance(c, PathCollection)]
-    for party, mark in zip(fit.schema.classes, marks, strict=True):
+    for party, mark in zip(fit.classes, marks, strict=True):
         rows = [(f"education[T.{level}]", f"{party} vs average") for level in ("secondary", "tertiary")]
         assert_allclose(mark.get_offsets()[:, 0], table.loc[rows, "mean"])
     assert list(bs.plots.forest(fit, features=["education", "age"]).axes) == ["education", "age"]
