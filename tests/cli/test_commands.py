@@ -524,7 +524,7 @@ def test_whole_labels_that_the_data_do_not_have(tmp_path: Path) -> None:
     pd.DataFrame({"y": [3, 1] * 20, "x": np.sin(np.arange(40))}).to_csv(tmp_path / "d.csv", index=False)
     command = ["fit", str(tmp_path / "d.csv"), "--formula", "y ~ x", "--out", str(tmp_path / "out"), "--method", "map"]
     assert main([*command, "--classes", "3", "1", "2", "--prior", "Normal(1)", "--vs", "3"]) == 0
-    assert bs.load(tmp_path / "out" / "estimate.nc").schema.classes == (3, 1, 2)
+    assert bs.load(tmp_path / "out" / "estimate.nc").classes == (3, 1, 2)
 
 
 def test_draws_before_ctrl_c_are_kept(
