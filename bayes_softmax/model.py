@@ -9,10 +9,11 @@ import pandas as pd
 from bayes_softmax.core.attributes import OF_MODELS, get_missing
 from bayes_softmax.core.protocols import LogDensity, WhitenedDensity
 from bayes_softmax.data.design import Label
+from bayes_softmax.display.brief import Brief, as_markup, as_text
 from bayes_softmax.fits.point_estimate import PointEstimate
 from bayes_softmax.fits.posterior import Posterior
 from bayes_softmax.fitting import door, path, prior
-from bayes_softmax.fitting.notes import summary_of
+from bayes_softmax.fitting.notes import brief_of
 from bayes_softmax.separation.diagnosis import check_separation
 from bayes_softmax.separation.verdict import Separation
 from bayes_softmax.spec import specify
@@ -224,9 +225,12 @@ class SoftmaxRegression:
             """Raise, and say what takes the place of a name known from elsewhere, or asked of fits."""
             return get_missing(self, name, _asked_of_fits() | OF_MODELS)
 
-    def __repr__(self) -> str:
-        """Return a few lines on the model."""
-        return summary_of(self._spec)
+    def _brief(self) -> Brief:
+        """The data, the classes and the features."""
+        return brief_of(self._spec)
+
+    __repr__ = as_text
+    _repr_html_ = as_markup
 
 
 def _asked_of_fits() -> dict[str, str]:

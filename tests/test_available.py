@@ -284,7 +284,7 @@ X_SMALL, Y_SMALL = [[0.0], [1.0], [2.0], [3.0]], ["a", "b", "a", "b"]
         ([["x", 1]] * 4, ValueError, "available: column 'a' is 'x' in row 0;"),
         ({"a": "p"}, ValueError, "available has no column for class 'b'"),
         ({"a": "p", "b": "q", "c": "r"}, ValueError, "available has a column for 'c', which is no class"),
-        ({"a": np.ones(4), "b": np.ones(4)}, TypeError, "available: class 'a' has a ndarray; name a column"),
+        ({"a": np.ones(4), "b": np.ones(4)}, TypeError, "class 'a' has array(.*) of type ndarray; name a column"),
         (["p", "q"], ValueError, "available names the columns 'p', 'q', but the data is not a data frame"),
         (["p"], ValueError, "available names 1 column;"),
         ([[1, 0], [0, 1], [1, 0], [0, 1]], ValueError, "no observation had more than one class on offer"),

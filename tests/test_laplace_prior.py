@@ -14,6 +14,7 @@ from sklearn.datasets import load_iris, load_wine
 import bayes_softmax as bs
 from tests import oracle
 from tests.conftest import simulate
+from tests.printed import said
 
 NODES, NODE_WEIGHTS = np.polynomial.legendre.leggauss(200)
 
@@ -141,7 +142,7 @@ def test_standard_errors_hold_the_zeros_and_are_nan_there() -> None:
     assert np.isnan(errors[zero]).all()
     assert_allclose(errors[~zero], expected[1:], rtol=1e-6)
     assert_allclose(found.std_error["intercept"].values[1], expected[0], rtol=1e-6)
-    assert f"{zero.sum()} of 6 free weights with a Laplace prior are exactly zero" in repr(found)
+    assert f"{zero.sum()} of 6 free weights with a Laplace prior are exactly zero" in said(found)
 
 
 def test_zeros_and_their_errors_survive_saving(tmp_path: Path) -> None:

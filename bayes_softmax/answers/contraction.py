@@ -57,11 +57,11 @@ def prior_dominated(schema: Schema, covariance: FloatArray) -> tuple[str, ...]:
     return tuple(name for name, value in named if value < PRIOR_DOMINATED)
 
 
-def prior_note(names: tuple[str, ...]) -> str:
-    """Note for a printout; empty if there are no such features."""
+def prior_notes(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Note for a printout; none if there are no such features."""
     if not names:
-        return ""
+        return ()
     return (
-        f"\n  note: the prior decides much about {listed(names)}: for some pair of classes the data take away less "
-        f"than {100 * PRIOR_DOMINATED:g} % of its variance ('contraction' in summary())"
+        f"the prior decides much about {listed(names)}: for some pair of classes the data take away less "
+        f"than {100 * PRIOR_DOMINATED:g} % of its variance ('contraction' in summary())",
     )

@@ -42,7 +42,7 @@ def build_view(schema: Schema, vs: Label | Sequence[Label] | Average | None) -> 
         return View(np.eye(K) - 1.0 / K, names, schema.classes)
     if isinstance(vs, tuple | list):
         if len(vs) != 2 or vs[0] == vs[1]:
-            raise ValueError(f"vs={shown(vs)} must be a class, a pair of two different classes, or {AVERAGE!r}")
+            raise ValueError(f"vs={shown(vs)} must be a class, a pair of two classes, or {AVERAGE!r}")
         a, b = (schema.class_position(label) for label in vs)
         return View((np.eye(K)[a] - np.eye(K)[b])[:, None], (f"{vs[0]} vs {vs[1]}",), (vs[0],))
     base = schema.class_position(vs)

@@ -14,6 +14,7 @@ from bayes_softmax.core.errors import warn_caller
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.available import Mask
 from bayes_softmax.data.schema import Schema
+from bayes_softmax.display.brief import Brief, as_markup, as_text
 from bayes_softmax.display.digits import Format, estimates
 from bayes_softmax.display.table import table_of
 
@@ -83,16 +84,22 @@ class Evaluation:
         table = pd.DataFrame.from_dict(rows, orient="index", columns=[self.kind, "std_error", "meaning"])
         return table_of(table.rename_axis("score"), estimates(self.kind, "std_error"))
 
-    def __repr__(self) -> str:
-        """Return the scores in a few lines."""
+    def _brief(self) -> Brief:
+        """The scores in a few lines."""
         error = self.std_error
-        return (
-            f"Evaluation, {self.kind}: {counted(self.n_observations, 'observation')}, {len(self.confusion)} classes\n"
-            f"  accuracy {self.accuracy:.3f} ± {error['accuracy']:.3f}, balanced {self.balanced_accuracy:.3f}\n"
-            f"  log loss {self.log_loss:.4f} ± {error['log_loss']:.4f} nats, Brier {self.brier:.4f} ± "
-            f"{error['brier']:.4f}\n"
-            f"  McFadden R2 {self.mcfadden_r2:.3f}, calibration error {self.calibration_error:.3f}"
+        return Brief(
+            f"Evaluation, {self.kind}: {counted(self.n_observations, 'observation')}, {len(self.confusion)} classes",
+            (
+                f"accuracy {self.accuracy:.3f} ± {error['accuracy']:.3f}, balanced {self.balanced_accuracy:.3f}",
+                f"log loss {self.log_loss:.4f} ± {error['log_loss']:.4f} nats, "
+                f"Brier {self.brier:.4f} ± {error['brier']:.4f}",
+                f"McFadden R2 {self.mcfadden_r2:.3f}, calibration error {self.calibration_error:.3f}",
+            ),
+            tables=(("scores", self.to_frame()), ("confusion", self.confusion)),
         )
+
+    __repr__ = as_text
+    _repr_html_ = as_markup
 
 
 class Predicted(NamedTuple):

@@ -6,12 +6,18 @@ import numpy as np
 import pandas as pd
 
 from bayes_softmax.answers.rows import Rows
+from bayes_softmax.core.checks import counted
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.schema import Schema
 from bayes_softmax.display.digits import Format
 from bayes_softmax.display.table import table_of
 
 SHARE = Format("share")
+
+
+def size_in_words(schema: Schema) -> str:
+    """Number of classes and features of a model."""
+    return f"{len(schema.classes)} classes, {counted(len(schema.feature_names), 'feature')}"
 
 
 def probability_frame(schema: Schema, rows: Rows, probabilities: FloatArray) -> pd.DataFrame:

@@ -89,7 +89,9 @@ def check_variable(known: Mapping[str, Covariate], name: Any, argument: str) -> 
 def check_setting(schema: Schema, values: Any, argument: str) -> dict[str, Any]:
     """Values for variables of the model, checked against levels and types."""
     if not isinstance(values, Mapping):
-        raise TypeError(f"{argument}={shown(values)} must be a mapping from variable to value{example_setting(schema)}")
+        raise TypeError(
+            f"{argument}={shown(values)} must be a mapping from variable to value{example_setting(schema, argument)}"
+        )
     known = model_variables(schema)
     for name, value in values.items():
         check_variable(known, name, argument)
@@ -104,9 +106,9 @@ def check_setting(schema: Schema, values: Any, argument: str) -> dict[str, Any]:
     return dict(values)
 
 
-def example_setting(schema: Schema) -> str:
-    """``", such as {'age': 10}"`` with the first variable of the model, or nothing if it has none."""
-    first = next(iter(model_variables(schema).values()), None)
+def example_setting(schema: Schema, argument: str = "") -> str:
+    """``", such as {'age': 10}"`` with the first variable, for ``base`` the first factor; nothing if there is none."""
+    first = next((v for v in model_variables(schema).values() if v.levels or argument != "base"), None)
     if first is None:
         return ""
     value = first.levels[0] if first.levels else float(f"{first.high:.2g}") if np.isfinite(first.high) else 1.0

@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import bayes_softmax as bs
+from bayes_softmax.answers.contrasts import build_view
+from bayes_softmax.answers.intervals import resolve_interval
 from bayes_softmax.cli.files import read_table
 from bayes_softmax.cli.folder import ESTIMATE, POSTERIOR, TABLE, check_out, write_files, write_fit
 from bayes_softmax.cli.output import Stages, csv_bytes, flat_columns, say, say_table, shows_progress
@@ -27,27 +29,15 @@ def fit(options: argparse.Namespace) -> int:
     """Run ``fit``."""
     _check_method(options)
     check_out(options.out, [TABLE], force=options.force)
-    arguments = {
-        "prior": priors_of(options.prior, "--prior"),
-        "intercept_prior": prior_of(options.intercept_prior, "--intercept-prior") if options.intercept_prior else None,
-        "coding": options.coding,
-        "weights": options.weights,
-        "missing": "drop" if options.drop_missing else "error",
-        "constant": "drop" if options.drop_constant else "error",
-    }
     stages = Stages(quiet=options.quiet)
     with stages.stage(f"read {options.data}"):
         data = read_table(options.data, text_format(options))
         labels = _labels(options.formula, data)
-        model = bs.SoftmaxRegression.from_formula(
-            options.formula,
-            data,
-            available=_by_class(options.available, "--available", labels),
-            offset=_by_class(options.offset, "--offset", labels),
-            classes=_classes(options.classes, labels),
-            **arguments,
-        )
-        _warn_of_nearly_numbers(model._spec.schema.input_columns, data)
+        model = _model(options, data, labels)
+        schema, versus = model._spec.schema, labels.get(options.vs, options.vs)
+        build_view(schema, versus)  # what the table could not show is said before the fit
+        resolve_interval(options.intervals, None)
+        _warn_of_nearly_numbers(schema.input_columns, data)
     if not options.quiet:
         say(repr(model))
     run = METHODS[options.method]
@@ -58,13 +48,31 @@ def fit(options: argparse.Namespace) -> int:
             fitted = run(model, options)
     name = ESTIMATE if options.method in ("mle", "map") else POSTERIOR
     write_fit(options.out, name, fitted.save)  # before all else, so that Ctrl-C loses no draws
-    table = fitted.summary(vs=labels.get(options.vs, options.vs), ci_prob=options.intervals)
+    table = fitted.summary(vs=versus, ci_prob=options.intervals)
     write_files(options.out, {TABLE: csv_bytes(flat_columns(table))})
     say(repr(fitted))
     say_table(table)
     say(f"written to {options.out}: {name}, {TABLE}")
     partial_draws = any(note.startswith(INTERRUPTED) for note in fitted.notes)
     return INTERRUPTED_STATUS if partial_draws else 0
+
+
+def _model(options: argparse.Namespace, data: "pd.DataFrame", labels: dict[str, Any]) -> bs.SoftmaxRegression:
+    """The model of the options."""
+    intercept_prior = options.intercept_prior
+    return bs.SoftmaxRegression.from_formula(
+        options.formula,
+        data,
+        prior=priors_of(options.prior, "--prior"),
+        intercept_prior=None if intercept_prior is None else prior_of(intercept_prior, "--intercept-prior"),
+        coding=options.coding,
+        classes=_classes(options.classes, labels),
+        weights=options.weights,
+        offset=_by_class(options.offset, "--offset", labels),
+        available=_by_class(options.available, "--available", labels),
+        missing="drop" if options.drop_missing else "error",
+        constant="drop" if options.drop_constant else "error",
+    )
 
 
 def text_format(options: argparse.Namespace) -> TextFormat:

@@ -72,7 +72,7 @@ def counted(n: int | float, noun: str, plural: str | None = None) -> str:
     >>> counted(1, "row"), counted(2, "row"), counted(0, "class", "classes")
     ('1 row', '2 rows', '0 classes')
     """
-    number = str(n) if isinstance(n, int) else f"{n:g}"
+    number = f"{n:.0f}" if n == int(n) else f"{n:g}"
     return f"{number} {noun if n == 1 else plural or noun + 's'}"
 
 

@@ -13,12 +13,6 @@ def numeric_warning(design: Design) -> str | None:
 
     It does if it has more than ten distinct whole numbers, of which at least half occur in fewer than five rows (and
     have less weight than that).  So neither a small example nor years with five rows each are doubted.
-
-    >>> import numpy as np
-    >>> import bayes_softmax as bs
-    >>> x = np.linspace(0, 1, 40)[:, None]
-    >>> numeric_warning(bs.SoftmaxRegression(x, np.arange(40) % 4)._spec.design) is None
-    True
     """
     response = design.response
     if response.declared or response.codes is None or len(response.classes) <= FEW_VALUES:

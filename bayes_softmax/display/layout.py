@@ -13,6 +13,7 @@ from rich.cells import cell_len
 from bayes_softmax.display.cells import Cells, Column
 from bayes_softmax.display.words import padded, paragraph, pieces_of, wrapped
 
+HEADER_LINES = 3  # of a broken header
 PIECE = 16  # longest part of a broken header that is not broken itself
 TEXT = 24  # narrowest broken text
 SPACE = 2  # between columns
@@ -61,11 +62,9 @@ def _arranged(cells: Cells, width: int, form: Form) -> tuple[Index, list[Block]]
     groups = [list(group) for _, group in groupby(cells.columns, key=lambda column: column.group)]
     natural = {id(column): _width(column, form, width) for column in cells.columns}
     widest = max((sum(natural[id(c)] + SPACE for c in group) for group in groups), default=0)
-    most = max(width // 3, width - widest) if form.broken else width // 2
+    most = max(width // 3 if form.broken else width // 2, width - widest)
     index = _index(cells, most, width, form)
     room = width - index.width
-    if form.stacked and not cells.columns:
-        room = width
     blocks: list[list[Column]] = [[]]
     left = room
     for group in groups:
@@ -100,12 +99,15 @@ def _with_widths(columns: list[Column], natural: dict[int, int], room: int) -> B
 
 def _width(column: Column, form: Form, width: int) -> int:
     """Width of a column before the space that is left is given to texts."""
-    header = cell_len(column.label[-1])
     body = max(map(cell_len, column.cells), default=0)
     if not form.broken:
+        header = cell_len(column.label[-1])
         return max(min(header, width // 2), min(body, width // 2) if column.is_text else body)
     body = min(body, TEXT) if column.is_text else body
-    return _narrowest(column.label[-1], body)
+    header = _narrowest(column.label[-1], body)
+    while len(wrapped(column.label[-1], header, "")) > HEADER_LINES:
+        header += 1
+    return header
 
 
 def _narrowest(name: str, width: int) -> int:

@@ -31,7 +31,7 @@ def table_markup(cells: Cells) -> str:
     with pd.option_context("display.max_colwidth", None):
         body = pd.DataFrame.to_html(columns, escape=False, border=0, max_rows=None, max_cols=None)
     remarks = "".join(f'<div style="{QUIET}">{escaped(remark)}</div>' for remark in cells.remarks)
-    return f'<div class="{CLASSES}" style="overflow-x:auto">{body}{remarks}</div>'
+    return f'<div class="{CLASSES}" style="overflow-x:auto;font-variant-numeric:tabular-nums">{body}{remarks}</div>'
 
 
 def _index(labels: Sequence[tuple[str, ...]], names: tuple[str, ...]) -> pd.Index:

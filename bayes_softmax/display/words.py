@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from collections.abc import Callable, Sequence
 
 import pandas as pd
 from rich.cells import cell_len, chop_cells
@@ -9,6 +10,7 @@ from rich.cells import cell_len, chop_cells
 NARROWEST = 40  # columns of a terminal; in a narrower one lines overflow
 DEFAULT_WIDTH = 80
 # A name may be broken after these; the sign stays at the end of the line.
+WORDS = re.compile(r"(?:\d+ )?\S+")  # a number stays beside what it counts
 PIECES = re.compile(r"[^\s_\-/.:,;)\]]*(?:[_\-/.:,;)\]]+|\s+|$)")
 
 
@@ -59,13 +61,32 @@ def paragraph(text: str, width: int, indent: str = "    ") -> str:
 def _at_spaces(text: str, width: int, first: int, indent: str) -> list[str]:
     """Lines broken at spaces only, so that names and numbers can be copied; a longer word has a line of its own."""
     lines, line, room = [], "", width - first
-    for word in text.split():
+    for word in WORDS.findall(text):
         if line.strip() and cell_len(f"{line} {word}") > room:
             lines.append(line)
             line, room = f"{indent}{word}", width
         else:
             line = f"{line} {word}" if line.strip() else line + word
     return [*lines, line]
+
+
+def _more(n: int) -> str:
+    return f" (and {n} more)"
+
+
+def few(entries: Sequence[str], most: int, room: int, rest: Callable[[int], str] = _more) -> str:
+    """The first entries of a list, at most so many and in so many characters but for the first, and how many follow.
+
+    >>> few(["a", "b", "c", "d"], 3, 80), few(["a long name", "b", "c"], 3, 13)
+    ('a, b, c (and 1 more)', 'a long name (and 2 more)')
+    """
+    shown: list[str] = []
+    for entry in entries[:most]:
+        if shown and len(", ".join([*shown, entry])) > room:
+            break
+        shown.append(entry)
+    left = len(entries) - len(shown)
+    return ", ".join(shown) + (rest(left) if left else "")
 
 
 def pieces_of(text: str) -> list[str]:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayes_softmax.answers.contraction import prior_dominated, prior_note
+from bayes_softmax.answers.contraction import prior_dominated, prior_notes
 from bayes_softmax.answers.contrasts import View
 from bayes_softmax.answers.diagnostics import (
     FEWEST_DISTINCT,
@@ -22,12 +22,14 @@ from bayes_softmax.answers.diagnostics import (
     weighted_table,
 )
 from bayes_softmax.answers.fitted import Refit
+from bayes_softmax.answers.tables import size_in_words
 from bayes_softmax.answers.training import TrainingData
 from bayes_softmax.core.checks import counted
 from bayes_softmax.core.parameters import Parameters
 from bayes_softmax.core.protocols import Logits
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.schema import Schema
+from bayes_softmax.display.brief import Brief, as_markup, as_text
 from bayes_softmax.fits.storage.records import PosteriorRecord
 from bayes_softmax.spec.linear import LINEAR, require_linear
 
@@ -199,15 +201,16 @@ class PosteriorDraws:
         """The record that a file keeps: all but the function that refits."""
         return PosteriorRecord(**{name: getattr(self, name) for name in PosteriorRecord._fields})
 
-    def __repr__(self) -> str:
-        """Return a few lines on the draws, the engine and the diagnostics."""
+    def _brief(self) -> Brief:
+        """The draws, the engine and the diagnostics."""
         chains, draws = self.shape
-        notes = "".join(f"\n  note: {note}" for note in self.notes)
-        quality = f"\n  {self.diagnostics}" if self.group == "posterior" else ""
-        if self.schema.prior_sd and self.group == "posterior" and self.logits.kind == LINEAR:
-            notes += prior_note(self.prior_dominated)
-        return (
+        known = self.schema.prior_sd and not self.is_prior and self.logits.kind == LINEAR
+        return Brief(
             f"{self.group.capitalize()}: {counted(chains, 'chain')} x {counted(draws, 'draw')}, "
-            f"{len(self.schema.classes)} classes, {counted(len(self.schema.feature_names), 'feature')}\n"
-            f"  engine: {self.engine}{quality}{notes}"
+            f"{size_in_words(self.schema)}",
+            (f"engine: {self.engine}", *(() if self.is_prior else (str(self.diagnostics),))),
+            (*self.notes, *prior_notes(self.prior_dominated if known else ())),
         )
+
+    __repr__ = as_text
+    _repr_html_ = as_markup

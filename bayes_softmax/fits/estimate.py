@@ -9,17 +9,20 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayes_softmax.answers.contraction import MANY_COEFFICIENTS, prior_dominated, prior_note
+from bayes_softmax.answers.contraction import MANY_COEFFICIENTS, prior_dominated, prior_notes
 from bayes_softmax.answers.contrasts import View
+from bayes_softmax.answers.tables import size_in_words
 from bayes_softmax.answers.training import TrainingData
 from bayes_softmax.core.checks import counted
 from bayes_softmax.core.parameters import Parameters, size_of
 from bayes_softmax.core.protocols import Logits
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.schema import Schema
+from bayes_softmax.display.brief import Brief, as_markup, as_text
 from bayes_softmax.display.digits import Format
 from bayes_softmax.display.table import table_of
 from bayes_softmax.fits.storage.records import EstimateRecord
+from bayes_softmax.fits.words import certificate_line, covariance_refused, likelihood_line
 from bayes_softmax.separation.limits import Limits, contrast_limits, no_rays, own_contrasts
 from bayes_softmax.spec.linear import INTERCEPT, LINEAR, WEIGHTS, require_linear
 
@@ -136,11 +139,7 @@ class Estimate:
     def parameter_covariance(self) -> FloatArray:
         """Covariance (d, d) of all parameters, for linear logits of finite contrasts; a ``ValueError`` if too large."""
         if self.variance_of is not None:
-            n = size_of(self.logits.shapes)
-            raise ValueError(
-                f"the covariance of {n} coefficients would take {8 * n**2 / 2**30:.1f} GiB and is not formed: standard "
-                "errors of coefficients are in summary(), and laplace() or sample() give intervals for everything else"
-            )
+            raise ValueError(covariance_refused(size_of(self.logits.shapes)))
         return self.covariance_of()
 
     @property
@@ -264,18 +263,20 @@ class Estimate:
             lazy["covariance_of"] = partial(np.copy, self.parameter_covariance)
         return {k: v for k, v in self.__dict__.items() if k not in CACHED} | lazy
 
-    def __repr__(self) -> str:
-        """Return a few lines on the estimate and the quality of the optimum."""
-        notes = "".join(f"\n  note: {note}" for note in self.notes)
-        prior = "" if self.kind == "mle" else f", log posterior {self.log_posterior:.4f}"
-        if self.schema.prior_sd and self.logits.kind == LINEAR and self.weights.size <= MANY_COEFFICIENTS:
-            notes += prior_note(self.prior_dominated)
-        likelihood = f"{self.log_likelihood:{'.4f' if self.log_likelihood < -1e-3 else '.3g'}}"
-        return (
-            f"{TITLES[self.kind]}: {len(self.schema.classes)} classes, "
-            f"{counted(len(self.schema.feature_names), 'feature')}, {counted(self.n_obs, 'row')}\n"
-            f"  log-likelihood {likelihood}, cross-entropy {self.cross_entropy:.6f}{prior}\n"
-            f"  {self.status}\n"
-            f"  {counted(self.n_iterations, 'iteration')}, gradient {self.gradient_norm:.1e} per observation, "
-            f"Newton decrement {self.newton_decrement:.1e}{notes}"
+    def _brief(self) -> Brief:
+        """The estimate and the quality of the optimum."""
+        small = self.logits.kind == LINEAR and self.weights.size <= MANY_COEFFICIENTS
+        names = self.prior_dominated if self.schema.prior_sd and small else ()
+        posterior = None if self.kind == "mle" else self.log_posterior
+        return Brief(
+            f"{TITLES[self.kind]}: {size_in_words(self.schema)}, {counted(self.n_obs, 'row')}",
+            (
+                likelihood_line(self.log_likelihood, self.cross_entropy, posterior),
+                self.status,
+                certificate_line(self.n_iterations, self.gradient_norm, self.newton_decrement),
+            ),
+            (*self.notes, *prior_notes(names)),
         )
+
+    __repr__ = as_text
+    _repr_html_ = as_markup

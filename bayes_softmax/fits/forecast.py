@@ -5,11 +5,12 @@ from dataclasses import dataclass
 import pandas as pd
 
 from bayes_softmax.core.checks import counted
+from bayes_softmax.display.brief import Brief, as_markup, as_text
 from bayes_softmax.display.digits import Format
 from bayes_softmax.display.table import table_of
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Forecast:
     """Time and memory of a fit on this machine; made by ``SoftmaxRegression.forecast()``.
 
@@ -50,21 +51,26 @@ class Forecast:
         }
         return table_of(pd.DataFrame.from_dict(rows, orient="index").rename_axis("engine"), others=Format("ratio"))
 
-    def __repr__(self) -> str:
-        """Return the forecast in words."""
-        lines = [
-            f"Forecast for {counted(self.chains, 'chain')} x {self.draws} draws after {self.tune} tuning steps "
-            f"on {counted(self.cores, 'core')}, {counted(self.dimension, 'dimension')} (measured now on this machine; "
-            "good to a factor of about 2)",
-            f"  mode and whitening: {duration(self.mode_seconds)}",
-            f"  sample(engine='nuts'): {duration(self.sampling_seconds['nuts'])}, at {self.leapfrogs:.0f} gradients "
-            "per draw",
-            f"  sample(engine='independence'): {duration(self.sampling_seconds['independence'])}, where the posterior "
-            "is nearly normal (engine='auto' tests this)",
-            f"  laplace(draws={self.chains * self.draws}): {duration(self.sampling_seconds['laplace'])}",
-            f"  memory beyond the data: {self.memory_bytes / 2**20:.0f} MiB",
-        ]
-        return "\n".join(lines)
+    def _brief(self) -> Brief:
+        """The forecast in words."""
+        seconds = self.sampling_seconds
+        return Brief(
+            f"Forecast for {counted(self.chains, 'chain')} x {counted(self.draws, 'draw')} after "
+            f"{counted(self.tune, 'tuning step')} on {counted(self.cores, 'core')}, "
+            f"{counted(self.dimension, 'dimension')}",
+            (
+                "measured now on this machine; good to a factor of about 2",
+                f"mode and whitening: {duration(self.mode_seconds)}",
+                f"sample(engine='nuts'): {duration(seconds['nuts'])}, at {self.leapfrogs:.0f} gradients per draw",
+                f"sample(engine='independence'): {duration(seconds['independence'])}, where the posterior is nearly "
+                "normal (engine='auto' tests this)",
+                f"laplace(draws={self.chains * self.draws}): {duration(seconds['laplace'])}",
+                f"memory beyond the data: {self.memory_bytes / 2**20:.0f} MiB",
+            ),
+        )
+
+    __repr__ = as_text
+    _repr_html_ = as_markup
 
 
 def draws_bytes(n_draws: int, dimension: int, n_features: int, n_classes: int) -> float:

@@ -12,6 +12,7 @@ from bayes_softmax.answers import summary as summary_module
 from bayes_softmax.core.attributes import OF_ESTIMATES, get_missing
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.design import Label
+from bayes_softmax.display.brief import Brief, as_markup, as_text
 from bayes_softmax.fits.asking import asks
 from bayes_softmax.fits.estimate import Estimate
 from bayes_softmax.fits.storage import writing
@@ -161,6 +162,9 @@ class PointEstimate:
             """Raise, and say what takes the place of a name known from elsewhere."""
             return get_missing(self, name, OF_ESTIMATES)
 
-    def __repr__(self) -> str:
-        """Return a few lines on the estimate and the quality of the optimum."""
-        return repr(self._fitted)
+    def _brief(self) -> Brief:
+        """The estimate and the quality of the optimum."""
+        return self._fitted._brief()
+
+    __repr__ = as_text
+    _repr_html_ = as_markup

@@ -22,6 +22,7 @@ from bayes_softmax.answers.diagnostics import Diagnostics
 from bayes_softmax.answers.fitted import Refit
 from bayes_softmax.core.attributes import OF_DRAWS, get_missing
 from bayes_softmax.data.design import Label
+from bayes_softmax.display.brief import Brief, as_markup, as_text
 from bayes_softmax.fits.asking import asks
 from bayes_softmax.fits.draws import PosteriorDraws
 from bayes_softmax.fits.storage import writing
@@ -137,6 +138,9 @@ class Posterior:
             """Raise, and say what takes the place of a name known from elsewhere."""
             return get_missing(self, name, OF_DRAWS)
 
-    def __repr__(self) -> str:
-        """Return a few lines on the draws, the engine and the diagnostics."""
-        return repr(self._fitted)
+    def _brief(self) -> Brief:
+        """The draws, the engine and the diagnostics."""
+        return self._fitted._brief()
+
+    __repr__ = as_text
+    _repr_html_ = as_markup

@@ -1,11 +1,10 @@
 """Notes on the data of a model, for its reader; they need no density."""
 
-from bayes_softmax.core.checks import SHOWN, counted, first_few, listed, shortened, shown
+from bayes_softmax.core.checks import SHOWN, counted, listed, shortened, shown
 from bayes_softmax.data.formula.encoder import FormulaEncoder
 from bayes_softmax.data.unused_classes import unused_notes
+from bayes_softmax.display.brief import Brief, Names
 from bayes_softmax.spec.specification import Specification
-
-SUMMARISED = 10  # classes and features that the summary of a model names
 
 
 def notes_of(spec: Specification) -> tuple[str, ...]:
@@ -29,18 +28,21 @@ def notes_of(spec: Specification) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def summary_of(spec: Specification) -> str:
-    """Summary of the model, in a few lines."""
+def brief_of(spec: Specification) -> Brief:
+    """What a model is, in a few lines."""
     schema, design = spec.schema, spec.design
-    counts = list(zip(schema.classes, design.class_counts(), strict=True))
-    classes = first_few([f"{shown(label)} {count:g}" for label, count in counts[:SUMMARISED]], len(counts))
-    names = [shortened(name, SHOWN) for name in schema.feature_names[:SUMMARISED]]
-    features = first_few(names, len(schema.feature_names)) or "none (intercept only)"
-    lines = [
-        f"SoftmaxRegression of {shown(schema.response_name)}: {len(schema.classes)} classes, "
-        f"{counted(len(schema.feature_names), 'feature')}, {counted(design.n_obs, 'row')}, coding {schema.coding!r}",
-        f"  classes: {classes}",
-        f"  features: {features}",
-        *(f"  note: {note}" for note in notes_of(spec)),
+    names = [shortened(name, SHOWN) for name in schema.feature_names]
+    counts = [
+        f"{shown(label)} {count:.10g}"
+        for label, count in zip(schema.classes, design.class_counts().tolist(), strict=True)
     ]
-    return "\n".join(lines)
+    return Brief(
+        f"SoftmaxRegression of {shown(schema.response_name)}: {len(schema.classes)} classes, "
+        f"{counted(len(schema.feature_names), 'feature')}, {counted(design.n_obs, 'row')}",
+        (
+            Names("classes", counts),
+            Names("features", names or ["none (intercept only)"]),
+            f"coding: {schema.coding}{'' if schema.has_intercept else ', without an intercept'}",
+        ),
+        notes_of(spec),
+    )

@@ -47,11 +47,14 @@ class Dots(NamedTuple):
     @property
     def height(self) -> float:
         """Inches that the rows need."""
-        lines = max(wrapped(row).count("\n") + 1 for row in self.rows)
-        row = ROW if len(self.rows) <= DENSE else DENSE_ROW
-        return float(
-            min(HIGHEST, len(self.rows) * max(row, LINE * lines, MARK * self.ends.centre.shape[1] + 0.08) + 0.2)
-        )
+        return rows_height(self.rows, len(self.markers))
+
+
+def rows_height(names: Sequence[str], n_marks: int) -> float:
+    """Inches that named rows of so many marks need."""
+    lines = max(wrapped(name).count("\n") + 1 for name in names)
+    row = ROW if len(names) <= DENSE else DENSE_ROW
+    return min(HIGHEST, len(names) * max(row, LINE * lines, MARK * n_marks + 0.08) + 0.2)
 
 
 def names_width(several: Sequence[Dots]) -> float:

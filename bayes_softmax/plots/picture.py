@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 PANEL_WIDTH, LABEL_HEIGHT = 2.9, 0.85  # inches: a panel; its title, numbers and label
 COLUMNS, MAX_COLUMNS, TALL = 3, 5, 9.0  # more columns only where the figure would be taller than this
-LETTER, LINE, HEADING_LETTER = 0.085, 0.2, 0.09  # inches of a letter and a line in a legend, of a letter above
+LETTER, LINE, HEADING_LETTER = 0.085, 0.2, 0.075  # inches of a letter and a line in a legend, of a letter above
 ALONE = 4.4  # inches of a panel that is alone
 WIDEST = 11.0  # inches of a figure
 ALIKE = 0.45  # least ratio of the heights of panels side by side
@@ -62,6 +62,11 @@ class Picture:
         from matplotlib import pyplot as plt
 
         plt.close(self.root)
+
+    @property
+    def legends(self) -> list[Any]:
+        """Legends of the figure; those in given axes are ``ax.get_legend()``."""
+        return list(self.figure.legends)
 
     @property
     def root(self) -> "Figure":

@@ -16,6 +16,7 @@ from bayes_softmax.data.design import Label
 from bayes_softmax.data.schema import Schema
 from bayes_softmax.density.textbook import softmax
 from bayes_softmax.plots import style
+from bayes_softmax.plots.dots import rows_height
 from bayes_softmax.plots.look import Look
 from bayes_softmax.plots.picture import Panel, Picture
 from bayes_softmax.plots.style import ClassStyle
@@ -152,7 +153,7 @@ def prior(
         )
         label = f"{against} on raw coefficients"
         shown.append((label, OTHER, implied_probabilities(spec, draws, generator, other)))
-    height = max(2.4, 0.3 * len(styles))
+    height = max(2.4, 1.2 * rows_height([s.name for s in styles], len(shown)))
     canvas = look.canvas([[Panel("largest", height), Panel("classes", height)]], width=4.6)
     left, right = canvas.panels
     entries = _largest_probability_panel(left, shown, len(spec.schema.classes))

@@ -142,12 +142,15 @@ def wrapped(name: str, width: int = NAME_WIDTH) -> str:
 
 
 def _broken(line: str, width: int) -> list[str]:
-    """A line cut after at most ``width`` letters, at the last space, or else before the last sign of another kind."""
+    """A line cut after at most ``width`` letters: at the last space, before the last other sign, or anywhere.
+
+    A cut that leaves a line nearly empty is the last resort.
+    """
     found = []
     while len(line) > width:
         cuts = [i for i in range(width, width // 2, -1) if not line[i].isalnum()]
         spaces = [i for i in range(width, 0, -1) if line[i] == " "]
-        at = (spaces or cuts or [width])[0]
+        at = ([i for i in spaces if i > width // 3] or cuts or spaces or [width])[0]
         found.append(line[:at])
         line = line[at:].removeprefix(" ")
     return [*found, line]

@@ -214,11 +214,16 @@ def rank_shares(draws: FloatArray) -> FloatArray:
     return shares
 
 
+def rank_band(n_chains: int, n_draws: int) -> float:
+    """Distance from 1 within which 95 % of the shares of independent draws lie: their number is hypergeometric."""
+    return 1.96 * float(np.sqrt((BINS - 1) * (1 - 1 / n_chains) / n_draws))
+
+
 def _draw_ranks(panel: Any, draws: FloatArray, colours: Sequence[Any]) -> None:
     """Draw the bars' tops for each chain, with the band of independent draws."""
     shares = rank_shares(draws)
     edges = np.linspace(0, draws.size, BINS + 1)
-    half = 1.96 * np.sqrt((BINS - 1) * (1 - 1 / len(draws)) / draws.shape[1]) if len(draws) > 1 else 0.0
+    half = rank_band(*draws.shape)
     panel.axhspan(max(1 - half, 0.0), 1 + half, color="0.92", zorder=0)
     panel.axhline(1.0, color=style.GUIDE, linewidth=0.8, zorder=0)
     for own, colour in zip(shares, colours, strict=True):

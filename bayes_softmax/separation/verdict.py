@@ -1,14 +1,31 @@
 """The verdict on separation and rank, with names."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import pandas as pd
 
-from bayes_softmax.core.checks import listed
+from bayes_softmax.core.checks import counted, shown
 from bayes_softmax.data.design import Label
+from bayes_softmax.display.brief import Brief, as_markup, as_text
+from bayes_softmax.display.words import few
+
+
+class Extent(NamedTuple):
+    """How much of a list a sentence names: entries, and characters."""
+
+    most: int
+    room: int
+
+    def of(self, labels: Iterable[Label]) -> str:
+        """The first labels, and how many follow."""
+        return few([shown(label) for label in labels], self.most, self.room)
+
 
 MANY_ROWS = 6  # rows in a sentence
-SHOWN_PAIRS = 3  # pairs of classes in a sentence; each is two names
+SHORT = Extent(3, 100)  # in a warning, which says where to see all
+LONG = Extent(12, 400)  # in a printed verdict
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -71,47 +88,57 @@ class Separation:
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """Sentences that say why there is no finite, unique optimum; none if there is one."""
-        sentences = [*self._choices]
-        if self.separated and self.empty_classes:
-            one = len(self.empty_classes) == 1
-            which, verb, fall = ("class", "was", "its logits") if one else ("classes", "were", "their logits")
-            empty = listed(self.empty_classes)
-            sentences.append(f"{which} {empty} {verb} declared but never observed, so {fall} can fall without bound")
-        if self.collinear:
-            sentences.append(f"the columns {listed(self.collinear)} are linear combinations of the others (collinear)")
-        if self._pairs_seen:
-            along = listed(self.features) if len(self.features) == 1 else f"a combination of {listed(self.features)}"
-            examples = ", ".join(map(repr, self.rows[:MANY_ROWS]))
-            how_many = "; a class is excluded in" if self._in_part else ", in"
-            sentences.append(
-                f"{self.kind} separation: {self._who()} by {along}{how_many} "
-                f"{self.n_separated} of {self.n_obs} rows ({examples}{', ...' if self._more else ''})"
-            )
-        return tuple(sentences)
+        """Sentences that say why there is no finite, unique optimum; none if there is one.
+
+        They name the first few classes, features and rows; the attributes have all.
+        """
+        return self._sentences(SHORT)
 
     @property
     def advice(self) -> str | None:
         """The reasons, and how the summary of an estimate shows them; None if there are none."""
-        shown = "so many estimates are equally good; summary() shows NaN for contrasts that are not determined"
+        result = "so many estimates are equally good; summary() shows NaN for contrasts that are not determined"
         if self.separated:
-            shown = (
+            result = (
                 "so no finite estimate exists; summary() shows inf, -inf, or NaN where not even the sign is determined"
             )
-        return f"{'; '.join(self.reasons)}, {shown}" if self.reasons else None
+        more = "; model.check_separation() names more" if self.reasons != self._sentences(LONG) else ""
+        return f"{'; '.join(self.reasons)}, {result}{more}" if self.reasons else None
 
-    @property
-    def _choices(self) -> list[str]:
+    def _sentences(self, extent: Extent) -> tuple[str, ...]:
+        """The reasons, with lists of some extent."""
+        sentences = self._choices(extent)
+        if self.separated and self.empty_classes:
+            one = len(self.empty_classes) == 1
+            which, verb, fall = ("class", "was", "its logits") if one else ("classes", "were", "their logits")
+            empty = extent.of(self.empty_classes)
+            sentences.append(f"{which} {empty} {verb} declared but never observed, so {fall} can fall without bound")
+        if self.collinear:
+            columns = extent.of(self.collinear)
+            sentences.append(f"the columns {columns} are linear combinations of the others (collinear)")
+        if self._pairs_seen:
+            along = extent.of(self.features)
+            if len(self.features) > 1:
+                along = f"a combination of {along}"
+            how_many = "; a class is excluded in" if self._in_part else ", in"
+            rows = [shown(row) for row in self.rows[:MANY_ROWS]] + ["..."] * (self.n_separated > MANY_ROWS)
+            sentences.append(
+                f"{self.kind} separation: {self._who(extent)} by {along}{how_many} "
+                f"{self.n_separated} of {self.n_obs} rows ({', '.join(rows)})"
+            )
+        return tuple(sentences)
+
+    def _choices(self, extent: Extent) -> list[str]:
         """What the choice sets leave open."""
         sentences = []
         if self.never_offered:
             which, verb = ("class", "is") if len(self.never_offered) == 1 else ("classes", "are")
             sentences.append(
-                f"{which} {listed(self.never_offered)} {verb} never on offer beside another, so the data carry no "
+                f"{which} {extent.of(self.never_offered)} {verb} never on offer beside another, so the data carry no "
                 f"information about {'it' if verb == 'is' else 'them'}"
             )
         if self.unconnected:
-            groups = [listed(group) for group in self.unconnected[:SHOWN_PAIRS]]
+            groups = [extent.of(group) for group in self.unconnected[: extent.most]]
             more = len(self.unconnected) - len(groups)
             sentences.append(
                 f"the classes {'; '.join(groups)}{f'; and {more} more groups' if more else ''} are never on offer "
@@ -119,8 +146,8 @@ class Separation:
             )
         if self.undetermined:
             sentences.append(
-                f"the choice sets do not determine {listed(self.undetermined)} for all classes: where two classes are "
-                "on offer together, these do not vary"
+                f"the choice sets do not determine {extent.of(self.undetermined)} for all classes: where two classes "
+                "are on offer together, these do not vary"
             )
         return sentences
 
@@ -136,33 +163,35 @@ class Separation:
         every = len(labels) > 2 and len(self._pairs_seen) == len(labels) * (len(labels) - 1) // 2
         return every and self.kind != "complete"
 
-    @property
-    def _more(self) -> bool:
-        return self.n_separated > len(self.rows[:MANY_ROWS])
-
-    def __repr__(self) -> str:
-        """Return one sentence, or a few joined by semicolons."""
+    def _brief(self) -> Brief:
+        """Whether the classes overlap, and the reasons."""
         which = "the classes that occur" if self.empty_classes else "the classes"
-        overlap = () if self._pairs_seen else (f"{which} overlap: no direction separates them",)
-        return "; ".join((*overlap, *self.reasons))
+        overlap = [] if self._pairs_seen else [f"{which} overlap: no direction separates them"]
+        first, *others = [*overlap, *self._sentences(LONG)]
+        tables = (("direction, per unit of the features", self.per_unit),) if self.separated else ()
+        return Brief(first, tuple(others), tables=tables)
 
-    def _who(self) -> str:
+    __repr__ = as_text
+    _repr_html_ = as_markup
+
+    def _who(self, extent: Extent) -> str:
         """Which classes: one from the others if a single class is in every pair, else the pairs."""
         pairs = self._pairs_seen
         for label in pairs[0]:
             if all(label in pair for pair in pairs):
                 others = [b if a == label else a for a, b in pairs]
-                return f"class {label!r} is separated from {listed(others)}"
+                return f"class {label!r} is separated from {extent.of(others)}"
         labels = {label for pair in pairs for label in pair}
         if len(pairs) == len(labels) * (len(labels) - 1) // 2:
-            who = listed(sorted(labels, key=repr))
+            who = extent.of(sorted(labels, key=repr))
             return (
                 f"every two of the classes {who} are separated in some rows"
                 if self._in_part
                 else (f"the classes {who} are all separated")
             )
-        shown = ", ".join(f"{a!r} and {b!r}" for a, b in pairs[:SHOWN_PAIRS])
-        more = len(pairs) - SHOWN_PAIRS
-        if more <= 0:
-            return f"{shown} are separated"
-        return f"{shown} and {more} more pair{'s'[: more > 1]} (model.check_separation().pairs) are separated"
+        named = [f"{shown(a)} and {shown(b)}" for a, b in pairs]
+        return f"{few(named, extent.most, extent.room, _more_pairs)} are separated"
+
+
+def _more_pairs(n: int) -> str:
+    return f" and {counted(n, 'more pair')} (model.check_separation().pairs)"

@@ -31,11 +31,11 @@ REFUSED: dict[str, tuple[Callable[[Any], object], str]] = {
     ),
     "one class twice": (
         lambda f: f.summary(vs=("low", "low")),
-        "must be a class, a pair of two different classes, or 'av",
+        "must be a class, a pair of two classes, or 'av",
     ),
     "a variable in another case": (
         lambda f: f.effects("X"),
-        r"features: 'X' is not a variable of the model; did you mean 'x'\? \(variables: 'g', 'x'\)",
+        r"features: 'X' is not a variable of the model; did you mean 'x'\? \(variables: 'x', 'g'\)",
     ),
     "a column of a factor": (
         lambda f: f.effects("g[T.q]"),
@@ -48,7 +48,7 @@ REFUSED: dict[str, tuple[Callable[[Any], object], str]] = {
     ),
     "text for a number": (lambda f: f.effects(at={"x": "a"}), "at: 'x' is 'a'; expected one finite number"),
     "a base of no variable": (lambda f: f.effects(base="p"), r"base='p' must be a mapping .*, such as {'g': 'p'}"),
-    "nothing set": (lambda f: f.contrast({}, {}), "first and second are empty: .*, such as {'g': 'p'}"),
+    "nothing set": (lambda f: f.contrast({}, {}), "first and second are empty: .*, such as {'x': .*}"),
     "steps without names": (lambda f: f.odds_ratios(per=10), r"per=10 must be a mapping .*, such as {'x': 10}"),
     "a step of a factor": (
         lambda f: f.odds_ratios(per={"g": 1}),
@@ -60,7 +60,7 @@ REFUSED: dict[str, tuple[Callable[[Any], object], str]] = {
         r"class_prior=.* must be a mapping from class to probability, such as {'low': 0.33, 'mid': 0.33, ...}",
     ),
     "rates of NumPy": (
-        lambda f: f.predict_proba(DATA, class_prior=dict.fromkeys(f.schema.classes, np.float64(0.25))),
+        lambda f: f.predict_proba(DATA, class_prior=dict.fromkeys(MODEL.classes, np.float64(0.25))),
         r"class_prior={'low': 0.25, 'mid': 0.25, 'top': 0.25} must be probabilities that sum to 1 \(sum 0.75\)",
     ),
     "a rate in another case": (

@@ -424,7 +424,7 @@ def test_effects(results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
         (["--at", "sex=mal"], "did you mean 'male'?"),
         (["--at", "sex"], "--at 'sex' must be NAME=VALUE"),
         (["--at", "sex=male", "sex=male"], "--at: 'sex' appears twice"),
-        (["--at", "bill_length_mm=long"], "must be a finite number"),
+        (["--at", "bill_length_mm=long"], "'bill_length_mm' is 'long'; expected one finite number"),
         (["--at", "bill=3"], "'bill' is not a variable"),
         (["sexx"], "'sexx' is not a variable of the model; did you mean 'sex'?"),
     ):

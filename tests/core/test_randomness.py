@@ -29,10 +29,16 @@ def pixels(drawn: Any) -> np.ndarray:
     return np.array(canvas.buffer_rgba())
 
 
+def weights(draws: bs.Posterior) -> np.ndarray:
+    """Draws of the weights, of a posterior or a prior."""
+    (group,) = {"posterior", "prior"} & set(draws.idata.children)
+    return draws.idata[group]["weights"].to_numpy()
+
+
 CALLS: dict[str, Callable[..., np.ndarray]] = {
-    "sample": lambda **seed: MODEL.sample(50, 50, 2, engine="nuts", progressbar=False, **seed)._fitted.draws,
-    "laplace": lambda **seed: MODEL.laplace(400, progressbar=False, **seed)._fitted.draws,
-    "sample_prior": lambda **seed: MODEL.sample_prior(50, **seed)._fitted.draws,
+    "sample": lambda **seed: weights(MODEL.sample(50, 50, 2, engine="nuts", progressbar=False, **seed)),
+    "laplace": lambda **seed: weights(MODEL.laplace(400, progressbar=False, **seed)),
+    "sample_prior": lambda **seed: weights(MODEL.sample_prior(50, **seed)),
     "posterior_predictive": lambda **seed: DRAWS.posterior_predictive(n_draws=50, **seed).to_numpy(),
     "plots.prior": lambda **seed: pixels(bs.plots.prior(MODEL, draws=100, **seed)),
     "plots.posterior_predictive": lambda **seed: pixels(bs.plots.posterior_predictive(DRAWS, **seed)),

@@ -492,7 +492,7 @@ def test_files_of_earlier_versions_are_read_as_they_were_written() -> None:
 
 def test_texts_of_earlier_versions_may_hold_what_had_no_effect() -> None:
     data = survey()
-    encoder = bs.SoftmaxRegression.from_formula("y ~ x + z", data).schema.encoder
+    encoder = bs.SoftmaxRegression.from_formula("y ~ x + z", data)._spec.schema.encoder
     older = {key: value for key, value in encoder.to_data().items() if key not in ("terms", "edition")}
     for text_of in ("x**2 + z", "x + z - k", "x^3 + z - (k + x:z)"):
         again = encoder_from_data({**older, "formula": text_of})
@@ -505,7 +505,7 @@ def test_splines_of_the_second_edition_keep_all_their_columns() -> None:
     """Beside an intercept they are collinear: fits that were stored with them are read as they were fitted."""
     data = survey()
     formula = "y ~ cr(x, df=4) + bs(z, df=4, include_intercept=True)"
-    encoder = bs.SoftmaxRegression.from_formula(formula, data).schema.encoder
+    encoder = bs.SoftmaxRegression.from_formula(formula, data)._spec.schema.encoder
     stored = encoder.to_data()
     assert encoder.feature_names[:3] == tuple(f"cr(x, df=4)[{j}]" for j in (2, 3, 4))
     older = encoder_from_data({**stored, "edition": 2})

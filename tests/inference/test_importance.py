@@ -24,6 +24,7 @@ from bayes_softmax.inference.laplace import laplace_whitening
 from bayes_softmax.inference.newton import newton
 from tests.conftest import simulate
 from tests.inference.gaussian import Gaussian
+from tests.printed import said
 
 
 def approximation(density: object):  # type: ignore[no-untyped-def]
@@ -78,7 +79,7 @@ def test_laplace_agrees_with_nuts_within_monte_carlo_error() -> None:
     assert np.abs(z).max() < 5
     assert_allclose(ours["sd"], theirs["sd"], rtol=0.1)
     assert a.diagnostics.ok
-    assert "by the importance weights" in repr(a)
+    assert "by the importance weights" in said(a)
 
 
 def test_uncorrected_laplace_would_be_seen() -> None:
@@ -102,7 +103,7 @@ def test_an_unreliable_approximation_says_so() -> None:
     with pytest.warns(bs.NotReliableWarning, match=r"Pareto k is .*; run model.sample\(\) instead"):
         found = model.laplace(random_seed=1, progressbar=False)
     assert not found.diagnostics.ok
-    assert "not reliable" in repr(found)
+    assert "not reliable" in said(found)
 
 
 def test_independence_chain_is_exact() -> None:

@@ -89,7 +89,7 @@ def test_wrong_variables_name_the_argument(model: bs.SoftmaxRegression) -> None:
         bs.plots.interaction(fit, "bill_lenght_mm", "sex")
     with pytest.raises(ValueError, match="by: 'sx' is not a variable"):
         bs.plots.interaction(fit, "bill_length_mm", "sx")
-    with pytest.raises(ValueError, match="values: sex='men' is not a level"):
+    with pytest.raises(ValueError, match="values: 'men' is not a level of 'sex'"):
         bs.plots.interaction(fit, "bill_length_mm", "sex", values=["men"])
     with pytest.raises(ValueError, match="at: 'sex' varies in the picture"):
         bs.plots.interaction(fit, "bill_length_mm", "sex", at={"sex": "male"})

@@ -221,3 +221,9 @@ def test_the_values_in_the_data_are_shown(fits: Callable) -> None:
     at = [float(segment[0][0]) for segment in strokes.get_segments()]
     data = bs.datasets.load_penguins().dropna(subset="bill_length_mm")
     assert at == sorted(set(data["bill_length_mm"]))
+
+
+def test_names_are_cut_where_they_can_be() -> None:
+    assert wrapped("02 highly_qualified_profession") == "02 highly_qualified\n_profession"
+    assert wrapped("00 agricultural labourers", 14) == "00\nagricultural\nlabourers"
+    assert wrapped("x" * 25) == "x" * 22 + "\nxxx"

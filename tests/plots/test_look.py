@@ -153,7 +153,7 @@ def test_classes_and_colours(name: str, model, fit) -> None:
     assert {"#010203", to_hex(a)} <= mixed
     assert not mixed & {to_hex(b), to_hex(c)}
     assert {"#010203", "#040506"} <= colours(draw(model, fit, classes=["c", "a"], colors=["#010203", "#040506"]))
-    with pytest.raises(ValueError, match=r"classes: 'A' is not a class \(classes: 'a', 'b', 'c'\)"):
+    with pytest.raises(ValueError, match=r"classes: 'A' is not a class; did you mean 'a'\? \(classes: 'a', 'b', 'c'\)"):
         draw(model, fit, classes=["A"])
     with pytest.raises(ValueError, match="colors has 1 of the 3 colours needed"):
         draw(model, fit, colors=["red"])

@@ -75,7 +75,7 @@ def test_the_picture_has_the_image_points_and_names(draws: bs.Posterior, penguin
     points = panel.collections[-1]
     assert_allclose(np.sort(points.get_offsets()[:, 0]), np.sort(penguins["bill_length_mm"]))
     assert (panel.get_xlabel(), panel.get_ylabel()) == tuple(AXES)
-    heading = picture.figure.get_suptitle()
+    heading = picture.figure.get_suptitle().replace("\n", " ")
     assert "body_mass_g = 4207" in heading
     assert "sex = female" in heading
     assert "hatched: fewer than 89 % of the draws agree" in heading

@@ -6,7 +6,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import bayes_softmax as bs
-from bayes_softmax.plots.traces import find_chains, rank_shares
+from bayes_softmax.plots.traces import find_chains, rank_band, rank_shares
 from tests.conftest import simulate
 
 mpl.use("Agg")
@@ -48,7 +48,7 @@ def test_ranks_are_level_for_chains_that_agree_and_not_for_one_apart() -> None:
     shares = rank_shares(draws)
     assert_allclose(shares.mean(axis=0), 1.0)
     assert_allclose(shares.mean(axis=1), 1.0)
-    half = 1.96 * np.sqrt(19 * 0.75 / 1000)  # of the band that is drawn
+    half = rank_band(4, 1000)
     inside = [(abs(rank_shares(rng.normal(size=(4, 1000))) - 1) < half).mean() for _ in range(100)]
     assert np.mean(inside) == pytest.approx(0.95, abs=0.01)
     draws[1] += 2

@@ -12,6 +12,7 @@ from scipy.optimize import minimize
 from scipy.special import logsumexp
 
 import bayes_softmax as bs
+from tests.printed import said
 
 VOTE92 = ["dem", "rep", "female", "persfinance", "natlecon", "clintondis", "bushdis", "perotdis"]
 
@@ -126,7 +127,7 @@ def test_nearly_collinear_columns_are_named(vote92):
     assert note.startswith(
         "the columns 'clintondis', 'bushdis', 'perotdis' are nearly collinear (condition index 1.4e+05"
     )
-    assert note in repr(mle)
+    assert note in said(mle)
     assert mle.converged
     distances = mle.summary(vs="Bush").loc[["clintondis", "bushdis", "perotdis"], "std_error"]
     assert distances.min() > 1000

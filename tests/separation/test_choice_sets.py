@@ -13,6 +13,7 @@ from bayes_softmax.separation.diagnosis import check_separation, diagnose_separa
 from bayes_softmax.separation.directions import open_directions, recession_rays
 from bayes_softmax.separation.examination import examine
 from bayes_softmax.separation.limits import contrast_limits
+from tests.printed import said
 
 
 def designed(X, y, available, **options):
@@ -151,7 +152,7 @@ def test_choice_sets_that_do_not_connect_are_named():
     assert found.unconnected == ((0, 1), (2, 3))
     assert not found.separated
     assert found.undetermined == found.never_offered == found.empty_classes == ()
-    assert "the classes 0, 1; 2, 3 are never on offer together" in repr(found)
+    assert "the classes 0, 1; 2, 3 are never on offer together" in said(found)
     rays = recession_rays(examine(designed(X, CHOICES, HALVES)))
     limits = contrast_limits(rays, np.array([[1, -1, 0, 0], [0, 0, 1, -1], [1, 0, -1, 0], [0, 1, 0, -1]]).T)
     np.testing.assert_array_equal(limits, [[0, 0, np.nan, np.nan]] * 2)
@@ -168,7 +169,7 @@ def test_one_row_that_connects_them_settles_the_intercept_but_no_slope():
     found = check_separation(designed(same, y, joined))
     assert found.unconnected == ()
     assert found.undetermined == ("intercept", "x0")
-    assert "the choice sets do not determine 'intercept', 'x0' for all classes" in repr(found)
+    assert "the choice sets do not determine 'intercept', 'x0' for all classes" in said(found)
     assert examine(designed(X, y, joined)).is_determined
 
 
@@ -179,7 +180,7 @@ def test_a_class_never_on_offer_is_not_determined_and_one_never_chosen_falls():
     assert found.never_offered == (2,)
     assert found.empty_classes == found.unconnected == ()
     assert not found.separated
-    assert "class 2 is never on offer beside another" in repr(found)
+    assert "class 2 is never on offer beside another" in said(found)
     available[:50, 2] = True
     chosen_never = check_separation(designed(X, y, available))
     assert chosen_never.empty_classes == (2,)

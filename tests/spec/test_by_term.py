@@ -70,7 +70,7 @@ def test_a_term_is_all_features_it_makes(written: tuple[str, str], features: lis
     table = model.describe_prior()
     assert table.index[table["prior"] == "Normal(0.3)"].tolist() == features
     one_by_one = fitted(formula, dict.fromkeys(features, PRIOR))
-    assert model._spec.priors.weights == one_by_one.priors.weights
+    assert model._spec.priors.weights == one_by_one._spec.priors.weights
     pd.testing.assert_frame_equal(table, one_by_one.describe_prior())
 
 
@@ -89,21 +89,21 @@ def test_the_posterior_is_that_of_features_named_one_by_one(n_classes: int, codi
 
 
 def test_a_feature_wins_over_its_term_and_none_is_the_default() -> None:
-    default = fitted("x + g", None).priors.weights
+    default = fitted("x + g", None)._spec.priors.weights
     for prior in (
         {"g": PRIOR, "g[T.q]": bs.Normal(9.0)},
         {"g[T.q]": bs.Normal(9.0), "g": PRIOR},  # in whatever order
     ):
-        assert dict(zip(("x", "q", "r"), fitted("x + g", prior).priors.weights, strict=True)) == {
-            "x": bs.Normal(fitted("x + g", prior).priors.features.scale[0]),
+        assert dict(zip(("x", "q", "r"), fitted("x + g", prior)._spec.priors.weights, strict=True)) == {
+            "x": bs.Normal(fitted("x + g", prior)._spec.priors.features.scale[0]),
             "q": bs.Normal(9.0),
             "r": PRIOR,
         }
-    assert fitted("x + g", {"g": None, "x": None}).priors.weights == default
-    assert fitted("x + g", {}).priors.weights == default
-    partly = fitted("x + g", {"g": PRIOR, "g[T.q]": None}).priors
+    assert fitted("x + g", {"g": None, "x": None})._spec.priors.weights == default
+    assert fitted("x + g", {})._spec.priors.weights == default
+    partly = fitted("x + g", {"g": PRIOR, "g[T.q]": None})._spec.priors
     assert partly.by_default.tolist() == [True, True, False]
-    assert partly.weights == fitted("x + g", {"g[T.r]": PRIOR}).priors.weights
+    assert partly.weights == fitted("x + g", {"g[T.r]": PRIOR})._spec.priors.weights
 
 
 def test_learned_scales_are_of_the_features_of_a_term() -> None:
@@ -111,7 +111,7 @@ def test_learned_scales_are_of_the_features_of_a_term() -> None:
     model = fitted("x + g + h", {"g": learned, "h": bs.R2D2(), "g[T.r]": bs.Flat()})
     one_by_one = fitted("x + g + h", {"g[T.q]": learned, "h[T.t]": bs.R2D2(), "g[T.r]": bs.Flat()})
     assert [tuple(scale.features) for scale in model._spec.priors.learned] == [(1,), (3,)]
-    assert str(model._spec.priors.weights) == str(one_by_one.priors.weights)
+    assert str(model._spec.priors.weights) == str(one_by_one._spec.priors.weights)
     pd.testing.assert_frame_equal(model.describe_prior(), one_by_one.describe_prior())
 
 
@@ -119,8 +119,8 @@ def test_it_is_kept_with_the_fit(tmp_path: Path) -> None:
     fit = fitted("x*g", {"g": PRIOR, "g:x": bs.Flat()}).laplace(draws=200, random_seed=0, progressbar=False)
     fit.save(tmp_path / "fit.nc")
     again = bs.load(tmp_path / "fit.nc")
-    assert again.schema.prior_sd == fit._fitted.schema.prior_sd
-    sds = dict(zip(("intercept", *again.schema.feature_names), again.schema.prior_sd, strict=True))
+    assert again._fitted.schema.prior_sd == fit._fitted.schema.prior_sd
+    sds = dict(zip(("intercept", *again._fitted.schema.feature_names), again._fitted.schema.prior_sd, strict=True))
     assert_allclose([sds["g[T.q]"], sds["g[T.r]"]], 0.3)
     assert sds["x:g[T.q]"] is sds["x:g[T.r]"] is None
     pd.testing.assert_frame_equal(again.summary(), fit.summary())
@@ -193,7 +193,7 @@ def test_an_intercept_prior_without_intercept_is_named() -> None:
 def test_arrays_have_features_only() -> None:
     X, y = simulate(60, 2, 3)
     named = bs.SoftmaxRegression(pd.DataFrame(X, columns=["one", "a:b"]), y, prior={"a:b": PRIOR, "one": None})
-    assert named.priors.weights[1] == PRIOR
-    assert named.priors.by_default.tolist() == [True, False]
+    assert named._spec.priors.weights[1] == PRIOR
+    assert named._spec.priors.by_default.tolist() == [True, False]
     with pytest.raises(ValueError, match="prior names unknown feature 'a:bb'; did you mean 'a:b'"):
         bs.SoftmaxRegression(pd.DataFrame(X, columns=["one", "a:b"]), y, prior={"a:bb": PRIOR})

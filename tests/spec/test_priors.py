@@ -15,7 +15,7 @@ def test_default_prior_rarely_saturates(n_classes: int, n_features: int) -> None
     """Share of prior-predictive rows with a class above 0.99: under 20 % (seed 0; 200 draws x 100 rows)."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(100, n_features)) * 10.0 ** rng.uniform(-3, 3, size=n_features) + 5
-    model = bs.SoftmaxRegression(X, np.arange(100) % n_classes)
+    model = bs.SoftmaxRegression(X, np.arange(100) % n_classes, classes=range(n_classes))
     c, scales = model._spec.coordinates, np.array([p.scale for p in model._spec.priors.weights])
     k = n_classes - 1
     gammas = rng.normal(size=(200, k, n_features)) * scales * c.scale
