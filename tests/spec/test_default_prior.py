@@ -296,7 +296,7 @@ def test_saved_fits_keep_the_prior_they_were_made_with(tmp_path, monkeypatch):
     monkeypatch.setattr("bayes_softmax.spec.autoscale.DEFAULT_TOTAL_SCALE", 0.5)
     loaded = bs.load(tmp_path / "fit.nc")
     assert loaded._fitted.schema.prior_sd == fit._fitted.schema.prior_sd
-    assert loaded._fitted.schema.prior_sd != bs.SoftmaxRegression(X, y).schema.prior_sd
+    assert loaded._fitted.schema.prior_sd != bs.SoftmaxRegression(X, y)._spec.schema.prior_sd
     assert_allclose(loaded.summary()["contraction"], fit.summary()["contraction"], rtol=1e-12)
 
 
