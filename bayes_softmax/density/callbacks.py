@@ -43,21 +43,27 @@ def transposed_product(M, y, out):  # type: ignore[no-untyped-def]
             tail[j] += row[j] * factor
 
 
-@nb.njit(inline="always", **nb.OPTIONS | KEPT)  # its one caller is a callback: not compiled twice
-def whitened_gradient(data, mode, blocks, mixing, z, out):  # type: ignore[no-untyped-def]
-    """Log posterior at ``mode + T z``; fills ``out`` (d,) with ``T' gradient``.
+@nb.njit(inline="always", **nb.OPTIONS)
+def to_free(blocks, mixing, z, theta):  # type: ignore[no-untyped-def]
+    """Add ``T z`` to ``theta``, which holds the mode.
 
     ``T`` is as in ``core.records.Whitening``: column c of ``theta`` is ``sum_e mixing[c, e] blocks[e] z[e]``.
     """
     k, m = blocks.shape[0], blocks.shape[1]
-    theta, gradient, column = mode.copy(), np.empty_like(mode), np.empty(m)
+    column = np.empty(m)
     for e in range(k):
         upper_product(blocks[e], z[e * m : (e + 1) * m], column)
         for c in range(k):
             mixed, factor = theta[c * m :], mixing[c, e]
             for j in range(m):
                 mixed[j] += factor * column[j]
-    value = log_posterior_gradient(data, theta, gradient)
+
+
+@nb.njit(inline="always", **nb.OPTIONS)
+def to_whitened(blocks, mixing, gradient, out):  # type: ignore[no-untyped-def]
+    """Fill ``out`` (d,) with ``T' gradient``."""
+    k, m = blocks.shape[0], blocks.shape[1]
+    column = np.empty(m)
     for e in range(k):
         for j in range(m):
             column[j] = 0.0
@@ -66,6 +72,15 @@ def whitened_gradient(data, mode, blocks, mixing, z, out):  # type: ignore[no-un
             for j in range(m):
                 column[j] += factor * mixed[j]
         transposed_product(blocks[e], column, out[e * m : (e + 1) * m])
+
+
+@nb.njit(inline="always", **nb.OPTIONS | KEPT)  # its one caller is a callback: not compiled twice
+def whitened_gradient(data, mode, blocks, mixing, z, out):  # type: ignore[no-untyped-def]
+    """Log posterior at ``mode + T z``; fills ``out`` (d,) with ``T' gradient``."""
+    theta, gradient = mode.copy(), np.empty_like(mode)
+    to_free(blocks, mixing, z, theta)
+    value = log_posterior_gradient(data, theta, gradient)
+    to_whitened(blocks, mixing, gradient, out)
     return value
 
 

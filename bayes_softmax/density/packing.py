@@ -98,10 +98,10 @@ def _pack_labels(codes, weights, rows, out, first, end):  # type: ignore[no-unty
             out[b, codes[row], i] = weights[row] if weights.shape[0] > 0 else 1.0
 
 
-def pack_features(design: Design, rows: IntArray) -> FloatArray:
+def pack_features(design: Design, rows: IntArray, B: int | None = None) -> FloatArray:
     """Standardised features (n, q, B) of the given rows, preceded by a feature of ones if there is an intercept."""
     q = design.n_features + int(design.has_intercept)
-    B = block_rows(len(rows), q)
+    B = block_rows(len(rows), q) if B is None else B
     out = aligned((max(-(-len(rows) // B), 1), q, B))
     centre, scale = (np.ascontiguousarray(a, dtype=np.float64) for a in design.standardisation)
     in_parallel(

@@ -1,7 +1,8 @@
 """The same specification written as a ``pm.Model`` to read, draw, extend and sample with PyMC.
 
 It has data containers ``X`` and ``y_observed``, coordinates ``obs``, ``feature`` and ``category``, the raw
-``intercept`` and ``weights`` with all K categories, and the likelihood ``y``.  A test holds it equal to the
+``intercept`` and ``weights`` with all K categories, and the likelihood ``y``; a network also has the weights and biases
+of its hidden layers, ``hidden_1``, ``hidden_1_bias``, ..., over units ``unit_1``, ...  A test holds it equal to the
 compiled density, up to a constant.
 """
 
@@ -12,6 +13,7 @@ import numpy as np
 from bayes_softmax.core.interrupts import load_in_full
 from bayes_softmax.data.design import Design
 from bayes_softmax.spec.linear import INTERCEPT, WEIGHTS
+from bayes_softmax.spec.network.pymc_variables import network_variables
 from bayes_softmax.spec.pymc_priors import intercept_block, intercept_variable, weights_blocks, weights_variable
 from bayes_softmax.spec.specification import Specification
 
@@ -37,13 +39,7 @@ def build_pymc_model(spec: Specification) -> Any:
     }
     with pm.Model(coords=coords) as model:
         X = pm.Data("X", design.X, dims=("obs", "feature"))
-        variables: dict[str, Any] = {}
-        if design.n_features:
-            blocks = weights_blocks(priors, coordinates)
-            variables[WEIGHTS] = weights_variable(blocks, schema.feature_names)
-        block = intercept_block(priors, coordinates)
-        if block is not None:
-            variables[INTERCEPT] = intercept_variable(block, coordinates, variables.get(WEIGHTS))
+        variables = _linear_variables(spec) if spec.hidden is None else network_variables(spec)
         logits = spec.logits.expression(X, variables)
         if design.offset is not None:
             logits = logits + pm.Data("offset", design.offset, dims=("obs", "category"))
@@ -52,6 +48,17 @@ def build_pymc_model(spec: Specification) -> Any:
             logits = pt.switch(available, logits, -np.inf)
         _likelihood(design, logits)
     return model
+
+
+def _linear_variables(spec: Specification) -> dict[str, Any]:
+    """Weights and intercept, as far as the model has them."""
+    priors, coordinates, variables = spec.priors, spec.coordinates, dict[str, Any]()
+    if spec.design.n_features:
+        variables[WEIGHTS] = weights_variable(weights_blocks(priors, coordinates), spec.schema.feature_names)
+    block = intercept_block(priors, coordinates)
+    if block is not None:
+        variables[INTERCEPT] = intercept_variable(block, coordinates, variables.get(WEIGHTS))
+    return variables
 
 
 def _likelihood(design: Design, logits: Any) -> None:

@@ -129,7 +129,7 @@ def _free_values(block: PriorBlock, rows: FloatArray) -> dict[str, FloatArray]:
     return {f"{block.name}_free": gamma / block.scale if block.is_scaled else gamma}
 
 
-def weights_variable(blocks: list[PriorBlock], feature_names: Sequence[str]) -> Any:
+def weights_variable(blocks: list[PriorBlock], feature_names: Sequence[str], name: str = WEIGHTS) -> Any:
     """``weights`` (feature, category): one random variable, or one per prior family put together."""
     import pymc as pm
     import pytensor.tensor as pt
@@ -143,7 +143,7 @@ def weights_variable(blocks: list[PriorBlock], feature_names: Sequence[str]) -> 
         parts.append(_coefficients(block))
         order.extend(block.members)
     stacked = pt.concatenate(parts, axis=0)[np.argsort(order)]
-    return pm.Deterministic("weights", stacked, dims=("feature", "category"))
+    return pm.Deterministic(name, stacked, dims=("feature", "category"))
 
 
 def intercept_variable(block: PriorBlock, coordinates: Coordinates, weights: Any) -> Any:

@@ -11,6 +11,7 @@ from bayes_softmax.data.observations import Observations
 from bayes_softmax.data.schema import Schema
 from bayes_softmax.spec.coding import Coordinates, build_coordinates
 from bayes_softmax.spec.linear import INTERCEPT
+from bayes_softmax.spec.network.hidden import HiddenLayers, NetworkCoordinates
 from bayes_softmax.spec.priors import PriorTable, flat_table
 
 
@@ -25,15 +26,18 @@ class Specification:
     schema
         Names and encodings.
     priors
-        One family per coefficient row.
+        One family per coefficient row; of a network, per row of its last layer.
     logits
         The logits of rows as a function of parameters.
+    hidden
+        Hidden layers of a network, None for linear logits.
     """
 
     rows: Observations
     schema: Schema
     priors: PriorTable
     logits: Logits
+    hidden: HiddenLayers | None = None
 
     @property
     def design(self) -> Design:
@@ -57,20 +61,28 @@ class Specification:
 
     @cached_property
     def coordinates(self) -> Coordinates:
-        """Linear maps between free, engine and raw coordinates."""
+        """Linear maps between free, engine and raw coordinates; of a network, of its last layer."""
+        features = self.design.standardisation
         return build_coordinates(
             self.schema.coding,
             self.design.n_classes,
-            *self.design.standardisation,
+            *(features if self.hidden is None else self.hidden.of_last_layer(features)),
             has_intercept=self.design.has_intercept,
             flat_intercept=self.priors.flat_intercept,
         )
+
+    @cached_property
+    def network_coordinates(self) -> NetworkCoordinates:
+        """Maps between free vectors and parameters of a network."""
+        assert self.hidden is not None
+        return NetworkCoordinates(self.hidden, self.coordinates)
 
     def without_priors(self) -> "Specification":
         """The same rows under flat priors; full coding, not identified then, becomes zero-sum."""
         coding = "zero-sum" if self.schema.coding == "full" else self.schema.coding
         schema = replace(self.schema, coding=coding, prior_sd=(), dropped_flat=True)
-        return replace(self, schema=schema, priors=flat_table(self.priors))
+        hidden = None if self.hidden is None else self.hidden.with_flat_priors()
+        return replace(self, schema=schema, priors=flat_table(self.priors), hidden=hidden)
 
 
 @runtime_checkable

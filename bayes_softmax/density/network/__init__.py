@@ -1,0 +1,1 @@
+"""The compiled log density of a neural network's logits."""

@@ -1,0 +1,176 @@
+"""The log posterior of a network in free coordinates: value and gradient, in parallel or as a native callback."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from bayes_softmax.core.logger import LOGGER
+from bayes_softmax.core.records import FloatArray, IntArray, NativeDensity, Whitening
+from bayes_softmax.core.threads import ranges
+from bayes_softmax.data.design import Design
+from bayes_softmax.density import linear
+from bayes_softmax.density.kernel import PART_SIZE, KernelData
+from bayes_softmax.density.likelihood import each_range
+from bayes_softmax.density.log_prior import log_prior_gradient
+from bayes_softmax.density.network import callbacks, kernel
+from bayes_softmax.density.network.parts import NetworkPart, network_parts, part_tables
+from bayes_softmax.density.posterior import COMPILE_NOTICE
+from bayes_softmax.density.prior import prior_rows
+from bayes_softmax.spec.log_prior import log_prior_constant
+from bayes_softmax.spec.network.activations import code_of
+from bayes_softmax.spec.network.hidden import NetworkCoordinates
+from bayes_softmax.spec.priors import PriorTable
+
+# Exponentials and their like of one hidden unit in one row, in multiplications of a product of matrices.
+UNIT_WORK = 16.0
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkPosterior:
+    """Log posterior of a network in free coordinates: the sum over its parts, plus the log prior.
+
+    As in :class:`~bayes_softmax.density.posterior.SoftmaxPosterior`, ``value`` is the log-likelihood without
+    multinomial coefficients plus the log density of the priors with their normalising constants, zero for flat ones.
+    It is not log-concave.  Construct it with :func:`build_network_posterior`.
+    """
+
+    parts: tuple[NetworkPart, ...]
+    data: kernel.NetworkData
+    coordinates: NetworkCoordinates
+    log_prior_constant: float
+    definite: bool = False
+
+    def __post_init__(self) -> None:
+        """Check dtypes and layouts, because vector loops read the data through bare addresses."""
+        callbacks.network_addresses(self.data)
+
+    @property
+    def dimension(self) -> int:
+        """Number of free coordinates d."""
+        return self.coordinates.dimension
+
+    @cached_property
+    def total_weight(self) -> float:
+        """Number of observations, with their weights."""
+        return sum(part.total_weight for part in self.parts)
+
+    @cached_property
+    def work(self) -> float:
+        """Number of multiplications of one evaluation, the activations included."""
+        sizes, (K, q) = self.data.sizes, self.data.last.YZ.shape
+        by_row = self.coordinates.hidden.dimension + K * q + UNIT_WORK * float(sizes[1:].sum())
+        return float(sum(part.n_obs for part in self.parts) * by_row)
+
+    def value(self, theta: FloatArray) -> float:
+        """Log posterior at ``theta`` (d,)."""
+        theta = _contiguous(theta)
+        hidden, V = self._engine(theta)
+        found = each_range(self.parts, self._n_blocks, lambda p, a, b: p.log_likelihood(hidden, V, self._layout, a, b),
+                           self.work)  # fmt: skip
+        return sum(found) + self.log_prior(theta)
+
+    def value_gradient(self, theta: FloatArray) -> tuple[float, FloatArray]:
+        """Log posterior and its gradient (d,)."""
+        theta, gradient = _contiguous(theta), np.empty(self.dimension)
+        if len(ranges(sum(self._n_blocks), self.work)) == 1:
+            return kernel.log_posterior_gradient(self.data, theta, gradient) + self.log_prior_constant, gradient
+        hidden, V = self._engine(theta)
+
+        def verb(part: NetworkPart, first: int, end: int) -> tuple[float, FloatArray, FloatArray]:
+            return part.log_likelihood_gradient(hidden, V, self._layout, first, end)
+
+        value, G = 0.0, np.zeros(V.shape)
+        gradient[: len(hidden)] = 0.0
+        for of_range, of_hidden, of_last in each_range(self.parts, self._n_blocks, verb, self.work):
+            value += of_range
+            gradient[: len(hidden)] += of_hidden
+            G += of_last
+        linear.close_rows(G)
+        linear.free_gradient(self.data.last, G, gradient[len(hidden) :])
+        return value + self._add_log_prior(theta, gradient), gradient
+
+    def values(self, thetas: FloatArray) -> FloatArray:
+        """Log posterior at many points (S, d)."""
+        return np.array([self.value(theta) for theta in thetas])
+
+    def log_prior(self, theta: FloatArray) -> float:
+        """Log prior density at ``theta`` (d,)."""
+        return self._add_log_prior(_contiguous(theta), np.zeros(self.dimension))
+
+    def native(self, whitening: Whitening) -> NativeDensity:
+        """C callbacks for the density of ``z`` with ``theta = mode + T z``."""
+        pointers = callbacks.pack_pointers(self.data, whitening, self.dimension)
+        logp, expand = callbacks.native_addresses()
+        return NativeDensity(logp, expand, int(pointers.ctypes.data), (self.data, self.parts, whitening, pointers))
+
+    @cached_property
+    def _n_blocks(self) -> tuple[int, ...]:
+        return tuple(part.n_blocks for part in self.parts)
+
+    @property
+    def _layout(self) -> tuple[IntArray, IntArray]:
+        return self.data.sizes, self.data.options
+
+    def _engine(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Hidden weights, and coefficients (K, q) of the last layer."""
+        n, V = self.coordinates.hidden.dimension, np.empty_like(self.data.last.YZ)
+        linear.engine_coefficients(self.data.last, theta[n:], V)
+        return theta[:n], V
+
+    def _add_log_prior(self, theta: FloatArray, gradient: FloatArray) -> float:
+        """Log prior density; its gradient is added."""
+        n = self.coordinates.hidden.dimension
+        hidden = kernel.hidden_prior_gradient(theta[:n], self.data.sizes, self.data.precision, gradient[:n])
+        last = log_prior_gradient(self.data.last, theta[n:], gradient[n:])
+        return float(hidden + last) + self.log_prior_constant
+
+
+def build_network_posterior(
+    rows: Design | Sequence[Design],
+    coordinates: NetworkCoordinates,
+    activation: str,
+    priors: PriorTable,
+    parts: int = 1,
+) -> NetworkPosterior:
+    """Compose the log posterior of a network.
+
+    Parameters
+    ----------
+    rows
+        A design, or several with the same classes, features and standardisation, each of which becomes a part.
+    coordinates
+        With the hidden layers and their priors.
+    activation
+        Its name.
+    priors
+        Of the last layer's inputs.
+    parts
+        Number of parts, of consecutive rows, into which each design is split.
+    """
+    hidden, last = coordinates.hidden, coordinates.last
+    packed = network_parts(rows, sum(hidden.sizes[1:]), parts)
+    lines, responses = part_tables(packed)
+    data = kernel.NetworkData(
+        parts=lines,
+        responses=responses,
+        sizes=np.array(hidden.sizes, dtype=np.int64),
+        options=np.array([code_of(activation), hidden.skip], dtype=np.int64),
+        precision=np.concatenate([1.0 / np.square(scale) for scale in hidden.scales]),
+        last=KernelData(
+            parts=np.empty((0, PART_SIZE), dtype=np.int64),
+            YZ=np.zeros((last.n_classes, last.n_columns)),
+            Cb=np.ascontiguousarray(last.intercept_contrast),
+            Cw=np.ascontiguousarray(last.weights_contrast),
+            **prior_rows(priors, last)._asdict(),
+        ),
+    )
+    constant = log_prior_constant(priors, last) + hidden.log_prior_constant
+    if not kernel.log_posterior_gradient.signatures and not callbacks.is_kept():
+        LOGGER.info(COMPILE_NOTICE)
+    return NetworkPosterior(packed, data, coordinates, constant)
+
+
+def _contiguous(a: FloatArray) -> FloatArray:
+    return np.require(a, dtype=np.float64, requirements=["C", "A", "W"])

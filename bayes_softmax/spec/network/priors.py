@@ -1,0 +1,106 @@
+r"""Priors of a network, layer by layer.
+
+By default every pre-activation has, over the rows of the data, the prior of a logit of a linear model:
+
+* a unit of the first layer has the weights' default (:func:`~bayes_softmax.spec.autoscale.default_scales`), sd 2 over
+  the rows, on standardised features (:math:`2/\sqrt p` each, less for rare flags), and the bias ``Normal(1.5)``;
+* in every later layer, the last one too, weights are :math:`\mathrm{Normal}(2 / (r\sqrt{H}))` of ``H`` inputs, where
+  ``r`` is the root mean square of a unit whose pre-activation has sd 2.5, and biases ``Normal(1.5)``.
+
+So logits have a prior sd of 2.5, whatever the depth, the width and the activation.  With ``skip`` the weights of the
+features have the linear model's priors, beside this.
+"""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from bayes_softmax.core.checks import did_you_mean, listed, shown
+from bayes_softmax.core.records import FloatArray
+from bayes_softmax.data.design import Design
+from bayes_softmax.spec.autoscale import (
+    DEFAULT_INTERCEPT_SCALE,
+    DEFAULT_TOTAL_SCALE,
+    column_rms,
+    default_scales,
+    feature_spread,
+)
+from bayes_softmax.spec.families import registry
+from bayes_softmax.spec.families.flat import Flat
+from bayes_softmax.spec.families.normal import Normal
+from bayes_softmax.spec.linear import WEIGHTS
+from bayes_softmax.spec.network.activations import unit_rms
+from bayes_softmax.spec.network.hidden import HiddenLayers
+from bayes_softmax.spec.network.mlp import MLP
+from bayes_softmax.spec.priors import FamilyRows, Prior, instead_of, repeated
+from bayes_softmax.spec.scales.hyperpriors import ScalePrior
+
+PRE_ACTIVATION_SD = float(np.hypot(DEFAULT_INTERCEPT_SCALE, DEFAULT_TOTAL_SCALE))
+
+type LayerPriors = Prior | Mapping[str, Prior | None] | None
+
+
+def layer_priors(prior: LayerPriors, network: MLP) -> dict[str, Prior | None]:
+    """The prior of each layer with hidden units, None for the default: one for all, or a mapping from layer.
+
+    Layers are ``hidden_1``, ``hidden_2``, ... (weights and biases of their units) and ``weights``.
+    """
+    names = [*(f"hidden_{layer}" for layer in range(1, len(network.sizes) + 1)), WEIGHTS]
+    if not isinstance(prior, Mapping):
+        return {name: _checked(name, prior, f"prior={shown(prior)}") for name in names}
+    for name in prior:
+        if name not in names:
+            raise ValueError(
+                f"prior: {shown(name)} is no layer of {network}; it has {listed(names)}{did_you_mean(name, names)}"
+            )
+    return {name: _checked(name, prior.get(name), f"prior[{name!r}]={shown(prior.get(name))}") for name in names}
+
+
+def _checked(name: str, prior: Prior | None, argument: str) -> Prior | None:
+    """The prior, if a layer can have it: hidden ones Normal or Flat, the last one any family with a fixed scale."""
+    learned = isinstance(prior, Normal) and isinstance(prior.scale, ScalePrior)
+    possible = registry.is_family(prior) if name == WEIGHTS else isinstance(prior, Normal | Flat)
+    if prior is not None and (learned or not possible):
+        what = registry.names() if name == WEIGHTS else "Normal, Flat"
+        raise TypeError(
+            f"{argument}: {name} of a network can have {what} with a fixed scale, or None{instead_of(prior)}"
+        )
+    return prior
+
+
+def hidden_layers(network: MLP, design: Design, priors: Mapping[str, Prior | None]) -> HiddenLayers:
+    """The hidden layers with their priors, by default those on the first page of this module."""
+    used = design.totals > 0
+    X = design.X if used.all() else design.X[used]
+    sizes, scales = (design.n_features, *network.sizes), []
+    for layer, fan_in in enumerate(sizes[:-1], 1):
+        given = priors[f"hidden_{layer}"]
+        if given is not None:
+            sd = given.scale if isinstance(given, Normal) else np.inf
+            scales.append(np.full(1 + fan_in, sd, dtype=np.float64))
+            continue
+        weights = _of_features(X, design) if layer == 1 else np.full(fan_in, _of_units(network.activation, fan_in))
+        scales.append(np.append(DEFAULT_INTERCEPT_SCALE, weights))
+    return HiddenLayers(sizes, tuple(scales), network.skip)
+
+
+def rows_of_units(network: MLP, prior: Prior | None) -> FamilyRows:
+    """The priors of the last layer's weights of hidden units."""
+    n_units = network.sizes[-1]
+    return repeated(Normal(_of_units(network.activation, n_units)) if prior is None else prior, n_units)  # type: ignore[arg-type]
+
+
+def _of_features(X: FloatArray, design: Design) -> FloatArray:
+    """Default scales (p,) of weights of standardised features."""
+    if not X.shape[1]:
+        return np.empty(0)
+    sd = design.standardisation.scale
+    rms = column_rms(X, design.totals[design.totals > 0], sd, has_intercept=design.has_intercept)
+    scales: FloatArray = default_scales(feature_spread(X, rms), rms)[1] * sd
+    return scales
+
+
+def _of_units(activation: str, n_units: int) -> float:
+    """Default scale of weights of hidden units."""
+    return DEFAULT_TOTAL_SCALE / unit_rms(activation, PRE_ACTIVATION_SD) / math.sqrt(n_units)

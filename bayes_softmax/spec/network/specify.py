@@ -1,0 +1,65 @@
+"""From the specification of a linear model to that of a network on the same rows."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from bayes_softmax.spec.network.logits import NetworkLogits
+from bayes_softmax.spec.network.mlp import MLP
+from bayes_softmax.spec.network.priors import LayerPriors, hidden_layers, layer_priors, rows_of_units
+from bayes_softmax.spec.priors import FamilyRows, Jeffreys
+from bayes_softmax.spec.specification import Specification
+
+
+def network_specification(linear: Specification, network: MLP, prior: LayerPriors = None) -> Specification:
+    """The model with a network's logits in place of linear ones.
+
+    Parameters
+    ----------
+    linear
+        The linear model of the same data: its rows, coding, intercept's prior, and with ``skip`` its weights' priors.
+    network
+        Sizes and activation.  Without hidden layers the result is ``linear`` itself.
+    prior
+        Priors of the layers with hidden units: one for all, or a mapping from layer; None is the default.
+
+    Examples
+    --------
+    >>> import bayes_softmax as bs
+    >>> linear = bs.SoftmaxRegression([[0.0], [1.0], [2.0]], ["a", "b", "a"])._spec
+    >>> spec = network_specification(linear, MLP(hidden=(4,)))
+    >>> spec.logits.shapes["weights"], spec.network_coordinates.dimension
+    ((4, 2), 13)
+    """
+    if not network.sizes:
+        return linear
+    if linear.priors.is_jeffreys or isinstance(prior, Jeffreys):
+        raise ValueError(
+            "prior=Jeffreys() is for linear logits: of a network it has no simple form; use Normal or None"
+        )
+    if linear.priors.learns_scales:
+        raise ValueError("logits=MLP(...) with a prior of learned scales is not possible; give scales, or None")
+    design, given = linear.design, layer_priors(prior, network)
+    units, own = rows_of_units(network, given["weights"]), linear.priors
+    features = own.features if network.skip else own.features.of(np.zeros(design.n_features, dtype=bool))
+    by_default = own.by_default if network.skip else own.by_default[:0]
+    last = replace(
+        own,
+        features=FamilyRows(*(np.concatenate(pair) for pair in zip(units, features, strict=True))),
+        by_default=np.concatenate([np.zeros(len(units.family), dtype=np.bool_), by_default]),
+    )
+    if linear.schema.coding == "full" and last.flat_features.any():
+        raise ValueError(
+            "coding='full' needs a proper prior of the last layer: with K free columns its weights are not identified; "
+            "use coding='zero-sum' or 'reference'"
+        )
+    logits = NetworkLogits(
+        design.n_features,
+        design.n_classes,
+        network.sizes,
+        network.activation,
+        network.skip,
+        tuple(design.standardisation.centre.tolist()),
+        tuple(design.standardisation.scale.tolist()),
+    )
+    return replace(linear, priors=last, logits=logits, hidden=hidden_layers(network, design, given))
