@@ -1,20 +1,27 @@
 """A network in two realisations, PyMC model and compiled density, both held equal to an oracle in NumPy."""
 
+import ctypes
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
 import bayes_softmax as bs
-from bayes_softmax.density.network.posterior import NetworkPosterior
+from bayes_softmax.core.records import Whitening
+from bayes_softmax.density.network import kernel
+from bayes_softmax.density.network.posterior import NetworkPosterior, build_network_posterior
+from bayes_softmax.density.posterior import SoftmaxPosterior
 from bayes_softmax.fitting.networks import network_density
+from bayes_softmax.fitting.problem import density_of
 from bayes_softmax.spec.network.activations import ACTIVATIONS
 from bayes_softmax.spec.network.mlp import MLP
 from bayes_softmax.spec.network.specify import network_specification
 from bayes_softmax.spec.pymc_model import build_pymc_model
 from bayes_softmax.spec.specification import Specification
 from tests import cases
+from tests.conftest import simulate
 from tests.density import network_oracle
 
 NETWORKS = ((4,), (5, 3), (2, 3, 4))
@@ -139,3 +146,125 @@ def test_compiled_density_equals_pymc_model(case) -> None:
 @pytest.mark.parametrize("case", ALL, ids=lambda case: " / ".join(map(str, case)))
 def test_compiled_density_equals_pymc_model_in_every_case(case) -> None:
     held_equal(specified(*case))
+
+
+@pytest.mark.parametrize("coding", cases.CODINGS)
+def test_without_hidden_layers_it_is_the_linear_model(coding: str) -> None:
+    linear = cases.build("normal", "normal", coding)._spec
+    for skip in (False, True):
+        spec = network_specification(linear, MLP((), "relu", skip))
+        assert spec is linear
+        assert isinstance(density_of(spec), SoftmaxPosterior)
+
+
+@pytest.mark.parametrize("form", ["labels", "weighted counts", "offset", "available", "two classes"])
+def test_any_cut_into_parts_and_ranges_is_the_whole(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = specified("gelu", (5, 3), form, "zero-sum", way=1)
+    whole = network_density(spec)
+    cut = build_network_posterior(spec.distinct, spec.network_coordinates, "gelu", spec.priors, parts=3)
+    monkeypatch.setattr(NetworkPosterior, "work", 1e9)  # ranges, each of them a task
+    for theta in points(whole):
+        value, gradient = network_kernel_gradient(whole, theta)
+        for d in (whole, cut):
+            assert_allclose(d.value_gradient(theta)[0], value, rtol=1e-12)
+            assert_allclose(d.value_gradient(theta)[1], gradient, rtol=1e-11, atol=1e-12 * abs(gradient).max())
+        assert_allclose(network_kernel_gradient(cut, theta)[0], value, rtol=1e-12)
+
+
+def network_kernel_gradient(d: NetworkPosterior, theta: np.ndarray) -> tuple[float, np.ndarray]:
+    """All parts in one compiled call, as samplers make it."""
+    gradient = np.empty(d.dimension)
+    value = kernel.log_posterior_gradient(d.data, theta, gradient)
+    return value + d.log_prior_constant, gradient
+
+
+def test_many_blocks_of_rows_and_many_classes_equal_the_oracle() -> None:
+    """More rows than a block holds, the last block not full, and 26 classes."""
+    X, y = simulate(3001, 4, 26)
+    linear = bs.SoftmaxRegression(X, y)._spec
+    spec = network_specification(linear, MLP((7, 6), "tanh", skip=True))
+    d = network_density(spec)
+    assert d._n_blocks[0] > 2
+    theta = points(d)[0]
+    named = {name: a[0] for name, a in d.coordinates.to_parameters(theta[None]).items()}
+    assert_allclose(d.value(theta), network_oracle.log_posterior(spec, named), rtol=1e-12)
+    some = np.random.default_rng(1).choice(d.dimension, 12, replace=False)
+    steps = 1e-4 * np.eye(d.dimension)[some]
+    near = np.array([d.value(theta + s) - d.value(theta - s) for s in steps])
+    far = np.array([d.value(theta + 2 * s) - d.value(theta - 2 * s) for s in steps])
+    assert_allclose(d.value_gradient(theta)[1][some], (8 * near - far) / 12e-4, rtol=1e-6)
+
+
+def test_equal_rows_collapsed_are_the_rows() -> None:
+    X, y = simulate(300, 2, 3)
+    X = X.round()
+    both = [bs.SoftmaxRegression(X, y, collapse=collapse)._spec for collapse in (True, False)]
+    first, second = (network_density(network_specification(linear, MLP((4,)))) for linear in both)
+    assert first.parts[0].n_obs < second.parts[0].n_obs == 300
+    for theta in points(first):
+        assert_allclose(first.value(theta), second.value(theta), rtol=1e-12)
+        assert_allclose(first.value_gradient(theta)[1], second.value_gradient(theta)[1], rtol=1e-10, atol=1e-10)
+
+
+def called(native, z: np.ndarray) -> tuple[int, float, np.ndarray]:
+    """A C callback, called as a sampler calls it."""
+    double = ctypes.POINTER(ctypes.c_double)
+    kind = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_uint64, double, double, double, ctypes.c_void_p)
+    out, value, z = np.full(len(z), np.nan), np.zeros(1), np.ascontiguousarray(z)
+    pointers = (a.ctypes.data_as(double) for a in (z, out, value))
+    status = kind(native.logp_address)(len(z), *pointers, native.user_address)
+    return status, float(value[0]), out
+
+
+@pytest.mark.parametrize("form", ["labels", "weighted counts", "available", "no intercept"])
+def test_the_native_callback_is_the_whitened_density(form: str) -> None:
+    spec = specified("softplus", (4, 3), form, "reference", way=2)
+    d = build_network_posterior(spec.distinct, spec.network_coordinates, "softplus", spec.priors, parts=2)
+    rng = np.random.default_rng(5)
+    T = np.triu(0.1 * rng.normal(size=(d.dimension,) * 2)).astype(np.float32)
+    mode = 0.3 * rng.normal(size=d.dimension)
+    native = d.native(Whitening(mode, T[None].copy(), np.eye(1), 0.0))
+    for z in rng.normal(size=(3, d.dimension)):
+        status, value, out = called(native, z)
+        expected, gradient = d.value_gradient(mode + T.astype(float) @ z)
+        assert status == 0
+        assert_allclose(value + d.log_prior_constant, expected, rtol=1e-12)
+        assert_allclose(out, T.T.astype(float) @ gradient, rtol=1e-9, atol=1e-10 * abs(out).max())
+    status, value, _ = called(native, np.full(d.dimension, np.nan))
+    assert status == 4
+    assert np.isnan(value)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_not_a_number_and_infinity_do_not_pass_for_a_density(activation: str) -> None:
+    d = network_density(specified(activation, (4,), "labels", "zero-sum", way=0))
+    for bad in (np.nan, np.inf):
+        for at in (1, d.dimension - 1):
+            theta = np.zeros(d.dimension)
+            theta[at] = bad
+            assert not np.isfinite(d.value(theta))
+            assert not np.isfinite(d.value_gradient(theta)[0])
+
+
+def test_tables_that_do_not_fit_are_refused_before_their_addresses_are_used() -> None:
+    d = network_density(specified("tanh", (4,), "labels", "zero-sum", way=0))
+    with pytest.raises(ValueError, match="has shape"):
+        replace(d, data=d.data._replace(precision=d.data.precision[1:].copy()))
+    other = d.data._replace(sizes=np.array([4, 4]), precision=np.ones(5))
+    with pytest.raises(ValueError, match="parts has parts of other than 4 features"):
+        replace(d, data=other)
+    with pytest.raises(TypeError, match=r"NetworkData\.options is <f8, not <i8"):
+        replace(d, data=d.data._replace(options=np.zeros(2)))
+    part = d.parts[0]
+    with pytest.raises(ValueError, match="codes has classes beyond 0 to 2"):
+        replace(part, data=part.data._replace(codes=part.data.codes + 2))
+
+
+def test_under_flat_priors_the_value_is_the_log_likelihood() -> None:
+    spec = specified("tanh", (4,), "labels", "zero-sum", way=0)
+    d = network_density(spec.without_priors())
+    theta = points(d)[0]
+    named = {name: a[0] for name, a in d.coordinates.to_parameters(theta[None]).items()}
+    assert d.log_prior(theta) == 0.0
+    expected = network_oracle.log_posterior(spec, named) - network_oracle.log_prior(spec, named)
+    assert_allclose(d.value(theta), expected, rtol=1e-12)

@@ -46,7 +46,7 @@ from bayes_softmax.density.linear import (
     workspace,
 )
 from bayes_softmax.density.log_prior import KEPT, log_prior_gradient
-from bayes_softmax.density.network.activations import activate
+from bayes_softmax.density.network.activations import WORK_ROWS, activate
 from bayes_softmax.density.simd import pointer
 
 
@@ -219,7 +219,7 @@ def log_likelihood_gradient(part, theta, V, sizes, options, gradient, G, first_b
     B, n_units = rows.Z.shape[2], _unit_rows(sizes)
     first = q - (sizes[sizes.shape[0] - 1] + (sizes[0] if options[1] else 0))  # 1 with an intercept
     D, L, work, slopes = np.empty((K - 1, q)), workspace(K, B), workspace(3, B), workspace(n_units, B)
-    A, spare, scratch = _tiles(sizes, options, B), workspace(sizes[1:].max(), B), workspace(2, B)
+    A, spare, scratch = _tiles(sizes, options, B), workspace(sizes[1:].max(), B), workspace(WORK_ROWS, B)
     scratch[0] = 0.0
     differences(V, D)
     T = np.empty(n_hidden(sizes) - n_units - (sizes[1] * sizes[0]) + (K - 1) * sizes[sizes.shape[0] - 1])

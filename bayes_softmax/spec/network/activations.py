@@ -56,7 +56,8 @@ def _gelu_slope(u: FloatArray) -> FloatArray:
 
 
 def _softplus(u: FloatArray) -> FloatArray:
-    return np.logaddexp(u, 0.0)
+    value: FloatArray = np.maximum(u, 0.0) + np.log1p(np.exp(-np.abs(u)))
+    return value
 
 
 def _softplus_slope(u: FloatArray) -> FloatArray:

@@ -52,6 +52,8 @@ class NetworkLogits:
     def __post_init__(self) -> None:
         """All may come from a file, which writes tuples as lists."""
         for name in ("hidden", "centre", "scale"):
+            if not isinstance(getattr(self, name), list | tuple):
+                raise TypeError(f"{name}={shown(getattr(self, name))} must be a list of numbers")
             object.__setattr__(self, name, tuple(getattr(self, name)))
         sizes = {"n_features": self.n_features, "n_classes": self.n_classes}
         for name, size in sizes.items() | {("hidden", size) for size in self.hidden}:

@@ -1,0 +1,107 @@
+"""What users write for a network and its priors: what is refused, and what the defaults do."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy.special import softmax
+
+import bayes_softmax as bs
+from bayes_softmax.core.parameters import Parameters
+from bayes_softmax.spec.network.activations import ACTIVATIONS
+from bayes_softmax.spec.network.mlp import MLP
+from bayes_softmax.spec.network.specify import network_specification
+from tests.conftest import simulate
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"hidden": 0}, r"hidden=0: a layer of 0 units; from 1 to 100000 are possible, and \(\) is the linear model"),
+        ({"hidden": (50, -3)}, r"hidden=\(50, -3\): a layer of -3 units"),
+        ({"hidden": (10**6,)}, "a layer of 1000000 units"),
+        ({"hidden": 2.5}, r"hidden=2.5 must be the number of units in each hidden layer, such as \(50,\)"),
+        ({"hidden": (2.5,)}, r"hidden=\(2.5,\): 2.5 is not a whole number of units"),
+        ({"hidden": (True,)}, "True is not a whole number of units"),
+        ({"hidden": True}, "hidden=True must be"),
+        ({"hidden": "50"}, "hidden='50' must be"),
+        ({"hidden": None}, "hidden=None must be"),
+        ({"hidden": {50}}, r"hidden=\{50\} must be"),
+        ({"activation": "thanh"}, "activation='thanh' is not known; use one of 'tanh', .*did you mean 'tanh'"),
+        ({"activation": np.tanh}, "activation=<ufunc 'tanh'> must be one of 'tanh', 'relu', 'gelu', 'softplus'"),
+        ({"skip": 1}, "skip=1 must be True or False"),
+    ],
+)
+def test_what_is_no_network_is_refused(arguments, said) -> None:
+    with pytest.raises((TypeError, ValueError), match=said):
+        MLP(**arguments)
+
+
+def test_equal_networks_are_equal_however_they_are_written() -> None:
+    assert MLP([50]) == MLP(50) == MLP(np.array([50])) == MLP(np.int64(50)) == MLP()
+    assert len({MLP([3, 2]), MLP((3, 2))}) == 1
+    assert MLP(skip=np.True_).skip is True
+
+
+def linear(**options):
+    return bs.SoftmaxRegression(*simulate(60, 3, 3), **options)._spec
+
+
+@pytest.mark.parametrize(
+    ("prior", "said"),
+    [
+        ({"hiden_1": bs.Normal(1)}, r"prior: 'hiden_1' is no layer of MLP\(hidden=\(4, 2\).*did you mean 'hidden_1'"),
+        ({"hidden_3": None}, "it has 'hidden_1', 'hidden_2', 'weights'"),
+        (
+            {"hidden_1": bs.Laplace(1)},
+            r"prior\['hidden_1'\]=Laplace\(scale=1.0\): hidden_1 of a network can have Normal",
+        ),
+        (bs.Normal(bs.HalfNormal(1)), "with a fixed scale"),
+        (bs.R2D2(), "hidden_1 of a network can have Normal, Flat with a fixed scale, or None"),
+        (2.0, r"with a scale of 2.0 it is Normal\(2.0\)"),
+        (bs.Jeffreys(), "is for linear logits"),
+        ({"weights": "normal"}, r"prior\['weights'\]='normal'"),
+    ],
+)
+def test_priors_that_no_layer_can_have_are_refused(prior, said) -> None:
+    with pytest.raises((TypeError, ValueError), match=said):
+        network_specification(linear(), MLP((4, 2)), prior)
+
+
+def test_a_model_whose_priors_a_network_cannot_have_is_refused() -> None:
+    with pytest.raises(ValueError, match="is for linear logits"):
+        network_specification(linear(prior=bs.Jeffreys()), MLP())
+    with pytest.raises(ValueError, match="learned scales"):
+        network_specification(linear(prior=bs.R2D2()), MLP())
+    with pytest.raises(ValueError, match="coding='full' needs a proper prior of the last layer"):
+        network_specification(linear(coding="full"), MLP(), bs.Flat())
+
+
+def test_given_priors_are_those_of_the_layers() -> None:
+    spec = network_specification(linear(), MLP((4, 2)), bs.Normal(0.3))
+    assert all((scale == 0.3).all() for scale in spec.hidden.scales)
+    assert spec.priors.weights == (bs.Normal(0.3),) * 2
+    mixed = network_specification(linear(), MLP((4, 2), skip=True), {"hidden_2": bs.Flat(), "weights": bs.Laplace(2)})
+    assert np.isinf(mixed.hidden.scales[1]).all()
+    assert mixed.priors.weights[:2] == (bs.Laplace(2),) * 2
+    assert mixed.priors.weights[2:] == linear().priors.weights
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("hidden", [(50,), (3,), (50, 50, 50)])
+@pytest.mark.parametrize("shape", [(2, 3), (60, 10)])
+def test_default_priors_of_logits_are_those_of_a_linear_model(activation, hidden, shape) -> None:
+    """A prior sd of about 2.5 of a logit, and few saturated rows, whatever depth, width and activation."""
+    p, K = shape
+    spec = network_specification(bs.SoftmaxRegression(*simulate(200, p, K))._spec, MLP(hidden, activation))
+    rng, n = np.random.default_rng(1), 400
+    coordinates = spec.network_coordinates
+    sds = [np.tile(scale, (units, 1)).ravel() for scale, units in zip(spec.hidden.scales, hidden, strict=True)]
+    k_w, H = coordinates.last.weights_contrast.shape[1], hidden[-1]
+    last = np.tile(np.append(1.5, spec.priors.features.scale), (k_w, 1)).ravel()
+    assert len(last) == k_w * (H + 1)
+    thetas = rng.normal(size=(n, coordinates.dimension)) * np.concatenate([*sds, last])
+    L = spec.logits.at(Parameters(coordinates.to_parameters(thetas)))(spec.design.X)
+    sd = float(np.sqrt(np.square(L).mean() / (1 - 1 / K)))  # of a free coordinate
+    assert_allclose(sd, 2.5, rtol=0.15)
+    saturated = (softmax(L, axis=0).max(axis=0) > 0.99).mean()
+    assert saturated < 0.2
