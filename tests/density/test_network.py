@@ -10,7 +10,6 @@ from numpy.testing import assert_allclose
 
 import bayes_softmax as bs
 from bayes_softmax.core.records import Whitening
-from bayes_softmax.density.network import kernel
 from bayes_softmax.density.network.posterior import NetworkPosterior, build_network_posterior
 from bayes_softmax.density.posterior import SoftmaxPosterior
 from bayes_softmax.fitting.networks import network_density
@@ -164,18 +163,11 @@ def test_any_cut_into_parts_and_ranges_is_the_whole(form: str, monkeypatch: pyte
     cut = build_network_posterior(spec.distinct, spec.network_coordinates, "gelu", spec.priors, parts=3)
     monkeypatch.setattr(NetworkPosterior, "work", 1e9)  # ranges, each of them a task
     for theta in points(whole):
-        value, gradient = network_kernel_gradient(whole, theta)
+        value, gradient = whole.value_gradient_on_one_thread(theta)
         for d in (whole, cut):
             assert_allclose(d.value_gradient(theta)[0], value, rtol=1e-12)
             assert_allclose(d.value_gradient(theta)[1], gradient, rtol=1e-11, atol=1e-12 * abs(gradient).max())
-        assert_allclose(network_kernel_gradient(cut, theta)[0], value, rtol=1e-12)
-
-
-def network_kernel_gradient(d: NetworkPosterior, theta: np.ndarray) -> tuple[float, np.ndarray]:
-    """All parts in one compiled call, as samplers make it."""
-    gradient = np.empty(d.dimension)
-    value = kernel.log_posterior_gradient(d.data, theta, gradient)
-    return value + d.log_prior_constant, gradient
+        assert_allclose(cut.value_gradient_on_one_thread(theta)[0], value, rtol=1e-12)
 
 
 def test_many_blocks_of_rows_and_many_classes_equal_the_oracle() -> None:

@@ -73,9 +73,9 @@ class NetworkPosterior:
 
     def value_gradient(self, theta: FloatArray) -> tuple[float, FloatArray]:
         """Log posterior and its gradient (d,)."""
-        theta, gradient = _contiguous(theta), np.empty(self.dimension)
         if len(ranges(sum(self._n_blocks), self.work)) == 1:
-            return kernel.log_posterior_gradient(self.data, theta, gradient) + self.log_prior_constant, gradient
+            return self.value_gradient_on_one_thread(theta)
+        theta, gradient = _contiguous(theta), np.empty(self.dimension)
         hidden, V = self._engine(theta)
 
         def verb(part: NetworkPart, first: int, end: int) -> tuple[float, FloatArray, FloatArray]:
@@ -90,6 +90,12 @@ class NetworkPosterior:
         linear.close_rows(G)
         linear.free_gradient(self.data.last, G, gradient[len(hidden) :])
         return value + self._add_log_prior(theta, gradient), gradient
+
+    def value_gradient_on_one_thread(self, theta: FloatArray) -> tuple[float, FloatArray]:
+        """The same in one compiled call, as samplers make it: for runs that are parallel themselves."""
+        gradient = np.empty(self.dimension)
+        value = kernel.log_posterior_gradient(self.data, _contiguous(theta), gradient)
+        return value + self.log_prior_constant, gradient
 
     def values(self, thetas: FloatArray) -> FloatArray:
         """Log posterior at many points (S, d)."""
