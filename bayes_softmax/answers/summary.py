@@ -12,7 +12,7 @@ from bayes_softmax.answers.quantities import Quantities, summary_columns
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.design import Label
 from bayes_softmax.data.schema import Schema
-from bayes_softmax.display.digits import COMMON, estimates
+from bayes_softmax.display.digits import COMMON, chance, estimates
 from bayes_softmax.display.table import table_of
 from bayes_softmax.spec.linear import INTERCEPT
 
@@ -68,7 +68,8 @@ def summary(
     quality = fit.draw_quality(values[:, first:])
     if quality is not None:
         flat |= {str(name): quality[name].to_numpy() for name in quality}
-    formats = COMMON | estimates(*names[:4], noise="mcse_mean")
+    chances = {"p_positive": chance(len(values) if error is None else None)}
+    formats = COMMON | estimates(*names[:4], noise="mcse_mean") | chances
     return table_of(pd.DataFrame(flat, index=coefficient_index(fit.schema, view)), formats)
 
 
