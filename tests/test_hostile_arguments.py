@@ -295,8 +295,8 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
             "n_bins": [*COUNT, None],
         },
     ),
-    "summary": (PLAIN.summary, {}, {**INTERVAL, "vs": CLASS}),
-    "summary of draws": (DRAWS.summary, {}, {**INTERVAL, "vs": CLASS}),
+    "summary": (PLAIN.summary, {}, {**INTERVAL, "vs": CLASS, "features": NAMES}),
+    "summary of draws": (DRAWS.summary, {}, {**INTERVAL, "vs": CLASS, "features": NAMES}),
     "predict_draws": (DRAWS.predict_draws, {"data": X}, {"data": TABLE, "offset": [OFFSET], "available": [ON]}),
     "posterior_predictive": (
         DRAWS.posterior_predictive,
@@ -315,7 +315,11 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
         },
     ),
     "prior_sensitivity": (DRAWS.prior_sensitivity, {}, {"threshold": [0, -1, NAN, "a", None, True, 1j]}),
-    "compare": (bs.compare, {"fit": PLAIN}, {**INTERVAL, "vs": CLASS, "fits": [], "unnamed": [], "fit": FIT}),
+    "compare": (
+        bs.compare,
+        {"fit": PLAIN},
+        {**INTERVAL, "vs": CLASS, "features": NAMES, "fits": [], "unnamed": [], "fit": FIT},
+    ),
     "compare_models": (
         bs.compare_models,
         {"posteriors": {"a": DRAWS, "b": DRAWS}},
