@@ -187,8 +187,10 @@ def test_no_row_sees_the_complement(scale: float) -> None:
     problem = problem_of(reduced._spec)
     rng = np.random.default_rng(0)
     thetas = rng.normal(size=(50, problem.density.dimension)) / problem.reduced.coordinates.scale.max()
-    Z = reduced._spec.design.standardised()[:, 1:]
-    full = problem.coordinates.to_engine(problem.lift(thetas, rng))[:, :, 1:] @ Z.T
+    full = (
+        problem.coordinates.to_engine(problem.lift(thetas, rng))[:, :, 1:]
+        @ reduced._spec.design.standardised()[:, 1:].T
+    )
     F = problem.reduced.design.X / problem.reduced.coordinates.scale
     expected = problem.reduced.coordinates.to_engine(thetas)[:, :, 1:] @ F.T
     assert_allclose(full, expected, rtol=0, atol=1e-9)
