@@ -1,6 +1,7 @@
 """Any number of fits side by side, in common coordinates."""
 
 from collections.abc import Hashable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from bayes_softmax.answers.intervals import resolve_interval
 from bayes_softmax.answers.labels import observation_coordinate
 from bayes_softmax.answers.loo import loo, resolve_by
 from bayes_softmax.answers.rows import Rows
+from bayes_softmax.answers.same_folds import kfold_results
 from bayes_softmax.answers.summary import coefficient_table
 from bayes_softmax.answers.training import TrainingData
 from bayes_softmax.core.checks import check_choice, check_flags, counted, listed, shown
@@ -79,7 +81,7 @@ def compare(
 
 
 def compare_models(
-    posteriors: Mapping[str, Fit],
+    posteriors: Mapping[str, Any],
     *,
     method: str = "stacking",
     by: str = "observation",
@@ -87,16 +89,17 @@ def compare_models(
     unit: str | None = None,
     progressbar: bool = True,
 ) -> pd.DataFrame:
-    """Compare models of the same data by leave-one-out: ``az.compare`` on :meth:`Posterior.loo`.
+    """Compare models of the same data by leave-one-out or k-fold cross-validation, with ``az.compare``.
 
     Parameters
     ----------
     posteriors
-        Posteriors by name; they may differ in features, priors and coding, not in the observations.
+        Posteriors by name; they may differ in features, priors and coding, not in the observations.  In their place,
+        results of :meth:`Posterior.kfold`, all of the same folds (those of one ``random_seed``, or of none).
     method
         Method of the model weights: ``"stacking"``, ``"BB-pseudo-BMA"`` or ``"pseudo-BMA"``.
     by, refit, unit, progressbar
-        As in :meth:`Posterior.loo`.
+        As in :meth:`Posterior.loo`, which scores the posteriors.
 
     Returns
     -------
@@ -107,7 +110,7 @@ def compare_models(
     Raises
     ------
     TypeError, ValueError
-        If there are fewer than two posteriors, or they are not of the same observations.
+        If there are fewer than two posteriors, or they are not of the same observations or folds.
 
     Examples
     --------
@@ -117,6 +120,8 @@ def compare_models(
     >>> fits = {name: m.laplace(random_seed=1, progressbar=False) for name, m in {"a": a, "b": b}.items()}
     >>> sorted(bs.compare_models(fits).index)
     ['a', 'b']
+    >>> bs.compare_models({name: fit.kfold(k=5) for name, fit in fits.items()})["rank"].tolist()
+    [0, 1]
     """
     load_in_full("arviz_stats", "arviz_stats.base")
     from arviz_stats import compare as arviz_compare
@@ -130,7 +135,22 @@ def compare_models(
         raise ValueError(f"posteriors: compare_models needs at least two, and there is {len(posteriors) or 'none'}")
     lower = {name.lower(): name for name in METHODS}
     check_choice("method", lower.get(str(method).lower(), method), METHODS)
-    by = resolve_by(by, unit)
+    check_flags(progressbar=progressbar)
+    found = kfold_results(posteriors)
+    if found and (by, refit, unit) != ("observation", False, None):
+        raise ValueError("by, refit and unit are of leave-one-out; the results of kfold() have been scored already")
+    if not found:
+        found = _left_one_out(posteriors, resolve_by(by, unit), refit=refit, progressbar=progressbar)
+    table: pd.DataFrame = arviz_compare(found, method=method, round_to="none")
+    formats = estimates("elpd", "se") | estimates("elpd_diff", "dse")
+    shares = dict.fromkeys(("weight", "p_worse", "p_better"), Format("share"))
+    leading = ["rank", "elpd", "se", "elpd_diff", "dse"]
+    ordered = table[[*leading, *table.columns.difference(leading, sort=False)]]
+    return table_of(ordered.rename_axis("model"), formats | shares | {"p": Format("rough")})
+
+
+def _left_one_out(posteriors: Mapping[str, Any], by: str, *, refit: bool, progressbar: bool) -> dict[str, Any]:
+    """Leave-one-out of every posterior by name; raises unless they are of the same observations."""
     inside = {name: _sampled(name, fit) for name, fit in posteriors.items()}
     first_name, first = next(iter(inside.items()))
     for name, fit in inside.items():
@@ -147,17 +167,11 @@ def compare_models(
             pair = f"{shown(name)} and {shown(first_name)}"
             raise ValueError(f"{pair} were fitted to different observations: {different}{advice}")
     order = first.schema.classes
-    check_flags(progressbar=progressbar)
     found = {}
     for name, fit in inside.items():
         with showing(f"loo() of {name!r}", wanted=progressbar):
             found[str(name)] = loo(fit, by=by, refit=refit, order=order)
-    table: pd.DataFrame = arviz_compare(found, method=method, round_to="none")
-    formats = estimates("elpd", "se") | estimates("elpd_diff", "dse")
-    shares = dict.fromkeys(("weight", "p_worse", "p_better"), Format("share"))
-    leading = ["rank", "elpd", "se", "elpd_diff", "dse"]
-    ordered = table[[*leading, *table.columns.difference(leading, sort=False)]]
-    return table_of(ordered.rename_axis("model"), formats | shares | {"p": Format("rough")})
+    return found
 
 
 def _sampled(name: str, fit: object) -> Sampled:
@@ -166,7 +180,7 @@ def _sampled(name: str, fit: object) -> Sampled:
     if not isinstance(inside, Sampled):
         raise TypeError(
             f"posteriors[{shown(name)}] is of type {type(fit).__name__}; leave-one-out needs a Posterior, from "
-            "model.sample() or model.laplace()"
+            "model.sample() or model.laplace(); kfold() of any fits can be compared"
         )
     return inside
 

@@ -21,7 +21,7 @@ from bayes_softmax.answers.diagnostics import (
     relative_ess,
     weighted_table,
 )
-from bayes_softmax.answers.fitted import Refit
+from bayes_softmax.answers.fitted import Refit, RefitCells
 from bayes_softmax.answers.tables import size_in_words
 from bayes_softmax.answers.training import TrainingData
 from bayes_softmax.core.checks import counted
@@ -63,6 +63,8 @@ class PosteriorDraws:
         The data, for scores and averages over them; None if the fit was saved without data.
     refit
         Refits without one observation, for exact leave-one-out; None after loading.
+    refit_cells
+        Draws again from the posterior of other numbers of the observations, for cross-validation; None after loading.
     """
 
     idata: xr.DataTree
@@ -77,6 +79,7 @@ class PosteriorDraws:
     log_evidence: float | None = None
     training: TrainingData | None = None
     refit: Refit | None = None
+    refit_cells: RefitCells | None = None
 
     @property
     def group(self) -> str:
@@ -198,7 +201,7 @@ class PosteriorDraws:
 
     @property
     def record(self) -> PosteriorRecord:
-        """The record that a file keeps: all but the function that refits."""
+        """The record that a file keeps: all but the functions that refit."""
         return PosteriorRecord(**{name: getattr(self, name) for name in PosteriorRecord._fields})
 
     def _brief(self) -> Brief:
