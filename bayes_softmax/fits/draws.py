@@ -33,6 +33,8 @@ from bayes_softmax.display.brief import Brief, as_markup, as_text
 from bayes_softmax.fits.storage.records import PosteriorRecord
 from bayes_softmax.spec.linear import LINEAR, require_linear
 
+NEXT_STEP = "Next: prior_sensitivity(), or a fit with a wider prior to compare"
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class PosteriorDraws:
@@ -212,7 +214,7 @@ class PosteriorDraws:
             f"{self.group.capitalize()}: {counted(chains, 'chain')} x {counted(draws, 'draw')}, "
             f"{size_in_words(self.schema)}",
             (f"engine: {self.engine}", *(() if self.is_prior else (str(self.diagnostics),))),
-            (*self.notes, *prior_notes(self.prior_dominated if known else ())),
+            (*self.notes, *prior_notes(self.prior_dominated if known else (), NEXT_STEP)),
         )
 
     __repr__ = as_text
