@@ -13,6 +13,7 @@ from bayes_softmax.core.records import RELIABLE_PARETO_K, Draws
 from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.fits.draws import PosteriorDraws
 from bayes_softmax.fitting.engines import refit_without
+from bayes_softmax.fitting.intercept_alone import warn_if_intercept_alone
 from bayes_softmax.fitting.labelling import despite_interrupts
 from bayes_softmax.fitting.progress import progress_bar
 from bayes_softmax.fitting.refusals import refuse_learned_scales
@@ -35,7 +36,8 @@ def sample_laplace(spec: Specification, draws: int, seed: int, progressbar: bool
             "run model.sample() instead",
             NotReliableWarning,
         )
-    return replace(posterior, refit=partial(refit_without, spec))
+    notes = (*warn_if_intercept_alone(spec), *posterior.notes)
+    return replace(posterior, notes=notes, refit=partial(refit_without, spec))
 
 
 def _weighted_draws(spec: Specification, draws: int, seed: int, progressbar: bool) -> PosteriorDraws:
