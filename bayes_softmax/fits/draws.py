@@ -161,7 +161,12 @@ class PosteriorDraws:
         stats = {str(name): values.values for name, values in self.idata["sample_stats"].data_vars.items()}
         if self.pareto_k is not None and self.ess is not None:
             return diagnose_weighted(self._flat, self.ess, self.pareto_k)
-        return diagnose_chains(np.concatenate([self._flat, self._hyper_draws], axis=2), stats, self.tune)
+        return diagnose_chains(self.all_draws, stats, self.tune)
+
+    @property
+    def all_draws(self) -> FloatArray:
+        """Parameters and hyperparameters (chain, draw, d + m), in their own coding."""
+        return np.concatenate([self._flat, self._hyper_draws], axis=2)
 
     @cached_property
     def doubts(self) -> tuple[str, ...]:

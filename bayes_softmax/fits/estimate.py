@@ -128,7 +128,7 @@ class Estimate:
         """Note on every answer from an optimum that is not certified; None where it is."""
         if self.converged:
             return None
-        first = self.status.removeprefix("not certified: ").split("; ")[0]
+        first = self.status.removeprefix("not certified: ").split("; ")[0].split(": ")[0]
         return f"these are answers of {self.kind}() without a certified optimum ({first}): see .status"
 
     @property
