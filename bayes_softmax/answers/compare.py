@@ -20,6 +20,7 @@ from bayes_softmax.answers.summary import coefficient_table
 from bayes_softmax.answers.training import TrainingData
 from bayes_softmax.core.checks import check_choice, check_flags, counted, listed, shown
 from bayes_softmax.core.interrupts import load_in_full
+from bayes_softmax.core.keywords import explains
 from bayes_softmax.core.progress import showing
 from bayes_softmax.data.design import Label
 from bayes_softmax.display.digits import Format, chance, estimates
@@ -86,6 +87,7 @@ def compare(
     return table_of(pd.concat(tables, axis=1), formats)
 
 
+@explains
 def compare_models(
     posteriors: Mapping[str, Any],
     *,
