@@ -314,6 +314,19 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
             "progressbar": FLAG,
         },
     ),
+    "kfold": (
+        PLAIN.kfold,
+        {"k": 3},
+        {
+            "k": [*COUNT, None, 1, 41],
+            "by": [*CHOICE, None],
+            "groups": [value for value in GROUPS if value is not None],
+            "stratify": FLAG,
+            "random_seed": SEED,
+            "rng": RNG,
+            "progressbar": FLAG,
+        },
+    ),
     "prior_sensitivity": (DRAWS.prior_sensitivity, {}, {"threshold": [0, -1, NAN, "a", None, True, 1j]}),
     "compare": (
         bs.compare,
@@ -324,7 +337,10 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
         bs.compare_models,
         {"posteriors": {"a": DRAWS, "b": DRAWS}},
         {
-            "posteriors": [5, None, [DRAWS, DRAWS], {"a": DRAWS}, {}, {"a": DRAWS, "b": PLAIN}],
+            "posteriors": [
+                *(5, None, [DRAWS, DRAWS], {"a": DRAWS}, {}, {"a": DRAWS, "b": PLAIN}),
+                *({"a": DRAWS, "b": PLAIN.kfold(3)}, {"a": PLAIN.kfold(3), "b": 5}),
+            ],
             "method": [*CHOICE, None],
             "by": CHOICE,
             "unit": CHOICE,

@@ -15,10 +15,12 @@ from bayes_softmax.answers.intervals import resolve_interval
 from bayes_softmax.answers.labels import observation_coordinate
 from bayes_softmax.answers.loo import loo, resolve_by
 from bayes_softmax.answers.rows import Rows
+from bayes_softmax.answers.same_folds import kfold_results
 from bayes_softmax.answers.summary import coefficient_table
 from bayes_softmax.answers.training import TrainingData
 from bayes_softmax.core.checks import check_choice, check_flags, counted, listed, shown
 from bayes_softmax.core.interrupts import load_in_full
+from bayes_softmax.core.keywords import explains
 from bayes_softmax.core.progress import showing
 from bayes_softmax.data.design import Label
 from bayes_softmax.display.digits import Format, chance, estimates
@@ -85,8 +87,9 @@ def compare(
     return table_of(pd.concat(tables, axis=1), formats)
 
 
+@explains
 def compare_models(
-    posteriors: Mapping[str, Fit],
+    posteriors: Mapping[str, Any],
     *,
     method: str = "stacking",
     by: str = "observation",
@@ -94,16 +97,17 @@ def compare_models(
     unit: str | None = None,
     progressbar: bool = True,
 ) -> pd.DataFrame:
-    """Compare models of the same data by leave-one-out: ``az.compare`` on :meth:`Posterior.loo`.
+    """Compare models of the same data by leave-one-out or k-fold cross-validation, with ``az.compare``.
 
     Parameters
     ----------
     posteriors
-        Posteriors by name; they may differ in features, priors and coding, not in the observations.
+        Posteriors by name; they may differ in features, priors and coding, not in the observations.  In their place,
+        results of :meth:`Posterior.kfold`, all of the same folds (those of one ``random_seed``, or of none).
     method
         Method of the model weights: ``"stacking"``, ``"BB-pseudo-BMA"`` or ``"pseudo-BMA"``.
     by, refit, unit, progressbar
-        As in :meth:`Posterior.loo`.
+        As in :meth:`Posterior.loo`, which scores the posteriors.
 
     Returns
     -------
@@ -126,7 +130,7 @@ def compare_models(
     Raises
     ------
     TypeError, ValueError
-        If there are fewer than two posteriors, or they are not of the same observations.
+        If there are fewer than two posteriors, or they are not of the same observations or folds.
 
     Examples
     --------
@@ -136,6 +140,8 @@ def compare_models(
     >>> fits = {name: m.laplace(random_seed=1, progressbar=False) for name, m in {"a": a, "b": b}.items()}
     >>> sorted(bs.compare_models(fits).index)
     ['a', 'b']
+    >>> bs.compare_models({name: fit.kfold(k=5) for name, fit in fits.items()})["rank"].tolist()
+    [0, 1]
     """
     load_in_full("arviz_stats", "arviz_stats.base")
     from arviz_stats import compare as arviz_compare
@@ -149,7 +155,23 @@ def compare_models(
         raise ValueError(f"posteriors: compare_models needs at least two, and there is {len(posteriors) or 'none'}")
     lower = {name.lower(): name for name in METHODS}
     check_choice("method", lower.get(str(method).lower(), method), METHODS)
-    by = resolve_by(by, unit)
+    check_flags(progressbar=progressbar)
+    found = kfold_results(posteriors)
+    if found and (by, refit, unit) != ("observation", False, None):
+        raise ValueError("by, refit and unit are of leave-one-out; the results of kfold() have been scored already")
+    if not found:
+        found = _left_one_out(posteriors, resolve_by(by, unit), refit=refit, progressbar=progressbar)
+    table: pd.DataFrame = arviz_compare(found, method=method, round_to="none")
+    formats = estimates("elpd", "se") | estimates("elpd_diff", "dse")
+    shares = {"weight": Format("share"), "p_worse": chance(None)}
+    # What one reads first, and the remarks, which are mostly empty, last.
+    leading = [name for name in ("rank", "elpd", "se", "elpd_diff", "dse", "p_worse", "weight", "p") if name in table]
+    ordered = table[[*leading, *table.columns.difference(leading, sort=False)]]
+    return noted(table_of(ordered.rename_axis("model"), formats | shares | {"p": Format("rough")}), _remarks(ordered))
+
+
+def _left_one_out(posteriors: Mapping[str, Any], by: str, *, refit: bool, progressbar: bool) -> dict[str, Any]:
+    """Leave-one-out of every posterior by name; raises unless they are of the same observations."""
     inside = {name: _sampled(name, fit) for name, fit in posteriors.items()}
     first_name, first = next(iter(inside.items()))
     for name, fit in inside.items():
@@ -166,18 +188,11 @@ def compare_models(
             pair = f"{shown(name)} and {shown(first_name)}"
             raise ValueError(f"{pair} were fitted to different observations: {different}{advice}")
     order = first.schema.classes
-    check_flags(progressbar=progressbar)
     found = {}
     for name, fit in inside.items():
         with showing(f"loo() of {name!r}", wanted=progressbar):
             found[str(name)] = loo(fit, by=by, refit=refit, order=order)
-    table: pd.DataFrame = arviz_compare(found, method=method, round_to="none")
-    formats = estimates("elpd", "se") | estimates("elpd_diff", "dse")
-    shares = {"weight": Format("share"), "p_worse": chance(None)}
-    # What one reads first, and the remarks, which are mostly empty, last.
-    leading = [name for name in ("rank", "elpd", "se", "elpd_diff", "dse", "p_worse", "weight", "p") if name in table]
-    ordered = table[[*leading, *table.columns.difference(leading, sort=False)]]
-    return noted(table_of(ordered.rename_axis("model"), formats | shares | {"p": Format("rough")}), _remarks(ordered))
+    return found
 
 
 def _remarks(table: pd.DataFrame) -> str | None:
@@ -197,7 +212,7 @@ def _sampled(name: str, fit: object) -> Sampled:
     if not isinstance(inside, Sampled):
         raise TypeError(
             f"posteriors[{shown(name)}] is of type {type(fit).__name__}; leave-one-out needs a Posterior, from "
-            "model.sample() or model.laplace()"
+            "model.sample() or model.laplace(); kfold() of any fits can be compared"
         )
     return inside
 

@@ -11,7 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from bayes_softmax.answers.averages import Change, Difference, Slope, average_changes
-from bayes_softmax.answers.cautions import noted, warn_of
+from bayes_softmax.answers.cautions import NOTE, noted, warn_of
 from bayes_softmax.answers.fitted import Fitted
 from bayes_softmax.answers.intervals import resolve_interval
 from bayes_softmax.answers.population import Population, population_of
@@ -22,11 +22,13 @@ from bayes_softmax.answers.tables import index_of
 from bayes_softmax.answers.variables import (
     Covariate,
     Setting,
+    check_comparable,
     check_setting,
     chosen_variables,
     example_setting,
     level_name,
     model_variables,
+    outside_the_data,
 )
 from bayes_softmax.core.checks import check_counts, check_flags, shown
 from bayes_softmax.core.logger import LOGGER
@@ -133,7 +135,8 @@ def effects(
     if not named:
         raise ValueError("the model has only an intercept, and no variable that could have an effect")
     rows = population_of(fit, data, at, offset, weights, available)
-    return _answer(fit, rows, named, (ci_prob, ci_kind), n_draws, draws=draws)
+    outside = outside_the_data(fit.schema, [rows.setting])
+    return _answer(fit, rows, named, (ci_prob, ci_kind), n_draws, draws=draws, outside=outside)
 
 
 def contrast(
@@ -157,7 +160,8 @@ def contrast(
     ----------
     first, second
         Values of variables, ``{"income": 20, "sex": "male"}``; other variables keep their values in the
-        rows.
+        rows.  Both set the same variables; one may leave some out, ``{}`` all, which then are as observed.  A value
+        outside the data of the fit is said in ``attrs["note"]``.
     data, at, ci_prob, ci_kind, weights, offset, available, n_draws, draws
         As in :meth:`effects`.
 
@@ -176,11 +180,13 @@ def contrast(
     settings = [check_setting(fit.schema, s, a) for s, a in ((first, "first"), (second, "second"))]
     if not any(settings):
         raise ValueError(f"first and second are empty: set at least one variable{example_setting(fit.schema)}")
+    check_comparable(*settings)
     names = ", ".join(dict.fromkeys(str(name) for s in settings for name in s))
     label = " vs ".join(", ".join(f"{k}={v}" for k, v in s.items()) or "as observed" for s in settings)
     rows = population_of(fit, data, at, offset, weights, available)
     named = [(names, label, Difference(settings[0], settings[1]))]
-    return _answer(fit, rows, named, (ci_prob, ci_kind), n_draws, draws=draws)
+    outside = outside_the_data(fit.schema, [*settings, rows.setting])
+    return _answer(fit, rows, named, (ci_prob, ci_kind), n_draws, draws=draws, outside=outside)
 
 
 def _changes(variable: Covariate, base: Any, size: float) -> list[tuple[str, str, Change]]:
@@ -204,8 +210,9 @@ def _answer(
     n_draws: int | None,
     *,
     draws: bool,
+    outside: str | None = None,
 ) -> pd.DataFrame | xr.DataArray:
-    """The table of named changes, or their draws."""
+    """The table of named changes, or their draws, with a note on values ``outside`` the data."""
     check_flags(draws=draws)
     if draws and fit.delta_covariance is not None:
         raise ValueError("draws=True: a point estimate has no draws; use model.laplace() or model.sample()")
@@ -213,10 +220,12 @@ def _answer(
     changes = [change for _, _, change in named]
     thinned = affordable_draws(fit, rows.n_rows, changes, n_draws)
     found, cautions = average_changes(fit, rows, changes, thinned)
-    note = warn_of(fit, cautions)
+    notes = [note for note in (outside, warn_of(fit, cautions)) if note is not None]
+    note = "; ".join(notes) or None
     classes = list(fit.schema.classes)
     if draws:
-        return _labelled_draws(fit, found.values, named)
+        drawn = _labelled_draws(fit, found.values, named)
+        return drawn if note is None else drawn.assign_attrs({NOTE: note})
     index = index_of(((feature, label, c) for feature, label, _ in named for c in classes), INDEX)
     columns = summary_columns(found, interval)
     table = pd.DataFrame(columns, index=index).rename_axis(columns="change of probability")

@@ -106,6 +106,27 @@ def check_setting(schema: Schema, values: Any, argument: str) -> dict[str, Any]:
     return dict(values)
 
 
+def check_comparable(first: Setting, second: Setting) -> None:
+    """Raise for two settings of which each sets a variable that the other does not: they compare nothing one means."""
+    only_first, only_second = ([k for k in a if k not in b] for a, b in ((first, second), (second, first)))
+    if only_first and only_second:
+        raise ValueError(
+            f"first sets {listed(only_first)} and second sets {listed(only_second)}: a contrast is between two values "
+            f"of the same variables, such as {{{shown(only_first[0])}: ...}} in both"
+        )
+
+
+def outside_the_data(schema: Schema, settings: Iterable[Setting]) -> str | None:
+    """Note on numbers that lie outside the range of the data of the fit, as far as that is known."""
+    known, said = model_variables(schema), dict[str, None]()
+    for name, value in (pair for setting in settings for pair in setting.items()):
+        variable = known.get(name)
+        if variable is None or variable.levels or variable.low <= as_float(value) <= variable.high:
+            continue
+        said[f"{name}={as_float(value):g} ({variable.low:g} to {variable.high:g})"] = None
+    return f"outside the data of the fit, so extrapolated: {', '.join(said)}" if said else None
+
+
 def example_setting(schema: Schema, argument: str = "") -> str:
     """``", such as {'age': 10}"`` with the first variable, for ``base`` the first factor; nothing if there is none."""
     first = next((v for v in model_variables(schema).values() if v.levels or argument != "base"), None)

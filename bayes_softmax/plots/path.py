@@ -11,6 +11,7 @@ from bayes_softmax.answers.evaluation import evaluate
 from bayes_softmax.answers.fitted import Fit
 from bayes_softmax.core.checks import check_flags, did_you_mean, listed, shown
 from bayes_softmax.core.errors import NotConvergedWarning
+from bayes_softmax.core.keywords import explains
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.design import Label
 from bayes_softmax.data.schema import Schema
@@ -60,6 +61,7 @@ class Path(NamedTuple):
     losses: FloatArray | None
 
 
+@explains
 def map_path(
     model: HasPath,
     scales: Sequence[float] | None = None,
