@@ -96,9 +96,10 @@ class SoftmaxRegression:
         >>> penguins = bs.datasets.load_penguins().dropna()
         >>> model = bs.SoftmaxRegression.from_formula("species ~ bill_length_mm + sex", penguins)
         >>> print(model)
-        SoftmaxRegression of 'species': 3 classes, 2 features, 333 rows, coding 'zero-sum'
+        SoftmaxRegression of 'species': 3 classes, 2 features, 333 rows
           classes: 'Adelie' 146, 'Chinstrap' 68, 'Gentoo' 119
           features: bill_length_mm, sex[T.male]
+          coding: zero-sum
         """
         model = cls.__new__(cls)
         model._spec = specify.from_formula(formula, data, options_of("from_formula", arguments))

@@ -14,7 +14,7 @@ import pytest
 import bayes_softmax as bs
 from bayes_softmax.core import progress
 
-QUESTIONS = "contrast decide effects evaluate odds_ratios predict predict_proba save summary uncertainty".split()
+QUESTIONS = "contrast decide effects evaluate kfold odds_ratios predict predict_proba save summary uncertainty".split()
 PUBLIC: dict[str, list[str]] = {
     "SoftmaxRegression": """
         check_separation classes describe_prior feature_names forecast from_formula laplace log_density map map_path

@@ -36,11 +36,25 @@ class Line:
             self._done += n
             if self._bar is None and time.monotonic() - self._start < DELAY:
                 return
-            if self._bar is None:
-                self._bar = bar()
-                self._bar.start()
-                self._task = self._bar.add_task(self._title, total=None, unit="rows")
+            self._show("rows", None)
             self._bar.update(self._task, completed=self._done)
+
+    def start(self, unit: str, total: int) -> None:
+        """Show at once how many of a known number of steps are done."""
+        with self._lock:
+            self._show(unit, total)
+
+    def step(self, n: int) -> None:
+        """Count steps of a known number."""
+        with self._lock:
+            self._done += n
+            self._bar.update(self._task, completed=self._done)
+
+    def _show(self, unit: str, total: int | None) -> None:
+        if self._bar is None:
+            self._bar = bar()
+            self._bar.start()
+            self._task = self._bar.add_task(self._title, total=total, unit=unit)
 
     def close(self) -> None:
         """Take the line away."""
@@ -140,6 +154,21 @@ def counter() -> Callable[[int], None]:
     """The function that counts rows, for use in any thread."""
     line = _LINE.get()
     return _silent if line is None else line.advance
+
+
+@contextmanager
+def steps(unit: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Context of a known number of long steps, with the function that counts them; the rows of a step do not count."""
+    line = _LINE.get()
+    if line is None:
+        yield _silent
+        return
+    line.start(unit, total)
+    token = _LINE.set(None)
+    try:
+        yield line.step
+    finally:
+        _LINE.reset(token)
 
 
 def _silent(n: int) -> None:
