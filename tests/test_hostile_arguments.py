@@ -378,8 +378,15 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
     "R2D2": (bs.R2D2, {}, {"mean": [*SCALE, 1], "precision": SCALE, "concentration": SCALE}),
     "plots.calibration": (
         bs.plots.calibration,
-        {"evaluated": PLAIN},
-        {"evaluated": [*FIT, model()], "loo": FLAG, "n_bins": [*COUNT, None], **LOOK},
+        {"evaluated": PLAIN, "data": X, "y": LABELS},
+        {
+            "evaluated": [*FIT, model()],
+            "data": NEW_DATA,
+            "y": [v for v in RESPONSE if v is not RESPONSE[6]],
+            "loo": [*FLAG, True],
+            "n_bins": [*COUNT, None],
+            **LOOK,
+        },
     ),
     "plots.compare": (
         bs.plots.compare,

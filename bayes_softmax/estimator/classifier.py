@@ -86,6 +86,8 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
     -----
     A frame with columns of text or categories is read as a formula of all its columns: such a column is dummy-coded
     against its first level, and a level that the fit has not seen is an error.  Sparse X is written out, up to 2 GiB.
+    After a ``OneHotEncoder`` or ``ColumnTransformer`` features are called ``x0, x1, ...`` in ``result_`` unless these
+    pass names on, by ``pipeline.set_output(transform="pandas")``; columns of text may also go in directly.
     Where an optimum is not certified, ``fit`` issues a ``NotConvergedWarning``; predictions are then those of the
     solver's last iterate, while the answers of ``result_`` are those of the limit.  Draws that fail their own checks
     are a ``NotReliableWarning``.

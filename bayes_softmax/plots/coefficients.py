@@ -23,6 +23,8 @@ from bayes_softmax.plots.picture import Picture
 from bayes_softmax.plots.style import ClassStyle
 from bayes_softmax.spec.linear import INTERCEPT
 
+MARKS_IN_A_ROW = 9  # of several fits
+
 
 class _Marks(NamedTuple):
     """Centres and interval ends of a fit's coefficients, each (q, m), and their legend entry."""
@@ -112,6 +114,8 @@ def compare(
 ) -> Picture:
     """Coefficients of several fits side by side, in common coordinates, with a marker for each fit.
 
+    Where classes and fits are so many that their marks would crowd, each level of a factor has a panel.
+
     Parameters
     ----------
     vs, ci_prob, ci_kind, features, classes, colors, title, figsize, ax, figure
@@ -145,7 +149,7 @@ def _draw(
     view = build_view(schema, Average.OF_ALL if vs is None else vs)
     styles, columns = _contrasts_shown(schema, view, look)
     marks = {name: _marks(fit, vs, interval) for name, fit in fits.items()}
-    groups = _chosen(features, schema, together=len(styles) <= style.MANY_CLASSES)
+    groups = _chosen(features, schema, together=len(styles) <= style.MANY_CLASSES and _few(len(styles), len(fits)))
     against = view.names[0].removeprefix(f"{view.classes[0]} vs ")
     several = [_dots(group, list(marks.values()), styles, columns, against) for group in groups]
     rows = dots.rows_of_panels(several)
@@ -159,6 +163,11 @@ def _draw(
     canvas.heading()
     canvas.legend(entries)
     return canvas.finished()
+
+
+def _few(n_classes: int, n_fits: int) -> bool:
+    """Whether the marks of all classes and fits can be told apart in one row; else each level has its own panel."""
+    return n_fits == 1 or n_classes * n_fits <= MARKS_IN_A_ROW
 
 
 def _contrasts_shown(schema: Schema, view: View, look: Look) -> tuple[list[ClassStyle], list[int]]:

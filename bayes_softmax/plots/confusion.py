@@ -77,7 +77,7 @@ def confusion(
     look = Look(ax, figure, figsize, classes, None, title)
     if normalize is not None:
         check_choice("normalize", normalize, tuple(NORMALIZE))
-    found = _evaluation(evaluated, data, y, loo=loo)
+    found = evaluation_of(evaluated, "confusion", data, y, loo=loo)
     styles = look.class_styles(list(found.confusion.index))
     shown = [s.position for s in styles]
     table = confusion_shares(found.confusion.to_numpy(dtype=np.float64), normalize)[np.ix_(shown, shown)]
@@ -95,9 +95,10 @@ def confusion(
     return canvas.finished()
 
 
-def _evaluation(evaluated: Any, data: Any, y: Any, *, loo: bool) -> Evaluation:
+def evaluation_of(evaluated: Any, picture: str, data: Any, y: Any, *, loo: bool, n_bins: int = 10) -> Evaluation:
+    """The evaluation given, or that of a fit on its own or new data."""
     if not isinstance(evaluated, Evaluation):
-        return evaluate(style.check_fit(evaluated, "confusion", "evaluated"), data, y, loo=loo)
+        return evaluate(style.check_fit(evaluated, picture, "evaluated"), data, y, loo=loo, n_bins=n_bins)
     if data is not None or y is not None:
         raise ValueError("data and y belong to a fit; an Evaluation has been made of its own data")
     if loo is not False:

@@ -119,7 +119,7 @@ def probabilities(
     seen = rows if at is None else population_of(fitted, data, None, offset, None, available).thinned(PICTURE_ROWS)
     curves = [_curve(fitted, rows, seen, v, interval) for v in chosen_variables(fitted.schema, features)]
     kind = "average probability" if at is None else "probability at the values given"
-    drawn = _Drawing(curves, styles, f"{kind} ({100 * interval.prob:g} % intervals)", kind)
+    drawn = _Drawing(curves, styles, f"{kind} ({100 * interval.prob:g} % intervals)", kind, look.given_axes is None)
     n_panels = len(curves) * len(styles)
     many = len(styles) > FEW_CLASSES and n_panels <= MOST_PANELS
     fits = look.given_axes is None or len(look.given_axes) == n_panels
@@ -148,12 +148,18 @@ def _curve(fit: Fitted, rows: Population, seen: Population, variable: Covariate,
 
 
 class _Drawing(NamedTuple):
-    """What is drawn: curves, classes, and what the axis of probabilities says, with bands and without."""
+    """What is drawn: curves, classes, what is shown, with bands and without, and whether a heading says it."""
 
     curves: list[_Curve]
     styles: list[ClassStyle]
     label: str
     plain_label: str
+    headed: bool
+
+    @property
+    def axis(self) -> str:
+        """What the axis of probabilities says."""
+        return self.plain_label if self.headed else self.label
 
     def top(self, *curves: _Curve) -> float:
         """End of the axis: above all that is shown; NaN where there is no interval, or a probability is unknown."""
@@ -180,8 +186,9 @@ def _by_variable(drawn: _Drawing, look: Look, *, bands: bool) -> Picture:
         _finish_curve(panel, curve, drawn.top())
         style.title(panel, name)
         if name in starts or canvas.in_given_axes:
-            style.axis_label(panel, "y", drawn.label if bands else drawn.plain_label)
-    note = "" if bands else "Lines without intervals; features=, classes= or panels='class' show them"
+            style.axis_label(panel, "y", drawn.axis if bands else drawn.plain_label)
+    without = "Lines without intervals; features=, classes= or panels='class' show them"
+    note = drawn.label[0].upper() + drawn.label[1:] if bands else without
     canvas.heading(note)
     canvas.legend(dots.class_legend(drawn.styles))
     return canvas.finished()
@@ -252,7 +259,7 @@ def _levels(curve: _Curve, drawn: _Drawing, styles: Sequence[ClassStyle], title:
     ends = dots.Ends(*(part[:, shown] for part in (curve.centre, curve.low, curve.high)))
     colours = [[s.colour for s in styles]] * len(rows)
     return dots.Dots(
-        curve.variable.name, title, rows, ends, colours, [("o", False)] * len(shown), drawn.label, zero=False
+        curve.variable.name, title, rows, ends, colours, [("o", False)] * len(shown), drawn.axis, zero=False
     )
 
 
