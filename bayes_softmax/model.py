@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 import pandas as pd
 
 from bayes_softmax.core.attributes import OF_MODELS, get_missing
+from bayes_softmax.core.keywords import explains, explains_making
 from bayes_softmax.core.protocols import LogDensity, WhitenedDensity
 from bayes_softmax.data.design import Label
 from bayes_softmax.display.brief import Brief, as_markup, as_text
@@ -23,6 +24,7 @@ from bayes_softmax.spec.pymc_model import build_pymc_model
 from bayes_softmax.spec.scale_choice import ScaleChoice
 
 
+@explains_making
 @takes_arguments
 class SoftmaxRegression:
     r"""Bayesian softmax (multinomial logistic) regression.
@@ -69,9 +71,10 @@ class SoftmaxRegression:
         intercept: bool = True,
         **arguments: Unpack[Arguments],
     ) -> None:
-        self._spec = specify.from_arrays(X, y, feature_names, intercept, options_of("__init__", arguments))
+        self._spec = specify.from_arrays(X, y, feature_names, intercept, options_of("SoftmaxRegression", arguments))
 
     @classmethod
+    @explains
     @takes_arguments
     def from_formula(cls, formula: str, data: Any, **arguments: Unpack[Arguments]) -> Self:
         """Model of a formula over the columns of a data frame.
@@ -94,9 +97,10 @@ class SoftmaxRegression:
         >>> penguins = bs.datasets.load_penguins().dropna()
         >>> model = bs.SoftmaxRegression.from_formula("species ~ bill_length_mm + sex", penguins)
         >>> print(model)
-        SoftmaxRegression of 'species': 3 classes, 2 features, 333 rows, coding 'zero-sum'
+        SoftmaxRegression of 'species': 3 classes, 2 features, 333 rows
           classes: 'Adelie' 146, 'Chinstrap' 68, 'Gentoo' 119
           features: bill_length_mm, sex[T.male]
+          coding: zero-sum
         """
         model = cls.__new__(cls)
         model._spec = specify.from_formula(formula, data, options_of("from_formula", arguments))
@@ -132,6 +136,7 @@ class SoftmaxRegression:
         """
         return door.log_density(self._spec)
 
+    @explains
     def describe_prior(self) -> pd.DataFrame:
         """One row per coefficient row: the prior, where it applies, and the numbers that its scale is derived from.
 
@@ -205,6 +210,7 @@ class SoftmaxRegression:
         """
         return check_separation(self._spec.design)
 
+    @explains
     def mle(
         self, solver: str = "newton", *, max_iterations: int | None = None, learning_rate: float | None = None
     ) -> PointEstimate:
@@ -237,6 +243,7 @@ class SoftmaxRegression:
         """
         return door.point_estimate(self._spec.without_priors(), "mle", solver, max_iterations, learning_rate)
 
+    @explains
     def map(
         self, solver: str = "newton", *, max_iterations: int | None = None, learning_rate: float | None = None
     ) -> PointEstimate:

@@ -60,7 +60,7 @@ def evaluate(options: argparse.Namespace) -> int:
     check_out_file(options.out, force=options.force)
     fitted = bs.load(fit_in(options.fit))
     data = None if options.data is None else read_table(options.data, text_format(options))
-    scores = fitted.evaluate(data, loo=options.loo)
+    scores = fitted.evaluate(data, loo=options.loo, missing="drop" if options.drop_missing else "error")
     if options.out != STANDARD_OUTPUT:
         say(repr(scores))
         say("")

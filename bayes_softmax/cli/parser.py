@@ -140,6 +140,7 @@ def _of_evaluate(command: argparse.ArgumentParser) -> None:
     _of_saved(command)
     command.add_argument("data", nargs="?", help=f"{DATA} (default: the data of the fit)")
     command.add_argument("--loo", action="store_true", help="leave-one-out on the data of the fit")
+    command.add_argument("--drop-missing", action="store_true", help="leave out rows with missing values")
     command.add_argument("--out", metavar="FILE", help="write the scores to a file; - writes CSV to standard output")
     _of_text(command)
 

@@ -11,6 +11,7 @@ from bayes_softmax.answers.effects import effects as effects_table
 from bayes_softmax.answers.fitted import Fit
 from bayes_softmax.answers.intervals import resolve_interval
 from bayes_softmax.answers.variables import Setting
+from bayes_softmax.core.keywords import explains
 from bayes_softmax.data.design import Label
 from bayes_softmax.plots import dots, style
 from bayes_softmax.plots.look import Look
@@ -18,6 +19,7 @@ from bayes_softmax.plots.picture import Picture
 from bayes_softmax.plots.style import ClassStyle
 
 
+@explains
 def effects(
     fit: Fit,
     features: str | Sequence[str] | None = None,

@@ -12,6 +12,7 @@ from bayes_softmax.answers.fitted import Fit
 from bayes_softmax.answers.intervals import percent_of
 from bayes_softmax.answers.scores import Evaluation
 from bayes_softmax.core.checks import counted
+from bayes_softmax.core.keywords import explains
 from bayes_softmax.core.randomness import RandomNumbers, RandomSeed
 from bayes_softmax.data.design import Label
 from bayes_softmax.plots import dots, style
@@ -20,6 +21,7 @@ from bayes_softmax.plots.picture import Panel, Picture, columns_of, in_rows, pan
 from bayes_softmax.plots.style import ClassStyle
 
 
+@explains
 def calibration(
     evaluated: Fit | Evaluation,
     *,
@@ -104,6 +106,7 @@ def _calibration_panel(panel: Any, table: pd.DataFrame, s: ClassStyle) -> None:
     style.tidy(panel)
 
 
+@explains
 def posterior_predictive(
     fit: Fit,
     by: Any = None,

@@ -12,6 +12,7 @@ from bayes_softmax.answers.intervals import Interval, resolve_interval
 from bayes_softmax.answers.summary import contrast_statistics
 from bayes_softmax.core.checks import did_you_mean, listed
 from bayes_softmax.core.checks import shown as in_words
+from bayes_softmax.core.keywords import explains
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.design import Label
 from bayes_softmax.data.schema import Schema
@@ -32,6 +33,7 @@ class _Marks(NamedTuple):
     label: str
 
 
+@explains
 def forest(
     fit: Fit,
     *,
@@ -93,6 +95,7 @@ def forest(
     return _draw({fitted.kind: fitted}, vs, resolve_interval(ci_prob, ci_kind), features, look)
 
 
+@explains
 def compare(
     *unnamed: Fit,
     vs: Label | None = None,

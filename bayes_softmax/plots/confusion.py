@@ -9,6 +9,7 @@ from bayes_softmax.answers.evaluation import evaluate
 from bayes_softmax.answers.fitted import Fit
 from bayes_softmax.answers.scores import Evaluation
 from bayes_softmax.core.checks import check_choice, counted
+from bayes_softmax.core.keywords import explains
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.design import Label
 from bayes_softmax.plots import style
@@ -27,6 +28,7 @@ NORMALIZE: dict[str, Callable[[FloatArray], FloatArray]] = {
 }
 
 
+@explains
 def confusion(
     evaluated: Fit | Evaluation,
     data: Any = None,

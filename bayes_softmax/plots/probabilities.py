@@ -14,6 +14,7 @@ from bayes_softmax.answers.probabilities import thinned_draws
 from bayes_softmax.answers.quantities import summary_columns
 from bayes_softmax.answers.variables import Covariate, Setting, chosen_variables, level_name
 from bayes_softmax.core.checks import check_choice
+from bayes_softmax.core.keywords import explains
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.design import Label
 from bayes_softmax.plots import dots, style
@@ -42,6 +43,7 @@ class _Curve(NamedTuple):
     rug: FloatArray
 
 
+@explains
 def probabilities(
     fit: Fit,
     features: str | Sequence[str] | None = None,

@@ -15,6 +15,7 @@ from bayes_softmax.answers.probabilities import over_blocks, thinned_draws
 from bayes_softmax.answers.rows import Rows
 from bayes_softmax.answers.variables import Covariate, Setting, check_setting, chosen_variables, level_name
 from bayes_softmax.core.checks import listed, shown
+from bayes_softmax.core.keywords import explains
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.data.design import Label
 from bayes_softmax.plots import style
@@ -57,6 +58,7 @@ class Regions(NamedTuple):
         return self.probabilities - np.where(self.probabilities == best, second, best)
 
 
+@explains
 def regions(
     fit: Fit,
     features: Sequence[str] | None = None,

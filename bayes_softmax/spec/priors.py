@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayes_softmax.core.checks import is_number, shown
+from bayes_softmax.core.keywords import explains_making
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.spec.families import registry
 from bayes_softmax.spec.families.flat import Flat, FlatFamily
@@ -29,6 +30,7 @@ from bayes_softmax.spec.scales.shared import SharedScale
 LEARNED = -1  # in place of a family's code, where the scale is learned
 
 
+@explains_making
 @dataclass(frozen=True)
 class Jeffreys:
     """Jeffreys' prior of all coefficients, the intercept among them: ``map()`` is Firth's bias-reduced estimate.
