@@ -209,13 +209,14 @@ def _backward(transposed, Z, sizes, A, slopes, R, spare, gradient):  # type: ign
 
 
 @nb.njit(**nb.OPTIONS)
-def log_likelihood_gradient(part, theta, V, sizes, options, gradient, G, first_block, end):  # type: ignore[no-untyped-def]
+def log_likelihood_gradient(part, theta, V, layout, gradient, G, first_block, end):  # type: ignore[no-untyped-def]
     """Log-likelihood of some blocks, at hidden weights ``theta`` and the last layer's coefficients ``V`` (K, q).
 
+    ``layout`` holds ``sizes`` and ``options``.
     Its gradient is *added* to that of the hidden weights, and to the first K-1 rows of ``G`` (K, q); without rows in
     ``G`` only the value is computed.
     """
-    (K, q), rows = V.shape, part.rows
+    (K, q), rows, (sizes, options) = V.shape, part.rows, layout
     B, n_units = rows.Z.shape[2], _unit_rows(sizes)
     first = q - (sizes[sizes.shape[0] - 1] + (sizes[0] if options[1] else 0))  # 1 with an intercept
     D, L, work, slopes = np.empty((K - 1, q)), workspace(K, B), workspace(3, B), workspace(n_units, B)
@@ -267,7 +268,7 @@ def log_posterior_gradient(data, theta, gradient):  # type: ignore[no-untyped-de
     for i in range(data.parts.shape[0]):
         part = _read_network_part(data.parts, data.responses, i, V.shape[0])
         n_blocks = part.rows.Z.shape[0]
-        value += log_likelihood_gradient(part, hidden, V, data.sizes, data.options, of_hidden, G, 0, n_blocks)
+        value += log_likelihood_gradient(part, hidden, V, (data.sizes, data.options), of_hidden, G, 0, n_blocks)
     close_rows(G)
     free_gradient(data.last, G, gradient[n:])
     value += hidden_prior_gradient(hidden, data.sizes, data.precision, of_hidden)

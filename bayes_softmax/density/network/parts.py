@@ -64,7 +64,7 @@ class NetworkPart:
         The last row of the gradient in ``V`` is left zero.
         """
         gradient, G = np.zeros_like(theta), np.zeros(V.shape)
-        value = kernel.log_likelihood_gradient(self.data, theta, V, *layout, gradient, G, first, end)
+        value = kernel.log_likelihood_gradient(self.data, theta, V, layout, gradient, G, first, end)
         return value, gradient, G
 
     def log_likelihood(
@@ -72,7 +72,7 @@ class NetworkPart:
     ) -> float:
         """Value of some blocks."""
         none, no_rows = np.empty(0), np.empty((0, V.shape[1]))
-        return float(kernel.log_likelihood_gradient(self.data, theta, V, *layout, none, no_rows, first, end))
+        return float(kernel.log_likelihood_gradient(self.data, theta, V, layout, none, no_rows, first, end))
 
 
 def pack_network_part(design: Design, n_units: int) -> NetworkPart:
