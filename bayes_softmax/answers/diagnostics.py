@@ -1,7 +1,7 @@
 """Convergence diagnostics of draws: R-hat, effective sample size and divergences, in numbers and in words."""
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ DOUBTFUL_RHAT, FEWEST_EFFECTIVE, FEWEST_DISTINCT = 1.05, 50, 100
 PARTS, QUICK_RHAT = 4, 1.03
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Diagnostics:
     """Worst values over all coefficients.
 
@@ -89,6 +89,17 @@ class Diagnostics:
     def ok(self) -> bool:
         """Whether all diagnostics pass."""
         return not self.problems
+
+    def __call__(self) -> NoReturn:
+        """Refuse: it is read, not called."""
+        raise TypeError("diagnostics is read, not called: write post.diagnostics, without parentheses")
+
+    def __repr__(self) -> str:
+        """Return the numbers, rounded, without those that the sampler does not have."""
+        numbers = {field.name: getattr(self, field.name) for field in fields(self)}
+        there = {name: value for name, value in numbers.items() if value is not None and not np.isnan(value)}
+        texts = (f"{name}={value:.4g}" if abs(value) < 1000 else f"{name}={value:.0f}" for name, value in there.items())
+        return f"Diagnostics({', '.join(texts)})"
 
     def __str__(self) -> str:
         """Return one line."""

@@ -17,6 +17,7 @@ from bayes_softmax.answers.intervals import resolve_interval
 from bayes_softmax.answers.population import Population, population_of
 from bayes_softmax.answers.probabilities import ThinnedDraws, thinned_draws
 from bayes_softmax.answers.quantities import summary_columns
+from bayes_softmax.answers.steps import size_name, steps_of_variables
 from bayes_softmax.answers.tables import index_of
 from bayes_softmax.answers.variables import (
     Covariate,
@@ -26,6 +27,7 @@ from bayes_softmax.answers.variables import (
     chosen_variables,
     example_setting,
     level_name,
+    model_variables,
     outside_the_data,
 )
 from bayes_softmax.core.checks import check_counts, check_flags, shown
@@ -55,13 +57,14 @@ def effects(
     available: Any = None,
     n_draws: int | None = None,
     draws: bool = False,
+    per: Mapping[str, float] | None = None,
 ) -> pd.DataFrame | xr.DataArray:
     r"""Average effect of each variable on each class probability.
 
     For a numeric variable: the average marginal effect, :math:`\frac1N\sum_n \partial P(y_n = k)/\partial v`, in
-    probability per unit of the variable.  For a factor: the average change of the probability when every row is set
-    to a level instead of the first level.  Terms of a formula that share a variable (interactions, polynomials,
-    splines) move together.
+    probability per unit of the variable, or per step (``per``).  For a factor: the average change of the probability
+    when every row is set to a level instead of the first level.  Terms of a formula that share a variable
+    (interactions, polynomials, splines) move together.
 
     Parameters
     ----------
@@ -89,6 +92,9 @@ def effects(
         as a budget allows (at least 200, with a message).
     draws
         Return the draws of the effects, (chain, draw, change, category), instead of a table.
+    per
+        Size of the step by numeric variable, ``{"income": 10000}``, as in :meth:`odds_ratios`; default 1, one unit.
+        It multiplies the slope; :meth:`contrast` gives the change of a probability over a whole step.
 
     Returns
     -------
@@ -114,6 +120,8 @@ def effects(
     >>> table = fit.effects()
     >>> table.index.tolist()
     [('dose', 'per unit', 'a'), ('dose', 'per unit', 'b')]
+    >>> fit.effects(per={"dose": 0.5}).index.tolist()
+    [('dose', 'per 0.5', 'a'), ('dose', 'per 0.5', 'b')]
     >>> bool(abs(table["estimate"].sum()) < 1e-12)
     True
     """
@@ -122,7 +130,8 @@ def effects(
     for variable in variables:
         if variable.name in levels and not variable.levels:
             raise ValueError(f"base: {shown(variable.name)} is numeric; only factors have a base level")
-    named = [pair for variable in variables for pair in _changes(variable, levels.get(variable.name))]
+    steps = steps_of_variables(fit.schema, per, model_variables(fit.schema), variables)
+    named = [change for v in variables for change in _changes(v, levels.get(v.name), steps.get(v.name, 1.0))]
     if not named:
         raise ValueError("the model has only an intercept, and no variable that could have an effect")
     rows = population_of(fit, data, at, offset, weights, available)
@@ -180,10 +189,10 @@ def contrast(
     return _answer(fit, rows, named, (ci_prob, ci_kind), n_draws, draws=draws, outside=outside)
 
 
-def _changes(variable: Covariate, base: Any) -> list[tuple[str, str, Change]]:
+def _changes(variable: Covariate, base: Any, size: float) -> list[tuple[str, str, Change]]:
     """Feature, label and change: the slope of a number, each level of a factor against the first or ``base``."""
     if not variable.levels:
-        return [(variable.name, PER_UNIT, Slope(variable))]
+        return [(variable.name, PER_UNIT if size == 1 else f"per {size_name(size)}", Slope(variable, size))]
     against = variable.levels[0] if base is None else base
     found: list[tuple[str, str, Change]] = []
     for level in variable.levels:
@@ -220,7 +229,7 @@ def _answer(
     index = index_of(((feature, label, c) for feature, label, _ in named for c in classes), INDEX)
     columns = summary_columns(found, interval)
     table = pd.DataFrame(columns, index=index).rename_axis(columns="change of probability")
-    return noted(table_of(table, COMMON | estimates(*list(columns)[:4])), note)
+    return noted(table_of(table, COMMON | estimates(*list(columns)[:4]) | {"p_positive": found.chance}), note)
 
 
 def affordable_draws(fit: Fitted, n_rows: int, changes: Sequence[Change], n_draws: int | None) -> ThinnedDraws:

@@ -8,7 +8,7 @@ import pandas as pd
 import xarray as xr
 
 from bayes_softmax.answers.contrasts import View
-from bayes_softmax.answers.training import TrainingData
+from bayes_softmax.answers.training import Cells, TrainingData
 from bayes_softmax.core.parameters import Parameters
 from bayes_softmax.core.protocols import Logits
 from bayes_softmax.core.records import FloatArray
@@ -123,6 +123,16 @@ class Sampled(Fitted, Protocol):
 
 
 @runtime_checkable
+class Refittable(Fitted, Protocol):
+    """A fit that can be made again of other observations."""
+
+    @property
+    def refit_cells(self) -> "RefitCells | None":
+        """Makes the same fit of other numbers of the observations, with a seed; None after loading."""
+        ...
+
+
+@runtime_checkable
 class Fit(Protocol):
     """A fit as users hold it, which shows answers and keeps to itself what they are made of."""
 
@@ -133,6 +143,7 @@ class Fit(Protocol):
 
 
 Refit = Callable[[int, int], Fitted]
+RefitCells = Callable[[Cells, int], Fitted]
 FIT_FIRST = "; fit a model first: model.map() or model.sample()"
 
 

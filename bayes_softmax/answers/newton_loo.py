@@ -35,10 +35,10 @@ def newton_loo(fit: Fitted, training: TrainingData) -> FloatArray:
     return np.concatenate(out)
 
 
-def check_whole_counts(training: TrainingData) -> None:
-    """Raise unless weights and counts are whole numbers of observations."""
+def check_whole_counts(training: TrainingData, question: str = "loo") -> None:
+    """Raise unless weights and counts are whole numbers of observations, as ``question`` needs them."""
     if not training.whole_counts:
         raise ValueError(
             "the weights or counts are not whole numbers, so there are no observations to leave out one by one; "
-            "loo(by='row') leaves out whole rows with their weights"
+            f"{question}(by='row') leaves out whole rows with their weights"
         )

@@ -13,12 +13,12 @@ from bayes_softmax.answers.fitted import Fitted, training_of
 from bayes_softmax.answers.intervals import draws_interval, resolve_interval
 from bayes_softmax.answers.probabilities import announce, sum_over_blocks, thinned_draws
 from bayes_softmax.answers.quantities import share_positive
+from bayes_softmax.answers.row_labels import label_of_rows
 from bayes_softmax.answers.rows import Rows
 from bayes_softmax.answers.training import TrainingData
-from bayes_softmax.core.checks import check_counts, counted, describe_rows, did_you_mean, listed, shown
+from bayes_softmax.core.checks import check_counts, describe_rows, did_you_mean, listed, shown
 from bayes_softmax.core.randomness import RandomNumbers, RandomSeed, generator_of
 from bayes_softmax.core.records import FloatArray, IntArray
-from bayes_softmax.data.containers import to_pandas_or_numpy
 from bayes_softmax.display.digits import COMMON, Format
 from bayes_softmax.display.table import table_of
 
@@ -118,7 +118,7 @@ def read_groups(training: TrainingData, by: Any) -> Grouping:
             )
         column = training.column(by)
     else:
-        column = _aligned(by, training).reset_index(drop=True)
+        column = label_of_rows(by, training, "by").reset_index(drop=True)
     if column.isna().any():
         missing = np.flatnonzero(column.isna())
         raise ValueError(f"by: the label is missing in {describe_rows(training.index, missing)}; give each row one")
@@ -131,20 +131,6 @@ def read_groups(training: TrainingData, by: Any) -> Grouping:
         return Grouping(np.asarray(column.cat.codes, dtype=np.int64), tuple(column.cat.categories.tolist()))
     codes, names = pd.factorize(column, sort=True)
     return Grouping(np.asarray(codes, dtype=np.int64), tuple(map(_plain_name, names.tolist())))
-
-
-def _aligned(by: Any, training: TrainingData) -> pd.Series:
-    """One label for each row: a series by its index where that holds the rows of the data, else by position."""
-    index = training.index
-    if isinstance(by, pd.Series) and by.index.is_unique and isinstance(index, pd.Index) and index.isin(by.index).all():
-        return by.loc[index]
-    by = to_pandas_or_numpy(by, "by")
-    if isinstance(by, pd.DataFrame) or by.ndim != 1:
-        raise ValueError(f"by has shape {by.shape}; give one label for each row")
-    column = by if isinstance(by, pd.Series) else pd.Series(by).infer_objects()
-    if len(column) != training.n_obs:
-        raise ValueError(f"by has {counted(len(column), 'label')}; the data have {counted(training.n_obs, 'row')}")
-    return column
 
 
 def _plain_name(name: Any) -> Any:

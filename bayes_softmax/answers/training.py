@@ -139,6 +139,14 @@ class TrainingData(Protocol):
         ...
 
 
+def cells_of(training: TrainingData) -> Cells:
+    """Cells of all distinct rows."""
+    parts = [(block.first, block.cells) for block in training.blocks()]
+    rows = np.concatenate([first + cells.rows for first, cells in parts])
+    codes, counts = (np.concatenate([cells[i] for _, cells in parts]) for i in (1, 2))
+    return Cells(rows, codes, counts)
+
+
 @dataclass(frozen=True, eq=False)
 class RowsInMemory:
     """Data in memory: distinct rows with their weighted counts, and the map from the rows as given to them.
@@ -238,10 +246,7 @@ class RowsInMemory:
     @property
     def cells(self) -> Cells:
         """Cells of all distinct rows."""
-        parts = [(block.first, block.cells) for block in self.blocks()]
-        rows = np.concatenate([first + cells.rows for first, cells in parts])
-        codes, counts = (np.concatenate([cells[i] for _, cells in parts]) for i in (1, 2))
-        return Cells(rows, codes, counts)
+        return cells_of(self)
 
     def observations(self, order: Sequence[int] | None = None) -> tuple[IntArray, IntArray]:
         """For each observation, in the order of the rows as given: its row, and its cell."""

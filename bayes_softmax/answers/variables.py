@@ -61,13 +61,13 @@ def chosen_variables(schema: Schema, features: str | Sequence[str] | None) -> li
     chosen: list[Any] = [features] if single else list(cast(Iterable[Any], features))
     if not chosen:
         raise ValueError("features is empty; name at least one variable")
-    names = [_by_position(schema, name) for name in chosen]
+    names = [by_position(schema, name) for name in chosen]
     for name in names:
         check_variable(known, name, "features")
     return [known[name] for name in names]
 
 
-def _by_position(schema: Schema, name: Any) -> Any:
+def by_position(schema: Schema, name: Any) -> Any:
     """Name of a variable; for an array without feature names, also from the number of a column."""
     if isinstance(name, bool) or not isinstance(name, int | np.integer):
         return name

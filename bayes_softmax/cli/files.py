@@ -61,7 +61,7 @@ def near_names(path: Path) -> str:
     if not path.parent.is_dir():
         return f": there is no folder {str(path.parent)!r}"
     try:
-        return did_you_mean(str(path), [str(path.with_name(beside.name)) for beside in path.parent.iterdir()])
+        return did_you_mean(path.name, [beside.name for beside in path.parent.iterdir()])
     except (OSError, ValueError):  # a folder that cannot be listed, or a path without a name
         return ""
 

@@ -33,6 +33,7 @@ OPTIONS = {
     "tune": "--tune",
     "vs": "--vs",
     "at": "--at",
+    "per": "--per",
 }
 METHOD = re.compile(r"\b(?:model\.)?(map|mle|laplace|sample)\((?:solver='[\w-]+')?\)")
 NAMES = "|".join(sorted(OPTIONS, key=len, reverse=True))

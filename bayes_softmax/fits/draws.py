@@ -21,7 +21,7 @@ from bayes_softmax.answers.diagnostics import (
     relative_ess,
     weighted_table,
 )
-from bayes_softmax.answers.fitted import Refit
+from bayes_softmax.answers.fitted import Refit, RefitCells
 from bayes_softmax.answers.tables import size_in_words
 from bayes_softmax.answers.training import TrainingData
 from bayes_softmax.core.checks import counted
@@ -32,6 +32,8 @@ from bayes_softmax.data.schema import Schema
 from bayes_softmax.display.brief import Brief, as_markup, as_text
 from bayes_softmax.fits.storage.records import PosteriorRecord
 from bayes_softmax.spec.linear import LINEAR, require_linear
+
+NEXT_STEP = "Next: prior_sensitivity(), or a fit with a wider prior to compare"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -63,6 +65,8 @@ class PosteriorDraws:
         The data, for scores and averages over them; None if the fit was saved without data.
     refit
         Refits without one observation, for exact leave-one-out; None after loading.
+    refit_cells
+        Draws again from the posterior of other numbers of the observations, for cross-validation; None after loading.
     """
 
     idata: xr.DataTree
@@ -77,6 +81,7 @@ class PosteriorDraws:
     log_evidence: float | None = None
     training: TrainingData | None = None
     refit: Refit | None = None
+    refit_cells: RefitCells | None = None
 
     @property
     def group(self) -> str:
@@ -203,7 +208,7 @@ class PosteriorDraws:
 
     @property
     def record(self) -> PosteriorRecord:
-        """The record that a file keeps: all but the function that refits."""
+        """The record that a file keeps: all but the functions that refit."""
         return PosteriorRecord(**{name: getattr(self, name) for name in PosteriorRecord._fields})
 
     def _brief(self) -> Brief:
@@ -214,7 +219,7 @@ class PosteriorDraws:
             f"{self.group.capitalize()}: {counted(chains, 'chain')} x {counted(draws, 'draw')}, "
             f"{size_in_words(self.schema)}",
             (f"engine: {self.engine}", *(() if self.is_prior else (str(self.diagnostics),))),
-            (*self.notes, *prior_notes(self.prior_dominated if known else ())),
+            (*self.notes, *prior_notes(self.prior_dominated if known else (), NEXT_STEP)),
         )
 
     __repr__ = as_text

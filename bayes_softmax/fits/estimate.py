@@ -11,6 +11,7 @@ import xarray as xr
 
 from bayes_softmax.answers.contraction import MANY_COEFFICIENTS, prior_dominated, prior_notes
 from bayes_softmax.answers.contrasts import View
+from bayes_softmax.answers.fitted import RefitCells
 from bayes_softmax.answers.tables import size_in_words
 from bayes_softmax.answers.training import TrainingData
 from bayes_softmax.core.checks import counted
@@ -27,6 +28,7 @@ from bayes_softmax.separation.limits import Limits, contrast_limits, no_rays, ow
 from bayes_softmax.spec.linear import INTERCEPT, LINEAR, WEIGHTS, require_linear
 
 CACHED = ("limits", "parameter_covariance", "parameters", "raw_covariance", "variances")
+NEXT_STEP = "Next: model.map_path() or a wider prior shows by how much"
 TITLES = {"mle": "Maximum-likelihood estimate", "map": "Maximum a posteriori (MAP) estimate"}
 
 
@@ -65,6 +67,8 @@ class Estimate:
         The data, for scores and averages over them; None if the fit was saved without data.
     variance_of
         Computes the blocks of :attr:`variances`, for models with too many coefficients for a full covariance.
+    refit_cells
+        Estimates again from other numbers of the observations, for cross-validation; None after loading.
     """
 
     kind: str
@@ -86,6 +90,7 @@ class Estimate:
     training: TrainingData | None = None
     limits_of: Callable[[], Limits] | None = None
     variance_of: Callable[[], FloatArray] | None = None
+    refit_cells: RefitCells | None = None
 
     @property
     def intercept(self) -> xr.DataArray:
@@ -275,7 +280,7 @@ class Estimate:
                 self.status,
                 certificate_line(self.n_iterations, self.gradient_norm, self.newton_decrement),
             ),
-            (*self.notes, *prior_notes(names)),
+            (*self.notes, *prior_notes(names, NEXT_STEP)),
         )
 
     __repr__ = as_text

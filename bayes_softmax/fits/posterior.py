@@ -16,6 +16,7 @@ from bayes_softmax.answers import (
     sensitivity,
 )
 from bayes_softmax.answers import effects as effects_module
+from bayes_softmax.answers import kfold as kfold_module
 from bayes_softmax.answers import loo as loo_module
 from bayes_softmax.answers import summary as summary_module
 from bayes_softmax.answers.diagnostics import Diagnostics
@@ -56,6 +57,7 @@ class Posterior:
     contrast = asks(effects_module.contrast)
     odds_ratios = asks(ratios.odds_ratios)
     evaluate = asks(evaluation.evaluate)
+    kfold = asks(kfold_module.kfold)
     save = asks(writing.save)
     # Those to draws alone.
     posterior_predictive = asks(predictive.posterior_predictive)

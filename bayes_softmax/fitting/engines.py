@@ -5,11 +5,12 @@ from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
+from bayes_softmax.answers.training import Cells
 from bayes_softmax.core.checks import check_between, check_choice
 from bayes_softmax.core.errors import NotReliableWarning, warn_caller
-from bayes_softmax.core.interrupts import INTERRUPTED
 from bayes_softmax.data.observations import Observations
 from bayes_softmax.fits.draws import PosteriorDraws
+from bayes_softmax.fitting.again import complete, with_cells
 from bayes_softmax.fitting.hierarchy import sample_hierarchy
 from bayes_softmax.fitting.pymc import sample_pymc
 from bayes_softmax.fitting.sampling import sample_auto, sample_independence, sample_nuts
@@ -55,7 +56,15 @@ def sample(spec: Specification, settings: SamplerSettings, engine: str) -> Poste
     """Draw from the posterior by the named engine; the result can be refitted without an observation."""
     chosen = ENGINES[engine]
     run = chosen.learned if spec.priors.learns_scales else chosen.fixed
-    return replace(run(spec, settings), refit=partial(refit_without, spec))
+    drawn, again = run(spec, settings), partial(sample_again, spec, settings, engine)
+    return replace(drawn, refit=partial(refit_without, spec), refit_cells=again)
+
+
+def sample_again(
+    spec: Specification, settings: SamplerSettings, engine: str, cells: Cells, seed: int
+) -> PosteriorDraws:
+    """Draw by the same engine and settings from the posterior of other numbers of the observations."""
+    return complete(sample(with_cells(spec, cells), settings._replace(seed=seed, progressbar=False), engine))
 
 
 def refit_without(spec: Specification, row: int, code: int) -> PosteriorDraws:
@@ -65,7 +74,4 @@ def refit_without(spec: Specification, row: int, code: int) -> PosteriorDraws:
     counts[row, code] -= 1.0
     response = replace(design.response, codes=None, counts=counts)
     without = replace(spec, rows=Observations(replace(design, response=response, weights=None), collapse=False))
-    posterior = sample(without, SamplerSettings(seed=REFIT_SEED), "auto")
-    if any(note.startswith(INTERRUPTED) for note in posterior.notes):
-        raise KeyboardInterrupt("interrupted while an observation was left out")  # partial draws are no answer
-    return posterior
+    return complete(sample(without, SamplerSettings(seed=REFIT_SEED), "auto"))

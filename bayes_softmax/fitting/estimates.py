@@ -1,12 +1,15 @@
 """Point estimates of a specification: the optimum, its certificate, and its labels."""
 
+from functools import partial
+
 from bayes_softmax.answers.labels import label_parameters
-from bayes_softmax.answers.training import training_data
+from bayes_softmax.answers.training import Cells, training_data
 from bayes_softmax.core.errors import NotConvergedWarning, warn_caller
 from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.density.by_row import without_rounding
 from bayes_softmax.fits.estimate import Estimate
 from bayes_softmax.fitting.advice import advice, limits_of, notes_on_optimum, status_of
+from bayes_softmax.fitting.again import with_cells
 from bayes_softmax.fitting.covariance import raw_covariance, variances_of
 from bayes_softmax.fitting.intercept_alone import warn_if_intercept_alone
 from bayes_softmax.fitting.notes import notes_of
@@ -56,4 +59,10 @@ def point_estimate(spec: Specification, kind: str, options: SolverOptions) -> Es
         training=training_data(spec.design, spec.collapsed),
         limits_of=None if found is None else lambda: limits_of(found),
         variance_of=variances_of(problem, solved, mode),
+        refit_cells=partial(_again, spec, kind, options),
     )
+
+
+def _again(spec: Specification, kind: str, options: SolverOptions, cells: Cells, seed: int) -> Estimate:
+    """The same kind of estimate from other numbers of the observations; nothing in it is random."""
+    return point_estimate(with_cells(spec, cells), kind, options)

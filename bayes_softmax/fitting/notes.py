@@ -25,6 +25,8 @@ def notes_of(spec: Specification) -> tuple[str, ...]:
         dropped += spec.schema.encoder.one_level
     if dropped:
         notes.append(f"columns that do not vary were dropped: {listed(dropped)}")
+    if spec.priors.choice is not None:
+        notes.append(str(spec.priors.choice))
     return tuple(notes)
 
 

@@ -7,11 +7,13 @@ from functools import partial
 
 import numpy as np
 
+from bayes_softmax.answers.training import Cells
 from bayes_softmax.core.errors import NotReliableWarning, warn_caller
 from bayes_softmax.core.interrupts import INTERRUPTED
 from bayes_softmax.core.records import RELIABLE_PARETO_K, Draws
 from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.fits.draws import PosteriorDraws
+from bayes_softmax.fitting.again import complete, with_cells
 from bayes_softmax.fitting.engines import refit_without
 from bayes_softmax.fitting.intercept_alone import warn_if_intercept_alone
 from bayes_softmax.fitting.labelling import despite_interrupts
@@ -37,7 +39,12 @@ def sample_laplace(spec: Specification, draws: int, seed: int, progressbar: bool
             NotReliableWarning,
         )
     notes = (*warn_if_intercept_alone(spec), *posterior.notes)
-    return replace(posterior, notes=notes, refit=partial(refit_without, spec))
+    return replace(posterior, notes=notes, refit=partial(refit_without, spec), refit_cells=partial(_again, spec, draws))
+
+
+def _again(spec: Specification, draws: int, cells: Cells, seed: int) -> PosteriorDraws:
+    """As many draws from the posterior of other numbers of the observations."""
+    return complete(sample_laplace(with_cells(spec, cells), draws, seed, progressbar=False))
 
 
 def _weighted_draws(spec: Specification, draws: int, seed: int, progressbar: bool) -> PosteriorDraws:

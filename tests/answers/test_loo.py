@@ -157,7 +157,7 @@ def test_models_are_compared_by_arviz(posterior, penguins) -> None:
     fewer = bs.SoftmaxRegression.from_formula("species ~ bill_length_mm", penguins.iloc[:300]).laplace(**quiet())
     with pytest.raises(ValueError, match="'b' and 'a' were fitted to different observations"):
         bs.compare_models({"a": posterior, "b": fewer})
-    with pytest.raises(TypeError, match=r"posteriors\['b'\] is a PointEstimate"):
+    with pytest.raises(TypeError, match=r"posteriors\['b'\] is of type PointEstimate"):
         bs.compare_models({"a": posterior, "b": bs.SoftmaxRegression.from_formula("species ~ sex", penguins).map()})
 
 

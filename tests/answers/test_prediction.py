@@ -53,7 +53,7 @@ def test_shifted_base_rates_are_those_of_a_resampled_population() -> None:
         ({"Adelie": 1.0}, "class_prior has no probability for class 'Chinstrap'"),
         ({"Adelie": 0.5, "Chinstrap": 0.1, "Gentoo": 0.1}, "must be probabilities that sum to 1"),
         ({"Adelie": 0.5, "Chinstrap": 0.6, "Gentoo": -0.1}, "the probability of class 'Gentoo' is -0.1"),
-        ({"Adelie": 0.5, "Chinstrap": 0.4, "Gento": 0.1}, "class_prior='Gento' is not a class; did you mean 'Gentoo'"),
+        ({"Adelie": 0.5, "Chinstrap": 0.4, "Gento": 0.1}, "class_prior: 'Gento' is not a class; did you mean 'Gentoo'"),
     ],
 )
 def test_impossible_base_rates_are_named(fits, penguins, rates, text) -> None:

@@ -86,7 +86,7 @@ def draws_from_the_prior() -> None:
     np.testing.assert_allclose(
         prior.std(axis=0), 0.7 * np.sqrt(LogisticFamily.variance(2, 0.0) * 2 / 3) * np.ones((3, 3)), rtol=0.06
     )
-    assert reference.schema.prior_sd[1] == 0.7 * LogisticFamily.variance(1, 0.0) ** 0.5
+    assert reference._spec.schema.prior_sd[1] == 0.7 * LogisticFamily.variance(1, 0.0) ** 0.5
     import pymc as pm
 
     with model.pymc_model, warnings.catch_warnings():

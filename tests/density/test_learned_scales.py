@@ -43,7 +43,7 @@ def stencil(function: object, x: np.ndarray, step: float = 1e-3) -> np.ndarray:
 @pytest.mark.parametrize("name", SHRINKAGE)
 def test_compiled_scales_are_those_of_the_families(name: str) -> None:
     shared, hyper = hyperpriors(name)
-    coordinates = build(name, "default", "zero-sum").coordinates
+    coordinates = build(name, "default", "zero-sum")._spec.coordinates
     h = unconstrained(hyper)
     found = np.split(conditional_scales(hyper, h), hyper.first_scale[1:-1])
     for scale, part, ours in zip(shared, np.split(h, hyper.first_hyper[1:-1]), found, strict=True):
@@ -163,5 +163,5 @@ def test_exponent_of_non_centring_follows_the_information_in_the_data() -> None:
     line = np.linspace(-1, 1, 30)[:, None]
     overlapping = bs.SoftmaxRegression(X, y, prior=SHRINKAGE["learned"]).log_density
     separated = bs.SoftmaxRegression(line, line[:, 0] > 0, prior=SHRINKAGE["learned"]).log_density
-    assert overlapping._spec.coordinates.exponent[0] < 0.05
-    assert separated._spec.coordinates.exponent[0] > 0.3
+    assert overlapping.coordinates.exponent[0] < 0.05
+    assert separated.coordinates.exponent[0] > 0.3

@@ -261,7 +261,7 @@ def test_estimates_through_parts(form: str, monkeypatch: pytest.MonkeyPatch) -> 
         assert_allclose(other.intercept, one.intercept, atol=1e-9)
         assert_allclose(other.std_error.to_array(), one.std_error.to_array(), rtol=1e-7)
     others = build("normal", "normal", "zero-sum", form).laplace(draws=200, random_seed=1, progressbar=False)
-    assert_allclose(others.draws, draws.draws, atol=1e-6)
+    assert_allclose(others._fitted.draws, draws._fitted.draws, atol=1e-6)
 
 
 @pytest.mark.parametrize("engine", ["nuts", "independence"])

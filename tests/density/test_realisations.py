@@ -94,7 +94,7 @@ def test_the_comparison_sees_a_wrong_prior_scale() -> None:
     model, wrong = build("normal", "normal", "zero-sum"), build("normal", "normal", "zero-sum")
     priors = bs.SoftmaxRegression(
         model._spec.design.X, model._spec.design.response.codes, prior=bs.Normal(0.707), intercept_prior=bs.Normal(2.0)
-    ).priors
+    )._spec.priors
     wrong._spec = replace(wrong._spec, priors=priors)
     density, pymc = model.log_density, PyMCDensity(wrong)
     thetas = 0.7 * np.random.default_rng(3).normal(size=(POINTS, density.dimension))

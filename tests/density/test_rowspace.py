@@ -146,7 +146,7 @@ def test_columns_of_any_sizes(spread: str, scale: float) -> None:
     assert a.converged
     assert b.converged
     assert_allclose(a.log_posterior, b.log_posterior, rtol=1e-10)
-    sd = reduced.design.standardisation.scale
+    sd = reduced._spec.design.standardisation.scale
     logits = np.abs(b.weights.values * sd[:, None]).max()
     promised = STEP_TOLERANCE * (1 + logits)  # what the certificate says of each
     assert_allclose(a.weights.values * sd[:, None], b.weights.values * sd[:, None], rtol=0, atol=2 * promised)
@@ -187,7 +187,10 @@ def test_no_row_sees_the_complement(scale: float) -> None:
     problem = problem_of(reduced._spec)
     rng = np.random.default_rng(0)
     thetas = rng.normal(size=(50, problem.density.dimension)) / problem.reduced.coordinates.scale.max()
-    full = problem.coordinates.to_engine(problem.lift(thetas, rng))[:, :, 1:] @ reduced.design.standardised()[:, 1:].T
+    full = (
+        problem.coordinates.to_engine(problem.lift(thetas, rng))[:, :, 1:]
+        @ reduced._spec.design.standardised()[:, 1:].T
+    )
     F = problem.reduced.design.X / problem.reduced.coordinates.scale
     expected = problem.reduced.coordinates.to_engine(thetas)[:, :, 1:] @ F.T
     assert_allclose(full, expected, rtol=0, atol=1e-9)

@@ -59,7 +59,11 @@ def test_summary_has_a_line_for_classes_features_and_each_note() -> None:
     ("status", "solver", "expected"),
     [
         (Status.MAX_ITERATIONS, "newton", "raise max_iterations"),
-        (Status.MAX_ITERATIONS, "lbfgs", "raise max_iterations, or use solver='newton'"),
+        (
+            Status.MAX_ITERATIONS,
+            "lbfgs",
+            "raise max_iterations (max_iter of SoftmaxClassifier), or use solver='newton'",
+        ),
         (Status.SADDLE, "newton", "sample() explores all modes, or use Normal priors"),
         (Status.SINGULAR, "newton", "features are nearly collinear, the prior is nearly flat, or offsets"),
     ],

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -22,14 +23,21 @@ from bayes_softmax.density.posterior import SoftmaxPosterior, build_posterior
 from bayes_softmax.fitting import door
 from bayes_softmax.fitting.problem import COMPILED, certified, density_of, objective_of, problem_of
 from bayes_softmax.fitting.scales import prepare_hierarchy
-from bayes_softmax.fitting.settings import SamplerSettings
 from bayes_softmax.fitting.solvers import SOLVERS, SolverOptions, solve
 from bayes_softmax.spec.coding import Coordinates
 from bayes_softmax.spec.linear import LinearLogits
 from bayes_softmax.spec.priors import PriorTable
+from bayes_softmax.spec.specification import Specification
 from tests.conftest import simulate
 
-FEW = SamplerSettings(draws=20, tune=50, chains=2, cores=1, seed=1)
+FEW: dict[str, Any] = {"draws": 20, "tune": 50, "chains": 2, "cores": 1, "random_seed": 1, "progressbar": False}
+
+
+def model_of(spec: Specification) -> Any:
+    """What has a specification, as a model has."""
+    return SimpleNamespace(_spec=spec)
+
+
 LINEAR_INSIDE = LinearLogits(2, 3)
 
 
@@ -118,7 +126,10 @@ def test_a_logit_function_is_fitted_by_its_compiled_part(model: bs.SoftmaxRegres
             build(bent)
         with pytest.raises(ValueError, match="of kind 'bent' have a compiled part 'bend', which is not known"):
             build(replace(spec, logits=Bent("bend")))
-    for fit in (lambda: door.point_estimate(bent, "map", "newton", None, None), lambda: door.sample(bent, FEW, "auto")):
+    for fit in (
+        lambda: door.point_estimate(bent, "map", "newton", None, None),
+        lambda: door.sample(model_of(bent), **FEW),
+    ):
         with pytest.raises(ValueError, match="have no compiled part"):
             fit()
 
@@ -144,6 +155,6 @@ def test_the_compiled_part_is_looked_up_by_its_name(
 
 def test_without_a_compiled_part_the_pymc_engine_samples(model: bs.SoftmaxRegression) -> None:
     bent = replace(model._spec, logits=Bent())
-    post = door.sample(bent, FEW, "pymc")
+    post = door.sample(model_of(bent), engine="pymc", **FEW)
     assert post._fitted.logits == bent.logits
     assert post.predict_proba(model._spec.design.X).shape == (60, 3)

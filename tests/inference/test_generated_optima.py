@@ -67,7 +67,7 @@ class Oracle:
     """The log posterior in a basis of its own: free coordinates (columns, classes) of ``Q`` with ``Z = Q R``."""
 
     def __init__(self, case: Case) -> None:
-        model, X = case.model, case.model.design.X
+        model, X = case.model, case.model._spec.design.X
         self.Y, self.offset, self.N = case.Y, case.offset, len(X)
         K = case.Y.shape[1]
         coding = "zero-sum" if case.kind == "mle" and model._spec.schema.coding == "full" else model._spec.schema.coding
@@ -120,12 +120,12 @@ class Oracle:
 
     def at(self, found: bs.PointEstimate, case: Case) -> float:
         """The log posterior of an estimate, up to the constant that :meth:`value_gradient` leaves out too."""
-        X = case.model.design.X
+        X = case.model._spec.design.X
         W, b = found.weights.values, found.intercept.values
-        centre = X.mean(axis=0) if case.model.design.has_intercept else np.zeros(X.shape[1])
+        centre = X.mean(axis=0) if case.model._spec.design.has_intercept else np.zeros(X.shape[1])
         value, _ = self.log_likelihood((X - centre) @ W + (b + centre @ W))
         engine = W * X.std(axis=0)[:, None]
-        if case.model.design.has_intercept:
+        if case.model._spec.design.has_intercept:
             weights = case.Y.sum(axis=1)
             engine = np.vstack([b + (weights @ X / weights.sum()) @ W, engine])
         free = engine @ np.linalg.pinv(self.C).T

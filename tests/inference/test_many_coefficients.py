@@ -76,7 +76,7 @@ def test_the_covariance_that_is_not_formed_is_refused_in_words(tmp_path, monkeyp
     monkeypatch.setattr(Problem, "has_many_coefficients", property(lambda problem: True))
     reduced, full = spread_models("one large", 1.0)
     found = reduced.map()
-    for ask in (lambda: found.covariance, lambda: found.predict_proba(reduced.design.X, ci_prob=0.9)):
+    for ask in (lambda: found.covariance, lambda: found.predict_proba(reduced._spec.design.X, ci_prob=0.9)):
         with pytest.raises(ValueError, match=r"covariance of 123 coefficients .* is not formed.*laplace\(\) or sample"):
             ask()
     found.save(tmp_path / "fit.nc")
