@@ -82,7 +82,11 @@ __all__ = [name for name in (*_HOME, *_MODULES) if name not in _OPTIONAL or find
 def __getattr__(name: str) -> Any:
     """Load a public name from its module on first use."""
     if name not in _MODULES and name not in _HOME:
-        raise AttributeError(f"module 'bayes_softmax' has no attribute {name!r}")
+        from difflib import get_close_matches
+
+        near = get_close_matches(name, __all__, 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise AttributeError(f"module 'bayes_softmax' has no attribute {name!r}{hint}")
     from bayes_softmax.core.interrupts import load_in_full
 
     home = f"bayes_softmax.{_MODULES.get(name) or _HOME[name]}"

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 import pandas as pd
 
 from bayes_softmax.core.attributes import OF_MODELS, get_missing
+from bayes_softmax.core.keywords import explains, explains_making
 from bayes_softmax.core.protocols import LogDensity, WhitenedDensity
 from bayes_softmax.data.design import Label
 from bayes_softmax.display.brief import Brief, as_markup, as_text
 from bayes_softmax.fits.point_estimate import PointEstimate
 from bayes_softmax.fits.posterior import Posterior
-from bayes_softmax.fitting import door, path, prior
+from bayes_softmax.fitting import door, path, prior, prior_scale
 from bayes_softmax.fitting.notes import brief_of
 from bayes_softmax.separation.diagnosis import check_separation
 from bayes_softmax.separation.verdict import Separation
@@ -20,8 +21,10 @@ from bayes_softmax.spec import specify
 from bayes_softmax.spec.arguments import Arguments, options_of, takes_arguments
 from bayes_softmax.spec.prior_table import prior_table
 from bayes_softmax.spec.pymc_model import build_pymc_model
+from bayes_softmax.spec.scale_choice import ScaleChoice
 
 
+@explains_making
 @takes_arguments
 class SoftmaxRegression:
     r"""Bayesian softmax (multinomial logistic) regression.
@@ -68,9 +71,10 @@ class SoftmaxRegression:
         intercept: bool = True,
         **arguments: Unpack[Arguments],
     ) -> None:
-        self._spec = specify.from_arrays(X, y, feature_names, intercept, options_of("__init__", arguments))
+        self._spec = specify.from_arrays(X, y, feature_names, intercept, options_of("SoftmaxRegression", arguments))
 
     @classmethod
+    @explains
     @takes_arguments
     def from_formula(cls, formula: str, data: Any, **arguments: Unpack[Arguments]) -> Self:
         """Model of a formula over the columns of a data frame.
@@ -132,6 +136,7 @@ class SoftmaxRegression:
         """
         return door.log_density(self._spec)
 
+    @explains
     def describe_prior(self) -> pd.DataFrame:
         """One row per coefficient row: the prior, where it applies, and the numbers that its scale is derived from.
 
@@ -150,6 +155,50 @@ class SoftmaxRegression:
         """
         return prior_table(self._spec.priors, self._spec.design)
 
+    @explains
+    def choose_prior_scale(self) -> Self:
+        r"""Return the model with the scale of its weights' priors at which the evidence of these data is highest.
+
+        One factor multiplies the scales of all weights; the intercept's prior stays.  It maximises the evidence
+        (log marginal likelihood) by Laplace's approximation at the mode, with Hessian ``H`` of minus the log posterior
+        in the d free coordinates, over factors from 0.001 to 1000:
+
+        .. math:: \log p(y \mid f) \approx \log p(y \mid \hat\theta_f) + \log p(\hat\theta_f \mid f)
+                  + \tfrac d2 \log 2\pi - \tfrac12 \log\det H_f
+
+        MacKay, *Neural Computation* 4 (1992); Bishop, *Pattern Recognition and Machine Learning* (2006), sections 3.5
+        and 4.4.  The prior has then seen the classes: intervals and :meth:`Posterior.loo` take no account of that.
+        Under ``StudentT`` priors of many weights the approximation is rough, since it misses their tails.
+
+        Returns
+        -------
+        SoftmaxRegression
+            Its :attr:`chosen_scale` says what was found; a ``NotConvergedWarning``, if that is an end of the range.
+
+        Raises
+        ------
+        ValueError
+            If no weight has a proper prior of fixed scale, one has a ``Laplace`` prior, or more than 5000 free
+            coefficients are fitted (with ``Normal`` priors, of more features than rows only as many as rows count).
+
+        Examples
+        --------
+        >>> import bayes_softmax as bs
+        >>> penguins = bs.datasets.load_penguins().dropna()
+        >>> model = bs.SoftmaxRegression.from_formula("species ~ bill_length_mm + sex", penguins)
+        >>> chosen = model.choose_prior_scale()
+        >>> chosen.describe_prior()["scale_from"].tolist()
+        ['default', '3.39 * 1.414 / 5.46', '3.39 * 1.414 / 0.5']
+        """
+        chosen = type(self).__new__(type(self))
+        chosen._spec = prior_scale.with_best_scale(self._spec)
+        return chosen
+
+    @property
+    def chosen_scale(self) -> ScaleChoice | None:
+        """What :meth:`choose_prior_scale` found; None where the scale is as it was given."""
+        return self._spec.priors.choice
+
     def check_separation(self) -> Separation:
         """Test for complete or quasi-complete separation, where the MLE is infinite, by linear programming.
 
@@ -162,6 +211,7 @@ class SoftmaxRegression:
         """
         return check_separation(self._spec.design)
 
+    @explains
     def mle(
         self, solver: str = "newton", *, max_iterations: int | None = None, learning_rate: float | None = None
     ) -> PointEstimate:
@@ -194,6 +244,7 @@ class SoftmaxRegression:
         """
         return door.point_estimate(self._spec.without_priors(), "mle", solver, max_iterations, learning_rate)
 
+    @explains
     def map(
         self, solver: str = "newton", *, max_iterations: int | None = None, learning_rate: float | None = None
     ) -> PointEstimate:

@@ -54,6 +54,7 @@ CLASS = ["nonsense", "A", 9, 1.5, ("a", "a"), ["a"], ("a", "z"), object(), NAN, 
 RATES = [5, "a", {}, {"a": 1.0}, {"a": 0.5, "b": 0.5, "z": 0.0}, {"a": 2.0, "b": 0.0, "c": 0.0}, [0.3, 0.3, 0.4]]
 RATES += [{"a": "x", "b": 0.5, "c": 0.5}, {"a": NAN, "b": 0.5, "c": 0.5}, {"a": 1j, "b": 0.5, "c": 0.5}]
 NAMES = ["nonsense", ["x0", "X1"], [], 99, -1, 1.5, [None], [["x0"]], {"z": 1}, True, b"x0", object()]
+PER: list[Any] = [5, "x0", {"z": 1}, {"x0": 0}, {"x0": NAN}, {"x0": "a"}, {"x0": 1j}, {"x0": True}, {1.5: 2}]
 SETTING = [5, {"nonsense": 1}, {"x0": "a"}, {"x0": NAN}, {"x0": 1j}, {"x0": None}, {"x0": [1.0]}, {"x0": 10**400}]
 PRIOR = [
     5,
@@ -257,6 +258,7 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
             "features": NAMES,
             "at": [*SETTING, "median"],
             "base": [*SETTING, {"x0": 1.0}],
+            "per": PER,
             "weights": ROWS,
             "n_draws": COUNT,
             "draws": [*FLAG, True],
@@ -279,13 +281,14 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
     "odds_ratios": (
         PLAIN.odds_ratios,
         {},
-        {**INTERVAL, "vs": CLASS, "per": [5, "x0", {"z": 1}, {"x0": 0}, {"x0": NAN}, {"x0": "a"}, {"x0": 1j}]},
+        {**INTERVAL, "vs": CLASS, "per": PER},
     ),
     "evaluate": (
         ESTIMATE.evaluate,
         {"data": X, "y": LABELS, "offset": OFFSET, "available": ON},
         {
             **NEW,
+            "missing": CHOICE,
             "y": [v for v in RESPONSE if v is not RESPONSE[6]],
             "weights": ROWS,
             "class_prior": RATES,
@@ -293,8 +296,8 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
             "n_bins": [*COUNT, None],
         },
     ),
-    "summary": (PLAIN.summary, {}, {**INTERVAL, "vs": CLASS}),
-    "summary of draws": (DRAWS.summary, {}, {**INTERVAL, "vs": CLASS}),
+    "summary": (PLAIN.summary, {}, {**INTERVAL, "vs": CLASS, "features": NAMES}),
+    "summary of draws": (DRAWS.summary, {}, {**INTERVAL, "vs": CLASS, "features": NAMES}),
     "predict_draws": (DRAWS.predict_draws, {"data": X}, {"data": TABLE, "offset": [OFFSET], "available": [ON]}),
     "posterior_predictive": (
         DRAWS.posterior_predictive,
@@ -326,7 +329,11 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
         },
     ),
     "prior_sensitivity": (DRAWS.prior_sensitivity, {}, {"threshold": [0, -1, NAN, "a", None, True, 1j]}),
-    "compare": (bs.compare, {"fit": PLAIN}, {**INTERVAL, "vs": CLASS, "fits": [], "unnamed": [], "fit": FIT}),
+    "compare": (
+        bs.compare,
+        {"fit": PLAIN},
+        {**INTERVAL, "vs": CLASS, "features": NAMES, "fits": [], "unnamed": [], "fit": FIT},
+    ),
     "compare_models": (
         bs.compare_models,
         {"posteriors": {"a": DRAWS, "b": DRAWS}},
@@ -372,8 +379,15 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
     "R2D2": (bs.R2D2, {}, {"mean": [*SCALE, 1], "precision": SCALE, "concentration": SCALE}),
     "plots.calibration": (
         bs.plots.calibration,
-        {"evaluated": PLAIN},
-        {"evaluated": [*FIT, model()], "loo": FLAG, "n_bins": [*COUNT, None], **LOOK},
+        {"evaluated": PLAIN, "data": X, "y": LABELS},
+        {
+            "evaluated": [*FIT, model()],
+            "data": NEW_DATA,
+            "y": [v for v in RESPONSE if v is not RESPONSE[6]],
+            "loo": [*FLAG, True],
+            "n_bins": [*COUNT, None],
+            **LOOK,
+        },
     ),
     "plots.compare": (
         bs.plots.compare,
@@ -531,6 +545,7 @@ def test_every_public_callable_is_tried() -> None:
         public |= {name for name, _ in inspect.getmembers(owner, callable) if not name.startswith("_")}
     # Files are tried in test_storage; these have no arguments, take a view of contrasts, or are not called by users.
     elsewhere = {"load", "save", "PointEstimate", "Posterior", "contrast_values", "draw_quality"}
-    without = {"Flat", "Jeffreys", "check_separation", "describe_prior", "add_log_likelihood", "add_log_prior"}
+    without = {"Flat", "Jeffreys", "check_separation", "choose_prior_scale", "describe_prior"}
+    without |= {"add_log_likelihood", "add_log_prior"}
     errors = {name for name in public if name.endswith(("Error", "Warning"))}
     assert public - tried - elsewhere - without - errors == set()

@@ -17,8 +17,8 @@ from bayes_softmax.core import progress
 QUESTIONS = "contrast decide effects evaluate kfold odds_ratios predict predict_proba save summary uncertainty".split()
 PUBLIC: dict[str, list[str]] = {
     "SoftmaxRegression": """
-        check_separation classes describe_prior feature_names forecast from_formula laplace log_density map map_path
-        mle pymc_model sample sample_prior""".split(),
+        check_separation choose_prior_scale chosen_scale classes describe_prior feature_names forecast from_formula
+        laplace log_density map map_path mle pymc_model sample sample_prior""".split(),
     "PointEstimate": [
         *QUESTIONS,
         *"""classes converged covariance cross_entropy feature_names gradient_norm history intercept log_likelihood
@@ -42,6 +42,7 @@ PUBLIC: dict[str, list[str]] = {
 X, Y = [[float(i % 7)] for i in range(40)], ["a", "b"] * 20
 MODEL = bs.SoftmaxRegression(X, Y)
 FIT, DRAWS = MODEL.map(), MODEL.laplace(1000, random_seed=1, progressbar=False)
+CLASSIFIER = bs.SoftmaxClassifier().fit(X, Y)
 OBJECTS = {
     "SoftmaxRegression": MODEL,
     "PointEstimate": FIT,
@@ -142,12 +143,34 @@ def test_copies_and_pickles_are_the_same_fit(fit: Any) -> None:
         (FIT, "loo", r"asked of draws, model\.laplace\(\)\.loo\(\)"),
         (DRAWS, "weights", r"the draws are \.idata\['posterior'\]"),
         (DRAWS, "nothing", r"'Posterior' object has no attribute 'nothing'$"),
+        (DRAWS, "waic", r"loo\(\) is its better successor"),
+        (DRAWS, "plot_trace", r"bayes_softmax\.plots\.traces\(post\)"),
+        (FIT, "sample", r"draws are made from the model, as in model\.sample\(\)"),
+        (MODEL, "load", r"bayes_softmax\.load\(path\) reads one"),
+        (
+            CLASSIFIER,
+            "effects",
+            r"no attribute 'effects': that is of the fit, clf\.result_\.ef",
+        ),
+        (CLASSIFIER, "loo", r"clf\.result_\.loo$"),
+        (CLASSIFIER, "save", r"clf\.result_\.save\(path\), and bayes_softmax\.load\(path\) reads it"),
+        (bs.SoftmaxClassifier(), "coef_", r"call fit\(X, y\) first"),
+        (bs, "Softmaxclassifier", r"did you mean 'SoftmaxClassifier'\?"),
     ],
 )
 def test_names_known_from_elsewhere_point_to_what_there_is(holder: object, name: str, told: str) -> None:
     with pytest.raises(AttributeError, match=told):
         getattr(holder, name)
     assert not hasattr(holder, name)
+
+
+def test_diagnostics_are_short_and_say_that_they_are_not_called() -> None:
+    assert len(repr(DRAWS.diagnostics)) < 130
+    assert repr(DRAWS.diagnostics).startswith("Diagnostics(min_ess_bulk=")
+    assert "nan" not in repr(DRAWS.diagnostics)
+    assert "n_draws=1000," in repr(DRAWS.diagnostics)
+    with pytest.raises(TypeError, match=r"diagnostics is read, not called: write post\.diagnostics"):
+        DRAWS.diagnostics()
 
 
 def test_the_error_of_a_property_is_its_own() -> None:

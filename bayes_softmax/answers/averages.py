@@ -38,9 +38,10 @@ PAIRS_PAY = 4  # operations per class that one slope alone takes, relative to on
 
 
 class Slope(NamedTuple):
-    """Average derivative of the probabilities with respect to a numeric variable."""
+    """Average derivative of the probabilities with respect to a numeric variable, times the size of a step."""
 
     variable: Covariate
+    size: float = 1.0
 
 
 class Difference(NamedTuple):
@@ -115,7 +116,8 @@ def _settings(changes: Sequence[Change]) -> list[tuple[Setting, list[tuple[int, 
 
 
 def _slopes(schema: Schema, rows: VariableRows, changes: Sequence[Change]) -> dict[int, FloatArray]:
-    return {i: derivative(schema, rows, c.variable) for i, c in enumerate(changes) if isinstance(c, Slope)}
+    """Change of the features over one step, by the position of the slope."""
+    return {i: c.size * derivative(schema, rows, c.variable) for i, c in enumerate(changes) if isinstance(c, Slope)}
 
 
 # ---------------------------------------------------------------------- draws

@@ -1,12 +1,14 @@
 """Any number of fits side by side, in common coordinates."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from bayes_softmax.answers.cautions import noted
+from bayes_softmax.answers.chosen import chosen_rows
 from bayes_softmax.answers.contrasts import Average, build_view
 from bayes_softmax.answers.fitted import Fit, Fitted, Sampled, fitted_of, training_of
 from bayes_softmax.answers.intervals import resolve_interval
@@ -18,9 +20,10 @@ from bayes_softmax.answers.summary import coefficient_table
 from bayes_softmax.answers.training import TrainingData
 from bayes_softmax.core.checks import check_choice, check_flags, counted, listed, shown
 from bayes_softmax.core.interrupts import load_in_full
+from bayes_softmax.core.keywords import explains
 from bayes_softmax.core.progress import showing
 from bayes_softmax.data.design import Label
-from bayes_softmax.display.digits import Format, estimates
+from bayes_softmax.display.digits import Format, chance, estimates
 from bayes_softmax.display.table import table_of
 
 METHODS = ("stacking", "BB-pseudo-BMA", "pseudo-BMA")
@@ -31,6 +34,7 @@ def compare(
     vs: Label | None = None,
     ci_prob: float | None = None,
     ci_kind: str | None = None,
+    features: str | Sequence[str] | None = None,
     **fits: Fit,
 ) -> pd.DataFrame:
     """Put the coefficients of several fits side by side.
@@ -44,6 +48,8 @@ def compare(
         A class to contrast with instead of the average.
     ci_prob, ci_kind
         Interval of the posterior columns; defaults are ArviZ's.
+    features
+        Which coefficients to show, as in :meth:`PointEstimate.summary`; default all.
     **fits
         Point estimates and posteriors by name; the names label the columns.
 
@@ -68,9 +74,10 @@ def compare(
     """
     comparable = check_comparable(fits, unnamed)
     interval = resolve_interval(ci_prob, ci_kind)
+    rows = chosen_rows(next(iter(comparable.values())).schema, features)
     tables, formats = [], dict[Hashable, Format]()
     for name, fit in comparable.items():
-        table = coefficient_table(fit, build_view(fit.schema, Average.OF_ALL if vs is None else vs), interval)
+        table = coefficient_table(fit, build_view(fit.schema, Average.OF_ALL if vs is None else vs), interval, rows)
         if "estimate" in table:
             table = table[["estimate", "std_error"]].set_axis([name, f"{name}_se"], axis=1)
         else:
@@ -80,6 +87,7 @@ def compare(
     return table_of(pd.concat(tables, axis=1), formats)
 
 
+@explains
 def compare_models(
     posteriors: Mapping[str, Any],
     *,
@@ -104,8 +112,20 @@ def compare_models(
     Returns
     -------
     DataFrame
-        ArviZ's table by ``model``, the best first: expected log predictive density, differences and their standard
-        errors, and weights.
+        ArviZ's table by ``model``, the best first:
+
+        - ``rank``: 0 is the best;
+        - ``elpd``, ``se``: expected log predictive density of new observations, the larger the better, and its standard
+          error;
+        - ``elpd_diff``, ``dse``: difference to the best model, and its standard error: a difference of a few standard
+          errors counts;
+        - ``p_worse``: probability that the model predicts worse than the best, by a normal approximation;
+        - ``weight``: share of the model in the best mixture of all (``method``);
+        - ``p``: effective number of parameters;
+        - ``diag_diff``: why ``p_worse`` is rough, ``N < 100`` or ``|elpd_diff| < 4``; empty if it is not;
+        - ``diag_elpd``: number of observations whose Pareto k is too large for ``elpd``; empty if none.
+
+        ``attrs["note"]`` says what to do where one of the last two is not empty.
 
     Raises
     ------
@@ -143,10 +163,11 @@ def compare_models(
         found = _left_one_out(posteriors, resolve_by(by, unit), refit=refit, progressbar=progressbar)
     table: pd.DataFrame = arviz_compare(found, method=method, round_to="none")
     formats = estimates("elpd", "se") | estimates("elpd_diff", "dse")
-    shares = dict.fromkeys(("weight", "p_worse", "p_better"), Format("share"))
-    leading = ["rank", "elpd", "se", "elpd_diff", "dse"]
+    shares = {"weight": Format("share"), "p_worse": chance(None)}
+    # What one reads first, and the remarks, which are mostly empty, last.
+    leading = [name for name in ("rank", "elpd", "se", "elpd_diff", "dse", "p_worse", "weight", "p") if name in table]
     ordered = table[[*leading, *table.columns.difference(leading, sort=False)]]
-    return table_of(ordered.rename_axis("model"), formats | shares | {"p": Format("rough")})
+    return noted(table_of(ordered.rename_axis("model"), formats | shares | {"p": Format("rough")}), _remarks(ordered))
 
 
 def _left_one_out(posteriors: Mapping[str, Any], by: str, *, refit: bool, progressbar: bool) -> dict[str, Any]:
@@ -172,6 +193,17 @@ def _left_one_out(posteriors: Mapping[str, Any], by: str, *, refit: bool, progre
         with showing(f"loo() of {name!r}", wanted=progressbar):
             found[str(name)] = loo(fit, by=by, refit=refit, order=order)
     return found
+
+
+def _remarks(table: pd.DataFrame) -> str | None:
+    """What the diagnostics of a comparison mean; None where there are none."""
+    rough, high = (bool((table[name] != "").any()) for name in ("diag_diff", "diag_elpd"))
+    found = []
+    if rough:
+        found.append("p_worse is rough (see diag_diff): with few observations or a small difference, judge by dse")
+    if high:
+        found.append("elpd is not reliable where diag_elpd says so: pass refit=True")
+    return "; ".join(found) or None
 
 
 def _sampled(name: str, fit: object) -> Sampled:
@@ -224,11 +256,12 @@ def _difference(
 def check_comparable(fits: Mapping[str, Fit], unnamed: tuple[Fit, ...] = ()) -> dict[str, Fitted]:
     """What answers see of named fits; raises unless all have the same classes and features."""
     if unnamed:
-        raise TypeError(
-            f"compare takes fits by name, and {counted(len(unnamed), 'fit')} came without one: compare(mle=a, map=b)"
-        )
+        raise TypeError(_how_to_name(unnamed))
     if not fits:
         raise ValueError("compare needs at least one fit, e.g. compare(mle=model.mle(), map=model.map())")
+    grouped = [(name, fit) for name, fit in fits.items() if isinstance(fit, Mapping | list | tuple)]
+    if grouped:
+        raise TypeError(f"{grouped[0][0]} is of type {type(grouped[0][1]).__name__}: {_unpacked(grouped[0][1])}")
     inside = {name: fitted_of(fit, name) for name, fit in fits.items()}
     first_name, first = next(iter(inside.items()))
     for name, fit in inside.items():
@@ -239,3 +272,20 @@ def check_comparable(fits: Mapping[str, Fit], unnamed: tuple[Fit, ...] = ()) -> 
             if own != others:
                 raise ValueError(f"{name} has {what} {listed(own)}, but {first_name} has {listed(others)}")
     return inside
+
+
+def _how_to_name(unnamed: Sequence[Any]) -> str:
+    """The message for fits that came without names, alone or in a list or mapping."""
+    first = unnamed[0]
+    if isinstance(first, Mapping | list | tuple):
+        return f"compare takes fits by name, and got a {type(first).__name__}: {_unpacked(first)}"
+    return f"compare takes fits by name, and {counted(len(unnamed), 'fit')} came without one: compare(mle=a, map=b)"
+
+
+def _unpacked(fits: Mapping[Any, Any] | Sequence[Any]) -> str:
+    """How a mapping of fits is passed; names for a list are invented."""
+    names = list(fits) if isinstance(fits, Mapping) else ["a", "b", "c"][: max(len(fits), 1)]
+    if not isinstance(fits, Mapping):
+        return f"name them, for example compare({', '.join(f'{name}=...' for name in names)})"
+    first = shown(names[0]) if names else "'mle'"
+    return f"unpack it with two stars, compare(**{{{first}: ...}})"

@@ -17,6 +17,7 @@ from bayes_softmax.spec.coding import contrast_matrix
 # class only 0.49 to 0.72 (4 to 205 of its rows), iris 0.3 to 0.7, wine 0.2 to 0.5, all four penguin measurements 0.55
 # to 0.7; data that overlap well 0.73 (100 rows, 25 coefficients) to 0.99 (anes96, hsb2, housing, Womenlf).
 PRIOR_DOMINATED = 0.7
+MOST_NAMES = 3  # in a note
 MANY_COEFFICIENTS = 1000  # above which a printout does not compute the covariance
 
 
@@ -57,11 +58,11 @@ def prior_dominated(schema: Schema, covariance: FloatArray) -> tuple[str, ...]:
     return tuple(name for name, value in named if value < PRIOR_DOMINATED)
 
 
-def prior_notes(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Note for a printout; none if there are no such features."""
+def prior_notes(names: tuple[str, ...], next_step: str) -> tuple[str, ...]:
+    """Note for a printout, with what to do next; none if there are no such features."""
     if not names:
         return ()
     return (
-        f"the prior decides much about {listed(names)}: for some pair of classes the data take away less "
-        f"than {100 * PRIOR_DOMINATED:g} % of its variance ('contraction' in summary())",
+        f"the prior decides much about {listed(names, MOST_NAMES)}: for some pair of classes the data take away less "
+        f"than {100 * PRIOR_DOMINATED:g} % of its variance ('contraction' in summary()). {next_step}",
     )

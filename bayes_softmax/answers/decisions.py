@@ -24,6 +24,10 @@ from bayes_softmax.data.schema import Schema
 from bayes_softmax.display.digits import COMMON, Format
 from bayes_softmax.display.table import table_of
 
+# Names of the axes of a table of costs, or of a confusion table, that say which is which.
+OF_DECISIONS = ("decision", "decisions", "action", "actions", "chosen", "predicted", "prediction")
+OF_CLASSES = ("class", "classes", "observed", "true", "truth", "actual", "category")
+
 
 class Costs(NamedTuple):
     """Costs ``matrix`` (D, K) of each decision given each true class, and the names of the decisions."""
@@ -84,7 +88,8 @@ def decide(
         As in :meth:`predict_proba`.
     cost
         One row for each decision (classes or anything else) and one column for each class: the cost of the decision
-        if that class is true.
+        if that class is true.  Name the axes to be safe, ``cost.rename_axis(index="decision", columns="observed")``: a
+        table that is the wrong way round is then an error, where a square one without names cannot be noticed.
     ci_prob
         Probability of the interval of the expected cost; default ArviZ's.
 
@@ -100,7 +105,8 @@ def decide(
     Raises
     ------
     TypeError, ValueError
-        If ``cost`` is not a frame of finite numbers with a column for every class.
+        If ``cost`` is not a frame of finite numbers with a column for every class, or its axes are named the wrong
+        way round.
 
     Examples
     --------
@@ -108,6 +114,7 @@ def decide(
     >>> import bayes_softmax as bs
     >>> fit = bs.SoftmaxRegression([[0.0], [1.0], [2.0], [3.0]], ["ill", "well", "ill", "well"]).map()
     >>> cost = pd.DataFrame({"ill": [100, 5], "well": [0, 5]}, index=["wait", "treat"])
+    >>> cost = cost.rename_axis(index="decision", columns="observed")
     >>> fit.decide([[1.5]], cost)["decision"].tolist()
     ['treat']
     """
@@ -198,6 +205,21 @@ def _by_delta(error: _DeltaError, matrix: FloatArray, chosen: Chosen, *, interva
     return DecisionUncertainty(np.clip(chosen.cost - half, low, high), np.clip(chosen.cost + half, low, high), p_best)
 
 
+def _check_axes(cost: pd.DataFrame, schema: Schema) -> None:
+    """Raise for a table whose rows are named as classes, or whose columns as decisions."""
+    rows, columns = (_plain_name(axis.name) for axis in (cost.index, cost.columns))
+    if rows in (*OF_CLASSES, _plain_name(schema.response_name)) or columns in OF_DECISIONS:
+        raise ValueError(
+            f"cost has rows named {shown(cost.index.name)} and columns named {shown(cost.columns.name)}, but needs a "
+            "row for each decision and a column for each observed class: pass cost.T, or rename the axes"
+        )
+
+
+def _plain_name(name: Any) -> str:
+    """Name of an axis, for comparison."""
+    return "" if name is None else str(name).strip().casefold()
+
+
 def read_costs(cost: Any, schema: Schema) -> Costs:
     """Check a cost table: a column of finite numbers for every class, in any order."""
     if not isinstance(cost, pd.DataFrame):
@@ -206,6 +228,7 @@ def read_costs(cost: Any, schema: Schema) -> Costs:
             f"for each of the classes {listed(schema.classes)}"
         )
     check_columns(cost, "cost")
+    _check_axes(cost, schema)
     columns = [schema.class_position(label, "cost") for label in cost.columns]
     for k, label in enumerate(schema.classes):
         if columns.count(k) != 1:

@@ -11,20 +11,24 @@ import pandas as pd
 import xarray as xr
 
 from bayes_softmax.answers.averages import Change, Difference, Slope, average_changes
-from bayes_softmax.answers.cautions import noted, warn_of
+from bayes_softmax.answers.cautions import NOTE, noted, warn_of
 from bayes_softmax.answers.fitted import Fitted
 from bayes_softmax.answers.intervals import resolve_interval
 from bayes_softmax.answers.population import Population, population_of
 from bayes_softmax.answers.probabilities import ThinnedDraws, thinned_draws
 from bayes_softmax.answers.quantities import summary_columns
+from bayes_softmax.answers.steps import size_name, steps_of_variables
 from bayes_softmax.answers.tables import index_of
 from bayes_softmax.answers.variables import (
     Covariate,
     Setting,
+    check_comparable,
     check_setting,
     chosen_variables,
     example_setting,
     level_name,
+    model_variables,
+    outside_the_data,
 )
 from bayes_softmax.core.checks import check_counts, check_flags, shown
 from bayes_softmax.core.logger import LOGGER
@@ -53,13 +57,14 @@ def effects(
     available: Any = None,
     n_draws: int | None = None,
     draws: bool = False,
+    per: Mapping[str, float] | None = None,
 ) -> pd.DataFrame | xr.DataArray:
     r"""Average effect of each variable on each class probability.
 
     For a numeric variable: the average marginal effect, :math:`\frac1N\sum_n \partial P(y_n = k)/\partial v`, in
-    probability per unit of the variable.  For a factor: the average change of the probability when every row is set
-    to a level instead of the first level.  Terms of a formula that share a variable (interactions, polynomials,
-    splines) move together.
+    probability per unit of the variable, or per step (``per``).  For a factor: the average change of the probability
+    when every row is set to a level instead of the first level.  Terms of a formula that share a variable
+    (interactions, polynomials, splines) move together.
 
     Parameters
     ----------
@@ -87,6 +92,9 @@ def effects(
         as a budget allows (at least 200, with a message).
     draws
         Return the draws of the effects, (chain, draw, change, category), instead of a table.
+    per
+        Size of the step by numeric variable, ``{"income": 10000}``, as in :meth:`odds_ratios`; default 1, one unit.
+        It multiplies the slope; :meth:`contrast` gives the change of a probability over a whole step.
 
     Returns
     -------
@@ -112,6 +120,8 @@ def effects(
     >>> table = fit.effects()
     >>> table.index.tolist()
     [('dose', 'per unit', 'a'), ('dose', 'per unit', 'b')]
+    >>> fit.effects(per={"dose": 0.5}).index.tolist()
+    [('dose', 'per 0.5', 'a'), ('dose', 'per 0.5', 'b')]
     >>> bool(abs(table["estimate"].sum()) < 1e-12)
     True
     """
@@ -120,11 +130,13 @@ def effects(
     for variable in variables:
         if variable.name in levels and not variable.levels:
             raise ValueError(f"base: {shown(variable.name)} is numeric; only factors have a base level")
-    named = [pair for variable in variables for pair in _changes(variable, levels.get(variable.name))]
+    steps = steps_of_variables(fit.schema, per, model_variables(fit.schema), variables)
+    named = [change for v in variables for change in _changes(v, levels.get(v.name), steps.get(v.name, 1.0))]
     if not named:
         raise ValueError("the model has only an intercept, and no variable that could have an effect")
     rows = population_of(fit, data, at, offset, weights, available)
-    return _answer(fit, rows, named, (ci_prob, ci_kind), n_draws, draws=draws)
+    outside = outside_the_data(fit.schema, [rows.setting])
+    return _answer(fit, rows, named, (ci_prob, ci_kind), n_draws, draws=draws, outside=outside)
 
 
 def contrast(
@@ -148,7 +160,8 @@ def contrast(
     ----------
     first, second
         Values of variables, ``{"income": 20, "sex": "male"}``; other variables keep their values in the
-        rows.
+        rows.  Both set the same variables; one may leave some out, ``{}`` all, which then are as observed.  A value
+        outside the data of the fit is said in ``attrs["note"]``.
     data, at, ci_prob, ci_kind, weights, offset, available, n_draws, draws
         As in :meth:`effects`.
 
@@ -167,17 +180,19 @@ def contrast(
     settings = [check_setting(fit.schema, s, a) for s, a in ((first, "first"), (second, "second"))]
     if not any(settings):
         raise ValueError(f"first and second are empty: set at least one variable{example_setting(fit.schema)}")
+    check_comparable(*settings)
     names = ", ".join(dict.fromkeys(str(name) for s in settings for name in s))
     label = " vs ".join(", ".join(f"{k}={v}" for k, v in s.items()) or "as observed" for s in settings)
     rows = population_of(fit, data, at, offset, weights, available)
     named = [(names, label, Difference(settings[0], settings[1]))]
-    return _answer(fit, rows, named, (ci_prob, ci_kind), n_draws, draws=draws)
+    outside = outside_the_data(fit.schema, [*settings, rows.setting])
+    return _answer(fit, rows, named, (ci_prob, ci_kind), n_draws, draws=draws, outside=outside)
 
 
-def _changes(variable: Covariate, base: Any) -> list[tuple[str, str, Change]]:
+def _changes(variable: Covariate, base: Any, size: float) -> list[tuple[str, str, Change]]:
     """Feature, label and change: the slope of a number, each level of a factor against the first or ``base``."""
     if not variable.levels:
-        return [(variable.name, PER_UNIT, Slope(variable))]
+        return [(variable.name, PER_UNIT if size == 1 else f"per {size_name(size)}", Slope(variable, size))]
     against = variable.levels[0] if base is None else base
     found: list[tuple[str, str, Change]] = []
     for level in variable.levels:
@@ -195,8 +210,9 @@ def _answer(
     n_draws: int | None,
     *,
     draws: bool,
+    outside: str | None = None,
 ) -> pd.DataFrame | xr.DataArray:
-    """The table of named changes, or their draws."""
+    """The table of named changes, or their draws, with a note on values ``outside`` the data."""
     check_flags(draws=draws)
     if draws and fit.delta_covariance is not None:
         raise ValueError("draws=True: a point estimate has no draws; use model.laplace() or model.sample()")
@@ -204,14 +220,16 @@ def _answer(
     changes = [change for _, _, change in named]
     thinned = affordable_draws(fit, rows.n_rows, changes, n_draws)
     found, cautions = average_changes(fit, rows, changes, thinned)
-    note = warn_of(fit, cautions)
+    notes = [note for note in (outside, warn_of(fit, cautions)) if note is not None]
+    note = "; ".join(notes) or None
     classes = list(fit.schema.classes)
     if draws:
-        return _labelled_draws(fit, found.values, named)
+        drawn = _labelled_draws(fit, found.values, named)
+        return drawn if note is None else drawn.assign_attrs({NOTE: note})
     index = index_of(((feature, label, c) for feature, label, _ in named for c in classes), INDEX)
     columns = summary_columns(found, interval)
     table = pd.DataFrame(columns, index=index).rename_axis(columns="change of probability")
-    return noted(table_of(table, COMMON | estimates(*list(columns)[:4])), note)
+    return noted(table_of(table, COMMON | estimates(*list(columns)[:4]) | {"p_positive": found.chance}), note)
 
 
 def affordable_draws(fit: Fitted, n_rows: int, changes: Sequence[Change], n_draws: int | None) -> ThinnedDraws:

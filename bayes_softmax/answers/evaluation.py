@@ -1,11 +1,13 @@
 """Scores of the predictions for the data of the fit, for new data, or by leave-one-out."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from bayes_softmax.answers.base_rates import BaseRates, prior_shift, read_rates
 from bayes_softmax.answers.cautions import row_cautions, unknown_rows, warn_of
+from bayes_softmax.answers.complete import Scored, without_incomplete
 from bayes_softmax.answers.fitted import Fitted, training_of
 from bayes_softmax.answers.loo import checked_cell_loo
 from bayes_softmax.answers.mean_probabilities import probabilities_and_logs
@@ -14,7 +16,7 @@ from bayes_softmax.answers.newton_loo import newton_loo
 from bayes_softmax.answers.rows import Rows
 from bayes_softmax.answers.scores import Evaluation, Predicted, score
 from bayes_softmax.answers.training import TrainingData
-from bayes_softmax.core.checks import check_counts, check_flags, counted, listed, shown
+from bayes_softmax.core.checks import check_choice, check_counts, check_flags, counted, listed, shown
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.data.available import Mask, check_outcomes, without_forced
 from bayes_softmax.data.design import dense_counts
@@ -22,6 +24,9 @@ from bayes_softmax.data.frames import check_aligned, is_frame, to_pandas
 from bayes_softmax.data.labels import parse_response
 from bayes_softmax.data.schema import Schema
 from bayes_softmax.data.weights import read_weights
+
+MISSING = ("error", "drop")
+DROP_ADVICE = "fill it, or pass missing='drop' to leave out such rows"
 
 
 def evaluate(
@@ -35,6 +40,7 @@ def evaluate(
     class_prior: BaseRates | None = None,
     loo: bool = False,
     n_bins: int = 10,
+    missing: str = "error",
 ) -> Evaluation:
     """Score the predictions: in-sample, on new data, or leave-one-out.
 
@@ -61,6 +67,9 @@ def evaluate(
         posterior (see :meth:`loo` for their check), by one Newton step for an estimate.
     n_bins
         Bins of the calibration tables, of about equal numbers of observations.
+    missing
+        ``"error"`` (default), or ``"drop"``: rows of ``data`` with a missing value in anything that the scores read,
+        the observed class among it, are left out, and the result says how many.
 
     Returns
     -------
@@ -75,21 +84,14 @@ def evaluate(
     """
     check_counts(n_bins=n_bins)
     check_flags(loo=loo)
+    check_choice("missing", missing, MISSING)
     schema = fit.schema
     rates = np.array(schema.class_totals or [np.nan] * len(schema.classes))  # early file versions did not store them
     if data is not None:
         if loo:
             raise ValueError("loo=True leaves out observations of the data of the fit; it takes no new data")
-        rows = read_rows(fit, data, offset, available)
-        unknown = unknown_rows(rows)
-        if unknown.any():
-            raise ValueError(f"evaluate(): {'; '.join(row_cautions(fit, rows))}. Leave out these rows")
-        warn_of(fit, row_cautions(fit, rows))
-        counts = new_counts(schema, data, y, weights=weights, rows=rows)
-        rates = rates if class_prior is None else read_rates(schema, class_prior)
-        found = probabilities_and_logs(fit, rows, prior_shift(schema, class_prior, rows))
-        predicted = Predicted(*found, rows.available)
-        return score("new data", predicted, counts, schema=schema, rates=rates, n_bins=n_bins)
+        given = _given(schema, Scored(data, y, weights, offset, available), drop=missing == "drop")
+        return _on_new_data(fit, given, class_prior, rates=rates, n_bins=n_bins)
     if any(argument is not None for argument in (y, weights, offset, available)):
         raise ValueError("y, weights, offset and available belong to new data; give data too")
     if class_prior is not None:
@@ -101,6 +103,30 @@ def evaluate(
     predicted, counts, codes = _left_out(fit, training)
     rates = rates - np.eye(len(rates))[codes]
     return score("leave-one-out", predicted, counts, schema=schema, rates=rates, n_bins=n_bins)
+
+
+def _given(schema: Schema, given: Scored, *, drop: bool) -> Scored:
+    """New data with their labels and weights, without incomplete rows if these are to be dropped."""
+    y = _response_columns(schema, given.data) if given.y is None else given.y
+    given = given._replace(y=y, weights=schema.weights_of(given.data, given.weights))
+    return without_incomplete(schema, given) if drop else given
+
+
+def _on_new_data(
+    fit: Fitted, given: Scored, class_prior: BaseRates | None, *, rates: FloatArray, n_bins: int
+) -> Evaluation:
+    """Scores of predictions for new data."""
+    schema = fit.schema
+    rows = read_rows(fit, given.data, given.offset, given.available, advice=DROP_ADVICE)
+    unknown = unknown_rows(rows)
+    if unknown.any():
+        raise ValueError(f"evaluate(): {'; '.join(row_cautions(fit, rows))}. Leave out these rows")
+    warn_of(fit, row_cautions(fit, rows))
+    counts = new_counts(schema, given.data, given.y, weights=given.weights, rows=rows)
+    rates = rates if class_prior is None else read_rates(schema, class_prior)
+    found = probabilities_and_logs(fit, rows, prior_shift(schema, class_prior, rows))
+    scores = score("new data", Predicted(*found, rows.available), counts, schema=schema, rates=rates, n_bins=n_bins)
+    return replace(scores, n_dropped=given.n_dropped)
 
 
 def _in_sample(fit: Fitted, training: TrainingData) -> tuple[Predicted, FloatArray]:
@@ -153,7 +179,7 @@ def new_counts(schema: Schema, data: Any, y: Any, *, weights: Any, rows: Rows) -
     weights = schema.weights_of(data, weights)
     for other, argument in ((y, "y"), (weights, "weights")):
         check_aligned(data, other, argument, "data")
-    response = parse_response(y, schema.classes, schema.response_name, missing="fill it, or leave out such rows")
+    response = parse_response(y, schema.classes, schema.response_name, missing=DROP_ADVICE)
     counts = dense_counts(response, None)
     if len(counts) != len(index):
         raise ValueError(f"data has {counted(len(index), 'row')}, but y has {len(counts)}")

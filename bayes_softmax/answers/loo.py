@@ -14,6 +14,7 @@ import pandas as pd
 import xarray as xr
 from scipy.special import logsumexp
 
+from bayes_softmax.answers.cautions import NOTE
 from bayes_softmax.answers.fitted import Fitted, Refit, Sampled, training_of
 from bayes_softmax.answers.labels import observation_coordinate
 from bayes_softmax.answers.newton_loo import check_whole_counts
@@ -30,6 +31,9 @@ from bayes_softmax.data.schema import Schema
 LEFT_OUT = ("observation", "row")
 FORMER = {"unit": "observation", "row": "row"}  # deprecated spellings
 FEWEST_DRAWS = 100
+CHOSEN_SCALE = (
+    "the scale of the prior was chosen from all rows, those that are left out among them: the estimate is optimistic"
+)
 
 
 class Pointwise(NamedTuple):
@@ -265,6 +269,7 @@ def _result(fit: Fitted, training: TrainingData, found: Pointwise, rows: IntArra
     elpd_i, k_i = found.elpd[entries], found.pareto_k[entries]
     elpd, se, p, _ = array_stats.loo_summary(elpd_i, found.lppd[entries] - elpd_i)
     labels = np.asarray(observation_coordinate(training.index))
+    attrs = {NOTE: CHOSEN_SCALE} if fit.schema.chosen_scale else {}
     place: Any
     if len(np.unique(rows)) == len(rows):
         dim, place = "obs", labels[rows]
@@ -281,6 +286,6 @@ def _result(fit: Fitted, training: TrainingData, found: Pointwise, rows: IntArra
         scale="log",
         warning=bool((~(k_i <= limit)).any()) or bool(fit.doubts),
         good_k=limit,
-        elpd_i=xr.DataArray(elpd_i, dims=dim, coords=coords, name="elpd_i"),
+        elpd_i=xr.DataArray(elpd_i, dims=dim, coords=coords, name="elpd_i", attrs=attrs),
         pareto_k=xr.DataArray(k_i, dims=dim, coords=coords, name="pareto_k"),
     )

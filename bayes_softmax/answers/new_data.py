@@ -14,11 +14,12 @@ from bayes_softmax.core.checks import check_choice, describe_rows, shown
 from bayes_softmax.data.array_encoder import ArrayEncoder
 from bayes_softmax.data.class_columns import class_column_names
 from bayes_softmax.data.containers import to_pandas_or_numpy
-from bayes_softmax.data.frames import check_aligned, missing_rows, require_columns
+from bayes_softmax.data.frames import check_aligned, missing_rows, raise_if_missing, require_columns
 from bayes_softmax.data.missing import kept_by_row, missing_by_row
 from bayes_softmax.data.schema import Schema
 
 MISSING = ("error", "nan")
+NAN_ADVICE = "fill it, or pass missing='nan' to leave the answers for such rows empty"
 LOGIT_LIMIT = 1e150  # the delta method squares logits, and 1e300 is still finite
 
 
@@ -38,13 +39,10 @@ def encode_complete(schema: Schema, data: Any, offset: Any, available: Any) -> R
     check_aligned(data, offset, "offset", "data")
     check_aligned(data, available, "available", "data")
     by_row: dict[str, Any] = {"offset": offset, "available": available}
-    named: list[str] = []
-    for name, of_fit in (("offset", schema.offset_columns), ("available", schema.available_columns)):
-        columns = class_column_names(of_fit if by_row[name] is None else by_row[name], schema.classes)
-        named += columns if getattr(schema, f"has_{name}") else ()
-        if by_row[name] is not None and not columns:  # an array with a row per row of data may have missing values too
-            by_row[name] = to_pandas_or_numpy(by_row[name], name)
-    missing, index = _missing(schema, data, named)
+    for name, value in by_row.items():  # an array with a row per row of data may have missing values too
+        if value is not None and not class_column_names(value):
+            by_row[name] = to_pandas_or_numpy(value, name)
+    missing, index = missing_in_inputs(schema, data, offset, available)
     keep = np.flatnonzero(~(missing | missing_by_row(by_row, len(index))))
     kept = kept_by_row(by_row, keep)
     complete = data.iloc[keep] if isinstance(data, pd.DataFrame) else np.asarray(data)[keep]
@@ -53,8 +51,17 @@ def encode_complete(schema: Schema, data: Any, offset: Any, available: Any) -> R
     return Rows(X, index, values, keep, schema.encode_available(complete, kept["available"], index[keep]), beyond)
 
 
-def _missing(schema: Schema, data: Any, named: list[str]) -> tuple[NDArray[np.bool_], Any]:
-    """Mask (N,) of rows with a missing value in the columns that the model reads, and the index of all rows."""
+def missing_in_inputs(schema: Schema, data: Any, offset: Any, available: Any) -> tuple[NDArray[np.bool_], Any]:
+    """Mask (N,) of rows with a missing value in the columns that the model reads, and the index of all rows.
+
+    Among them are the columns that hold offset and choice sets.
+    """
+    named: list[str] = []
+    for given, of_fit, has in (
+        (offset, schema.offset_columns, schema.has_offset),
+        (available, schema.available_columns, schema.has_available),
+    ):
+        named += class_column_names(of_fit if given is None else given, schema.classes) if has else ()
     if isinstance(data, pd.DataFrame):
         names = [*schema.input_columns, *named]
         require_columns(data, names)
@@ -104,8 +111,37 @@ def encode_rows(
     return encode(schema, data, offset, available)
 
 
-def read_rows(fit: Fitted, data: Any, offset: Any = None, available: Any = None, *, missing: str = "error") -> Rows:
-    """Encode new data, in the limit of an optimum at infinity; raise where the logits of the fit overflow."""
+def read_rows(
+    fit: Fitted,
+    data: Any,
+    offset: Any = None,
+    available: Any = None,
+    *,
+    missing: str = "error",
+    advice: str = NAN_ADVICE,
+) -> Rows:
+    """Encode new data, in the limit of an optimum at infinity; raise where the logits of the fit overflow.
+
+    ``advice`` says what to do about a missing value where that is an error.
+    """
+    if missing == "error":
+        _refuse_missing(fit.schema, data, advice)
     rows = encode_rows(fit.schema, data, offset, available, missing=missing)
     check_logits(fit.schema, fit, rows)
     return in_the_limit(fit, rows)
+
+
+def _refuse_missing(schema: Schema, data: Any, advice: str) -> None:
+    """Raise for a missing value in a column of the model, with advice; all else is checked where it is encoded."""
+    data = schema.to_pandas_or_numpy(data)
+    if isinstance(data, pd.DataFrame):
+        frame = data.rename(columns=str)
+        require_columns(frame, schema.input_columns)
+        raise_if_missing(frame, schema.input_columns, advice=advice)
+        return
+    assert isinstance(schema.encoder, ArrayEncoder)
+    missing = np.isnan(schema.encoder.read_array(data))
+    if missing.any():
+        j = int(np.flatnonzero(missing.any(axis=0))[0])
+        where = describe_rows(range(len(missing)), np.flatnonzero(missing[:, j]))
+        raise ValueError(f"data: column {shown(schema.input_columns[j])} is NaN in {where}; {advice}")

@@ -7,6 +7,7 @@ from scipy.special import ndtr
 
 from bayes_softmax.answers.intervals import Interval, draws_interval, normal_quantile
 from bayes_softmax.core.records import FloatArray
+from bayes_softmax.display.digits import Format, chance
 
 
 class Quantities(NamedTuple):
@@ -14,6 +15,11 @@ class Quantities(NamedTuple):
 
     values: FloatArray
     std_error: FloatArray | None = None
+
+    @property
+    def chance(self) -> Format:
+        """How probabilities of them are shown."""
+        return chance(len(self.values) if self.std_error is None else None)
 
 
 def share_positive(draws: FloatArray) -> FloatArray:

@@ -1,19 +1,20 @@
 """Odds ratios: exponentiated coefficients."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from bayes_softmax.answers.cautions import noted
 from bayes_softmax.answers.contrasts import build_view
 from bayes_softmax.answers.fitted import Fitted
 from bayes_softmax.answers.intervals import resolve_interval
 from bayes_softmax.answers.quantities import Quantities, summary_columns
+from bayes_softmax.answers.steps import larger_step, size_name, steps_of_features
 from bayes_softmax.answers.tables import index_of
-from bayes_softmax.core.checks import as_float, did_you_mean, is_number, listed, shown
+from bayes_softmax.core.checks import listed, shown
+from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.design import Label
-from bayes_softmax.data.schema import Schema
 from bayes_softmax.display.digits import COMMON, Format
 from bayes_softmax.display.table import table_of
 
@@ -42,7 +43,8 @@ def odds_ratios(
     DataFrame
         Rows ``(feature, step, contrast)``: median over the draws or the estimate, interval, and the probability
         that the odds rise.  Against the average, "odds" are against the geometric mean of all classes.  They are inf or
-        0 where the maximum-likelihood estimate is infinite, and NaN where it is not determined.
+        0 where the maximum-likelihood estimate is infinite, and NaN where it is not determined.  Where a step changes
+        the odds by less than 0.1 %, ``attrs["note"]`` names a larger one.
 
     Examples
     --------
@@ -52,7 +54,7 @@ def odds_ratios(
     [('dose', '+2', 'b vs a')]
     """
     schema, interval = fit.schema, resolve_interval(ci_prob, ci_kind)
-    steps = dict.fromkeys(schema.feature_names, 1.0) | _steps(schema, per)
+    steps = steps_of_features(schema, per)
     view = build_view(schema, vs)
     size_of = np.array(list(steps.values()))[:, None]
     contrasts, errors = fit.contrast_values(view)
@@ -65,24 +67,27 @@ def odds_ratios(
     with np.errstate(over="ignore"):  # an overflow to inf is the right answer
         table = {"odds_ratio": np.exp(center), **{name: np.exp(columns[name]) for name in names[2:4]}}
     table["p_above_1"] = columns["p_positive"]
-    rows = [(name, f"{size:+g}", contrast) for name, size in steps.items() for contrast in view.names]
+    rows = [
+        (name, f"{'+' * (size > 0)}{size_name(size)}", contrast)
+        for name, size in steps.items()
+        for contrast in view.names
+    ]
     index = index_of(rows, ("feature", "step", "contrast"))
     formats = dict.fromkeys(("odds_ratio", *names[2:4]), Format("ratio", tuple(names[2:4])))
-    return table_of(pd.DataFrame(table, index=index), COMMON | formats)
+    ends = np.abs([columns[name] for name in names[2:4]]).max(axis=0).reshape(len(steps), -1).max(axis=1)
+    found = table_of(pd.DataFrame(table, index=index), COMMON | formats | {"p_above_1": logs.chance})
+    return noted(found, _advice(steps, ends))
 
 
-def _steps(schema: Schema, per: Any) -> dict[str, float]:
-    """Sizes of steps, checked."""
-    if per is None:
-        return {}
-    if not isinstance(per, Mapping):
-        example = shown(dict.fromkeys(schema.feature_names[:1], 10))
-        raise TypeError(f"per={shown(per)} must be a mapping from feature to the size of a step, such as {example}")
-    for name, size in per.items():
-        if name not in schema.feature_names:
-            coded = [feature for feature in schema.feature_names if feature.startswith(f"{name}[")]
-            hint = did_you_mean(name, coded, cutoff=0.0) or did_you_mean(name, schema.feature_names)
-            raise ValueError(f"per: {shown(name)} is not a feature{hint} (features: {listed(schema.feature_names)})")
-        if not is_number(size) or not np.isfinite(as_float(size)) or as_float(size) == 0:
-            raise ValueError(f"per: {shown(name)} has {shown(size)}; expected a finite number other than 0")
-    return {name: float(size) for name, size in per.items()}
+def _advice(steps: Mapping[str, float], ends: FloatArray) -> str | None:
+    """The note on features whose steps are too small to show; ``ends`` are the largest of their log odds ratios."""
+    larger = {
+        name: step
+        for (name, size), end in zip(steps.items(), ends.tolist(), strict=True)
+        if (step := larger_step(size, end)) is not None
+    }
+    if not larger:
+        return None
+    name, step = next(iter(larger.items()))
+    example = f"{{{shown(name)}: {size_name(step)}}}"
+    return f"one step of {listed(larger, 3)} changes the odds by less than 0.1 %; per={example} gives larger steps"

@@ -13,6 +13,7 @@ from bayes_softmax.core.checks import counted
 from bayes_softmax.core.errors import warn_caller
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.available import Mask
+from bayes_softmax.data.missing import dropped_notes
 from bayes_softmax.data.schema import Schema
 from bayes_softmax.display.brief import Brief, as_markup, as_text
 from bayes_softmax.display.digits import Format, estimates
@@ -55,6 +56,8 @@ class Evaluation:
         ``n_observations``.  A class is judged in the rows in which it is on offer.
     top_label
         The same table for the most probable class of each row: confidence and accuracy.
+    n_dropped
+        Rows of new data that were left out for missing values.
     """
 
     kind: str
@@ -69,6 +72,7 @@ class Evaluation:
     confusion: pd.DataFrame
     calibration: pd.DataFrame
     top_label: pd.DataFrame
+    n_dropped: int = 0
 
     @property
     def n_units(self) -> float:
@@ -95,6 +99,7 @@ class Evaluation:
                 f"Brier {self.brier:.4f} ± {error['brier']:.4f}",
                 f"McFadden R2 {self.mcfadden_r2:.3f}, calibration error {self.calibration_error:.3f}",
             ),
+            dropped_notes(self.n_dropped),
             tables=(("scores", self.to_frame()), ("confusion", self.confusion)),
         )
 
@@ -134,7 +139,9 @@ def score(
     return Evaluation(
         kind=kind,
         n_observations=total,
-        **{name: value for name, (value, _) in means.items()},
+        accuracy=means["accuracy"][0],
+        log_loss=means["log_loss"][0],
+        brier=means["brier"][0],
         balanced_accuracy=float((np.diag(found)[seen] / found[seen].sum(axis=1)).mean()),
         mcfadden_r2=_mcfadden(means["log_loss"][0], rates, counts),
         calibration_error=calibration_error(calibration),

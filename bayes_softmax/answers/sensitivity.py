@@ -22,6 +22,11 @@ from bayes_softmax.spec.linear import LINEAR
 
 SAMPLE_DIMS = ("chain", "draw")
 CONFLICT, STRONG = "potential prior-data conflict", "potential strong prior / weak likelihood"
+CONFLICT_MEANS = "A conflict: the data lie where the prior finds them implausible. "
+WHAT_TO_DO = (
+    "Compare effects() with those of a fit with priors of twice the scale: where they hardly change, the prior does no "
+    "harm; else report both"
+)
 
 
 def add_log_likelihood(fit: Sampled) -> xr.DataTree:
@@ -95,7 +100,7 @@ def prior_sensitivity(fit: Sampled, threshold: float = 0.05) -> pd.DataFrame:
         Rows ``(feature, contrast)`` as in :meth:`summary` (for logits that are not linear one for each parameter);
         columns ``prior``, ``likelihood`` and ``diagnosis``, in the words of ``az.psense_summary``.  Where both
         sensitivities are at least the threshold, prior and data may be in conflict; where only that to the prior is,
-        the prior is strong or the likelihood weak.
+        the prior is strong or the likelihood weak.  ``attrs["note"]`` says what to do.
 
     Examples
     --------
@@ -180,9 +185,10 @@ def _diagnosed(table: pd.DataFrame, threshold: float) -> pd.DataFrame:
     fine = np.where(table.isna().any(axis=1), "", "✓")
     table["diagnosis"] = np.where(to_prior, np.where(to_likelihood, CONFLICT, STRONG), fine).astype(object)
     if to_prior.any():
+        conflict = bool((to_prior & to_likelihood).any())
         table.attrs["note"] = (
-            f"{to_prior.sum()} of {counted(len(table), 'row')} with a sensitivity to the prior of at least "
-            f"{threshold:g}: these answers depend on the prior that was chosen"
+            f"{to_prior.sum()} of {counted(len(table), 'row')} depend on the prior (sensitivity of at least "
+            f"{threshold:g}). {CONFLICT_MEANS if conflict else ''}{WHAT_TO_DO}"
         )
     return table_of(table, others=Format("hundredths"))
 

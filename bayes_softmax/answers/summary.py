@@ -4,15 +4,16 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from bayes_softmax.answers.chosen import chosen_rows
 from bayes_softmax.answers.contraction import contraction
 from bayes_softmax.answers.contrasts import View, build_view
 from bayes_softmax.answers.fitted import Fitted
 from bayes_softmax.answers.intervals import Interval, resolve_interval
 from bayes_softmax.answers.quantities import Quantities, summary_columns
-from bayes_softmax.core.records import FloatArray
+from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.data.design import Label
 from bayes_softmax.data.schema import Schema
-from bayes_softmax.display.digits import COMMON, estimates
+from bayes_softmax.display.digits import COMMON, chance, estimates
 from bayes_softmax.display.table import table_of
 from bayes_softmax.spec.linear import INTERCEPT
 
@@ -22,6 +23,8 @@ def summary(
     vs: Label | Sequence[Label] | None = None,
     ci_prob: float | None = None,
     ci_kind: str | None = None,
+    *,
+    features: str | Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """Table of coefficients with their intervals, in logits per unit of the feature.
 
@@ -33,6 +36,8 @@ def summary(
     ci_prob, ci_kind
         Probability and kind (``"eti"``, ``"hdi"``) of the interval; defaults are ArviZ's.  An estimate has a Wald
         interval, for which both kinds coincide.
+    features
+        Which coefficients to show: features, terms of the formula, variables, ``"intercept"``; default all.
 
     Returns
     -------
@@ -53,30 +58,30 @@ def summary(
     ['estimate', 'std_error', 'wald90_lb', 'wald90_ub']
     """
     interval = resolve_interval(ci_prob, ci_kind)
-    view = build_view(fit.schema, vs)
+    view, rows = build_view(fit.schema, vs), chosen_rows(fit.schema, features)
     values, error = fit.contrast_values(view)
     columns = contrast_statistics(values, error, interval)
     _, spread, *_ = columns.values()
     if error is not None:
         del columns["p_positive"]
-    first = _first_row(fit.schema)
     names = list(columns)
-    flat = {name: column[first:].ravel() for name, column in columns.items()}
+    flat = {name: column[rows].ravel() for name, column in columns.items()}
     contracted = None if fit.is_prior else contraction(fit.schema, view.matrix, spread**2)
     if contracted is not None:
-        flat["contraction"] = contracted[first:].ravel()
-    quality = fit.draw_quality(values[:, first:])
+        flat["contraction"] = contracted[rows].ravel()
+    quality = fit.draw_quality(values[:, rows])
     if quality is not None:
         flat |= {str(name): quality[name].to_numpy() for name in quality}
-    formats = COMMON | estimates(*names[:4], noise="mcse_mean")
-    return table_of(pd.DataFrame(flat, index=coefficient_index(fit.schema, view)), formats)
+    chances = {"p_positive": chance(len(values) if error is None else None)}
+    formats = COMMON | estimates(*names[:4], noise="mcse_mean") | chances
+    return table_of(pd.DataFrame(flat, index=coefficient_index(fit.schema, view, rows)), formats)
 
 
-def coefficient_table(fit: Fitted, view: View, interval: Interval) -> pd.DataFrame:
-    """Centre, spread, interval and probability of being positive of every coefficient; rows as in :func:`summary`."""
-    columns, first = contrast_statistics(*fit.contrast_values(view), interval), _first_row(fit.schema)
-    flat = {name: column[first:].ravel() for name, column in columns.items()}
-    return pd.DataFrame(flat, index=coefficient_index(fit.schema, view))
+def coefficient_table(fit: Fitted, view: View, interval: Interval, rows: IntArray) -> pd.DataFrame:
+    """Centre, spread, interval and probability of being positive of some coefficients; rows as in :func:`summary`."""
+    columns = contrast_statistics(*fit.contrast_values(view), interval)
+    flat = {name: column[rows].ravel() for name, column in columns.items()}
+    return pd.DataFrame(flat, index=coefficient_index(fit.schema, view, rows))
 
 
 def contrast_statistics(values: FloatArray, error: FloatArray | None, interval: Interval) -> dict[str, FloatArray]:
@@ -85,12 +90,8 @@ def contrast_statistics(values: FloatArray, error: FloatArray | None, interval: 
     return {name: column.reshape(values.shape[1:]) for name, column in summary_columns(quantities, interval).items()}
 
 
-def coefficient_index(schema: Schema, view: View) -> pd.MultiIndex:
-    """A row for each feature and contrast; the intercept has rows only if there is one."""
-    features = [INTERCEPT, *schema.feature_names][_first_row(schema) :]
-    return pd.MultiIndex.from_product([features, view.names], names=["feature", "contrast"])
-
-
-def _first_row(schema: Schema) -> int:
-    """First row of coefficients shown: the intercept's or, without one, the next."""
-    return 0 if schema.has_intercept else 1
+def coefficient_index(schema: Schema, view: View, rows: IntArray | None = None) -> pd.MultiIndex:
+    """A row for each contrast of some coefficients, by position; default all, the intercept's only if there is one."""
+    chosen = chosen_rows(schema, None) if rows is None else rows
+    names = [INTERCEPT, *schema.feature_names]
+    return pd.MultiIndex.from_product([[names[j] for j in chosen], view.names], names=["feature", "contrast"])

@@ -61,13 +61,13 @@ def chosen_variables(schema: Schema, features: str | Sequence[str] | None) -> li
     chosen: list[Any] = [features] if single else list(cast(Iterable[Any], features))
     if not chosen:
         raise ValueError("features is empty; name at least one variable")
-    names = [_by_position(schema, name) for name in chosen]
+    names = [by_position(schema, name) for name in chosen]
     for name in names:
         check_variable(known, name, "features")
     return [known[name] for name in names]
 
 
-def _by_position(schema: Schema, name: Any) -> Any:
+def by_position(schema: Schema, name: Any) -> Any:
     """Name of a variable; for an array without feature names, also from the number of a column."""
     if isinstance(name, bool) or not isinstance(name, int | np.integer):
         return name
@@ -104,6 +104,27 @@ def check_setting(schema: Schema, values: Any, argument: str) -> dict[str, Any]:
         if not levels and not (is_real(value) and np.isfinite(as_float(value))):
             raise ValueError(f"{argument}: {shown(name)} is {shown(value)}; expected one finite number")
     return dict(values)
+
+
+def check_comparable(first: Setting, second: Setting) -> None:
+    """Raise for two settings of which each sets a variable that the other does not: they compare nothing one means."""
+    only_first, only_second = ([k for k in a if k not in b] for a, b in ((first, second), (second, first)))
+    if only_first and only_second:
+        raise ValueError(
+            f"first sets {listed(only_first)} and second sets {listed(only_second)}: a contrast is between two values "
+            f"of the same variables, such as {{{shown(only_first[0])}: ...}} in both"
+        )
+
+
+def outside_the_data(schema: Schema, settings: Iterable[Setting]) -> str | None:
+    """Note on numbers that lie outside the range of the data of the fit, as far as that is known."""
+    known, said = model_variables(schema), dict[str, None]()
+    for name, value in (pair for setting in settings for pair in setting.items()):
+        variable = known.get(name)
+        if variable is None or variable.levels or variable.low <= as_float(value) <= variable.high:
+            continue
+        said[f"{name}={as_float(value):g} ({variable.low:g} to {variable.high:g})"] = None
+    return f"outside the data of the fit, so extrapolated: {', '.join(said)}" if said else None
 
 
 def example_setting(schema: Schema, argument: str = "") -> str:

@@ -1,6 +1,7 @@
 """``bayes-softmax predict``, ``effects`` and ``evaluate``: questions to a saved fit."""
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import bayes_softmax as bs
@@ -17,28 +18,59 @@ from bayes_softmax.cli.output import (
     tell,
     write_table,
 )
-from bayes_softmax.core.checks import shown
+from bayes_softmax.core.checks import did_you_mean, listed, shown
 from bayes_softmax.data.schema import Schema
 
 if TYPE_CHECKING:  # slow to load, and `--help` does not need it
     import pandas as pd
 
 MEANS = "means"
+MOST_DIGITS = 17  # of a number
 
 
 def predict(options: argparse.Namespace) -> int:
     """Run ``predict``."""
     check_out_file(options.out, force=options.force)
+    if options.digits is not None and not 1 <= options.digits <= MOST_DIGITS:
+        raise ValueError(f"--digits {options.digits} must be from 1 to {MOST_DIGITS}")
     fitted = bs.load(fit_in(options.fit))
-    data = read_table(options.data, text_format(options))
+    schema = fitted._fitted.schema
+    # As text, an identifier keeps its leading zeros; the columns that the model reads are what it makes of them.
+    as_text = set(options.keep) - {*schema.input_columns, *schema.offset_columns, *schema.available_columns}
+    data = read_table(options.data, text_format(options)._replace(as_text=tuple(as_text)))
+    kept = _kept(options, data)
     missing = "nan" if options.allow_missing else "error"
-    probabilities = fitted.predict_proba(data, options.intervals, missing=missing)
-    names = set(flat_columns(probabilities.reset_index(drop=True)).columns)  # which classes may have taken
-    table = flat_columns(probabilities.rename_axis("row number" if "row" in names else "row"))
-    predicted = "predicted class" if "predicted" in names else "predicted"
-    table.insert(1, predicted, fitted.predict(data, missing=missing).to_numpy())
-    _deliver(table, options)
+    shares = fitted.predict_proba(data, options.intervals, missing=missing)
+    if options.digits is not None:
+        shares = shares.round(options.digits)
+    predicted = fitted.predict(data, missing=missing).to_numpy()
+    _deliver(_joined(kept, predicted, flat_columns(shares.rename_axis(None)).iloc[:, 1:]), options)
     return 0
+
+
+def _kept(options: argparse.Namespace, data: "pd.DataFrame") -> "pd.DataFrame":
+    """Columns of the data to copy, each once."""
+    names = list(dict.fromkeys(options.keep))
+    for name in names:
+        if name not in data:
+            hint = did_you_mean(name, data.columns)
+            raise ValueError(f"--keep: {options.data} has no column {shown(name)}{hint} ({listed(data.columns)})")
+    return data[names]
+
+
+def _joined(kept: "pd.DataFrame", predicted: Any, shares: "pd.DataFrame") -> "pd.DataFrame":
+    """Row, copied columns, predicted class and probabilities."""
+    import pandas as pd
+
+    if clash := [name for name in kept if name in shares]:
+        raise ValueError(
+            f"--keep: the probabilities have a column {shown(clash[0])} too; rename that of the data to keep both"
+        )
+    taken = {*kept, *shares}
+    table = pd.concat([kept.reset_index(drop=True), shares.reset_index(drop=True)], axis=1)
+    table.insert(len(kept.columns), "predicted class" if "predicted" in taken else "predicted", predicted)
+    table.insert(0, "row number" if "row" in taken else "row", kept.index)
+    return table
 
 
 def effects(options: argparse.Namespace) -> int:
@@ -46,8 +78,12 @@ def effects(options: argparse.Namespace) -> int:
     check_out_file(options.out, force=options.force)
     fitted = bs.load(fit_in(options.fit))
     data = None if options.data is None else read_table(options.data, text_format(options))
-    at = _setting(fitted._fitted.schema, options.at)
-    table: Any = fitted.effects(options.features or None, data, at=at, ci_prob=options.intervals)
+    schema = fitted._fitted.schema
+    for name in options.features:
+        if name not in model_variables(schema) and Path(name).is_file():
+            raise ValueError(f"{name!r} is a file, not a variable of the model; pass it as --data {name}")
+    at, per = _setting(schema, options.at), _steps(options.per)
+    table: Any = fitted.effects(options.features or None, data, at=at, ci_prob=options.intervals, per=per)
     if options.out is None:
         say_table(table)
     else:
@@ -60,7 +96,7 @@ def evaluate(options: argparse.Namespace) -> int:
     check_out_file(options.out, force=options.force)
     fitted = bs.load(fit_in(options.fit))
     data = None if options.data is None else read_table(options.data, text_format(options))
-    scores = fitted.evaluate(data, loo=options.loo)
+    scores = fitted.evaluate(data, loo=options.loo, missing="drop" if options.drop_missing else "error")
     if options.out != STANDARD_OUTPUT:
         say(repr(scores))
         say("")
@@ -93,6 +129,21 @@ def _setting(schema: Schema, pairs: list[str] | None) -> Any:
             raise ValueError(f"--at: {shown(name)} appears twice")
         levels = variables[name].levels if name in variables else ()
         found[name] = {level_name(level): level for level in levels}.get(text, text) if levels else _number(text)
+    return found
+
+
+def _steps(pairs: list[str] | None) -> dict[str, Any] | None:
+    """Sizes of steps from ``NAME=SIZE``."""
+    if pairs is None:
+        return None
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        name, sign, size = pair.rpartition("=")
+        if not (name and sign):
+            raise ValueError(f"--per {shown(pair)} must be NAME=SIZE, for example income=10000")
+        if name in found:
+            raise ValueError(f"--per: {shown(name)} appears twice")
+        found[name] = _number(size)
     return found
 
 

@@ -52,10 +52,12 @@ examples:
         "bayes-softmax predict FIT DATA [options]",
         """\
 Predict the class and its probabilities for each row of a table, as CSV on
-standard output or in a file.  Rows are counted from 1.""",
+standard output or in a file.  Rows are counted from 1; --keep copies columns of
+the table, so that each row can be found again.""",
         """\
 examples:
   bayes-softmax predict results new.csv --out predicted.csv
+  bayes-softmax predict results new.csv --keep customer_id --keep age --digits 4
   bayes-softmax predict results new.csv --intervals 0.9 --out predicted.parquet
   bayes-softmax predict results - < new.csv | head""",
     ),
@@ -64,12 +66,14 @@ examples:
         "bayes-softmax effects FIT [variable ...] [options]",
         """\
 Average effect of each variable on the probability of each class: per unit of a
-number, and of each level of a factor against its first level.""",
+number (or per step of --per), and of each level of a factor against its first
+level.""",
         """\
 examples:
   bayes-softmax effects results
   bayes-softmax effects results sex bill_length_mm --intervals 0.95
   bayes-softmax effects results income --at age=40 region=north
+  bayes-softmax effects results --per income=10000 age=10
   bayes-softmax effects results --data new.csv --out effects.csv""",
     ),
     "evaluate": Help(
@@ -81,7 +85,7 @@ that has the column of the classes.""",
         """\
 examples:
   bayes-softmax evaluate results
-  bayes-softmax evaluate results test.csv
+  bayes-softmax evaluate results test.csv --drop-missing
   bayes-softmax evaluate results --loo --out scores.csv""",
     ),
     "demo": Help(
@@ -95,4 +99,16 @@ examples:
   bayes-softmax demo
   bayes-softmax demo --out penguins --draws 500""",
     ),
+}
+
+# Where an option of one command, or of the package, is asked of another.
+AFTER_FIT = "the file comes after the fit, bayes-softmax {command} FIT DATA"
+VARIABLES = "variables come after the fit, bayes-softmax effects FIT income region"
+INSTEAD = {
+    ("predict", "--data"): AFTER_FIT.format(command="predict"),
+    ("evaluate", "--data"): AFTER_FIT.format(command="evaluate"),
+    ("fit", "--data"): "the file comes first, bayes-softmax fit DATA --formula FORMULA --out FOLDER",
+    ("effects", "--features"): VARIABLES,
+    ("effects", "--variables"): VARIABLES,
+    ("predict", "--drop-missing"): "predict has --allow-missing, which leaves such predictions empty",
 }

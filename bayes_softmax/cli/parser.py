@@ -22,11 +22,15 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     if words and not words[0].startswith("-") and words[0] not in help_text.COMMANDS:
         known = help_text.COMMANDS
         parser.error(f"{words[0]!r} is not a command{did_you_mean(words[0], known)} ({', '.join(known)})")
+    if not words:
+        parser.error(f"name a command: {', '.join(help_text.COMMANDS)} (bayes-softmax --help has examples)")
     options, unknown = parser.parse_known_args(words)
     if unknown:
         command = by_command[options.command]
         names = [name for action in command._actions for name in action.option_strings]
-        command.error(f"{unknown[0]!r} is not an argument of {options.command}{did_you_mean(unknown[0], names)}")
+        hint = help_text.INSTEAD.get((options.command, unknown[0].partition("=")[0]))
+        hint = f": {hint}" if hint else did_you_mean(unknown[0], names)
+        command.error(f"{unknown[0]!r} is not an argument of {options.command}{hint}")
     return options
 
 
@@ -62,7 +66,7 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParse
 
 
 def _of_fit(command: argparse.ArgumentParser) -> None:
-    command.add_argument("data", help=DATA)
+    command.add_argument("data", metavar="DATA", help=DATA)
     command.add_argument("--formula", required=True, help='for example "species ~ bill_length_mm + sex"')
     command.add_argument(
         "--out",
@@ -115,7 +119,11 @@ def _of_fit(command: argparse.ArgumentParser) -> None:
 
 def _of_predict(command: argparse.ArgumentParser) -> None:
     _of_saved(command)
-    command.add_argument("data", help=DATA)
+    command.add_argument("data", metavar="DATA", help=DATA)
+    command.add_argument(
+        "--keep", action="append", default=[], metavar="COLUMN", help="a column of DATA to copy (repeat for more)"
+    )
+    command.add_argument("--digits", type=int, metavar="N", help="decimals of the probabilities (default: all)")
     command.add_argument(
         "--out", metavar="FILE", help="file to write: .csv, .tsv (also .gz, .bz2, .xz, .zst), .parquet"
     )
@@ -126,10 +134,13 @@ def _of_predict(command: argparse.ArgumentParser) -> None:
 
 def _of_effects(command: argparse.ArgumentParser) -> None:
     _of_saved(command)
-    command.add_argument("features", nargs="*", metavar="variable", help="variables by name (default: all)")
+    command.add_argument("features", nargs="*", default=[], metavar="variable", help="variables by name (default: all)")
     command.add_argument("--data", metavar="FILE", help="rows to average over (default: those of the fit)")
     command.add_argument(
         "--at", nargs="+", metavar="NAME=VALUE", help="values of variables in every row, or the word means"
+    )
+    command.add_argument(
+        "--per", nargs="+", metavar="NAME=SIZE", help="size of a step of numeric variables (default 1), as income=10000"
     )
     _of_intervals(command, "probability of the intervals (default 0.89)")
     command.add_argument("--out", metavar="FILE", help="write the table to a file; - writes CSV to standard output")
@@ -138,8 +149,9 @@ def _of_effects(command: argparse.ArgumentParser) -> None:
 
 def _of_evaluate(command: argparse.ArgumentParser) -> None:
     _of_saved(command)
-    command.add_argument("data", nargs="?", help=f"{DATA} (default: the data of the fit)")
+    command.add_argument("data", nargs="?", metavar="DATA", help=f"{DATA} (default: the data of the fit)")
     command.add_argument("--loo", action="store_true", help="leave-one-out on the data of the fit")
+    command.add_argument("--drop-missing", action="store_true", help="leave out rows with missing values")
     command.add_argument("--out", metavar="FILE", help="write the scores to a file; - writes CSV to standard output")
     _of_text(command)
 
@@ -159,7 +171,9 @@ def _folder(text: str) -> Path:
 
 
 def _of_saved(command: argparse.ArgumentParser) -> None:
-    command.add_argument("fit", type=Path, help="folder written by fit, or a saved .nc file or .zarr folder")
+    command.add_argument(
+        "fit", type=Path, metavar="FIT", help="folder written by fit, or a saved .nc file or .zarr folder"
+    )
 
 
 def _of_draws(command: argparse.ArgumentParser, default: str) -> argparse._ArgumentGroup:

@@ -11,6 +11,13 @@ from bayes_softmax.core.checks import did_you_mean, listed, shown
 
 FAMILIES = ("Normal", "StudentT", "Laplace", "Flat", "Jeffreys", "R2D2")
 OF_SCALES = ("HalfNormal", "HalfStudentT")  # only inside of a Normal
+EXAMPLES = {
+    "Normal": "Normal(1)",
+    "StudentT": "StudentT(4, 1)",
+    "Laplace": "Laplace(1)",
+    "HalfNormal": "Normal(HalfNormal(1))",
+    "HalfStudentT": "Normal(HalfStudentT(4, 1))",
+}
 LONGEST = 200  # characters of one prior
 HEAD = re.compile(r"\s*([A-Za-z]\w*)\s*(\(.*\))?\s*", re.DOTALL)
 
@@ -94,7 +101,9 @@ def _made(node: ast.expr, text: str, option: str, families: Sequence[str]) -> An
         signature.bind(*positional, **named)
     except TypeError as error:
         takes = ", ".join(signature.parameters) or "no number"
-        raise ValueError(f"{option} {shown(text)}: {error}; {name} takes {takes}") from None
+        raise ValueError(
+            f"{option} {shown(text)}: {error}; {name} takes {takes}, for example {EXAMPLES.get(name, name)}"
+        ) from None
     try:
         return family(*positional, **named)
     except (ValueError, TypeError) as error:

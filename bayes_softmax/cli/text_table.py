@@ -20,12 +20,13 @@ FEW = 3  # distinct values with a comma that may be names all the same
 
 
 class TextFormat(NamedTuple):
-    """How text is read; None: found out from the file's name, or the default."""
+    """How text is read; None: found out from the file's name, or the default; ``as_text`` are no numbers."""
 
     separator: str | None = None
     decimal: str | None = None
     encoding: str = "utf-8"
     na_values: tuple[str, ...] | None = None
+    as_text: tuple[str, ...] = ()
 
 
 def read_text(name: str, data: bytes, text: TextFormat, ending: str) -> "pd.DataFrame":
@@ -102,7 +103,7 @@ def _parsed(name: str, lines: str, separator: str, text: TextFormat) -> "pd.Data
     if len(decimal) != 1 or decimal == separator:
         raise ValueError(f"--decimal {decimal!r} must be one character, and not the separator")
     # Where lines have more fields than there are names, pandas would take the first ones as labels of the rows.
-    options: dict[str, Any] = {"low_memory": False, "index_col": False}
+    options: dict[str, Any] = {"low_memory": False, "index_col": False, "dtype": dict.fromkeys(text.as_text, str)}
     if text.na_values is not None:
         options |= {"na_values": ["", *text.na_values], "keep_default_na": False}
     try:

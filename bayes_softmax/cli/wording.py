@@ -9,6 +9,12 @@ WHOLE = {
     "constant='drop'": "--drop-constant",
     "loo=True": "--loo",
     "summary() ": "the table ",
+    " (pd.to_numeric, after removing signs such as ',')": "",
+    "; model.check_separation() names more": "",
+    " (model.check_separation().pairs)": "",
+    " (prior=None is the autoscaled default)": " (the default is one)",
+    ": see .status": "",
+    "prior=R2D2()": "--prior R2D2",
     "pass the observed classes as y": "the table needs the column of the observed classes",
 }
 OPTIONS = {
@@ -27,6 +33,7 @@ OPTIONS = {
     "tune": "--tune",
     "vs": "--vs",
     "at": "--at",
+    "per": "--per",
 }
 METHOD = re.compile(r"\b(?:model\.)?(map|mle|laplace|sample)\((?:solver='[\w-]+')?\)")
 NAMES = "|".join(sorted(OPTIONS, key=len, reverse=True))

@@ -33,7 +33,10 @@ class NotEstimableWarning(UserWarning):
 
 
 class NotReliableWarning(UserWarning):
-    """An approximation failed its own check; the message says what to run instead."""
+    """An approximation failed its check, draws have not converged, or hardly anything bounds some coefficients.
+
+    The message says what to do instead.
+    """
 
 
 class UnusedClassWarning(UserWarning):

@@ -1,7 +1,8 @@
 """Progress of what takes longer than a moment, as one line on standard error.
 
-It is shown on a terminal, and as plain text in a notebook; not where standard error goes to a file, and not where the
-logger ``bayes_softmax`` is set to be silent.
+On a terminal it is a bar that vanishes; in a notebook a plain line without escape codes or widgets, since what is shown
+there is kept with the file.  It is not shown where standard error goes to a file, nor where the logger
+``bayes_softmax`` is set to be silent.
 """
 
 import logging
@@ -17,6 +18,7 @@ from bayes_softmax.core.interrupts import load_in_full
 from bayes_softmax.core.logger import LOGGER
 
 DELAY = 1.5  # seconds of silence: most answers have been given by then
+RARER = 1.25  # a plain line is written anew after so many times the seconds of the last: some thirty times in an hour
 
 
 class Line:
@@ -60,11 +62,57 @@ class Line:
             self._bar.stop()
 
 
+class PlainLine:
+    """A line of plain text in a notebook, written anew over itself; nothing before ``DELAY``, and one line at the end.
+
+    It has the methods of rich's ``Progress`` that are called here.
+    """
+
+    def __init__(self) -> None:
+        self._title, self._unit, self._text, self._total = "", "", "", None
+        self._start, self._next = time.monotonic(), DELAY
+
+    def __enter__(self) -> "PlainLine":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Nothing: the first update that is late enough writes."""
+
+    def add_task(self, title: str, *, total: int | None, unit: str) -> None:
+        """Say what is counted."""
+        self._title, self._unit = title, unit
+
+    def update(self, task: None, *, completed: int, total: int | None = None) -> None:
+        """Write the line anew, if the last is old enough."""
+        seconds = time.monotonic() - self._start
+        if seconds < self._next:
+            return
+        self._next = RARER * seconds
+        of = "" if total is None else f" of {total:,}"
+        self._write(f"{self._title}: {completed:,}{of} {self._unit}, {seconds:.0f} s")
+
+    def stop(self) -> None:
+        """End the line, with the time that it took, if there is one."""
+        if self._text:
+            self._write(f"{self._title}: done in {time.monotonic() - self._start:.0f} s")
+            print(file=sys.stderr)
+
+    def _write(self, text: str) -> None:
+        """Write over the last text."""
+        print(f"\r{text.ljust(len(self._text))}", end="", file=sys.stderr, flush=True)
+        self._text = text
+
+
 _LINE: ContextVar[Line | None] = ContextVar("line", default=None)
 
 
 def bar() -> Any:
-    """A progress bar of rich on standard error, which vanishes at its end; it needs no widgets in a notebook."""
+    """A progress bar of rich on standard error, which vanishes at its end; in a notebook a plain line."""
+    if in_notebook():
+        return PlainLine()
     load_in_full("rich.progress", "rich.console")
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -79,7 +127,12 @@ def can_show() -> bool:
     """Whether somebody would see a line on standard error, and wants to."""
     if sys.stderr is None or not LOGGER.isEnabledFor(logging.INFO):
         return False
-    return sys.stderr.isatty() or type(sys.stderr).__module__.startswith("ipykernel")
+    return sys.stderr.isatty() or in_notebook()
+
+
+def in_notebook() -> bool:
+    """Whether standard error is that of a notebook."""
+    return type(sys.stderr).__module__.startswith("ipykernel")
 
 
 @contextmanager

@@ -151,16 +151,18 @@ def numeric_matrix(frame: pd.DataFrame, names: Sequence[str], argument: str = "d
     return np.stack(columns, axis=1)
 
 
-def check_finite(values: FloatArray, names: Sequence[str], index: Any, argument: str) -> None:
-    """Raise if an entry is NaN or infinite, naming column and rows."""
+def check_finite(
+    values: FloatArray, names: Sequence[str], index: Any, argument: str, *, if_missing: str | None = None
+) -> None:
+    """Raise if an entry is NaN or infinite, naming column and rows; ``if_missing`` is the advice for NaN."""
     if np.isfinite(values).all():
         return
     for j, name in enumerate(names):
         where = np.flatnonzero(~np.isfinite(values[:, j]))
         if where.size:
             missing = np.isnan(values[where[0], j])
-            advice = MISSING_ADVICE[argument] if missing and argument in MISSING_ADVICE else "expected finite numbers"
+            advice = (if_missing or MISSING_ADVICE.get(argument)) if missing else None
             raise ValueError(
                 f"{argument}: column {shown(name)} is {'NaN' if missing else 'infinite'} in "
-                f"{describe_rows(index, where)}; {advice}"
+                f"{describe_rows(index, where)}; {advice or 'expected finite numbers'}"
             )

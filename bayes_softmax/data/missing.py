@@ -67,3 +67,8 @@ def _by_row(options: Options) -> dict[str, Any]:
 def _cut(options: Options, keep: NDArray[np.bool_]) -> Options:
     """Weights, offset and choice sets of the kept rows, where they are given by value."""
     return replace(options, **kept_by_row(_by_row(options), keep))
+
+
+def dropped_notes(n: int) -> tuple[str, ...]:
+    """Note on the rows that were left out; none if all were complete."""
+    return (f"{counted(n, 'row')} with missing values {'was' if n == 1 else 'were'} dropped",) if n else ()

@@ -62,6 +62,8 @@ class Schema:
         The value of each column that was dropped because it did not vary.
     dropped_flat
         Whether their coefficients, had they been in the model, would have flat priors.
+    chosen_scale
+        Whether the scale of the weights' priors was chosen from the data.
     """
 
     classes: tuple[Label, ...]
@@ -80,6 +82,7 @@ class Schema:
     has_available: bool = False
     dropped_values: tuple[float, ...] = ()
     dropped_flat: bool = False
+    chosen_scale: bool = False
 
     @property
     def input_columns(self) -> tuple[str, ...]:

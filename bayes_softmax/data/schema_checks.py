@@ -94,5 +94,6 @@ CHECKS: dict[str, Callable[[Any, Fields], bool]] = {
     "prior_sd": _prior_sd,
     "dropped_values": lambda value, _: isinstance(value, tuple) and all(_number(v, -math.inf) for v in value),
     "dropped_flat": _boolean,
+    "chosen_scale": _boolean,
     "weights_column": lambda value, _: value is None or isinstance(value, str),
 }

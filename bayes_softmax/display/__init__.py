@@ -15,8 +15,10 @@ number of observations: the sum of weights or counts.
 
 **Digits.**  A :class:`~bayes_softmax.display.table.Table` is a pandas frame of full precision; only what is shown is
 rounded.  An estimate, its error and its interval have the decimals that give the error two significant digits; a mean
-has none that its Monte Carlo error does not support.  Probabilities have three decimals, with ``<0.001`` and ``>0.999``
-where that would read 0 or 1: an exact 0 or 1 is shown as ``0`` or ``1``.  After ``table.round(3)`` three decimals are
+has none that its Monte Carlo error does not support.  Odds ratios have three significant digits, and more where their
+interval is close to 1.  The rows of one feature have one notation: decimals, or powers of ten.  Probabilities have
+three decimals, with ``<0.001`` and ``>0.999`` where that would read 0 or 1: an exact 0 or 1 is shown as ``0`` or ``1``.
+A share of draws is never exact, and ``<0.001`` is also none of 4000 draws.  After ``table.round(3)`` three decimals are
 shown.
 
 **Width.**  No column is left out.  A table that is wider than the terminal (80 characters where there is none) is shown

@@ -6,11 +6,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from bayes_softmax.core.records import FloatArray
-from bayes_softmax.display.digits import WRITERS, Format, Formats, aligned, as_given, by_error
+from bayes_softmax.core.records import FloatArray, IntArray
+from bayes_softmax.display.digits import WRITERS, Format, Formats, aligned, as_given, by_error, chances, ratios
 from bayes_softmax.display.words import plain
 
 MOST_COLUMNS = 200  # beyond, a table has hundreds of blocks
+OF_ONE_THING = ("contrast", "change", "class")  # levels whose labels share a unit: those of one feature
 
 
 class Column(NamedTuple):
@@ -124,14 +125,26 @@ def _numbers(frame: pd.DataFrame, values: FloatArray, form: Format | None) -> li
         return [plain(own(v)) for v in values.tolist()]
     if form is None:
         return as_given(values)
-    if form.kind == "value":
-        beside = [_beside(frame, label) for label in form.by]
-        known = [b for b in beside if b is not None]
-        if len(known) == len(form.by) > 0:
-            # An interval spans some three to four standard errors: enough to choose digits.
-            errors = known[0] if len(known) == 1 else np.abs(known[1] - known[0]) / 4
-            return by_error(values, errors, None if form.noise is None else _beside(frame, form.noise))
+    if form.kind == "chance":
+        return chances(values, form.draws)
+    beside = [_beside(frame, label) for label in form.by]
+    known = [b for b in beside if b is not None]
+    if form.kind == "ratio" and len(known) == len(form.by) == 2:
+        return ratios(values, *known)
+    if form.kind == "value" and len(known) == len(form.by) > 0:
+        # An interval spans some three to four standard errors: enough to choose digits.
+        errors = known[0] if len(known) == 1 else np.abs(known[1] - known[0]) / 4
+        noise = None if form.noise is None else _beside(frame, form.noise)
+        return by_error(values, errors, noise, _together(frame.index))
     return WRITERS[form.kind](values)
+
+
+def _together(index: pd.Index) -> IntArray | None:
+    """Number of the block that each row is in, by feature, whose rows have one unit; None where each is for itself."""
+    if index.nlevels > 1:
+        first: IntArray = pd.factorize(index.get_level_values(0))[0].astype(np.int64)
+        return first
+    return np.zeros(len(index), dtype=np.int64) if index.name in OF_ONE_THING else None
 
 
 def _beside(frame: pd.DataFrame, label: Hashable) -> FloatArray | None:

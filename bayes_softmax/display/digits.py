@@ -2,19 +2,23 @@
 
 The decimals of a row are those that give its standard error two significant digits.  A mean of draws has none that its
 Monte Carlo error does not support, by the rule of ``az.summary``: the decimals of the first digit of twice that error.
+Rows that belong together, as those of one feature, have one notation: all decimals, or all powers of ten.
 """
 
 from collections.abc import Callable, Hashable, Mapping
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from bayes_softmax.core.records import FloatArray
+from bayes_softmax.core.records import FloatArray, IntArray
 
 SIGNIFICANT = 4  # digits of a number without an error
 MOST_DECIMALS = 7  # beyond, powers of ten are shorter
 LARGEST = 1e7
 SMALLEST_SHARE = 3  # decimals of a probability
+RATIO_DIGITS = 3
+MOST_RATIO_DECIMALS = 12  # a ratio near 1 has no shorter power of ten
 ROUNDING = 1e-15  # of a probability of one
 PLAIN_DECIMALS = 6  # of columns that the package knows nothing about: pandas' default
 
@@ -31,11 +35,14 @@ class Format(NamedTuple):
         the same ones are shown side by side.
     noise
         Column of the Monte Carlo error, if there is one.
+    draws
+        Number of draws that a share is of, if it is of draws.
     """
 
     kind: str
     by: tuple[Hashable, ...] = ()
     noise: Hashable | None = None
+    draws: int | None = None
 
 
 class Formats(NamedTuple):
@@ -57,10 +64,15 @@ def estimates(
     return {centre: Format("value", (error,), noise), **rest}
 
 
+def chance(draws: int | None) -> Format:
+    """Format of a probability that is never certain: a share of draws, or of a normal approximation (None)."""
+    return Format("chance", draws=draws)
+
+
 COMMON: dict[Hashable, Format] = {
-    "p_positive": Format("share"),
-    "p_above_1": Format("share"),
-    "p_value": Format("share"),
+    "p_positive": Format("chance"),
+    "p_above_1": Format("chance"),
+    "p_value": Format("chance"),
     "p_best": Format("share"),
     "contraction": Format("hundredths"),
     "ess_bulk": Format("count"),
@@ -84,10 +96,19 @@ def number(value: float, decimals: int) -> str:
     if value == 0 or np.isinf(value):
         return f"{value:.0f}".replace("-0", "0")
     if decimals > MOST_DECIMALS or abs(value) >= LARGEST:
-        digits = min(max(decimals + magnitude(value) + 1, 2), SIGNIFICANT)
-        return f"{value:.{digits - 1}e}"
+        return power(value, decimals)
     text = f"{value:.{max(decimals, 0)}f}"
     return text.removeprefix("-") if float(text) == 0 else text
+
+
+def power(value: float, decimals: int) -> str:
+    """A number other than 0 as a power of ten, with so many decimals before it is moved.
+
+    >>> power(0.0000123, 6), power(-2.5e9, 0)
+    ('1.2e-05', '-2.500e+09')
+    """
+    digits = min(max(decimals + magnitude(value) + 1, 2), SIGNIFICANT)
+    return f"{value:.{digits - 1}e}"
 
 
 def magnitude(value: float) -> int:
@@ -100,17 +121,30 @@ def significant(values: FloatArray, digits: int = SIGNIFICANT) -> list[str]:
     return [number(v, digits - 1 - magnitude(v) if np.isfinite(v) and v != 0 else 0) for v in values.tolist()]
 
 
-def by_error(values: FloatArray, errors: FloatArray, noise: FloatArray | None = None) -> list[str]:
-    """Numbers with the decimals that give their errors two significant digits, and none below the Monte Carlo error."""
+def by_error(
+    values: FloatArray, errors: FloatArray, noise: FloatArray | None = None, together: IntArray | None = None
+) -> list[str]:
+    """Numbers with the decimals that give their errors two significant digits, and none below the Monte Carlo error.
+
+    ``together`` (n,) numbers the blocks of rows that share a notation; default each row for itself.
+    """
     texts = significant(values)
-    for i, (value, error) in enumerate(zip(values.tolist(), errors.tolist(), strict=True)):
-        if not (np.isfinite(error) and error > 0 and np.isfinite(value)):
-            continue
-        decimals = 1 - magnitude(error)
+    known = np.isfinite(errors) & (errors > 0)
+    powers = known & ((1 - _magnitudes(errors, known) > MOST_DECIMALS) | (np.abs(values) >= LARGEST))
+    if together is not None and powers.any():
+        powers = np.isin(together, together[powers])
+    for i in np.flatnonzero(known & np.isfinite(values)).tolist():
+        value, decimals = values[i].item(), 1 - magnitude(errors[i])
         if noise is not None and np.isfinite(noise[i]) and noise[i] > 0:
             decimals = min(decimals, -magnitude(2 * noise[i]))
-        texts[i] = number(value, decimals)
+        texts[i] = power(value, decimals) if powers[i] and value != 0 else number(value, decimals)
     return texts
+
+
+def _magnitudes(values: FloatArray, known: NDArray[np.bool_]) -> IntArray:
+    """Powers of ten of the first significant digits; 0 where they are not known."""
+    found: IntArray = np.floor(np.log10(np.where(known, values, 1.0))).astype(np.int64)
+    return found
 
 
 def shares(values: FloatArray) -> list[str]:
@@ -134,6 +168,39 @@ def shares(values: FloatArray) -> list[str]:
         return nearly_one if 1 - least < p < 1 else number(p, SMALLEST_SHARE)
 
     return [text(p) for p in values.tolist()]
+
+
+def chances(values: FloatArray, draws: int | None = None) -> list[str]:
+    """Shares of draws and other probabilities that are not certain: never 0 or 1, nor less than one draw of all.
+
+    >>> chances(np.array([0.0, 0.25, 1.0])), chances(np.array([0.0, 0.02, 1.0]), 100)
+    (['<0.001', '0.250', '>0.999'], ['<0.010', '0.020', '>0.990'])
+    """
+    known = values[np.isfinite(values)]
+    if len(known) and not (known.min() >= 0 and known.max() <= 1):
+        return significant(values)
+    unit = 10.0**-SMALLEST_SHARE
+    least = unit if draws is None else max(unit, np.ceil(1 / draws / unit) * unit)
+    ends = {"0": f"<{least:.{SMALLEST_SHARE}f}", "1": f">{1 - least:.{SMALLEST_SHARE}f}"}
+    return [ends.get(text, text) for text in shares(values)]
+
+
+def ratios(values: FloatArray, low: FloatArray, high: FloatArray) -> list[str]:
+    """Ratios with three significant digits, or as many decimals as the interval needs to be told from 1.
+
+    >>> ratios(np.array([1.0000354, 2.05]), np.array([1.0000263, 1.5]), np.array([1.0000452, 2.8]))
+    ['1.000035', '2.05']
+    """
+    texts = significant(values, RATIO_DIGITS)
+    for i, value in enumerate(values.tolist()):
+        # An interval spans some three to four standard errors; their first digit is the last that is shown.
+        error = (high[i] - low[i]) / 4
+        if np.isfinite(error) and error > 0 and np.isfinite(value) and value > 0:
+            decimals = min(-magnitude(error), MOST_RATIO_DECIMALS)
+            if decimals > RATIO_DIGITS - 1 - magnitude(value):
+                near_one = 0.1 < value < LARGEST
+                texts[i] = f"{value:.{decimals}f}" if near_one else number(value, decimals)
+    return texts
 
 
 def amounts(values: FloatArray) -> list[str]:
@@ -162,11 +229,12 @@ def as_given(values: FloatArray) -> list[str]:
 WRITERS: Mapping[str, Callable[[FloatArray], list[str]]] = {
     "value": significant,
     "share": shares,
+    "chance": chances,
     "amount": amounts,
     "count": counts,
     "hundredths": lambda values: [number(v, 2) for v in values.tolist()],
     "rough": lambda values: significant(values, 2),
-    "ratio": lambda values: significant(values, 3),
+    "ratio": lambda values: significant(values, RATIO_DIGITS),
 }
 
 

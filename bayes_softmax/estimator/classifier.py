@@ -1,7 +1,7 @@
 """``SoftmaxClassifier``: the model as a scikit-learn estimator, for pipelines, grids and cross-validation."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -10,8 +10,10 @@ from sklearn.utils.validation import check_is_fitted
 from bayes_softmax.answers.cautions import row_cautions
 from bayes_softmax.answers.mean_probabilities import probabilities_and_logs
 from bayes_softmax.answers.new_data import check_logits
+from bayes_softmax.core.attributes import OF_ESTIMATORS, get_missing
 from bayes_softmax.core.checks import check_choice
 from bayes_softmax.core.errors import NotEstimableWarning, warn_caller
+from bayes_softmax.core.keywords import explains
 from bayes_softmax.core.records import AnyArray, FloatArray
 from bayes_softmax.density.textbook import log_softmax, softmax
 from bayes_softmax.estimator.methods import METHODS
@@ -84,6 +86,8 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
     -----
     A frame with columns of text or categories is read as a formula of all its columns: such a column is dummy-coded
     against its first level, and a level that the fit has not seen is an error.  Sparse X is written out, up to 2 GiB.
+    After a ``OneHotEncoder`` or ``ColumnTransformer`` features are called ``x0, x1, ...`` in ``result_`` unless these
+    pass names on, by ``pipeline.set_output(transform="pandas")``; columns of text may also go in directly.
     Where an optimum is not certified, ``fit`` issues a ``NotConvergedWarning``; predictions are then those of the
     solver's last iterate, while the answers of ``result_`` are those of the limit.  Draws that fail their own checks
     are a ``NotReliableWarning``.
@@ -98,6 +102,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
     0.97
     """
 
+    @explains
     def __init__(
         self,
         prior: PriorOrMapping = None,
@@ -261,8 +266,20 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         rows.complete_logits(logits.T, slice(None))
         return logits
 
+    if not TYPE_CHECKING:  # type checkers must go on finding what is not there
+
+        def __getattr__(self, name):
+            """Raise, and say what takes the place of a name known from elsewhere, or asked of the fit."""
+            return get_missing(self, name, _asked_of_fits() | OF_ESTIMATORS)
+
     def __sklearn_tags__(self) -> Any:
         """What the estimator takes, for scikit-learn."""
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+def _asked_of_fits() -> dict[str, str]:
+    """Names of what is asked of fits, each with where it is."""
+    names = {name for kind in (Posterior, PointEstimate) for name in dir(kind) if not name.startswith("_")}
+    return {name: f"that is of the fit, clf.result_.{name}" for name in names}

@@ -7,7 +7,6 @@ import numpy as np
 from joblib import effective_n_jobs
 
 from bayes_softmax.core.checks import check_counts_or_none, shown
-from bayes_softmax.core.errors import NotReliableWarning, warn_caller
 from bayes_softmax.fits.point_estimate import PointEstimate
 from bayes_softmax.fits.posterior import Posterior
 from bayes_softmax.model import SoftmaxRegression
@@ -34,14 +33,7 @@ def _laplace(estimator: Any, model: SoftmaxRegression) -> Posterior:
 
 def _sample(estimator: Any, model: SoftmaxRegression) -> Posterior:
     settings = _settings(estimator, "draws", "tune", "chains", "target_accept", "engine")
-    posterior = model.sample(cores=_cores(estimator.n_jobs), **settings)
-    doubts = posterior._fitted.doubts
-    if doubts:  # inside a grid nobody looks at the diagnostics
-        warn_caller(
-            f"the draws are not reliable: {'; '.join(doubts)}. Raise draws or tune, or choose another engine",
-            NotReliableWarning,
-        )
-    return posterior
+    return model.sample(cores=_cores(estimator.n_jobs), **settings)
 
 
 # The names of the parameter ``method``.

@@ -26,6 +26,7 @@ from bayes_softmax.model import SoftmaxRegression
 # Missing and infinite numbers are refused here, with their row and column.
 NUMBERS: dict[str, Any] = {"dtype": np.float64, "ensure_all_finite": False}
 BY_CLASS = ("offset", "available")  # parameters that name a column of X for each class
+FILL = "fill it first, for example with sklearn.impute.SimpleImputer, or leave out such rows"
 CONSTANT = "drop"  # users of pipelines expect a column that does not vary in one fold to be left out
 
 
@@ -57,7 +58,7 @@ def read_training(estimator: Any, X: Any, y: Any) -> Given:
     else:
         X, index = _with_numbers(X, "X")
         X, y = validate_data(estimator, X, y, **NUMBERS)
-        check_finite(X, _names(estimator, X), pd.RangeIndex(len(X)) if index is None else index, "X")
+        check_finite(X, _names(estimator, X), pd.RangeIndex(len(X)) if index is None else index, "X", if_missing=FILL)
     return Given(X, *_read_classes(y), name, factors)
 
 
@@ -136,8 +137,7 @@ def _refuse_missing(frame: pd.DataFrame) -> None:
         where = np.flatnonzero(frame.iloc[:, j].isna().to_numpy(dtype=bool))
         if where.size:
             raise ValueError(
-                f"X: column {name!r} is NaN, a missing value, in {describe_rows(frame.index, where)}; fill it first, "
-                "for example with sklearn.impute.SimpleImputer"
+                f"X: column {name!r} is NaN, a missing value, in {describe_rows(frame.index, where)}; {FILL}"
             )
 
 
@@ -247,7 +247,7 @@ def read_new(estimator: Any, X: Any, schema: Schema) -> Rows:
     if arrays and not _has_named(estimator):
         X, index = _with_numbers(X, "new X")
         X = validate_data(estimator, X, reset=False, **NUMBERS)
-        check_finite(X, _names(estimator, X), pd.RangeIndex(len(X)) if index is None else index, "X")
+        check_finite(X, _names(estimator, X), pd.RangeIndex(len(X)) if index is None else index, "X", if_missing=FILL)
     else:
         X = validate_data(estimator, X, reset=False, skip_check_array=True)
         if not isinstance(X, pd.DataFrame):

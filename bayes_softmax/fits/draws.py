@@ -33,6 +33,8 @@ from bayes_softmax.display.brief import Brief, as_markup, as_text
 from bayes_softmax.fits.storage.records import PosteriorRecord
 from bayes_softmax.spec.linear import LINEAR, require_linear
 
+NEXT_STEP = "Next: prior_sensitivity(), or a fit with a wider prior to compare"
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class PosteriorDraws:
@@ -159,7 +161,12 @@ class PosteriorDraws:
         stats = {str(name): values.values for name, values in self.idata["sample_stats"].data_vars.items()}
         if self.pareto_k is not None and self.ess is not None:
             return diagnose_weighted(self._flat, self.ess, self.pareto_k)
-        return diagnose_chains(np.concatenate([self._flat, self._hyper_draws], axis=2), stats, self.tune)
+        return diagnose_chains(self.all_draws, stats, self.tune)
+
+    @property
+    def all_draws(self) -> FloatArray:
+        """Parameters and hyperparameters (chain, draw, d + m), in their own coding."""
+        return np.concatenate([self._flat, self._hyper_draws], axis=2)
 
     @cached_property
     def doubts(self) -> tuple[str, ...]:
@@ -212,7 +219,7 @@ class PosteriorDraws:
             f"{self.group.capitalize()}: {counted(chains, 'chain')} x {counted(draws, 'draw')}, "
             f"{size_in_words(self.schema)}",
             (f"engine: {self.engine}", *(() if self.is_prior else (str(self.diagnostics),))),
-            (*self.notes, *prior_notes(self.prior_dominated if known else ())),
+            (*self.notes, *prior_notes(self.prior_dominated if known else (), NEXT_STEP)),
         )
 
     __repr__ = as_text

@@ -28,6 +28,7 @@ from bayes_softmax.separation.limits import Limits, contrast_limits, no_rays, ow
 from bayes_softmax.spec.linear import INTERCEPT, LINEAR, WEIGHTS, require_linear
 
 CACHED = ("limits", "parameter_covariance", "parameters", "raw_covariance", "variances")
+NEXT_STEP = "Next: model.map_path() or a wider prior shows by how much"
 TITLES = {"mle": "Maximum-likelihood estimate", "map": "Maximum a posteriori (MAP) estimate"}
 
 
@@ -127,7 +128,7 @@ class Estimate:
         """Note on every answer from an optimum that is not certified; None where it is."""
         if self.converged:
             return None
-        first = self.status.removeprefix("not certified: ").split("; ")[0]
+        first = self.status.removeprefix("not certified: ").split("; ")[0].split(": ")[0]
         return f"these are answers of {self.kind}() without a certified optimum ({first}): see .status"
 
     @property
@@ -279,7 +280,7 @@ class Estimate:
                 self.status,
                 certificate_line(self.n_iterations, self.gradient_norm, self.newton_decrement),
             ),
-            (*self.notes, *prior_notes(names)),
+            (*self.notes, *prior_notes(names, NEXT_STEP)),
         )
 
     __repr__ = as_text

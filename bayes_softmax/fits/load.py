@@ -6,6 +6,7 @@ import numpy as np
 
 from bayes_softmax.answers.labels import label_parameters
 from bayes_softmax.core.checks import shown
+from bayes_softmax.core.keywords import explains
 from bayes_softmax.core.protocols import Logits
 from bayes_softmax.fits.draws import PosteriorDraws
 from bayes_softmax.fits.estimate import Estimate
@@ -15,6 +16,7 @@ from bayes_softmax.fits.storage.reading import read_record
 from bayes_softmax.fits.storage.records import EstimateRecord, PosteriorRecord
 
 
+@explains
 def load(path: Any, *, logits: Logits | None = None) -> PointEstimate | Posterior:
     """Read a fit that ``save`` wrote; it needs neither PyMC nor nutpie nor compilation.
 

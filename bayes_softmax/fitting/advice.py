@@ -37,6 +37,11 @@ def advice(mode: Mode, kind: str, found: Examination, solver: str) -> str:
     )
 
 
+def status_of(mode: Mode, told: str) -> str:
+    """How an optimisation ended, and the advice; that the density keeps rising follows from the advice's reason."""
+    return f"not certified: {told}" if mode.status is Status.UNBOUNDED else f"{mode.status.value}; {told}"
+
+
 def limits_of(found: Examination) -> Limits:
     """What the data do not determine, for the answers of an estimate."""
     rows, lines = deciding_directions(found), unseen_directions(found)

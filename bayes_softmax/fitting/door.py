@@ -90,6 +90,12 @@ def sample(
         If the posterior cannot be normalised (flat priors and separated classes, collinear features, or a
         class without data); if the draws do not fit into memory.
 
+    Warns
+    -----
+    NotReliableWarning
+        If chains disagree or hardly move, with what to do; if coefficients with a flat prior are bounded only by the
+        prior of the intercept; if features that share a learned scale per unit have very unequal spreads.
+
     Examples
     --------
     >>> import bayes_softmax as bs
@@ -103,9 +109,11 @@ def sample(
     check_run(settings)
     load_in_full("bayes_softmax.fitting.engines")
     from bayes_softmax.fitting import engines
+    from bayes_softmax.fitting.reliability import with_warnings
 
     engines.check_engine(engine, settings.target_accept)
-    return Posterior(engines.sample(model._spec, settings, engine))
+    spec = model._spec
+    return Posterior(with_warnings(spec, lambda: engines.sample(spec, settings, engine)))
 
 
 @of_self

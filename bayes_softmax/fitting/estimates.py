@@ -8,9 +8,10 @@ from bayes_softmax.core.errors import NotConvergedWarning, warn_caller
 from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.density.by_row import without_rounding
 from bayes_softmax.fits.estimate import Estimate
-from bayes_softmax.fitting.advice import advice, limits_of, notes_on_optimum
+from bayes_softmax.fitting.advice import advice, limits_of, notes_on_optimum, status_of
 from bayes_softmax.fitting.again import with_cells
 from bayes_softmax.fitting.covariance import raw_covariance, variances_of
+from bayes_softmax.fitting.intercept_alone import warn_if_intercept_alone
 from bayes_softmax.fitting.notes import notes_of
 from bayes_softmax.fitting.problem import certified, objective_of, problem_of
 from bayes_softmax.fitting.refusals import refuse_learned_scales
@@ -32,8 +33,9 @@ def point_estimate(spec: Specification, kind: str, options: SolverOptions) -> Es
     status, found = mode.status.value, None
     if not mode.converged:
         found = what_is_open(spec.design, spec.priors)
-        status = f"{status}; {advice(mode, kind, found, options.solver)}"
+        status = status_of(mode, advice(mode, kind, found, options.solver))
         warn_caller(f"{kind}(solver={options.solver!r}) {status}", NotConvergedWarning)
+    alone = warn_if_intercept_alone(spec) if mode.converged else ()
     parameters = problem.coordinates.to_parameters(mode.theta[None])
     values = {name: draws[0] for name, draws in parameters.items()}
     log_prior = objective.log_prior(mode.theta)
@@ -53,7 +55,7 @@ def point_estimate(spec: Specification, kind: str, options: SolverOptions) -> Es
         schema=spec.schema,
         logits=spec.logits,
         covariance_of=lambda: raw_covariance(spec, mode, found),
-        notes=notes_of(spec) + notes_on_optimum(problem, objective, mode, found),
+        notes=alone + notes_of(spec) + notes_on_optimum(problem, objective, mode, found),
         training=training_data(spec.design, spec.collapsed),
         limits_of=None if found is None else lambda: limits_of(found),
         variance_of=variances_of(problem, solved, mode),

@@ -1,7 +1,9 @@
 """Notes on the data of a model, for its reader; they need no density."""
 
 from bayes_softmax.core.checks import SHOWN, counted, listed, shortened, shown
+from bayes_softmax.data.doubtful_levels import spelling_notes
 from bayes_softmax.data.formula.encoder import FormulaEncoder
+from bayes_softmax.data.missing import dropped_notes
 from bayes_softmax.data.unused_classes import unused_notes
 from bayes_softmax.display.brief import Brief, Names
 from bayes_softmax.spec.specification import Specification
@@ -9,10 +11,8 @@ from bayes_softmax.spec.specification import Specification
 
 def notes_of(spec: Specification) -> tuple[str, ...]:
     """Notes on the data for the reader of a result."""
-    notes = unused_notes(spec.design)
-    if spec.design.n_dropped:
-        were = "was" if spec.design.n_dropped == 1 else "were"
-        notes.append(f"{counted(spec.design.n_dropped, 'row')} with missing values {were} dropped")
+    notes = unused_notes(spec.design) + spelling_notes(spec.schema.encoder, spec.design)
+    notes += dropped_notes(spec.design.n_dropped)
     if spec.design.available is not None:
         forced = int((spec.design.available.sum(axis=1) == 1).sum())
         if forced:
@@ -25,6 +25,8 @@ def notes_of(spec: Specification) -> tuple[str, ...]:
         dropped += spec.schema.encoder.one_level
     if dropped:
         notes.append(f"columns that do not vary were dropped: {listed(dropped)}")
+    if spec.priors.choice is not None:
+        notes.append(str(spec.priors.choice))
     return tuple(notes)
 
 

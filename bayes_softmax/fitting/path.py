@@ -1,12 +1,14 @@
 """MAP estimates along the scale of the prior, from one that rules them to the maximum-likelihood estimate."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import ItemsView, Iterable, Iterator, KeysView, Sequence, ValuesView
+from dataclasses import dataclass
+from typing import Any, final
 
 import numpy as np
 
-from bayes_softmax.core.checks import check_between, shown
+from bayes_softmax.core.checks import check_between, counted, is_number, shown
 from bayes_softmax.core.methods import of_self
+from bayes_softmax.display.brief import Brief, as_markup, as_text
 from bayes_softmax.fits.point_estimate import PointEstimate
 from bayes_softmax.fitting import door
 from bayes_softmax.spec.rescaled import with_scaled_priors
@@ -16,8 +18,81 @@ from bayes_softmax.spec.specification import HasSpecification
 SCALES: tuple[float, ...] = tuple(np.logspace(-3, 3, 49).round(12).tolist())
 
 
+@final
+@dataclass(frozen=True, eq=False, repr=False)
+class MapPath:
+    """MAP estimates by the factor of the priors' scales, in increasing order; it is read as a dictionary.
+
+    Examples
+    --------
+    >>> import bayes_softmax as bs
+    >>> path = bs.SoftmaxRegression([[0.0], [1.0], [2.0], [3.0]], ["a", "b", "a", "b"]).map_path([0.1, 1, 10])
+    >>> print(path)
+    MAP estimates for 3 scales of the prior, from 0.1 to 10 times the model's
+      path[1.0] is one of them, path.items() are all; plots.map_path(model) shows
+        them
+    >>> list(path), path[10].converged
+    ([0.1, 1.0, 10.0], True)
+    """
+
+    _estimates: dict[float, PointEstimate]
+
+    def __getitem__(self, scale: float) -> PointEstimate:
+        """The estimate for a factor; a ``KeyError`` names the nearest one."""
+        try:
+            return self._estimates[scale]
+        except (KeyError, TypeError):
+            raise KeyError(f"{shown(scale)} is not among the scales{self._nearest(scale)}") from None
+
+    def _nearest(self, scale: Any) -> str:
+        if not is_number(scale) or not scale > 0:
+            return f"; they are numbers from {min(self):g} to {max(self):g}"
+        return f"; the nearest is {min(self, key=lambda factor: abs(np.log(factor / scale)))!r}"
+
+    def __iter__(self) -> Iterator[float]:
+        """Factors in increasing order."""
+        return iter(self._estimates)
+
+    def __len__(self) -> int:
+        """Return the number of estimates."""
+        return len(self._estimates)
+
+    def __contains__(self, scale: object) -> bool:
+        """Whether there is an estimate for a factor."""
+        return scale in self._estimates
+
+    def keys(self) -> KeysView[float]:
+        """Factors."""
+        return self._estimates.keys()
+
+    def values(self) -> ValuesView[PointEstimate]:
+        """Estimates."""
+        return self._estimates.values()
+
+    def items(self) -> ItemsView[float, PointEstimate]:
+        """Factors with their estimates."""
+        return self._estimates.items()
+
+    def _brief(self) -> Brief:
+        """How many there are, and how they are read."""
+        first = next((factor for factor in self if factor == 1), min(self))
+        return Brief(
+            f"MAP estimates for {counted(len(self), 'scale')} of the prior, from {min(self):g} to {max(self):g} times "
+            "the model's",
+            (f"path[{first!r}] is one of them, path.items() are all; plots.map_path(model) shows them",),
+            tuple(
+                f"{counted(n, 'estimate')} without a certified optimum: see .status"
+                for n in [sum(not estimate.converged for estimate in self.values())]
+                if n
+            ),
+        )
+
+    __repr__ = as_text
+    _repr_html_ = as_markup
+
+
 @of_self
-def map_path(model: HasSpecification, scales: Sequence[float] | None = None) -> dict[float, PointEstimate]:
+def map_path(model: HasSpecification, scales: Sequence[float] | None = None) -> MapPath:
     """MAP estimates with the scales of all priors multiplied by each of several factors, the intercept's among them.
 
     Small factors let the prior rule; as they grow, the estimate tends to that of :meth:`mle`, where it exists.
@@ -30,8 +105,8 @@ def map_path(model: HasSpecification, scales: Sequence[float] | None = None) -> 
 
     Returns
     -------
-    dict
-        The estimate for each factor, in increasing order.
+    MapPath
+        The estimate for each factor, in increasing order, read as a dictionary: ``path[1]``, ``path.items()``.
 
     Raises
     ------
@@ -48,7 +123,7 @@ def map_path(model: HasSpecification, scales: Sequence[float] | None = None) -> 
     """
     factors = _factors(SCALES if scales is None else scales)
     specs = {factor: with_scaled_priors(model._spec, factor) for factor in factors}  # refused before any work
-    return {factor: door.point_estimate(spec, "map", "newton", None, None) for factor, spec in specs.items()}
+    return MapPath({f: door.point_estimate(spec, "map", "newton", None, None) for f, spec in specs.items()})
 
 
 def _factors(scales: Any) -> list[float]:

@@ -15,6 +15,7 @@ from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.fits.draws import PosteriorDraws
 from bayes_softmax.fitting.again import complete, with_cells
 from bayes_softmax.fitting.engines import refit_without
+from bayes_softmax.fitting.intercept_alone import warn_if_intercept_alone
 from bayes_softmax.fitting.labelling import despite_interrupts
 from bayes_softmax.fitting.progress import progress_bar
 from bayes_softmax.fitting.refusals import refuse_learned_scales
@@ -37,7 +38,8 @@ def sample_laplace(spec: Specification, draws: int, seed: int, progressbar: bool
             "run model.sample() instead",
             NotReliableWarning,
         )
-    return replace(posterior, refit=partial(refit_without, spec), refit_cells=partial(_again, spec, draws))
+    notes = (*warn_if_intercept_alone(spec), *posterior.notes)
+    return replace(posterior, notes=notes, refit=partial(refit_without, spec), refit_cells=partial(_again, spec, draws))
 
 
 def _again(spec: Specification, draws: int, cells: Cells, seed: int) -> PosteriorDraws:

@@ -41,6 +41,16 @@ def laplace_whitening(density: LogDensity, mode: Mode) -> Whitening:
     return whitening_of(mode.theta, [factor], np.ones((1, 1)))
 
 
+def laplace_log_evidence(density: LogDensity, mode: Mode) -> float:
+    r"""Log integral of a density by Laplace's approximation at its mode, exact for a normal one.
+
+    .. math:: \log Z \approx \log p(\hat\theta) + \tfrac d2 \log 2\pi - \tfrac12 \log\det H
+    """
+    laplace = laplace_approximation(density, mode)
+    half_log_determinant = float(np.log(np.diag(laplace.factor)).sum())
+    return laplace.value + 0.5 * len(laplace.mode) * float(np.log(2 * np.pi)) - half_log_determinant
+
+
 def covariance(laplace: LaplaceApproximation) -> FloatArray:
     """Covariance ``H^-1`` (d, d)."""
     inverse = solve_triangular(laplace.factor, np.eye(len(laplace.mode)), lower=True)

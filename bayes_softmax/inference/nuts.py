@@ -24,6 +24,7 @@ from bayes_softmax.core.records import Draws, FloatArray, NativeDensity, Whiteni
 from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.inference.block_metric import unwhiten, whiten_gradient
 from bayes_softmax.inference.interrupted import keep_chains
+from bayes_softmax.inference.watching import watching
 
 DEFAULT_TUNE = 200  # whitened: only the step size and a nearly unit diagonal metric remain to be adapted
 NO_START = "All initialization points failed"  # nutpie's message
@@ -135,7 +136,7 @@ def nuts(
     # More threads than chains or processors do not help, and the system refuses thousands of them.
     cores = min(chains, os.cpu_count() or 1 if cores is None else cores, MAX_CORES)
     # Chains run in parallel, so BLAS must not; one thread also fixes the order of its sums.
-    with blas_on_one_thread(), warnings.catch_warnings():
+    with blas_on_one_thread(), warnings.catch_warnings(), watching(progressbar) as watch:
         warnings.simplefilter("ignore", FutureWarning)
         sampler = nutpie.sample(
             model,
@@ -144,11 +145,11 @@ def nuts(
             chains=chains,
             cores=cores,
             seed=seed,
-            progress_bar=progressbar,
             save_warmup=False,
             return_raw_trace=True,
             target_accept=DEFAULT_TARGET_ACCEPT if target_accept is None else target_accept,
             blocking=False,
+            **watch,
         )
         trace, interrupted = _wait(sampler, used)
     with held_back(pressed_before=interrupted) as noted:

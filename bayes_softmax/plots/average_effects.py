@@ -6,18 +6,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayes_softmax.answers.effects import PER_UNIT
 from bayes_softmax.answers.effects import effects as effects_table
 from bayes_softmax.answers.fitted import Fit
 from bayes_softmax.answers.intervals import resolve_interval
 from bayes_softmax.answers.variables import Setting
+from bayes_softmax.core.keywords import explains
 from bayes_softmax.data.design import Label
 from bayes_softmax.plots import dots, style
 from bayes_softmax.plots.look import Look
 from bayes_softmax.plots.picture import Picture
 from bayes_softmax.plots.style import ClassStyle
 
+LABEL = "change of probability"  # per unit, or from level to level, as the title of a panel says
 
+
+@explains
 def effects(
     fit: Fit,
     features: str | Sequence[str] | None = None,
@@ -104,12 +107,11 @@ def _panels(
     if len(changes) > 1 and len(styles) <= style.MANY_CLASSES:
         each = [[s.colour for s in styles]] * len(changes)
         marks = [("o", False)] * len(styles)
-        return [dots.Dots(feature, feature, tuple(changes), ends, each, marks, "change of probability")]
+        return [dots.Dots(feature, feature, tuple(changes), ends, each, marks, LABEL)]
     names, colours = tuple(s.name for s in styles), [[s.colour] for s in styles]
     found = []
     for i, change in enumerate(changes):
         name = feature if len(changes) == 1 else f"{feature}: {change}"
-        label = "change of probability" + (" per unit" if change == PER_UNIT else "")
         one = dots.Ends(*(part[i][:, None] for part in ends))
-        found.append(dots.Dots(name, f"{feature}: {change}", names, one, colours, [("o", False)], label))
+        found.append(dots.Dots(name, f"{feature}: {change}", names, one, colours, [("o", False)], LABEL))
     return found

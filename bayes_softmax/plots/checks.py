@@ -7,21 +7,25 @@ import numpy as np
 import pandas as pd
 
 from bayes_softmax.answers import predictive
-from bayes_softmax.answers.evaluation import evaluate
 from bayes_softmax.answers.fitted import Fit
 from bayes_softmax.answers.intervals import percent_of
 from bayes_softmax.answers.scores import Evaluation
 from bayes_softmax.core.checks import counted
+from bayes_softmax.core.keywords import explains
 from bayes_softmax.core.randomness import RandomNumbers, RandomSeed
 from bayes_softmax.data.design import Label
 from bayes_softmax.plots import dots, style
+from bayes_softmax.plots.confusion import evaluation_of
 from bayes_softmax.plots.look import Look
 from bayes_softmax.plots.picture import Panel, Picture, columns_of, in_rows, panel_width
 from bayes_softmax.plots.style import ClassStyle
 
 
+@explains
 def calibration(
     evaluated: Fit | Evaluation,
+    data: Any = None,
+    y: Any = None,
     *,
     loo: bool = False,
     n_bins: int = 10,
@@ -37,7 +41,9 @@ def calibration(
     Parameters
     ----------
     evaluated
-        An ``Evaluation``, or a fit, which is then evaluated on its own data.
+        A fit, or the ``Evaluation`` of one, for which ``evaluate()`` takes weights, offsets and choice sets too.
+    data, y
+        For a fit: new data and their observed classes; default the data of the fit.
     loo
         For a fit: score by leave-one-out.
     n_bins
@@ -71,8 +77,7 @@ def calibration(
     Picture of 2 panels: 'a', 'b'
     """
     look = Look(ax, figure, figsize, classes, colors, title)
-    if not isinstance(evaluated, Evaluation):
-        evaluated = evaluate(style.check_fit(evaluated, "calibration", "evaluated"), loo=loo, n_bins=n_bins)
+    evaluated = evaluation_of(evaluated, "calibration", data, y, loo=loo, n_bins=n_bins)
     styles = look.class_styles(list(evaluated.confusion.index))
     columns = columns_of(len(styles))
     width = panel_width(columns)
@@ -104,6 +109,7 @@ def _calibration_panel(panel: Any, table: pd.DataFrame, s: ClassStyle) -> None:
     style.tidy(panel)
 
 
+@explains
 def posterior_predictive(
     fit: Fit,
     by: Any = None,

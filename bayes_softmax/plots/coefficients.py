@@ -12,6 +12,7 @@ from bayes_softmax.answers.intervals import Interval, resolve_interval
 from bayes_softmax.answers.summary import contrast_statistics
 from bayes_softmax.core.checks import did_you_mean, listed
 from bayes_softmax.core.checks import shown as in_words
+from bayes_softmax.core.keywords import explains
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.design import Label
 from bayes_softmax.data.schema import Schema
@@ -21,6 +22,8 @@ from bayes_softmax.plots.look import Look
 from bayes_softmax.plots.picture import Picture
 from bayes_softmax.plots.style import ClassStyle
 from bayes_softmax.spec.linear import INTERCEPT
+
+MARKS_IN_A_ROW = 9  # of several fits
 
 
 class _Marks(NamedTuple):
@@ -32,6 +35,7 @@ class _Marks(NamedTuple):
     label: str
 
 
+@explains
 def forest(
     fit: Fit,
     *,
@@ -93,6 +97,7 @@ def forest(
     return _draw({fitted.kind: fitted}, vs, resolve_interval(ci_prob, ci_kind), features, look)
 
 
+@explains
 def compare(
     *unnamed: Fit,
     vs: Label | None = None,
@@ -108,6 +113,8 @@ def compare(
     **fits: Fit,
 ) -> Picture:
     """Coefficients of several fits side by side, in common coordinates, with a marker for each fit.
+
+    Where classes and fits are so many that their marks would crowd, each level of a factor has a panel.
 
     Parameters
     ----------
@@ -142,7 +149,7 @@ def _draw(
     view = build_view(schema, Average.OF_ALL if vs is None else vs)
     styles, columns = _contrasts_shown(schema, view, look)
     marks = {name: _marks(fit, vs, interval) for name, fit in fits.items()}
-    groups = _chosen(features, schema, together=len(styles) <= style.MANY_CLASSES)
+    groups = _chosen(features, schema, together=len(styles) <= style.MANY_CLASSES and _few(len(styles), len(fits)))
     against = view.names[0].removeprefix(f"{view.classes[0]} vs ")
     several = [_dots(group, list(marks.values()), styles, columns, against) for group in groups]
     rows = dots.rows_of_panels(several)
@@ -156,6 +163,11 @@ def _draw(
     canvas.heading()
     canvas.legend(entries)
     return canvas.finished()
+
+
+def _few(n_classes: int, n_fits: int) -> bool:
+    """Whether the marks of all classes and fits can be told apart in one row; else each level has its own panel."""
+    return n_fits == 1 or n_classes * n_fits <= MARKS_IN_A_ROW
 
 
 def _contrasts_shown(schema: Schema, view: View, look: Look) -> tuple[list[ClassStyle], list[int]]:

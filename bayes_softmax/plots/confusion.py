@@ -9,6 +9,7 @@ from bayes_softmax.answers.evaluation import evaluate
 from bayes_softmax.answers.fitted import Fit
 from bayes_softmax.answers.scores import Evaluation
 from bayes_softmax.core.checks import check_choice, counted
+from bayes_softmax.core.keywords import explains
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.design import Label
 from bayes_softmax.plots import style
@@ -27,6 +28,7 @@ NORMALIZE: dict[str, Callable[[FloatArray], FloatArray]] = {
 }
 
 
+@explains
 def confusion(
     evaluated: Fit | Evaluation,
     data: Any = None,
@@ -75,7 +77,7 @@ def confusion(
     look = Look(ax, figure, figsize, classes, None, title)
     if normalize is not None:
         check_choice("normalize", normalize, tuple(NORMALIZE))
-    found = _evaluation(evaluated, data, y, loo=loo)
+    found = evaluation_of(evaluated, "confusion", data, y, loo=loo)
     styles = look.class_styles(list(found.confusion.index))
     shown = [s.position for s in styles]
     table = confusion_shares(found.confusion.to_numpy(dtype=np.float64), normalize)[np.ix_(shown, shown)]
@@ -93,9 +95,10 @@ def confusion(
     return canvas.finished()
 
 
-def _evaluation(evaluated: Any, data: Any, y: Any, *, loo: bool) -> Evaluation:
+def evaluation_of(evaluated: Any, picture: str, data: Any, y: Any, *, loo: bool, n_bins: int = 10) -> Evaluation:
+    """The evaluation given, or that of a fit on its own or new data."""
     if not isinstance(evaluated, Evaluation):
-        return evaluate(style.check_fit(evaluated, "confusion", "evaluated"), data, y, loo=loo)
+        return evaluate(style.check_fit(evaluated, picture, "evaluated"), data, y, loo=loo, n_bins=n_bins)
     if data is not None or y is not None:
         raise ValueError("data and y belong to a fit; an Evaluation has been made of its own data")
     if loo is not False:

@@ -69,17 +69,20 @@ def rows_of_panels(several: Sequence[Dots]) -> list[list[Panel]]:
 
 
 def draw_all(canvas: Canvas, rows: Sequence[Sequence[Panel]], several: Sequence[Dots]) -> None:
-    """Draw each set of marks in its panel; names of rows only where they differ from those of the panel to the left."""
-    starts = {id(row[0]) for row in rows}
-    left: tuple[str, ...] = ()
-    panels = [panel for row in rows for panel in row]
-    for axes, panel, dots in zip(canvas.panels, panels, several, strict=True):
-        alone = canvas.in_given_axes or id(panel) in starts
-        draw(axes, dots, names=alone or left != dots.rows)
-        left = dots.rows
+    """Draw each set of marks in its panel; names of rows only where they differ from those of the panel to the left.
+
+    What the axis shows is likewise written only where the panel below does not say the same.
+    """
+    places = [(i, j) for i, row in enumerate(rows) for j in range(len(row))]
+    at = dict(zip(places, several, strict=True))
+    for axes, (i, j), dots in zip(canvas.panels, places, several, strict=True):
+        left, below = at.get((i, j - 1)), at.get((i + 1, j))
+        alone = canvas.in_given_axes
+        names = alone or left is None or left.rows != dots.rows
+        draw(axes, dots, names=names, label=alone or below is None or below.label != dots.label)
 
 
-def draw(panel: Any, dots: Dots, *, names: bool = True) -> None:
+def draw(panel: Any, dots: Dots, *, names: bool = True, label: bool = True) -> None:
     """Draw marks, the first row at the top."""
     (centres, low, high), (n, m) = dots.ends, dots.ends.centre.shape
     position = np.arange(n)[::-1]
@@ -106,7 +109,7 @@ def draw(panel: Any, dots: Dots, *, names: bool = True) -> None:
         panel.tick_params(labelleft=False)
     panel.set_ylim(-0.6, n - 0.4)
     style.title(panel, dots.title)
-    style.axis_label(panel, "x", dots.label)
+    style.axis_label(panel, "x", dots.label if label else "")
     style.number_axis(panel, "x")
     style.tidy(panel)
     if n > 2 * DENSE:
@@ -148,7 +151,7 @@ def arrow_legend() -> Mapping[str, Any]:
     """Entry of a legend: what arrows mean."""
     from matplotlib.lines import Line2D
 
-    return {"\u2192 infinite, \u2194 not determined": Line2D([], [], linestyle="")}
+    return {"infinite (both ways: not determined)": Line2D([], [], color="0.3", marker=">", markersize=5)}
 
 
 def class_legend(styles: Sequence[ClassStyle]) -> Mapping[str, Any]:
@@ -157,5 +160,6 @@ def class_legend(styles: Sequence[ClassStyle]) -> Mapping[str, Any]:
 
     names = [s.name if [t.name for t in styles].count(s.name) == 1 else repr(s.label) for s in styles]
     return {
-        name: Line2D([], [], color=s.colour, marker="o", markersize=5) for name, s in zip(names, styles, strict=True)
+        name: Line2D([], [], color=s.colour, marker="s", linestyle="none")
+        for name, s in zip(names, styles, strict=True)
     }

@@ -14,6 +14,7 @@ from bayes_softmax.answers.probabilities import thinned_draws
 from bayes_softmax.answers.quantities import summary_columns
 from bayes_softmax.answers.variables import Covariate, Setting, check_setting, chosen_variables, level_name
 from bayes_softmax.core.checks import shown
+from bayes_softmax.core.keywords import explains
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.design import Label
 from bayes_softmax.plots import style
@@ -27,6 +28,7 @@ HEIGHT = 2.2  # inches of a panel
 DASHES: tuple[Any, ...] = ("solid", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.5, 1.2, 1.5)), (0, (9, 2)), (0, (3, 3)))
 
 
+@explains
 def interaction(
     fit: Fit,
     along: str,

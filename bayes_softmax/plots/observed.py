@@ -168,21 +168,31 @@ def largest(values: FloatArray, n: int) -> IntArray:
 
 
 def name_points(panel: Any, x: FloatArray, y: FloatArray, labels: Any, which: IntArray) -> None:
-    """Write the labels of some rows beside their points, towards the middle of the panel and clear of each other."""
+    """Write the labels of some rows beside their points, towards the middle of the panel, clear of names and points."""
     low, high = panel.get_xlim()
     points_per_pixel = 72 / panel.figure.get_figure(root=True).dpi
+    marks = panel.transData.transform(np.column_stack([x, y])) * points_per_pixel
     taken: list[tuple[float, float, float, float]] = []
     for i in which:
         text, left = f"row {labels[i]}", x[i] > 0.5 * (low + high)
-        at = panel.transData.transform((x[i], y[i])) * points_per_pixel
+        at = marks[i]
         side, width = (-5 if left else 5), LETTER_POINTS * len(text)
         start = at[0] + side - (width if left else 0)
-        boxes = ((shift, (start, at[1] + shift, start + width, at[1] + shift + LINE_POINTS)) for shift in SHIFTS)
-        shift, box = next((s, box) for s, box in boxes if s == SHIFTS[-1] or not any(_meet(box, t) for t in taken))
+        low_end = at[1] - 0.5 * LINE_POINTS
+        boxes = [(shift, (start, low_end + shift, start + width, low_end + shift + LINE_POINTS)) for shift in SHIFTS]
+        free = [(s, box) for s, box in boxes if not any(_meet(box, t) for t in taken)] or boxes[-1:]
+        shift, box = min(free, key=lambda place: _covered(place[1], marks))  # the nearest of those that cover least
         taken.append(box)
         place = {"xytext": (side, shift), "textcoords": "offset points", "ha": "right" if left else "left"}
         look = {"va": "center", "fontsize": "x-small", "color": style.QUIET}
         panel.annotate(text, (x[i], y[i]), **look, **place, **style.AS_IT_IS)
+
+
+def _covered(box: tuple[float, ...], marks: FloatArray) -> int:
+    """Number of points (n, 2) that a box (left, bottom, right, top) hides."""
+    left, bottom, right, top = box
+    x, y = marks.T
+    return int(((x > left) & (x < right) & (y > bottom) & (y < top)).sum())
 
 
 def _meet(a: tuple[float, ...], b: tuple[float, ...]) -> bool:

@@ -7,6 +7,7 @@ import numpy as np
 from bayes_softmax.answers.fitted import FIT_FIRST, Fit, Sampled
 from bayes_softmax.answers.loo import loo
 from bayes_softmax.core.checks import counted
+from bayes_softmax.core.keywords import explains
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.plots import style
 from bayes_softmax.plots.look import Look
@@ -36,6 +37,7 @@ class LeftOut(Protocol):
         """Pointwise values."""
 
 
+@explains
 def pareto_k(
     evaluated: Fit | LeftOut,
     *,

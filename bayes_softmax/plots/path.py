@@ -1,7 +1,7 @@
 """A picture of the MAP estimate along the scale of the prior, from one that rules it to maximum likelihood."""
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -11,6 +11,7 @@ from bayes_softmax.answers.evaluation import evaluate
 from bayes_softmax.answers.fitted import Fit
 from bayes_softmax.core.checks import check_flags, did_you_mean, listed, shown
 from bayes_softmax.core.errors import NotConvergedWarning
+from bayes_softmax.core.keywords import explains
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.design import Label
 from bayes_softmax.data.schema import Schema
@@ -26,6 +27,13 @@ LOG_LOSS = "log loss"
 BEYOND = 1.6  # place of the maximum-likelihood estimate, as a factor of the last scale
 
 
+class Estimates(Protocol):
+    """Estimates by the factor of the priors' scales."""
+
+    def items(self) -> Iterable[tuple[float, Fit]]:
+        """Factors with their estimates."""
+
+
 @runtime_checkable
 class HasPath(Protocol):
     """The part of a model that is shown."""
@@ -34,7 +42,7 @@ class HasPath(Protocol):
     def _spec(self) -> Specification:
         """What is modelled."""
 
-    def map_path(self, scales: Sequence[float] | None = None) -> Mapping[float, Fit]:
+    def map_path(self, scales: Sequence[float] | None = None) -> Estimates:
         """MAP estimates by the factor of the priors' scales."""
 
     def mle(self) -> Fit:
@@ -53,6 +61,7 @@ class Path(NamedTuple):
     losses: FloatArray | None
 
 
+@explains
 def map_path(
     model: HasPath,
     scales: Sequence[float] | None = None,

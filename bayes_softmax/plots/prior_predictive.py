@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from bayes_softmax.core.checks import check_counts, counted
 from bayes_softmax.core.checks import shown as in_words
+from bayes_softmax.core.keywords import explains
 from bayes_softmax.core.parameters import Parameters
 from bayes_softmax.core.randomness import RandomNumbers, RandomSeed, generator_of
 from bayes_softmax.core.records import FloatArray
@@ -68,6 +69,7 @@ def implied_probabilities(
     return ImpliedProbabilities(softmax(logits))
 
 
+@explains
 def prior(
     model: HasSpecification,
     *,

@@ -14,6 +14,7 @@ from bayes_softmax.answers.probabilities import thinned_draws
 from bayes_softmax.answers.quantities import summary_columns
 from bayes_softmax.answers.variables import Covariate, Setting, chosen_variables, level_name
 from bayes_softmax.core.checks import check_choice
+from bayes_softmax.core.keywords import explains
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.design import Label
 from bayes_softmax.plots import dots, style
@@ -42,6 +43,7 @@ class _Curve(NamedTuple):
     rug: FloatArray
 
 
+@explains
 def probabilities(
     fit: Fit,
     features: str | Sequence[str] | None = None,
@@ -117,7 +119,7 @@ def probabilities(
     seen = rows if at is None else population_of(fitted, data, None, offset, None, available).thinned(PICTURE_ROWS)
     curves = [_curve(fitted, rows, seen, v, interval) for v in chosen_variables(fitted.schema, features)]
     kind = "average probability" if at is None else "probability at the values given"
-    drawn = _Drawing(curves, styles, f"{kind} ({100 * interval.prob:g} % intervals)", kind)
+    drawn = _Drawing(curves, styles, f"{kind} ({100 * interval.prob:g} % intervals)", kind, look.given_axes is None)
     n_panels = len(curves) * len(styles)
     many = len(styles) > FEW_CLASSES and n_panels <= MOST_PANELS
     fits = look.given_axes is None or len(look.given_axes) == n_panels
@@ -146,12 +148,18 @@ def _curve(fit: Fitted, rows: Population, seen: Population, variable: Covariate,
 
 
 class _Drawing(NamedTuple):
-    """What is drawn: curves, classes, and what the axis of probabilities says, with bands and without."""
+    """What is drawn: curves, classes, what is shown, with bands and without, and whether a heading says it."""
 
     curves: list[_Curve]
     styles: list[ClassStyle]
     label: str
     plain_label: str
+    headed: bool
+
+    @property
+    def axis(self) -> str:
+        """What the axis of probabilities says."""
+        return self.plain_label if self.headed else self.label
 
     def top(self, *curves: _Curve) -> float:
         """End of the axis: above all that is shown; NaN where there is no interval, or a probability is unknown."""
@@ -178,8 +186,9 @@ def _by_variable(drawn: _Drawing, look: Look, *, bands: bool) -> Picture:
         _finish_curve(panel, curve, drawn.top())
         style.title(panel, name)
         if name in starts or canvas.in_given_axes:
-            style.axis_label(panel, "y", drawn.label if bands else drawn.plain_label)
-    note = "" if bands else "Lines without intervals; features=, classes= or panels='class' show them"
+            style.axis_label(panel, "y", drawn.axis if bands else drawn.plain_label)
+    without = "Lines without intervals; features=, classes= or panels='class' show them"
+    note = drawn.label[0].upper() + drawn.label[1:] if bands else without
     canvas.heading(note)
     canvas.legend(dots.class_legend(drawn.styles))
     return canvas.finished()
@@ -250,7 +259,7 @@ def _levels(curve: _Curve, drawn: _Drawing, styles: Sequence[ClassStyle], title:
     ends = dots.Ends(*(part[:, shown] for part in (curve.centre, curve.low, curve.high)))
     colours = [[s.colour for s in styles]] * len(rows)
     return dots.Dots(
-        curve.variable.name, title, rows, ends, colours, [("o", False)] * len(shown), drawn.label, zero=False
+        curve.variable.name, title, rows, ends, colours, [("o", False)] * len(shown), drawn.axis, zero=False
     )
 
 

@@ -14,7 +14,8 @@ from bayes_softmax.answers.population import MEANS, Population, encode_variables
 from bayes_softmax.answers.probabilities import over_blocks, thinned_draws
 from bayes_softmax.answers.rows import Rows
 from bayes_softmax.answers.variables import Covariate, Setting, check_setting, chosen_variables, level_name
-from bayes_softmax.core.checks import listed, shown
+from bayes_softmax.core.checks import counted, listed, shown
+from bayes_softmax.core.keywords import explains
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.data.design import Label
 from bayes_softmax.plots import style
@@ -57,6 +58,7 @@ class Regions(NamedTuple):
         return self.probabilities - np.where(self.probabilities == best, second, best)
 
 
+@explains
 def regions(
     fit: Fit,
     features: Sequence[str] | None = None,
@@ -118,7 +120,7 @@ def regions(
     look = Look(ax, figure, figsize, classes, colors, title)
     fitted = style.check_fit(fit, "regions")
     interval, styles = resolve_interval(ci_prob, "eti"), look.class_styles(fitted.schema.classes)
-    axes = _two_variables(fitted, features)
+    axes = _two_variables(fitted, features, data)
     names = (axes[0].name, axes[1].name)
     one = typical_row(fitted, data, at, names, offset=offset, available=available)
     points = observed_rows(fitted, data, y, offset=offset, available=available)
@@ -141,12 +143,22 @@ def regions(
     return canvas.finished()
 
 
-def _two_variables(fit: Fitted, features: Any) -> tuple[Covariate, Covariate]:
+def _two_variables(fit: Fitted, features: Any, data: Any) -> tuple[Covariate, Covariate]:
     """The variables of the axes, checked: two different numeric ones."""
+    everything = chosen_variables(fit.schema, None)
+    known = listed(variable.name for variable in everything)
+    numeric = [v.name for v in everything if not v.levels and v.name not in fit.schema.available_columns][:2]
+    example = f"; for example regions(fit, {numeric!r})" if len(numeric) == 2 else ""
+    if isinstance(features, str) and isinstance(data, str):
+        both = shown([features, data])
+        raise ValueError(f"features={shown(features)}: give both names in one list, as in regions(fit, {both})")
     chosen = chosen_variables(fit.schema, features)
     if isinstance(features, str) or len(chosen) != 2 or chosen[0].name == chosen[1].name:
-        known = listed(v.name for v in chosen_variables(fit.schema, None))
-        raise ValueError(f"features={shown(features)} must name two different variables of the model ({known})")
+        if features is None:
+            has = counted(len(everything), "variable")
+            raise ValueError(f"features: the model has {has} ({known}); name two numeric ones{example}")
+        wrong = f"features={shown(features)} must name two different variables of the model"
+        raise ValueError(f"{wrong} ({known}){example}")
     for variable in chosen:
         if variable.levels:
             raise ValueError(
@@ -269,7 +281,8 @@ def _heading(one: Population, names: Sequence[str], remarks: Sequence[str]) -> s
     (row,) = one.chunks()
     others = [f"{n} = {_short(value)}" for n, value in row.frame.iloc[0].items() if n not in names]
     more = f", and {len(others) - SHOWN_VALUES} more at typical values" if len(others) > SHOWN_VALUES else ""
-    lines = ["Most probable class" + (f" at {', '.join(others[:SHOWN_VALUES])}{more}" if others else ""), *remarks]
+    lines = ["Most probable class" + (f" at {', '.join(others[:SHOWN_VALUES])}{more}" if others else "")]
+    lines += ["points: all rows, whatever their own values of these" if others else "", *remarks]
     return "\n".join(line for line in lines if line)
 
 

@@ -9,6 +9,7 @@ from bayes_softmax.answers.fitted import Fit, Fitted
 from bayes_softmax.answers.mean_probabilities import mean_probabilities
 from bayes_softmax.answers.probabilities import over_blocks, thinned_draws
 from bayes_softmax.core.checks import check_flags, counted, listed
+from bayes_softmax.core.keywords import explains
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.data.design import Label
 from bayes_softmax.plots import style
@@ -32,6 +33,7 @@ class Triangle(NamedTuple):
     clouded: IntArray
 
 
+@explains
 def ternary(
     fit: Fit,
     data: Any = None,

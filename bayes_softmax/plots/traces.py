@@ -9,6 +9,7 @@ from scipy.stats import rankdata
 from bayes_softmax.answers.diagnostics import convergence_table
 from bayes_softmax.answers.fitted import FIT_FIRST, Fit, Sampled
 from bayes_softmax.core.checks import check_counts, did_you_mean, listed, shown
+from bayes_softmax.core.keywords import explains
 from bayes_softmax.core.records import RELIABLE_PARETO_K, FloatArray
 from bayes_softmax.data.design import Label
 from bayes_softmax.plots import style
@@ -40,6 +41,7 @@ class Chains(NamedTuple):
     ess: FloatArray
 
 
+@explains
 def traces(
     post: Fit,
     *,

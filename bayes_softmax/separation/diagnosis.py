@@ -14,6 +14,7 @@ from bayes_softmax.display.table import table_of
 from bayes_softmax.separation.choice_sets import connected_classes, informative_rows, within_groups
 from bayes_softmax.separation.directions import on_all_columns, per_unit
 from bayes_softmax.separation.examination import Examination, examine
+from bayes_softmax.separation.levels import levels_without
 from bayes_softmax.separation.rank import coefficient_names
 from bayes_softmax.separation.rays import ZERO
 from bayes_softmax.separation.recession import POSITIVE, RecessionCone
@@ -54,6 +55,7 @@ def diagnose_separation(found: Examination) -> Separation:
     index = pd.Index(names, name="feature", dtype=object)
     columns = pd.Index(list(classes), name=design.response.name)
     loose = within_groups(cone.observed.lines, groups) > ZERO
+    without = levels_without(seen.design, seen.cone)
     return Separation(
         kind=kind,
         features=tuple(np.array(names, dtype=object)[chosen & (np.ptp(raw[0], axis=0) > 0)]),
@@ -68,6 +70,8 @@ def diagnose_separation(found: Examination) -> Separation:
         never_offered=tuple(classes[k] for k in absent),
         unconnected=tuple(tuple(classes[k] for k in group) for group in groups) if len(groups) > 1 else (),
         undetermined=tuple(np.array(names, dtype=object)[found.columns[loose]]),
+        levels=without.levels,
+        levels_explain=without.explain_all,
     )
 
 

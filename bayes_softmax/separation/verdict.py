@@ -10,6 +10,7 @@ from bayes_softmax.core.checks import counted, shown
 from bayes_softmax.data.design import Label
 from bayes_softmax.display.brief import Brief, as_markup, as_text
 from bayes_softmax.display.words import few
+from bayes_softmax.separation.levels import LevelWithout
 
 
 class Extent(NamedTuple):
@@ -65,6 +66,11 @@ class Separation:
         Groups of classes that no choice set connects: differences between groups are not determined.
     undetermined
         Coefficients whose differences between connected classes the choice sets do not determine.
+    levels
+        Levels of factors, and values of columns of 0 and 1, that were never observed with some classes, as
+        ``(variable, level, n_rows, classes)``: there these classes are excluded.
+    levels_explain
+        Whether such levels are all that separates the classes.
     """
 
     kind: str
@@ -80,6 +86,8 @@ class Separation:
     never_offered: tuple[Label, ...] = ()
     unconnected: tuple[tuple[Label, ...], ...] = ()
     undetermined: tuple[str, ...] = ()
+    levels: tuple[LevelWithout, ...] = ()
+    levels_explain: bool = False
 
     @property
     def separated(self) -> bool:
@@ -97,13 +105,14 @@ class Separation:
     @property
     def advice(self) -> str | None:
         """The reasons, and how the summary of an estimate shows them; None if there are none."""
-        result = "so many estimates are equally good; summary() shows NaN for contrasts that are not determined"
+        if not self.reasons:
+            return None
+        result = "many estimates are equally good"
+        shows = "NaN for contrasts that are not determined"
         if self.separated:
-            result = (
-                "so no finite estimate exists; summary() shows inf, -inf, or NaN where not even the sign is determined"
-            )
+            result, shows = "no finite estimate exists", "inf, -inf, or NaN where the sign is open"
         more = "; model.check_separation() names more" if self.reasons != self._sentences(LONG) else ""
-        return f"{'; '.join(self.reasons)}, {result}{more}" if self.reasons else None
+        return f"{result}: {'; '.join(self.reasons)}{more}; summary() shows {shows}"
 
     def _sentences(self, extent: Extent) -> tuple[str, ...]:
         """The reasons, with lists of some extent."""
@@ -117,16 +126,30 @@ class Separation:
             columns = extent.of(self.collinear)
             sentences.append(f"the columns {columns} are linear combinations of the others (collinear)")
         if self._pairs_seen:
-            along = extent.of(self.features)
-            if len(self.features) > 1:
-                along = f"a combination of {along}"
-            how_many = "; a class is excluded in" if self._in_part else ", in"
-            rows = [shown(row) for row in self.rows[:MANY_ROWS]] + ["..."] * (self.n_separated > MANY_ROWS)
-            sentences.append(
-                f"{self.kind} separation: {self._who(extent)} by {along}{how_many} "
-                f"{self.n_separated} of {self.n_obs} rows ({', '.join(rows)})"
-            )
+            sentences.append(f"{self.kind} separation: {self._levels(extent) or self._directions(extent)}")
         return tuple(sentences)
+
+    def _levels(self, extent: Extent) -> str:
+        """Levels that exclude classes, if these are all that separates; else nothing."""
+        if not self.levels_explain:
+            return ""
+        told = [
+            f"level {shown(level)} of {shown(variable)} ({counted(n, 'row')}) was never observed with "
+            f"{extent.of(classes)}"
+            for variable, level, n, classes in self.levels
+        ]
+        most = 1 + extent.most // 2
+        left = len(told) - most
+        return "; ".join(told[:most]) + (f"; and {counted(left, 'more such level')}" if left > 0 else "")
+
+    def _directions(self, extent: Extent) -> str:
+        """Which classes are separated, by which features, and in which rows."""
+        along = extent.of(self.features)
+        if len(self.features) > 1:
+            along = f"a combination of {along}"
+        how_many = "; a class is excluded in" if self._in_part else ", in"
+        rows = [shown(row) for row in self.rows[:MANY_ROWS]] + ["..."] * (self.n_separated > MANY_ROWS)
+        return f"{self._who(extent)} by {along}{how_many} {self.n_separated} of {self.n_obs} rows ({', '.join(rows)})"
 
     def _choices(self, extent: Extent) -> list[str]:
         """What the choice sets leave open."""

@@ -1,6 +1,5 @@
 """Arguments that the front doors share: named, typed and documented once, whether arrays or a formula are given."""
 
-import difflib
 import inspect
 import re
 from collections.abc import Callable, Sequence
@@ -9,11 +8,10 @@ from typing import Any, TypedDict, get_type_hints
 
 from numpy.typing import ArrayLike
 
+from bayes_softmax.core.keywords import unexpected
 from bayes_softmax.data.design import Label
 from bayes_softmax.data.options import ByClass, Options
 from bayes_softmax.spec.priors import Prior, PriorArgument
-
-SIMILARITY = 0.8  # of a name to the one that was perhaps meant: "priors" is near "prior", "intercept" to none
 
 
 class Arguments(TypedDict, total=False):
@@ -71,9 +69,7 @@ def options_of(door: str, arguments: Arguments) -> Options:
     known = Arguments.__annotations__
     for name in arguments:
         if name not in known:
-            near = difflib.get_close_matches(name, known, 1, SIMILARITY)
-            hint = f". Did you mean {near[0]!r}?" if near else ""  # as Python says it
-            raise TypeError(f"SoftmaxRegression.{door}() got an unexpected keyword argument {name!r}{hint}")
+            raise TypeError(unexpected(door, name, known))
     return Options(**arguments)
 
 

@@ -21,6 +21,7 @@ WEIGHTS_FORMULA = (
     "sd of {together:.3g} over the rows of the data. "
 )
 INTERCEPT_FORMULA = "Intercept: {intercept:g} at the feature means. "
+CHOSEN_FORMULA = "All scales of weights are multiplied by {factor:.4g}: chosen from these data by the evidence. "
 TOTAL_FORMULA = "A logit then has a prior sd of {logit:.3g}, averaged as variance over the rows of the data."
 
 
@@ -62,12 +63,15 @@ def prior_table(priors: PriorTable, design: Design) -> pd.DataFrame:
 
 def _of_features(priors: PriorTable, rms: FloatArray) -> dict[str, list[Any]]:
     """Columns of the table for the features."""
-    p, default = len(rms), priors.by_default
+    p, default, factor = len(rms), priors.by_default, _factor(priors)
     scales = np.full(p, np.nan)
     scales[priors.fixed] = _scales(priors.features.of(priors.fixed))
     measured, made = ["per unit of the feature"] * p, ["given"] * p
     for j in np.flatnonzero(default).tolist():
-        made[j] = f"{priors.constant:.4g} / {priors.constant / scales[j]:.4g}"
+        made[j] = f"{priors.constant:.4g} / {priors.constant * factor / scales[j]:.4g}"
+    if priors.choice is not None:
+        for j in np.flatnonzero(np.isfinite(scales)).tolist():
+            made[j] = f"{factor:.4g} * {made[j] if default[j] else format(scales[j] / factor, '.4g')}"
     for scale in priors.learned:
         for j in scale.features:
             measured[j], made[j] = scale.in_words(), "learned"
@@ -128,11 +132,18 @@ def _in_words(priors: PriorTable, variances: FloatArray, total: float) -> str:
             constant=priors.constant,
             total=DEFAULT_TOTAL_SCALE,
             about="about zero, as there is no intercept" if priors.intercept is None else "about the mean",
-            together=float(np.sqrt(variances[taking].sum())),
+            together=float(np.sqrt(variances[taking].sum())) / _factor(priors),
         )
     if priors.intercept is not None and priors.intercept_at == "means" and not priors.is_jeffreys:
         text += INTERCEPT_FORMULA.format(intercept=DEFAULT_INTERCEPT_SCALE)
+    if priors.choice is not None:
+        text += CHOSEN_FORMULA.format(factor=priors.choice.factor)
     return text + TOTAL_FORMULA.format(logit=total) if np.isfinite(total) else text.rstrip()
+
+
+def _factor(priors: PriorTable) -> float:
+    """What the scales of the weights were multiplied by, since the evidence chose so."""
+    return 1.0 if priors.choice is None else priors.choice.factor
 
 
 def _moments(design: Design) -> tuple[FloatArray, FloatArray]:

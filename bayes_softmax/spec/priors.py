@@ -18,16 +18,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayes_softmax.core.checks import is_number, shown
+from bayes_softmax.core.keywords import explains_making
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.spec.families import registry
 from bayes_softmax.spec.families.flat import Flat, FlatFamily
 from bayes_softmax.spec.families.registry import FamilyPrior
+from bayes_softmax.spec.scale_choice import ScaleChoice
 from bayes_softmax.spec.scales.hyperpriors import ShrinkagePrior
 from bayes_softmax.spec.scales.shared import SharedScale
 
 LEARNED = -1  # in place of a family's code, where the scale is learned
 
 
+@explains_making
 @dataclass(frozen=True)
 class Jeffreys:
     """Jeffreys' prior of all coefficients, the intercept among them: ``map()`` is Firth's bias-reduced estimate.
@@ -111,6 +114,8 @@ class PriorTable:
         Learned scales, and the features that share each, in the order of their first features.
     constant
         That of :func:`~bayes_softmax.spec.autoscale.default_scales`, NaN where no feature takes the default.
+    choice
+        How the scales of the weights were chosen from the data, if they were; ``constant`` is without its factor.
     """
 
     features: FamilyRows
@@ -121,6 +126,7 @@ class PriorTable:
     is_jeffreys: bool = False
     learned: tuple[SharedScale, ...] = ()
     constant: float = np.nan
+    choice: ScaleChoice | None = None
 
     @cached_property
     def weights(self) -> tuple[Prior, ...]:

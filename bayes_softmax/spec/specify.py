@@ -8,6 +8,7 @@ from bayes_softmax.core.checks import check_flags
 from bayes_softmax.core.errors import UnusedClassWarning, warn_caller
 from bayes_softmax.data import build
 from bayes_softmax.data.design import Design
+from bayes_softmax.data.doubtful_levels import doubtful_factors
 from bayes_softmax.data.numeric_labels import numeric_warning
 from bayes_softmax.data.observations import Observations
 from bayes_softmax.data.options import Options
@@ -52,8 +53,8 @@ def _specify(design: Design, schema: Schema, options: Options) -> Specification:
     message = unused_warning(design) if options.classes is None else None
     if message is not None:
         warn_caller(message, UnusedClassWarning)
-    doubt = numeric_warning(design)
-    if doubt is not None:
+    measured = numeric_warning(design)
+    for doubt in ([] if measured is None else [measured]) + doubtful_factors(schema.encoder, design):
         warn_caller(doubt)
     logits = LinearLogits(design.n_features, design.n_classes)
     return Specification(Observations(design, options.collapse), schema, priors, logits)

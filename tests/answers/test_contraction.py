@@ -127,6 +127,8 @@ def test_separated_data_are_marked(penguins):
         for fit in (model.map(), model.sample(draws=500, random_seed=1, progressbar=False)):
             assert features <= set(fit.prior_dominated), name
             assert "note: the prior decides much about '" in repr(fit)
+            next_step = "map_path()" if isinstance(fit, bs.PointEstimate) else "prior_sensitivity()"
+            assert next_step in repr(fit)
 
 
 def test_only_the_dummy_is_marked(penguins):

@@ -116,3 +116,16 @@ def test_classes_of_another_type_are_told_apart(classes, columns, text) -> None:
         fit.decide(X, cost.set_axis(columns, axis=1))
     with pytest.raises(ValueError, match=text.replace("cost", "class_prior")):
         fit.predict(X, class_prior=dict.fromkeys(columns, 0.5))
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns"),
+    [("class", "decision"), ("observed", None), (None, "Decision"), ("species", None), ("observed", "predicted")],
+)
+def test_a_table_of_costs_that_is_named_the_wrong_way_round_is_refused(fits, penguins, rows, columns) -> None:
+    names = ["Adelie", "Chinstrap", "Gentoo"]
+    cost = pd.DataFrame(1.0 - np.eye(3), index=names, columns=names)
+    with pytest.raises(ValueError, match="needs a row for each decision and a column for each observed class: pass"):
+        fits["map"].decide(penguins, cost.rename_axis(index=rows, columns=columns))
+    right = fits["map"].decide(penguins, cost.rename_axis(index="decision", columns="observed"))
+    assert right.equals(fits["map"].decide(penguins, cost))

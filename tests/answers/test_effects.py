@@ -322,3 +322,25 @@ def test_weights_by_name_are_found_in_new_data(survey) -> None:
     frame = survey.assign(times=np.resize([1, 2, 3], len(survey)))
     fit = bs.SoftmaxRegression.from_formula("party ~ age + educ", frame, weights="times").map()
     assert_allclose(fit.effects(data=frame), fit.effects(), rtol=1e-9)
+
+
+def test_a_contrast_sets_the_same_variables(overlapping, drawn) -> None:
+    fit = overlapping.map()
+    with pytest.raises(ValueError, match="first sets 'sex' and second sets 'bill_length_mm': a contrast is between"):
+        fit.contrast({"sex": "male"}, {"bill_length_mm": 40})
+    with pytest.raises(ValueError, match="a contrast is between two values of the same variables"):
+        drawn.contrast({"bill_length_mm": 40}, {"sex": "female"}, draws=True)
+    assert "note" not in fit.contrast({"sex": "male"}, {}).attrs
+
+
+def test_values_outside_the_data_are_noted(overlapping, drawn) -> None:
+    fit = overlapping.map()
+    inside = fit.contrast({"sex": "male"}, {"sex": "female"}, at={"bill_length_mm": 50})
+    assert "note" not in inside.attrs
+    note = fit.contrast({"bill_length_mm": 500}, {"bill_length_mm": 40}).attrs["note"]
+    assert note == "outside the data of the fit, so extrapolated: bill_length_mm=500 (32.1 to 59.6)"
+    table = drawn.effects("sex", at={"bill_length_mm": 0})
+    assert table.attrs["note"].endswith("extrapolated: bill_length_mm=0 (32.1 to 59.6)")
+    assert "note: outside the data" in repr(table)
+    array = drawn.effects("sex", at={"bill_length_mm": 0}, draws=True)
+    assert array.attrs["note"] == table.attrs["note"]

@@ -278,3 +278,57 @@ def test_it_reads_aloud(fits) -> None:
     found = fits["sample"].evaluate()
     assert repr(found).startswith("Evaluation, in-sample: 333 observations, 3 classes\n  accuracy 0.")
     assert "nats" in found.to_frame()["meaning"]["log_loss"]
+
+
+@pytest.mark.parametrize("kind", ["map", "sample"])
+def test_rows_with_missing_values_are_dropped_on_request(kind: str) -> None:
+    """In features, labels, weights, offset and choice sets, by name and by value: the scores of the rest."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"x": rng.normal(size=60), "y": rng.choice(["a", "b", "c"], 60), "w": rng.integers(1, 4, 60)})
+    frame[["o1", "o2", "o3"]] = rng.normal(size=(60, 3))
+    frame[["on1", "on2", "on3"]] = 1.0
+    named = {"offset": ["o1", "o2", "o3"], "available": ["on1", "on2", "on3"]}
+    model = bs.SoftmaxRegression.from_formula("y ~ x", frame, weights="w", **named)
+    fit = model.map() if kind == "map" else model.sample(50, chains=2, random_seed=1, progressbar=False)
+    holed = frame.astype({"w": float})
+    for row, column in enumerate(["x", "y", "w", "o2", "on3"]):
+        holed.loc[row, column] = None
+    expected = fit.evaluate(frame[5:])
+    found = fit.evaluate(holed, missing="drop")
+    assert found.log_loss == expected.log_loss
+    assert (found.n_observations, found.n_dropped) == (frame["w"][5:].sum(), 5)
+    assert "note: 5 rows with missing values were dropped" in repr(found)
+    by_value = fit.evaluate(
+        holed[["x"]],
+        holed["y"],
+        weights=holed["w"],
+        offset=holed[["o1", "o2", "o3"]].to_numpy(),
+        available=holed[["on1", "on2", "on3"]].to_numpy(),
+        missing="drop",
+    )
+    assert by_value.log_loss == expected.log_loss
+    assert fit.evaluate(frame, missing="drop").n_dropped == 0
+    assert "note" not in repr(fit.evaluate(frame))
+    with pytest.raises(ValueError, match="column 'x' has a missing value in row 0; fill it, or pass missing='drop'"):
+        fit.evaluate(holed)
+    with pytest.raises(ValueError, match=r"no rows left \(60 rows dropped for missing values"):
+        fit.evaluate(holed.assign(x=np.nan), missing="drop")
+    with pytest.raises(ValueError, match="missing='nan' is not known; use one of 'error', 'drop'"):
+        fit.evaluate(holed, missing="nan")
+    for ask in (fit.predict_proba, fit.predict):
+        with pytest.raises(ValueError, match="pass missing='nan' to leave the answers for such rows empty"):
+            ask(holed)
+
+
+def test_missing_values_of_arrays_are_dropped_on_request() -> None:
+    X, y = simulate(60, 2, 3)
+    fit = bs.SoftmaxRegression(X, y).map()
+    holed = X.copy()
+    holed[3, 1] = np.nan
+    found, left = fit.evaluate(holed, y, missing="drop"), np.arange(60) != 3
+    assert found.log_loss == fit.evaluate(X[left], y[left]).log_loss
+    assert fit.evaluate(holed, list(y), missing="drop").log_loss == found.log_loss
+    with pytest.raises(ValueError, match="column 'x1' is NaN in row 3; fill it, or pass missing='drop'"):
+        fit.evaluate(holed, y)
+    with pytest.raises(ValueError, match="column 'x1' is NaN in row 3; fill it, or pass missing='nan'"):
+        fit.predict_proba(holed)

@@ -69,7 +69,7 @@ REFUSED: dict[str, tuple[Callable[[Any], object], str]] = {
     ),
     "a missing label": (
         lambda f: f.evaluate(DATA.assign(y=[None, *DATA["y"][1:]])),
-        "y: the label is missing in row 0; fill it, or leave out such rows$",
+        "y: the label is missing in row 0; fill it, or pass missing='drop' to leave out such rows$",
     ),
     "costs in an array": (lambda f: f.decide(DATA, cost=np.eye(3)), "cost is of type ndarray; give a pandas DataFrame"),
     "no costs": (lambda f: f.decide(DATA, cost=COST.iloc[:0]), "cost has no rows; give one for each decision"),

@@ -9,6 +9,7 @@ from scipy.special import ndtri
 import bayes_softmax as bs
 from bayes_softmax.answers.contrasts import build_view
 from bayes_softmax.answers.diagnostics import convergence_table
+from tests.conftest import simulate
 
 X, Y = [[0.0, 1.0], [1.0, 0.0], [2.0, 1.0], [3.0, 5.0]] * 5, list("abcbacbbcaacbbaabcac")
 QUALITY = ["ess_bulk", "ess_tail", "r_hat", "mcse_mean"]
@@ -57,3 +58,59 @@ def test_draws_of_importance_weights_and_of_the_prior() -> None:
     assert before.columns[-4:].tolist() == QUALITY  # nothing was seen that could contract it
     flat = bs.SoftmaxRegression(X, Y, prior=bs.Flat(), intercept_prior=bs.Flat())
     assert "contraction" not in flat.mle().summary()
+
+
+@pytest.fixture(scope="module")
+def crossed() -> bs.SoftmaxRegression:
+    X, codes = simulate(600, 2, 3)
+    frame = pd.DataFrame({"age": X[:, 0], "income": X[:, 1], "g": np.resize(list("pqr"), 600), "y": codes})
+    return bs.SoftmaxRegression.from_formula("y ~ poly(age, 2) * g + income:g", frame)
+
+
+@pytest.mark.parametrize(
+    ("features", "shown"),
+    [
+        ("intercept", ["intercept"]),
+        ("g[T.q]", ["g[T.q]"]),
+        ("g", ["g[T.q]", "g[T.r]"]),
+        ("age", ["poly(age, 2)[1]", "poly(age, 2)[2]"]),
+        ("poly(age,2)", ["poly(age, 2)[1]", "poly(age, 2)[2]"]),
+        ("g:income", ["income:g[p]", "income:g[q]", "income:g[r]"]),
+        (["g", "g[T.q]", "intercept", "age"], ["intercept", "poly(age, 2)[1]", "poly(age, 2)[2]", "g[T.q]", "g[T.r]"]),
+    ],
+    ids=str,
+)
+def test_features_choose_rows_in_the_order_of_the_model(crossed, features, shown) -> None:
+    for fit in (crossed.map(), crossed.laplace(draws=200, random_seed=1, progressbar=False)):
+        part, whole = fit.summary(features=features), fit.summary()
+        assert part.index.get_level_values("feature").unique().tolist() == shown
+        pd.testing.assert_frame_equal(part, whole[whole.index.get_level_values("feature").isin(shown)])
+        both = bs.compare(one=fit, two=fit, features=features)
+        pd.testing.assert_index_equal(both.index, part.index)
+
+
+def test_features_that_are_not_there(crossed) -> None:
+    fit = crossed.map()
+    for ask in (fit.summary, lambda features: bs.compare(a=fit, features=features)):
+        with pytest.raises(ValueError, match=r"features: 'agee' is not in the model; did you mean 'age'\?"):
+            ask(features="agee")
+        with pytest.raises(ValueError, match="features is empty"):
+            ask(features=[])
+        with pytest.raises(TypeError, match=r"features=1\.5 must be the name of a feature"):
+            ask(features=1.5)
+    bare = bs.SoftmaxRegression(*simulate(50, 2, 3), intercept=False).map()
+    with pytest.raises(ValueError, match=r"features: 'intercept' is not in the model \(names are 'x0', 'x1'\)"):
+        bare.summary(features="intercept")
+    assert bare.summary(features=1).index.get_level_values("feature").unique().tolist() == ["x1"]
+
+
+def test_a_list_or_mapping_of_fits_is_to_be_unpacked(crossed) -> None:
+    fit = crossed.map()
+    for call, text in (
+        (lambda: bs.compare({"mle": fit}), r"got a dict: unpack it with two stars, compare\(\*\*\{'mle': \.\.\.\}\)"),
+        (lambda: bs.compare([fit, fit]), r"got a list: name them, for example compare\(a=\.\.\., b=\.\.\.\)"),
+        (lambda: bs.compare(fits={"mle": fit}), r"fits is of type dict: unpack it with two stars"),
+        (lambda: bs.compare(fit, fit), r"2 fits came without one: compare\(mle=a, map=b\)"),
+    ):
+        with pytest.raises(TypeError, match=text):
+            call()

@@ -148,13 +148,18 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ([], "the following arguments are required: command"),
+        ([], "name a command: fit, predict, effects, evaluate, demo (bayes-softmax --help has examples)"),
+        (["effects"], "the following arguments are required: FIT\n"),
+        (["effects", "o", "--features", "x"], "variables come after the fit, bayes-softmax effects FIT income region"),
+        (["evaluate", "o", "--data", "d.csv"], "the file comes after the fit, bayes-softmax evaluate FIT DATA"),
+        (["predict", "o", "--data=d.csv"], "the following arguments are required: DATA"),
+        (["predict", "o", "d.csv", "--drop-missing"], "predict has --allow-missing"),
         (["fitt", "d.csv"], "'fitt' is not a command; did you mean 'fit'? (fit, predict, effects, evaluate, demo)"),
         (["fit", "d.csv", "--formula", "y ~ x", "--out", "o", "--drop-mising"], "did you mean '--drop-missing'?"),
         (["fit", "d.csv", "--formula", "y ~ x", "--out", "o", "--drop"], "'--drop' is not an argument of fit"),
         (["fit", "d.csv", "--formula", "y ~ x", "--out", "o", "--method", "mcmc"], "invalid choice: 'mcmc'"),
         (["fit", "d.csv", "--formula", "y ~ x", "--out", "o", "--draws", "x"], "argument --draws: invalid int"),
-        (["predict", "o"], "the following arguments are required: data"),
+        (["predict", "o"], "the following arguments are required: DATA"),
         (["predict", "o", "d.csv", "e.csv"], "'e.csv' is not an argument of predict"),
     ],
 )
@@ -363,7 +368,7 @@ def test_folders_of_results(results: Path, data: Path, tmp_path: Path, capsys: p
         "there is no file or folder '.*resluts'; did you mean '.*results'", told(results.parent / "resluts")
     )
     assert "there is no folder" in told(tmp_path / "a" / "b")
-    assert "data.csv' is not a netCDF file, or is damaged" in told(data)
+    assert "data.csv' is a table, not a saved fit; a fit is a .nc file or a .zarr folder" in told(data)
     for name in ("posterior.nc", "estimate.nc"):
         (tmp_path / name).write_bytes((results / "estimate.nc").read_bytes())
     assert "holds two fits" in told(tmp_path)
@@ -393,6 +398,57 @@ def test_predict_writes_intervals(
     assert main([*words, "--force"]) == 0
 
 
+@pytest.fixture
+def customers(tmp_path: Path) -> Path:
+    """New rows with identifiers that begin with zeros, an observed class, and one more column called ``row``."""
+    frame = bs.datasets.load_penguins().iloc[[0, 3, 150]]
+    path = tmp_path / "customers.csv"
+    frame.assign(**{"customer id": ["007", "0010", "1"], "row": [5, 6, 7]}).to_csv(path, index=False)
+    return path
+
+
+def test_predict_keeps_columns_as_they_are(results: Path, customers: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["predict", str(results), str(customers), "--allow-missing", "--keep", "customer id"]
+    assert main([*words, "--keep", "species", "--keep", "bill_length_mm", "--digits", "3"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "row,customer id,species,bill_length_mm,predicted,Adelie,Chinstrap,Gentoo"
+    first, second, third = (line.split(",") for line in lines[1:])
+    assert first[:5] == ["1", "007", "Adelie", "39.1", "Adelie"]
+    assert second == ["2", "0010", "Adelie", "", "", "", "", ""]
+    assert third[1] == "1"
+    assert all(re.fullmatch(r"\d\.\d{1,3}", share) for share in first[5:])
+    whole = bs.load(results / "estimate.nc").predict_proba(bs.datasets.load_penguins().iloc[[0]])
+    np.testing.assert_allclose([float(p) for p in first[5:]], whole.iloc[0].round(3), atol=1e-12)
+    assert main([*words, "--keep", "row", "--keep", "row"]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == "row number,customer id,row,predicted,Adelie,Chinstrap,Gentoo"
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        (["--keep", "customer_id"], "has no column 'customer_id'; did you mean 'customer id'?"),
+        (["--digits", "0"], "--digits 0 must be from 1 to 17"),
+        (["--keep", "Gentoo"], "has no column 'Gentoo'"),
+    ],
+)
+def test_columns_that_cannot_be_kept(
+    more: list[str], told: str, results: Path, customers: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["predict", str(results), str(customers), "--allow-missing", *more]) == 2
+    shown = capsys.readouterr()
+    assert told in shown.err
+    assert shown.out == ""
+
+
+def test_a_kept_column_called_like_a_class_is_refused(
+    results: Path, customers: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frame = pd.read_csv(customers).assign(Gentoo=1)
+    frame.to_csv(customers, index=False)
+    assert main(["predict", str(results), str(customers), "--allow-missing", "--keep", "Gentoo"]) == 2
+    assert "the probabilities have a column 'Gentoo' too; rename that of the data" in capsys.readouterr().err
+
+
 def test_messages_on_data_name_the_file(results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "new.csv"
     path.write_text("bill,sex\n39,male\n")
@@ -420,12 +476,25 @@ def test_effects(results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert main(["effects", str(results), "--at", "sex=male", "--out", str(tmp_path / "e.csv")]) == 0
     assert len(pd.read_csv(tmp_path / "e.csv")) == 6
     assert main(["effects", str(results), "--at", "means"]) == 0
+    capsys.readouterr()
+    assert main(["effects", str(results), "bill_length_mm", "--per", "bill_length_mm=10", "--out", "-"]) == 0
+    per_step = pd.read_csv(io.StringIO(capsys.readouterr().out))
+    assert set(per_step["change"]) == {"per 10"}
+    ten = fitted.effects("bill_length_mm", per={"bill_length_mm": 10})
+    np.testing.assert_allclose(per_step["estimate"], ten["estimate"], rtol=1e-9)
+    table = tmp_path / "new.csv"
+    table.write_text("x\n1\n")
     for more, told in (
         (["--at", "sex=mal"], "did you mean 'male'?"),
         (["--at", "sex"], "--at 'sex' must be NAME=VALUE"),
         (["--at", "sex=male", "sex=male"], "--at: 'sex' appears twice"),
         (["--at", "bill_length_mm=long"], "'bill_length_mm' is 'long'; expected one finite number"),
         (["--at", "bill=3"], "'bill' is not a variable"),
+        (["--per", "bill_length_mm"], "--per 'bill_length_mm' must be NAME=SIZE, for example income=10000"),
+        (["--per", "sex=2"], "--per: 'sex' is a factor; its levels are compared"),
+        (["--per", "bill_length_mm=wide"], "--per: 'bill_length_mm' has 'wide'; expected a finite number other than 0"),
+        (["--per", "bill_length_mm=1", "bill_length_mm=2"], "--per: 'bill_length_mm' appears twice"),
+        ([str(table)], f"{str(table)!r} is a file, not a variable of the model; pass it as --data {table}"),
         (["sexx"], "'sexx' is not a variable of the model; did you mean 'sex'?"),
     ):
         capsys.readouterr()
@@ -572,3 +641,33 @@ def test_quiet_silences_remarks_and_restores_them(results: Path, monkeypatch: py
     assert main(["evaluate", str(results), "--quiet"]) == 0
     assert levels[0] > before
     assert LOGGER.level == before
+
+
+def test_separation_speaks_in_options(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The warning and the printed estimate name the level first, and options in place of Python."""
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"plan": rng.choice(["a", "b", "c"], 60), "region": ["Islands"] * 4 + ["N", "S"] * 28})
+    table.loc[:3, "plan"] = "a"
+    table.to_csv(tmp_path / "plans.csv", index=False)
+    for method, options in (("mle", []), ("map", ["--prior", "Flat"])):
+        call = ["fit", str(tmp_path / "plans.csv"), "--formula", "plan ~ region", "--method", method]
+        assert main([*call, "--out", str(tmp_path / method), "--quiet", *options]) == 0
+        said = capsys.readouterr()
+        for text in (said.err, " ".join(said.out.split())):
+            assert "level 'Islands' of 'region' (4 rows) was never observed with 'b', 'c'" in text
+            assert not any(python in text for python in ("summary()", "map()", "check_separation", "prior=", "solver"))
+
+
+def test_evaluate_can_drop_rows_with_missing_values(
+    results: Path, penguins: pd.DataFrame, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    holed = penguins[:100].copy()
+    holed.loc[holed.index[:3], "bill_length_mm"] = np.nan
+    holed.to_csv(tmp_path / "holed.csv", index=False)
+    call = ["evaluate", str(results), str(tmp_path / "holed.csv")]
+    assert main(call) == 2
+    assert "pass --drop-missing to leave out such rows" in capsys.readouterr().err
+    assert main([*call, "--drop-missing"]) == 0
+    shown = capsys.readouterr().out
+    assert "97 observations" in shown
+    assert "note: 3 rows with missing values were dropped" in shown

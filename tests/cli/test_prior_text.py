@@ -39,13 +39,14 @@ def test_none_is_the_default() -> None:
 
 
 WRONG = {
+    "Normal(HalfNormal())": "HalfNormal takes scale, for example Normal(HalfNormal(1))",
     "normal(2)": "--prior 'normal(2)' is not a prior; did you mean Normal?",
     "Normel(2)": "did you mean Normal?",
-    "Normal": "missing a required argument: 'scale'; Normal takes scale",
+    "Normal": "missing a required argument: 'scale'; Normal takes scale, for example Normal(1)",
     "Normal()": "missing a required argument: 'scale'",
     "Normal(1, 2)": "too many positional arguments; Normal takes scale",
-    "StudentT(4)": "missing a required argument: 'scale'; StudentT takes df, scale",
-    "Flat(1)": "too many positional arguments; Flat takes no number",
+    "StudentT(4)": "missing a required argument: 'scale'; StudentT takes df, scale, for example StudentT(4, 1)",
+    "Flat(1)": "too many positional arguments; Flat takes no number, for example Flat",
     "Normal(sd=1)": "Normal takes scale",
     "Normal(-1)": "scale=-1 must be positive",
     "Normal(0)": "must be positive",

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import bayes_softmax as bs
-from bayes_softmax.display.digits import estimates
+from bayes_softmax.display.digits import Format, chance, estimates
 from bayes_softmax.display.table import Table, table_of
 
 
@@ -182,3 +182,38 @@ def test_a_table_of_the_package_survives_pandas(posterior: bs.Posterior) -> None
     assert type(table.loc["intercept"]) is Table
     assert "eti89_lb" in repr(table.loc["intercept"])
     assert table.to_csv() == pd.DataFrame(table).to_csv()
+
+
+def test_the_rows_of_a_feature_have_one_notation() -> None:
+    index = pd.MultiIndex.from_product([["x", "z"], ["a vs b", "c vs b"]], names=["feature", "contrast"])
+    columns = {"mean": [-3.54e-6, -0.0000027, 0.12, 0.00345], "sd": [8e-8, 1.3e-6, 0.02, 0.00012]}
+    table = table_of(pd.DataFrame(columns, index=index), estimates("mean", "sd"))
+    cells = [line.split()[-2:] for line in repr(table).splitlines()[1:]]
+    assert cells == [["-3.540e-06", "8.0e-08"], ["-2.7e-06", "1.3e-06"], ["0.120", "0.020"], ["0.00345", "0.00012"]]
+    of_feature = [line.split()[-2:] for line in repr(table.loc["x"]).splitlines()[-2:]]
+    assert of_feature == cells[:2]
+
+
+def test_shares_of_draws_are_never_certain_and_probabilities_may_be() -> None:
+    frame = pd.DataFrame({"p_positive": [0.0, 0.25, 1.0, 0.9998, np.nan]})
+    lines = [
+        repr(table_of(frame, {"p_positive": form})).splitlines()[1:]
+        for form in (chance(4000), chance(None), chance(100), Format("share"))
+    ]
+    texts = [[line.split()[-1] for line in part] for part in lines]
+    assert texts[0] == texts[1] == ["<0.001", "0.250", ">0.999", ">0.999", "NaN"]
+    assert texts[2][:3] == ["<0.010", "0.250", ">0.990"]
+    assert texts[3][:3] == ["0", "0.250", "1"]
+
+
+def test_a_posterior_calls_no_sign_impossible_and_a_class_not_on_offer_does() -> None:
+    X = np.linspace(-2, 2, 60)[:, None]
+    y = np.where(X[:, 0] + np.resize([-0.3, 0.3, 0.0], 60) > 0, "b", "a")
+    offered = np.ones((60, 2))
+    post = bs.SoftmaxRegression(X, y, available=offered).laplace(draws=400, random_seed=1, progressbar=False)
+    assert post.summary(vs="a")["p_positive"]["x0"].tolist() == [1.0]
+    assert ">0.997" in repr(post.summary(vs="a"))
+    assert ">0.997" in repr(post.effects())
+    assert ">0.997" in repr(post.odds_ratios(vs="a"))
+    alone = post.predict_proba(X[:1], available=np.array([[1, 0]]))
+    assert repr(alone).split()[-2:] == ["1", "0"]

@@ -267,3 +267,17 @@ def test_bad_paths(overlapping: bs.SoftmaxRegression, tmp_path: Path) -> None:
         overlapping.map().save(tmp_path / "fit.pkl")
     with pytest.raises(FileNotFoundError, match="there is no folder"):
         overlapping.map().save(tmp_path / "no" / "fit.nc")
+
+
+@pytest.mark.parametrize("name", ["customers.csv", "customers.csv.gz", "Data.TSV", "d.parquet"])
+def test_a_table_is_no_fit(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("x,y\n1,a\n")
+    with pytest.raises(ValueError, match=r"is a table, not a saved fit; a fit is a \.nc file or a \.zarr folder"):
+        bs.load(tmp_path / name)
+
+
+def test_a_fit_is_read_whatever_its_file_is_called(tmp_path: Path) -> None:
+    fit = bs.SoftmaxRegression([[0.0], [1.0], [2.0], [3.0]], ["a", "b", "a", "b"]).map()
+    fit.save(tmp_path / "fit.nc")
+    (tmp_path / "fit.nc").rename(tmp_path / "fit.csv")
+    assert bs.load(tmp_path / "fit.csv").predict([[9.0]]).tolist() == ["b"]

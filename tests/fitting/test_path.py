@@ -1,5 +1,7 @@
 """The MAP path: each estimate is that of a model with other scales, and its ends are the prior and the likelihood."""
 
+import pickle
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -66,3 +68,21 @@ def test_priors_without_a_fixed_scale_are_refused(prior: object) -> None:
 def test_a_scale_beyond_numbers_is_refused() -> None:
     with pytest.raises(ValueError, match="scales: 1e\\+308 times"):
         bs.SoftmaxRegression(X, Y, prior=bs.Normal(1e10)).map_path([1e308])
+
+
+def test_a_path_is_read_as_a_dictionary_and_shown_in_a_few_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    path = bs.SoftmaxRegression(X, Y).map_path()
+    assert (len(path), 1 in path, 1.5 in path) == (49, True, False)
+    assert dict(path) == dict(path.items()) == dict(zip(path.keys(), path.values(), strict=True))
+    assert path[1] is list(path.values())[24]
+    assert "MAP estimates for 49 scales of the prior, from 0.001 to 1000 times" in repr(path)
+    assert len(repr(path).splitlines()) <= 3
+    assert "MAP estimates" in path._repr_html_()
+    again = pickle.loads(pickle.dumps(path))
+    assert_allclose(again[10].weights, path[10].weights)
+    with pytest.raises(AttributeError):
+        path._estimates = {}
+    for scale, text in ((0.3, "the nearest is 0.316"), ("a", "numbers from 0.001 to 1000"), ([1], "numbers from")):
+        with pytest.raises(KeyError, match=text):
+            path[scale]

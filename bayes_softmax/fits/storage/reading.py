@@ -25,6 +25,8 @@ FORMAT_VERSION = 3
 FIRST_WITH_CHECKSUM = 3
 KINDS = ("mle", "map", "posterior")
 LOGITS = "logits"  # header attribute: kind and data of the logit function
+TABLES = {".csv", ".tsv", ".txt", ".tab", ".parquet", ".feather", ".arrow", ".xlsx", ".xls"}  # endings of their files
+HDF5 = b"\x89HDF"  # first bytes of a netCDF file
 LONGEST_REASON = 300  # characters of a library's error message
 
 
@@ -93,9 +95,11 @@ def _opened(source: Path, folder: bool) -> tuple[xr.DataTree, bool]:
     if not folder and not source.is_file():
         raise ValueError(f"{str(source)!r} is neither a file nor a folder")
     kind = "zarr folder" if folder else "netCDF file"
+    data = b"" if folder else source.read_bytes()
+    if data and not data.startswith(HDF5) and TABLES & {suffix.lower() for suffix in source.suffixes}:
+        raise ValueError(f"{str(source)!r} is a table, not a saved fit; a fit is a .nc file or a .zarr folder")
     try:
         files = read_folder(source) if folder else {}
-        data = b"" if folder else source.read_bytes()
         try:
             return (from_zarr(files), True) if folder else (from_netcdf(data), is_sealed(data))
         except Exception as error:  # of many kinds, including OSError

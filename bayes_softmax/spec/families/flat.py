@@ -5,9 +5,11 @@ from typing import Any
 
 import numpy as np
 
+from bayes_softmax.core.keywords import explains_making
 from bayes_softmax.core.records import FloatArray
 
 
+@explains_making
 @dataclass(frozen=True)
 class Flat:
     """Improper constant prior: the MAP estimate is the maximum-likelihood estimate.

@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 
 from bayes_softmax.core.checks import set_positive
+from bayes_softmax.core.keywords import explains_making
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.spec.families.radial import log_sphere, spherical_variable
 
 AT_KINK = 1e-100  # in scales: the cube of a smaller number is subnormal
 
 
+@explains_making
 @dataclass(frozen=True)
 class Laplace:
     r"""Laplace (double-exponential) prior, density proportional to ``exp(-|g| / scale)``: MAP estimates have zeros.

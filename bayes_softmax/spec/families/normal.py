@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 
 from bayes_softmax.core.checks import set_positive
+from bayes_softmax.core.keywords import explains_making
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.spec.scales.hyperpriors import ScalePrior
 
 
+@explains_making
 @dataclass(frozen=True)
 class Normal:
     """Normal prior with mean 0 and standard deviation ``scale`` (ridge, L2).

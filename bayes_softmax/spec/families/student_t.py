@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 
 from bayes_softmax.core.checks import set_positive
+from bayes_softmax.core.keywords import explains_making
 from bayes_softmax.core.records import FloatArray
 
 
+@explains_making
 @dataclass(frozen=True)
 class StudentT:
     """Student-t prior with ``df`` degrees of freedom, centre 0 and the given ``scale``.

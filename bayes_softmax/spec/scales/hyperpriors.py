@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 
 from bayes_softmax.core.checks import set_positive
+from bayes_softmax.core.keywords import explains_making
 
 
+@explains_making
 @dataclass(frozen=True)
 class HalfNormal:
     r"""Prior of a scale to be learned: the absolute value of a normal, density :math:`\propto e^{-\tau^2/(2s^2)}`.
@@ -31,6 +33,7 @@ class HalfNormal:
         return f"HalfNormal({self.scale:.4g})"
 
 
+@explains_making
 @dataclass(frozen=True)
 class HalfStudentT:
     r"""Prior of a scale to be learned, heavier in the tail: :math:`\propto (1 + \tau^2/(\nu s^2))^{-(\nu+1)/2}`.
@@ -73,6 +76,7 @@ class HierarchicalNormal:
         return f"Normal({self.scale_prior})"
 
 
+@explains_making
 @dataclass(frozen=True)
 class R2D2:
     r"""R2-induced Dirichlet decomposition: a prior on how much the features explain, shared out among them.

@@ -1,0 +1,29 @@
+"""Progress of nutpie's chains."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from bayes_softmax.core.progress import bar, can_show, in_notebook
+
+
+@contextlib.contextmanager
+def watching(progressbar: bool) -> Iterator[dict[str, Any]]:
+    """Arguments of nutpie that show its progress: its own bars on a terminal, a plain line in a notebook.
+
+    (In a notebook its own bars are a table of HTML, which stays in the file.)
+    """
+    if not (progressbar and in_notebook()):
+        yield {"progress_bar": progressbar}
+        return
+    with bar() if can_show() else contextlib.nullcontext() as line:
+        if line is None:
+            yield {"progress_bar": False}
+            return
+        task = line.add_task("sampling", total=None, unit="draws")
+
+        def count(chains: Any) -> None:
+            done, total = (sum(getattr(c, name) for c in chains) for name in ("finished_draws", "total_draws"))
+            line.update(task, completed=done, total=total)
+
+        yield {"progress_bar": False, "progress_callback": count}
