@@ -155,6 +155,7 @@ class SoftmaxRegression:
         """
         return prior_table(self._spec.priors, self._spec.design)
 
+    @explains
     def choose_prior_scale(self) -> Self:
         r"""Return the model with the scale of its weights' priors at which the evidence of these data is highest.
 

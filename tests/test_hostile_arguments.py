@@ -288,6 +288,7 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
         {"data": X, "y": LABELS, "offset": OFFSET, "available": ON},
         {
             **NEW,
+            "missing": CHOICE,
             "y": [v for v in RESPONSE if v is not RESPONSE[6]],
             "weights": ROWS,
             "class_prior": RATES,

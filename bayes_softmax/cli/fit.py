@@ -12,10 +12,12 @@ from bayes_softmax.cli.folder import ESTIMATE, POSTERIOR, TABLE, check_out, writ
 from bayes_softmax.cli.output import Stages, csv_bytes, flat_columns, say, say_table, shows_progress
 from bayes_softmax.cli.prior_text import prior_of, priors_of
 from bayes_softmax.cli.text_table import TextFormat
+from bayes_softmax.cli.wording import in_options
 from bayes_softmax.core.checks import counted, did_you_mean, listed, shown
 from bayes_softmax.core.errors import warn_caller
 from bayes_softmax.core.interrupts import INTERRUPTED
 from bayes_softmax.data.formula.sides import split_formula
+from bayes_softmax.display.brief import text_of
 
 if TYPE_CHECKING:  # slow to load, and `--help` does not need it
     import pandas as pd
@@ -50,7 +52,7 @@ def fit(options: argparse.Namespace) -> int:
     write_fit(options.out, name, fitted.save)  # before all else, so that Ctrl-C loses no draws
     table = fitted.summary(vs=versus, ci_prob=options.intervals)
     write_files(options.out, {TABLE: csv_bytes(flat_columns(table))})
-    say(repr(fitted))
+    say(text_of(fitted._brief(), in_options))
     say_table(table)
     say(f"written to {options.out}: {name}, {TABLE}")
     partial_draws = any(note.startswith(INTERRUPTED) for note in fitted.notes)

@@ -85,7 +85,7 @@ that has the column of the classes.""",
         """\
 examples:
   bayes-softmax evaluate results
-  bayes-softmax evaluate results test.csv
+  bayes-softmax evaluate results test.csv --drop-missing
   bayes-softmax evaluate results --loo --out scores.csv""",
     ),
     "demo": Help(

@@ -13,6 +13,7 @@ WHOLE = {
     "; model.check_separation() names more": "",
     " (model.check_separation().pairs)": "",
     " (prior=None is the autoscaled default)": " (the default is one)",
+    ": see .status": "",
     "prior=R2D2()": "--prior R2D2",
     "pass the observed classes as y": "the table needs the column of the observed classes",
 }

@@ -4,7 +4,7 @@ An object has a ``_brief()`` and takes :func:`as_text` for its ``__repr__`` and 
 ``_repr_html_``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 import pandas as pd
@@ -45,9 +45,14 @@ class HasBrief(Protocol):
 
 def as_text(of: HasBrief) -> str:
     """Return a few lines, in the width of the terminal."""
-    brief, width = of._brief(), terminal_width()
-    lines = [line.beginning if isinstance(line, Names) else line for line in brief.lines]
-    notes = [f"note: {note}" for note in brief.notes]
+    return text_of(of._brief())
+
+
+def text_of(brief: Brief, reword: Callable[[str], str] = str) -> str:
+    """The text of lines and notes, each as ``reword`` puts it, in the width of the terminal."""
+    width = terminal_width()
+    lines = [line.beginning if isinstance(line, Names) else reword(line) for line in brief.lines]
+    notes = [f"note: {reword(note)}" for note in brief.notes]
     return "\n".join([paragraph(brief.title, width), *(paragraph(f"  {line}", width) for line in lines + notes)])
 
 

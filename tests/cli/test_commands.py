@@ -641,3 +641,33 @@ def test_quiet_silences_remarks_and_restores_them(results: Path, monkeypatch: py
     assert main(["evaluate", str(results), "--quiet"]) == 0
     assert levels[0] > before
     assert LOGGER.level == before
+
+
+def test_separation_speaks_in_options(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The warning and the printed estimate name the level first, and options in place of Python."""
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"plan": rng.choice(["a", "b", "c"], 60), "region": ["Islands"] * 4 + ["N", "S"] * 28})
+    table.loc[:3, "plan"] = "a"
+    table.to_csv(tmp_path / "plans.csv", index=False)
+    for method, options in (("mle", []), ("map", ["--prior", "Flat"])):
+        call = ["fit", str(tmp_path / "plans.csv"), "--formula", "plan ~ region", "--method", method]
+        assert main([*call, "--out", str(tmp_path / method), "--quiet", *options]) == 0
+        said = capsys.readouterr()
+        for text in (said.err, " ".join(said.out.split())):
+            assert "level 'Islands' of 'region' (4 rows) was never observed with 'b', 'c'" in text
+            assert not any(python in text for python in ("summary()", "map()", "check_separation", "prior=", "solver"))
+
+
+def test_evaluate_can_drop_rows_with_missing_values(
+    results: Path, penguins: pd.DataFrame, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    holed = penguins[:100].copy()
+    holed.loc[holed.index[:3], "bill_length_mm"] = np.nan
+    holed.to_csv(tmp_path / "holed.csv", index=False)
+    call = ["evaluate", str(results), str(tmp_path / "holed.csv")]
+    assert main(call) == 2
+    assert "pass --drop-missing to leave out such rows" in capsys.readouterr().err
+    assert main([*call, "--drop-missing"]) == 0
+    shown = capsys.readouterr().out
+    assert "97 observations" in shown
+    assert "note: 3 rows with missing values were dropped" in shown

@@ -383,7 +383,7 @@ def test_an_empty_class_does_not_mix_with_the_separation_of_the_others(others):
     found = bs.SoftmaxRegression(flag[:, None], y, ["flag"], classes=others).check_separation()
     assert (found.kind, found.features, found.n_separated) == ("quasi-complete", ("flag",), 20)
     assert found.empty_classes == tuple(c for c in others if c not in "ab")
-    told = "class 'a' is separated from 'b' by 'flag', in 20 of 40 rows (1, 3, ...)"
+    told = "level 1 of 'flag' (20 rows) was never observed with 'b'"
     assert told in said(found)
     logits = flag[:, None] * found.per_unit.loc["flag"].to_numpy() + found.per_unit.loc["intercept"].to_numpy()
     own = [others.index(c) for c in y]
