@@ -18,6 +18,7 @@ from bayes_softmax.answers.probabilities import over_blocks, row_log_likelihood
 from bayes_softmax.answers.training import Cells, TrainingData, cells_of
 from bayes_softmax.core.checks import check_choice, check_counts, check_flags, counted, describe_rows, first_few
 from bayes_softmax.core.errors import NotEstimableWarning, NotReliableWarning, warn_caller
+from bayes_softmax.core.interrupts import load_in_full
 from bayes_softmax.core.progress import steps
 from bayes_softmax.core.randomness import RandomNumbers, RandomSeed, generator_of
 from bayes_softmax.core.records import FloatArray, IntArray
@@ -109,6 +110,7 @@ def kfold(
     generator = generator_of(random_seed, rng, default=DEFAULT_SEED)
     training = training_of(fit, "kfold()")
     _check_refit(fit)
+    load_in_full("arviz_stats", "arviz_stats.utils")  # before the refits, which may take long
     parts = parts_of(training, ranks := canonical_ranks(training, fit.logits.n_classes))
     if by == "observation":
         check_whole_counts(training, "kfold")

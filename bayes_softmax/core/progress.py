@@ -42,7 +42,7 @@ class Line:
     def start(self, unit: str, total: int) -> None:
         """Show at once how many of a known number of steps are done."""
         with self._lock:
-            self._show(unit, total)
+            self._show(f"of {total} {unit}", total)
 
     def step(self, n: int) -> None:
         """Count steps of a known number."""

@@ -325,7 +325,7 @@ def test_progress_counts_folds(monkeypatch: pytest.MonkeyPatch) -> None:
     fit.kfold(3)
     text = sys.stderr.getvalue()  # type: ignore[attr-defined]
     assert "kfold()" in text
-    assert "3 folds" in text
+    assert "3 of 3 folds" in text
     assert "rows" not in text
 
 
