@@ -328,6 +328,7 @@ MESSAGES = {
     "I(x == 'z')": "column 'x' holds numbers, not 'z'",
     "I(0 < x < 1)": "comparisons do not chain",
     "I(x & z)": "takes comparisons",
+    "I(x ^ 2)": r"not numbers; a power is I\(a \*\* 2\)$",
     "I(2)": "reads no column",
     "np.log(x, z)": r"np.log\(\) takes one argument",
     "a.b(x)": "'a.b' is not known",
