@@ -14,7 +14,7 @@ from bayes_softmax.core.checks import check_choice, describe_rows, shown
 from bayes_softmax.data.array_encoder import ArrayEncoder
 from bayes_softmax.data.class_columns import class_column_names
 from bayes_softmax.data.containers import to_pandas_or_numpy
-from bayes_softmax.data.frames import check_aligned, missing_rows, raise_if_missing, require_columns
+from bayes_softmax.data.frames import check_aligned, missing_rows, require_columns
 from bayes_softmax.data.missing import kept_by_row, missing_by_row
 from bayes_softmax.data.schema import Schema
 
@@ -23,12 +23,12 @@ NAN_ADVICE = "fill it, or pass missing='nan' to leave the answers for such rows 
 LOGIT_LIMIT = 1e150  # the delta method squares logits, and 1e300 is still finite
 
 
-def encode_all(schema: Schema, data: Any, offset: Any, available: Any) -> Rows:
-    """Encode every row; a missing value is an error."""
+def encode_all(schema: Schema, data: Any, offset: Any, available: Any, if_missing: str | None = None) -> Rows:
+    """Encode every row; a missing value is an error, with advice."""
     data = schema.to_pandas_or_numpy(data)
     check_aligned(data, offset, "offset", "data")
     check_aligned(data, available, "available", "data")
-    X, index, beyond = schema.encode_marked(data)
+    X, index, beyond = schema.encode_marked(data, if_missing=if_missing)
     values = schema.encode_offset(data, offset, len(X))
     return Rows(X, index, values, None, schema.encode_available(data, available, index), beyond)
 
@@ -103,12 +103,19 @@ def _largest(schema: Schema, fit: HasLogits, x: NDArray[np.float64]) -> str:
 
 
 def encode_rows(
-    schema: Schema, data: Any, offset: Any = None, available: Any = None, *, missing: str = "error"
+    schema: Schema,
+    data: Any,
+    offset: Any = None,
+    available: Any = None,
+    *,
+    missing: str = "error",
+    if_missing: str | None = None,
 ) -> Rows:
-    """Encode new data; error messages name column and row."""
+    """Encode new data; error messages name column and row, ``if_missing`` what to do about a missing value."""
     check_choice("missing", missing, MISSING)
-    encode = encode_all if missing == "error" else encode_complete
-    return encode(schema, data, offset, available)
+    if missing == "nan":
+        return encode_complete(schema, data, offset, available)
+    return encode_all(schema, data, offset, available, if_missing)
 
 
 def read_rows(
@@ -124,24 +131,6 @@ def read_rows(
 
     ``advice`` says what to do about a missing value where that is an error.
     """
-    if missing == "error":
-        _refuse_missing(fit.schema, data, advice)
-    rows = encode_rows(fit.schema, data, offset, available, missing=missing)
+    rows = encode_rows(fit.schema, data, offset, available, missing=missing, if_missing=advice)
     check_logits(fit.schema, fit, rows)
     return in_the_limit(fit, rows)
-
-
-def _refuse_missing(schema: Schema, data: Any, advice: str) -> None:
-    """Raise for a missing value in a column of the model, with advice; all else is checked where it is encoded."""
-    data = schema.to_pandas_or_numpy(data)
-    if isinstance(data, pd.DataFrame):
-        frame = data.rename(columns=str)
-        require_columns(frame, schema.input_columns)
-        raise_if_missing(frame, schema.input_columns, advice=advice)
-        return
-    assert isinstance(schema.encoder, ArrayEncoder)
-    missing = np.isnan(schema.encoder.read_array(data))
-    if missing.any():
-        j = int(np.flatnonzero(missing.any(axis=0))[0])
-        where = describe_rows(range(len(missing)), np.flatnonzero(missing[:, j]))
-        raise ValueError(f"data: column {shown(schema.input_columns[j])} is NaN in {where}; {advice}")
