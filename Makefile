@@ -1,7 +1,7 @@
 # Needs make, git, a Python 3 and the package registry. The first target that needs Python packages installs
 # them, all pinned by hash, into .venv/; nothing outside this folder changes but uv's download cache.
 
-PYTEST_ARGS ?= -n 2 --dist loadfile
+PYTEST_ARGS ?= -n 2 --dist loadfile --no-loadscope-reorder
 BENCH_ARGS  ?=
 LOCK_ARGS   ?=
 

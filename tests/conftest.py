@@ -10,6 +10,14 @@ import pytest
 import bayes_softmax as bs
 from tests.inside import changed
 
+# Files of few and slow tests, which go first: a worker that meets one at the end works on it alone.
+SLOW = ("core/test_compiling.py", "fitting/test_scales.py", "notebooks/test_notebooks.py", "hostile/test_hostile.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the slow files first; within them and among the others the order stays."""
+    items.sort(key=lambda item: not str(item.path).endswith(SLOW))
+
 
 def simulate(n_obs: int, n_features: int, n_classes: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Features (N, p) and codes (N,) drawn from a softmax regression with moderate weights."""

@@ -195,7 +195,7 @@ def seem_mixed(draws: FloatArray) -> bool:
     for values in (parts, np.abs(parts)):
         within = values.var(axis=1, ddof=1).mean(axis=0)
         between = values.mean(axis=1).var(axis=0, ddof=1)
-        if not (1.0 - 1.0 / length + between / within <= QUICK_RHAT**2).all():
+        if not (between <= (QUICK_RHAT**2 - 1.0 + 1.0 / length) * within).all():
             return False
     return bool(varies.any() or not np.ptp(draws, axis=(0, 1)).any())
 

@@ -61,7 +61,7 @@ def kfold(
     unlike it it can leave out groups; k as large as the number of observations is exact leave-one-out.
 
     Encodings (levels, spline knots, means), standardisation and the scales of default priors stay those of all rows,
-    which they have from the features alone; scales that are learned are learned again.
+    which they have from the features alone; scales that are learned, or were chosen by the evidence, are so again.
 
     Parameters
     ----------

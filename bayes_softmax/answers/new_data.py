@@ -1,6 +1,7 @@
 """Checks and encoding of new data: missing values, and logits that overflow."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,21 +15,22 @@ from bayes_softmax.core.checks import check_choice, describe_rows, shown
 from bayes_softmax.data.array_encoder import ArrayEncoder
 from bayes_softmax.data.class_columns import class_column_names
 from bayes_softmax.data.containers import to_pandas_or_numpy
-from bayes_softmax.data.frames import check_aligned, missing_rows, raise_if_missing, require_columns
+from bayes_softmax.data.frames import check_aligned, missing_rows, require_columns
 from bayes_softmax.data.missing import kept_by_row, missing_by_row
 from bayes_softmax.data.schema import Schema
 
 MISSING = ("error", "nan")
+BY_CLASS = ("offset", "available")  # arguments that may name a column for each class
 NAN_ADVICE = "fill it, or pass missing='nan' to leave the answers for such rows empty"
 LOGIT_LIMIT = 1e150  # the delta method squares logits, and 1e300 is still finite
 
 
-def encode_all(schema: Schema, data: Any, offset: Any, available: Any) -> Rows:
-    """Encode every row; a missing value is an error."""
+def encode_all(schema: Schema, data: Any, offset: Any, available: Any, if_missing: str | None = None) -> Rows:
+    """Encode every row; a missing value is an error, with advice."""
     data = schema.to_pandas_or_numpy(data)
     check_aligned(data, offset, "offset", "data")
     check_aligned(data, available, "available", "data")
-    X, index, beyond = schema.encode_marked(data)
+    X, index, beyond = schema.encode_marked(data, if_missing=if_missing)
     values = schema.encode_offset(data, offset, len(X))
     return Rows(X, index, values, None, schema.encode_available(data, available, index), beyond)
 
@@ -38,30 +40,52 @@ def encode_complete(schema: Schema, data: Any, offset: Any, available: Any) -> R
     data = schema.to_pandas_or_numpy(data)
     check_aligned(data, offset, "offset", "data")
     check_aligned(data, available, "available", "data")
-    by_row: dict[str, Any] = {"offset": offset, "available": available}
-    for name, value in by_row.items():  # an array with a row per row of data may have missing values too
-        if value is not None and not class_column_names(value):
-            by_row[name] = to_pandas_or_numpy(value, name)
-    missing, index = missing_in_inputs(schema, data, offset, available)
-    keep = np.flatnonzero(~(missing | missing_by_row(by_row, len(index))))
-    kept = kept_by_row(by_row, keep)
-    complete = data.iloc[keep] if isinstance(data, pd.DataFrame) else np.asarray(data)[keep]
-    X, _, beyond = schema.encode_marked(complete)
-    values = schema.encode_offset(complete, kept["offset"], len(X))
-    return Rows(X, index, values, keep, schema.encode_available(complete, kept["available"], index[keep]), beyond)
+    kept = complete_rows(schema, data, {"offset": offset, "available": available})
+    X, _, beyond = schema.encode_marked(kept.data)
+    values = schema.encode_offset(kept.data, kept.by_row["offset"], len(X))
+    on_offer = schema.encode_available(kept.data, kept.by_row["available"], kept.index[kept.keep])
+    return Rows(X, kept.index, values, kept.keep, on_offer, beyond)
 
 
-def missing_in_inputs(schema: Schema, data: Any, offset: Any, available: Any) -> tuple[NDArray[np.bool_], Any]:
-    """Mask (N,) of rows with a missing value in the columns that the model reads, and the index of all rows.
+class Complete(NamedTuple):
+    """The rows ``keep`` of new data, the arguments with a value per row there, and the index of all rows."""
 
-    Among them are the columns that hold offset and choice sets.
+    data: Any
+    by_row: dict[str, Any]
+    keep: NDArray[np.intp]
+    index: Any
+
+
+def complete_rows(schema: Schema, data: Any, arguments: Mapping[str, Any]) -> Complete:
+    """The rows that are complete in the columns that the model and the arguments read, and in arguments given by value.
+
+    ``arguments`` are offset and choice sets, and what else belongs to the rows: labels, weights.
     """
+    by_row, named = dict(arguments), _columns_by_class(schema, arguments["offset"], arguments["available"])
+    for name, value in arguments.items():
+        if isinstance(value, str):
+            named += [value] if isinstance(data, pd.DataFrame) and value in data else []
+        elif value is not None and not (name in BY_CLASS and class_column_names(value)):
+            by_row[name] = to_pandas_or_numpy(value, name)
+    missing, index = _missing_in_columns(schema, data, named)
+    keep = np.flatnonzero(~(missing | missing_by_row(by_row, len(index))))
+    complete = data.iloc[keep] if isinstance(data, pd.DataFrame) else np.asarray(data)[keep]
+    return Complete(complete, kept_by_row(by_row, keep), keep, index)
+
+
+def _columns_by_class(schema: Schema, offset: Any, available: Any) -> list[str]:
+    """Names of the columns that hold offset and choice sets, if the model has them."""
     named: list[str] = []
     for given, of_fit, has in (
         (offset, schema.offset_columns, schema.has_offset),
         (available, schema.available_columns, schema.has_available),
     ):
         named += class_column_names(of_fit if given is None else given, schema.classes) if has else ()
+    return named
+
+
+def _missing_in_columns(schema: Schema, data: Any, named: list[str]) -> tuple[NDArray[np.bool_], Any]:
+    """Mask (N,) of rows with a missing value in the columns of the model or others named, and the index of all rows."""
     if isinstance(data, pd.DataFrame):
         names = [*schema.input_columns, *named]
         require_columns(data, names)
@@ -103,12 +127,19 @@ def _largest(schema: Schema, fit: HasLogits, x: NDArray[np.float64]) -> str:
 
 
 def encode_rows(
-    schema: Schema, data: Any, offset: Any = None, available: Any = None, *, missing: str = "error"
+    schema: Schema,
+    data: Any,
+    offset: Any = None,
+    available: Any = None,
+    *,
+    missing: str = "error",
+    if_missing: str | None = None,
 ) -> Rows:
-    """Encode new data; error messages name column and row."""
+    """Encode new data; error messages name column and row, ``if_missing`` what to do about a missing value."""
     check_choice("missing", missing, MISSING)
-    encode = encode_all if missing == "error" else encode_complete
-    return encode(schema, data, offset, available)
+    if missing == "nan":
+        return encode_complete(schema, data, offset, available)
+    return encode_all(schema, data, offset, available, if_missing)
 
 
 def read_rows(
@@ -124,24 +155,6 @@ def read_rows(
 
     ``advice`` says what to do about a missing value where that is an error.
     """
-    if missing == "error":
-        _refuse_missing(fit.schema, data, advice)
-    rows = encode_rows(fit.schema, data, offset, available, missing=missing)
+    rows = encode_rows(fit.schema, data, offset, available, missing=missing, if_missing=advice)
     check_logits(fit.schema, fit, rows)
     return in_the_limit(fit, rows)
-
-
-def _refuse_missing(schema: Schema, data: Any, advice: str) -> None:
-    """Raise for a missing value in a column of the model, with advice; all else is checked where it is encoded."""
-    data = schema.to_pandas_or_numpy(data)
-    if isinstance(data, pd.DataFrame):
-        frame = data.rename(columns=str)
-        require_columns(frame, schema.input_columns)
-        raise_if_missing(frame, schema.input_columns, advice=advice)
-        return
-    assert isinstance(schema.encoder, ArrayEncoder)
-    missing = np.isnan(schema.encoder.read_array(data))
-    if missing.any():
-        j = int(np.flatnonzero(missing.any(axis=0))[0])
-        where = describe_rows(range(len(missing)), np.flatnonzero(missing[:, j]))
-        raise ValueError(f"data: column {shown(schema.input_columns[j])} is NaN in {where}; {advice}")

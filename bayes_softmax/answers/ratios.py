@@ -74,7 +74,7 @@ def odds_ratios(
     ]
     index = index_of(rows, ("feature", "step", "contrast"))
     formats = dict.fromkeys(("odds_ratio", *names[2:4]), Format("ratio", tuple(names[2:4])))
-    ends = np.abs([columns[name] for name in names[2:4]]).max(axis=0).reshape(len(steps), -1).max(axis=1)
+    ends = np.abs([columns[name] for name in names[2:4]]).max(axis=0).reshape(len(steps), len(view.names)).max(axis=1)
     found = table_of(pd.DataFrame(table, index=index), COMMON | formats | {"p_above_1": logs.chance})
     return noted(found, _advice(steps, ends))
 

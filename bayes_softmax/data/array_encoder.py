@@ -9,7 +9,7 @@ from bayes_softmax.core.checks import listed
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.containers import to_pandas_or_numpy
 from bayes_softmax.data.formula.named import NamedTerm
-from bayes_softmax.data.frames import check_finite, numeric_matrix, require_columns
+from bayes_softmax.data.frames import check_finite, numeric_matrix, raise_if_missing, require_columns
 from bayes_softmax.data.not_numbers import FACTOR_ADVICE
 from bayes_softmax.data.real_numbers import real_numbers
 
@@ -26,16 +26,21 @@ class ArrayEncoder:
         """No terms: these are of a formula."""
         return ()
 
-    def encode(self, data: Any, argument: str = "data") -> tuple[FloatArray, Any]:
-        """Features (N, p) and row index of new data: a frame with these columns, or an array of p columns."""
+    def encode(self, data: Any, argument: str = "data", *, if_missing: str | None = None) -> tuple[FloatArray, Any]:
+        """Features (N, p) and row index of new data: a frame with these columns, or an array of p columns.
+
+        ``if_missing`` is the advice on missing values.
+        """
         data = to_pandas_or_numpy(data, argument)
         if isinstance(data, pd.DataFrame):
             frame = data.rename(columns=str)
             require_columns(frame, self.feature_names, argument)
+            if if_missing is not None:
+                raise_if_missing(frame, self.feature_names, advice=if_missing, argument=argument)
             return numeric_matrix(frame, self.feature_names, argument), frame.index
         X = self.read_array(data, argument)
         index = pd.RangeIndex(len(X))
-        check_finite(X, self.feature_names, index, argument)
+        check_finite(X, self.feature_names, index, argument, if_missing=if_missing)
         return X, index
 
     def read_array(self, data: Any, argument: str = "data") -> FloatArray:

@@ -102,9 +102,14 @@ class Schema:
         X, index, _ = self.encode_marked(data)
         return X, index
 
-    def encode_marked(self, data: Any) -> tuple[FloatArray, Any, NDArray[np.bool_] | None]:
-        """As :meth:`encode`, and which rows (N,) have a value that a dropped column never had, or None."""
-        X, index = self.encoder.encode(data)
+    def encode_marked(
+        self, data: Any, *, if_missing: str | None = None
+    ) -> tuple[FloatArray, Any, NDArray[np.bool_] | None]:
+        """As :meth:`encode`, and which rows (N,) have a value that a dropped column never had, or None.
+
+        ``if_missing`` is the advice on missing values.
+        """
+        X, index = self.encoder.encode(data, if_missing=if_missing)
         names = tuple(self.encoder.feature_names)
         if self.feature_names == names:
             return X, index, None

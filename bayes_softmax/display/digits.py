@@ -81,7 +81,6 @@ COMMON: dict[Hashable, Format] = {
     "mcse_mean": Format("rough"),
     "n_observations": Format("count"),
 }
-SHARES = Formats(others=Format("share"))
 COUNTS = Formats(others=Format("count"))
 
 

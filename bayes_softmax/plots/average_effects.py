@@ -10,17 +10,16 @@ from bayes_softmax.answers.effects import effects as effects_table
 from bayes_softmax.answers.fitted import Fit
 from bayes_softmax.answers.intervals import resolve_interval
 from bayes_softmax.answers.variables import Setting
-from bayes_softmax.core.keywords import explains
 from bayes_softmax.data.design import Label
 from bayes_softmax.plots import dots, style
-from bayes_softmax.plots.look import Look
+from bayes_softmax.plots.look import Look, drawing
 from bayes_softmax.plots.picture import Picture
 from bayes_softmax.plots.style import ClassStyle
 
 LABEL = "change of probability"  # per unit, or from level to level, as the title of a panel says
 
 
-@explains
+@drawing
 def effects(
     fit: Fit,
     features: str | Sequence[str] | None = None,
@@ -48,18 +47,8 @@ def effects(
         Point estimate or posterior.
     features, data, at, ci_prob, ci_kind, offset, available
         As in ``fit.effects()``.
-    classes
-        Classes to show, in this order; default all.
-    colors
-        Colours of classes: a mapping, or a sequence with one for each class shown.
-    title
-        Heading of the figure, or of the axes given.
-    figsize
-        Width and height in inches of a new figure.
-    ax
-        Axes to draw into: one, or as many as there are panels.
-    figure
-        An empty figure or subfigure to draw into.
+    classes, colors, title, figsize, ax, figure
+        See :class:`~bayes_softmax.plots.look.Look`.
 
     Returns
     -------

@@ -11,17 +11,16 @@ from bayes_softmax.answers.fitted import Fit
 from bayes_softmax.answers.intervals import percent_of
 from bayes_softmax.answers.scores import Evaluation
 from bayes_softmax.core.checks import counted
-from bayes_softmax.core.keywords import explains
 from bayes_softmax.core.randomness import RandomNumbers, RandomSeed
 from bayes_softmax.data.design import Label
 from bayes_softmax.plots import dots, style
 from bayes_softmax.plots.confusion import evaluation_of
-from bayes_softmax.plots.look import Look
+from bayes_softmax.plots.look import Look, drawing
 from bayes_softmax.plots.picture import Panel, Picture, columns_of, in_rows, panel_width
 from bayes_softmax.plots.style import ClassStyle
 
 
-@explains
+@drawing
 def calibration(
     evaluated: Fit | Evaluation,
     data: Any = None,
@@ -48,18 +47,8 @@ def calibration(
         For a fit: score by leave-one-out.
     n_bins
         For a fit: number of bins, of about equal numbers of observations.
-    classes
-        Classes to show, in this order; default all.
-    colors
-        Colours of classes: a mapping, or a sequence with one for each class shown.
-    title
-        Heading of the figure, or of the axes given.
-    figsize
-        Width and height in inches of a new figure.
-    ax
-        Axes to draw into: one, or as many as there are panels.
-    figure
-        An empty figure or subfigure to draw into.
+    classes, colors, title, figsize, ax, figure
+        See :class:`~bayes_softmax.plots.look.Look`.
 
     Returns
     -------
@@ -109,7 +98,7 @@ def _calibration_panel(panel: Any, table: pd.DataFrame, s: ClassStyle) -> None:
     style.tidy(panel)
 
 
-@explains
+@drawing
 def posterior_predictive(
     fit: Fit,
     by: Any = None,
@@ -132,18 +121,8 @@ def posterior_predictive(
         Posterior; for ``model.sample_prior()`` the check is prior-predictive.
     by, ci_prob, random_seed, rng
         As in ``fit.posterior_predictive()``.
-    classes
-        Classes to show, in this order; default all.
-    colors
-        Colours of classes: a mapping, or a sequence with one for each class shown.
-    title
-        Heading of the figure, or of the axes given.
-    figsize
-        Width and height in inches of a new figure.
-    ax
-        Axes to draw into: one, or as many as there are panels.
-    figure
-        An empty figure or subfigure to draw into.
+    classes, colors, title, figsize, ax, figure
+        See :class:`~bayes_softmax.plots.look.Look`.
 
     Returns
     -------

@@ -12,13 +12,12 @@ from bayes_softmax.answers.intervals import Interval, resolve_interval
 from bayes_softmax.answers.summary import contrast_statistics
 from bayes_softmax.core.checks import did_you_mean, listed
 from bayes_softmax.core.checks import shown as in_words
-from bayes_softmax.core.keywords import explains
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.design import Label
 from bayes_softmax.data.schema import Schema
 from bayes_softmax.plots import dots, style
 from bayes_softmax.plots.groups import Group, coefficient_groups
-from bayes_softmax.plots.look import Look
+from bayes_softmax.plots.look import Look, drawing
 from bayes_softmax.plots.picture import Picture
 from bayes_softmax.plots.style import ClassStyle
 from bayes_softmax.spec.linear import INTERCEPT
@@ -35,7 +34,7 @@ class _Marks(NamedTuple):
     label: str
 
 
-@explains
+@drawing
 def forest(
     fit: Fit,
     *,
@@ -65,18 +64,8 @@ def forest(
     features
         Which features to show (``"intercept"`` among them), or factors by their names; default: all features without
         the intercept.
-    classes
-        Classes to show, in this order; default all.
-    colors
-        Colours of classes: a mapping, or a sequence with one for each class shown.
-    title
-        Heading of the figure, or of the axes given.
-    figsize
-        Width and height in inches of a new figure.
-    ax
-        Axes to draw into: one, or as many as there are panels.
-    figure
-        An empty figure or subfigure to draw into.
+    classes, colors, title, figsize, ax, figure
+        See :class:`~bayes_softmax.plots.look.Look`.
 
     Returns
     -------
@@ -97,7 +86,7 @@ def forest(
     return _draw({fitted.kind: fitted}, vs, resolve_interval(ci_prob, ci_kind), features, look)
 
 
-@explains
+@drawing
 def compare(
     *unnamed: Fit,
     vs: Label | None = None,

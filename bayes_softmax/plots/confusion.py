@@ -9,11 +9,10 @@ from bayes_softmax.answers.evaluation import evaluate
 from bayes_softmax.answers.fitted import Fit
 from bayes_softmax.answers.scores import Evaluation
 from bayes_softmax.core.checks import check_choice, counted
-from bayes_softmax.core.keywords import explains
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.design import Label
 from bayes_softmax.plots import style
-from bayes_softmax.plots.look import Look
+from bayes_softmax.plots.look import Look, drawing
 from bayes_softmax.plots.picture import Panel, Picture
 
 CELL, LARGER_CELL, FEW_CLASSES = 0.5, 0.75, 6  # inches of a cell, and of one of few
@@ -28,7 +27,7 @@ NORMALIZE: dict[str, Callable[[FloatArray], FloatArray]] = {
 }
 
 
-@explains
+@drawing
 def confusion(
     evaluated: Fit | Evaluation,
     data: Any = None,

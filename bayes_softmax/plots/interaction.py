@@ -14,11 +14,10 @@ from bayes_softmax.answers.probabilities import thinned_draws
 from bayes_softmax.answers.quantities import summary_columns
 from bayes_softmax.answers.variables import Covariate, Setting, check_setting, chosen_variables, level_name
 from bayes_softmax.core.checks import shown
-from bayes_softmax.core.keywords import explains
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.design import Label
 from bayes_softmax.plots import style
-from bayes_softmax.plots.look import Look
+from bayes_softmax.plots.look import Look, drawing
 from bayes_softmax.plots.picture import Panel, Picture, in_rows
 
 ROWS, DRAWS, GRID = 300, 300, 25  # more would move a line by less than its width
@@ -28,7 +27,7 @@ HEIGHT = 2.2  # inches of a panel
 DASHES: tuple[Any, ...] = ("solid", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.5, 1.2, 1.5)), (0, (9, 2)), (0, (3, 3)))
 
 
-@explains
+@drawing
 def interaction(
     fit: Fit,
     along: str,
@@ -68,9 +67,7 @@ def interaction(
         Probability of the bands; default ArviZ's.
     offset, available
         (N, K) for ``data``, if the model has an offset or choice sets that are not among its columns.
-    classes
-        Classes to show, in this order; default all.
-    title, figsize, ax, figure
+    classes, title, figsize, ax, figure
         See :class:`~bayes_softmax.plots.look.Look`.
 
     Returns

@@ -1,18 +1,23 @@
 """Where and how a picture is drawn: the keywords that all pictures share."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import inspect
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
 from bayes_softmax.core.checks import as_float, counted, is_number, listed, shown
+from bayes_softmax.core.keywords import explains
 from bayes_softmax.data.design import Label
 from bayes_softmax.plots.picture import Canvas, Panel, height_of, panel_width
 from bayes_softmax.plots.style import ClassStyle, class_styles
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+REFERENCE = "See :class:`~bayes_softmax.plots.look.Look`."
 
 
 @final
@@ -23,7 +28,7 @@ class Look:
     Attributes
     ----------
     ax
-        Axes to draw into, or as many as the picture has panels.
+        Axes to draw into: one, or as many as there are panels.
     figure
         An empty figure or subfigure to draw into.
     figsize
@@ -31,9 +36,9 @@ class Look:
     classes
         Classes to show, in this order; default all.
     colors
-        Colours of classes: a mapping, or one for each class shown.
+        Colours of classes: a mapping, or a sequence with one for each class shown.
     title
-        Heading; ``""`` for none.
+        Heading of the figure, or of the axes given; ``""`` for none.
 
     Raises
     ------
@@ -107,6 +112,22 @@ class Look:
             panels = dict(zip(named, given, strict=True))
             return Canvas(given[0].get_figure(), panels, self.title, in_given_axes=True, kept=kept)
         return _new_canvas(self, rows, named, left, width)
+
+
+def drawing[Drawing: Callable[..., Any]](function: Drawing) -> Drawing:
+    """The same picture, its wrong calls explained, and the keywords of :class:`Look` written out where it refers to it.
+
+    Its documentation names them in one entry, such as ``title, ax``, whose text is :data:`REFERENCE`.
+    """
+    described = inspect.cleandoc(Look.__doc__ or "").partition("----------\n")[2]
+    texts = dict(re.findall(r"^(\w+)\n(    .+)$", described, flags=re.MULTILINE))
+
+    def written_out(entry: re.Match[str]) -> str:
+        return "\n".join(f"{name}\n{texts[name]}" for name in entry[1].split(", "))
+
+    referring = re.compile(rf"^([\w, ]+)\n    {re.escape(REFERENCE)}$", flags=re.MULTILINE)
+    function.__doc__ = referring.sub(written_out, inspect.cleandoc(function.__doc__ or ""))
+    return explains(function)
 
 
 def _new_canvas(

@@ -7,10 +7,9 @@ import numpy as np
 from bayes_softmax.answers.fitted import FIT_FIRST, Fit, Sampled
 from bayes_softmax.answers.loo import loo
 from bayes_softmax.core.checks import counted
-from bayes_softmax.core.keywords import explains
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.plots import style
-from bayes_softmax.plots.look import Look
+from bayes_softmax.plots.look import Look, drawing
 from bayes_softmax.plots.observed import LABELLED, check_label_rows, largest, name_points
 from bayes_softmax.plots.picture import Panel, Picture
 
@@ -37,7 +36,7 @@ class LeftOut(Protocol):
         """Pointwise values."""
 
 
-@explains
+@drawing
 def pareto_k(
     evaluated: Fit | LeftOut,
     *,

@@ -11,12 +11,11 @@ from bayes_softmax.answers.evaluation import evaluate
 from bayes_softmax.answers.fitted import Fit
 from bayes_softmax.core.checks import check_flags, did_you_mean, listed, shown
 from bayes_softmax.core.errors import NotConvergedWarning
-from bayes_softmax.core.keywords import explains
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.design import Label
 from bayes_softmax.data.schema import Schema
 from bayes_softmax.plots import style
-from bayes_softmax.plots.look import Look
+from bayes_softmax.plots.look import Look, drawing
 from bayes_softmax.plots.picture import Canvas, Panel, Picture, in_rows
 from bayes_softmax.spec.linear import INTERCEPT
 from bayes_softmax.spec.specification import Specification
@@ -61,7 +60,7 @@ class Path(NamedTuple):
     losses: FloatArray | None
 
 
-@explains
+@drawing
 def map_path(
     model: HasPath,
     scales: Sequence[float] | None = None,
@@ -97,9 +96,7 @@ def map_path(
         Whether to show the maximum-likelihood estimate.
     loo
         Whether to add a panel of the log loss, in-sample and leave-one-out (by one Newton step).
-    classes
-        Classes to show, in this order; default all.
-    colors, title, figsize, ax, figure
+    classes, colors, title, figsize, ax, figure
         See :class:`~bayes_softmax.plots.look.Look`.
 
     Returns

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from bayes_softmax.core.checks import check_counts, counted
 from bayes_softmax.core.checks import shown as in_words
-from bayes_softmax.core.keywords import explains
 from bayes_softmax.core.parameters import Parameters
 from bayes_softmax.core.randomness import RandomNumbers, RandomSeed, generator_of
 from bayes_softmax.core.records import FloatArray
@@ -18,7 +17,7 @@ from bayes_softmax.data.schema import Schema
 from bayes_softmax.density.textbook import softmax
 from bayes_softmax.plots import style
 from bayes_softmax.plots.dots import rows_height
-from bayes_softmax.plots.look import Look
+from bayes_softmax.plots.look import Look, drawing
 from bayes_softmax.plots.picture import Panel, Picture
 from bayes_softmax.plots.style import ClassStyle
 from bayes_softmax.spec.families import registry
@@ -69,7 +68,7 @@ def implied_probabilities(
     return ImpliedProbabilities(softmax(logits))
 
 
-@explains
+@drawing
 def prior(
     model: HasSpecification,
     *,
@@ -101,15 +100,15 @@ def prior(
     classes
         Classes to show, in this order; default the first twelve.
     colors
-        Colours of classes: a mapping, or a sequence with one for each class shown.
+        See :class:`~bayes_softmax.plots.look.Look`.
     title
         Heading of the figure.
     figsize
-        Width and height in inches of a new figure.
+        See :class:`~bayes_softmax.plots.look.Look`.
     ax
         Two axes to draw into.
     figure
-        An empty figure or subfigure to draw into.
+        See :class:`~bayes_softmax.plots.look.Look`.
 
     Returns
     -------

@@ -14,11 +14,10 @@ from bayes_softmax.answers.probabilities import thinned_draws
 from bayes_softmax.answers.quantities import summary_columns
 from bayes_softmax.answers.variables import Covariate, Setting, chosen_variables, level_name
 from bayes_softmax.core.checks import check_choice
-from bayes_softmax.core.keywords import explains
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.design import Label
 from bayes_softmax.plots import dots, style
-from bayes_softmax.plots.look import Look
+from bayes_softmax.plots.look import Look, drawing
 from bayes_softmax.plots.picture import LABEL_HEIGHT, WIDEST, Panel, Picture, columns_of, in_rows, panel_width
 from bayes_softmax.plots.style import ClassStyle
 
@@ -43,7 +42,7 @@ class _Curve(NamedTuple):
     rug: FloatArray
 
 
-@explains
+@drawing
 def probabilities(
     fit: Fit,
     features: str | Sequence[str] | None = None,
@@ -83,18 +82,8 @@ def probabilities(
         ``"variable"``: all classes of a variable in one panel; ``"class"``: a panel for each variable and class.
         Default: by class for more than four classes, unless that makes more than 60 panels, or other than the axes
         given; lines then have no bands.
-    classes
-        Classes to show, in this order; default all.
-    colors
-        Colours of classes: a mapping, or a sequence with one for each class shown.
-    title
-        Heading of the figure, or of the axes given.
-    figsize
-        Width and height in inches of a new figure.
-    ax
-        Axes to draw into: one, or as many as there are panels.
-    figure
-        An empty figure or subfigure to draw into.
+    classes, colors, title, figsize, ax, figure
+        See :class:`~bayes_softmax.plots.look.Look`.
 
     Returns
     -------

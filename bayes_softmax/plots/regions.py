@@ -15,11 +15,10 @@ from bayes_softmax.answers.probabilities import over_blocks, thinned_draws
 from bayes_softmax.answers.rows import Rows
 from bayes_softmax.answers.variables import Covariate, Setting, check_setting, chosen_variables, level_name
 from bayes_softmax.core.checks import counted, listed, shown
-from bayes_softmax.core.keywords import explains
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.data.design import Label
 from bayes_softmax.plots import style
-from bayes_softmax.plots.look import Look
+from bayes_softmax.plots.look import Look, drawing
 from bayes_softmax.plots.observed import Observed, observed_rows, scatter_classes, square
 from bayes_softmax.plots.picture import Panel, Picture
 
@@ -58,7 +57,7 @@ class Regions(NamedTuple):
         return self.probabilities - np.where(self.probabilities == best, second, best)
 
 
-@explains
+@drawing
 def regions(
     fit: Fit,
     features: Sequence[str] | None = None,

@@ -9,11 +9,10 @@ from bayes_softmax.answers.fitted import Fit, Fitted
 from bayes_softmax.answers.mean_probabilities import mean_probabilities
 from bayes_softmax.answers.probabilities import over_blocks, thinned_draws
 from bayes_softmax.core.checks import check_flags, counted, listed
-from bayes_softmax.core.keywords import explains
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.data.design import Label
 from bayes_softmax.plots import style
-from bayes_softmax.plots.look import Look
+from bayes_softmax.plots.look import Look, drawing
 from bayes_softmax.plots.observed import Observed, observed_rows, scatter_classes
 from bayes_softmax.plots.picture import Panel, Picture
 
@@ -33,7 +32,7 @@ class Triangle(NamedTuple):
     clouded: IntArray
 
 
-@explains
+@drawing
 def ternary(
     fit: Fit,
     data: Any = None,

@@ -9,11 +9,10 @@ from scipy.stats import rankdata
 from bayes_softmax.answers.diagnostics import convergence_table
 from bayes_softmax.answers.fitted import FIT_FIRST, Fit, Sampled
 from bayes_softmax.core.checks import check_counts, did_you_mean, listed, shown
-from bayes_softmax.core.keywords import explains
 from bayes_softmax.core.records import RELIABLE_PARETO_K, FloatArray
 from bayes_softmax.data.design import Label
 from bayes_softmax.plots import style
-from bayes_softmax.plots.look import Look
+from bayes_softmax.plots.look import Look, drawing
 from bayes_softmax.plots.picture import Panel, Picture
 from bayes_softmax.spec.linear import INTERCEPT
 
@@ -41,7 +40,7 @@ class Chains(NamedTuple):
     ess: FloatArray
 
 
-@explains
+@drawing
 def traces(
     post: Fit,
     *,

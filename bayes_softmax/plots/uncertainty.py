@@ -8,10 +8,9 @@ import numpy as np
 from bayes_softmax.answers.fitted import Fit
 from bayes_softmax.answers.prediction import entropies
 from bayes_softmax.core.checks import counted
-from bayes_softmax.core.keywords import explains
 from bayes_softmax.data.design import Label
 from bayes_softmax.plots import style
-from bayes_softmax.plots.look import Look
+from bayes_softmax.plots.look import Look, drawing
 from bayes_softmax.plots.observed import (
     LABELLED,
     check_label_rows,
@@ -27,7 +26,7 @@ PANEL, HEIGHT = 5.2, 3.6  # inches
 ROOM = 1.08  # of the axes beyond the largest value
 
 
-@explains
+@drawing
 def uncertainty(
     fit: Fit,
     data: Any = None,

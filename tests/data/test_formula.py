@@ -328,6 +328,7 @@ MESSAGES = {
     "I(x == 'z')": "column 'x' holds numbers, not 'z'",
     "I(0 < x < 1)": "comparisons do not chain",
     "I(x & z)": "takes comparisons",
+    "I(x ^ 2)": r"not numbers; a power is I\(a \*\* 2\)$",
     "I(2)": "reads no column",
     "np.log(x, z)": r"np.log\(\) takes one argument",
     "a.b(x)": "'a.b' is not known",
@@ -412,7 +413,8 @@ def test_messages_for_new_data() -> None:
 
 def test_many_levels_are_listed_shortly() -> None:
     many = pd.DataFrame({"g": [f"level {i}" for i in range(3000)], "y": np.resize(list("ab"), 3000)})
-    schema = bs.SoftmaxRegression.from_formula("y ~ g", many)._spec.schema
+    with pytest.warns(UserWarning, match="column 'g' has 3000 levels in 3000 rows"):
+        schema = bs.SoftmaxRegression.from_formula("y ~ g", many)._spec.schema
     with pytest.raises(ValueError, match=r"and 2995 more.*did you mean 'level 100'") as raised:
         schema.encode(pd.DataFrame({"g": ["levl 100"]}))
     assert len(str(raised.value)) < 400
@@ -451,7 +453,8 @@ def test_measured_numbers_are_no_levels() -> None:
         ValueError, match=r"C\(\) of column 'x' would make a level of each of 120 different numbers in 120"
     ):
         features("C(x)", survey())
-    assert len(features("C(k)", survey().assign(k=np.arange(N) // 2))[1]) == N // 2 - 1  # numbers of households
+    with pytest.warns(UserWarning, match="column 'k' has 60 levels in 120 rows"):  # numbers of households
+        assert len(features("C(k)", survey().assign(k=np.arange(N) // 2))[1]) == N // 2 - 1
     halves = survey().assign(k=np.resize([0.5, 1.5, 2.5], N))
     assert features("C(k)", halves)[1] == ("C(k)[T.1.5]", "C(k)[T.2.5]")
 

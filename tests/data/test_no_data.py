@@ -116,7 +116,9 @@ def test_new_data_of_an_array_model_are_numbers_too() -> None:
         fit.predict(FRAME.assign(a=GROUP))
     with pytest.raises(ValueError, match=r"data has shape \(3, 5\); expected \(N, 2\), the features 'a', 'b'$"):
         fit.predict(np.ones((3, 5)))
-    with pytest.raises(ValueError, match="data: column 'a' is NaN in row 100; fill it, or leave out such rows"):
+    with pytest.raises(
+        ValueError, match="data: column 'a' has a missing value in row 100; fill it, or pass missing='nan'"
+    ):
         fit.predict(FRAME.assign(a=[np.nan, *X[1:, 0]]))
     with pytest.raises(ValueError, match="X: column 'a' is NaN in row 100; fill it, or pass missing='drop'"):
         bs.SoftmaxRegression(FRAME.assign(a=[np.nan, *X[1:, 0]]), CODES)

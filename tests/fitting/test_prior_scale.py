@@ -13,7 +13,9 @@ from scipy.stats import norm
 
 import bayes_softmax as bs
 from bayes_softmax.answers.loo import CHOSEN_SCALE
+from bayes_softmax.answers.training import Cells
 from bayes_softmax.fitting import evidence
+from bayes_softmax.fitting.again import with_cells
 from bayes_softmax.fitting.evidence import EvidenceCurve
 from bayes_softmax.fitting.problem import density_of, problem_of
 from bayes_softmax.fitting.solvers import SolverOptions, solve
@@ -277,6 +279,21 @@ def test_leave_one_out_says_that_the_scale_saw_all_rows(tmp_path: Path) -> None:
     for fit in (post, bs.load(tmp_path / "post.nc")):
         assert fit.loo().elpd_i.attrs["note"] == CHOSEN_SCALE
     assert model.laplace(2000, random_seed=1, progressbar=False).loo().elpd_i.attrs == {}
+
+
+def test_k_fold_chooses_the_scale_again() -> None:
+    X, y = simulate(200, 2, 3)
+    chosen = bs.SoftmaxRegression(X, y, prior=bs.Normal(1.0), intercept=False).choose_prior_scale()
+    half = with_cells(chosen._spec, Cells(np.arange(100), y[:100], np.ones(100)))
+    alone = bs.SoftmaxRegression(X[:100], y[:100], prior=bs.Normal(1.0), intercept=False).choose_prior_scale()
+    assert half.priors.choice is not None
+    assert chosen.chosen_scale is not None
+    assert alone.chosen_scale is not None
+    assert half.priors.choice.factor == pytest.approx(alone.chosen_scale.factor, rel=1e-3)
+    assert abs(half.priors.choice.factor / chosen.chosen_scale.factor - 1) > 0.01
+    assert_allclose(half.priors.features.scale, half.priors.choice.factor)
+    fold = chosen.laplace(400, random_seed=1, progressbar=False).kfold(k=4)
+    assert "note" not in fold.elpd_i.attrs
 
 
 def test_other_scales_along_the_path_were_not_chosen() -> None:

@@ -1,8 +1,11 @@
 """Keywords that all pictures share, and what they return: where, how large, which classes, which colours."""
 
+import inspect
+import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import fields
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,7 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
 import bayes_softmax as bs
+from bayes_softmax.plots.look import Look
 from bayes_softmax.plots.picture import Picture
 from bayes_softmax.plots.style import COLOURS, class_colours, class_styles
 from tests.conftest import simulate
@@ -65,6 +69,15 @@ def colours(picture: Picture) -> set[str]:
 
 def test_every_picture_is_tried() -> None:
     assert set(PICTURES) <= set(bs.plots.__all__) == set(dir(bs.plots))
+
+
+@pytest.mark.parametrize("name", bs.plots.__all__)
+def test_the_shared_keywords_are_written_out_in_the_documentation(name: str) -> None:
+    drawn = getattr(bs.plots, name)
+    assert "plots.look.Look" not in drawn.__doc__
+    shared = {field.name for field in fields(Look)}
+    for keyword in shared & set(inspect.signature(drawn).parameters):
+        assert re.search(rf"^(\w+, )*{keyword}(, \w+)*\n    \S", drawn.__doc__, flags=re.MULTILINE), keyword
 
 
 @each

@@ -17,6 +17,9 @@ N, DRAWS = 300, 400
 FEATURES = ("normal", "binary", "badly scaled", "heavy tails")
 LEVELS = 200
 
+# A factor of hundreds of levels in few rows, which is what these tests are about, is doubted in a warning.
+FACTORS = pytest.mark.filterwarnings("ignore:column 'g' has")
+
 
 def features(kind, p, seed=0):
     """(N, p): every kind of column that a default must cope with."""
@@ -64,6 +67,7 @@ def default_model(K, p, kind, coding="zero-sum"):
 KINDS = [(p, kind) for p in (2, 20, 200) for kind in FEATURES] + [(LEVELS, "one-hot")]
 
 
+@FACTORS
 @pytest.mark.parametrize(("p", "kind"), KINDS)
 def test_share_of_sure_rows_with_two_classes(p, kind):
     """Exactly: the difference of two logits is normal with variance 2 (1.5^2 + sum_j s_j^2 z_j^2) at each row."""
@@ -74,6 +78,7 @@ def test_share_of_sure_rows_with_two_classes(p, kind):
     assert (2 * norm.sf(np.log(0.99 / 0.01) / sd)).mean() < 0.20
 
 
+@FACTORS
 @pytest.mark.parametrize(("p", "kind"), KINDS)
 @pytest.mark.parametrize("K", [3, 10, 50])
 def test_share_of_sure_rows(K, p, kind):
@@ -113,6 +118,7 @@ def test_total_logit_sd(kind):
             assert_allclose(total, 2.5, rtol=1e-9)
 
 
+@FACTORS
 @pytest.mark.parametrize("right", ["g", "0 + g", "C(g)"])
 def test_dummies_count_for_what_they_do(right):
     """The 200 levels of a factor are one thing: each has a scale of about 2, together a logit sd of 2."""
@@ -217,6 +223,7 @@ def test_dropped_columns_do_not_count():
     assert_allclose(scales_of(model) * X[:, [0, 2]].std(axis=0), np.sqrt(2), rtol=1e-12)
 
 
+@FACTORS
 @pytest.mark.parametrize("level", [0, 1])
 def test_the_base_level_is_shrunk_more_under_treatment_coding(level):
     """Prior variance of a logit in the rows of a level: of the base about 1.5^2, of another 1.5^2 + 2^2."""

@@ -27,7 +27,8 @@ def operate(symbol: str, operands: list[Any]) -> Any:
 
 def joins(symbol: str) -> str:
     """The message for a logical operator between numbers."""
-    return f"formula: '{symbol}' takes comparisons, (a > 1) {symbol} (b > 1), not numbers"
+    power = "; a power is I(a ** 2)" if symbol == "^" else ""
+    return f"formula: '{symbol}' takes comparisons, (a > 1) {symbol} (b > 1), not numbers{power}"
 
 
 def inner(node: Node) -> Node:

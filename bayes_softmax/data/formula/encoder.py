@@ -109,8 +109,8 @@ class FormulaEncoder:
             if term.factors
         )
 
-    def encode(self, data: Any) -> tuple[FloatArray, Any]:
-        """Features (N, p) and row index of new data.
+    def encode(self, data: Any, *, if_missing: str | None = None) -> tuple[FloatArray, Any]:
+        """Features (N, p) and row index of new data; ``if_missing`` is the advice on missing values.
 
         Raises
         ------
@@ -119,14 +119,14 @@ class FormulaEncoder:
         TypeError
             A column of another kind than when the model was made.
         """
-        encoded = self.encode_columns(data)
+        encoded = self.encode_columns(data, if_missing)
         return encoded.X, encoded.index
 
-    def encode_columns(self, data: Any) -> Encoded:
+    def encode_columns(self, data: Any, if_missing: str | None = None) -> Encoded:
         """Features as of :meth:`encode`, with the columns they were made of."""
         frame = formula_frame(data, tuple(self.variables)).rename(columns=str)
         require_columns(frame, self.variables)
-        raise_if_missing(frame, self.variables, advice="fill it, or leave out such rows")
+        raise_if_missing(frame, self.variables, advice=if_missing or "fill it, or leave out such rows")
         columns = self.read(frame)
         if not self.variables:
             return Encoded(np.ones((len(frame), 0)), frame.index, columns)
