@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from bayes_softmax.spec.families.laplace import Laplace as Laplace
     from bayes_softmax.spec.families.normal import Normal as Normal
     from bayes_softmax.spec.families.student_t import StudentT as StudentT
+    from bayes_softmax.spec.network.mlp import MLP as MLP
     from bayes_softmax.spec.priors import Jeffreys as Jeffreys
     from bayes_softmax.spec.scales.hyperpriors import R2D2 as R2D2
     from bayes_softmax.spec.scales.hyperpriors import HalfNormal as HalfNormal
@@ -61,6 +62,7 @@ _HOME = {
     "Laplace": "spec.families.laplace",
     "Normal": "spec.families.normal",
     "StudentT": "spec.families.student_t",
+    "MLP": "spec.network.mlp",
     "compare": "answers.compare",
     "compare_models": "answers.compare",
     "load": "fits.load",

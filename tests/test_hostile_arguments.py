@@ -94,6 +94,7 @@ MODEL = {
     "available": OFFERED,
 }
 MODEL |= {"missing": [*CHOICE, None], "constant": [*CHOICE, None], "collapse": FLAG}
+MODEL |= {"logits": ["mlp", 5, (50,), bs.MLP, {"hidden": 5}, object()]}
 CODES_ = [CODES + 0.5, CODES + 1j, CODES - 1, LABELS, CODES[:3], np.zeros((40, 2)), 5, "text", [None] * 40]
 LOGIT_ARRAYS = ["text", 5, OFFSET + 1j, OFFSET.astype(str), [[1.0], [1.0, 2.0]], object(), None]
 WEIGHT_ARRAYS = ["text", 5, np.ones(3), np.ones(40) + 0j, ["a"] * 40, object()]
@@ -377,6 +378,15 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
     "StudentT": (bs.StudentT, {"df": 4, "scale": 1}, {"df": SCALE, "scale": SCALE}),
     "HalfStudentT": (bs.HalfStudentT, {"df": 4, "scale": 1}, {"df": SCALE, "scale": SCALE}),
     "R2D2": (bs.R2D2, {}, {"mean": [*SCALE, 1], "precision": SCALE, "concentration": SCALE}),
+    "MLP": (
+        bs.MLP,
+        {},
+        {
+            "hidden": [0, -1, 2.5, "ab", None, (0,), (3, -1), (2.0,), (True,), [[3]], {3}, {3: 1}, 10**9, object()],
+            "activation": [*CHOICE, "Tanh", None],
+            "skip": FLAG,
+        },
+    ),
     "plots.calibration": (
         bs.plots.calibration,
         {"evaluated": PLAIN, "data": X, "y": LABELS},

@@ -38,6 +38,7 @@ PUBLIC: dict[str, list[str]] = {
     "HalfNormal": ["scale"],
     "HalfStudentT": ["df", "scale"],
     "R2D2": ["concentration", "mean", "precision"],
+    "MLP": ["activation", "hidden", "sizes", "skip"],
 }
 X, Y = [[float(i % 7)] for i in range(40)], ["a", "b"] * 20
 MODEL = bs.SoftmaxRegression(X, Y)
@@ -55,6 +56,7 @@ OBJECTS = {
     "HalfNormal": bs.HalfNormal(1.0),
     "HalfStudentT": bs.HalfStudentT(3, 1.0),
     "R2D2": bs.R2D2(),
+    "MLP": bs.MLP(),
 }
 
 

@@ -22,7 +22,7 @@ BY_ROW = ("weights", "offset", "available")  # options with one entry per row of
 class Options:
     """Arguments that formulas and arrays share, as they were given; documented at the front door.
 
-    The families of priors are defined in ``spec``, which resolves them; here they are handed on.
+    Priors and logit functions are defined in ``spec``, which resolves them; here they are handed on.
     """
 
     prior: Any = None
@@ -35,6 +35,7 @@ class Options:
     missing: str = "error"
     constant: str = "error"
     collapse: bool = True
+    logits: Any = None
 
 
 def given_options(options: Options) -> Options:

@@ -10,8 +10,7 @@ from bayes_softmax.core.records import Draws, FloatArray
 from bayes_softmax.fits.draws import PosteriorDraws
 from bayes_softmax.fits.tree import build_idata
 from bayes_softmax.fitting.notes import notes_of
-from bayes_softmax.spec.log_prior import log_prior_draws
-from bayes_softmax.spec.pymc_priors import free_variables
+from bayes_softmax.spec.parameter_draws import log_prior_of_draws, random_variables_of_draws
 from bayes_softmax.spec.scales.shared import hyperparameter_dims
 from bayes_softmax.spec.specification import Specification
 
@@ -30,14 +29,14 @@ def labelled_posterior(
 
     ``engine`` names the method that drew them; ``hyper`` holds the draws of learned scales, by name.
     """
-    coordinates, learned = spec.coordinates, spec.priors.learned
+    learned = spec.priors.learned
     unknown = bool(learned) and not hyper  # draws from the prior keep no hyperparameters
-    free = {} if unknown else free_variables(spec.priors, coordinates, parameters, hyper)
+    free = {} if unknown else random_variables_of_draws(spec, parameters, hyper)
     stats = dict(drawn.stats)
     if not learned:  # with learned scales it would have to include the hyperparameters
         shape = next(iter(parameters.values())).shape[:2]
         flat = {name: values.reshape(shape[0] * shape[1], *values.shape[2:]) for name, values in parameters.items()}
-        stats["log_prior"] = log_prior_draws(spec.priors, coordinates, flat).reshape(shape)
+        stats["log_prior"] = log_prior_of_draws(spec, flat).reshape(shape)
     training = training_data(spec.design, spec.collapsed)
     hyper_dims = hyperparameter_dims(learned, spec.schema.feature_names) if hyper else {}
     draws = {name: parameters[name] for name in spec.parameters}

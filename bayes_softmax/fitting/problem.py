@@ -24,7 +24,8 @@ from bayes_softmax.spec.specification import Specification
 
 type Builder = Callable[[Design, Coordinates, PriorTable], SoftmaxPosterior]
 
-# Builders of the log density, by the name of the compiled part of a logit function (``Logits.compiled``).
+# Builders of the log density of linear models, by the name of the compiled part of a logit function
+# (``Logits.compiled``); that of a network is not log-concave, and is fitted by functions of its own.
 COMPILED: dict[str, Builder] = {LINEAR: build_posterior}
 # Number of free coordinates up to which their full covariance is formed on request: a few times 0.2 GB.
 MANY_COORDINATES = 5000

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from bayes_softmax.core.keywords import unexpected
 from bayes_softmax.data.design import Label
 from bayes_softmax.data.options import ByClass, Options
+from bayes_softmax.spec.network.mlp import MLP
 from bayes_softmax.spec.priors import Prior, PriorArgument
 
 
@@ -50,6 +51,10 @@ class Arguments(TypedDict, total=False):
         ``"error"`` (default) or ``"drop"`` for columns that do not vary.
     collapse
         Whether rows with equal features are collapsed to one row of counts where that helps, without loss.
+    logits
+        The logits as a function of the features: None (default) is linear, ``MLP(hidden=(50,))`` a neural network.
+        ``prior`` is then of its layers: one for all, or a mapping from ``"hidden_1"``, ``"hidden_2"``, ... (a layer's
+        weights and biases, on standardised features) and ``"weights"`` (of the last layer).
     """
 
     prior: PriorArgument
@@ -62,6 +67,7 @@ class Arguments(TypedDict, total=False):
     missing: str
     constant: str
     collapse: bool
+    logits: MLP | None
 
 
 def options_of(door: str, arguments: Arguments) -> Options:

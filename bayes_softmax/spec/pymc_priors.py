@@ -112,16 +112,16 @@ def free_variables(
         if block.learned is not None:
             values |= non_centred_values(block.name, block.contrast, block.spherical, block.learned, rows, values)
         else:
-            values |= _free_values(block, rows)
+            values |= free_values(block, rows)
     block_or_none = intercept_block(priors, coordinates)
     if block_or_none is not None:
         at_zero = block_or_none.name == "intercept"
         at = intercept if at_zero else intercept + np.einsum("p,...pk->...k", coordinates.centre, weights)
-        values.update(_free_values(block_or_none, at))
+        values.update(free_values(block_or_none, at))
     return {name: value for name, value in values.items() if name not in (INTERCEPT, WEIGHTS)}
 
 
-def _free_values(block: PriorBlock, rows: FloatArray) -> dict[str, FloatArray]:
+def free_values(block: PriorBlock, rows: FloatArray) -> dict[str, FloatArray]:
     """A block's random variable, for coefficients (..., K)."""
     if block.is_labelled:
         return {block.name: rows}

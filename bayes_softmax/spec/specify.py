@@ -16,6 +16,7 @@ from bayes_softmax.data.schema import Schema
 from bayes_softmax.data.unused_classes import unused_warning
 from bayes_softmax.spec.by_term import priors_by_feature
 from bayes_softmax.spec.linear import LinearLogits
+from bayes_softmax.spec.network.specify import split_prior, with_logits
 from bayes_softmax.spec.prior_draws import prior_sds
 from bayes_softmax.spec.resolve import resolve_priors
 from bayes_softmax.spec.specification import Specification
@@ -34,7 +35,7 @@ def from_formula(formula: str, data: Any, options: Options) -> Specification:
 def _specify(design: Design, schema: Schema, options: Options) -> Specification:
     """Resolve the priors; warn of classes without an observation that were not declared, and of measured responses."""
     check_flags(collapse=options.collapse)
-    used, prior = design.totals > 0, options.prior
+    used, (prior, of_layers) = design.totals > 0, split_prior(options.prior, options.logits)
     if isinstance(prior, Mapping):
         prior = priors_by_feature(prior, design.feature_names, schema.encoder.named_terms)
     priors = resolve_priors(
@@ -57,4 +58,5 @@ def _specify(design: Design, schema: Schema, options: Options) -> Specification:
     for doubt in ([] if measured is None else [measured]) + doubtful_factors(schema.encoder, design):
         warn_caller(doubt)
     logits = LinearLogits(design.n_features, design.n_classes)
-    return Specification(Observations(design, options.collapse), schema, priors, logits)
+    linear = Specification(Observations(design, options.collapse), schema, priors, logits)
+    return with_logits(linear, options.logits, of_layers)

@@ -41,12 +41,17 @@ PRE_ACTIVATION_SD = float(np.hypot(DEFAULT_INTERCEPT_SCALE, DEFAULT_TOTAL_SCALE)
 type LayerPriors = Prior | Mapping[str, Prior | None] | None
 
 
+def layer_names(network: MLP) -> list[str]:
+    """Names of the layers in a mapping of priors: those with hidden units, then the last one."""
+    return [*(f"hidden_{layer}" for layer in range(1, len(network.sizes) + 1)), WEIGHTS]
+
+
 def layer_priors(prior: LayerPriors, network: MLP) -> dict[str, Prior | None]:
     """The prior of each layer with hidden units, None for the default: one for all, or a mapping from layer.
 
     Layers are ``hidden_1``, ``hidden_2``, ... (weights and biases of their units) and ``weights``.
     """
-    names = [*(f"hidden_{layer}" for layer in range(1, len(network.sizes) + 1)), WEIGHTS]
+    names = layer_names(network)
     if not isinstance(prior, Mapping):
         return {name: _checked(name, prior, f"prior={shown(prior)}") for name in names}
     for name in prior:

@@ -29,16 +29,15 @@ def network_variables(spec: Specification) -> dict[str, Any]:
     assert hidden is not None
     variables, inputs = _hidden_variables(hidden)
     of_units = np.arange(hidden.n_inputs) < hidden.n_units
-    blocks = _blocks(spec.priors, coordinates, of_units)
+    blocks = blocks_of_inputs(spec.priors, coordinates, of_units)
     variables[WEIGHTS] = weights_variable([_renamed(block, WEIGHTS, inputs) for block in blocks], ())
-    skip_coordinates = _columns(coordinates, ~of_units)
     if hidden.skip and spec.design.n_features:
-        skips = _blocks(spec.priors, coordinates, ~of_units)
+        skips = blocks_of_inputs(spec.priors, coordinates, ~of_units)
         renamed = [block._replace(name=block.name.replace(WEIGHTS, SKIP, 1)) for block in skips]
         variables[SKIP] = weights_variable(renamed, spec.schema.feature_names, SKIP)
     block = intercept_block(spec.priors, coordinates)
     if block is not None:
-        variables[INTERCEPT] = intercept_variable(block, skip_coordinates, variables.get(SKIP))
+        variables[INTERCEPT] = intercept_variable(block, skip_coordinates(hidden, coordinates), variables.get(SKIP))
     return variables
 
 
@@ -67,7 +66,12 @@ def _normal(name: str, scale: FloatArray, dims: tuple[str, ...]) -> Any:
     return pm.Normal(name, 0.0, scale, dims=dims)
 
 
-def _blocks(priors: PriorTable, coordinates: Coordinates, inputs: NDArray[np.bool_]) -> list[PriorBlock]:
+def skip_coordinates(hidden: HiddenLayers, coordinates: Coordinates) -> Coordinates:
+    """The coordinates of the features in the last layer; of none without ``skip``."""
+    return _columns(coordinates, np.arange(hidden.n_inputs) >= hidden.n_units)
+
+
+def blocks_of_inputs(priors: PriorTable, coordinates: Coordinates, inputs: NDArray[np.bool_]) -> list[PriorBlock]:
     """Blocks of priors of some inputs of the last layer."""
     chosen = replace(priors, features=priors.features.of(inputs), by_default=priors.by_default[inputs])
     return weights_blocks(chosen, _columns(coordinates, inputs))

@@ -1,14 +1,44 @@
 """From the specification of a linear model to that of a network on the same rows."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
+from bayes_softmax.core.checks import shown
 from bayes_softmax.spec.network.logits import NetworkLogits
 from bayes_softmax.spec.network.mlp import MLP
-from bayes_softmax.spec.network.priors import LayerPriors, hidden_layers, layer_priors, rows_of_units
+from bayes_softmax.spec.network.priors import LayerPriors, hidden_layers, layer_names, layer_priors, rows_of_units
 from bayes_softmax.spec.priors import FamilyRows, Jeffreys
 from bayes_softmax.spec.specification import Specification
+
+
+def split_prior(prior: Any, logits: Any) -> tuple[Any, Any]:
+    """The argument ``prior`` as that of the features in the last layer, and that of the layers with hidden units.
+
+    A mapping may name both: layers come first where a feature has the name of one.
+    """
+    if logits is None:
+        return prior, None
+    if not isinstance(logits, MLP):
+        raise TypeError(f"logits={shown(logits)} must be MLP(...), or None for linear logits")
+    if not logits.sizes:
+        return prior, None
+    if not isinstance(prior, Mapping):
+        return (prior if logits.skip else None), prior
+    if not logits.skip:
+        return None, prior
+    layers = layer_names(logits)
+    return (
+        {name: one for name, one in prior.items() if name not in layers} or None,
+        {name: one for name, one in prior.items() if name in layers} or None,
+    )
+
+
+def with_logits(linear: Specification, logits: MLP | None, prior: LayerPriors) -> Specification:
+    """The model with the logits that were asked for; ``prior`` is that of layers with hidden units."""
+    return linear if logits is None else network_specification(linear, logits, prior)
 
 
 def network_specification(linear: Specification, network: MLP, prior: LayerPriors = None) -> Specification:

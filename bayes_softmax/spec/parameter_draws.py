@@ -1,0 +1,74 @@
+"""The prior of draws of parameters, for each kind of logits: its density, and the random variables of the model."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from bayes_softmax.core.records import FloatArray
+from bayes_softmax.spec.linear import INTERCEPT, WEIGHTS
+from bayes_softmax.spec.log_prior import log_prior_draws
+from bayes_softmax.spec.network.hidden import HiddenLayers
+from bayes_softmax.spec.network.logits import NETWORK, SKIP, hidden_names
+from bayes_softmax.spec.network.pymc_variables import blocks_of_inputs, skip_coordinates
+from bayes_softmax.spec.pymc_priors import free_values, free_variables, intercept_block
+from bayes_softmax.spec.specification import Specification
+
+type Draws = Mapping[str, FloatArray]
+
+
+def log_prior_of_draws(spec: Specification, parameters: Draws) -> FloatArray:
+    """Normalised log prior density (S,) of draws of the parameters (S, *shape); flat priors count zero."""
+    last = log_prior_draws(spec.priors, spec.coordinates, _of_last_layer(parameters))
+    return last if spec.hidden is None else last + _hidden_log_prior(spec.hidden, parameters)
+
+
+def random_variables_of_draws(
+    spec: Specification, parameters: Draws, hyper: Draws | None = None
+) -> dict[str, FloatArray]:
+    """Values of the ``pm.Model``'s random variables that are not parameters, for draws (chain, draw, *shape) of these.
+
+    ``hyper`` are the hyperparameters of learned scales, by name.
+    """
+    of = OTHERS.get(spec.logits.kind)
+    return of(spec, parameters) if of else free_variables(spec.priors, spec.coordinates, parameters, hyper)
+
+
+def _of_last_layer(parameters: Draws) -> dict[str, FloatArray]:
+    """Intercept and weights of all inputs of the last layer."""
+    weights = parameters[WEIGHTS]
+    if SKIP in parameters:
+        weights = np.concatenate([weights, parameters[SKIP]], axis=-2)
+    return {INTERCEPT: parameters[INTERCEPT], WEIGHTS: weights}
+
+
+def _hidden_log_prior(hidden: HiddenLayers, parameters: Draws) -> FloatArray:
+    """Log density (S,) of the hidden weights and biases."""
+    total: FloatArray = np.full(len(parameters[INTERCEPT]), hidden.log_prior_constant)
+    for layer, scale in enumerate(hidden.scales, 1):
+        weights, bias = (parameters[name] for name in hidden_names(layer))
+        total -= 0.5 * np.square(weights / scale[1:, None]).sum(axis=(1, 2))
+        total -= 0.5 * np.square(bias / scale[0]).sum(axis=1)
+    return total
+
+
+def _of_network(spec: Specification, parameters: Draws) -> dict[str, FloatArray]:
+    """Free coordinates of the last layer."""
+    hidden, priors = spec.hidden, spec.priors
+    assert hidden is not None
+    of_units = np.arange(hidden.n_inputs) < hidden.n_units
+    values: dict[str, FloatArray] = {}
+    for block in blocks_of_inputs(priors, spec.coordinates, of_units):
+        values |= free_values(block._replace(name=WEIGHTS), parameters[WEIGHTS])
+    intercept, at = intercept_block(priors, spec.coordinates), parameters[INTERCEPT]
+    if hidden.skip:
+        skip = parameters[SKIP]
+        for block in blocks_of_inputs(priors, spec.coordinates, ~of_units):
+            name = block.name.replace(WEIGHTS, SKIP, 1)
+            values |= free_values(block._replace(name=name), skip[..., list(block.members), :])
+        at = at + np.einsum("p,...pk->...k", skip_coordinates(hidden, spec.coordinates).centre, skip)
+    if intercept is not None:
+        values |= free_values(intercept, at if intercept.name != INTERCEPT else parameters[INTERCEPT])
+    return {name: value for name, value in values.items() if name not in parameters}
+
+
+OTHERS: dict[str, Callable[[Specification, Draws], dict[str, FloatArray]]] = {NETWORK: _of_network}
