@@ -8,8 +8,8 @@ free coordinates themselves and ``M = I``.
 
 **Whitening.**  At a reference :math:`(\theta_0, u_0)` expand the log-likelihood to second order: per level the
 curvature :math:`A_g` (m, m), the gradient :math:`r_g`, and the border :math:`C_g` (m, d) with the weights, whose own
-curvature, prior included, is ``H`` (d, d).  Given h the quadratic posterior is an arrow, and its Cholesky factor costs one small
-factorisation a level and one of the border:
+curvature, prior included, is ``H`` (d, d).  Given h the quadratic posterior is an arrow, and its Cholesky factor costs
+one small factorisation a level and one of the border:
 
 .. math:: P_g &= A_g + \Sigma(h)^{-1} = F_g F_g', \quad a_g = P_g^{-1} (A_g u_{0g} + r_g), \quad X_g = P_g^{-1} C_g \\
           S &= H - \sum_g C_g' X_g = T T', \quad b = \nabla_\theta - \sum_g C_g' (a_g - u_{0g}) \\

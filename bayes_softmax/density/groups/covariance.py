@@ -20,8 +20,8 @@ class CovarianceData(NamedTuple):
     """The covariance :math:`M' D R D M` of m free coordinates, from n columns of effects.
 
     ``mapping`` (n, m) is M; ``sd_of_column`` (n,) the sd of each column; ``pair`` (n, n) for j < i the place of a
-    partial correlation among all of them, -1 where it is zero; ``power`` (n,) the exponent of each diagonal entry of the
-    Cholesky factor in the LKJ density.  Sds have priors ``family``, ``df`` and ``scale`` (n_sds,).
+    partial correlation among all of them, -1 where it is zero; ``power`` (n,) the exponent of each diagonal entry of
+    the Cholesky factor in the LKJ density.  Sds have priors ``family``, ``df`` and ``scale`` (n_sds,).
     """
 
     mapping: FloatArray
