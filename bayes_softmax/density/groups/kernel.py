@@ -277,7 +277,16 @@ def whitened_log_joint(data, z, out):  # type: ignore[no-untyped-def]
     return value
 
 
-@nb.njit(**nb.OPTIONS)
+@nb.njit(**nb.OPTIONS | KEPT)
+def log_conditional(data, theta, u, h):  # type: ignore[no-untyped-def]
+    """Log-likelihood plus log prior of weights and effects given ``h``, without constants."""
+    of_theta, of_u = np.empty(theta.shape[0]), np.empty(u.shape)
+    value = log_joint_of_rows(data, theta, u, of_theta, of_u)
+    nothing = (np.empty((0, 0)), np.empty((0, 0)), np.empty(0))
+    return value + _add_priors(data, h, theta, u, of_theta, of_u, np.empty(0), nothing, False)
+
+
+@nb.njit(**nb.OPTIONS | KEPT)
 def to_model(data, h, w, v, factors, theta, u):  # type: ignore[no-untyped-def]
     """Fill common coordinates and effects for hyperparameters ``h``; returns the log determinant of the map."""
     t = _line(data.groupings, 0)
