@@ -123,6 +123,11 @@ class Sampled(Fitted, Protocol):
         ...
 
     @property
+    def seen(self) -> str:
+        """What was fitted to all rows and is the same in all draws, as a clause; empty if nothing was."""
+        ...
+
+    @property
     def refit(self) -> "Refit | None":
         """Refits without one observation of a given row and class; None after loading."""
         ...
