@@ -4,14 +4,16 @@ Shapes beside those of :mod:`bayes_softmax.density.kernel` (float64 unless said 
 
 =============  =============  =========================================================
 *of a part*
-``Z``          (n, p + 1, B)  features as there, feature 0 always 1: hidden units have
-                              biases whether or not the model has an intercept
+``Z``          (n, p + 1, B)  features as there, always centred and with feature 0 always
+                              1: hidden units have biases whether or not the model has
+                              an intercept; if not, p more for ``skip``, not centred
 ``codes``      (n, B)         int64 class of each row; (0, B) where counts are given
 ``counts``     (n, K, B)      weighted counts, zero where padded; (0, K, B) for labels
 *of all parts*
 ``responses``  (n_parts, 4)   addresses of ``codes`` and ``counts``, and their n
 ``sizes``      (L + 1,)       int64, number of features p and of units of each layer
-``options``    (2,)           int64, code of the activation, and 1 for ``skip``
+``options``    (2,)           int64, code of the activation, and where in ``Z`` the
+                              features for ``skip`` begin: 1 or p + 1, 0 without
 ``precision``  (m,)           inverse prior variances of a unit's bias and weights, for
                               each layer 1 + H_{l-1}; zero for a flat prior
 ``last``                      ``KernelData`` of the last layer, whose features are its
@@ -91,7 +93,7 @@ def n_hidden(sizes):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(**nb.OPTIONS)
-def _unit_rows(sizes):  # type: ignore[no-untyped-def]
+def unit_rows(sizes):  # type: ignore[no-untyped-def]
     """Number of hidden units in all layers."""
     total = 0
     for l in range(1, sizes.shape[0]):
@@ -100,9 +102,9 @@ def _unit_rows(sizes):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(**nb.OPTIONS)
-def _tiles(sizes, options, B):  # type: ignore[no-untyped-def]
+def tiles(sizes, options, B):  # type: ignore[no-untyped-def]
     """Workspace of the units, each layer below a row of ones, the last one above the features of ``skip``."""
-    units, extra = _unit_rows(sizes), sizes[0] if options[1] else 0
+    units, extra = unit_rows(sizes), sizes[0] if options[1] else 0
     A = workspace(units + sizes.shape[0] - 1 + extra, B)
     row = 0
     for l in range(1, sizes.shape[0]):
@@ -113,9 +115,9 @@ def _tiles(sizes, options, B):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(**nb.OPTIONS)
-def _forward(theta, Z, sizes, options, A, slopes, work):  # type: ignore[no-untyped-def]
+def forward(theta, Z, sizes, options, A, slopes, work):  # type: ignore[no-untyped-def]
     """Fill ``A`` and ``slopes`` for a block of features ``Z`` (p + 1, B); returns the first row of the last units."""
-    at, row, unit, source = 0, 0, 0, Z
+    at, row, unit, source = 0, 0, 0, Z[: 1 + sizes[0]]
     for l in range(1, sizes.shape[0]):
         H, fan_in = sizes[l], 1 + sizes[l - 1]
         W, units = theta[at : at + H * fan_in].reshape(H, fan_in), A[row + 1 : row + 1 + H]
@@ -125,7 +127,7 @@ def _forward(theta, Z, sizes, options, A, slopes, work):  # type: ignore[no-unty
         at, row, unit = at + H * fan_in, row + 1 + H, unit + H
     if options[1]:
         for j in range(sizes[0]):
-            inputs, feature = A[row + j], Z[1 + j]
+            inputs, feature = A[row + j], Z[options[1] + j]
             for i in range(Z.shape[1]):
                 inputs[i] = feature[i]
     return row - sizes[sizes.shape[0] - 1]
@@ -204,7 +206,7 @@ def _backward(transposed, Z, sizes, A, slopes, R, spare, gradient):  # type: ign
             for i in range(own.shape[0]):
                 own[i] *= pulled[i]
         row -= 1 + sizes[l - 1] if l > 1 else 0
-        source = A[row : row + fan_in] if l > 1 else Z
+        source = A[row : row + fan_in] if l > 1 else Z[:fan_in]
         products(deltas, source, gradient[at : at + H * fan_in].reshape(H, fan_in), H, False)
 
 
@@ -217,17 +219,17 @@ def log_likelihood_gradient(part, theta, V, layout, gradient, G, first_block, en
     ``G`` only the value is computed.
     """
     (K, q), rows, (sizes, options) = V.shape, part.rows, layout
-    B, n_units = rows.Z.shape[2], _unit_rows(sizes)
+    B, n_units = rows.Z.shape[2], unit_rows(sizes)
     first = q - (sizes[sizes.shape[0] - 1] + (sizes[0] if options[1] else 0))  # 1 with an intercept
     D, L, work, slopes = np.empty((K - 1, q)), workspace(K, B), workspace(3, B), workspace(n_units, B)
-    A, spare, scratch = _tiles(sizes, options, B), workspace(sizes[1:].max(), B), workspace(WORK_ROWS, B)
+    A, spare, scratch = tiles(sizes, options, B), workspace(sizes[1:].max(), B), workspace(WORK_ROWS, B)
     scratch[0] = 0.0
     differences(V, D)
     T = np.empty(n_hidden(sizes) - n_units - (sizes[1] * sizes[0]) + (K - 1) * sizes[sizes.shape[0] - 1])
     _transposes(theta, D, sizes, first, T)
     value, needed = 0.0, G.shape[0] > 0
     for b in range(first_block, end):
-        start = _forward(theta, rows.Z[b], sizes, options, A, slopes, scratch)
+        start = forward(theta, rows.Z[b], sizes, options, A, slopes, scratch)
         inputs = A[start - first : start - first + q]
         block_logits(D, inputs, rows.offset, rows.available, b, L)
         totals, c = block_totals(rows.totals, b), min(B, rows.n_obs - b * B)
