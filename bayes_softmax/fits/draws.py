@@ -138,6 +138,11 @@ class PosteriorDraws:
         return self.shape[0]
 
     @property
+    def is_estimate(self) -> bool:
+        """False."""
+        return False
+
+    @property
     def delta_covariance(self) -> None:
         """None: the uncertainty of every answer comes from the draws."""
         return
