@@ -149,6 +149,11 @@ class PosteriorDraws:
         return
 
     @property
+    def effective(self) -> None:
+        """None: it is not estimated from draws."""
+        return
+
+    @property
     def limits(self) -> None:
         """None: a proper posterior leaves no direction undetermined."""
         return
