@@ -159,6 +159,11 @@ class PosteriorDraws:
         return
 
     @property
+    def effective(self) -> None:
+        """None: it is not estimated from draws."""
+        return
+
+    @property
     def limits(self) -> None:
         """None: a proper posterior leaves no direction undetermined."""
         return
