@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from bayes_softmax.core.checks import shown
+from bayes_softmax.spec.network.layer_scales import with_layer_sds
 from bayes_softmax.spec.network.logits import SKIP, NetworkLogits
 from bayes_softmax.spec.network.mlp import MLP
 from bayes_softmax.spec.network.priors import LayerPriors, hidden_layers, layer_names, layer_priors, rows_of_units
@@ -93,8 +94,8 @@ def network_specification(linear: Specification, network: MLP, prior: LayerPrior
         tuple(hidden.inputs.centre.tolist()),
         tuple(hidden.inputs.scale.tolist()),
     )
-    schema = replace(linear.schema, prior_sd=(), dropped_flat=bool(np.isinf(hidden.scales[0]).any()))
-    return replace(linear, priors=last, logits=logits, hidden=hidden, schema=schema)
+    schema = replace(linear.schema, dropped_flat=bool(np.isinf(hidden.scales[0]).any()))
+    return with_layer_sds(replace(linear, priors=last, logits=logits, hidden=hidden, schema=schema))
 
 
 def _of_last_layer(network: MLP, prior: Prior | None, linear: PriorTable) -> PriorTable:
