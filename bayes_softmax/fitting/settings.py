@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from bayes_softmax.core.checks import check_counts, check_counts_or_none, check_flags
 from bayes_softmax.core.memory import refuse_beyond_memory
+from bayes_softmax.core.parameters import size_of
 from bayes_softmax.fits.forecast import draws_bytes
 from bayes_softmax.spec.specification import Specification
 
@@ -40,10 +41,10 @@ def check_weighted_run(draws: int, *, progressbar: bool) -> None:
 
 def refuse_too_many(spec: Specification, method: str, chains: int, draws: int, tune: int = 0) -> None:
     """Raise if the draws would not fit into memory."""
-    coordinates, K = spec.coordinates, spec.design.n_classes
-    # With more features than rows, the row space of the features is sampled.
-    sampled = min(coordinates.dimension, (spec.distinct.n_obs + 1) * K)
-    size = draws_bytes(chains * draws, coordinates.dimension, spec.design.n_features, K)
+    dimension = sampled = (spec.coordinates if spec.hidden is None else spec.network_coordinates).dimension
+    if spec.hidden is None:  # with more features than rows, the row space of the features is sampled
+        sampled = min(dimension, (spec.distinct.n_obs + 1) * spec.design.n_classes)
+    size = draws_bytes(chains * draws, dimension, size_of(spec.logits.shapes))
     size += chains * (tune + draws) * (8.0 * sampled + STEP_BYTES)
     asked = {"draws": draws, "chains": chains, "tune": tune}
     shown = ", ".join(f"{name}={n}" for name, n in asked.items() if name == "draws" or n > 1)
