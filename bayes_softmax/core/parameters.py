@@ -77,7 +77,11 @@ class Parameters:
         """The draws of one chain; all chains are of the same length, one after the other."""
         length = self.n_draws // n_chains
         own = slice(chain * length, (chain + 1) * length)
-        return Parameters({name: values[own] for name, values in self.arrays.items()})
+        held = {}
+        for name, values in self.held.items():
+            first, end = chain * len(values) // n_chains, (chain + 1) * len(values) / n_chains
+            held[name] = values[first : int(np.ceil(end))]
+        return Parameters({name: values[own] for name, values in self.arrays.items()}, held)
 
     def flat(self) -> FloatArray:
         """(S, d) the parameters of each draw that are not held, in the flat order."""
