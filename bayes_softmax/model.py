@@ -14,13 +14,13 @@ from bayes_softmax.data.design import Label
 from bayes_softmax.display.brief import Brief, as_markup, as_text
 from bayes_softmax.fits.point_estimate import PointEstimate
 from bayes_softmax.fits.posterior import Posterior
-from bayes_softmax.fitting import door, optimum, path, prior, prior_scale
+from bayes_softmax.fitting import door, ensembles, optimum, path, prior, prior_scale
 from bayes_softmax.fitting.notes import brief_of
 from bayes_softmax.separation.diagnosis import check_separation
 from bayes_softmax.separation.verdict import Separation
 from bayes_softmax.spec import specify
 from bayes_softmax.spec.arguments import Arguments, options_of, takes_arguments
-from bayes_softmax.spec.prior_table import prior_table
+from bayes_softmax.spec.described_prior import described_prior
 from bayes_softmax.spec.pymc_model import build_pymc_model
 from bayes_softmax.spec.scale_choice import ScaleChoice
 
@@ -110,6 +110,7 @@ class SoftmaxRegression:
     # Methods that need only the specification, documented where they are defined.
     sample = door.sample
     laplace = door.laplace
+    ensemble = ensembles.ensemble
     sample_prior = prior.sample_prior
     forecast = door.forecast
     mle = optimum.mle
@@ -147,6 +148,9 @@ class SoftmaxRegression:
         logit over the data, ``total_logit_sd``, and the formula of the default, ``formula``, derived in
         :func:`bayes_softmax.spec.autoscale.default_scales`.  See also ``plots.prior``.
 
+        Of a network it has a row for the weights and one for the biases of each layer, and with ``skip`` one for each
+        feature; ``sd_over_rows`` is the prior sd of what they add to a unit's input, or to a logit.
+
         Examples
         --------
         >>> import bayes_softmax as bs
@@ -156,7 +160,7 @@ class SoftmaxRegression:
         {'bill_length_mm': {'prior': 'Normal(0.259)', 'scale_from': '1.414 / 5.46'},
          'sex[T.male]': {'prior': 'Normal(2.828)', 'scale_from': '1.414 / 0.5'}}
         """
-        return prior_table(self._spec.priors, self._spec.design)
+        return described_prior(self._spec)
 
     @explains
     def choose_prior_scale(

@@ -128,9 +128,10 @@ PARAMETERS = bs.SoftmaxClassifier().get_params()
 CLASSIFIER = bs.SoftmaxClassifier().fit(X, LABELS)
 ESTIMATE = bs.SoftmaxRegression(X, LABELS, offset=OFFSET, available=ON).map()
 PLAIN = model().map()
+NET = bs.SoftmaxRegression(X, LABELS, logits=bs.MLP(hidden=2))
 FORMULA = bs.SoftmaxRegression.from_formula("y ~ x0 + g", DATA).map()
 DRAWS = model().laplace(400, random_seed=1, progressbar=False)
-CHAINS = model().sample(draws=50, chains=2, random_seed=1, progressbar=False)
+CHAINS = model().sample(draws=100, chains=2, random_seed=1, progressbar=False)
 
 Table = dict[str, list[Any]]
 # name: (callable, arguments that are right, values that are wrong by argument)
@@ -207,6 +208,18 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
         {},
         {"draws": [*COUNT, None, 99], "random_seed": SEED, "rng": RNG, "progressbar": FLAG},
     ),
+    "ensemble": (
+        NET.ensemble,
+        {"members": 1, "random_seed": 1},
+        {
+            "members": [*COUNT, None],
+            "laplace": FLAG,
+            "draws": [*COUNT, 200],
+            "random_seed": SEED,
+            "rng": RNG,
+            "progressbar": FLAG,
+        },
+    ),
     "sample": (
         model().sample,
         {},
@@ -216,6 +229,7 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
             "rng": RNG,
             "target_accept": SHARE,
             "engine": [*CHOICE, None],
+            "layers": [*CHOICE, "last", "all"],
             "progressbar": FLAG,
         },
     ),
@@ -326,6 +340,7 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
             "progressbar": FLAG,
         },
     ),
+    "stacking_weights": (CHAINS.stacking_weights, {}, {"progressbar": FLAG}),
     "kfold": (
         PLAIN.kfold,
         {"k": 3},

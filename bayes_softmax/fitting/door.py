@@ -62,6 +62,7 @@ def sample(
     rng: RandomNumbers = None,
     target_accept: float | None = None,
     engine: str = "auto",
+    layers: str | None = None,
     progressbar: bool = True,
 ) -> Posterior:
     """Draw from the posterior.
@@ -84,6 +85,11 @@ def sample(
         between these, with the reason in ``engine``), or ``"pymc"`` (``pm.sample`` on :attr:`pymc_model`).
         Where scales are learned, all but ``"pymc"`` run NUTS whitened given these scales, ``"independence"`` with
         that warning.
+    layers
+        Of a network: ``"last"`` draws the last layer by the engine of linear models, exactly given the hidden layers,
+        which are held at the MAP, that of :meth:`map` under the same seed; ``"all"`` draws all weights.  Default: all
+        up to 500 coefficients, else the last; ``engine`` says which.  Held weights are in the group ``held`` of
+        ``idata``, once: PyMC's functions need ``pm.do(model.pymc_model, dict(post.idata["held"].data_vars))``.
     progressbar
         Show progress.
 
@@ -119,7 +125,9 @@ def sample(
     >>> post.diagnostics.ok, post.diagnostics.n_divergences
     (True, 0)
     """
-    settings = SamplerSettings(draws, tune, chains, cores, seed_of(random_seed, rng), target_accept, progressbar)
+    seed = seed_of(random_seed, rng)
+    starts = STARTS if random_seed is None and rng is None else seed
+    settings = SamplerSettings(draws, tune, chains, cores, seed, target_accept, progressbar)
     check_run(settings)
     load_in_full("bayes_softmax.fitting.engines")
     from bayes_softmax.fitting import engines
@@ -127,7 +135,7 @@ def sample(
 
     engines.check_engine(engine, settings.target_accept)
     spec = model._spec
-    return Posterior(with_warnings(spec, lambda: engines.sample(spec, settings, engine)))
+    return Posterior(with_warnings(spec, lambda: engines.sample(spec, settings, engine, layers, starts)))
 
 
 @of_self

@@ -21,15 +21,20 @@ def network_density(spec: Specification) -> NetworkPosterior:
     return build_network_posterior(spec.distinct, spec.network_coordinates, spec.logits.activation, spec.priors)
 
 
-def network_modes(spec: Specification, restarts: int, rng: np.random.Generator, max_iterations: int = 5000) -> Restarts:
-    """Modes of the log posterior, found from random starts; with flat priors those of the likelihood."""
-    check_counts(restarts=restarts, max_iterations=max_iterations)
+def smooth_density(spec: Specification) -> NetworkPosterior:
+    """The same, for searches by its gradient; raises for a prior with a kink."""
     if registry.that_are(spec.priors.features.family, "kinked").any():
         raise ValueError(
             "a Laplace prior has a kink at zero, for which L-BFGS is no method: give the last layer of a network "
             "Normal or StudentT"
         )
-    density = network_density(spec)
+    return network_density(spec)
+
+
+def network_modes(spec: Specification, restarts: int, rng: np.random.Generator, max_iterations: int = 5000) -> Restarts:
+    """Modes of the log posterior, found from random starts; with flat priors those of the likelihood."""
+    check_counts(restarts=restarts, max_iterations=max_iterations)
+    density = smooth_density(spec)
     starts = np.array([random_start(density.coordinates, rng) for _ in range(restarts)])
     evaluate = density.value_gradient if restarts == 1 else density.value_gradient_on_one_thread
     return lbfgs_restarts(evaluate, starts, density.total_weight, max_iterations)
