@@ -9,6 +9,8 @@ from bayes_softmax.core.interrupts import load_in_full
 from bayes_softmax.core.records import Draws, FloatArray
 from bayes_softmax.fits.draws import PosteriorDraws
 from bayes_softmax.fitting.labelling import despite_interrupts, labelled_posterior
+from bayes_softmax.fitting.network_sampling import near, starting_points
+from bayes_softmax.fitting.networks import network_density
 from bayes_softmax.fitting.problem import problem_of
 from bayes_softmax.fitting.refusals import refuse_improper, refuse_improper_network, refuse_jeffreys
 from bayes_softmax.fitting.scales import prepare_hierarchy
@@ -27,8 +29,8 @@ DEFAULT_TUNE = 1000  # PyMC's default
 def sample_pymc(spec: Specification, settings: SamplerSettings, starts: FloatArray | None = None) -> PosteriorDraws:
     """``pm.sample`` on a new copy of the PyMC model, with the result labelled like any other posterior.
 
-    ``starts`` (chains, d) are free vectors at which the chains start, as they are: nutpie would give all chains the
-    same, so PyMC's own sampler runs then.
+    ``starts`` (chains, d) are free vectors at which the chains start, as they are; by default those of a network are
+    beside modes.  nutpie would give all chains the same, so PyMC's own sampler runs then.
     """
     load_in_full("pymc", "nutpie")
     import pymc as pm
@@ -39,9 +41,10 @@ def sample_pymc(spec: Specification, settings: SamplerSettings, starts: FloatArr
     _refuse_improper(spec)
     options = {k: v for k, v in settings._asdict().items() if v is not None and k not in ("seed", "tune")}
     start = time.perf_counter()
-    with build_pymc_model(spec) as model:
-        if starts is not None:
-            options |= {"initvals": _values_at(spec, model, starts), "init": "adapt_diag", "nuts_sampler": "pymc"}
+    if spec.hidden is not None or starts is not None:  # PyMC adds no jitter under this initialisation
+        values = initial_values(spec, settings, starts)
+        options |= {"initvals": values, "init": "adapt_diag", "nuts_sampler": "pymc"}
+    with build_pymc_model(spec):
         tree = pm.sample(
             tune=tune,
             random_seed=settings.seed,
@@ -70,12 +73,21 @@ def sample_pymc(spec: Specification, settings: SamplerSettings, starts: FloatArr
     return despite_interrupts(Draws(np.empty(0), {}, tune, notes, bool(notes)), label)
 
 
-def _values_at(spec: Specification, model: Any, thetas: FloatArray) -> list[dict[str, FloatArray]]:
-    """Values of the model's random variables at free vectors (S, d), where no scale is learned."""
+def initial_values(
+    spec: Specification, settings: SamplerSettings, starts: FloatArray | None = None
+) -> list[dict[str, FloatArray]]:
+    """Values of the random variables of a ``pm.Model`` where each chain starts, without learned scales.
+
+    ``starts`` (chains, d) are free vectors; by default, of a network, those of our own NUTS under the same seed.
+    """
+    if starts is None:
+        modes = starting_points(spec, settings.chains, settings.seed).points
+        starts = near(network_density(spec), modes, settings.seed)
     coordinates = spec.coordinates if spec.hidden is None else spec.network_coordinates
-    parameters = {name: values[:, None] for name, values in coordinates.to_parameters(thetas).items()}
+    parameters = {name: values[:, None] for name, values in coordinates.to_parameters(starts).items()}
     values = parameters | random_variables_of_draws(spec, parameters)
-    return [{rv.name: values[rv.name][chain, 0] for rv in model.free_RVs} for chain in range(len(thetas))]
+    names = [variable.name for variable in build_pymc_model(spec).free_RVs]
+    return [{name: values[name][chain, 0] for name in names} for chain in range(len(starts))]
 
 
 def _refuse_improper(spec: Specification) -> None:
