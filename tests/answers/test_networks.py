@@ -329,5 +329,5 @@ def test_members_of_an_ensemble_are_no_chains() -> None:
     with pytest.raises(ValueError, match="these are independent draws, and no chains"):
         bs.plots.traces(members := case.model.ensemble(members=2, random_seed=1))
     assert "effective" not in members.summary()
-    with pytest.raises(ValueError, match="there are 2. kfold"):
+    with pytest.raises(ValueError, match=r"there are 2\. kfold\(\)"):
         members.loo()
