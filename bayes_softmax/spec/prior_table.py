@@ -142,8 +142,8 @@ def _in_words(priors: PriorTable, variances: FloatArray, total: float) -> str:
 
 
 def _factor(priors: PriorTable) -> float:
-    """What the scales of the weights were multiplied by, since the evidence chose so."""
-    return 1.0 if priors.choice is None else priors.choice.factor
+    """What the scales of features' weights were multiplied by, since the evidence chose so."""
+    return 1.0 if priors.choice is None else priors.choice.of_features
 
 
 def feature_moments(design: Design) -> tuple[FloatArray, FloatArray]:

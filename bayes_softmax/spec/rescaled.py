@@ -9,6 +9,7 @@ from bayes_softmax.core.checks import shown
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.spec.families.registry import FamilyPrior, family_of
 from bayes_softmax.spec.linear import WEIGHTS
+from bayes_softmax.spec.network.layer_scales import with_layer_sds
 from bayes_softmax.spec.network.logits import SKIP, hidden_names
 from bayes_softmax.spec.prior_draws import prior_sds
 from bayes_softmax.spec.priors import PriorTable
@@ -91,10 +92,10 @@ def _times(scale: FloatArray, factor: FloatArray) -> FloatArray:
 
 def _with_priors(spec: Specification, priors: PriorTable) -> Specification:
     schema = replace(spec.schema, chosen_scale=priors.choice is not None)
-    if spec.hidden is None:
-        sds = prior_sds(priors, spec.design.standardisation.centre, spec.design.n_classes)
-        schema = replace(schema, prior_sd=sds)
-    return replace(spec, priors=priors, schema=schema)
+    if spec.hidden is not None:
+        return with_layer_sds(replace(spec, priors=priors, schema=schema))
+    sds = prior_sds(priors, spec.design.standardisation.centre, spec.design.n_classes)
+    return replace(spec, priors=priors, schema=replace(schema, prior_sd=sds))
 
 
 def _scaled(prior: FamilyPrior, factor: float) -> FamilyPrior:
