@@ -13,7 +13,7 @@ from bayes_softmax.data.design import Label
 from bayes_softmax.display.brief import Brief, as_markup, as_text
 from bayes_softmax.fits.point_estimate import PointEstimate
 from bayes_softmax.fits.posterior import Posterior
-from bayes_softmax.fitting import door, optimum, path, prior, prior_scale
+from bayes_softmax.fitting import door, ensembles, optimum, path, prior, prior_scale
 from bayes_softmax.fitting.notes import brief_of
 from bayes_softmax.separation.diagnosis import check_separation
 from bayes_softmax.separation.verdict import Separation
@@ -109,6 +109,7 @@ class SoftmaxRegression:
     # Methods that need only the specification, documented where they are defined.
     sample = door.sample
     laplace = door.laplace
+    ensemble = ensembles.ensemble
     sample_prior = prior.sample_prior
     forecast = door.forecast
     mle = optimum.mle

@@ -128,6 +128,7 @@ PARAMETERS = bs.SoftmaxClassifier().get_params()
 CLASSIFIER = bs.SoftmaxClassifier().fit(X, LABELS)
 ESTIMATE = bs.SoftmaxRegression(X, LABELS, offset=OFFSET, available=ON).map()
 PLAIN = model().map()
+NET = bs.SoftmaxRegression(X, LABELS, logits=bs.MLP(hidden=2))
 FORMULA = bs.SoftmaxRegression.from_formula("y ~ x0 + g", DATA).map()
 DRAWS = model().laplace(400, random_seed=1, progressbar=False)
 CHAINS = model().sample(draws=100, chains=2, random_seed=1, progressbar=False)
@@ -201,6 +202,18 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
         model().laplace,
         {},
         {"draws": [*COUNT, None, 99], "random_seed": SEED, "rng": RNG, "progressbar": FLAG},
+    ),
+    "ensemble": (
+        NET.ensemble,
+        {"members": 1, "random_seed": 1},
+        {
+            "members": [*COUNT, None],
+            "laplace": FLAG,
+            "draws": [*COUNT, 200],
+            "random_seed": SEED,
+            "rng": RNG,
+            "progressbar": FLAG,
+        },
     ),
     "sample": (
         model().sample,

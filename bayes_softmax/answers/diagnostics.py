@@ -19,7 +19,7 @@ DOUBTFUL_RHAT, FEWEST_EFFECTIVE, FEWEST_DISTINCT = 1.05, 50, 100
 
 # Of hundreds of probabilities some exceed the limit by chance: a share of this size is no failure.
 TOLERATED_SHARE, MANY = 0.01, 100
-RECORDS = ("kinds", "modes")  # fields that are no numbers
+RECORDS = ("kinds", "modes", "independent")  # fields that are no numbers
 STACK = "averages count all chains alike, and stacking_weights() weights them by leave-one-out"
 
 
@@ -67,6 +67,9 @@ class Diagnostics:
     pareto_k
         Tail index of the importance weights, for draws made by importance resampling; it and the weight-based
         effective sample size are their diagnostics, since R-hat does not apply to independent draws.
+    independent
+        Whether the draws are independent and nothing weighs them: those of a normal approximation, or the modes of an
+        ensemble, whose distance from the posterior they do not show.
     kinds
         Where the logits are not linear: a record for each kind of quantity that is judged.
     modes
@@ -85,11 +88,14 @@ class Diagnostics:
     pareto_k: float | None = None
     kinds: tuple[Convergence, ...] = ()
     modes: tuple[ChainMode, ...] = ()
+    independent: bool = False
 
     @property
     def problems(self) -> tuple[str, ...]:
         """Failed diagnostics with advice, in sentences; empty if all pass."""
         found = []
+        if self.independent:
+            return ()
         if self.pareto_k is not None:
             if not self.pareto_k <= RELIABLE_PARETO_K:
                 found.append(
@@ -121,6 +127,8 @@ class Diagnostics:
     def doubts(self) -> tuple[str, ...]:
         """Failures that make averages over the draws unusable, in sentences: beyond repair by a few more draws."""
         found = []
+        if self.independent:
+            return ()
         if self.pareto_k is not None and not self.pareto_k <= RELIABLE_PARETO_K:
             found.append(f"laplace() is not reliable, with Pareto k {self.pareto_k:.2f} (limit {RELIABLE_PARETO_K})")
         if len(self.modes) > 1:
@@ -154,6 +162,8 @@ class Diagnostics:
 
     def __str__(self) -> str:
         """Return one line."""
+        if self.independent:
+            return f"{counted(self.n_draws, 'independent draw')} of the approximation, which nothing corrects"
         verdict = "; ".join(self.problems) if self.problems else "all diagnostics good"
         if self.pareto_k is not None:
             size = f"{self.min_ess_bulk:.0f} of {self.n_draws} by the importance weights"
@@ -172,10 +182,10 @@ def _and(texts: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(texts[:-1]), texts[-1]]))
 
 
-def diagnose_weighted(draws: FloatArray, ess: float, pareto_k: float) -> Diagnostics:
-    """Diagnostics of equal-weight draws (chain, draw, m) made by importance resampling."""
-    nan = float("nan")
-    return Diagnostics(nan, ess, ess, None, nan, draws.shape[0], draws.shape[1], 0, pareto_k)
+def diagnose_weighted(draws: FloatArray, ess: float, pareto_k: float | None) -> Diagnostics:
+    """Diagnostics of equal-weight draws (chain, draw, m) made by importance resampling; without k independent ones."""
+    nan, (chains, length, _) = float("nan"), draws.shape
+    return Diagnostics(nan, ess, ess, None, nan, chains, length, 0, pareto_k, independent=pareto_k is None)
 
 
 def diagnose_chains(draws: FloatArray, stats: dict[str, Any], tune: int) -> Diagnostics:

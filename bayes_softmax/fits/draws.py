@@ -30,7 +30,7 @@ from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.schema import Schema
 from bayes_softmax.display.brief import Brief, as_markup, as_text
 from bayes_softmax.fits.storage.records import PosteriorRecord
-from bayes_softmax.fits.tree import HELD
+from bayes_softmax.fits.tree import HELD, held_parameters
 from bayes_softmax.spec.linear import LINEAR, require_linear
 
 NEXT_STEP = "Next: prior_sensitivity(), or a fit with a wider prior to compare"
@@ -116,11 +116,8 @@ class PosteriorDraws:
 
     @property
     def _held(self) -> dict[str, FloatArray]:
-        """Parameters (1, *shape) that are the same in all draws, by name."""
-        if HELD not in self.idata.children:
-            return {}
-        dims = self.logits.dims
-        return {str(n): a.transpose(*dims[str(n)]).values[None] for n, a in self.idata[HELD].dataset.data_vars.items()}
+        """Parameters (1 or members, *shape) that are the same in all draws, or in those of each member, by name."""
+        return held_parameters(self.idata[HELD].dataset, self.logits) if HELD in self.idata.children else {}
 
     @cached_property
     def draws(self) -> FloatArray:
@@ -189,7 +186,7 @@ class PosteriorDraws:
         if self.is_prior:
             raise ValueError("diagnostics are of a posterior, and these are independent draws from the prior")
         stats = {str(name): values.values for name, values in self.idata["sample_stats"].data_vars.items()}
-        if self.pareto_k is not None and self.ess is not None:
+        if self.ess is not None:
             return diagnose_weighted(self._flat, self.ess, self.pareto_k)
         if self.logits.is_linear:
             return diagnose_chains(self.all_draws, stats, self.tune)
