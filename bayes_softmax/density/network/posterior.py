@@ -125,6 +125,10 @@ class NetworkPosterior:
         """
         return self._add_prior_curvature(theta, self.likelihood_metric(theta), convex=True)
 
+    def prior_curvature(self, theta: FloatArray) -> FloatArray:
+        """Hessian (d, d) of minus the log prior."""
+        return self._add_prior_curvature(theta, np.zeros((self.dimension, self.dimension)), convex=False)
+
     def likelihood_metric(self, theta: FloatArray) -> FloatArray:
         """Generalised Gauss-Newton curvature (d, d) of minus the log-likelihood alone."""
         outputs = self._outputs
