@@ -109,7 +109,7 @@ def _sample_network(
     elif layers is None:
         layers = "all" if engine in ALL_LAYERS else "last"
     if layers == "last":
-        return sample_last_layer(spec, lambda linear: _sample_linear(linear, settings, engine), starts, why)
+        return sample_last_layer(spec, partial(_sample_linear, settings=settings, engine=engine), starts, why)
     check_choice("engine", engine, tuple(ALL_LAYERS))
     return ALL_LAYERS[engine](spec, settings)
 

@@ -27,7 +27,7 @@ from bayes_softmax.fits.tree import MEMBER
 from bayes_softmax.fitting.again import complete, with_cells, without_one
 from bayes_softmax.fitting.labelling import despite_interrupts, in_chains, labelled_posterior
 from bayes_softmax.fitting.last_layer import given_hidden, hidden_of
-from bayes_softmax.fitting.networks import random_start, smooth_density
+from bayes_softmax.fitting.networks import has_kinks, random_start, smooth_density
 from bayes_softmax.fitting.settings import refuse_too_many
 from bayes_softmax.fitting.weighted import sample_laplace
 from bayes_softmax.inference.restarts import GRADIENT_TOLERANCE, SAME_VALUE, lbfgs_restarts
@@ -95,7 +95,9 @@ def _searched(spec: Specification, settings: EnsembleSettings) -> Members:
 
     def search(some: Sequence[FloatArray]) -> Members:
         # On one thread each, so that a member does not depend on how many are searched at a time.
-        found = lbfgs_restarts(density.value_gradient_on_one_thread, np.array(some), density.total_weight)
+        found = lbfgs_restarts(
+            density.value_gradient_on_one_thread, np.array(some), density.total_weight, kinked=has_kinks(spec)
+        )
         order = np.argsort(found.starts)
         return Members(found.points[order], found.values[order], found.gradient_norms[order])
 
@@ -204,7 +206,7 @@ def _of_last_layers(
 
 def last_layer_of(draws: int, seed: int) -> Callable[[Specification], PosteriorDraws]:
     """What draws from a linear model, here the last layer of a member."""
-    return lambda linear: sample_laplace(linear, draws, seed, progressbar=False)
+    return partial(sample_laplace, draws=draws, seed=seed, progressbar=False)  # no lambda: it is pickled
 
 
 def _is_cut(notes: Sequence[str]) -> bool:

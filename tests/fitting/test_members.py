@@ -149,11 +149,11 @@ def test_ctrl_c_keeps_the_members_that_are_finished(laplace, monkeypatch) -> Non
     calls, (name, stop) = [], ("given_hidden", 3) if laplace else ("lbfgs_restarts", 2)
     whole = getattr(members, name)
 
-    def cut(*given):
+    def cut(*given, **options):
         calls.append(given)
         if len(calls) == stop:
             raise KeyboardInterrupt
-        return whole(*given)
+        return whole(*given, **options)
 
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
     monkeypatch.setattr(members, name, cut)

@@ -126,6 +126,10 @@ class NetworkPosterior:
         """
         return self.prior.add_to(self.likelihood_metric(theta), theta, convex=True)
 
+    def prior_curvature(self, theta: FloatArray) -> FloatArray:
+        """Hessian (d, d) of minus the log prior."""
+        return self._add_prior_curvature(theta, np.zeros((self.dimension, self.dimension)), convex=False)
+
     def likelihood_metric(self, theta: FloatArray) -> FloatArray:
         """Generalised Gauss-Newton curvature (d, d) of minus the log-likelihood alone."""
         outputs = self._outputs
