@@ -206,7 +206,7 @@ def _of_last_layers(
 
 def last_layer_of(draws: int, seed: int) -> Callable[[Specification], PosteriorDraws]:
     """What draws from a linear model, here the last layer of a member."""
-    return lambda linear: sample_laplace(linear, draws, seed, progressbar=False)
+    return partial(sample_laplace, draws=draws, seed=seed, progressbar=False)  # no lambda: it is pickled
 
 
 def _is_cut(notes: Sequence[str]) -> bool:

@@ -4,7 +4,10 @@ from typing import NamedTuple
 
 from bayes_softmax.core.checks import check_counts, check_counts_or_none, check_flags
 from bayes_softmax.core.memory import refuse_beyond_memory
+from bayes_softmax.core.parameters import size_of
 from bayes_softmax.fits.forecast import draws_bytes
+from bayes_softmax.spec.linear import INTERCEPT, WEIGHTS
+from bayes_softmax.spec.network.logits import SKIP
 from bayes_softmax.spec.specification import Specification
 
 STEP_BYTES = 280.0  # statistics that nutpie keeps per step, tuning included; measured
@@ -38,12 +41,17 @@ def check_weighted_run(draws: int, *, progressbar: bool) -> None:
         raise ValueError(f"draws={draws} must be at least {FEWEST_WEIGHTS}: fewer weights cannot be judged")
 
 
-def refuse_too_many(spec: Specification, method: str, chains: int, draws: int, tune: int = 0) -> None:
-    """Raise if the draws would not fit into memory."""
-    coordinates, K = spec.coordinates, spec.design.n_classes
-    # With more features than rows, the row space of the features is sampled.
-    sampled = min(coordinates.dimension, (spec.distinct.n_obs + 1) * K)
-    size = draws_bytes(chains * draws, coordinates.dimension, spec.design.n_features, K)
+def refuse_too_many(
+    spec: Specification, method: str, chains: int, draws: int, tune: int = 0, *, whole_network: bool = False
+) -> None:
+    """Raise if the draws would not fit into memory; of a network those of the last layer, or of all."""
+    whole = whole_network and spec.hidden is not None
+    dimension = sampled = (spec.network_coordinates if whole else spec.coordinates).dimension
+    if spec.hidden is None:  # with more features than rows, the row space of the features is sampled
+        sampled = min(dimension, (spec.distinct.n_obs + 1) * spec.design.n_classes)
+    shapes = spec.logits.shapes
+    drawn = shapes if whole else {name: shape for name, shape in shapes.items() if name in (INTERCEPT, WEIGHTS, SKIP)}
+    size = draws_bytes(chains * draws, dimension, size_of(drawn))
     size += chains * (tune + draws) * (8.0 * sampled + STEP_BYTES)
     asked = {"draws": draws, "chains": chains, "tune": tune}
     shown = ", ".join(f"{name}={n}" for name, n in asked.items() if name == "draws" or n > 1)
