@@ -22,8 +22,8 @@ PUBLIC: dict[str, list[str]] = {
     "PointEstimate": [
         *QUESTIONS,
         *"""classes converged covariance cross_entropy feature_names gradient_norm history intercept log_likelihood
-        log_posterior log_prior n_iterations n_obs newton_decrement notes prior_dominated status std_error
-        weights""".split(),
+        log_posterior log_prior n_iterations n_obs newton_decrement notes parameters prior_dominated status
+        std_error weights""".split(),
     ],
     "Posterior": [
         *QUESTIONS,
