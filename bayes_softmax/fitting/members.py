@@ -13,6 +13,7 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import softmax
 
 from bayes_softmax.answers.training import Cells
@@ -27,7 +28,7 @@ from bayes_softmax.fits.tree import MEMBER
 from bayes_softmax.fitting.again import complete, with_cells, without_one
 from bayes_softmax.fitting.labelling import despite_interrupts, in_chains, labelled_posterior
 from bayes_softmax.fitting.last_layer import given_hidden, hidden_of
-from bayes_softmax.fitting.networks import random_start, smooth_density
+from bayes_softmax.fitting.networks import has_kinks, random_start, smooth_density
 from bayes_softmax.fitting.settings import refuse_too_many
 from bayes_softmax.fitting.weighted import sample_laplace
 from bayes_softmax.inference.restarts import GRADIENT_TOLERANCE, SAME_VALUE, lbfgs_restarts
@@ -49,11 +50,14 @@ class EnsembleSettings(NamedTuple):
 
 
 class Members(NamedTuple):
-    """Where searches from independent starts ended: points (M, d), with ``values`` and ``gradient_norms`` (M,)."""
+    """Where searches from independent starts ended: points (M, d), their ``values`` (M,), and which are ``modes`` (M,).
+
+    ``notes`` are for the reader.
+    """
 
     points: FloatArray
     values: FloatArray
-    gradient_norms: FloatArray
+    modes: NDArray[np.bool_]
     notes: tuple[str, ...] = ()
 
     @property
@@ -90,19 +94,21 @@ def _without(spec: Specification, settings: EnsembleSettings, row: int, code: in
 
 def _searched(spec: Specification, settings: EnsembleSettings) -> Members:
     """Search from each start; after Ctrl-C those that are done, with a note."""
-    density, rng = smooth_density(spec), np.random.default_rng(settings.seed)
+    density, rng, kinked = smooth_density(spec), np.random.default_rng(settings.seed), has_kinks(spec)
     starts = [random_start(density.coordinates, rng) for _ in range(settings.members)]
 
     def search(some: Sequence[FloatArray]) -> Members:
         # On one thread each, so that a member does not depend on how many are searched at a time.
-        found = lbfgs_restarts(density.value_gradient_on_one_thread, np.array(some), density.total_weight)
+        evaluate = density.value_gradient_on_one_thread
+        found = lbfgs_restarts(evaluate, np.array(some), density.total_weight, kinked=kinked)
         order = np.argsort(found.starts)
-        return Members(found.points[order], found.values[order], found.gradient_norms[order])
+        # At the kinks of units the gradient need not vanish.
+        modes = ~found.at_limit & (kinked | (found.gradient_norms <= GRADIENT_TOLERANCE))
+        return Members(found.points[order], found.values[order], modes[order])
 
-    batches = list(itertools.batched(starts, os.cpu_count() or 1))
-    parts, notes = _until_interrupted(search, batches)
-    points, values, norms = (np.concatenate(arrays) for arrays in zip(*(part[:3] for part in parts), strict=True))
-    found = Members(points, values, norms)
+    parts, notes = _until_interrupted(search, list(itertools.batched(starts, os.cpu_count() or 1)))
+    points, values, modes = (np.concatenate(arrays) for arrays in zip(*(part[:3] for part in parts), strict=True))
+    found = Members(points, values, modes)
     return found._replace(notes=(*notes, *_unfinished(found), *_repeated(spec, found)))
 
 
@@ -128,14 +134,13 @@ def _until_interrupted[Item, Done](
 
 
 def _unfinished(members: Members) -> list[str]:
-    """A note, which is a warning too, on members whose search ended before the gradient vanished."""
-    early = np.flatnonzero(~(members.gradient_norms <= GRADIENT_TOLERANCE)).tolist()
+    """A note, which is a warning too, on members whose search ended before a mode."""
+    early = np.flatnonzero(~members.modes).tolist()
     if not early:
         return []
-    largest = members.gradient_norms[early].max()
     note = (
-        f"the search of {'member' if len(early) == 1 else 'members'} {listed(early)} ended where the gradient is "
-        f"{largest:.1g} per observation, and not at a mode; with a narrower prior it would end at one"
+        f"the search of {'member' if len(early) == 1 else 'members'} {listed(early)} ended before the gradient "
+        "vanished; with a narrower prior it would end at a mode"
     )
     warn_caller(note, NotConvergedWarning)
     return [note]

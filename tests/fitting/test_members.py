@@ -132,7 +132,7 @@ def test_members_at_one_mode_are_named() -> None:
 
 def test_members_that_are_no_modes_are_named(monkeypatch) -> None:
     monkeypatch.setattr(members, "lbfgs_restarts", partial(members.lbfgs_restarts, max_iterations=3))
-    with pytest.warns(bs.NotConvergedWarning, match="the search of members 0, 1 ended where the gradient is") as told:
+    with pytest.warns(bs.NotConvergedWarning, match="the search of members 0, 1 ended before the gradient") as told:
         fit = network().ensemble(members=2, random_seed=1)
     assert str(told[0].message) in fit.notes
 
@@ -149,11 +149,11 @@ def test_ctrl_c_keeps_the_members_that_are_finished(laplace, monkeypatch) -> Non
     calls, (name, stop) = [], ("given_hidden", 3) if laplace else ("lbfgs_restarts", 2)
     whole = getattr(members, name)
 
-    def cut(*given):
+    def cut(*given, **options):
         calls.append(given)
         if len(calls) == stop:
             raise KeyboardInterrupt
-        return whole(*given)
+        return whole(*given, **options)
 
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
     monkeypatch.setattr(members, name, cut)
