@@ -19,8 +19,10 @@ from bayes_softmax.answers.diagnostics import (
     diagnose_kinds,
     diagnose_weighted,
 )
+from bayes_softmax.answers.effective import p_waic
 from bayes_softmax.answers.fitted import Refit, RefitCells
 from bayes_softmax.answers.function_space import Judged, hyperparameters, judged_quantities, modes_of
+from bayes_softmax.answers.layers import ALL
 from bayes_softmax.answers.tables import size_in_words
 from bayes_softmax.answers.training import TrainingData
 from bayes_softmax.core.checks import counted
@@ -155,10 +157,10 @@ class PosteriorDraws:
         """None: the uncertainty of every answer comes from the draws."""
         return
 
-    @property
-    def effective(self) -> None:
-        """None: it is not estimated from draws."""
-        return
+    @cached_property
+    def effective(self) -> dict[str, float] | None:
+        """Effective number of all parameters together, by the draws; None without data."""
+        return None if self.training is None or self.is_prior else {ALL: p_waic(self, self.training)}
 
     @property
     def limits(self) -> None:

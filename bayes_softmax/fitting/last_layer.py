@@ -19,7 +19,7 @@ from bayes_softmax.fits.draws import PosteriorDraws
 from bayes_softmax.fitting.again import complete, without_one
 from bayes_softmax.fitting.intercept_alone import warn_if_intercept_alone
 from bayes_softmax.fitting.labelling import despite_interrupts, in_chains, labelled_posterior
-from bayes_softmax.fitting.network_estimates import network_estimate
+from bayes_softmax.fitting.network_estimates import certified_optimum
 from bayes_softmax.fitting.notes import notes_of
 from bayes_softmax.fitting.solvers import SolverOptions
 from bayes_softmax.spec.linear import INTERCEPT, WEIGHTS, LinearLogits
@@ -82,9 +82,13 @@ def network_of(spec: Specification) -> NetworkLogits:
 
 
 def hidden_at_mode(spec: Specification, seed: int) -> dict[str, FloatArray]:
-    """Weights and biases of the hidden layers where ``map(random_seed=seed)`` is; warns as it does."""
-    estimate = network_estimate(spec, "map", SolverOptions(seed=seed))
-    return {name: estimate.values[name].values for name in network_of(spec).hidden_parameters}
+    """Weights and biases of the hidden layers at the mode that ``map(random_seed=seed)`` finds; warns if it is none."""
+    found, verdict = certified_optimum(spec, "map", SolverOptions(seed=seed))
+    if not verdict.converged:
+        warn_caller(
+            f"the hidden layers are held where the search for a mode ended: {verdict.status}", NotConvergedWarning
+        )
+    return hidden_of(spec, found.mode.theta)
 
 
 def hidden_of(spec: Specification, theta: FloatArray) -> dict[str, FloatArray]:

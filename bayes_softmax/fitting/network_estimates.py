@@ -16,7 +16,7 @@ from bayes_softmax.density.network.posterior import NetworkPosterior
 from bayes_softmax.fits.estimate import Estimate
 from bayes_softmax.fits.search import Search
 from bayes_softmax.fitting.again import with_cells
-from bayes_softmax.fitting.network_status import separates, verdict_of
+from bayes_softmax.fitting.network_status import Verdict, separates, verdict_of
 from bayes_softmax.fitting.networks import has_kinks, modes_from, random_start, smooth_density
 from bayes_softmax.fitting.notes import notes_of
 from bayes_softmax.fitting.solvers import SolverOptions
@@ -37,28 +37,24 @@ class Optimum(NamedTuple):
 
     found: Restarts
     mode: LocalMode
+    log_prior: float
     n_iterations: int
     history: FloatArray
 
 
 def network_estimate(spec: Specification, kind: str, options: SolverOptions) -> Estimate:
     """Maximise the log posterior of a network from several random starts and label the best result."""
-    _check(options)
-    density = smooth_density(spec)
-    with blas_on_one_thread():
-        best = optimum(spec, density, options)
-    mode, coordinates = best.mode, spec.network_coordinates
-    parameters = Parameters(coordinates.to_parameters(mode.theta[None]))
-    verdict = verdict_of(spec, kind, mode, at_limit=bool(best.found.at_limit[0]), separated=separates(spec, parameters))
+    best, verdict = certified_optimum(spec, kind, options)
     if not verdict.converged:
         warn_caller(f"{kind}() {verdict.status}", NotConvergedWarning)
-    log_prior, n = density.log_prior(mode.theta), spec.design.total_weight
+    mode, parameters = best.mode, _parameters(spec, best.mode)
+    n = spec.design.total_weight
     values = {name: draws[0] for name, draws in parameters.arrays.items()}
     return Estimate(
         kind=kind,
         values=label_parameters(spec.logits, values, spec.schema),
-        log_likelihood=mode.value - log_prior,
-        log_prior=log_prior,
+        log_likelihood=mode.value - best.log_prior,
+        log_prior=best.log_prior,
         total_weight=n,
         n_obs=spec.design.n_obs,
         converged=verdict.converged,
@@ -74,6 +70,20 @@ def network_estimate(spec: Specification, kind: str, options: SolverOptions) -> 
         refit_cells=partial(_again, spec, kind, options),
         search=Search(np.array([mode.value, *best.found.values[1:]]), mode.curvature.value),
     )
+
+
+def certified_optimum(spec: Specification, kind: str, options: SolverOptions) -> tuple[Optimum, Verdict]:
+    """The best of several local optima, and whether it is certified; ``kind`` is ``"mle"`` or ``"map"``."""
+    _check(options)
+    with blas_on_one_thread():
+        best = optimum(spec, smooth_density(spec), options)
+    at_limit, separated = bool(best.found.at_limit[0]), separates(spec, _parameters(spec, best.mode))
+    return best, verdict_of(spec, kind, best.mode, at_limit=at_limit, separated=separated)
+
+
+def _parameters(spec: Specification, mode: LocalMode) -> Parameters:
+    """The mode as one draw of the parameters by name."""
+    return Parameters(spec.network_coordinates.to_parameters(mode.theta[None]))
 
 
 def optimum(spec: Specification, density: NetworkPosterior, options: SolverOptions) -> Optimum:
@@ -100,7 +110,7 @@ def optimum(spec: Specification, density: NetworkPosterior, options: SolverOptio
         further = modes_from(spec, density, points[highest : highest + 1], limit - n_iterations)
         history, n_iterations = np.append(history, further.history), n_iterations + int(further.n_iterations[0])
         mode = certified(further.points[0])
-    return Optimum(found, mode, n_iterations, np.append(history, mode.value))
+    return Optimum(found, mode, density.log_prior(mode.theta), n_iterations, np.append(history, mode.value))
 
 
 def default_restarts(density: NetworkPosterior) -> int:
