@@ -11,6 +11,7 @@ from functools import partial
 
 import numpy as np
 
+from bayes_softmax.core.errors import NotConvergedWarning, warn_caller
 from bayes_softmax.core.interrupts import INTERRUPTED
 from bayes_softmax.core.parameters import Parameters
 from bayes_softmax.core.records import Draws, FloatArray
