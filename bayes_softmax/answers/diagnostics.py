@@ -36,6 +36,9 @@ class Diagnostics:
     pareto_k
         Tail index of the importance weights, for draws made by importance resampling; it and the weight-based
         effective sample size are their diagnostics, since R-hat does not apply to independent draws.
+    independent
+        Whether the draws are independent and nothing weighs them: those of a normal approximation, whose distance from
+        the posterior they do not show.
     """
 
     max_rhat: float
@@ -47,11 +50,14 @@ class Diagnostics:
     n_draws: int
     tune: int
     pareto_k: float | None = None
+    independent: bool = False
 
     @property
     def problems(self) -> tuple[str, ...]:
         """Failed diagnostics with advice, in sentences; empty if all pass."""
         found = []
+        if self.independent:
+            return ()
         if self.pareto_k is not None:
             if not self.pareto_k <= RELIABLE_PARETO_K:
                 found.append(
@@ -96,13 +102,15 @@ class Diagnostics:
 
     def __repr__(self) -> str:
         """Return the numbers, rounded, without those that the sampler does not have."""
-        numbers = {field.name: getattr(self, field.name) for field in fields(self)}
+        numbers = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "independent"}
         there = {name: value for name, value in numbers.items() if value is not None and not np.isnan(value)}
         texts = (f"{name}={value:.4g}" if abs(value) < 1000 else f"{name}={value:.0f}" for name, value in there.items())
         return f"Diagnostics({', '.join(texts)})"
 
     def __str__(self) -> str:
         """Return one line."""
+        if self.independent:
+            return f"{self.n_draws} independent draws of the approximation, which nothing corrects"
         verdict = "; ".join(self.problems) if self.problems else "all diagnostics good"
         if self.pareto_k is not None:
             size = f"{self.min_ess_bulk:.0f} of {self.n_draws} by the importance weights"
@@ -155,10 +163,10 @@ def weighted_table(draws: FloatArray, ess: float) -> pd.DataFrame:
     return pd.DataFrame({"ess_bulk": size, "ess_tail": size, "r_hat": np.nan, "mcse_mean": mcse})
 
 
-def diagnose_weighted(draws: FloatArray, ess: float, pareto_k: float) -> Diagnostics:
-    """Diagnostics of equal-weight draws (chain, draw, m) made by importance resampling."""
-    nan = float("nan")
-    return Diagnostics(nan, ess, ess, None, nan, draws.shape[0], draws.shape[1], 0, pareto_k)
+def diagnose_weighted(draws: FloatArray, ess: float, pareto_k: float | None) -> Diagnostics:
+    """Diagnostics of equal-weight draws (chain, draw, m) made by importance resampling; without k, of independent ones."""
+    nan, independent = float("nan"), pareto_k is None
+    return Diagnostics(nan, ess, ess, None, nan, draws.shape[0], draws.shape[1], 0, pareto_k, independent)
 
 
 def diagnose_chains(draws: FloatArray, stats: dict[str, Any], tune: int) -> Diagnostics:

@@ -159,7 +159,7 @@ class PosteriorDraws:
         if self.is_prior:
             raise ValueError("diagnostics are of a posterior, and these are independent draws from the prior")
         stats = {str(name): values.values for name, values in self.idata["sample_stats"].data_vars.items()}
-        if self.pareto_k is not None and self.ess is not None:
+        if self.ess is not None:
             return diagnose_weighted(self._flat, self.ess, self.pareto_k)
         return diagnose_chains(self.all_draws, stats, self.tune)
 

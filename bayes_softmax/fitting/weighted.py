@@ -21,11 +21,10 @@ from bayes_softmax.fitting.progress import progress_bar
 from bayes_softmax.fitting.refusals import refuse_learned_scales
 from bayes_softmax.fitting.sampling import posterior_of, prepare
 from bayes_softmax.fitting.settings import refuse_too_many
-from bayes_softmax.inference.importance import importance_sample, propose
+from bayes_softmax.inference.importance import FEWEST_PROPOSALS, importance_sample, propose
 from bayes_softmax.spec.specification import Specification
 
 TITLE = "laplace (importance resampling of the Laplace approximation)"
-FEWEST_PROPOSALS = 25  # with fewer, there is no tail to fit
 
 
 def sample_laplace(spec: Specification, draws: int, seed: int, progressbar: bool) -> PosteriorDraws:

@@ -24,6 +24,7 @@ from bayes_softmax.inference.block_metric import unwhiten
 T_SHARE = 0.1
 T_DF = 5.0
 CHUNK = 128  # points per task: fixed, so that sums do not depend on the number of threads
+FEWEST_PROPOSALS = 25  # with fewer, there is no tail to fit
 
 Progress = Callable[[int, int], None]
 
@@ -84,14 +85,30 @@ def propose(
     After Ctrl-C the points evaluated so far are returned (``finished`` of ``n``).
     """
     z = proposal_points(rng, n, density.dimension)
-    points = unwhiten(whitening, z)
+    log_q = proposal_log_density(z) - whitening.log_determinant
+    return weigh(density.values, unwhiten(whitening, z), log_q, cores=cores, progress=progress)
+
+
+def weigh(
+    values: Callable[[FloatArray], FloatArray],
+    points: FloatArray,
+    log_q: FloatArray,
+    *,
+    cores: int = 1,
+    progress: Progress | None = None,
+) -> Proposals:
+    """Weigh points (S, d), drawn with log density ``log_q`` (S,), by ``values``, the log density of many points.
+
+    After Ctrl-C the points evaluated so far are returned (``finished`` of S).
+    """
+    n = len(points)
     starts = range(0, n, CHUNK)
-    values, finished, interrupted = np.empty(n), 0, False
+    found, finished, interrupted = np.empty(n), 0, False
     tasks: list[Future[FloatArray]] = []
     with blas_on_one_thread(), ThreadPoolExecutor(min(max(cores, 1), os.cpu_count() or 1)) as pool:
         try:
             for start in starts:
-                tasks.append(pool.submit(density.values, points[start : start + CHUNK]))
+                tasks.append(pool.submit(values, points[start : start + CHUNK]))
             for start, task in zip(starts, tasks, strict=True):
                 task.result()
                 if progress is not None:
@@ -107,12 +124,11 @@ def propose(
         if task.cancelled() or task.exception() is not None:
             break
         result = task.result()
-        values[start : start + len(result)] = result
+        found[start : start + len(result)] = result
         finished = start + len(result)
-    z, points, values = z[:finished], points[:finished], values[:finished]
-    log_weights = values - proposal_log_density(z) + whitening.log_determinant
+    log_weights = found[:finished] - log_q[:finished]
     log_weights[~np.isfinite(log_weights)] = -np.inf
-    return Proposals(points, log_weights, finished, interrupted)
+    return Proposals(points[:finished], log_weights, finished, interrupted)
 
 
 def pareto_smooth(log_weights: FloatArray) -> tuple[FloatArray, float]:

@@ -1,0 +1,253 @@
+"""Laplace approximations of all weights of a network, around its MAP, with the Gauss-Newton curvature."""
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+
+from bayes_softmax.answers.training import Cells
+from bayes_softmax.core.errors import ImproperPosteriorError, NotConvergedWarning, NotReliableWarning, warn_caller
+from bayes_softmax.core.interrupts import INTERRUPTED
+from bayes_softmax.core.memory import refuse_beyond_memory
+from bayes_softmax.core.parameters import Parameters
+from bayes_softmax.core.records import RELIABLE_PARETO_K, Draws, FloatArray
+from bayes_softmax.core.threads import blas_on_one_thread
+from bayes_softmax.density.network.posterior import NetworkPosterior
+from bayes_softmax.fits.draws import PosteriorDraws
+from bayes_softmax.fitting.again import complete, with_cells
+from bayes_softmax.fitting.beside_map import beside_map, warn_if_worse
+from bayes_softmax.fitting.labelling import despite_interrupts, in_chains, labelled_posterior
+from bayes_softmax.fitting.networks import network_density, network_modes
+from bayes_softmax.fitting.progress import progress_bar
+from bayes_softmax.inference.importance import FEWEST_PROPOSALS, Proposals, importance_sample, weigh
+from bayes_softmax.inference.normals import Normal, dense_normal, layered_normal
+from bayes_softmax.spec.network.linearised import LinearisedNetwork
+from bayes_softmax.spec.network.logits import NetworkLogits
+from bayes_softmax.spec.specification import Specification
+
+LARGEST_DENSE = 10_000  # coefficients whose curvature is formed: 0.8 GB, and a minute
+STEP = 2**22  # numbers of draws that are computed at a time
+RESTARTS = 5
+MODE_STREAM = 3  # the starts must not repeat the random numbers of the draws
+
+
+class LaplaceSettings(NamedTuple):
+    """What was asked of ``laplace()``; None of ``structure`` and ``predictive`` stands for the default."""
+
+    draws: int
+    seed: int
+    structure: str | None = None
+    predictive: str | None = None
+    progressbar: bool = False
+
+
+class Structure(NamedTuple):
+    """A structure of the curvature: what makes the normal, the name of the curvature, and whether it is formed."""
+
+    normal: Callable[[NetworkPosterior, FloatArray], Normal]
+    words: str
+    is_dense: bool
+
+
+class Mode(NamedTuple):
+    """The MAP of a network: its density, its free vector, and the parameters as one draw."""
+
+    density: NetworkPosterior
+    theta: FloatArray
+    parameters: Parameters
+
+
+class Weighed(NamedTuple):
+    """Draws (S, d) with what their importance weights say; they are resampled by these only where they are reliable."""
+
+    points: FloatArray
+    pareto_k: float | None
+    ess: float
+    log_evidence: float
+    notes: tuple[str, ...] = ()
+    interrupted: bool = False
+
+
+def _dense(density: NetworkPosterior, theta: FloatArray) -> Normal:
+    return dense_normal(density.metric(theta))
+
+
+def _layered(density: NetworkPosterior, theta: FloatArray) -> Normal:
+    return layered_normal(density.layer_factors(theta), density.layer_order)
+
+
+STRUCTURES = {
+    "full": Structure(_dense, "the Gauss-Newton curvature of all weights", is_dense=True),
+    "kron": Structure(_layered, "Kronecker factors of the Gauss-Newton curvature of each layer", is_dense=False),
+}
+PREDICTIVES = {"glm": "logits linearised around it", "mc": "draws go through the network"}
+
+
+def sample_all_layers(spec: Specification, settings: LaplaceSettings, *, measured: bool = True) -> PosteriorDraws:
+    """Draw all weights from the normal approximation at the MAP.
+
+    With ``measured`` the leave-one-out log loss of the predictive distribution and of the MAP are noted.
+    """
+    assert settings.structure is not None
+    predictive = settings.predictive or "glm"
+    structure, call = STRUCTURES[settings.structure], f"laplace(structure={settings.structure!r}, {predictive=})"
+    _refuse(spec, structure, settings.draws)
+    start = time.perf_counter()
+    with blas_on_one_thread():
+        mode = find_mode(spec, settings.seed)
+        at_mode = time.perf_counter()
+        normal = _normal_at(structure, mode)
+        drawn = (_weighed if predictive == "mc" else _plain)(mode, normal, settings)
+        timings = {"mode": at_mode - start, "sampling": time.perf_counter() - at_mode}
+        title = f"laplace (normal with {structure.words}, at the MAP; {PREDICTIVES[predictive]})"
+        posterior = _labelled(spec, drawn, mode, (title, predictive), timings)
+        if measured:
+            posterior = _beside(spec, posterior, normal, (mode, predictive), (settings.seed, call))
+    if drawn.pareto_k is not None and drawn.pareto_k > RELIABLE_PARETO_K:
+        warn_caller(not_corrected(call, drawn.pareto_k), NotReliableWarning)
+    return replace(posterior, refit_cells=partial(_again, spec, settings))
+
+
+def not_corrected(call: str, pareto_k: float) -> str:
+    """What a large Pareto k means for draws of a network."""
+    return (
+        f"{call}: the draws are those of the normal approximation, not of the posterior: Pareto k of their importance "
+        f"weights is {pareto_k:.2f}, above {RELIABLE_PARETO_K}, so they were left as they are; sample() draws the "
+        "posterior"
+    )
+
+
+def find_mode(spec: Specification, seed: int) -> Mode:
+    """The best mode from random starts, with a warning if the search ended before it."""
+    found = network_modes(spec, RESTARTS, np.random.default_rng([seed, MODE_STREAM]))
+    if not found.is_stationary:
+        warn_caller(
+            f"laplace() is around the point where the search for a mode ended, with a gradient of "
+            f"{found.gradient_norms[0]:.1g} per observation; with a narrower prior it would end at a mode",
+            NotConvergedWarning,
+        )
+    theta = found.points[0]
+    return Mode(network_density(spec), theta, Parameters(spec.network_coordinates.to_parameters(theta[None])))
+
+
+def _again(spec: Specification, settings: LaplaceSettings, cells: Cells, seed: int) -> PosteriorDraws:
+    """The same approximation of the posterior of other numbers of the observations."""
+    own = settings._replace(seed=seed, progressbar=False)
+    return complete(sample_all_layers(with_cells(spec, cells), own, measured=False))
+
+
+def _refuse(spec: Specification, structure: Structure, draws: int) -> None:
+    """Raise for flat priors, and for what would not fit into memory."""
+    assert spec.hidden is not None
+    flat = [f"hidden_{i}" for i, scale in enumerate(spec.hidden.scales, 1) if np.isinf(scale).any()]
+    flat += ["weights"] if spec.priors.flat_features.any() else []
+    if flat:
+        raise ImproperPosteriorError(
+            f"laplace(): the posterior of all weights is improper under a flat prior of {' and '.join(flat)}: units "
+            "can grow without end. Give them a proper prior (prior=None is the default)"
+        )
+    d = spec.network_coordinates.dimension
+    if structure.is_dense and d > LARGEST_DENSE:
+        raise ValueError(
+            f"laplace(structure='full') forms the curvature of {d:,} coefficients as a matrix, possible up to "
+            f"{LARGEST_DENSE:,}; structure='kron' needs two factors for each layer, 'last-layer' the last one alone"
+        )
+    size = 8.0 * (3.0 * draws * d + 4.0 * d * d * structure.is_dense)
+    refuse_beyond_memory(f"the draws of laplace({draws=})", size, "ask for fewer draws, or structure='last-layer'")
+
+
+def _normal_at(structure: Structure, mode: Mode) -> Normal:
+    try:
+        return structure.normal(mode.density, mode.theta)
+    except ValueError as error:
+        raise ImproperPosteriorError(f"laplace(): {error}; give the weights a proper, narrower prior") from error
+
+
+def _points(mode: Mode, normal: Normal, settings: LaplaceSettings) -> tuple[FloatArray, FloatArray]:
+    """Points (S, d) of the normal, and the squared norms (S,) of the standard normal ones behind them."""
+    d, rng = normal.dimension, np.random.default_rng(settings.seed)
+    points, squares, step = np.empty((settings.draws, d)), np.empty(settings.draws), max(1, STEP // d)
+    for start in range(0, settings.draws, step):
+        some = slice(start, start + step)
+        z = rng.normal(size=points[some].shape)
+        squares[some] = np.einsum("sd,sd->s", z, z)
+        points[some] = mode.theta + normal.coloured(z)
+    return points, squares
+
+
+def _plain(mode: Mode, normal: Normal, settings: LaplaceSettings) -> Weighed:
+    """Draws of the linearised network, whose log evidence is that of the Laplace approximation."""
+    points, _ = _points(mode, normal, settings)
+    return Weighed(points, None, float(settings.draws), _log_evidence(mode, normal))
+
+
+def _weighed(mode: Mode, normal: Normal, settings: LaplaceSettings) -> Weighed:
+    """Draws with importance weights, by which they are resampled if these are reliable."""
+    points, squares = _points(mode, normal, settings)
+    log_q = -0.5 * (squares + normal.dimension * np.log(2 * np.pi)) - normal.log_determinant
+    with progress_bar(settings.progressbar) as progress:
+        proposals = weigh(mode.density.values, points, log_q, cores=os.cpu_count() or 1, progress=progress)
+    if proposals.finished < FEWEST_PROPOSALS:
+        raise KeyboardInterrupt("interrupted before enough draws were weighted")
+    notes: tuple[str, ...] = ()
+    if proposals.finished < settings.draws:
+        notes = (f"{INTERRUPTED}: {proposals.finished} of {settings.draws} draws were finished",)
+        warn_caller(notes[0])
+    return _resampled(mode, normal, proposals, notes, settings.seed)
+
+
+def _resampled(mode: Mode, normal: Normal, proposals: Proposals, notes: tuple[str, ...], seed: int) -> Weighed:
+    found = importance_sample(proposals, proposals.finished, np.random.default_rng([seed, MODE_STREAM + 1]))
+    kept = notes, proposals.interrupted
+    if found.pareto_k <= RELIABLE_PARETO_K:
+        shift = mode.density.coordinates.last.log_jacobian
+        return Weighed(found.points, found.pareto_k, found.ess, found.log_evidence + shift, *kept)
+    return Weighed(proposals.points, found.pareto_k, found.ess, _log_evidence(mode, normal), *kept)
+
+
+def _log_evidence(mode: Mode, normal: Normal) -> float:
+    """Log integral of the posterior by Laplace's approximation, with the Gauss-Newton curvature."""
+    size = 0.5 * normal.dimension * float(np.log(2 * np.pi)) + normal.log_determinant
+    return mode.density.value(mode.theta) + size + mode.density.coordinates.last.log_jacobian
+
+
+def _labelled(
+    spec: Specification, drawn: Weighed, mode: Mode, title: tuple[str, str], timings: dict[str, float]
+) -> PosteriorDraws:
+    """The draws as a posterior, whose logits are linearised if that is the predictive."""
+    engine, predictive = title
+    logits = linearised_at(spec, mode) if predictive == "glm" else spec.logits
+
+    def label() -> PosteriorDraws:
+        parameters = spec.network_coordinates.to_parameters(drawn.points)
+        made = Draws(np.empty(0), {}, 0, drawn.notes, drawn.interrupted)
+        posterior = labelled_posterior(spec, in_chains(parameters, (1, len(drawn.points))), made, engine, timings)
+        return replace(
+            posterior, logits=logits, pareto_k=drawn.pareto_k, ess=drawn.ess, log_evidence=drawn.log_evidence
+        )
+
+    return despite_interrupts(Draws(drawn.points, {}, 0, drawn.notes, drawn.interrupted), label)
+
+
+def linearised_at(spec: Specification, mode: Mode) -> LinearisedNetwork:
+    """The network's logits, linear in the parameters around the mode."""
+    assert isinstance(spec.logits, NetworkLogits)
+    return LinearisedNetwork(spec.logits, tuple(mode.parameters.flat()[0].tolist()))
+
+
+def _beside(
+    spec: Specification, posterior: PosteriorDraws, normal: Normal, at: tuple[Mode, str], told: tuple[int, str]
+) -> PosteriorDraws:
+    """The posterior with a note on its log loss beside the MAP's, and a warning where it is worse."""
+    (mode, predictive), (seed, call) = at, told
+    draws = posterior.parameters if predictive == "mc" else None
+    beside = beside_map(spec, linearised_at(spec, mode), normal, draws, seed)
+    if beside is None:
+        note = "its log loss was not measured beside that of the MAP, which takes too long here: evaluate() new data"
+        return replace(posterior, notes=(*posterior.notes, note))
+    warn_if_worse(beside, call)
+    return replace(posterior, notes=(*posterior.notes, str(beside)))
