@@ -123,7 +123,7 @@ def map_path(model: HasSpecification, scales: Sequence[float] | None = None) -> 
     """
     factors = _factors(SCALES if scales is None else scales)
     specs = {factor: with_scaled_priors(model._spec, factor) for factor in factors}  # refused before any work
-    return MapPath({f: door.point_estimate(spec, "map", "newton", None, None) for f, spec in specs.items()})
+    return MapPath({f: door.point_estimate(spec, "map") for f, spec in specs.items()})
 
 
 def _factors(scales: Any) -> list[float]:
