@@ -164,7 +164,7 @@ def weighted_table(draws: FloatArray, ess: float) -> pd.DataFrame:
 
 
 def diagnose_weighted(draws: FloatArray, ess: float, pareto_k: float | None) -> Diagnostics:
-    """Diagnostics of equal-weight draws (chain, draw, m) made by importance resampling; without k, of independent ones."""
+    """Diagnostics of equal-weight draws (chain, draw, m) by importance resampling; without k, of independent ones."""
     nan, independent = float("nan"), pareto_k is None
     return Diagnostics(nan, ess, ess, None, nan, draws.shape[0], draws.shape[1], 0, pareto_k, independent)
 

@@ -21,8 +21,10 @@ from bayes_softmax.fits.draws import PosteriorDraws
 from bayes_softmax.fitting.again import complete, with_cells
 from bayes_softmax.fitting.beside_map import beside_map, warn_if_worse
 from bayes_softmax.fitting.labelling import despite_interrupts, in_chains, labelled_posterior
+from bayes_softmax.fitting.network_estimates import RESTARTS
 from bayes_softmax.fitting.networks import network_density, network_modes
 from bayes_softmax.fitting.progress import progress_bar
+from bayes_softmax.fitting.settings import LaplaceSettings
 from bayes_softmax.inference.importance import FEWEST_PROPOSALS, Proposals, importance_sample, weigh
 from bayes_softmax.inference.normals import Normal, dense_normal, layered_normal
 from bayes_softmax.spec.network.linearised import LinearisedNetwork
@@ -31,18 +33,7 @@ from bayes_softmax.spec.specification import Specification
 
 LARGEST_DENSE = 10_000  # coefficients whose curvature is formed: 0.8 GB, and a minute
 STEP = 2**22  # numbers of draws that are computed at a time
-RESTARTS = 5
-MODE_STREAM = 3  # the starts must not repeat the random numbers of the draws
-
-
-class LaplaceSettings(NamedTuple):
-    """What was asked of ``laplace()``; None of ``structure`` and ``predictive`` stands for the default."""
-
-    draws: int
-    seed: int
-    structure: str | None = None
-    predictive: str | None = None
-    progressbar: bool = False
+DRAW_STREAM, RESAMPLING_STREAM = 3, 4  # random numbers of draws must not repeat those of the starts
 
 
 class Structure(NamedTuple):
@@ -84,6 +75,7 @@ STRUCTURES = {
     "full": Structure(_dense, "the Gauss-Newton curvature of all weights", is_dense=True),
     "kron": Structure(_layered, "Kronecker factors of the Gauss-Newton curvature of each layer", is_dense=False),
 }
+LINEARISED_AT = "the MAP around which logits are linearised was found from all rows"
 PREDICTIVES = {"glm": "logits linearised around it", "mc": "draws go through the network"}
 
 
@@ -98,7 +90,7 @@ def sample_all_layers(spec: Specification, settings: LaplaceSettings, *, measure
     _refuse(spec, structure, settings.draws)
     start = time.perf_counter()
     with blas_on_one_thread():
-        mode = find_mode(spec, settings.seed)
+        mode = find_mode(spec, settings.starts)
         at_mode = time.perf_counter()
         normal = _normal_at(structure, mode)
         drawn = (_weighed if predictive == "mc" else _plain)(mode, normal, settings)
@@ -112,6 +104,11 @@ def sample_all_layers(spec: Specification, settings: LaplaceSettings, *, measure
     return replace(posterior, refit_cells=partial(_again, spec, settings))
 
 
+def sample_network(spec: Specification, settings: LaplaceSettings) -> PosteriorDraws:
+    """Draws from the Laplace approximation of a network; all weights only where they were asked for."""
+    return sample_all_layers(spec, settings)
+
+
 def not_corrected(call: str, pareto_k: float) -> str:
     """What a large Pareto k means for draws of a network."""
     return (
@@ -122,8 +119,8 @@ def not_corrected(call: str, pareto_k: float) -> str:
 
 
 def find_mode(spec: Specification, seed: int) -> Mode:
-    """The best mode from random starts, with a warning if the search ended before it."""
-    found = network_modes(spec, RESTARTS, np.random.default_rng([seed, MODE_STREAM]))
+    """The best mode from the random starts of ``map(random_seed=seed)``; warns if the search ended before it."""
+    found = network_modes(spec, RESTARTS, np.random.default_rng(seed))
     if not found.is_stationary:
         warn_caller(
             f"laplace() is around the point where the search for a mode ended, with a gradient of "
@@ -169,7 +166,7 @@ def _normal_at(structure: Structure, mode: Mode) -> Normal:
 
 def _points(mode: Mode, normal: Normal, settings: LaplaceSettings) -> tuple[FloatArray, FloatArray]:
     """Points (S, d) of the normal, and the squared norms (S,) of the standard normal ones behind them."""
-    d, rng = normal.dimension, np.random.default_rng(settings.seed)
+    d, rng = normal.dimension, np.random.default_rng([settings.seed, DRAW_STREAM])
     points, squares, step = np.empty((settings.draws, d)), np.empty(settings.draws), max(1, STEP // d)
     for start in range(0, settings.draws, step):
         some = slice(start, start + step)
@@ -201,7 +198,7 @@ def _weighed(mode: Mode, normal: Normal, settings: LaplaceSettings) -> Weighed:
 
 
 def _resampled(mode: Mode, normal: Normal, proposals: Proposals, notes: tuple[str, ...], seed: int) -> Weighed:
-    found = importance_sample(proposals, proposals.finished, np.random.default_rng([seed, MODE_STREAM + 1]))
+    found = importance_sample(proposals, proposals.finished, np.random.default_rng([seed, RESAMPLING_STREAM]))
     kept = notes, proposals.interrupted
     if found.pareto_k <= RELIABLE_PARETO_K:
         shift = mode.density.coordinates.last.log_jacobian
@@ -226,8 +223,9 @@ def _labelled(
         parameters = spec.network_coordinates.to_parameters(drawn.points)
         made = Draws(np.empty(0), {}, 0, drawn.notes, drawn.interrupted)
         posterior = labelled_posterior(spec, in_chains(parameters, (1, len(drawn.points))), made, engine, timings)
+        seen = LINEARISED_AT if predictive == "glm" else ""
         return replace(
-            posterior, logits=logits, pareto_k=drawn.pareto_k, ess=drawn.ess, log_evidence=drawn.log_evidence
+            posterior, logits=logits, seen=seen, pareto_k=drawn.pareto_k, ess=drawn.ess, log_evidence=drawn.log_evidence
         )
 
     return despite_interrupts(Draws(drawn.points, {}, 0, drawn.notes, drawn.interrupted), label)

@@ -1,4 +1,4 @@
-"""Draws from the Laplace approximation, corrected and diagnosed by importance weights."""
+"""Draws from the Laplace approximation of linear logits, corrected and diagnosed by importance weights."""
 
 import os
 import time
@@ -20,33 +20,45 @@ from bayes_softmax.fitting.labelling import despite_interrupts
 from bayes_softmax.fitting.progress import progress_bar
 from bayes_softmax.fitting.refusals import refuse_learned_scales
 from bayes_softmax.fitting.sampling import posterior_of, prepare
-from bayes_softmax.fitting.settings import refuse_too_many
+from bayes_softmax.fitting.settings import LaplaceSettings, refuse_too_many
+from bayes_softmax.inference.block_metric import unwhiten
 from bayes_softmax.inference.importance import FEWEST_PROPOSALS, importance_sample, propose
 from bayes_softmax.spec.specification import Specification
 
 TITLE = "laplace (importance resampling of the Laplace approximation)"
 
 
-def sample_laplace(spec: Specification, draws: int, seed: int, progressbar: bool) -> PosteriorDraws:
-    """Equal-weight draws from the Laplace approximation, corrected and diagnosed by importance weights."""
+def sample_weighted(spec: Specification, settings: LaplaceSettings) -> PosteriorDraws:
+    """Equal-weight draws from the Laplace approximation of linear logits, corrected by importance weights."""
+    if settings.structure == "kron":
+        raise ValueError(
+            "structure='kron' is for the logits of a network; linear logits are one layer, for which laplace() has one "
+            "approximation: leave structure at None"
+        )
     with blas_on_one_thread():
-        posterior = _weighted_draws(spec, draws, seed, progressbar)
+        posterior = weighted_draws(spec, settings)
     if posterior.pareto_k is not None and posterior.pareto_k > RELIABLE_PARETO_K:
         warn_caller(
             f"laplace() is not reliable here: Pareto k is {posterior.pareto_k:.2f}, above {RELIABLE_PARETO_K}; "
             "run model.sample() instead",
             NotReliableWarning,
         )
+    again = partial(_again, spec, settings._replace(progressbar=False))
     notes = (*warn_if_intercept_alone(spec), *posterior.notes)
-    return replace(posterior, notes=notes, refit=partial(refit_without, spec), refit_cells=partial(_again, spec, draws))
+    return replace(posterior, notes=notes, refit=partial(refit_without, spec), refit_cells=again)
 
 
-def _again(spec: Specification, draws: int, cells: Cells, seed: int) -> PosteriorDraws:
+def _again(spec: Specification, settings: LaplaceSettings, cells: Cells, seed: int) -> PosteriorDraws:
     """As many draws from the posterior of other numbers of the observations."""
-    return complete(sample_laplace(with_cells(spec, cells), draws, seed, progressbar=False))
+    return complete(sample_weighted(with_cells(spec, cells), settings._replace(seed=seed)))
 
 
-def _weighted_draws(spec: Specification, draws: int, seed: int, progressbar: bool) -> PosteriorDraws:
+def weighted_draws(spec: Specification, settings: LaplaceSettings, *, left: bool = False) -> PosteriorDraws:
+    """Draws of linear logits with their importance weights, by which they are resampled.
+
+    With ``left`` they are left as those of the normal approximation where the weights are unreliable.
+    """
+    draws, seed, progressbar = settings.draws, settings.seed, settings.progressbar
     refuse_learned_scales(spec, "laplace()")
     refuse_too_many(spec, "laplace", 1, draws)
     prepared = prepare(spec, rounded=False)
@@ -64,6 +76,9 @@ def _weighted_draws(spec: Specification, draws: int, seed: int, progressbar: boo
 
     def label() -> PosteriorDraws:
         found = importance_sample(proposals, proposals.finished, rng)
+        if left and not found.pareto_k <= RELIABLE_PARETO_K:
+            z = rng.normal(size=found.points.shape)
+            found = found._replace(points=unwhiten(prepared.whitening, z))
         prepared.timings["sampling"] = time.perf_counter() - start
         posterior = posterior_of(spec, prepared, Draws(found.points[None], {}, 0, notes), seed, TITLE)
         log_evidence = found.log_evidence + density.coordinates.log_jacobian

@@ -1,4 +1,4 @@
-r"""Normal approximations around a mode, :math:`N(\hat\theta, H^{-1})`: of one dense precision, or of one for each layer.
+r"""Normal approximations around a mode, :math:`N(\hat\theta, H^{-1})`, with a dense precision or one for each layer.
 
 A layer's precision is :math:`H = G \otimes A + I \otimes P`, for an array of outputs times inputs: ``A`` (q, q) of the
 inputs, ``G`` (o, o) of the outputs, and the prior's precision ``P`` (q, q), the same for every output (Ritter, Botev

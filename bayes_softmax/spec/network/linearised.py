@@ -50,9 +50,8 @@ class LinearisedNetwork:
         if not isinstance(self.point, list | tuple):
             raise TypeError(f"point={shown(self.point)} must be a list of numbers")
         object.__setattr__(self, "point", tuple(self.point))
-        size = size_of(self.network.shapes)
-        finite = all(isinstance(number, float) and np.isfinite(number) for number in self.point)
-        if len(self.point) != size or not finite:
+        size, point = size_of(self.network.shapes), np.asarray(self.point)
+        if point.dtype != np.float64 or point.shape != (size,) or not np.isfinite(point).all():
             raise ValueError(f"point={shown(self.point)} must be {size} finite numbers")
 
     @property
@@ -137,7 +136,7 @@ class LinearisedNetwork:
 
     def expression(self, X: Any, variables: Mapping[str, Any]) -> Any:
         """The chain rule forwards in PyTensor; a parameter absent from the model stays at the point."""
-        from pytensor.gradient import grad  # noqa: PLC0415 (heavy)
+        from pytensor.gradient import grad
 
         point, network = self._point, self.network
         moves = {name: variables[name] - value for name, value in point.items() if name in variables}
@@ -192,11 +191,11 @@ class LinearisedNetwork:
         self, X: FloatArray, units: list[FloatArray], slopes: list[FloatArray], moves: Mapping[str, FloatArray]
     ) -> FloatArray:
         """Directional derivatives (S, n, K) of the logits along moves (S, *shape) of the parameters."""
-        point, moved = self._point, None
+        point, moved = self._point, np.zeros((1, *units[0].shape))  # features do not move
         for layer, slope in enumerate(slopes, 1):
             weights, bias = hidden_names(layer)
             before = units[layer - 1] @ moves[weights] + moves[bias][:, None]
-            if moved is not None:
+            if layer > 1:
                 before += moved @ point[weights]
             before *= slope
             moved = before
