@@ -211,6 +211,7 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
             "rng": RNG,
             "target_accept": SHARE,
             "engine": [*CHOICE, None],
+            "layers": [*CHOICE, "last", "all"],
             "progressbar": FLAG,
         },
     ),

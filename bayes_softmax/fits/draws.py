@@ -31,6 +31,7 @@ from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.schema import Schema
 from bayes_softmax.display.brief import Brief, as_markup, as_text
 from bayes_softmax.fits.storage.records import PosteriorRecord
+from bayes_softmax.fits.tree import HELD
 from bayes_softmax.spec.linear import LINEAR, require_linear
 
 NEXT_STEP = "Next: prior_sensitivity(), or a fit with a wider prior to compare"
@@ -103,14 +104,24 @@ class PosteriorDraws:
     def parameters(self) -> Parameters:
         """All draws in one axis, by name (S, *shape); the intercept of a model without one is zero."""
         posterior, n = self.idata[self.group].dataset, math.prod(self.shape)
-        arrays = {}
+        arrays, held = {}, self._held
         for name, shape in self.logits.shapes.items():
+            if name in held:
+                continue
             if name in posterior:
                 values = posterior[name].transpose("chain", "draw", *self.logits.dims[name]).values
                 arrays[name] = np.ascontiguousarray(values.reshape(n, *shape))
             else:
                 arrays[name] = np.zeros((n, *shape))
-        return Parameters(arrays)
+        return Parameters(arrays, held)
+
+    @property
+    def _held(self) -> dict[str, FloatArray]:
+        """Parameters (1, *shape) that are the same in all draws, by name."""
+        if HELD not in self.idata.children:
+            return {}
+        dims = self.logits.dims
+        return {str(n): a.transpose(*dims[str(n)]).values[None] for n, a in self.idata[HELD].dataset.data_vars.items()}
 
     @cached_property
     def draws(self) -> FloatArray:
