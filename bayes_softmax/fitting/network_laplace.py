@@ -18,14 +18,18 @@ from bayes_softmax.core.records import RELIABLE_PARETO_K, Draws, FloatArray
 from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.density.network.posterior import NetworkPosterior
 from bayes_softmax.fits.draws import PosteriorDraws
-from bayes_softmax.fitting.again import complete, with_cells
+from bayes_softmax.fitting.again import complete, with_cells, without_one
 from bayes_softmax.fitting.beside_map import beside_map, warn_if_worse
+from bayes_softmax.fitting.kronecker_layer import DRAW_STREAM, RESAMPLING_STREAM, kronecker_last_layer
 from bayes_softmax.fitting.labelling import despite_interrupts, in_chains, labelled_posterior
+from bayes_softmax.fitting.last_layer import given_hidden, hidden_of
 from bayes_softmax.fitting.network_estimates import RESTARTS
 from bayes_softmax.fitting.networks import network_density, network_modes
 from bayes_softmax.fitting.progress import progress_bar
 from bayes_softmax.fitting.settings import LaplaceSettings
+from bayes_softmax.fitting.weighted import weighted_draws
 from bayes_softmax.inference.importance import FEWEST_PROPOSALS, Proposals, importance_sample, weigh
+from bayes_softmax.inference.laplace import DENSE_DIMENSION
 from bayes_softmax.inference.normals import Normal, dense_normal, layered_normal
 from bayes_softmax.spec.network.linearised import LinearisedNetwork
 from bayes_softmax.spec.network.logits import NetworkLogits
@@ -33,7 +37,7 @@ from bayes_softmax.spec.specification import Specification
 
 LARGEST_DENSE = 10_000  # coefficients whose curvature is formed: 0.8 GB, and a minute
 STEP = 2**22  # numbers of draws that are computed at a time
-DRAW_STREAM, RESAMPLING_STREAM = 3, 4  # random numbers of draws must not repeat those of the starts
+LAST = "last-layer"
 
 
 class Structure(NamedTuple):
@@ -106,7 +110,39 @@ def sample_all_layers(spec: Specification, settings: LaplaceSettings, *, measure
 
 def sample_network(spec: Specification, settings: LaplaceSettings) -> PosteriorDraws:
     """Draws from the Laplace approximation of a network; all weights only where they were asked for."""
-    return sample_all_layers(spec, settings)
+    return sample_last(spec, settings) if settings.structure in (None, LAST) else sample_all_layers(spec, settings)
+
+
+def sample_last(spec: Specification, settings: LaplaceSettings) -> PosteriorDraws:
+    """Draw the last layer, a linear model, with hidden layers held at the MAP."""
+    start = time.perf_counter()
+    with blas_on_one_thread():
+        mode = find_mode(spec, settings.starts)
+        seconds = time.perf_counter() - start
+        posterior = _given_mode(spec, mode, settings)
+    if posterior.pareto_k is not None and not posterior.pareto_k <= RELIABLE_PARETO_K:
+        warn_caller(not_corrected("laplace()", posterior.pareto_k), NotReliableWarning)
+    timings = {**posterior.timings, "hidden layers": seconds}
+    refit = partial(_without, spec, mode, settings) if _is_small(spec) else None
+    return replace(posterior, timings=timings, refit=refit, refit_cells=partial(_again, spec, settings))
+
+
+def _is_small(spec: Specification) -> bool:
+    """Whether a matrix of the last layer's curvature is formed."""
+    return spec.coordinates.dimension <= DENSE_DIMENSION
+
+
+def _given_mode(spec: Specification, mode: Mode, settings: LaplaceSettings) -> PosteriorDraws:
+    hidden = hidden_of(spec, mode.theta)
+    if _is_small(spec):
+        return given_hidden(spec, hidden, lambda linear: weighted_draws(linear, settings, left=True))
+    start = spec.network_coordinates.hidden.dimension
+    return kronecker_last_layer(spec, hidden, mode.theta[start:], settings)
+
+
+def _without(spec: Specification, mode: Mode, settings: LaplaceSettings, row: int, code: int) -> PosteriorDraws:
+    """Draws of the last layer without one observation; hidden layers stay as they are."""
+    return complete(_given_mode(without_one(spec, row, code), mode, settings._replace(progressbar=False)))
 
 
 def not_corrected(call: str, pareto_k: float) -> str:
@@ -134,6 +170,8 @@ def find_mode(spec: Specification, seed: int) -> Mode:
 def _again(spec: Specification, settings: LaplaceSettings, cells: Cells, seed: int) -> PosteriorDraws:
     """The same approximation of the posterior of other numbers of the observations."""
     own = settings._replace(seed=seed, progressbar=False)
+    if own.structure in (None, LAST):
+        return complete(sample_last(with_cells(spec, cells), own))
     return complete(sample_all_layers(with_cells(spec, cells), own, measured=False))
 
 

@@ -17,7 +17,7 @@ from scipy.special import gammaln, logsumexp
 from bayes_softmax.core.interrupts import held_back
 from bayes_softmax.core.pareto import smoothed
 from bayes_softmax.core.protocols import LogDensity
-from bayes_softmax.core.records import FloatArray, Whitening
+from bayes_softmax.core.records import FloatArray, IntArray, Whitening
 from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.inference.block_metric import unwhiten
 
@@ -46,6 +46,15 @@ class ImportanceSample(NamedTuple):
     """
 
     points: FloatArray
+    pareto_k: float
+    ess: float
+    log_evidence: float
+
+
+class Resampled(NamedTuple):
+    """Positions (draws,) of the points that were chosen, and the diagnostics of :class:`ImportanceSample`."""
+
+    chosen: IntArray
     pareto_k: float
     ess: float
     log_evidence: float
@@ -139,14 +148,20 @@ def pareto_smooth(log_weights: FloatArray) -> tuple[FloatArray, float]:
 
 
 def importance_sample(proposals: Proposals, draws: int, rng: np.random.Generator) -> ImportanceSample:
-    """Resample weighted points to ``draws`` equal-weight ones, by systematic resampling for little extra variance."""
-    log_weights, k = pareto_smooth(proposals.log_weights)
-    weights = np.exp(log_weights)
+    """Resample weighted points to ``draws`` equal-weight ones."""
+    found = resample(proposals.log_weights, draws, rng)
+    return ImportanceSample(proposals.points[found.chosen], *found[1:])
+
+
+def resample(log_weights: FloatArray, draws: int, rng: np.random.Generator) -> Resampled:
+    """Choose ``draws`` of weighted points for equal weights, by systematic resampling for little extra variance."""
+    smooth, k = pareto_smooth(log_weights)
+    weights = np.exp(smooth)
     positions = (rng.random() + np.arange(draws)) / draws
     chosen = np.minimum(np.searchsorted(np.cumsum(weights), positions), len(weights) - 1)
     rng.shuffle(chosen)  # systematic resampling leaves copies next to each other
-    log_evidence = float(logsumexp(proposals.log_weights) - np.log(len(weights)))
-    return ImportanceSample(proposals.points[chosen], k, float(1.0 / (weights**2).sum()), log_evidence)
+    log_evidence = float(logsumexp(log_weights) - np.log(len(weights)))
+    return Resampled(chosen, k, float(1.0 / (weights**2).sum()), log_evidence)
 
 
 def acceptance_rate(log_weights: FloatArray, rng: np.random.Generator) -> float:

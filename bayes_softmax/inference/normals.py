@@ -19,7 +19,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from scipy.linalg import LinAlgError, cholesky, eigh, solve_triangular
 
-from bayes_softmax.core.records import FloatArray, IntArray
+from bayes_softmax.core.records import FloatArray, IntArray, LayerFactors
 
 
 class Normal(Protocol):
@@ -79,14 +79,6 @@ class DenseNormal:
         """By the factor's inverse."""
         whitened: FloatArray = solve_triangular(self.factor, J.T, lower=True).T
         return whitened
-
-
-class LayerFactors(NamedTuple):
-    """Factors of one layer's precision: ``A`` (q, q), ``G`` (o, o) and ``P`` (q, q)."""
-
-    inputs: FloatArray
-    outputs: FloatArray
-    prior: FloatArray
 
 
 class _Layer(NamedTuple):
@@ -171,6 +163,7 @@ def layered_normal(factors: Sequence[LayerFactors], order: IntArray | None = Non
 
     Examples
     --------
+    >>> from bayes_softmax.core.records import LayerFactors
     >>> rng = np.random.default_rng(0)
     >>> G, A = (B @ B.T for B in (rng.normal(size=(2, 2)), rng.normal(size=(3, 3))))
     >>> normal = layered_normal([LayerFactors(A, G, np.eye(3))])
