@@ -130,7 +130,7 @@ ESTIMATE = bs.SoftmaxRegression(X, LABELS, offset=OFFSET, available=ON).map()
 PLAIN = model().map()
 FORMULA = bs.SoftmaxRegression.from_formula("y ~ x0 + g", DATA).map()
 DRAWS = model().laplace(400, random_seed=1, progressbar=False)
-CHAINS = model().sample(draws=50, chains=2, random_seed=1, progressbar=False)
+CHAINS = model().sample(draws=100, chains=2, random_seed=1, progressbar=False)
 
 Table = dict[str, list[Any]]
 # name: (callable, arguments that are right, values that are wrong by argument)
@@ -322,6 +322,7 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
             "progressbar": FLAG,
         },
     ),
+    "stacking_weights": (CHAINS.stacking_weights, {}, {"progressbar": FLAG}),
     "kfold": (
         PLAIN.kfold,
         {"k": 3},

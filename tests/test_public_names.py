@@ -28,7 +28,8 @@ PUBLIC: dict[str, list[str]] = {
     "Posterior": [
         *QUESTIONS,
         *"""add_log_likelihood add_log_prior classes diagnostics engine ess feature_names idata log_evidence loo notes
-        pareto_k posterior_predictive predict_draws prior_dominated prior_sensitivity refit timings""".split(),
+        pareto_k posterior_predictive predict_draws prior_dominated prior_sensitivity refit stacking_weights
+        timings""".split(),
     ],
     "Normal": ["scale"],
     "StudentT": ["df", "scale"],

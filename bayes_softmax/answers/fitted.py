@@ -1,6 +1,6 @@
 """The protocol that point estimates and posteriors share, so that one function answers a question for both."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -8,6 +8,7 @@ import pandas as pd
 import xarray as xr
 
 from bayes_softmax.answers.contrasts import View
+from bayes_softmax.answers.diagnostics import Diagnostics
 from bayes_softmax.answers.training import Cells, TrainingData
 from bayes_softmax.core.checks import shown
 from bayes_softmax.core.parameters import Parameters
@@ -81,6 +82,11 @@ class Fitted(Protocol):
         """Note on every answer from an optimum that is not certified; else None, as for draws."""
         ...
 
+    @property
+    def effective(self) -> Mapping[str, float] | None:
+        """Effective number of parameters of a network by the name of the parameter; None where it is not known."""
+        ...
+
     def contrast_values(self, view: View) -> tuple[FloatArray, FloatArray | None]:
         """Contrasts of the class columns (S, q, m), intercept first; standard errors (q, m) of an estimate (S = 1).
 
@@ -120,6 +126,11 @@ class Sampled(Fitted, Protocol):
     @property
     def draws(self) -> FloatArray:
         """Raw coefficients (chain, draw, q, K), intercept first (zero if there is none)."""
+        ...
+
+    @property
+    def diagnostics(self) -> Diagnostics:
+        """Convergence of the draws."""
         ...
 
     @property

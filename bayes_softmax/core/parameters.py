@@ -73,6 +73,12 @@ class Parameters:
         chosen = (np.arange(n_chains)[:, None] * length + within).ravel()
         return Parameters({name: values[chosen] for name, values in self.arrays.items()}, self.held)
 
+    def chain(self, chain: int, n_chains: int) -> "Parameters":
+        """The draws of one chain; all chains are of the same length, one after the other."""
+        length = self.n_draws // n_chains
+        own = slice(chain * length, (chain + 1) * length)
+        return Parameters({name: values[own] for name, values in self.arrays.items()})
+
     def flat(self) -> FloatArray:
         """(S, d) the parameters of each draw that are not held, in the flat order."""
         return np.concatenate([values.reshape(len(values), -1) for values in self.arrays.values()], axis=1)

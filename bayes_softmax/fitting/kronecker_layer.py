@@ -16,6 +16,7 @@ from bayes_softmax.core.errors import ImproperPosteriorError, warn_caller
 from bayes_softmax.core.interrupts import INTERRUPTED
 from bayes_softmax.core.memory import refuse_beyond_memory
 from bayes_softmax.core.records import RELIABLE_PARETO_K, Draws, FloatArray
+from bayes_softmax.core.threads import in_parallel, ranges
 from bayes_softmax.density.posterior import SoftmaxPosterior
 from bayes_softmax.fits.draws import PosteriorDraws
 from bayes_softmax.fitting.labelling import despite_interrupts, in_chains, labelled_posterior
@@ -98,7 +99,7 @@ def _fill(density: SoftmaxPosterior, normal: Normal, theta: FloatArray, settings
                 z = rng.normal(size=(min(step, S - first), d))
                 thetas, some = theta + normal.coloured(z), slice(first, first + len(z))
                 log_q = -0.5 * (np.einsum("sd,sd->s", z, z) + d * np.log(2 * np.pi)) - normal.log_determinant
-                log_weights[some] = density.values(thetas) - log_q
+                log_weights[some] = _values(density, thetas) - log_q
                 intercept[some], weights[some] = density.coordinates.to_raw(thetas)
                 finished += len(z)
                 if progress is not None:
@@ -108,6 +109,12 @@ def _fill(density: SoftmaxPosterior, normal: Normal, theta: FloatArray, settings
             raise
         return _Filled(intercept[:finished], weights[:finished], log_weights[:finished], finished, True)
     return _Filled(intercept, weights, log_weights, finished, False)
+
+
+def _values(density: SoftmaxPosterior, thetas: FloatArray) -> FloatArray:
+    """Log density (S,) at points (S, d), on all cores."""
+    parts = ranges(len(thetas), density.work * len(thetas))
+    return np.concatenate(in_parallel(lambda first, end: density.values(thetas[first:end]), parts))
 
 
 def _resampled(filled: _Filled, seed: int) -> tuple[_Filled, Resampled]:

@@ -1,17 +1,22 @@
-"""Laplace approximations, by the kind of logits."""
+"""Laplace approximations, by the kind of logits and the structure of a network's curvature."""
 
 from collections.abc import Callable
 
 from bayes_softmax.fits.draws import PosteriorDraws
-from bayes_softmax.fitting.network_laplace import sample_network
+from bayes_softmax.fitting.last_layer_laplace import sample_last
+from bayes_softmax.fitting.network_laplace import STRUCTURES, sample_all_layers
 from bayes_softmax.fitting.settings import LaplaceSettings
 from bayes_softmax.fitting.weighted import sample_weighted
 from bayes_softmax.spec.network.logits import NETWORK
 from bayes_softmax.spec.specification import Specification
 
-KINDS: dict[str, Callable[[Specification, LaplaceSettings], PosteriorDraws]] = {NETWORK: sample_network}
+type Sample = Callable[[Specification, LaplaceSettings], PosteriorDraws]
+
+OF_NETWORK: dict[str, Sample] = {"last-layer": sample_last, **dict.fromkeys(STRUCTURES, sample_all_layers)}
 
 
 def sample_laplace(spec: Specification, settings: LaplaceSettings) -> PosteriorDraws:
-    """Draws from the Laplace approximation of a model."""
-    return KINDS.get(spec.logits.kind, sample_weighted)(spec, settings)
+    """Draws from the Laplace approximation of a model; all weights of a network only where they were asked for."""
+    if spec.logits.kind == NETWORK:
+        return OF_NETWORK[settings.structure or "last-layer"](spec, settings)
+    return sample_weighted(spec, settings)

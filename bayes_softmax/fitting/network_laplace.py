@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from bayes_softmax.answers.probabilities import HasLogits, ThinnedDraws
 from bayes_softmax.answers.training import Cells
 from bayes_softmax.core.errors import ImproperPosteriorError, NotConvergedWarning, NotReliableWarning, warn_caller
 from bayes_softmax.core.interrupts import INTERRUPTED
@@ -18,18 +19,22 @@ from bayes_softmax.core.records import RELIABLE_PARETO_K, Draws, FloatArray
 from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.density.network.posterior import NetworkPosterior
 from bayes_softmax.fits.draws import PosteriorDraws
-from bayes_softmax.fitting.again import complete, with_cells, without_one
-from bayes_softmax.fitting.beside_map import beside_map, warn_if_worse
-from bayes_softmax.fitting.kronecker_layer import DRAW_STREAM, RESAMPLING_STREAM, kronecker_last_layer
+from bayes_softmax.fitting.again import complete, with_cells
+from bayes_softmax.fitting.beside_map import (
+    SAMPLES,
+    Approximation,
+    Beside,
+    held_out,
+    leave_one_out,
+    with_note,
+)
+from bayes_softmax.fitting.kronecker_layer import DRAW_STREAM, RESAMPLING_STREAM
 from bayes_softmax.fitting.labelling import despite_interrupts, in_chains, labelled_posterior
-from bayes_softmax.fitting.last_layer import given_hidden, hidden_of
 from bayes_softmax.fitting.network_estimates import RESTARTS
 from bayes_softmax.fitting.networks import network_density, network_modes
 from bayes_softmax.fitting.progress import progress_bar
 from bayes_softmax.fitting.settings import LaplaceSettings
-from bayes_softmax.fitting.weighted import weighted_draws
 from bayes_softmax.inference.importance import FEWEST_PROPOSALS, Proposals, importance_sample, weigh
-from bayes_softmax.inference.laplace import DENSE_DIMENSION
 from bayes_softmax.inference.normals import Normal, dense_normal, layered_normal
 from bayes_softmax.spec.network.linearised import LinearisedNetwork
 from bayes_softmax.spec.network.logits import NetworkLogits
@@ -37,7 +42,6 @@ from bayes_softmax.spec.specification import Specification
 
 LARGEST_DENSE = 10_000  # coefficients whose curvature is formed: 0.8 GB, and a minute
 STEP = 2**22  # numbers of draws that are computed at a time
-LAST = "last-layer"
 
 
 class Structure(NamedTuple):
@@ -67,6 +71,14 @@ class Weighed(NamedTuple):
     interrupted: bool = False
 
 
+class _Run(NamedTuple):
+    """Draws of all weights, the mode and the normal around it."""
+
+    posterior: PosteriorDraws
+    mode: Mode
+    normal: Normal
+
+
 def _dense(density: NetworkPosterior, theta: FloatArray) -> Normal:
     return dense_normal(density.metric(theta))
 
@@ -86,66 +98,58 @@ PREDICTIVES = {"glm": "logits linearised around it", "mc": "draws go through the
 def sample_all_layers(spec: Specification, settings: LaplaceSettings, *, measured: bool = True) -> PosteriorDraws:
     """Draw all weights from the normal approximation at the MAP.
 
-    With ``measured`` the leave-one-out log loss of the predictive distribution and of the MAP are noted.
+    With ``measured`` the result notes its log loss beside that of the MAP.
     """
-    assert settings.structure is not None
-    predictive = settings.predictive or "glm"
-    structure, call = STRUCTURES[settings.structure], f"laplace(structure={settings.structure!r}, {predictive=})"
-    _refuse(spec, structure, settings.draws)
-    start = time.perf_counter()
+    call = f"laplace(structure={settings.structure!r}, predictive={_predictive(settings)!r})"
     with blas_on_one_thread():
-        mode = find_mode(spec, settings.starts)
-        at_mode = time.perf_counter()
-        normal = _normal_at(structure, mode)
-        drawn = (_weighed if predictive == "mc" else _plain)(mode, normal, settings)
-        timings = {"mode": at_mode - start, "sampling": time.perf_counter() - at_mode}
-        title = f"laplace (normal with {structure.words}, at the MAP; {PREDICTIVES[predictive]})"
-        posterior = _labelled(spec, drawn, mode, (title, predictive), timings)
+        run = _run(spec, settings)
+        posterior = run.posterior
         if measured:
-            posterior = _beside(spec, posterior, normal, (mode, predictive), (settings.seed, call))
-    if drawn.pareto_k is not None and drawn.pareto_k > RELIABLE_PARETO_K:
-        warn_caller(not_corrected(call, drawn.pareto_k), NotReliableWarning)
+            posterior = with_note(posterior, _measured(spec, run, settings), call)
+    if posterior.pareto_k is not None and not posterior.pareto_k <= RELIABLE_PARETO_K:
+        warn_caller(_not_corrected(call, posterior.pareto_k), NotReliableWarning)
     return replace(posterior, refit_cells=partial(_again, spec, settings))
 
 
-def sample_network(spec: Specification, settings: LaplaceSettings) -> PosteriorDraws:
-    """Draws from the Laplace approximation of a network; all weights only where they were asked for."""
-    return sample_last(spec, settings) if settings.structure in (None, LAST) else sample_all_layers(spec, settings)
+def _predictive(settings: LaplaceSettings) -> str:
+    """The predictive distribution: linearised unless asked otherwise."""
+    return settings.predictive or "glm"
 
 
-def sample_last(spec: Specification, settings: LaplaceSettings) -> PosteriorDraws:
-    """Draw the last layer, a linear model, with hidden layers held at the MAP."""
+def _run(spec: Specification, settings: LaplaceSettings) -> _Run:
+    """Mode, normal and draws, with what would not do refused."""
+    assert settings.structure is not None
+    structure, predictive = STRUCTURES[settings.structure], _predictive(settings)
+    _refuse(spec, structure, settings.draws)
     start = time.perf_counter()
-    with blas_on_one_thread():
-        mode = find_mode(spec, settings.starts)
-        seconds = time.perf_counter() - start
-        posterior = _given_mode(spec, mode, settings)
-    if posterior.pareto_k is not None and not posterior.pareto_k <= RELIABLE_PARETO_K:
-        warn_caller(not_corrected("laplace()", posterior.pareto_k), NotReliableWarning)
-    timings = {**posterior.timings, "hidden layers": seconds}
-    refit = partial(_without, spec, mode, settings) if _is_small(spec) else None
-    return replace(posterior, timings=timings, refit=refit, refit_cells=partial(_again, spec, settings))
+    mode = find_mode(spec, settings.starts)
+    at_mode = time.perf_counter()
+    normal = _normal_at(structure, mode)
+    drawn = DRAW[predictive](mode, normal, settings)
+    timings = {"mode": at_mode - start, "sampling": time.perf_counter() - at_mode}
+    title = f"laplace (normal with {structure.words}, at the MAP; {PREDICTIVES[predictive]})"
+    logits, seen = (linearised_at(spec, mode), LINEARISED_AT) if predictive == "glm" else (spec.logits, "")
+    posterior = _labelled(spec, drawn, title, timings)
+    return _Run(replace(posterior, logits=logits, seen=seen), mode, normal)
 
 
-def _is_small(spec: Specification) -> bool:
-    """Whether a matrix of the last layer's curvature is formed."""
-    return spec.coordinates.dimension <= DENSE_DIMENSION
+def _measured(spec: Specification, run: _Run, settings: LaplaceSettings) -> Beside | None:
+    """Log loss beside the MAP's: by leave-one-out, or where the curvature is approximate on rows held out."""
+    assert settings.structure is not None
+    if not STRUCTURES[settings.structure].is_dense:
+
+        def refit(without: Specification) -> tuple[HasLogits, HasLogits]:
+            again = _run(without, settings._replace(progressbar=False))
+            return again.posterior, ThinnedDraws(spec.logits, again.mode.parameters)
+
+        return held_out(spec, refit, settings.seed)
+    thinned = run.posterior.parameters.thinned(SAMPLES, 1)
+    draws = ThinnedDraws(spec.logits, thinned) if _predictive(settings) == "mc" else None
+    linearised = ThinnedDraws(linearised_at(spec, run.mode), thinned)
+    return leave_one_out(spec, Approximation(run.mode.parameters, run.normal, linearised, draws), settings.seed)
 
 
-def _given_mode(spec: Specification, mode: Mode, settings: LaplaceSettings) -> PosteriorDraws:
-    hidden = hidden_of(spec, mode.theta)
-    if _is_small(spec):
-        return given_hidden(spec, hidden, lambda linear: weighted_draws(linear, settings, left=True))
-    start = spec.network_coordinates.hidden.dimension
-    return kronecker_last_layer(spec, hidden, mode.theta[start:], settings)
-
-
-def _without(spec: Specification, mode: Mode, settings: LaplaceSettings, row: int, code: int) -> PosteriorDraws:
-    """Draws of the last layer without one observation; hidden layers stay as they are."""
-    return complete(_given_mode(without_one(spec, row, code), mode, settings._replace(progressbar=False)))
-
-
-def not_corrected(call: str, pareto_k: float) -> str:
+def _not_corrected(call: str, pareto_k: float) -> str:
     """What a large Pareto k means for draws of a network."""
     return (
         f"{call}: the draws are those of the normal approximation, not of the posterior: Pareto k of their importance "
@@ -170,8 +174,6 @@ def find_mode(spec: Specification, seed: int) -> Mode:
 def _again(spec: Specification, settings: LaplaceSettings, cells: Cells, seed: int) -> PosteriorDraws:
     """The same approximation of the posterior of other numbers of the observations."""
     own = settings._replace(seed=seed, progressbar=False)
-    if own.structure in (None, LAST):
-        return complete(sample_last(with_cells(spec, cells), own))
     return complete(sample_all_layers(with_cells(spec, cells), own, measured=False))
 
 
@@ -250,23 +252,16 @@ def _log_evidence(mode: Mode, normal: Normal) -> float:
     return mode.density.value(mode.theta) + size + mode.density.coordinates.last.log_jacobian
 
 
-def _labelled(
-    spec: Specification, drawn: Weighed, mode: Mode, title: tuple[str, str], timings: dict[str, float]
-) -> PosteriorDraws:
-    """The draws as a posterior, whose logits are linearised if that is the predictive."""
-    engine, predictive = title
-    logits = linearised_at(spec, mode) if predictive == "glm" else spec.logits
+def _labelled(spec: Specification, drawn: Weighed, title: str, timings: dict[str, float]) -> PosteriorDraws:
+    """The draws as a posterior of the network."""
+    made = Draws(drawn.points, {}, 0, drawn.notes, drawn.interrupted)
 
     def label() -> PosteriorDraws:
         parameters = spec.network_coordinates.to_parameters(drawn.points)
-        made = Draws(np.empty(0), {}, 0, drawn.notes, drawn.interrupted)
-        posterior = labelled_posterior(spec, in_chains(parameters, (1, len(drawn.points))), made, engine, timings)
-        seen = LINEARISED_AT if predictive == "glm" else ""
-        return replace(
-            posterior, logits=logits, seen=seen, pareto_k=drawn.pareto_k, ess=drawn.ess, log_evidence=drawn.log_evidence
-        )
+        posterior = labelled_posterior(spec, in_chains(parameters, (1, len(drawn.points))), made, title, timings)
+        return replace(posterior, pareto_k=drawn.pareto_k, ess=drawn.ess, log_evidence=drawn.log_evidence)
 
-    return despite_interrupts(Draws(drawn.points, {}, 0, drawn.notes, drawn.interrupted), label)
+    return despite_interrupts(made, label)
 
 
 def linearised_at(spec: Specification, mode: Mode) -> LinearisedNetwork:
@@ -275,15 +270,4 @@ def linearised_at(spec: Specification, mode: Mode) -> LinearisedNetwork:
     return LinearisedNetwork(spec.logits, tuple(mode.parameters.flat()[0].tolist()))
 
 
-def _beside(
-    spec: Specification, posterior: PosteriorDraws, normal: Normal, at: tuple[Mode, str], told: tuple[int, str]
-) -> PosteriorDraws:
-    """The posterior with a note on its log loss beside the MAP's, and a warning where it is worse."""
-    (mode, predictive), (seed, call) = at, told
-    draws = posterior.parameters if predictive == "mc" else None
-    beside = beside_map(spec, linearised_at(spec, mode), normal, draws, seed)
-    if beside is None:
-        note = "its log loss was not measured beside that of the MAP, which takes too long here: evaluate() new data"
-        return replace(posterior, notes=(*posterior.notes, note))
-    warn_if_worse(beside, call)
-    return replace(posterior, notes=(*posterior.notes, str(beside)))
+DRAW: dict[str, Callable[[Mode, Normal, LaplaceSettings], Weighed]] = {"glm": _plain, "mc": _weighed}

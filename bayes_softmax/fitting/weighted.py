@@ -21,7 +21,6 @@ from bayes_softmax.fitting.progress import progress_bar
 from bayes_softmax.fitting.refusals import refuse_learned_scales
 from bayes_softmax.fitting.sampling import posterior_of, prepare
 from bayes_softmax.fitting.settings import LaplaceSettings, refuse_too_many
-from bayes_softmax.inference.block_metric import unwhiten
 from bayes_softmax.inference.importance import FEWEST_PROPOSALS, importance_sample, propose
 from bayes_softmax.spec.specification import Specification
 
@@ -53,11 +52,8 @@ def _again(spec: Specification, settings: LaplaceSettings, cells: Cells, seed: i
     return complete(sample_weighted(with_cells(spec, cells), settings._replace(seed=seed)))
 
 
-def weighted_draws(spec: Specification, settings: LaplaceSettings, *, left: bool = False) -> PosteriorDraws:
-    """Draws of linear logits with their importance weights, by which they are resampled.
-
-    With ``left`` they are left as those of the normal approximation where the weights are unreliable.
-    """
+def weighted_draws(spec: Specification, settings: LaplaceSettings) -> PosteriorDraws:
+    """Draws of linear logits, resampled by their importance weights."""
     draws, seed, progressbar = settings.draws, settings.seed, settings.progressbar
     refuse_learned_scales(spec, "laplace()")
     refuse_too_many(spec, "laplace", 1, draws)
@@ -76,9 +72,6 @@ def weighted_draws(spec: Specification, settings: LaplaceSettings, *, left: bool
 
     def label() -> PosteriorDraws:
         found = importance_sample(proposals, proposals.finished, rng)
-        if left and not found.pareto_k <= RELIABLE_PARETO_K:
-            z = rng.normal(size=found.points.shape)
-            found = found._replace(points=unwhiten(prepared.whitening, z))
         prepared.timings["sampling"] = time.perf_counter() - start
         posterior = posterior_of(spec, prepared, Draws(found.points[None], {}, 0, notes), seed, TITLE)
         log_evidence = found.log_evidence + density.coordinates.log_jacobian

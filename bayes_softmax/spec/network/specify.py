@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from bayes_softmax.core.checks import shown
+from bayes_softmax.spec.network.layer_scales import with_layer_sds
 from bayes_softmax.spec.network.logits import NetworkLogits
 from bayes_softmax.spec.network.mlp import MLP
 from bayes_softmax.spec.network.priors import LayerPriors, hidden_layers, layer_names, layer_priors, rows_of_units
@@ -93,4 +94,4 @@ def network_specification(linear: Specification, network: MLP, prior: LayerPrior
         tuple(hidden.inputs.centre.tolist()),
         tuple(hidden.inputs.scale.tolist()),
     )
-    return replace(linear, priors=last, logits=logits, hidden=hidden)
+    return with_layer_sds(replace(linear, priors=last, logits=logits, hidden=hidden))
