@@ -200,9 +200,9 @@ def laplace(
     settings = LaplaceSettings(draws, structure, predictive, seed, starts, progressbar)
     check_laplace(settings)
     load_in_full("bayes_softmax.fitting.laplace")
-    from bayes_softmax.fitting.laplace import sample_laplace
+    from bayes_softmax.fitting.laplace import laplace_draws
 
-    return Posterior(sample_laplace(model._spec, settings))
+    return Posterior(laplace_draws(model._spec, settings))
 
 
 @of_self

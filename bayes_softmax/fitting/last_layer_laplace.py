@@ -53,7 +53,8 @@ def _is_small(spec: Specification) -> bool:
 def _given_mode(spec: Specification, mode: Mode, settings: LaplaceSettings) -> PosteriorDraws:
     hidden = hidden_of(spec, mode.theta)
     if _is_small(spec):
-        return given_hidden(spec, hidden, lambda linear: weighted_draws(linear, settings))
+        settings_of_run = settings.draws, settings.seed, settings.progressbar
+        return given_hidden(spec, hidden, lambda linear: weighted_draws(linear, *settings_of_run))
     start = spec.network_coordinates.hidden.dimension
     return kronecker_last_layer(spec, hidden, mode.theta[start:], settings)
 

@@ -20,41 +20,34 @@ from bayes_softmax.fitting.labelling import despite_interrupts
 from bayes_softmax.fitting.progress import progress_bar
 from bayes_softmax.fitting.refusals import refuse_learned_scales
 from bayes_softmax.fitting.sampling import posterior_of, prepare
-from bayes_softmax.fitting.settings import LaplaceSettings, refuse_too_many
+from bayes_softmax.fitting.settings import refuse_too_many
 from bayes_softmax.inference.importance import FEWEST_PROPOSALS, importance_sample, propose
 from bayes_softmax.spec.specification import Specification
 
 TITLE = "laplace (importance resampling of the Laplace approximation)"
 
 
-def sample_weighted(spec: Specification, settings: LaplaceSettings) -> PosteriorDraws:
-    """Equal-weight draws from the Laplace approximation of linear logits, corrected by importance weights."""
-    if settings.structure == "kron":
-        raise ValueError(
-            "structure='kron' is for the logits of a network; linear logits are one layer, for which laplace() has one "
-            "approximation: leave structure at None"
-        )
+def sample_laplace(spec: Specification, draws: int, seed: int, progressbar: bool) -> PosteriorDraws:
+    """Equal-weight draws from the Laplace approximation, corrected and diagnosed by importance weights."""
     with blas_on_one_thread():
-        posterior = weighted_draws(spec, settings)
+        posterior = weighted_draws(spec, draws, seed, progressbar)
     if posterior.pareto_k is not None and posterior.pareto_k > RELIABLE_PARETO_K:
         warn_caller(
             f"laplace() is not reliable here: Pareto k is {posterior.pareto_k:.2f}, above {RELIABLE_PARETO_K}; "
             "run model.sample() instead",
             NotReliableWarning,
         )
-    again = partial(_again, spec, settings._replace(progressbar=False))
     notes = (*warn_if_intercept_alone(spec), *posterior.notes)
-    return replace(posterior, notes=notes, refit=partial(refit_without, spec), refit_cells=again)
+    return replace(posterior, notes=notes, refit=partial(refit_without, spec), refit_cells=partial(_again, spec, draws))
 
 
-def _again(spec: Specification, settings: LaplaceSettings, cells: Cells, seed: int) -> PosteriorDraws:
+def _again(spec: Specification, draws: int, cells: Cells, seed: int) -> PosteriorDraws:
     """As many draws from the posterior of other numbers of the observations."""
-    return complete(sample_weighted(with_cells(spec, cells), settings._replace(seed=seed)))
+    return complete(sample_laplace(with_cells(spec, cells), draws, seed, progressbar=False))
 
 
-def weighted_draws(spec: Specification, settings: LaplaceSettings) -> PosteriorDraws:
-    """Draws of linear logits, resampled by their importance weights."""
-    draws, seed, progressbar = settings.draws, settings.seed, settings.progressbar
+def weighted_draws(spec: Specification, draws: int, seed: int, progressbar: bool) -> PosteriorDraws:
+    """The same without warnings, and without what fits again."""
     refuse_learned_scales(spec, "laplace()")
     refuse_too_many(spec, "laplace", 1, draws)
     prepared = prepare(spec, rounded=False)

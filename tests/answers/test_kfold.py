@@ -23,8 +23,8 @@ from bayes_softmax.core.interrupts import INTERRUPTED
 from bayes_softmax.data.observations import Observations
 from bayes_softmax.fitting import engines
 from bayes_softmax.fitting.again import complete
-from bayes_softmax.fitting.settings import LaplaceSettings, SamplerSettings
-from bayes_softmax.fitting.weighted import sample_weighted
+from bayes_softmax.fitting.settings import SamplerSettings
+from bayes_softmax.fitting.weighted import sample_laplace
 from tests.conftest import simulate
 from tests.inside import changed
 
@@ -117,7 +117,7 @@ def test_draws_are_those_of_the_other_rows(engine: str, variant: str) -> None:
     for fold, seed in enumerate(seeds, start=1):
         spec = subset(model._spec, np.flatnonzero(folds != fold))
         drawn = (
-            sample_weighted(spec, LaplaceSettings(300, seed=seed))
+            sample_laplace(spec, 300, seed, False)
             if engine == "laplace"
             else engines.sample(spec, SamplerSettings(150, 100, 2, seed=seed), engine)
         )
