@@ -30,10 +30,11 @@ from bayes_softmax.fitting.beside_map import (
 )
 from bayes_softmax.fitting.kronecker_layer import DRAW_STREAM, RESAMPLING_STREAM
 from bayes_softmax.fitting.labelling import despite_interrupts, in_chains, labelled_posterior
-from bayes_softmax.fitting.network_estimates import RESTARTS
-from bayes_softmax.fitting.networks import network_density, network_modes
+from bayes_softmax.fitting.network_estimates import certified_optimum
+from bayes_softmax.fitting.networks import network_density
 from bayes_softmax.fitting.progress import progress_bar
 from bayes_softmax.fitting.settings import LaplaceSettings
+from bayes_softmax.fitting.solvers import SolverOptions
 from bayes_softmax.inference.importance import FEWEST_PROPOSALS, Proposals, importance_sample, weigh
 from bayes_softmax.inference.normals import Normal, dense_normal, layered_normal
 from bayes_softmax.spec.network.linearised import LinearisedNetwork
@@ -159,15 +160,11 @@ def _not_corrected(call: str, pareto_k: float) -> str:
 
 
 def find_mode(spec: Specification, seed: int) -> Mode:
-    """The best mode from the random starts of ``map(random_seed=seed)``; warns if the search ended before it."""
-    found = network_modes(spec, RESTARTS, np.random.default_rng(seed))
-    if not found.is_stationary:
-        warn_caller(
-            f"laplace() is around the point where the search for a mode ended, with a gradient of "
-            f"{found.gradient_norms[0]:.1g} per observation; with a narrower prior it would end at a mode",
-            NotConvergedWarning,
-        )
-    theta = found.points[0]
+    """The mode that ``map(random_seed=seed)`` finds; warns if it is none."""
+    found, verdict = certified_optimum(spec, "map", SolverOptions(seed=seed))
+    if not verdict.converged:
+        warn_caller(f"laplace() is around where the search for a mode ended: {verdict.status}", NotConvergedWarning)
+    theta = found.mode.theta
     return Mode(network_density(spec), theta, Parameters(spec.network_coordinates.to_parameters(theta[None])))
 
 
