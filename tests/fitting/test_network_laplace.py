@@ -81,7 +81,7 @@ def test_draws_of_all_weights_have_the_oracles_covariance(monkeypatch) -> None:
 def linear_and_its_network():
     """A linear model, and a network that adds next to nothing to it."""
     X, y = simulate(80, 2, 3)
-    priors = {"hidden_1": bs.Normal(1e-4), "weights": bs.Normal(1e-4), "x0": bs.Normal(1.0), "x1": bs.Normal(0.5)}
+    priors = {"hidden_1": bs.Normal(0.02), "weights": bs.Normal(0.02), "x0": bs.Normal(1.0), "x1": bs.Normal(0.5)}
     linear = bs.SoftmaxRegression(X, y, prior={name: priors[name] for name in ("x0", "x1")})
     return linear, bs.SoftmaxRegression(X, y, prior=priors, logits=bs.MLP(2, skip=True))
 
