@@ -206,7 +206,14 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
     "laplace": (
         model().laplace,
         {},
-        {"draws": [*COUNT, None, 99], "random_seed": SEED, "rng": RNG, "progressbar": FLAG},
+        {
+            "draws": [*COUNT, None, 99],
+            "structure": [*CHOICE, "kron"],
+            "predictive": CHOICE,
+            "random_seed": SEED,
+            "rng": RNG,
+            "progressbar": FLAG,
+        },
     ),
     "ensemble": (
         NET.ensemble,
