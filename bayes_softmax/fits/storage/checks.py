@@ -70,6 +70,10 @@ def check_estimate(data: xr.Dataset, schema: Schema, logits: Logits) -> None:
         if (np.diagonal(covariance) < -1e-6 * np.abs(np.nan_to_num(covariance)).max(initial=0.0)).any():
             raise ValueError("'covariance' has a negative variance")
     check_array(data, "history", (None,), missing=True)
+    if "search_values" in data:
+        check_array(data, "search_values", (None,), missing=True)
+    if "effective" in data:
+        check_array(data, "effective", (len(logits.shapes) - (not schema.has_intercept),), missing=True)
     if not 0 < data.attrs["total_weight"] < np.inf or data.attrs["converged"] not in (0, 1):
         raise ValueError("the total weight or the convergence flag has an impossible value")
     if "recession" in data:
