@@ -12,6 +12,7 @@ from bayes_softmax.fits.draws import PosteriorDraws
 from bayes_softmax.fitting.again import complete, with_cells, without_one
 from bayes_softmax.fitting.hierarchy import sample_hierarchy
 from bayes_softmax.fitting.last_layer import sample_last_layer
+from bayes_softmax.fitting.network_sampling import sample_all_layers
 from bayes_softmax.fitting.pymc import sample_pymc
 from bayes_softmax.fitting.sampling import sample_auto, sample_independence, sample_nuts
 from bayes_softmax.fitting.settings import SamplerSettings
@@ -44,7 +45,11 @@ ENGINES = {
 }
 
 # Engines that draw all layers of a network.
-ALL_LAYERS: dict[str, Callable[[Specification, SamplerSettings], PosteriorDraws]] = {"pymc": sample_pymc}
+ALL_LAYERS: dict[str, Callable[[Specification, SamplerSettings], PosteriorDraws]] = {
+    "auto": sample_all_layers,
+    "nuts": sample_all_layers,
+    "pymc": sample_pymc,
+}
 LAYERS = ("last", "all")
 MOST_COEFFICIENTS = 500  # of which all are drawn, where layers are not named
 

@@ -38,12 +38,16 @@ def check_weighted_run(draws: int, *, progressbar: bool) -> None:
         raise ValueError(f"draws={draws} must be at least {FEWEST_WEIGHTS}: fewer weights cannot be judged")
 
 
-def refuse_too_many(spec: Specification, method: str, chains: int, draws: int, tune: int = 0) -> None:
-    """Raise if the draws would not fit into memory."""
-    coordinates, K = spec.coordinates, spec.design.n_classes
+def refuse_too_many(
+    spec: Specification, method: str, chains: int, draws: int, tune: int = 0, *, whole_network: bool = False
+) -> None:
+    """Raise if the draws would not fit into memory; of a network those of the last layer, or of all."""
+    d, K = spec.coordinates.dimension, spec.design.n_classes
     # With more features than rows, the row space of the features is sampled.
-    sampled = min(coordinates.dimension, (spec.distinct.n_obs + 1) * K)
-    size = draws_bytes(chains * draws, coordinates.dimension, spec.design.n_features, K)
+    sampled = min(d, (spec.distinct.n_obs + 1) * K)
+    size = draws_bytes(chains * draws, d, spec.design.n_features, K)
+    if whole_network and spec.hidden is not None:
+        sampled, size = d + spec.hidden.dimension, size + 2 * draws_bytes(chains * draws, spec.hidden.dimension, 0, 0)
     size += chains * (tune + draws) * (8.0 * sampled + STEP_BYTES)
     asked = {"draws": draws, "chains": chains, "tune": tune}
     shown = ", ".join(f"{name}={n}" for name, n in asked.items() if name == "draws" or n > 1)

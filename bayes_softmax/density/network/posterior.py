@@ -2,8 +2,9 @@
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 
@@ -29,7 +30,7 @@ from bayes_softmax.density.network.gauss_newton import Outputs, Point, gauss_new
 from bayes_softmax.density.network.layers import kronecker_factors
 from bayes_softmax.density.network.parts import NetworkPart, network_parts, part_tables, skip_at
 from bayes_softmax.density.posterior import COMPILE_NOTICE
-from bayes_softmax.density.prior import PriorCurvature, PriorRows, prior_rows
+from bayes_softmax.density.prior import PriorCurvature, PriorRows, prior_rows, surrogate_df
 from bayes_softmax.spec.log_prior import log_prior_constant
 from bayes_softmax.spec.network.activations import code_of
 from bayes_softmax.spec.network.hidden import NetworkCoordinates
@@ -156,6 +157,20 @@ class NetworkPosterior:
         """Positions (d,) in the free vector of the coefficients, layer by layer and output by output."""
         return self._outputs.order
 
+    @property
+    def surrogate(self) -> Self:
+        """The density with the kinks of the last layer's priors rounded off, to find modes."""
+        df = surrogate_df(prior_rows_of(self.data.last), self.coordinates.last)
+        return replace(self, data=self.data._replace(last=self.data.last._replace(df=df)))
+
+    def prior_scales(self, theta: FloatArray) -> FloatArray:
+        """Standard deviations (d,) of normal priors with the curvature at ``theta``, one where it is flat."""
+        n_outputs, precision = self._outputs.groups[:, 1].tolist(), np.empty(self.dimension)
+        of_layers = [np.tile(np.diag(own), n) for own, n in zip(self._layer_priors(theta), n_outputs, strict=True)]
+        precision[self._outputs.order] = np.concatenate(of_layers)
+        scales: FloatArray = 1.0 / np.sqrt(np.where(precision > 0, precision, 1.0))
+        return scales
+
     def native(self, whitening: Whitening | LayerWhitening) -> NativeDensity:
         """C callbacks for the density of ``z`` with ``theta = mode + T z``."""
         arrays = callbacks.whitening_data(whitening)
@@ -194,9 +209,7 @@ class NetworkPosterior:
         return [*found, of_column[:1, :1], of_column[1:, 1:]]
 
     def _prior_of_last(self, theta: FloatArray, *, convex: bool) -> PriorCurvature:
-        last = self.data.last
-        rows = PriorRows(last.family, last.scale, last.df, last.centre)
-        return PriorCurvature(rows, self.coordinates.last, theta, convex=convex)
+        return PriorCurvature(prior_rows_of(self.data.last), self.coordinates.last, theta, convex=convex)
 
     def _add_prior_curvature(self, theta: FloatArray, G: FloatArray, *, convex: bool) -> FloatArray:
         """The matrix ``G`` (d, d) with the curvature of minus the log prior added in place."""
@@ -261,6 +274,11 @@ def build_network_posterior(
     if not kernel.log_posterior_gradient.signatures and not callbacks.is_kept():
         LOGGER.info(COMPILE_NOTICE)
     return NetworkPosterior(packed, data, coordinates, constant)
+
+
+def prior_rows_of(last: KernelData) -> PriorRows:
+    """The priors of the last layer, in the kernel's form."""
+    return PriorRows(last.family, last.scale, last.df, last.centre)
 
 
 def _contiguous(a: FloatArray) -> FloatArray:
