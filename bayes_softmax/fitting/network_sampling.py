@@ -76,7 +76,7 @@ def sample_all_layers(spec: Specification, settings: SamplerSettings) -> Posteri
     with blas_on_one_thread():
         refuse_improper_network(spec)
         tune = TUNE if settings.tune is None else settings.tune
-        refuse_too_many(spec, "sample", settings.chains, settings.draws, tune)
+        refuse_too_many(spec, "sample", settings.chains, settings.draws, tune, whole_network=True)
         start = time.perf_counter()
         density = network_density(spec)
         density.value_gradient_on_one_thread(np.zeros(density.dimension))

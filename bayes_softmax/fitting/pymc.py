@@ -29,22 +29,25 @@ DEFAULT_TUNE = 1000  # PyMC's default
 def sample_pymc(spec: Specification, settings: SamplerSettings, starts: FloatArray | None = None) -> PosteriorDraws:
     """``pm.sample`` on a new copy of the PyMC model, with the result labelled like any other posterior.
 
-    ``starts`` (chains, d) are free vectors at which the chains start, as they are; by default those of a network are
-    beside modes.  nutpie would give all chains the same, so PyMC's own sampler runs then.
+    ``starts`` (chains, d) are free vectors at which the chains start, as they are, of a network those of our own NUTS:
+    nutpie would give all chains the same, so PyMC's own sampler runs then.
     """
     load_in_full("pymc", "nutpie")
     import pymc as pm
 
     refuse_jeffreys(spec)
     tune = DEFAULT_TUNE if settings.tune is None else settings.tune
-    refuse_too_many(spec, "sample", settings.chains, settings.draws, tune)
-    _refuse_improper(spec)
+    refuse_too_many(spec, "sample", settings.chains, settings.draws, tune, whole_network=True)
+    if spec.hidden is None:
+        _refuse_improper(spec)
+    else:
+        refuse_improper_network(spec)
+        starts = network_starts(spec, settings) if starts is None else starts
     options = {k: v for k, v in settings._asdict().items() if v is not None and k not in ("seed", "tune")}
     start = time.perf_counter()
-    if spec.hidden is not None or starts is not None:  # PyMC adds no jitter under this initialisation
-        values = initial_values(spec, settings, starts)
-        options |= {"initvals": values, "init": "adapt_diag", "nuts_sampler": "pymc"}
-    with build_pymc_model(spec):
+    with build_pymc_model(spec) as model:
+        if starts is not None:
+            options |= {"initvals": _values_at(spec, model, starts), "init": "adapt_diag", "nuts_sampler": "pymc"}
         tree = pm.sample(
             tune=tune,
             random_seed=settings.seed,
@@ -73,21 +76,18 @@ def sample_pymc(spec: Specification, settings: SamplerSettings, starts: FloatArr
     return despite_interrupts(Draws(np.empty(0), {}, tune, notes, bool(notes)), label)
 
 
-def initial_values(
-    spec: Specification, settings: SamplerSettings, starts: FloatArray | None = None
-) -> list[dict[str, FloatArray]]:
-    """Values of the random variables of a ``pm.Model`` where each chain starts, without learned scales.
+def network_starts(spec: Specification, settings: SamplerSettings) -> FloatArray:
+    """Where the chains of a network start, (chains, d): near modes of their own, as those of our own NUTS do."""
+    modes = starting_points(spec, settings.chains, settings.seed).points
+    return near(network_density(spec), modes, settings.seed)
 
-    ``starts`` (chains, d) are free vectors; by default, of a network, those of our own NUTS under the same seed.
-    """
-    if starts is None:
-        modes = starting_points(spec, settings.chains, settings.seed).points
-        starts = near(network_density(spec), modes, settings.seed)
+
+def _values_at(spec: Specification, model: Any, thetas: FloatArray) -> list[dict[str, FloatArray]]:
+    """Values of the model's random variables at free vectors (S, d), where no scale is learned."""
     coordinates = spec.coordinates if spec.hidden is None else spec.network_coordinates
-    parameters = {name: values[:, None] for name, values in coordinates.to_parameters(starts).items()}
+    parameters = {name: values[:, None] for name, values in coordinates.to_parameters(thetas).items()}
     values = parameters | random_variables_of_draws(spec, parameters)
-    names = [variable.name for variable in build_pymc_model(spec).free_RVs]
-    return [{name: values[name][chain, 0] for name in names} for chain in range(len(starts))]
+    return [{rv.name: values[rv.name][chain, 0] for rv in model.free_RVs} for chain in range(len(thetas))]
 
 
 def _refuse_improper(spec: Specification) -> None:

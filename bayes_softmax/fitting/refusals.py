@@ -65,7 +65,7 @@ def refuse_improper(spec: Specification, mode: Mode) -> None:
 
 
 def refuse_improper_network(spec: Specification) -> None:
-    """Raise if the posterior of all layers of a network is improper, or cannot be shown to be proper.
+    """Raise if the posterior of all layers of a network is improper, or is not known to be proper.
 
     The likelihood of a network does not vanish as the weights of a hidden layer grow: bounded units saturate, and a
     larger scale of the others is undone by the layer above.  Hidden layers can separate the classes with their units.
@@ -79,9 +79,9 @@ def refuse_improper_network(spec: Specification) -> None:
     flat += dict.fromkeys(name for name, is_flat in zip(names, priors.flat_features, strict=False) if is_flat)
     if flat:
         raise ImproperPosteriorError(
-            f"the posterior is improper, there is nothing to sample: flat priors of {', '.join(flat)}, and the "
-            "likelihood of a network does not fall to zero for large weights. Give them proper priors (prior=None is "
-            "the default)"
+            f"the posterior of the network is improper, or may be: the prior of {listed(flat)} is Flat(), and the "
+            "likelihood need not vanish as these weights grow; give every layer a proper prior (prior=None is the "
+            "autoscaled default)"
         )
     if not priors.flat_intercept:
         return

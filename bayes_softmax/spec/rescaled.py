@@ -92,10 +92,10 @@ def _times(scale: FloatArray, factor: FloatArray) -> FloatArray:
 
 def _with_priors(spec: Specification, priors: PriorTable) -> Specification:
     schema = replace(spec.schema, chosen_scale=priors.choice is not None)
-    if spec.hidden is not None:
-        return with_layer_sds(replace(spec, priors=priors, schema=schema))
-    sds = prior_sds(priors, spec.design.standardisation.centre, spec.design.n_classes)
-    return replace(spec, priors=priors, schema=replace(schema, prior_sd=sds))
+    if spec.hidden is None:
+        sds = prior_sds(priors, spec.design.standardisation.centre, spec.design.n_classes)
+        schema = replace(schema, prior_sd=sds)
+    return with_layer_sds(replace(spec, priors=priors, schema=schema))
 
 
 def _scaled(prior: FamilyPrior, factor: float) -> FamilyPrior:

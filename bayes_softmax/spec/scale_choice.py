@@ -49,11 +49,6 @@ class ScaleChoice:
             raise AttributeError(f"a network has a factor for each layer ({listed(self.factors)}): see factors")
         return next(iter(self.factors.values()))
 
-    @property
-    def of_features(self) -> float:
-        """The factor of the weights of features: the last one."""
-        return list(self.factors.values())[-1]
-
     def __str__(self) -> str:
         """Return a sentence for the notes of models and fits."""
         end = ", the end of the range where their evidence is highest" if self.at_end else ""
