@@ -39,7 +39,7 @@ PUBLIC: dict[str, list[str]] = {
     "HalfNormal": ["scale"],
     "HalfStudentT": ["df", "scale"],
     "R2D2": ["concentration", "mean", "precision"],
-    "MLP": ["activation", "hidden", "sizes", "skip"],
+    "MLP": ["activation", "common_unit", "hidden", "sizes", "skip"],
 }
 X, Y = [[float(i % 7)] for i in range(40)], ["a", "b"] * 20
 MODEL = bs.SoftmaxRegression(X, Y)
