@@ -90,9 +90,11 @@ def sample(
         that warning.
     layers
         Of a network: ``"last"`` draws the last layer by the engine of linear models, exactly given the hidden layers,
-        which are held at the MAP, that of :meth:`map` under the same seed; ``"all"`` draws all weights.  Default: all
-        up to 500 coefficients, else the last; ``engine`` says which.  Held weights are in the group ``held`` of
-        ``idata``, once: PyMC's functions need ``pm.do(model.pymc_model, dict(post.idata["held"].data_vars))``.
+        which are held at the MAP, that of :meth:`map` under the same seed; ``"all"`` draws all weights, by ``"auto"``,
+        ``"nuts"`` (each chain from a mode of its own) or ``"pymc"``.  Default: all up to 500 coefficients, else the
+        last; ``engine`` says which.  Held weights are in the group ``held`` of ``idata``, once: PyMC's functions need
+        ``pm.do(model.pymc_model, dict(post.idata["held"].data_vars))``, and ``loo(refit=True)`` leaves them as they
+        are, while ``kfold()`` fits everything again.
     progressbar
         Show progress.
 
