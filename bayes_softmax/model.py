@@ -21,6 +21,7 @@ from bayes_softmax.separation.verdict import Separation
 from bayes_softmax.spec import specify
 from bayes_softmax.spec.arguments import Arguments, options_of, takes_arguments
 from bayes_softmax.spec.described_prior import described_prior
+from bayes_softmax.spec.linear import LINEAR
 from bayes_softmax.spec.pymc_model import build_pymc_model
 from bayes_softmax.spec.scale_choice import ScaleChoice
 
@@ -229,13 +230,20 @@ class SoftmaxRegression:
     def check_separation(self) -> Separation:
         """Test for complete or quasi-complete separation, where the MLE is infinite, by linear programming.
 
-        Reports classes, features, direction and example rows, collinear columns, and classes without data.
+        Reports classes, features, direction and example rows, collinear columns, and classes without data.  It is a
+        question about linear logits, and refused for others.
 
         Examples
         --------
         >>> SoftmaxRegression([[0.0], [1.0], [2.0]], ["a", "a", "b"]).check_separation().pairs
         (('a', 'b'),)
         """
+        if self._spec.logits.kind != LINEAR:
+            raise ValueError(
+                f"check_separation() is for linear logits, and those of this model are of kind "
+                f"{self._spec.logits.kind!r}: mle() says whether it separates the data, and "
+                "SoftmaxRegression(...) without logits= whether linear logits do"
+            )
         return check_separation(self._spec.design)
 
     if not TYPE_CHECKING:  # type checkers must go on finding what is not there
