@@ -38,18 +38,14 @@ class Estimate:
 
     Attributes
     ----------
-    kind
-        ``"mle"`` or ``"map"``.
-    values
-        The estimate of each parameter, by name.
+    kind, values
+        ``"mle"`` or ``"map"``; the estimate of each parameter, by name.
     log_likelihood, log_prior, converged, status, gradient_norm, newton_decrement, n_iterations, history
         As in ``PointEstimate``, where they are documented.
     total_weight
         Number of observations, with their weights.
-    schema
-        Names and encodings.
-    logits
-        Logits of rows as a function of the parameters.
+    schema, logits
+        Names and encodings; logits of rows as a function of the parameters.
     notes
         Remarks for the reader: classes without data, rows dropped.
     covariance_of
@@ -169,11 +165,13 @@ class Estimate:
     @property
     def covariance(self) -> pd.DataFrame:
         """Covariance of all coefficients, rows and columns ``(feature, category)``; computed when first read."""
+        require_linear(self.logits, "the covariance of coefficients")
         return covariance_table(self.schema, self.raw_covariance)
 
     @property
     def std_error(self) -> xr.Dataset:
         """Standard errors of ``intercept`` and ``weights``, from the inverse Hessian at the estimate."""
+        require_linear(self.logits, "standard errors")
         infinite = contrast_limits(self.recession, own_contrasts(self.schema)) != 0
         variance = np.einsum("ikk->ik", self.variances)
         error = np.where(infinite, np.nan, np.sqrt(np.maximum(variance, 0.0)))
@@ -196,6 +194,7 @@ class Estimate:
     @property
     def prior_dominated(self) -> tuple[str, ...]:
         """Features that the prior determines more than the data, by the contraction of pairwise contrasts."""
+        require_linear(self.logits, "prior_dominated")
         return prior_dominated(self.schema, self.variances)
 
     @cached_property

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from bayes_softmax.core.checks import check_counts, check_counts_or_none, check_flags
+from bayes_softmax.core.checks import check_choice, check_counts, check_counts_or_none, check_flags
 from bayes_softmax.core.memory import refuse_beyond_memory
 from bayes_softmax.core.parameters import size_of
 from bayes_softmax.fits.forecast import draws_bytes
@@ -12,6 +12,7 @@ from bayes_softmax.spec.specification import Specification
 
 STEP_BYTES = 280.0  # statistics that nutpie keeps per step, tuning included; measured
 FEWEST_WEIGHTS = 100
+STRUCTURES, PREDICTIVES = ("last-layer", "full", "kron"), ("glm", "mc")
 
 
 class SamplerSettings(NamedTuple):
@@ -33,12 +34,29 @@ def check_run(settings: SamplerSettings) -> None:
     check_flags(progressbar=settings.progressbar)
 
 
-def check_weighted_run(draws: int, *, progressbar: bool) -> None:
-    """Raise for too few draws for a diagnosis of their importance weights."""
-    check_counts(draws=draws)
-    check_flags(progressbar=progressbar)
-    if draws < FEWEST_WEIGHTS:
-        raise ValueError(f"draws={draws} must be at least {FEWEST_WEIGHTS}: fewer weights cannot be judged")
+class LaplaceSettings(NamedTuple):
+    """Settings of the Laplace approximation; None of ``structure`` and ``predictive`` stands for the default.
+
+    ``starts`` is the seed of the random starts of a network's mode.
+    """
+
+    draws: int = 4000
+    structure: str | None = None
+    predictive: str | None = None
+    seed: int = 0
+    starts: int = 0
+    progressbar: bool = False
+
+
+def check_laplace(settings: LaplaceSettings) -> None:
+    """Raise for unknown choices, and for too few draws for a diagnosis of their importance weights."""
+    check_counts(draws=settings.draws)
+    check_flags(progressbar=settings.progressbar)
+    for name, allowed in (("structure", STRUCTURES), ("predictive", PREDICTIVES)):
+        if (value := getattr(settings, name)) is not None:
+            check_choice(name, value, allowed)
+    if settings.draws < FEWEST_WEIGHTS:
+        raise ValueError(f"draws={settings.draws} must be at least {FEWEST_WEIGHTS}: fewer weights cannot be judged")
 
 
 def refuse_too_many(

@@ -128,7 +128,7 @@ class NetworkPosterior:
 
     def prior_curvature(self, theta: FloatArray) -> FloatArray:
         """Hessian (d, d) of minus the log prior."""
-        return self._add_prior_curvature(theta, np.zeros((self.dimension, self.dimension)), convex=False)
+        return self.prior.add_to(np.zeros((self.dimension, self.dimension)), theta, convex=False)
 
     def likelihood_metric(self, theta: FloatArray) -> FloatArray:
         """Generalised Gauss-Newton curvature (d, d) of minus the log-likelihood alone."""
