@@ -19,7 +19,8 @@ from bayes_softmax.separation.diagnosis import check_separation
 from bayes_softmax.separation.verdict import Separation
 from bayes_softmax.spec import specify
 from bayes_softmax.spec.arguments import Arguments, options_of, takes_arguments
-from bayes_softmax.spec.prior_table import prior_table
+from bayes_softmax.spec.custom.refusals import refuse_custom
+from bayes_softmax.spec.describe_prior import describe_prior
 from bayes_softmax.spec.pymc_model import build_pymc_model
 from bayes_softmax.spec.scale_choice import ScaleChoice
 
@@ -153,7 +154,7 @@ class SoftmaxRegression:
         {'bill_length_mm': {'prior': 'Normal(0.259)', 'scale_from': '1.414 / 5.46'},
          'sex[T.male]': {'prior': 'Normal(2.828)', 'scale_from': '1.414 / 0.5'}}
         """
-        return prior_table(self._spec.priors, self._spec.design)
+        return describe_prior(self._spec)
 
     @explains
     def choose_prior_scale(self) -> Self:
@@ -209,6 +210,7 @@ class SoftmaxRegression:
         >>> SoftmaxRegression([[0.0], [1.0], [2.0]], ["a", "a", "b"]).check_separation().pairs
         (('a', 'b'),)
         """
+        refuse_custom(self._spec.logits, "check_separation()")
         return check_separation(self._spec.design)
 
     @explains

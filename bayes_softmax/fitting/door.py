@@ -11,6 +11,7 @@ from bayes_softmax.fits.forecast import Forecast
 from bayes_softmax.fits.point_estimate import PointEstimate
 from bayes_softmax.fits.posterior import Posterior
 from bayes_softmax.fitting.settings import SamplerSettings, check_run, check_weighted_run
+from bayes_softmax.spec.custom.refusals import refuse_custom
 from bayes_softmax.spec.specification import HasSpecification, Specification
 
 
@@ -20,6 +21,7 @@ def log_density(spec: Specification) -> LogDensity | WhitenedDensity:
     from bayes_softmax.fitting.problem import density_of, objective_of
     from bayes_softmax.fitting.scales import prepare_hierarchy
 
+    refuse_custom(spec.logits, "log_density")
     if spec.priors.learns_scales:
         return prepare_hierarchy(spec).density
     return objective_of(spec, density_of(spec))
@@ -29,6 +31,7 @@ def point_estimate(
     spec: Specification, kind: str, solver: str, max_iterations: int | None, learning_rate: float | None
 ) -> PointEstimate:
     """Maximise; ``kind`` is the name of the estimate, ``"mle"`` or ``"map"``."""
+    refuse_custom(spec.logits, f"{kind}()")
     load_in_full("bayes_softmax.fitting.estimates")
     from bayes_softmax.fitting import estimates
     from bayes_softmax.fitting.solvers import SolverOptions
@@ -69,7 +72,7 @@ def sample(
         if a pilot run finds otherwise, NUTS is run, with a ``NotReliableWarning``), ``"auto"`` (the pilot chooses
         between these, with the reason in ``engine``), or ``"pymc"`` (``pm.sample`` on :attr:`pymc_model`).
         Where scales are learned, all but ``"pymc"`` run NUTS whitened given these scales, ``"independence"`` with
-        that warning.
+        that warning.  With ``CustomLogits``, ``"auto"`` is ``"pymc"``, and the others are refused.
     progressbar
         Show progress.
 
@@ -156,6 +159,7 @@ def laplace(
     """
     seed = seed_of(random_seed, rng)
     check_weighted_run(draws, progressbar=progressbar)
+    refuse_custom(model._spec.logits, "laplace()")
     load_in_full("bayes_softmax.fitting.weighted")
     from bayes_softmax.fitting.weighted import sample_laplace
 
@@ -182,6 +186,7 @@ def forecast(
     """
     settings = SamplerSettings(draws, tune, chains, cores)
     check_run(settings)
+    refuse_custom(model._spec.logits, "forecast()")
     load_in_full("bayes_softmax.fitting.forecasting")
     from bayes_softmax.fitting import forecasting
 

@@ -122,6 +122,7 @@ def map_path(model: HasSpecification, scales: Sequence[float] | None = None) -> 
     [0.03, 0.39, 0.45]
     """
     factors = _factors(SCALES if scales is None else scales)
+    refuse_custom(model._spec.logits, "map_path()")
     specs = {factor: with_scaled_priors(model._spec, factor) for factor in factors}  # refused before any work
     return MapPath({f: door.point_estimate(spec, "map", "newton", None, None) for f, spec in specs.items()})
 

@@ -2,6 +2,7 @@
 
 from bayes_softmax.core.checks import listed, shown
 from bayes_softmax.core.interrupts import load_in_full
+from bayes_softmax.spec.custom.refusals import refuse_custom
 from bayes_softmax.spec.families import registry
 from bayes_softmax.spec.linear import LINEAR
 from bayes_softmax.spec.rescaled import refuse_unscaled
@@ -19,6 +20,7 @@ def with_best_scale(spec: Specification) -> Specification:
 
 def _refuse(spec: Specification) -> None:
     """Raise where the Laplace evidence does not exist, or is not a function of one scale."""
+    refuse_custom(spec.logits, "choose_prior_scale()")
     if spec.logits.compiled != LINEAR:
         raise ValueError(
             f"choose_prior_scale() is for linear logits, and those of this model are of kind {shown(spec.logits.kind)}"
