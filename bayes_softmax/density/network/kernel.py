@@ -91,7 +91,7 @@ def n_hidden(sizes):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(**nb.OPTIONS)
-def _unit_rows(sizes):  # type: ignore[no-untyped-def]
+def unit_rows(sizes):  # type: ignore[no-untyped-def]
     """Number of hidden units in all layers."""
     total = 0
     for l in range(1, sizes.shape[0]):
@@ -100,9 +100,9 @@ def _unit_rows(sizes):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(**nb.OPTIONS)
-def _tiles(sizes, options, B):  # type: ignore[no-untyped-def]
+def tiles(sizes, options, B):  # type: ignore[no-untyped-def]
     """Workspace of the units, each layer below a row of ones, the last one above the features of ``skip``."""
-    units, extra = _unit_rows(sizes), sizes[0] if options[1] else 0
+    units, extra = unit_rows(sizes), sizes[0] if options[1] else 0
     A = workspace(units + sizes.shape[0] - 1 + extra, B)
     row = 0
     for l in range(1, sizes.shape[0]):
@@ -113,7 +113,7 @@ def _tiles(sizes, options, B):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(**nb.OPTIONS)
-def _forward(theta, Z, sizes, options, A, slopes, work):  # type: ignore[no-untyped-def]
+def forward(theta, Z, sizes, options, A, slopes, work):  # type: ignore[no-untyped-def]
     """Fill ``A`` and ``slopes`` for a block of features ``Z`` (p + 1, B); returns the first row of the last units."""
     at, row, unit, source = 0, 0, 0, Z
     for l in range(1, sizes.shape[0]):
@@ -217,17 +217,17 @@ def log_likelihood_gradient(part, theta, V, layout, gradient, G, first_block, en
     ``G`` only the value is computed.
     """
     (K, q), rows, (sizes, options) = V.shape, part.rows, layout
-    B, n_units = rows.Z.shape[2], _unit_rows(sizes)
+    B, n_units = rows.Z.shape[2], unit_rows(sizes)
     first = q - (sizes[sizes.shape[0] - 1] + (sizes[0] if options[1] else 0))  # 1 with an intercept
     D, L, work, slopes = np.empty((K - 1, q)), workspace(K, B), workspace(3, B), workspace(n_units, B)
-    A, spare, scratch = _tiles(sizes, options, B), workspace(sizes[1:].max(), B), workspace(WORK_ROWS, B)
+    A, spare, scratch = tiles(sizes, options, B), workspace(sizes[1:].max(), B), workspace(WORK_ROWS, B)
     scratch[0] = 0.0
     differences(V, D)
     T = np.empty(n_hidden(sizes) - n_units - (sizes[1] * sizes[0]) + (K - 1) * sizes[sizes.shape[0] - 1])
     _transposes(theta, D, sizes, first, T)
     value, needed = 0.0, G.shape[0] > 0
     for b in range(first_block, end):
-        start = _forward(theta, rows.Z[b], sizes, options, A, slopes, scratch)
+        start = forward(theta, rows.Z[b], sizes, options, A, slopes, scratch)
         inputs = A[start - first : start - first + q]
         block_logits(D, inputs, rows.offset, rows.available, b, L)
         totals, c = block_totals(rows.totals, b), min(B, rows.n_obs - b * B)

@@ -1,5 +1,6 @@
 """The log posterior of a network in free coordinates: value and gradient, in parallel or as a native callback."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,9 +16,10 @@ from bayes_softmax.density.kernel import PART_SIZE, KernelData
 from bayes_softmax.density.likelihood import each_range
 from bayes_softmax.density.log_prior import log_prior_gradient
 from bayes_softmax.density.network import callbacks, kernel
+from bayes_softmax.density.network.gauss_newton import Outputs, gauss_newton, outputs_of, rows_at
 from bayes_softmax.density.network.parts import NetworkPart, network_parts, part_tables
 from bayes_softmax.density.posterior import COMPILE_NOTICE
-from bayes_softmax.density.prior import prior_rows
+from bayes_softmax.density.prior import PriorCurvature, PriorRows, prior_rows
 from bayes_softmax.spec.log_prior import log_prior_constant
 from bayes_softmax.spec.network.activations import code_of
 from bayes_softmax.spec.network.hidden import NetworkCoordinates
@@ -105,6 +107,18 @@ class NetworkPosterior:
         """Log prior density at ``theta`` (d,)."""
         return self._add_log_prior(_contiguous(theta), np.zeros(self.dimension))
 
+    def metric(self, theta: FloatArray) -> FloatArray:
+        """Generalised Gauss-Newton curvature (d, d) of minus the log-likelihood, plus the prior's; never indefinite.
+
+        The curvature of a prior that is not log-concave is replaced as in the linear model's metric.
+        """
+        return self._add_prior_curvature(theta, self.likelihood_metric(theta), convex=True)
+
+    def likelihood_metric(self, theta: FloatArray) -> FloatArray:
+        """Generalised Gauss-Newton curvature (d, d) of minus the log-likelihood alone."""
+        at = self._engine(_contiguous(theta))
+        return gauss_newton(rows_at(self.parts, *at, self._layout, self._outputs), self._outputs)
+
     def native(self, whitening: Whitening) -> NativeDensity:
         """C callbacks for the density of ``z`` with ``theta = mode + T z``."""
         pointers = callbacks.pack_pointers(self.data, whitening, self.dimension)
@@ -115,6 +129,10 @@ class NetworkPosterior:
     def _n_blocks(self) -> tuple[int, ...]:
         return tuple(part.n_blocks for part in self.parts)
 
+    @cached_property
+    def _outputs(self) -> Outputs:
+        return outputs_of(self.coordinates)
+
     @property
     def _layout(self) -> tuple[IntArray, IntArray]:
         return self.data.sizes, self.data.options
@@ -124,6 +142,19 @@ class NetworkPosterior:
         n, V = self.coordinates.hidden.dimension, np.empty_like(self.data.last.YZ)
         linear.engine_coefficients(self.data.last, theta[n:], V)
         return theta[:n], V
+
+    def _add_prior_curvature(self, theta: FloatArray, G: FloatArray, *, convex: bool) -> FloatArray:
+        """The matrix ``G`` (d, d) with the curvature of minus the log prior added in place."""
+        n, last, start = self.coordinates.hidden.dimension, self.data.last, 0
+        diagonal = np.einsum("ii->i", G)[:n]
+        for fan_in, units in itertools.pairwise(self.coordinates.hidden.sizes):
+            own = self.data.precision[start : start + 1 + fan_in]
+            of_layer, diagonal = np.split(diagonal, [units * len(own)])
+            of_layer.reshape(units, -1)[:] += own
+            start += 1 + fan_in
+        rows = PriorRows(last.family, last.scale, last.df, last.centre)
+        G[n:, n:] += PriorCurvature(rows, self.coordinates.last, theta[n:], convex=convex).matrix
+        return G
 
     def _add_log_prior(self, theta: FloatArray, gradient: FloatArray) -> float:
         """Log prior density; its gradient is added."""

@@ -1,0 +1,126 @@
+"""A network's curvature: Gauss-Newton against a Jacobian in NumPy, for every kind of case."""
+
+import itertools
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import special
+
+import bayes_softmax as bs
+from bayes_softmax.density.network import gauss_newton
+from bayes_softmax.density.network.posterior import NetworkPosterior, build_network_posterior
+from bayes_softmax.fitting.networks import network_density
+from bayes_softmax.spec.network.mlp import MLP
+from bayes_softmax.spec.network.specify import network_specification
+from bayes_softmax.spec.specification import Specification
+from tests import cases
+from tests.conftest import simulate
+from tests.density import network_oracle
+from tests.density.test_network import FORMS, NETWORKS, points, smooth_point, specified
+
+ACTIVATIONS = ("tanh", "relu", "gelu", "softplus")
+CASES = [
+    (activation, hidden, form, coding, way)
+    for (form, coding), (activation, hidden), way in zip(
+        itertools.product(FORMS, cases.CODINGS),
+        itertools.cycle(itertools.product(ACTIVATIONS, NETWORKS)),
+        itertools.cycle(range(5)),
+        strict=False,
+    )
+]
+
+
+def named(d: NetworkPosterior, theta: np.ndarray) -> dict[str, np.ndarray]:
+    return {name: a[0] for name, a in d.coordinates.to_parameters(theta[None]).items()}
+
+
+def probabilities(spec: Specification, eta: np.ndarray) -> np.ndarray:
+    """Class probabilities (N, K) of logits, with offsets and choice sets."""
+    if spec.design.offset is not None:
+        eta = eta + spec.design.offset
+    return special.softmax(eta if spec.design.available is None else np.where(spec.design.available, eta, -np.inf), 1)
+
+
+def jacobian(spec: Specification, d: NetworkPosterior, theta: np.ndarray, h: float = 2e-4) -> np.ndarray:
+    """Derivatives (N, K, d) of the oracle's logits, by five-point differences."""
+
+    def eta(step: np.ndarray) -> np.ndarray:
+        return network_oracle.logits(spec, named(d, theta + step))
+
+    steps = h * np.eye(d.dimension)
+    return np.stack([(8 * (eta(s) - eta(-s)) - (eta(2 * s) - eta(-2 * s))) / (12 * h) for s in steps], axis=2)
+
+
+def oracle_metric(spec: Specification, d: NetworkPosterior, theta: np.ndarray) -> np.ndarray:
+    """``J' diag(W) (diag p - pp') J``, with products in NumPy."""
+    p = probabilities(spec, network_oracle.logits(spec, named(d, theta)))
+    W = np.einsum("nk,kl->nkl", p, np.eye(p.shape[1])) - p[:, :, None] * p[:, None]
+    J = jacobian(spec, d, theta)
+    return np.einsum("nka,n,nkl,nlb->ab", J, spec.design.totals, W, J, optimize=True)
+
+
+def prior_curvature(d: NetworkPosterior, theta: np.ndarray, h: float = 1e-3) -> np.ndarray:
+    """Second derivatives of minus the log prior, by differences of values."""
+
+    def slope(at: np.ndarray) -> np.ndarray:
+        steps = h * np.eye(d.dimension)
+        return np.array([d.log_prior(at - s) - d.log_prior(at + s) for s in steps]) / (2 * h)
+
+    steps = h * np.eye(d.dimension)
+    return np.array([(slope(theta + s) - slope(theta - s)) / (2 * h) for s in steps])
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: " / ".join(map(str, case)))
+def test_metric_is_gauss_newton_of_the_oracles_jacobian(case) -> None:
+    spec = specified(*case)
+    d = network_density(spec)
+    theta = smooth_point(spec, d)
+    expected, found = oracle_metric(spec, d, theta), d.likelihood_metric(theta)
+    scale = np.sqrt(np.outer(*[np.diag(expected) + 1e-3 * np.diag(expected).max()] * 2))
+    assert_allclose(found / scale, expected / scale, atol=3e-8)
+    assert_array_equal(found, found.T)
+    own = d._add_prior_curvature(theta, np.zeros_like(found), convex=True)
+    assert_array_equal(d.metric(theta), found + own)
+    assert np.linalg.eigvalsh(own).min() >= 0
+
+
+@pytest.mark.parametrize("way", [0, 1, 3])
+@pytest.mark.parametrize("coding", cases.CODINGS)
+def test_prior_is_in_the_metric(coding: str, way: int) -> None:
+    spec = specified("tanh", (4,), "labels", coding, way)
+    d = network_density(spec)
+    theta = 0.1 * points(d)[0]
+    own = d._add_prior_curvature(theta, np.zeros((d.dimension,) * 2), convex=False)
+    assert_allclose(own, prior_curvature(d, theta), atol=1e-5 * abs(own).max())
+
+
+def test_parts_and_stacks_of_blocks_are_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    X, y = simulate(1500, 3, 4)
+    spec = network_specification(bs.SoftmaxRegression(X, y)._spec, MLP((6, 5), "gelu", skip=True))
+    whole = network_density(spec)
+    theta = points(whole)[0]
+    expected = whole.metric(theta)
+    cut = build_network_posterior(spec.distinct, spec.network_coordinates, "gelu", spec.priors, parts=3)
+    assert_allclose(cut.metric(theta), expected, rtol=1e-10, atol=1e-12 * abs(expected).max())
+    monkeypatch.setattr(gauss_newton, "NUMBERS", 1)
+    assert_allclose(whole.metric(theta), expected, rtol=1e-10, atol=1e-12 * abs(expected).max())
+
+
+def test_certain_probabilities_keep_their_curvature() -> None:
+    """Where a probability rounds to one its neighbours' tiny ones still carry the curvature."""
+    X, y = simulate(40, 2, 3)
+    spec = network_specification(bs.SoftmaxRegression(X, y)._spec, MLP((3,)))
+    d = network_density(spec)
+    theta = points(d)[0]
+    theta[d.coordinates.hidden.dimension :: 4] = 0.0
+    theta[d.coordinates.hidden.dimension] = 45.0  # the first contrast's intercept
+    eta = network_oracle.logits(spec, named(d, theta))
+    p = special.softmax(eta, axis=1)
+    assert (p.max(axis=1) > 1.0 - 1e-13).all()
+    J, W = jacobian(spec, d, theta), np.zeros((len(p), 3, 3))
+    for k, l in itertools.combinations(range(3), 2):  # by pairs, in which nothing cancels
+        e = np.eye(3)[k] - np.eye(3)[l]
+        W += (p[:, k] * p[:, l])[:, None, None] * np.outer(e, e)
+    expected = np.einsum("nka,nkl,nlb->ab", J, W, J, optimize=True)
+    assert_allclose(np.diag(d.likelihood_metric(theta)), np.diag(expected), rtol=1e-6)
