@@ -19,8 +19,10 @@ from bayes_softmax.separation.diagnosis import check_separation
 from bayes_softmax.separation.verdict import Separation
 from bayes_softmax.spec import specify
 from bayes_softmax.spec.arguments import Arguments, options_of, takes_arguments
+from bayes_softmax.spec.custom.logits import OwnLogits
+from bayes_softmax.spec.custom.prior import prior_table as own_priors
 from bayes_softmax.spec.custom.refusals import refuse_custom
-from bayes_softmax.spec.describe_prior import describe_prior
+from bayes_softmax.spec.prior_table import prior_table
 from bayes_softmax.spec.pymc_model import build_pymc_model
 from bayes_softmax.spec.scale_choice import ScaleChoice
 
@@ -154,7 +156,8 @@ class SoftmaxRegression:
         {'bill_length_mm': {'prior': 'Normal(0.259)', 'scale_from': '1.414 / 5.46'},
          'sex[T.male]': {'prior': 'Normal(2.828)', 'scale_from': '1.414 / 0.5'}}
         """
-        return describe_prior(self._spec)
+        spec = self._spec
+        return own_priors(spec.logits) if isinstance(spec.logits, OwnLogits) else prior_table(spec.priors, spec.design)
 
     @explains
     def choose_prior_scale(self) -> Self:

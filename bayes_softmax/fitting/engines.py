@@ -12,12 +12,15 @@ from bayes_softmax.data.observations import Observations
 from bayes_softmax.fits.draws import PosteriorDraws
 from bayes_softmax.fitting.again import complete, with_cells
 from bayes_softmax.fitting.hierarchy import sample_hierarchy
-from bayes_softmax.fitting.pymc import sample_pymc
+from bayes_softmax.fitting.pymc import TITLE, sample_pymc
 from bayes_softmax.fitting.sampling import sample_auto, sample_independence, sample_nuts
 from bayes_softmax.fitting.settings import SamplerSettings
+from bayes_softmax.spec.custom.logits import CUSTOM
+from bayes_softmax.spec.custom.refusals import refuse_engine
 from bayes_softmax.spec.specification import Specification
 
 REFIT_SEED = 1
+ONLY_PYMC = "logits by a function of your own are known to PyMC alone"
 
 
 class Engine(NamedTuple):
@@ -54,10 +57,19 @@ def check_engine(engine: str, target_accept: float | None) -> None:
 
 def sample(spec: Specification, settings: SamplerSettings, engine: str) -> PosteriorDraws:
     """Draw from the posterior by the named engine; the result can be refitted without an observation."""
+    again = partial(sample_again, spec, settings, engine)
+    if spec.logits.kind == CUSTOM:
+        drawn = _by_pymc_alone(spec, settings, engine)
+        return replace(drawn, refit=partial(refit_without, spec, settings=settings), refit_cells=again)
     chosen = ENGINES[engine]
     run = chosen.learned if spec.priors.learns_scales else chosen.fixed
-    drawn, again = run(spec, settings), partial(sample_again, spec, settings, engine)
-    return replace(drawn, refit=partial(refit_without, spec), refit_cells=again)
+    return replace(run(spec, settings), refit=partial(refit_without, spec), refit_cells=again)
+
+
+def _by_pymc_alone(spec: Specification, settings: SamplerSettings, engine: str) -> PosteriorDraws:
+    """Draws of a model that only PyMC knows."""
+    refuse_engine(engine)
+    return sample_pymc(spec, settings, TITLE if engine == "pymc" else f"{TITLE}; {ONLY_PYMC}")
 
 
 def sample_again(
@@ -67,11 +79,16 @@ def sample_again(
     return complete(sample(with_cells(spec, cells), settings._replace(seed=seed, progressbar=False), engine))
 
 
-def refit_without(spec: Specification, row: int, code: int) -> PosteriorDraws:
-    """Posterior of the same model, priors included, without one observation of class ``code`` in a distinct row."""
+def refit_without(
+    spec: Specification, row: int, code: int, settings: SamplerSettings | None = None
+) -> PosteriorDraws:
+    """Posterior of the same model, priors included, without one observation of class ``code`` in a distinct row.
+
+    ``settings`` are those of the fit, by default the usual ones.
+    """
     design = spec.distinct
     counts = design.dense_counts().copy()
     counts[row, code] -= 1.0
     response = replace(design.response, codes=None, counts=counts)
     without = replace(spec, rows=Observations(replace(design, response=response, weights=None), collapse=False))
-    return complete(sample(without, SamplerSettings(seed=REFIT_SEED), "auto"))
+    return complete(sample(without, (settings or SamplerSettings())._replace(seed=REFIT_SEED, progressbar=False), "auto"))

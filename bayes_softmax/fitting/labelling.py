@@ -10,6 +10,7 @@ from bayes_softmax.core.records import Draws, FloatArray
 from bayes_softmax.fits.draws import PosteriorDraws
 from bayes_softmax.fits.tree import build_idata
 from bayes_softmax.fitting.notes import notes_of
+from bayes_softmax.spec.custom.recognition import recognisable
 from bayes_softmax.spec.parameter_draws import log_prior_of_draws, random_variables_of_draws
 from bayes_softmax.spec.scales.shared import hyperparameter_dims
 from bayes_softmax.spec.specification import Specification
@@ -36,13 +37,15 @@ def labelled_posterior(
     if not learned:  # with learned scales it would have to include the hyperparameters
         shape = next(iter(parameters.values())).shape[:2]
         flat = {name: values.reshape(shape[0] * shape[1], *values.shape[2:]) for name, values in parameters.items()}
-        stats["log_prior"] = log_prior_of_draws(spec, flat).reshape(shape)
+        log_prior = log_prior_of_draws(spec, flat)
+        stats |= {} if log_prior is None else {"log_prior": log_prior.reshape(shape)}
     training = training_data(spec.design, spec.collapsed)
     hyper_dims = hyperparameter_dims(learned, spec.schema.feature_names) if hyper else {}
     draws = {name: parameters[name] for name in spec.parameters}
-    idata = build_idata(spec.logits, draws, free, stats, training, spec.schema, engine, group, hyper_dims)
+    logits = recognisable(spec.logits, parameters)
+    idata = build_idata(logits, draws, free, stats, training, spec.schema, engine, group, hyper_dims)
     notes = notes_of(spec) + drawn.notes
-    return PosteriorDraws(idata, spec.schema, engine, drawn.tune, spec.logits, notes, timings, training=training)
+    return PosteriorDraws(idata, spec.schema, engine, drawn.tune, logits, notes, timings, training=training)
 
 
 def in_chains(parameters: Mapping[str, FloatArray], shape: tuple[int, ...]) -> dict[str, FloatArray]:

@@ -11,6 +11,7 @@ from bayes_softmax.core.methods import of_self
 from bayes_softmax.display.brief import Brief, as_markup, as_text
 from bayes_softmax.fits.point_estimate import PointEstimate
 from bayes_softmax.fitting import door
+from bayes_softmax.spec.custom.refusals import refuse_custom
 from bayes_softmax.spec.rescaled import with_scaled_priors
 from bayes_softmax.spec.specification import HasSpecification
 

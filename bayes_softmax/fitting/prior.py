@@ -9,6 +9,8 @@ from bayes_softmax.core.records import Draws
 from bayes_softmax.fits.posterior import Posterior
 from bayes_softmax.fitting.labelling import labelled_posterior
 from bayes_softmax.fitting.settings import refuse_too_many
+from bayes_softmax.spec.custom.logits import OwnLogits
+from bayes_softmax.spec.custom.prior import prior_draws as own_draws
 from bayes_softmax.spec.prior_draws import prior_draws
 from bayes_softmax.spec.specification import HasSpecification
 
@@ -46,6 +48,9 @@ def sample_prior(
     check_counts(draws=draws)
     spec, generator = model._spec, np.random.default_rng(seed_of(random_seed, rng))
     refuse_too_many(spec, "sample_prior", 1, draws)
-    drawn = prior_draws(spec.priors, spec.coordinates, draws, generator, feature_names=spec.schema.feature_names)
+    if isinstance(spec.logits, OwnLogits):
+        drawn = own_draws(spec.logits, draws, generator)
+    else:
+        drawn = prior_draws(spec.priors, spec.coordinates, draws, generator, feature_names=spec.schema.feature_names)
     parameters = {name: values[None] for name, values in drawn.items()}  # one chain
     return Posterior(labelled_posterior(spec, parameters, Draws(np.empty(0), {}, 0), TITLE, {}, group="prior"))

@@ -6,7 +6,7 @@ import numpy as np
 
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.spec.custom.logits import CUSTOM, OwnLogits
-from bayes_softmax.spec.custom.prior import log_prior
+from bayes_softmax.spec.custom.prior import derived_values, log_prior
 from bayes_softmax.spec.linear import INTERCEPT, WEIGHTS
 from bayes_softmax.spec.log_prior import log_prior_draws
 from bayes_softmax.spec.network.hidden import HiddenLayers
@@ -78,7 +78,13 @@ def _of_network(spec: Specification, parameters: Draws) -> dict[str, FloatArray]
     return {name: value for name, value in values.items() if name not in parameters}
 
 
+def _of_own(spec: Specification, parameters: Draws) -> dict[str, FloatArray]:
+    """No random variables, which are all parameters; but the deterministic ones that the function names."""
+    assert isinstance(spec.logits, OwnLogits)
+    return derived_values(spec.logits, parameters)
+
+
 OTHERS: dict[str, Callable[[Specification, Draws], dict[str, FloatArray]]] = {
     NETWORK: _of_network,
-    CUSTOM: lambda spec, parameters: {},  # all random variables are parameters
+    CUSTOM: _of_own,
 }

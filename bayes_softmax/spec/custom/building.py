@@ -17,6 +17,7 @@ from bayes_softmax.spec.custom.calling import (
     call,
     check_names,
     check_random,
+    depends_on,
     parameter_dims,
     parameter_shapes,
 )
@@ -26,7 +27,10 @@ TRIED_DRAWS, TRIED_SEED = 2, 1
 
 
 class Graph(NamedTuple):
-    """A model without observations, its features ``x``, its parameters by name, and the logits (n, K)."""
+    """A model without observations, its features ``x``, its parameters by name, and the logits (n, K).
+
+    ``derived`` are deterministic variables of the parameters alone, which draws keep too.
+    """
 
     model: Any
     x: Any
@@ -34,6 +38,7 @@ class Graph(NamedTuple):
     logits: Any
     shapes: Shapes
     dims: dict[str, tuple[str, ...]]
+    derived: dict[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +68,9 @@ class BuiltLogits:
         check_names(model, x)
         check_random(logits, model)
         parameters = {variable.name: variable for variable in model.free_RVs}
-        return Graph(model, x, parameters, logits, parameter_shapes(model), parameter_dims(model))
+        shapes, dims = parameter_shapes(model), parameter_dims(model)
+        derived = {variable.name: variable for variable in model.deterministics if not depends_on(variable, x)}
+        return Graph(model, x, parameters, logits, shapes, dims, derived)
 
     @property
     def coords(self) -> dict[str, Sequence[Any]]:

@@ -45,8 +45,6 @@ def call(custom: CustomLogits, x: Any, n_classes: int) -> Any:
 
 def check_names(model: Any, x: Any) -> None:
     """Raise for variables of the model that the package cannot keep, or that no prior may depend on."""
-    from pytensor.graph.traversal import ancestors
-
     if not model.free_RVs:
         raise ValueError(
             f'{WHAT}: the function names no parameters; give each a prior by its name, as in pm.Normal("w", 0, 1)'
@@ -65,11 +63,18 @@ def check_names(model: Any, x: Any) -> None:
         if "/" in name or not name:
             raise ValueError(f"{WHAT}: {name!r} cannot be kept in a file, where '/' divides paths; choose another name")
     for variable in (*model.free_RVs, *model.potentials):
-        if x in ancestors([variable]):
+        if depends_on(variable, x):
             raise ValueError(
                 f"{WHAT}: the shape or the prior of {variable.name!r} depends on the rows x, so it would be another for "
                 "every set of rows; compute the number beforehand"
             )
+
+
+def depends_on(variable: Any, x: Any) -> bool:
+    """Whether the features are among what a variable is made of."""
+    from pytensor.graph.traversal import ancestors
+
+    return any(one is x for one in ancestors([variable]))
 
 
 def check_random(logits: Any, model: Any) -> None:

@@ -1,6 +1,6 @@
 """The logit function of :class:`CustomLogits` on given features and classes, and the one of a file, without code."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -78,6 +78,13 @@ class OwnLogits:
                 "which holds no code: bs.load(path, logits=bs.CustomLogits(build)) gives it back"
             )
         return self.built
+
+    @property
+    def labels(self) -> dict[str, Sequence[Any]]:
+        """Labels of the dimensions of the parameters that are neither features nor classes, as the user gave them."""
+        used = {dim for dims in self.dims.values() for dim in dims}
+        coords = {} if self.built is None else self.built.custom.coords
+        return {dim: list(labels) for dim, labels in coords.items() if dim in used}
 
     def at(self, parameters: Parameters) -> Callable[[FloatArray], FloatArray]:
         """The function, compiled by PyTensor, for some draws at a time; raises where a logit is not finite."""

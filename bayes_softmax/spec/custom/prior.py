@@ -33,6 +33,18 @@ def log_prior(logits: OwnLogits, parameters: Mapping[str, FloatArray]) -> FloatA
     return evaluation(Parameters(parameters))
 
 
+def derived_values(logits: OwnLogits, parameters: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
+    """Values (chain, draw, ...) of deterministic variables that the function names, for draws of the parameters."""
+    graph = logits.function.graph
+    shape = next(iter(parameters.values())).shape[:2]
+    flat = Parameters({name: values.reshape(-1, *values.shape[2:]) for name, values in parameters.items()})
+    found = {}
+    for name, variable in graph.derived.items():
+        values = compiled([], graph.parameters, variable, max(size_of(logits.shapes), 1))(flat)
+        found[name] = values.astype(np.float64).reshape(*shape, *values.shape[1:])
+    return found
+
+
 def prior_draws(logits: OwnLogits, n: int, rng: np.random.Generator) -> dict[str, FloatArray]:
     """Independent draws (n, *shape) from the priors.
 

@@ -1,5 +1,6 @@
-"""A function given back to the logits of a file, which holds none, and known again by what it named and made."""
+"""A file holds no code: a function that is given back to a fit is known again by what it names and makes."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -8,12 +9,20 @@ import numpy as np
 from bayes_softmax.core.checks import listed
 from bayes_softmax.core.parameters import Parameters
 from bayes_softmax.core.protocols import Logits
+from bayes_softmax.core.records import FloatArray
 from bayes_softmax.spec.custom.argument import CustomLogits
 from bayes_softmax.spec.custom.building import BuiltLogits
 from bayes_softmax.spec.custom.calling import WHAT
 from bayes_softmax.spec.custom.logits import OwnLogits
 
 TOLERANCE = 1e-6  # of logits made again: other machines and versions round differently
+
+
+def recognisable(logits: Logits, draws: Mapping[str, FloatArray]) -> Logits:
+    """The logits of a fit with these draws (chain, draw, *shape); a user's function with some that it makes."""
+    if not isinstance(logits, OwnLogits):
+        return logits
+    return logits.fingerprinted(Parameters({name: values[0, :1] for name, values in draws.items()}))
 
 
 def given_back(
