@@ -13,7 +13,7 @@ from bayes_softmax.data.design import Label
 from bayes_softmax.display.brief import Brief, as_markup, as_text
 from bayes_softmax.fits.point_estimate import PointEstimate
 from bayes_softmax.fits.posterior import Posterior
-from bayes_softmax.fitting import door, path, prior, prior_scale
+from bayes_softmax.fitting import door, optimum, path, prior, prior_scale
 from bayes_softmax.fitting.notes import brief_of
 from bayes_softmax.separation.diagnosis import check_separation
 from bayes_softmax.separation.verdict import Separation
@@ -114,6 +114,8 @@ class SoftmaxRegression:
     laplace = door.laplace
     sample_prior = prior.sample_prior
     forecast = door.forecast
+    mle = optimum.mle
+    map = optimum.map
     map_path = path.map_path
 
     @property
@@ -215,66 +217,6 @@ class SoftmaxRegression:
         """
         refuse_custom(self._spec.logits, "check_separation()")
         return check_separation(self._spec.design)
-
-    @explains
-    def mle(
-        self, solver: str = "newton", *, max_iterations: int | None = None, learning_rate: float | None = None
-    ) -> PointEstimate:
-        """Maximum-likelihood estimate: minimises the softmax cross-entropy; priors are ignored.
-
-        Parameters
-        ----------
-        solver
-            ``"newton"`` (default: by Cholesky factorisation, or by preconditioned conjugate gradients where that is
-            faster), ``"newton-cg"`` (always the latter), ``"lbfgs"`` or ``"gradient-descent"``.
-        max_iterations
-            Limit on the solver's iterations.
-        learning_rate
-            Step of gradient descent on the mean cross-entropy over standardised features.
-
-        Returns
-        -------
-        PointEstimate
-            With the certificate of the optimum.  Where none exists (separated classes, collinear features, an
-            empty class) a ``NotConvergedWarning`` says why; ``summary()`` then marks the infinite contrasts.
-
-        Examples
-        --------
-        >>> import bayes_softmax as bs
-        >>> penguins = bs.datasets.load_penguins().dropna()
-        >>> model = bs.SoftmaxRegression.from_formula("species ~ bill_length_mm + sex", penguins)
-        >>> fit = model.mle()
-        >>> fit.converged, round(fit.cross_entropy, 4)
-        (True, 0.4004)
-        """
-        return door.point_estimate(self._spec.without_priors(), "mle", solver, max_iterations, learning_rate)
-
-    @explains
-    def map(
-        self, solver: str = "newton", *, max_iterations: int | None = None, learning_rate: float | None = None
-    ) -> PointEstimate:
-        """Maximum a posteriori estimate; with flat priors this is the maximum-likelihood estimate.
-
-        ``prior=Normal(s), intercept_prior=Flat()`` is L2-penalised cross-entropy: scikit-learn's ``C = s**2``
-        (for two classes under zero-sum or full coding, ``C = 2 * s**2``).  Parameters as in :meth:`mle`.
-
-        ``Laplace(b)`` is the lasso under full coding (scikit-learn's ``l1_ratio=1, C=b``), the group lasso under
-        zero-sum coding: exact zeros, whose standard errors are NaN, by proximal Newton (its only solver).
-        ``Jeffreys()`` is Firth's penalised likelihood, finite also on separated data.  Learned scales are refused: the
-        joint mode depends on how the scale is parametrised, and lies at a scale of zero.
-
-        Examples
-        --------
-        >>> import bayes_softmax as bs
-        >>> penguins = bs.datasets.load_penguins().dropna()
-        >>> model = bs.SoftmaxRegression.from_formula("species ~ bill_length_mm + sex", penguins)
-        >>> model.map().weights.to_pandas().round(2)
-        category        Adelie  Chinstrap  Gentoo
-        feature
-        bill_length_mm   -0.81       0.50    0.31
-        sex[T.male]       2.92      -1.87   -1.05
-        """
-        return door.point_estimate(self._spec, "map", solver, max_iterations, learning_rate)
 
     if not TYPE_CHECKING:  # type checkers must go on finding what is not there
 

@@ -99,7 +99,12 @@ CODES_ = [CODES + 0.5, CODES + 1j, CODES - 1, LABELS, CODES[:3], np.zeros((40, 2
 LOGIT_ARRAYS = ["text", 5, OFFSET + 1j, OFFSET.astype(str), [[1.0], [1.0, 2.0]], object(), None]
 WEIGHT_ARRAYS = ["text", 5, np.ones(3), np.ones(40) + 0j, ["a"] * 40, object()]
 LEARNING = [0, -1, NAN, np.inf, "x", True, [1.0], 1j]
-SOLVER = {"solver": [*CHOICE, None], "max_iterations": COUNT}
+SOLVER = {
+    "solver": [*CHOICE, None],
+    **dict.fromkeys(("max_iterations", "restarts"), COUNT),
+    "random_seed": SEED,
+    "rng": RNG,
+}
 RUN = {"draws": [*COUNT, None], "tune": COUNT, "chains": [*COUNT, None], "cores": COUNT}
 ODD_COLUMNS: list[dict[str, Any]] = [{"g": "new"}, {"g": None}, {"x0": "text"}, {"x0": 1j}, {"x0": NAN}]
 FIT = [5, None, "fit", object()]

@@ -77,7 +77,8 @@ def average_changes(fit: Fitted, rows: Population, changes: Sequence[Change], dr
     """
     cautions: list[str] = []
     if fit.delta_covariance is None:
-        return Averages(Quantities(_average_draws(fit, draws, rows, changes, cautions)), cautions)
+        values = _average_draws(fit, draws, rows, changes, cautions)
+        return Averages(Quantities(values, np.full(values.shape[1], np.nan) if fit.is_estimate else None), cautions)
     with blas_on_one_thread():  # products of few columns: a second thread costs more than it saves
         estimate, jacobian = _estimate_and_jacobian(fit, rows, changes, cautions)
     variance = quadratic_form(jacobian.reshape(-1, *jacobian.shape[2:]), fit.delta_covariance)

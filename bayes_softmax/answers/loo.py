@@ -19,6 +19,7 @@ from bayes_softmax.answers.fitted import Fitted, Refit, Sampled, training_of
 from bayes_softmax.answers.labels import observation_coordinate
 from bayes_softmax.answers.newton_loo import check_whole_counts
 from bayes_softmax.answers.probabilities import over_blocks, row_log_likelihood
+from bayes_softmax.answers.seen import warn_of_what_saw, what_saw
 from bayes_softmax.answers.training import Cells, RowBlock, TrainingData
 from bayes_softmax.core.checks import check_choice, check_flags, describe_rows, listed, shown
 from bayes_softmax.core.errors import NotReliableWarning, warn_caller
@@ -31,9 +32,6 @@ from bayes_softmax.data.schema import Schema
 LEFT_OUT = ("observation", "row")
 FORMER = {"unit": "observation", "row": "row"}  # deprecated spellings
 FEWEST_DRAWS = 100
-CHOSEN_SCALE = (
-    "the scale of the prior was chosen from all rows, those that are left out among them: the estimate is optimistic"
-)
 
 
 class Pointwise(NamedTuple):
@@ -135,6 +133,12 @@ def loo(
     ValueError
         For weights that are not whole numbers under ``by="observation"``.
 
+    Warns
+    -----
+    NotReliableWarning
+        If weights of some observations are not reliable; if scales of the prior or hidden layers were chosen from all
+        rows, which leave-one-out cannot undo: then :meth:`kfold` is to be asked.
+
     Examples
     --------
     >>> import bayes_softmax as bs
@@ -177,6 +181,7 @@ def _leave_one_out(fit: Fitted, training: TrainingData, by: str, refit: Refit | 
     if refit is not None:
         raise ValueError("refit is for by='observation': exact refits leave out one observation")
     _check_draws(fit)
+    warn_of_what_saw(fit)
     found = _warn_of_doubts(fit, row_loo(fit, training, fit.relative_ess))
     rows = np.flatnonzero(training.totals > 0)  # rows without observations are not scored
     _warn_of_pareto_k(fit, training, found.pareto_k[rows], rows, "their estimates are too optimistic")
@@ -196,6 +201,7 @@ def checked_cell_loo(fit: Fitted, training: TrainingData, refit: Refit | None = 
     """Leave-one-out of every cell; where Pareto k is too large, by ``refit`` or with a warning."""
     check_whole_counts(training)
     _check_draws(fit)
+    warn_of_what_saw(fit)
     found = _warn_of_doubts(fit, cell_loo(fit, training, fit.relative_ess))
     if refit is not None:
         return _refitted(training, found, good_k(fit.parameters.n_draws), refit)
@@ -269,7 +275,8 @@ def _result(fit: Fitted, training: TrainingData, found: Pointwise, rows: IntArra
     elpd_i, k_i = found.elpd[entries], found.pareto_k[entries]
     elpd, se, p, _ = array_stats.loo_summary(elpd_i, found.lppd[entries] - elpd_i)
     labels = np.asarray(observation_coordinate(training.index))
-    attrs = {NOTE: CHOSEN_SCALE} if fit.schema.chosen_scale else {}
+    optimistic = what_saw(fit)
+    attrs = {} if optimistic is None else {NOTE: optimistic}
     place: Any
     if len(np.unique(rows)) == len(rows):
         dim, place = "obs", labels[rows]

@@ -61,6 +61,10 @@ class PosteriorDraws:
     pareto_k, ess, log_evidence
         For ``laplace()``: tail index and effective sample size of the importance weights, and log of the
         normalising constant (under proper priors the marginal likelihood); None for Markov chains.
+    seen
+        What was fitted to all rows and is the same in all draws, as a clause: "the hidden layers are held at a mode of
+        all rows".  Leave-one-out cannot make it forget a row: :meth:`Posterior.loo` says so, and ``compare_models``
+        refuses it.  Empty where all that was fitted varies over the draws.
     training
         The data, for scores and averages over them; None if the fit was saved without data.
     refit
@@ -82,6 +86,7 @@ class PosteriorDraws:
     training: TrainingData | None = None
     refit: Refit | None = None
     refit_cells: RefitCells | None = None
+    seen: str = ""
 
     @property
     def group(self) -> str:
@@ -132,6 +137,11 @@ class PosteriorDraws:
     def n_chains(self) -> int:
         """Number of chains."""
         return self.shape[0]
+
+    @property
+    def is_estimate(self) -> bool:
+        """False."""
+        return False
 
     @property
     def delta_covariance(self) -> None:

@@ -63,6 +63,8 @@ class Estimate:
         Logits of rows as a function of the parameters.
     notes
         Remarks for the reader: classes without data, rows dropped.
+    covariance_of
+        Computes the covariance of all parameters; None for a network, whose weights have none that is of use.
     training
         The data, for scores and averages over them; None if the fit was saved without data.
     variance_of
@@ -85,7 +87,7 @@ class Estimate:
     history: FloatArray
     schema: Schema
     logits: Logits
-    covariance_of: Callable[[], FloatArray]
+    covariance_of: Callable[[], FloatArray] | None = None
     notes: tuple[str, ...] = ()
     training: TrainingData | None = None
     limits_of: Callable[[], Limits] | None = None
@@ -143,7 +145,7 @@ class Estimate:
     @cached_property
     def parameter_covariance(self) -> FloatArray:
         """Covariance (d, d) of all parameters, for linear logits of finite contrasts; a ``ValueError`` if too large."""
-        if self.variance_of is not None:
+        if self.variance_of is not None or self.covariance_of is None:
             raise ValueError(covariance_refused(size_of(self.logits.shapes)))
         return self.covariance_of()
 
@@ -215,6 +217,11 @@ class Estimate:
         return Parameters({name: self.values[name].values[None] for name in self.logits.shapes})
 
     @property
+    def is_estimate(self) -> bool:
+        """True."""
+        return True
+
+    @property
     def is_prior(self) -> bool:
         """False."""
         return False
@@ -235,12 +242,14 @@ class Estimate:
         return ()
 
     @property
-    def delta_covariance(self) -> FloatArray:
-        """Covariance (d, d) of the parameters, the source of the uncertainty of every answer.
+    def delta_covariance(self) -> FloatArray | None:
+        """Covariance (d, d) of the parameters, the source of the uncertainty of every answer; None if it has none.
 
         Weights that a Laplace prior holds at exactly zero have no standard error; here they count as known.  Where
         the optimum lies at infinity, it is the covariance of the limiting model, valid for contrasts finite there.
         """
+        if self.covariance_of is None:
+            return None
         covariance = self.parameter_covariance
         if not self.converged:
             return covariance
@@ -251,11 +260,11 @@ class Estimate:
     def record(self) -> EstimateRecord:
         """The record that a file keeps."""
         kept = set(EstimateRecord._fields) - {"values", "covariance", "variances"}
-        large = self.variance_of is not None
+        large, known = self.variance_of is not None, self.covariance_of is not None
         return EstimateRecord(
             **{name: getattr(self, name) for name in kept},
             values={name: values.values for name, values in self.values.items()},
-            covariance=None if large else self.parameter_covariance,
+            covariance=self.parameter_covariance if known and not large else None,
             variances=self.variances if large else None,
         )
 
@@ -264,7 +273,7 @@ class Estimate:
         lazy: dict[str, Any] = {"limits_of": None if self.limits is None else partial(Limits, *self.limits)}
         if self.variance_of is not None:
             lazy |= {"covariance_of": partial(np.empty, 0), "variance_of": partial(np.copy, self.variances)}
-        else:
+        elif self.covariance_of is not None:
             lazy["covariance_of"] = partial(np.copy, self.parameter_covariance)
         return {k: v for k, v in self.__dict__.items() if k not in CACHED} | lazy
 

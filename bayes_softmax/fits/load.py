@@ -9,6 +9,7 @@ from bayes_softmax.core.checks import shown
 from bayes_softmax.core.keywords import explains
 from bayes_softmax.core.parameters import Parameters
 from bayes_softmax.core.protocols import Logits
+from bayes_softmax.core.records import FloatArray
 from bayes_softmax.fits.draws import PosteriorDraws
 from bayes_softmax.fits.estimate import Estimate
 from bayes_softmax.fits.point_estimate import PointEstimate
@@ -83,7 +84,12 @@ def _estimate(record: EstimateRecord) -> Estimate:
     fields["values"] = label_parameters(record.logits, record.values, record.schema)
     return Estimate(
         **fields,
-        covariance_of=lambda: np.empty(0) if covariance is None else covariance,
+        covariance_of=None if covariance is None and variances is None else lambda: _known(covariance),
         variance_of=None if variances is None else lambda: variances,
         limits_of=None if limits is None else lambda: limits,
     )
+
+
+def _known(covariance: FloatArray | None) -> FloatArray:
+    """The covariance as it was stored; that of very many coefficients never is."""
+    return np.empty(0) if covariance is None else covariance

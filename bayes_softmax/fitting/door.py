@@ -3,6 +3,7 @@
 That code needs Numba, which ``import bayes_softmax`` does not load; loading is completed even after Ctrl-C.
 """
 
+from bayes_softmax.core.checks import check_counts_or_none
 from bayes_softmax.core.interrupts import load_in_full
 from bayes_softmax.core.methods import of_self
 from bayes_softmax.core.protocols import LogDensity, WhitenedDensity
@@ -13,6 +14,8 @@ from bayes_softmax.fits.posterior import Posterior
 from bayes_softmax.fitting.settings import SamplerSettings, check_run, check_weighted_run
 from bayes_softmax.spec.custom.refusals import refuse_custom
 from bayes_softmax.spec.specification import HasSpecification, Specification
+
+STARTS = 1  # the seed of random starts, if none is given: an estimate is the same each time
 
 
 def log_density(spec: Specification) -> LogDensity | WhitenedDensity:
@@ -28,15 +31,26 @@ def log_density(spec: Specification) -> LogDensity | WhitenedDensity:
 
 
 def point_estimate(
-    spec: Specification, kind: str, solver: str, max_iterations: int | None, learning_rate: float | None
+    spec: Specification,
+    kind: str,
+    solver: str = "newton",
+    max_iterations: int | None = None,
+    learning_rate: float | None = None,
+    *,
+    restarts: int | None = None,
+    random_seed: RandomSeed = None,
+    rng: RandomNumbers = None,
 ) -> PointEstimate:
     """Maximise; ``kind`` is the name of the estimate, ``"mle"`` or ``"map"``."""
     refuse_custom(spec.logits, f"{kind}()")
+    check_counts_or_none(restarts=restarts)
+    seed = seed_of(STARTS if random_seed is None and rng is None else random_seed, rng)
     load_in_full("bayes_softmax.fitting.estimates")
     from bayes_softmax.fitting import estimates
     from bayes_softmax.fitting.solvers import SolverOptions
 
-    return PointEstimate(estimates.point_estimate(spec, kind, SolverOptions(solver, max_iterations, learning_rate)))
+    options = SolverOptions(solver, max_iterations, learning_rate, restarts, seed)
+    return PointEstimate(estimates.point_estimate(spec, kind, options))
 
 
 @of_self

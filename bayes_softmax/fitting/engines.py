@@ -79,9 +79,7 @@ def sample_again(
     return complete(sample(with_cells(spec, cells), settings._replace(seed=seed, progressbar=False), engine))
 
 
-def refit_without(
-    spec: Specification, row: int, code: int, settings: SamplerSettings | None = None
-) -> PosteriorDraws:
+def refit_without(spec: Specification, row: int, code: int, settings: SamplerSettings | None = None) -> PosteriorDraws:
     """Posterior of the same model, priors included, without one observation of class ``code`` in a distinct row.
 
     ``settings`` are those of the fit, by default the usual ones.
@@ -91,4 +89,6 @@ def refit_without(
     counts[row, code] -= 1.0
     response = replace(design.response, codes=None, counts=counts)
     without = replace(spec, rows=Observations(replace(design, response=response, weights=None), collapse=False))
-    return complete(sample(without, (settings or SamplerSettings())._replace(seed=REFIT_SEED, progressbar=False), "auto"))
+    return complete(
+        sample(without, (settings or SamplerSettings())._replace(seed=REFIT_SEED, progressbar=False), "auto")
+    )

@@ -125,7 +125,7 @@ def map_path(model: HasSpecification, scales: Sequence[float] | None = None) -> 
     factors = _factors(SCALES if scales is None else scales)
     refuse_custom(model._spec.logits, "map_path()")
     specs = {factor: with_scaled_priors(model._spec, factor) for factor in factors}  # refused before any work
-    return MapPath({f: door.point_estimate(spec, "map", "newton", None, None) for f, spec in specs.items()})
+    return MapPath({f: door.point_estimate(spec, "map") for f, spec in specs.items()})
 
 
 def _factors(scales: Any) -> list[float]:

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bayes_softmax.answers.compare import check_comparable
+from bayes_softmax.answers.comparable import check_comparable
 from bayes_softmax.answers.contrasts import Average, View, build_view
 from bayes_softmax.answers.fitted import Fit, Fitted
 from bayes_softmax.answers.intervals import Interval, resolve_interval

@@ -136,7 +136,7 @@ def regions(
         style.number_axis(panel, axis)
     style.tidy(panel)
     canvas.legend({s.name: square(s.colour) for s in styles if s.position in coloured | dotted})
-    of_what = "draws" if fitted.delta_covariance is None else "normal approximation"
+    of_what = "normal approximation" if fitted.is_estimate else "draws"
     agree = f"hatched: fewer than {100 * interval.prob:g} % of the {of_what} agree" if hatched else ""
     canvas.heading(_heading(one, names, [agree, points.remark]))
     return canvas.finished()
@@ -217,8 +217,10 @@ def _probabilities(fit: Fitted, rows: Rows) -> tuple[FloatArray, FloatArray]:
     def compare(drawn: FloatArray, block: slice) -> None:
         agreement[block] = (drawn.argmax(axis=0) == chosen[block, None]).mean(axis=1)
 
-    if fit.delta_covariance is None:
+    if not fit.is_estimate:
         over_blocks(draws, rows, compare)
+    elif fit.delta_covariance is None:
+        agreement[:] = np.nan
     else:
         known = normal_logits(fit, rows, compare, covariance=fit.delta_covariance)
         agreement[~known] = np.nan

@@ -46,7 +46,8 @@ def network_addresses(data: NetworkData) -> list[int]:
     expected = min(data.last.Cb.shape[1], 1) + int(sizes[-1]) + (p if data.options[1] else 0)
     require(q == expected, data, "last", f"has {q} columns of inputs, not {expected}")
     lines = data.parts.view(PART)
-    same = bool((lines["q"] == p + 1).all() and (lines["K"] == K).all())
+    features = p + max(int(data.options[1]), 1)
+    same = bool((lines["q"] == features).all() and (lines["K"] == K).all())
     require(same, data, "parts", f"has parts of other than {p} features or {K} classes")
     return addresses
 

@@ -42,7 +42,7 @@ def fill_roots(part, theta, V, contrasts, layout, S, roots, first_block, end):  
     ``contrasts`` (K, c) are those of the last layer's outputs.  Roots are zero where padded.
     """
     (K, q), rows, (sizes, options) = V.shape, part.rows, layout
-    p1, B, n_units = rows.Z.shape[1], rows.Z.shape[2], unit_rows(sizes)
+    p1, B, n_units = 1 + sizes[0], rows.Z.shape[2], unit_rows(sizes)
     first = q - (sizes[sizes.shape[0] - 1] + (sizes[0] if options[1] else 0))
     D, P, work, slopes = np.empty((K - 1, q)), workspace(K, B), workspace(3, B), workspace(n_units, B)
     A, scratch = tiles(sizes, options, B), workspace(WORK_ROWS, B)
@@ -55,7 +55,7 @@ def fill_roots(part, theta, V, contrasts, layout, S, roots, first_block, end):  
         softmax_block(P, work, totals, rows.available, b, c, K)
         to = (b - first_block) * B
         columns = slice(to, to + B)
-        S[:p1, columns] = rows.Z[b]
+        S[:p1, columns] = rows.Z[b][:p1]
         S[p1:, columns] = A
         _roots_of_last(P, contrasts, work, roots[n_units:, :, columns])
         H = sizes[sizes.shape[0] - 1]

@@ -17,7 +17,7 @@ from bayes_softmax.density.likelihood import each_range
 from bayes_softmax.density.log_prior import log_prior_gradient
 from bayes_softmax.density.network import callbacks, kernel
 from bayes_softmax.density.network.gauss_newton import Outputs, gauss_newton, outputs_of, rows_at
-from bayes_softmax.density.network.parts import NetworkPart, network_parts, part_tables
+from bayes_softmax.density.network.parts import NetworkPart, network_parts, part_tables, skip_at
 from bayes_softmax.density.posterior import COMPILE_NOTICE
 from bayes_softmax.density.prior import PriorCurvature, PriorRows, prior_rows
 from bayes_softmax.spec.log_prior import log_prior_constant
@@ -187,13 +187,13 @@ def build_network_posterior(
         Number of parts, of consecutive rows, into which each design is split.
     """
     hidden, last = coordinates.hidden, coordinates.last
-    packed = network_parts(rows, sum(hidden.sizes[1:]), parts)
+    packed = network_parts(rows, coordinates, parts)
     lines, responses = part_tables(packed)
     data = kernel.NetworkData(
         parts=lines,
         responses=responses,
         sizes=np.array(hidden.sizes, dtype=np.int64),
-        options=np.array([code_of(activation), hidden.skip], dtype=np.int64),
+        options=np.array([code_of(activation), skip_at(coordinates)], dtype=np.int64),
         precision=np.concatenate([1.0 / np.square(scale) for scale in hidden.scales]),
         last=KernelData(
             parts=np.empty((0, PART_SIZE), dtype=np.int64),

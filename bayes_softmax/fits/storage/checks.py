@@ -14,6 +14,7 @@ from bayes_softmax.core.protocols import Logits
 from bayes_softmax.data.formula.encoder import FormulaEncoder
 from bayes_softmax.data.schema import Schema
 from bayes_softmax.spec.linear import INTERCEPT, LINEAR
+from bayes_softmax.spec.network.logits import NETWORK
 
 NUMBERS, WHOLE, BOOLEAN = "f", "iu", "b"
 
@@ -62,7 +63,7 @@ def check_estimate(data: xr.Dataset, schema: Schema, logits: Logits) -> None:
         raise ValueError("'intercept' is not zero, but the model has none")
     if "variances" in data:  # of a fit with too many coefficients for a full covariance
         check_array(data, "variances", (q, K, K), missing=True)
-    else:
+    elif logits.kind != NETWORK or "covariance" in data:
         covariance = check_array(data, "covariance", (size_of(logits.shapes),) * 2, missing=True)
         if (np.diagonal(covariance) < -1e-6 * np.abs(np.nan_to_num(covariance)).max(initial=0.0)).any():
             raise ValueError("'covariance' has a negative variance")

@@ -29,6 +29,7 @@ def draws_header(posterior: PosteriorRecord) -> dict[str, Any]:
         "engine": posterior.engine,
         "tune": posterior.tune,
         "notes": list(posterior.notes) or [""],
+        "seen": posterior.seen,
         "timing_names": list(posterior.timings) or [""],
         "timing_seconds": [float(v) for v in posterior.timings.values()] or [0.0],
         **{name: value for name in WEIGHTED if (value := getattr(posterior, name)) is not None},
@@ -58,5 +59,6 @@ def read_posterior(
         timings={str(n): float(s) for n, s in zip(names, seconds, strict=True) if n},
         training=training,
         logits=logits,
+        seen=str(header.get("seen", "")),
         **weighted,
     )

@@ -73,7 +73,7 @@ def read_estimate(
         status=str(data.attrs["status"]),
         history=data["history"].values,
         notes=texts(data.attrs["notes"]),
-        covariance=None if "variances" in data else data["covariance"].values,
+        covariance=data["covariance"].values if "covariance" in data else None,
         variances=data["variances"].values if "variances" in data else None,
         limits=_read_limits(data, schema),
         training=training,

@@ -53,6 +53,7 @@ class PosteriorRecord(NamedTuple):
     log_evidence: float | None
     training: TrainingData | None
     logits: Logits
+    seen: str
 
 
 Record = EstimateRecord | PosteriorRecord

@@ -19,10 +19,10 @@ def call(custom: CustomLogits, x: Any, n_classes: int) -> Any:
     try:
         found = custom.build(x)
     except Exception as error:
+        dims = listed(("feature", "category", *custom.coords))
         error.add_note(
-            f"raised by the function of {WHAT}, called with the features x, a PyTensor matrix "
-            f"(n, {x.type.shape[1]}); its priors may name the dimensions {listed(('feature', 'category', *custom.coords))}"
-            ", and others that dims= gives a length or labels"
+            f"raised by the function of {WHAT}, called with the features x, a PyTensor matrix (n, {x.type.shape[1]}); "
+            f"its priors may name the dimensions {dims}, and others that dims= gives a length or labels"
         )
         raise
     if not isinstance(found, Variable):
@@ -39,7 +39,9 @@ def call(custom: CustomLogits, x: Any, n_classes: int) -> Any:
             f"{counted(n_classes, 'class', 'classes')}"
         )
     if found.type.dtype not in ("float64", "float32"):
-        raise TypeError(f"{WHAT}: the function returned logits of dtype {found.type.dtype}, and must return real numbers")
+        raise TypeError(
+            f"{WHAT}: the function returned logits of dtype {found.type.dtype}, and must return real numbers"
+        )
     return found.astype("float64")
 
 
@@ -65,8 +67,8 @@ def check_names(model: Any, x: Any) -> None:
     for variable in (*model.free_RVs, *model.potentials):
         if depends_on(variable, x):
             raise ValueError(
-                f"{WHAT}: the shape or the prior of {variable.name!r} depends on the rows x, so it would be another for "
-                "every set of rows; compute the number beforehand"
+                f"{WHAT}: the shape or the prior of {variable.name!r} depends on the rows x, so it would be another "
+                "for every set of rows; compute the number beforehand"
             )
 
 
@@ -83,12 +85,14 @@ def check_random(logits: Any, model: Any) -> None:
 
     known = set(model.free_RVs)
     if known.isdisjoint(ancestors([logits])):
-        raise ValueError(f"{WHAT}: the logits depend on none of the parameters {listed(rv.name for rv in model.free_RVs)}")
+        raise ValueError(
+            f"{WHAT}: the logits depend on none of the parameters {listed(rv.name for rv in model.free_RVs)}"
+        )
     for variable in ancestors([logits], blockers=known):
         if variable not in known and variable.owner is not None and _is_random(variable.owner.op):
             raise ValueError(
                 f"{WHAT}: the logits depend on a random variable without a name in the model "
-                f"({shown(str(variable.owner.op))}); name it as a parameter, as in pm.Normal(\"w\", 0, 1)"
+                f'({shown(str(variable.owner.op))}); name it as a parameter, as in pm.Normal("w", 0, 1)'
             )
 
 

@@ -123,7 +123,8 @@ class OwnLogits:
         step = STEP * np.maximum(np.abs(flat), 1.0)
         points = np.concatenate([flat + np.diag(step), flat - np.diag(step)])
         upper, lower = np.split(self.at(_named(points, self.shapes))(X), 2, axis=2)
-        return ((upper - lower) / (2.0 * step)).transpose(1, 0, 2)
+        jacobian: FloatArray = ((upper - lower) / (2.0 * step)).transpose(1, 0, 2)
+        return jacobian
 
     def slope(self, parameters: Parameters, X: FloatArray, change: FloatArray) -> FloatArray:
         """By central differences in the features."""
@@ -154,7 +155,9 @@ class OwnLogits:
             )
         logits = call(function.custom, X, self.n_classes)
         if parameter_dims(pm.modelcontext(None)) != self.dims:
-            raise ValueError(f"{WHAT}: the function named {listed(self.shapes)} when the model was made, and others now")
+            raise ValueError(
+                f"{WHAT}: the function named {listed(self.shapes)} when the model was made, and others now"
+            )
         return logits
 
     def to_data(self) -> dict[str, Any]:
@@ -169,8 +172,8 @@ class OwnLogits:
         }
 
     def fingerprinted(self, parameters: Parameters) -> "OwnLogits":
-        """The same, with the logits at the first draw."""
-        return replace(self, seen=self.at(_first(parameters))(self.rows)[:, :, 0].T)
+        """The same, with the logits at the first draw, which need not be finite: these are no rows of the data."""
+        return replace(self, seen=self.function.evaluation(_first(parameters), self.rows)[0])
 
 
 def own_logits(
@@ -194,7 +197,7 @@ def own_logits(
         dims,
         _numbers(scale, (n_features,)),
         _numbers(rows, (len(rows), n_features)),
-        None if seen is None else _numbers(seen, (len(rows), n_classes)),
+        None if seen is None else np.array(seen, dtype=np.float64).reshape(len(rows), n_classes),
     )
 
 

@@ -34,7 +34,9 @@ def given_back(
 ) -> OwnLogits:
     """The logits of a fit with their function; raises if it names other parameters, or makes other logits of them."""
     if not isinstance(logits, OwnLogits):
-        raise ValueError(f"{WHAT}: the logits of this fit are of kind {logits.kind!r}, and not by a function of your own")
+        raise ValueError(
+            f"{WHAT}: the logits of this fit are of kind {logits.kind!r}, and not by a function of your own"
+        )
     built = BuiltLogits(custom, feature_names, classes)
     graph = built.graph
     for name in logits.shapes:
@@ -45,7 +47,9 @@ def given_back(
             )
     for name, shape in graph.shapes.items():
         if name not in logits.shapes:
-            raise ValueError(f"{WHAT}: this function names {name!r}, which is no parameter of the fit: it is another one")
+            raise ValueError(
+                f"{WHAT}: this function names {name!r}, which is no parameter of the fit: it is another one"
+            )
         if shape != logits.shapes[name]:
             raise ValueError(
                 f"{WHAT}: {name!r} has shape {shape}, and in the fit {logits.shapes[name]}: it is another function"
@@ -57,9 +61,9 @@ def given_back(
             )
     whole = replace(logits, built=built.tried(logits.rows))
     made = whole.fingerprinted(parameters).seen
-    if logits.seen is None or not np.allclose(made, logits.seen, rtol=TOLERANCE, atol=TOLERANCE):
+    if made is None or logits.seen is None or not np.allclose(made, logits.seen, TOLERANCE, TOLERANCE, equal_nan=True):
         raise ValueError(
-            f"{WHAT}: this function makes other logits of the same parameters and rows than the one that was fitted: it "
-            "is another one, or it uses other numbers"
+            f"{WHAT}: this function makes other logits of the same parameters and rows than the one that was fitted: "
+            "it is another one, or it uses other numbers"
         )
     return whole

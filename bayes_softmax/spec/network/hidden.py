@@ -39,11 +39,14 @@ class HiddenLayers:
         for a flat prior.
     skip
         Whether the features are inputs of the last layer too.
+    inputs
+        Centre and scale of the features as inputs of the first layer, centred also in a model without an intercept.
     """
 
     sizes: tuple[int, ...]
     scales: tuple[FloatArray, ...]
     skip: bool
+    inputs: Standardisation
 
     @property
     def n_units(self) -> int:

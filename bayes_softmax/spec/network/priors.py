@@ -18,11 +18,11 @@ import numpy as np
 
 from bayes_softmax.core.checks import did_you_mean, listed, shown
 from bayes_softmax.core.records import FloatArray
-from bayes_softmax.data.design import Design
+from bayes_softmax.data.design import Design, Standardisation
+from bayes_softmax.data.standardise import about_means
 from bayes_softmax.spec.autoscale import (
     DEFAULT_INTERCEPT_SCALE,
     DEFAULT_TOTAL_SCALE,
-    column_rms,
     default_scales,
     feature_spread,
 )
@@ -78,16 +78,16 @@ def hidden_layers(network: MLP, design: Design, priors: Mapping[str, Prior | Non
     """The hidden layers with their priors, by default those on the first page of this module."""
     used = design.totals > 0
     X = design.X if used.all() else design.X[used]
-    sizes, scales = (design.n_features, *network.sizes), []
+    sizes, scales, inputs = (design.n_features, *network.sizes), [], about_means(design)
     for layer, fan_in in enumerate(sizes[:-1], 1):
         given = priors[f"hidden_{layer}"]
         if given is not None:
             sd = given.scale if isinstance(given, Normal) else np.inf
             scales.append(np.full(1 + fan_in, sd, dtype=np.float64))
             continue
-        weights = _of_features(X, design) if layer == 1 else np.full(fan_in, _of_units(network.activation, fan_in))
+        weights = _of_features(X, inputs) if layer == 1 else np.full(fan_in, _of_units(network.activation, fan_in))
         scales.append(np.append(DEFAULT_INTERCEPT_SCALE, weights))
-    return HiddenLayers(sizes, tuple(scales), network.skip)
+    return HiddenLayers(sizes, tuple(scales), network.skip, inputs)
 
 
 def rows_of_units(network: MLP, prior: Prior | None) -> FamilyRows:
@@ -96,14 +96,14 @@ def rows_of_units(network: MLP, prior: Prior | None) -> FamilyRows:
     return repeated(Normal(_of_units(network.activation, n_units)) if prior is None else prior, n_units)  # type: ignore[arg-type]
 
 
-def _of_features(X: FloatArray, design: Design) -> FloatArray:
-    """Default scales (p,) of weights of standardised features."""
-    if not X.shape[1]:
-        return np.empty(0)
-    sd = design.standardisation.scale
-    rms = column_rms(X, design.totals[design.totals > 0], sd, has_intercept=design.has_intercept)
-    scales: FloatArray = default_scales(feature_spread(X, rms), rms)[1] * sd
-    return scales
+def _of_features(X: FloatArray, inputs: Standardisation) -> FloatArray:
+    """Default scales (p,) of weights of standardised features; a constant one, centred, is no input at all."""
+    varies = np.ptp(X, axis=0) > 0
+    sd = inputs.scale[varies]
+    constant, scales = default_scales(feature_spread(X[:, varies], sd), sd)
+    found = np.full(len(varies), constant)
+    found[varies] = scales * sd
+    return found
 
 
 def _of_units(activation: str, n_units: int) -> float:

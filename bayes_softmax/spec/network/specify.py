@@ -83,13 +83,14 @@ def network_specification(linear: Specification, network: MLP, prior: LayerPrior
             "coding='full' needs a proper prior of the last layer: with K free columns its weights are not identified; "
             "use coding='zero-sum' or 'reference'"
         )
+    hidden = hidden_layers(network, design, given)
     logits = NetworkLogits(
         design.n_features,
         design.n_classes,
         network.sizes,
         network.activation,
         network.skip,
-        tuple(design.standardisation.centre.tolist()),
-        tuple(design.standardisation.scale.tolist()),
+        tuple(hidden.inputs.centre.tolist()),
+        tuple(hidden.inputs.scale.tolist()),
     )
-    return replace(linear, priors=last, logits=logits, hidden=hidden_layers(network, design, given))
+    return replace(linear, priors=last, logits=logits, hidden=hidden)
