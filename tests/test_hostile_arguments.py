@@ -94,7 +94,9 @@ MODEL = {
     "available": OFFERED,
 }
 MODEL |= {"missing": [*CHOICE, None], "constant": [*CHOICE, None], "collapse": FLAG}
-MODEL |= {"logits": ["mlp", 5, (50,), bs.MLP, {"hidden": 5}, object()]}
+MODEL |= {
+    "logits": ["mlp", 5, (50,), bs.MLP, {"hidden": 5}, object(), len, bs.CustomLogits, bs.CustomLogits(lambda x: None)]
+}
 CODES_ = [CODES + 0.5, CODES + 1j, CODES - 1, LABELS, CODES[:3], np.zeros((40, 2)), 5, "text", [None] * 40]
 LOGIT_ARRAYS = ["text", 5, OFFSET + 1j, OFFSET.astype(str), [[1.0], [1.0, 2.0]], object(), None]
 WEIGHT_ARRAYS = ["text", 5, np.ones(3), np.ones(40) + 0j, ["a"] * 40, object()]
@@ -130,7 +132,7 @@ ESTIMATE = bs.SoftmaxRegression(X, LABELS, offset=OFFSET, available=ON).map()
 PLAIN = model().map()
 FORMULA = bs.SoftmaxRegression.from_formula("y ~ x0 + g", DATA).map()
 DRAWS = model().laplace(400, random_seed=1, progressbar=False)
-CHAINS = model().sample(draws=50, chains=2, random_seed=1, progressbar=False)
+CHAINS = model().sample(draws=100, chains=2, random_seed=1, progressbar=False)
 
 Table = dict[str, list[Any]]
 # name: (callable, arguments that are right, values that are wrong by argument)
@@ -211,6 +213,7 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
             "rng": RNG,
             "target_accept": SHARE,
             "engine": [*CHOICE, None],
+            "layers": [*CHOICE, "last", "all"],
             "progressbar": FLAG,
         },
     ),
@@ -321,6 +324,7 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
             "progressbar": FLAG,
         },
     ),
+    "stacking_weights": (CHAINS.stacking_weights, {}, {"progressbar": FLAG}),
     "kfold": (
         PLAIN.kfold,
         {"k": 3},
@@ -390,6 +394,17 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
             "hidden": [0, -1, 2.5, "ab", None, (0,), (3, -1), (2.0,), (True,), [[3]], {3}, {3: 1}, 10**9, object()],
             "activation": [*CHOICE, "Tanh", None],
             "skip": FLAG,
+        },
+    ),
+    "CustomLogits": (
+        bs.CustomLogits,
+        {"build": len},
+        {
+            "build": [None, 5, "build", bs.MLP, object(), lambda: 0, lambda x, y: x],
+            "dims": [
+                *(5, "unit", ["unit"], {5: 3}, {"feature": 3}, {"": 3}),
+                *({"unit": wrong} for wrong in (0, 2.5, None, True, [], "ab", ["a", "a"], ["a", 1])),
+            ],
         },
     ),
     "plots.calibration": (

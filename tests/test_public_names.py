@@ -28,7 +28,8 @@ PUBLIC: dict[str, list[str]] = {
     "Posterior": [
         *QUESTIONS,
         *"""add_log_likelihood add_log_prior classes diagnostics engine ess feature_names idata log_evidence loo notes
-        pareto_k posterior_predictive predict_draws prior_dominated prior_sensitivity refit timings""".split(),
+        pareto_k posterior_predictive predict_draws prior_dominated prior_sensitivity refit stacking_weights
+        timings""".split(),
     ],
     "Normal": ["scale"],
     "StudentT": ["df", "scale"],
@@ -39,6 +40,7 @@ PUBLIC: dict[str, list[str]] = {
     "HalfStudentT": ["df", "scale"],
     "R2D2": ["concentration", "mean", "precision"],
     "MLP": ["activation", "hidden", "sizes", "skip"],
+    "CustomLogits": ["build", "coords", "dims"],
 }
 X, Y = [[float(i % 7)] for i in range(40)], ["a", "b"] * 20
 MODEL = bs.SoftmaxRegression(X, Y)
@@ -57,6 +59,7 @@ OBJECTS = {
     "HalfStudentT": bs.HalfStudentT(3, 1.0),
     "R2D2": bs.R2D2(),
     "MLP": bs.MLP(),
+    "CustomLogits": bs.CustomLogits(len),
 }
 
 

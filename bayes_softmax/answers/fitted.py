@@ -8,6 +8,7 @@ import pandas as pd
 import xarray as xr
 
 from bayes_softmax.answers.contrasts import View
+from bayes_softmax.answers.diagnostics import Diagnostics
 from bayes_softmax.answers.training import Cells, TrainingData
 from bayes_softmax.core.checks import shown
 from bayes_softmax.core.parameters import Parameters
@@ -120,6 +121,11 @@ class Sampled(Fitted, Protocol):
     @property
     def draws(self) -> FloatArray:
         """Raw coefficients (chain, draw, q, K), intercept first (zero if there is none)."""
+        ...
+
+    @property
+    def diagnostics(self) -> Diagnostics:
+        """Convergence of the draws."""
         ...
 
     @property

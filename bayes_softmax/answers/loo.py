@@ -18,7 +18,7 @@ from bayes_softmax.answers.cautions import NOTE
 from bayes_softmax.answers.fitted import Fitted, Refit, Sampled, training_of
 from bayes_softmax.answers.labels import observation_coordinate
 from bayes_softmax.answers.newton_loo import check_whole_counts
-from bayes_softmax.answers.probabilities import over_blocks, row_log_likelihood
+from bayes_softmax.answers.probabilities import HasLogits, over_blocks, row_log_likelihood
 from bayes_softmax.answers.seen import warn_of_what_saw, what_saw
 from bayes_softmax.answers.training import Cells, RowBlock, TrainingData
 from bayes_softmax.core.checks import check_choice, check_flags, describe_rows, listed, shown
@@ -47,7 +47,7 @@ def _empty(n: int, K: int) -> Pointwise:
     return Pointwise(np.empty(n), np.empty(n), np.empty(n), np.empty((n, K)))
 
 
-def cell_loo(fit: Fitted, training: TrainingData, relative_ess: float) -> Pointwise:
+def cell_loo(fit: HasLogits, training: TrainingData, relative_ess: float) -> Pointwise:
     """Leave out one observation of each cell in turn."""
     K, parts = fit.logits.n_classes, []
     for rows in training.blocks():

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from bayes_softmax.core.records import BlockMetric, ExpectedRows, FloatArray, LowRankMetric
+from bayes_softmax.core.records import BlockMetric, ExpectedRows, FloatArray, LayerFactors, LowRankMetric
 
 # Relative to the diagonal, added to an approximate precision, so that directions without data or prior do not move.
 RIDGE = 1e-9
@@ -23,9 +23,14 @@ def block_metric(G: FloatArray, A: FloatArray, contrast: FloatArray, prior: Floa
     :func:`bayes_softmax.density.curvature.weighted_gram`; ``contrast`` (K, k) holds the contrasts of the free columns.
     """
     G = -(np.triu(G) + np.triu(G, 1).T) / max(float(np.trace(A)), np.finfo(float).tiny)
-    spread, mixing = np.linalg.eigh(contrast.T @ A @ contrast)
+    return mixed_metric(LayerFactors(G, contrast.T @ A @ contrast, prior))
+
+
+def mixed_metric(factors: LayerFactors) -> BlockMetric:
+    """``outputs x inputs + I x prior``, one block for each eigenvector of ``outputs``: nothing is approximated here."""
+    spread, mixing = np.linalg.eigh(factors.outputs)
     spread = np.maximum(spread, SPREAD_FLOOR * spread[-1])
-    precisions = spread[:, None, None] * G + prior
+    precisions = spread[:, None, None] * factors.inputs + factors.prior
     diagonals = np.einsum("kii->ki", precisions)
     diagonals += RIDGE * diagonals + np.finfo(float).tiny
     return BlockMetric(precisions, np.ascontiguousarray(mixing))

@@ -11,17 +11,16 @@ import xarray as xr
 
 from bayes_softmax.answers.contraction import prior_dominated, prior_notes
 from bayes_softmax.answers.contrasts import View
+from bayes_softmax.answers.convergence import convergence_table, n_distinct, relative_ess, weighted_table
 from bayes_softmax.answers.diagnostics import (
     FEWEST_DISTINCT,
     Diagnostics,
-    convergence_table,
     diagnose_chains,
+    diagnose_kinds,
     diagnose_weighted,
-    n_distinct,
-    relative_ess,
-    weighted_table,
 )
 from bayes_softmax.answers.fitted import Refit, RefitCells
+from bayes_softmax.answers.function_space import Judged, judged_quantities, modes_of
 from bayes_softmax.answers.tables import size_in_words
 from bayes_softmax.answers.training import TrainingData
 from bayes_softmax.core.checks import counted
@@ -31,6 +30,7 @@ from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.schema import Schema
 from bayes_softmax.display.brief import Brief, as_markup, as_text
 from bayes_softmax.fits.storage.records import PosteriorRecord
+from bayes_softmax.fits.tree import HELD
 from bayes_softmax.spec.linear import LINEAR, require_linear
 
 NEXT_STEP = "Next: prior_sensitivity(), or a fit with a wider prior to compare"
@@ -103,14 +103,24 @@ class PosteriorDraws:
     def parameters(self) -> Parameters:
         """All draws in one axis, by name (S, *shape); the intercept of a model without one is zero."""
         posterior, n = self.idata[self.group].dataset, math.prod(self.shape)
-        arrays = {}
+        arrays, held = {}, self._held
         for name, shape in self.logits.shapes.items():
+            if name in held:
+                continue
             if name in posterior:
                 values = posterior[name].transpose("chain", "draw", *self.logits.dims[name]).values
                 arrays[name] = np.ascontiguousarray(values.reshape(n, *shape))
             else:
                 arrays[name] = np.zeros((n, *shape))
-        return Parameters(arrays)
+        return Parameters(arrays, held)
+
+    @property
+    def _held(self) -> dict[str, FloatArray]:
+        """Parameters (1, *shape) that are the same in all draws, by name."""
+        if HELD not in self.idata.children:
+            return {}
+        dims = self.logits.dims
+        return {str(n): a.transpose(*dims[str(n)]).values[None] for n, a in self.idata[HELD].dataset.data_vars.items()}
 
     @cached_property
     def draws(self) -> FloatArray:
@@ -160,23 +170,42 @@ class PosteriorDraws:
 
     @cached_property
     def relative_ess(self) -> float:
-        """Effective over actual number of draws: averaged over the coefficients, or from the importance weights."""
-        return relative_ess(self._flat) if self.ess is None else self.ess / float(self.shape[1])
+        """Effective over actual number of draws: averaged over what is judged, or from the importance weights."""
+        if self.ess is not None:
+            return self.ess / float(self.shape[1])
+        return relative_ess(self._flat if self.logits.is_linear else self.all_draws)
 
     @cached_property
     def diagnostics(self) -> Diagnostics:
-        """Divergences, and worst R-hat and ESS over coefficients (in their own coding) and hyperparameters."""
+        """Divergences, and worst R-hat and ESS over coefficients (in their own coding) and hyperparameters.
+
+        Where the logits are not linear, over what the draws say of the data.
+        """
         if self.is_prior:
             raise ValueError("diagnostics are of a posterior, and these are independent draws from the prior")
         stats = {str(name): values.values for name, values in self.idata["sample_stats"].data_vars.items()}
         if self.pareto_k is not None and self.ess is not None:
             return diagnose_weighted(self._flat, self.ess, self.pareto_k)
-        return diagnose_chains(self.all_draws, stats, self.tune)
+        if self.logits.is_linear:
+            return diagnose_chains(self.all_draws, stats, self.tune)
+        modes = modes_of(self._judged, stats, self.shape)
+        return diagnose_kinds(self._judged.kinds, stats, self.tune, modes)
 
     @property
     def all_draws(self) -> FloatArray:
-        """Parameters and hyperparameters (chain, draw, d + m), in their own coding."""
-        return np.concatenate([self._flat, self._hyper_draws], axis=2)
+        """All quantities (chain, draw, m) by which convergence is judged.
+
+        Parameters and hyperparameters, in their own coding; where the logits are not linear, what these say of the
+        data (:mod:`bayes_softmax.answers.function_space`).
+        """
+        if self.logits.is_linear:
+            return np.concatenate([self._flat, self._hyper_draws], axis=2)
+        return self._judged.all(self.shape)
+
+    @cached_property
+    def _judged(self) -> Judged:
+        """Quantities by which draws of logits that are not linear are judged."""
+        return judged_quantities(self, self._flat, self._hyper_draws)
 
     @cached_property
     def doubts(self) -> tuple[str, ...]:

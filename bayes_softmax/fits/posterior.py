@@ -14,6 +14,7 @@ from bayes_softmax.answers import (
     probability_draws,
     ratios,
     sensitivity,
+    stacking,
 )
 from bayes_softmax.answers import effects as effects_module
 from bayes_softmax.answers import kfold as kfold_module
@@ -66,6 +67,7 @@ class Posterior:
     add_log_prior = asks(sensitivity.add_log_prior)
     prior_sensitivity = asks(sensitivity.prior_sensitivity)
     loo = asks(loo_module.loo)
+    stacking_weights = asks(stacking.stacking_weights)
 
     @property
     def classes(self) -> tuple[Label, ...]:

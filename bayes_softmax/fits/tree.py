@@ -13,6 +13,8 @@ from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.schema import Schema
 from bayes_softmax.spec.custom.logits import OwnLogits
 
+HELD = "held"  # group of parameters that are the same in all draws
+
 
 def build_idata(
     logits: Logits,
@@ -38,6 +40,7 @@ def build_idata(
         "draw": np.arange(length),
         "feature": np.array(schema.feature_names, dtype=str),
         "category": schema.category_coordinate,
+        **_unit_coordinates(logits, draws),
     }
     # Parameters of more dimensions first, on purpose: az.summary (ArviZ 1.3) labels rows wrongly unless the dimensions
     # of a data set first appear in the order in which each variable has them.
@@ -66,6 +69,20 @@ def build_idata(
         **(data_groups(training, schema) if isinstance(training, RowsInMemory) else {}),
     }
     return xr.DataTree.from_dict(groups)
+
+
+def held_group(logits: Logits, held: Mapping[str, FloatArray], schema: Schema) -> xr.DataTree:
+    """Parameters that are the same in all draws, each once, in a group of their own: ArviZ's summaries pass it by."""
+    features = np.array(schema.feature_names, dtype=str)
+    coords = {"feature": features} if any("feature" in logits.dims[name] for name in held) else {}
+    coords |= _unit_coordinates(logits, held)
+    return xr.DataTree(xr.Dataset({name: (logits.dims[name], values) for name, values in held.items()}, coords=coords))
+
+
+def _unit_coordinates(logits: Logits, values: Mapping[str, FloatArray]) -> dict[str, Any]:
+    """Numbers along the dimensions that are neither features nor categories, as hidden units are."""
+    sizes = {d: n for name in values for d, n in zip(logits.dims[name], logits.shapes[name], strict=True)}
+    return {dim: np.arange(n) for dim, n in sizes.items() if dim not in ("feature", "category")}
 
 
 def data_groups(training: RowsInMemory, schema: Schema) -> dict[str, xr.Dataset]:

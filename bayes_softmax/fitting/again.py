@@ -43,6 +43,15 @@ def _observed(design: Design, cells: Cells) -> tuple[Response, FloatArray | None
     return replace(given, counts=counts, unused=unused), None
 
 
+def without_one(spec: Specification, row: int, code: int) -> Specification:
+    """The same model, priors included, without one observation of class ``code`` in a distinct row."""
+    design = spec.distinct
+    counts = design.dense_counts().copy()
+    counts[row, code] -= 1.0
+    response = replace(design.response, codes=None, counts=counts)
+    return replace(spec, rows=Observations(replace(design, response=response, weights=None), collapse=False))
+
+
 def complete(posterior: PosteriorDraws) -> PosteriorDraws:
     """The same; raises if Ctrl-C cut it short, since partial draws of a refit are no answer."""
     if any(note.startswith(INTERRUPTED) for note in posterior.notes):

@@ -65,6 +65,7 @@ def sample(
     rng: RandomNumbers = None,
     target_accept: float | None = None,
     engine: str = "auto",
+    layers: str | None = None,
     progressbar: bool = True,
 ) -> Posterior:
     """Draw from the posterior.
@@ -87,6 +88,10 @@ def sample(
         between these, with the reason in ``engine``), or ``"pymc"`` (``pm.sample`` on :attr:`pymc_model`).
         Where scales are learned, all but ``"pymc"`` run NUTS whitened given these scales, ``"independence"`` with
         that warning.  With ``CustomLogits``, ``"auto"`` is ``"pymc"``, and the others are refused.
+    layers
+        Of a network: ``"last"`` draws the last layer by the engine of linear models, exactly given the hidden layers,
+        which are held at the MAP; ``"all"`` draws all weights.  Default: all up to 500 coefficients, else the last;
+        ``engine`` says which.  Held weights are in the group ``held`` of ``idata``, once.
     progressbar
         Show progress.
 
@@ -130,7 +135,7 @@ def sample(
 
     engines.check_engine(engine, settings.target_accept)
     spec = model._spec
-    return Posterior(with_warnings(spec, lambda: engines.sample(spec, settings, engine)))
+    return Posterior(with_warnings(spec, lambda: engines.sample(spec, settings, engine, layers)))
 
 
 @of_self

@@ -8,19 +8,19 @@ from typing import NamedTuple
 from bayes_softmax.answers.training import Cells
 from bayes_softmax.core.checks import check_between, check_choice
 from bayes_softmax.core.errors import NotReliableWarning, warn_caller
-from bayes_softmax.data.observations import Observations
 from bayes_softmax.fits.draws import PosteriorDraws
-from bayes_softmax.fitting.again import complete, with_cells
+from bayes_softmax.fitting.again import complete, with_cells, without_one
+from bayes_softmax.fitting.custom import sample_custom
 from bayes_softmax.fitting.hierarchy import sample_hierarchy
-from bayes_softmax.fitting.pymc import TITLE, sample_pymc
+from bayes_softmax.fitting.last_layer import sample_last_layer
+from bayes_softmax.fitting.pymc import sample_pymc
 from bayes_softmax.fitting.sampling import sample_auto, sample_independence, sample_nuts
 from bayes_softmax.fitting.settings import SamplerSettings
 from bayes_softmax.spec.custom.logits import CUSTOM
-from bayes_softmax.spec.custom.refusals import refuse_engine
+from bayes_softmax.spec.network.logits import NETWORK
 from bayes_softmax.spec.specification import Specification
 
 REFIT_SEED = 1
-ONLY_PYMC = "logits by a function of your own are known to PyMC alone"
 
 
 class Engine(NamedTuple):
@@ -45,6 +45,11 @@ ENGINES = {
     "pymc": Engine(sample_pymc, sample_pymc),
 }
 
+# Engines that draw all layers of a network.
+ALL_LAYERS: dict[str, Callable[[Specification, SamplerSettings], PosteriorDraws]] = {"pymc": sample_pymc}
+LAYERS = ("last", "all")
+MOST_COEFFICIENTS = 500  # of which all are drawn, where layers are not named
+
 
 def check_engine(engine: str, target_accept: float | None) -> None:
     """Raise for an unknown engine, or for a setting that it does not have."""
@@ -55,40 +60,60 @@ def check_engine(engine: str, target_accept: float | None) -> None:
         raise ValueError(f"target_accept is for NUTS; engine={engine!r} has no step size")
 
 
-def sample(spec: Specification, settings: SamplerSettings, engine: str) -> PosteriorDraws:
-    """Draw from the posterior by the named engine; the result can be refitted without an observation."""
-    again = partial(sample_again, spec, settings, engine)
+def sample(spec: Specification, settings: SamplerSettings, engine: str, layers: str | None = None) -> PosteriorDraws:
+    """Draw from the posterior by the named engine; the result can be refitted without an observation.
+
+    ``layers`` of a network: ``"all"``, or ``"last"`` with hidden layers held at a mode; None chooses.
+    """
+    again = partial(sample_again, spec, settings, engine, layers)
+    if spec.logits.kind == NETWORK:
+        return replace(_sample_network(spec, settings, engine, layers), refit_cells=again)
+    refuse_layers(spec, layers)
     if spec.logits.kind == CUSTOM:
-        drawn = _by_pymc_alone(spec, settings, engine)
-        return replace(drawn, refit=partial(refit_without, spec, settings=settings), refit_cells=again)
+        return replace(sample_custom(spec, settings, engine), refit_cells=again)
+    drawn = _sample_linear(spec, settings, engine)
+    return replace(drawn, refit=partial(refit_without, spec), refit_cells=again)
+
+
+def refuse_layers(spec: Specification, layers: str | None) -> None:
+    """Raise if layers were named though the logits have none."""
+    if layers is not None:
+        check_choice("layers", layers, LAYERS)
+        raise ValueError(
+            f"layers={layers!r} is for the logits of a network, and those of this model are of kind "
+            f"{spec.logits.kind!r}: leave layers at None"
+        )
+
+
+def _sample_linear(spec: Specification, settings: SamplerSettings, engine: str) -> PosteriorDraws:
     chosen = ENGINES[engine]
     run = chosen.learned if spec.priors.learns_scales else chosen.fixed
-    return replace(run(spec, settings), refit=partial(refit_without, spec), refit_cells=again)
+    return run(spec, settings)
 
 
-def _by_pymc_alone(spec: Specification, settings: SamplerSettings, engine: str) -> PosteriorDraws:
-    """Draws of a model that only PyMC knows."""
-    refuse_engine(engine)
-    return sample_pymc(spec, settings, TITLE if engine == "pymc" else f"{TITLE}; {ONLY_PYMC}")
+def _sample_network(spec: Specification, settings: SamplerSettings, engine: str, layers: str | None) -> PosteriorDraws:
+    """Draw all layers of a network, or the last."""
+    if layers is not None:
+        check_choice("layers", layers, LAYERS)
+    d, why = spec.network_coordinates.dimension, ""
+    if layers is None and d > MOST_COEFFICIENTS:
+        layers = "last"
+        why = f", since its {d} coefficients are more than {MOST_COEFFICIENTS} (layers='all' draws them all)"
+    elif layers is None:
+        layers = "all" if engine in ALL_LAYERS else "last"
+    if layers == "last":
+        return sample_last_layer(spec, lambda linear: _sample_linear(linear, settings, engine), settings.seed, why)
+    check_choice("engine", engine, tuple(ALL_LAYERS))
+    return ALL_LAYERS[engine](spec, settings)
 
 
 def sample_again(
-    spec: Specification, settings: SamplerSettings, engine: str, cells: Cells, seed: int
+    spec: Specification, settings: SamplerSettings, engine: str, layers: str | None, cells: Cells, seed: int
 ) -> PosteriorDraws:
     """Draw by the same engine and settings from the posterior of other numbers of the observations."""
-    return complete(sample(with_cells(spec, cells), settings._replace(seed=seed, progressbar=False), engine))
+    return complete(sample(with_cells(spec, cells), settings._replace(seed=seed, progressbar=False), engine, layers))
 
 
-def refit_without(spec: Specification, row: int, code: int, settings: SamplerSettings | None = None) -> PosteriorDraws:
-    """Posterior of the same model, priors included, without one observation of class ``code`` in a distinct row.
-
-    ``settings`` are those of the fit, by default the usual ones.
-    """
-    design = spec.distinct
-    counts = design.dense_counts().copy()
-    counts[row, code] -= 1.0
-    response = replace(design.response, codes=None, counts=counts)
-    without = replace(spec, rows=Observations(replace(design, response=response, weights=None), collapse=False))
-    return complete(
-        sample(without, (settings or SamplerSettings())._replace(seed=REFIT_SEED, progressbar=False), "auto")
-    )
+def refit_without(spec: Specification, row: int, code: int) -> PosteriorDraws:
+    """Posterior of the same model, priors included, without one observation of class ``code`` in a distinct row."""
+    return complete(sample(without_one(spec, row, code), SamplerSettings(seed=REFIT_SEED), "auto"))

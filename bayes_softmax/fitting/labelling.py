@@ -8,7 +8,7 @@ from bayes_softmax.core.errors import warn_caller
 from bayes_softmax.core.interrupts import INTERRUPTED, held_back
 from bayes_softmax.core.records import Draws, FloatArray
 from bayes_softmax.fits.draws import PosteriorDraws
-from bayes_softmax.fits.tree import build_idata
+from bayes_softmax.fits.tree import HELD, build_idata, held_group
 from bayes_softmax.fitting.notes import notes_of
 from bayes_softmax.spec.custom.recognition import recognisable
 from bayes_softmax.spec.parameter_draws import log_prior_of_draws, random_variables_of_draws
@@ -25,25 +25,30 @@ def labelled_posterior(
     *,
     group: str = "posterior",
     hyper: dict[str, FloatArray] | None = None,
+    held: Mapping[str, FloatArray] | None = None,
 ) -> PosteriorDraws:
     """Draws of the parameters by name (chain, draw, *shape), as a posterior.
 
-    ``engine`` names the method that drew them; ``hyper`` holds the draws of learned scales, by name.
+    ``engine`` names the method that drew them; ``hyper`` holds the draws of learned scales, by name; ``held`` are
+    parameters that are the same in all draws, by name and without dimensions of draws.
     """
-    learned = spec.priors.learned
+    learned, held = spec.priors.learned, held or {}
     unknown = bool(learned) and not hyper  # draws from the prior keep no hyperparameters
     free = {} if unknown else random_variables_of_draws(spec, parameters, hyper)
     stats = dict(drawn.stats)
     if not learned:  # with learned scales it would have to include the hyperparameters
         shape = next(iter(parameters.values())).shape[:2]
         flat = {name: values.reshape(shape[0] * shape[1], *values.shape[2:]) for name, values in parameters.items()}
-        log_prior = log_prior_of_draws(spec, flat)
+        once = {name: values[None] for name, values in held.items()}
+        log_prior = log_prior_of_draws(spec, flat | once)
         stats |= {} if log_prior is None else {"log_prior": log_prior.reshape(shape)}
     training = training_data(spec.design, spec.collapsed)
     hyper_dims = hyperparameter_dims(learned, spec.schema.feature_names) if hyper else {}
-    draws = {name: parameters[name] for name in spec.parameters}
+    draws = {name: parameters[name] for name in spec.parameters if name not in held}
     logits = recognisable(spec.logits, parameters)
     idata = build_idata(logits, draws, free, stats, training, spec.schema, engine, group, hyper_dims)
+    if held:
+        idata[HELD] = held_group(spec.logits, held, spec.schema)
     notes = notes_of(spec) + drawn.notes
     return PosteriorDraws(idata, spec.schema, engine, drawn.tune, logits, notes, timings, training=training)
 

@@ -20,6 +20,8 @@ from bayes_softmax.plots.dots import rows_height
 from bayes_softmax.plots.look import Look, drawing
 from bayes_softmax.plots.picture import Panel, Picture
 from bayes_softmax.plots.style import ClassStyle
+from bayes_softmax.spec.custom.logits import OwnLogits
+from bayes_softmax.spec.custom.prior import prior_draws as own_draws
 from bayes_softmax.spec.families import registry
 from bayes_softmax.spec.families.normal import Normal
 from bayes_softmax.spec.families.registry import FamilyPrior
@@ -58,7 +60,10 @@ def implied_probabilities(
     design = spec.design
     rows: NDArray[np.int64] = np.flatnonzero(design.totals > 0)
     rows = rows[np.linspace(0, len(rows) - 1, min(MAX_ROWS, len(rows))).astype(np.int64)]
-    drawn = Parameters(prior_draws(priors, spec.coordinates, draws, rng, feature_names=design.feature_names))
+    if isinstance(spec.logits, OwnLogits):
+        drawn = Parameters(own_draws(spec.logits, draws, rng))
+    else:
+        drawn = Parameters(prior_draws(priors, spec.coordinates, draws, rng, feature_names=design.feature_names))
     X, offset, available = design.encoded(rows)
     logits = spec.logits.at(drawn)(X).transpose(2, 1, 0)
     if offset is not None:
@@ -139,6 +144,8 @@ def prior(
         possible = registry.names(proper=True, kinked=False)
         raise TypeError(f"against={in_words(against)} must be {possible} or None")
     spec = model._spec
+    if isinstance(spec.logits, OwnLogits):
+        against = None  # a prior of coefficients, which a function of the user's own does not have
     styles = look.class_styles(spec.schema.classes)
     if classes is None:
         styles = styles[:MAX_CLASSES]

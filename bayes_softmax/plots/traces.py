@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from scipy.stats import rankdata
 
-from bayes_softmax.answers.diagnostics import convergence_table
+from bayes_softmax.answers.convergence import convergence_table
 from bayes_softmax.answers.fitted import FIT_FIRST, Fit, Sampled
 from bayes_softmax.core.checks import check_counts, did_you_mean, listed, shown
 from bayes_softmax.core.records import RELIABLE_PARETO_K, FloatArray

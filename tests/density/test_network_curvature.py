@@ -124,3 +124,60 @@ def test_certain_probabilities_keep_their_curvature() -> None:
         W += (p[:, k] * p[:, l])[:, None, None] * np.outer(e, e)
     expected = np.einsum("nka,nkl,nlb->ab", J, W, J, optimize=True)
     assert_allclose(np.diag(d.likelihood_metric(theta)), np.diag(expected), rtol=1e-6)
+
+
+def blocks_of(d: NetworkPosterior, theta: np.ndarray) -> list[np.ndarray]:
+    """Diagonal blocks of the likelihood's metric, layer by layer."""
+    G = d.likelihood_metric(theta)[np.ix_(d.layer_order, d.layer_order)]
+    ends = np.cumsum([0, *(len(f.inputs) * len(f.outputs) for f in d.layer_factors(theta))])
+    assert ends[-1] == d.dimension
+    return [G[a:b, a:b] for a, b in itertools.pairwise(ends)]
+
+
+@pytest.mark.parametrize("case", CASES[::3], ids=lambda case: " / ".join(map(str, case)))
+def test_factors_have_the_trace_of_their_block(case) -> None:
+    d = network_density(specified(*case))
+    theta = points(d)[0]
+    factors = d.layer_factors(theta)
+    hidden = len(d.coordinates.hidden.sizes) - 1
+    for block, own in zip(blocks_of(d, theta)[:hidden], factors[:hidden], strict=True):
+        assert_allclose(np.trace(own.inputs) * np.trace(own.outputs), np.trace(block), rtol=1e-10)
+    for own in factors:
+        assert_array_equal(own.inputs, own.inputs.T)
+        assert np.linalg.eigvalsh(own.outputs).min() > -1e-12 * np.trace(own.outputs)
+
+
+@pytest.mark.parametrize("form", ["labels", "weighted counts", "two classes"])
+@pytest.mark.parametrize("coding", cases.CODINGS)
+def test_factors_are_exact_where_the_outputs_curvature_has_one_shape(coding: str, form: str) -> None:
+    """Layers of one unit; and a last layer whose probabilities are the same in all rows."""
+    d = network_density(specified("tanh", (1, 1), form, coding, way=4))
+    theta = points(d)[0]
+    for block, own in list(zip(blocks_of(d, theta), d.layer_factors(theta), strict=True))[:2]:
+        assert_allclose(np.kron(own.outputs, own.inputs), block, rtol=1e-9, atol=1e-12 * abs(block).max())
+    d = network_density(specified("gelu", (4,), form, coding, way=0))
+    last, n = d.coordinates.last, d.coordinates.hidden.dimension
+    theta = points(d)[0]
+    _, weights = last.split(np.arange(n, d.dimension))
+    theta[weights] = 0.0
+    block, own = blocks_of(d, theta)[-1], d.layer_factors(theta)[-1]
+    assert_allclose(np.kron(own.outputs, own.inputs), block, rtol=1e-9, atol=1e-12 * abs(block).max())
+    found = d.layer_metrics(theta)[-1]
+    dense = np.zeros((len(block),) * 2)
+    for precision, u in zip(found.precisions, found.mixing.T, strict=True):
+        dense += np.kron(np.outer(u, u), precision)
+    at = d.layer_order[-len(block) :]
+    assert_allclose(dense, d.metric(theta)[np.ix_(at, at)], rtol=1e-7, atol=1e-7 * abs(block).max())
+
+
+def test_factors_of_parts_and_of_many_classes(monkeypatch: pytest.MonkeyPatch) -> None:
+    X, y = simulate(2000, 3, 26)
+    spec = network_specification(bs.SoftmaxRegression(X, y)._spec, MLP((6, 5), "relu", skip=True))
+    whole = network_density(spec)
+    theta = points(whole)[0]
+    expected = whole.layer_factors(theta)
+    cut = build_network_posterior(spec.distinct, spec.network_coordinates, "relu", spec.priors, parts=3)
+    monkeypatch.setattr(gauss_newton, "NUMBERS", 1)
+    for found in (whole.layer_factors(theta), cut.layer_factors(theta)):
+        for a, b in zip(itertools.chain(*found), itertools.chain(*expected), strict=True):
+            assert_allclose(a, b, rtol=1e-9, atol=1e-12 * abs(b).max())

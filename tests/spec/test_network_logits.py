@@ -85,6 +85,26 @@ def test_derivatives_are_those_of_differences(case, monkeypatch) -> None:
         assert_allclose(found, np.einsum("nmk,nkd->md", B, (ends[0] - ends[1]) / 2e-4), atol=2e-4)
 
 
+@pytest.mark.parametrize("n_parts", [1, 2])
+@pytest.mark.parametrize("case", [("tanh", (4,), False), ("gelu", (5, 3), True)], ids=str)
+def test_held_layers_give_the_logits_and_slopes_of_draws_that_repeat_them(case, n_parts) -> None:
+    spec, draws, X = made(*case)
+    logits, size = spec.logits, S // n_parts
+    held = {name: draws[name][::size] for name in logits.hidden_parameters}
+    last = {name: a for name, a in draws.arrays.items() if name not in held}
+    once = Parameters(last, held)
+    repeated = Parameters(last | {name: once[name] for name in held})
+    assert all(len(a) == S for a in repeated.arrays.values())
+    assert_allclose(logits.at(once)(X), logits.at(repeated)(X), rtol=1e-12, atol=1e-14)
+    for change in (X[::-1].copy(), np.array([[1.0, 0.0, -2.0]])):
+        assert_allclose(logits.slope(once, X, change), logits.slope(repeated, X, change), rtol=1e-12, atol=1e-14)
+    assert_allclose(logits.bounds(once, X), logits.bounds(repeated, X), rtol=1e-14)
+    few, all_few = once.thinned(2, 2), repeated.thinned(2, 2)
+    assert few.n_draws == 2
+    assert_allclose(logits.at(few)(X), logits.at(all_few)(X), rtol=1e-12, atol=1e-14)
+    assert once.flat().shape == (S, size_of({name: a.shape[1:] for name, a in last.items()}))
+
+
 def test_it_offers_what_answers_ask_of_logits() -> None:
     spec, *_ = made(skip=True, hidden=(5, 2))
     assert isinstance(spec.logits, Logits)

@@ -8,15 +8,25 @@ from functools import cached_property
 import numpy as np
 
 from bayes_softmax.core.logger import LOGGER
-from bayes_softmax.core.records import FloatArray, IntArray, NativeDensity, Whitening
+from bayes_softmax.core.records import (
+    BlockMetric,
+    FloatArray,
+    IntArray,
+    LayerFactors,
+    LayerWhitening,
+    NativeDensity,
+    Whitening,
+)
 from bayes_softmax.core.threads import ranges
 from bayes_softmax.data.design import Design
 from bayes_softmax.density import linear
 from bayes_softmax.density.kernel import PART_SIZE, KernelData
+from bayes_softmax.density.kronecker import mixed_metric
 from bayes_softmax.density.likelihood import each_range
 from bayes_softmax.density.log_prior import log_prior_gradient
 from bayes_softmax.density.network import callbacks, kernel
-from bayes_softmax.density.network.gauss_newton import Outputs, gauss_newton, outputs_of, rows_at
+from bayes_softmax.density.network.gauss_newton import Outputs, Point, gauss_newton, outputs_of, rows_at
+from bayes_softmax.density.network.layers import kronecker_factors
 from bayes_softmax.density.network.parts import NetworkPart, network_parts, part_tables, skip_at
 from bayes_softmax.density.posterior import COMPILE_NOTICE
 from bayes_softmax.density.prior import PriorCurvature, PriorRows, prior_rows
@@ -116,14 +126,42 @@ class NetworkPosterior:
 
     def likelihood_metric(self, theta: FloatArray) -> FloatArray:
         """Generalised Gauss-Newton curvature (d, d) of minus the log-likelihood alone."""
-        at = self._engine(_contiguous(theta))
-        return gauss_newton(rows_at(self.parts, *at, self._layout, self._outputs), self._outputs)
+        outputs = self._outputs
+        return gauss_newton(rows_at(self.parts, self._point(theta), outputs.contrasts), outputs)
 
-    def native(self, whitening: Whitening) -> NativeDensity:
+    def layer_factors(self, theta: FloatArray) -> tuple[LayerFactors, ...]:
+        """Kronecker factors of :meth:`metric` without the curvature between layers, from the first layer to the last.
+
+        See :mod:`bayes_softmax.density.network.layers`.  Where the last layer's intercept has another coding than its
+        weights it comes before them, as a layer of its own.
+        """
+        groups, contrasts = self._outputs.groups, self._outputs.contrasts
+        n_units = int(self.data.sizes[1:].sum())
+        rows = rows_at(self.parts, self._point(theta), contrasts[:, :0])
+        found = kronecker_factors(rows, groups, contrasts, n_units)
+        return tuple(
+            LayerFactors(*factors, prior) for factors, prior in zip(found, self._layer_priors(theta), strict=True)
+        )
+
+    def layer_metrics(self, theta: FloatArray) -> tuple[BlockMetric, ...]:
+        """The curvature of :meth:`layer_factors` with the priors, in the eigenvectors of each layer's outputs.
+
+        The prior is added exactly: ``outputs x inputs + I x prior`` is block diagonal there.  Layer by layer the
+        coefficients are those of the free vector in the order of :attr:`layer_order`.
+        """
+        return tuple(mixed_metric(factors) for factors in self.layer_factors(theta))
+
+    @property
+    def layer_order(self) -> IntArray:
+        """Positions (d,) in the free vector of the coefficients, layer by layer and output by output."""
+        return self._outputs.order
+
+    def native(self, whitening: Whitening | LayerWhitening) -> NativeDensity:
         """C callbacks for the density of ``z`` with ``theta = mode + T z``."""
-        pointers = callbacks.pack_pointers(self.data, whitening, self.dimension)
+        arrays = callbacks.whitening_data(whitening)
+        pointers = callbacks.pack_pointers(self.data, arrays, self.dimension)
         logp, expand = callbacks.native_addresses()
-        return NativeDensity(logp, expand, int(pointers.ctypes.data), (self.data, self.parts, whitening, pointers))
+        return NativeDensity(logp, expand, int(pointers.ctypes.data), (self.data, self.parts, arrays, pointers))
 
     @cached_property
     def _n_blocks(self) -> tuple[int, ...]:
@@ -143,17 +181,33 @@ class NetworkPosterior:
         linear.engine_coefficients(self.data.last, theta[n:], V)
         return theta[:n], V
 
+    def _point(self, theta: FloatArray) -> Point:
+        return Point(*self._engine(_contiguous(theta)), self._layout)
+
+    def _layer_priors(self, theta: FloatArray) -> list[FloatArray]:
+        """Precision (m, m) of the prior of one output's coefficients, for each layer; of the last one, averaged."""
+        sizes, n = self.data.sizes, self.coordinates.hidden.dimension
+        found = [np.diag(own) for own in np.split(self.data.precision, np.cumsum(1 + sizes[:-1])[:-1])]
+        of_column = self._prior_of_last(theta[n:], convex=True).column_matrix()
+        if self.coordinates.last.is_matrix:
+            return [*found, of_column]
+        return [*found, of_column[:1, :1], of_column[1:, 1:]]
+
+    def _prior_of_last(self, theta: FloatArray, *, convex: bool) -> PriorCurvature:
+        last = self.data.last
+        rows = PriorRows(last.family, last.scale, last.df, last.centre)
+        return PriorCurvature(rows, self.coordinates.last, theta, convex=convex)
+
     def _add_prior_curvature(self, theta: FloatArray, G: FloatArray, *, convex: bool) -> FloatArray:
         """The matrix ``G`` (d, d) with the curvature of minus the log prior added in place."""
-        n, last, start = self.coordinates.hidden.dimension, self.data.last, 0
+        n, start = self.coordinates.hidden.dimension, 0
         diagonal = np.einsum("ii->i", G)[:n]
         for fan_in, units in itertools.pairwise(self.coordinates.hidden.sizes):
             own = self.data.precision[start : start + 1 + fan_in]
             of_layer, diagonal = np.split(diagonal, [units * len(own)])
             of_layer.reshape(units, -1)[:] += own
             start += 1 + fan_in
-        rows = PriorRows(last.family, last.scale, last.df, last.centre)
-        G[n:, n:] += PriorCurvature(rows, self.coordinates.last, theta[n:], convex=convex).matrix
+        G[n:, n:] += self._prior_of_last(theta[n:], convex=convex).matrix
         return G
 
     def _add_log_prior(self, theta: FloatArray, gradient: FloatArray) -> float:

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from bayes_softmax.core.checks import listed
 from bayes_softmax.core.parameters import size_of
 from bayes_softmax.core.protocols import Logits
 from bayes_softmax.data.formula.encoder import FormulaEncoder
 from bayes_softmax.data.schema import Schema
+from bayes_softmax.fits.tree import HELD
 from bayes_softmax.spec.linear import INTERCEPT, LINEAR
 from bayes_softmax.spec.network.logits import NETWORK
 
@@ -87,13 +89,17 @@ def check_draws(groups: Mapping[str, xr.Dataset], schema: Schema, logits: Logits
     without = logits.kind == LINEAR and not schema.has_intercept
     if without and INTERCEPT in draws:
         raise ValueError("'intercept' is present, but the model has none")
+    held = _check_held(groups, schema, logits)
     for name, shape in logits.shapes.items():
-        if without and name == INTERCEPT:
+        if (without and name == INTERCEPT) or name in held:
             continue
         dims = ("chain", "draw", *logits.dims[name])
         check_array(draws, name, (None, None, *shape))
         if draws[name].dims != dims:
             raise ValueError(f"{name!r} has dimensions {draws[name].dims}, expected {dims}")
+    for name in held:
+        if name in draws.data_vars:
+            raise ValueError(f"{name!r} is held, and is among the draws too")
     size = (draws.sizes["chain"], draws.sizes["draw"])
     if min(size) < 1:
         raise ValueError("it holds no draws")
@@ -108,6 +114,21 @@ def check_draws(groups: Mapping[str, xr.Dataset], schema: Schema, logits: Logits
     for label, stat in groups.get("sample_stats", xr.Dataset()).data_vars.items():
         if stat.shape != size or stat.dtype.kind not in "fiub":
             raise ValueError(f"statistic {label!r} has shape {stat.shape} of {stat.dtype}, expected {size} numbers")
+
+
+def _check_held(groups: Mapping[str, xr.Dataset], schema: Schema, logits: Logits) -> tuple[str, ...]:
+    """Check parameters that are the same in all draws; returns their names, which are not those of all parameters."""
+    if HELD not in groups:
+        return ()
+    held, names = groups[HELD], tuple(str(name) for name in groups[HELD].data_vars)
+    if not names or not set(names) < set(logits.shapes):
+        raise ValueError(f"it holds {listed(names)} for all draws, expected some of {listed(logits.shapes)}")
+    for name in names:
+        check_array(held, name, logits.shapes[name])
+        if held[name].dims != tuple(logits.dims[name]):
+            raise ValueError(f"{name!r} has dimensions {held[name].dims}, expected {tuple(logits.dims[name])}")
+    _check_labels(held, "feature", schema.feature_names)
+    return names
 
 
 def check_data(groups: Mapping[str, xr.Dataset], schema: Schema) -> None:

@@ -70,6 +70,11 @@ class OwnLogits:
         return
 
     @property
+    def is_known(self) -> bool:
+        """Whether the function is here, and not only what a file says of it."""
+        return self.built is not None
+
+    @property
     def function(self) -> BuiltLogits:
         """The function; raises where it is not known."""
         if self.built is None:

@@ -17,6 +17,7 @@ from bayes_softmax.core.parameters import Parameters, Shapes, pull_back_slope_by
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.spec.linear import INTERCEPT, WEIGHTS
 from bayes_softmax.spec.network.activations import ACTIVATIONS, Activation
+from bayes_softmax.spec.network.last_layer import logits_of_parts, slope_of_parts
 
 NETWORK, SKIP = "network", "skip"
 NUMBERS = 2**21  # that exist at a time beside arguments and results
@@ -107,7 +108,9 @@ class NetworkLogits:
         return NETWORK
 
     def at(self, parameters: Parameters) -> Callable[[FloatArray], FloatArray]:
-        """The forward pass, for some draws at a time."""
+        """The forward pass, for some draws at a time; through hidden layers that are held, once for all draws."""
+        if self._holds_hidden(parameters):
+            return logits_of_parts(parameters, self._skip, self.inputs)
 
         def logits(X: FloatArray) -> FloatArray:
             L = np.empty((self.n_classes, len(X), parameters.n_draws))
@@ -122,9 +125,15 @@ class NetworkLogits:
 
         return logits
 
+    def inputs(self, parameters: Parameters, X: FloatArray) -> FloatArray:
+        """Inputs (n, H_L) of the last layer, in the first draw: its units, and with skip the features."""
+        units = self._forward(self._first(parameters), X)[0][-1][0]
+        return np.concatenate([units, X], axis=1) if self.skip else units
+
     def bounds(self, parameters: Parameters, X: FloatArray) -> FloatArray:
         """By the largest parameters over the draws, layer by layer."""
-        largest = {name: np.maximum(a.max(axis=0), -a.min(axis=0)) for name, a in parameters.arrays.items()}
+        arrays = {**parameters.arrays, **parameters.held}
+        largest = {name: np.maximum(a.max(axis=0), -a.min(axis=0)) for name, a in arrays.items()}
         units = (np.abs(X) + np.abs(self.centre)) / np.asarray(self.scale)
         for layer in range(1, len(self.hidden) + 1):
             weights, bias = hidden_names(layer)
@@ -160,14 +169,12 @@ class NetworkLogits:
         return total
 
     def slope(self, parameters: Parameters, X: FloatArray, change: FloatArray) -> FloatArray:
-        """The chain rule forwards, for some draws at a time."""
+        """The chain rule forwards, for some draws at a time; through hidden layers that are held, once for all."""
+        if self._holds_hidden(parameters):
+            return slope_of_parts(parameters, self._skip, lambda some: self._changed(some, X, change))
         slope = np.empty((self.n_classes, len(X), parameters.n_draws))
         for draws, some in self._stacks(parameters, len(X)):
-            _, slopes = self._forward(some, X)
-            moved = change / np.asarray(self.scale)
-            for layer, slope_at in enumerate(slopes, 1):
-                moved = slope_at * (moved @ some[hidden_names(layer)[0]])
-            moved = moved @ some[WEIGHTS]
+            moved = self._moved(some, X, change) @ some[WEIGHTS]
             if self.skip:
                 moved = moved + change @ some[SKIP]
             slope[:, :, draws] = moved.transpose(2, 1, 0)
@@ -201,6 +208,34 @@ class NetworkLogits:
     @property
     def _activation(self) -> Activation:
         return ACTIVATIONS[self.activation]
+
+    @property
+    def hidden_parameters(self) -> tuple[str, ...]:
+        """Names of the weights and biases of hidden layers."""
+        return tuple(name for layer in range(1, len(self.hidden) + 1) for name in hidden_names(layer))
+
+    @property
+    def _skip(self) -> str | None:
+        return SKIP if self.skip else None
+
+    def _holds_hidden(self, parameters: Parameters) -> bool:
+        return all(name in parameters.held for name in self.hidden_parameters)
+
+    def _first(self, parameters: Parameters) -> Parameters:
+        """The hidden layers of the first draw."""
+        return Parameters({name: parameters[name][:1] for name in self.hidden_parameters})
+
+    def _moved(self, parameters: Parameters, X: FloatArray, change: FloatArray) -> FloatArray:
+        """Slopes (1 or S, n, H_L) of the last hidden units."""
+        moved: FloatArray = change / np.asarray(self.scale)
+        for layer, slope_at in enumerate(self._forward(parameters, X)[1], 1):
+            moved = slope_at * (moved @ parameters[hidden_names(layer)[0]])
+        return moved
+
+    def _changed(self, parameters: Parameters, X: FloatArray, change: FloatArray) -> FloatArray:
+        """Slopes (n, H_L) of the inputs of the last layer, in the first draw."""
+        moved = self._moved(self._first(parameters), X, change)[0]
+        return np.concatenate([moved, np.broadcast_to(change, X.shape)], axis=1) if self.skip else moved
 
     def _stacks(self, parameters: Parameters, n_rows: int) -> Iterator[tuple[slice, Parameters]]:
         """Some draws at a time: as many as bounded memory allows for these rows."""
