@@ -19,10 +19,8 @@ from bayes_softmax.separation.diagnosis import check_separation
 from bayes_softmax.separation.verdict import Separation
 from bayes_softmax.spec import specify
 from bayes_softmax.spec.arguments import Arguments, options_of, takes_arguments
-from bayes_softmax.spec.custom.logits import OwnLogits
-from bayes_softmax.spec.custom.prior import prior_table as own_priors
 from bayes_softmax.spec.custom.refusals import refuse_custom
-from bayes_softmax.spec.prior_table import prior_table
+from bayes_softmax.spec.described_prior import described_prior
 from bayes_softmax.spec.pymc_model import build_pymc_model
 from bayes_softmax.spec.scale_choice import ScaleChoice
 
@@ -149,6 +147,9 @@ class SoftmaxRegression:
         logit over the data, ``total_logit_sd``, and the formula of the default, ``formula``, derived in
         :func:`bayes_softmax.spec.autoscale.default_scales`.  See also ``plots.prior``.
 
+        Of a network it has a row for the weights and one for the biases of each layer, and with ``skip`` one for each
+        feature; ``sd_over_rows`` is the prior sd of what they add to a unit's input, or to a logit.
+
         Examples
         --------
         >>> import bayes_softmax as bs
@@ -158,8 +159,7 @@ class SoftmaxRegression:
         {'bill_length_mm': {'prior': 'Normal(0.259)', 'scale_from': '1.414 / 5.46'},
          'sex[T.male]': {'prior': 'Normal(2.828)', 'scale_from': '1.414 / 0.5'}}
         """
-        spec = self._spec
-        return own_priors(spec.logits) if isinstance(spec.logits, OwnLogits) else prior_table(spec.priors, spec.design)
+        return described_prior(self._spec)
 
     @explains
     def choose_prior_scale(self) -> Self:

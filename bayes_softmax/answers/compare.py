@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from bayes_softmax.answers.cautions import noted
 from bayes_softmax.answers.chosen import chosen_rows
 from bayes_softmax.answers.comparable import check_comparable
+from bayes_softmax.answers.compare_functions import compare_functions
 from bayes_softmax.answers.contrasts import Average, build_view
 from bayes_softmax.answers.fitted import Fit, Sampled, training_of
 from bayes_softmax.answers.intervals import resolve_interval
@@ -60,7 +61,8 @@ def compare(
     DataFrame
         Rows ``(feature, contrast)``, as in :meth:`PointEstimate.summary`.  A point estimate ``m`` gives ``m``
         and ``m_se``; a posterior ``p`` gives ``p_mean``, ``p_sd`` and the ends of its interval, e.g.
-        ``p_eti89_lb``.
+        ``p_eti89_lb``.  If the logits of one are not linear, rows ``(feature, change, class)`` of scores on the data
+        of the fits and of average effects, as in :meth:`PointEstimate.effects`: weights are not compared.
 
     Raises
     ------
@@ -75,6 +77,8 @@ def compare(
     ['mle', 'mle_se', 'map', 'map_se']
     """
     comparable = check_comparable(fits, unnamed)
+    if not all(fit.logits.is_linear for fit in comparable.values()):
+        return compare_functions(comparable, vs, ci_prob, ci_kind, features)
     interval = resolve_interval(ci_prob, ci_kind)
     rows = chosen_rows(next(iter(comparable.values())).schema, features)
     tables, formats = [], dict[Hashable, Format]()

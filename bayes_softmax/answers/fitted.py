@@ -1,6 +1,6 @@
 """The protocol that point estimates and posteriors share, so that one function answers a question for both."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -80,6 +80,11 @@ class Fitted(Protocol):
     @property
     def caution(self) -> str | None:
         """Note on every answer from an optimum that is not certified; else None, as for draws."""
+        ...
+
+    @property
+    def effective(self) -> Mapping[str, float] | None:
+        """Effective number of parameters of a network by the name of the parameter; None where it is not known."""
         ...
 
     def contrast_values(self, view: View) -> tuple[FloatArray, FloatArray | None]:

@@ -30,34 +30,50 @@ UNIDENTIFIED = frozenset({NETWORK})  # kinds of logits whose parameters are not 
 
 
 class Judged(NamedTuple):
-    """Draws (chain, draw, m) of quantities by which convergence is judged, by the name of their kind."""
+    """Draws (chain, draw, m) of quantities by which convergence is judged, by the name of their kind.
+
+    ``probabilities`` are the distinct row and the class (m, 2) of each probability.
+    """
 
     kinds: dict[str, FloatArray]
+    probabilities: IntArray
 
     def all(self, shape: tuple[int, int]) -> FloatArray:
         """All of them, (chain, draw, m)."""
         return np.concatenate([np.empty((*shape, 0)), *self.kinds.values()], axis=2)
 
 
-def judged_quantities(fit: Sampled, parameters: FloatArray, hyper: FloatArray) -> Judged:
+def judged_quantities(fit: Sampled) -> Judged:
     """What a posterior of logits that are not linear is judged by.
 
-    Parameters and hyperparameters are (chain, draw, m) in their own coding.  Without the data of the fit, or a user's
-    function that makes its logits, no probability and no likelihood is known.
+    Without the data of the fit, or a user's function that makes its logits, no probability and no likelihood is known.
     """
-    kinds = {} if fit.logits.kind in UNIDENTIFIED else {PARAMETERS: parameters}
+    named = fit.logits.kind not in UNIDENTIFIED
+    kinds = {PARAMETERS: fit.parameters.flat().reshape(*fit.shape, -1)} if named else {}
+    hyper = hyperparameters(fit)
     if hyper.shape[2]:
         kinds[HYPERPARAMETERS] = hyper
     stats = {str(name): values.values[:, :, None] for name, values in fit.idata["sample_stats"].data_vars.items()}
-    if fit.training is None or (isinstance(fit.logits, OwnLogits) and not fit.logits.is_known):
-        name = next((name for name in BY_THE_SAMPLER if name in stats), None)
-        return Judged(kinds if name is None else kinds | {BY_THE_SAMPLER[name]: stats[name]})
+    unknown = isinstance(fit.logits, OwnLogits) and not fit.logits.is_known
+    if fit.training is None or unknown:
+        told = [name for name in BY_THE_SAMPLER if name in stats][:1]
+        kinds |= {BY_THE_SAMPLER[name]: stats[name] for name in told}
+        return Judged(kinds, np.empty((0, 2), dtype=np.int64))
     likelihood = log_likelihood(fit, fit.training).reshape(*fit.shape, 1)
     kinds[LOG_LIKELIHOOD] = likelihood
     if "log_prior" in stats:
         kinds[LOG_POSTERIOR] = likelihood + stats["log_prior"]
-    kinds[PROBABILITIES] = probabilities_of_rows(fit, fit.training).reshape(*fit.shape, -1)
-    return Judged(kinds)
+    values, places = probabilities_of_rows(fit, fit.training)
+    kinds[PROBABILITIES] = values.reshape(*fit.shape, -1)
+    return Judged(kinds, places)
+
+
+def hyperparameters(fit: Sampled) -> FloatArray:
+    """Hyperparameters (chain, draw, m), where scales were learned."""
+    draws = fit.idata[fit.group].dataset
+    names = [str(name) for name in np.atleast_1d(draws.attrs.get("hyperparameters", []))]
+    parts = [draws[name].values.reshape(*fit.shape, -1) for name in names]
+    return np.concatenate([np.empty((*fit.shape, 0)), *parts], axis=2)
 
 
 def modes_of(judged: Judged, stats: Mapping[str, Any], shape: tuple[int, int]) -> tuple[ChainMode, ...]:
@@ -66,7 +82,7 @@ def modes_of(judged: Judged, stats: Mapping[str, Any], shape: tuple[int, int]) -
     Parameters are left out: the labels of some may switch without a change of what the model says.
     """
     kinds = {name: draws for name, draws in judged.kinds.items() if name != PARAMETERS}
-    draws = Judged(kinds or judged.kinds).all(shape)
+    draws = judged._replace(kinds=kinds or judged.kinds).all(shape)
     height = judged.kinds.get(LOG_POSTERIOR)
     start = stats.get(START)
     return chain_modes(draws, None if height is None else height[:, :, 0], None if start is None else start[:, 0])
@@ -84,16 +100,20 @@ def log_likelihood(fit: HasLogits, training: TrainingData) -> FloatArray:
     return total
 
 
-def probabilities_of_rows(fit: Sampled, training: TrainingData) -> FloatArray:
-    """Probabilities (S, m) of classes that have some, in rows evenly spaced over the data."""
+def probabilities_of_rows(fit: Sampled, training: TrainingData) -> tuple[FloatArray, IntArray]:
+    """Probabilities (S, m) of classes that have some, in rows evenly spaced over the data; row and class (m, 2)."""
     rows = spaced(training.n_rows, MOST_ROWS)
 
-    def likely(P: FloatArray, _: slice) -> FloatArray:
-        told = P[: max(len(P) - (len(P) == 2), 1)]  # of two classes one says what the other does
-        return np.ascontiguousarray(told[told.mean(axis=2) > SMALLEST].T)
+    def likely(P: FloatArray, block: slice) -> tuple[FloatArray, IntArray]:
+        told = P.mean(axis=2) > SMALLEST
+        if len(P) == 2:  # one class says what the other does
+            told[0] &= ~told[1]
+        classes, at = np.nonzero(told)
+        return np.ascontiguousarray(P[classes, at].T), np.column_stack([rows[block][at], classes])
 
-    found = np.concatenate(over_blocks(fit, training.take(rows), likely), axis=1)
-    return found[:, spaced(found.shape[1], MOST_PROBABILITIES)]
+    values, places = zip(*over_blocks(fit, training.take(rows), likely), strict=True)
+    kept = spaced(sum(map(len, places)), MOST_PROBABILITIES)
+    return np.concatenate(values, axis=1)[:, kept], np.concatenate(places)[kept]
 
 
 def spaced(n: int, most: int) -> IntArray:

@@ -9,8 +9,10 @@ from bayes_softmax.answers.contraction import contraction
 from bayes_softmax.answers.contrasts import View, build_view
 from bayes_softmax.answers.fitted import Fitted, Sampled
 from bayes_softmax.answers.intervals import Interval, resolve_interval
+from bayes_softmax.answers.layers import layer_table
 from bayes_softmax.answers.parameter_summary import parameter_summary
 from bayes_softmax.answers.quantities import Quantities, summary_columns
+from bayes_softmax.core.checks import shown
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.data.design import Label
 from bayes_softmax.data.schema import Schema
@@ -18,6 +20,7 @@ from bayes_softmax.display.digits import COMMON, chance, estimates
 from bayes_softmax.display.table import table_of
 from bayes_softmax.spec.custom.logits import CUSTOM
 from bayes_softmax.spec.linear import INTERCEPT
+from bayes_softmax.spec.network.logits import NetworkLogits
 
 
 def summary(
@@ -51,7 +54,8 @@ def summary(
         the likelihood approaches its supremum only as the contrast diverges (separated classes), and NaN where the data
         do not determine it (collinear features, or directions of both signs); such rows have no standard error.  The
         others keep theirs.  With a proper prior ``contraction`` is the share of its variance that the data remove: near
-        1 the data determine the answer, near 0 the prior does.
+        1 the data determine the answer, near 0 the prior does.  Of a network, whose single weights mean nothing:
+        its layers, as :func:`bayes_softmax.answers.layers.layer_table` describes them.
 
     Examples
     --------
@@ -60,6 +64,8 @@ def summary(
     >>> model.mle().summary(vs="a", ci_prob=0.9).columns.tolist()
     ['estimate', 'std_error', 'wald90_lb', 'wald90_ub']
     """
+    if isinstance(fit.logits, NetworkLogits):
+        return _layers(fit, fit.logits, vs=vs, ci_prob=ci_prob, ci_kind=ci_kind, features=features)
     interval = resolve_interval(ci_prob, ci_kind)
     if isinstance(fit, Sampled) and fit.logits.kind == CUSTOM:
         return parameter_summary(fit, vs, interval, features)
@@ -80,6 +86,14 @@ def summary(
     chances = {"p_positive": chance(len(values) if error is None else None)}
     formats = COMMON | estimates(*names[:4], noise="mcse_mean") | chances
     return table_of(pd.DataFrame(flat, index=coefficient_index(fit.schema, view, rows)), formats)
+
+
+def _layers(fit: Fitted, logits: NetworkLogits, **asked: object) -> pd.DataFrame:
+    """The table of a network's layers; raises for questions about its coefficients."""
+    for name, value in asked.items():
+        if value is not None:
+            raise ValueError(f"{name}={shown(value)} is for coefficients, and summary() of a network lists its layers")
+    return layer_table(fit.schema, logits, fit.parameters, fit.effective)
 
 
 def coefficient_table(fit: Fitted, view: View, interval: Interval, rows: IntArray) -> pd.DataFrame:

@@ -20,7 +20,7 @@ from bayes_softmax.answers.diagnostics import (
     diagnose_weighted,
 )
 from bayes_softmax.answers.fitted import Refit, RefitCells
-from bayes_softmax.answers.function_space import Judged, judged_quantities, modes_of
+from bayes_softmax.answers.function_space import Judged, hyperparameters, judged_quantities, modes_of
 from bayes_softmax.answers.tables import size_in_words
 from bayes_softmax.answers.training import TrainingData
 from bayes_softmax.core.checks import counted
@@ -159,6 +159,11 @@ class PosteriorDraws:
         return
 
     @property
+    def effective(self) -> None:
+        """None: it is not estimated from draws."""
+        return
+
+    @property
     def limits(self) -> None:
         """None: a proper posterior leaves no direction undetermined."""
         return
@@ -199,13 +204,13 @@ class PosteriorDraws:
         data (:mod:`bayes_softmax.answers.function_space`).
         """
         if self.logits.is_linear:
-            return np.concatenate([self._flat, self._hyper_draws], axis=2)
+            return np.concatenate([self._flat, hyperparameters(self)], axis=2)
         return self._judged.all(self.shape)
 
     @cached_property
     def _judged(self) -> Judged:
         """Quantities by which draws of logits that are not linear are judged."""
-        return judged_quantities(self, self._flat, self._hyper_draws)
+        return judged_quantities(self)
 
     @cached_property
     def doubts(self) -> tuple[str, ...]:
@@ -216,15 +221,6 @@ class PosteriorDraws:
         distinct = n_distinct(self._flat.reshape(S, -1))
         few = () if distinct >= min(FEWEST_DISTINCT, S) else (f"only {distinct} of {S} draws are distinct",)
         return few + self.diagnostics.doubts
-
-    @property
-    def _hyper_draws(self) -> FloatArray:
-        """Hyperparameters (chain, draw, m), where scales were learned."""
-        posterior = self.idata[self.group].dataset
-        names = [str(name) for name in np.atleast_1d(posterior.attrs.get("hyperparameters", []))]
-        shape = (posterior.sizes["chain"], posterior.sizes["draw"], -1)
-        parts = [posterior[name].values.reshape(shape) for name in names]
-        return np.concatenate(parts, axis=2) if parts else np.empty((*shape[:2], 0))
 
     def contrast_values(self, view: View) -> tuple[FloatArray, None]:
         """The draws (S, q, m) of contrasts of the class columns, intercept first; they need no standard errors."""
@@ -239,6 +235,7 @@ class PosteriorDraws:
     @cached_property
     def prior_dominated(self) -> tuple[str, ...]:
         """Features that the prior determines more than the data, by the contraction of pairwise contrasts."""
+        require_linear(self.logits, "prior_dominated")
         flat = self.draws.reshape(-1, *self.draws.shape[2:])
         if len(flat) < 2:
             return ()

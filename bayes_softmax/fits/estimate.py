@@ -42,21 +42,10 @@ class Estimate:
         ``"mle"`` or ``"map"``.
     values
         The estimate of each parameter, by name.
-    log_likelihood
-        At the estimate, without multinomial coefficients.
-    log_prior
-        Log prior density at the estimate; 0 for flat priors.
-    converged, status
-        Whether the optimum is certified, and the certificate in words.
-    gradient_norm
-        Largest absolute gradient entry per observation, on standardised features (no unit); with Laplace priors the
-        KKT residual, the largest distance of the gradient from the subdifferential of the penalty.
-    newton_decrement
-        ``sqrt(g' H^-1 g)``; half its square estimates the gap to the maximum log density.
-    n_iterations
-        Iterations of the solver.
-    history
-        Minus the log density per observation at each iterate (for the MLE: the cross-entropy).
+    log_likelihood, log_prior, converged, status, gradient_norm, newton_decrement, n_iterations, history
+        As in ``PointEstimate``, where they are documented.
+    total_weight
+        Number of observations, with their weights.
     schema
         Names and encodings.
     logits
@@ -215,6 +204,11 @@ class Estimate:
     def parameters(self) -> Parameters:
         """The estimate as one draw."""
         return Parameters({name: self.values[name].values[None] for name in self.logits.shapes})
+
+    @property
+    def effective(self) -> Mapping[str, float] | None:
+        """Effective number of parameters of a network by name; None where it is not known."""
+        return None
 
     @property
     def is_estimate(self) -> bool:

@@ -90,8 +90,9 @@ def sample(
         that warning.  With ``CustomLogits``, ``"auto"`` is ``"pymc"``, and the others are refused.
     layers
         Of a network: ``"last"`` draws the last layer by the engine of linear models, exactly given the hidden layers,
-        which are held at the MAP; ``"all"`` draws all weights.  Default: all up to 500 coefficients, else the last;
-        ``engine`` says which.  Held weights are in the group ``held`` of ``idata``, once.
+        which are held at the MAP, that of :meth:`map` under the same seed; ``"all"`` draws all weights.  Default: all
+        up to 500 coefficients, else the last; ``engine`` says which.  Held weights are in the group ``held`` of
+        ``idata``, once: PyMC's functions need ``pm.do(model.pymc_model, dict(post.idata["held"].data_vars))``.
     progressbar
         Show progress.
 
@@ -127,7 +128,9 @@ def sample(
     >>> post.diagnostics.ok, post.diagnostics.n_divergences
     (True, 0)
     """
-    settings = SamplerSettings(draws, tune, chains, cores, seed_of(random_seed, rng), target_accept, progressbar)
+    seed = seed_of(random_seed, rng)
+    starts = STARTS if random_seed is None and rng is None else seed
+    settings = SamplerSettings(draws, tune, chains, cores, seed, target_accept, progressbar)
     check_run(settings)
     load_in_full("bayes_softmax.fitting.engines")
     from bayes_softmax.fitting import engines
@@ -135,7 +138,7 @@ def sample(
 
     engines.check_engine(engine, settings.target_accept)
     spec = model._spec
-    return Posterior(with_warnings(spec, lambda: engines.sample(spec, settings, engine, layers)))
+    return Posterior(with_warnings(spec, lambda: engines.sample(spec, settings, engine, layers, starts)))
 
 
 @of_self

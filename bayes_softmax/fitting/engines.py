@@ -60,14 +60,18 @@ def check_engine(engine: str, target_accept: float | None) -> None:
         raise ValueError(f"target_accept is for NUTS; engine={engine!r} has no step size")
 
 
-def sample(spec: Specification, settings: SamplerSettings, engine: str, layers: str | None = None) -> PosteriorDraws:
+def sample(
+    spec: Specification, settings: SamplerSettings, engine: str, layers: str | None = None, starts: int | None = None
+) -> PosteriorDraws:
     """Draw from the posterior by the named engine; the result can be refitted without an observation.
 
-    ``layers`` of a network: ``"all"``, or ``"last"`` with hidden layers held at a mode; None chooses.
+    ``layers`` of a network: ``"all"``, or ``"last"`` with hidden layers held at a mode; None chooses.  ``starts`` is
+    the seed of the random starts from which that mode is found; by default that of the draws.
     """
     again = partial(sample_again, spec, settings, engine, layers)
     if spec.logits.kind == NETWORK:
-        return replace(_sample_network(spec, settings, engine, layers), refit_cells=again)
+        chosen = settings.seed if starts is None else starts
+        return replace(_sample_network(spec, settings, engine, layers, chosen), refit_cells=again)
     refuse_layers(spec, layers)
     if spec.logits.kind == CUSTOM:
         return replace(sample_custom(spec, settings, engine), refit_cells=again)
@@ -91,7 +95,9 @@ def _sample_linear(spec: Specification, settings: SamplerSettings, engine: str) 
     return run(spec, settings)
 
 
-def _sample_network(spec: Specification, settings: SamplerSettings, engine: str, layers: str | None) -> PosteriorDraws:
+def _sample_network(
+    spec: Specification, settings: SamplerSettings, engine: str, layers: str | None, starts: int
+) -> PosteriorDraws:
     """Draw all layers of a network, or the last."""
     if layers is not None:
         check_choice("layers", layers, LAYERS)
@@ -102,7 +108,7 @@ def _sample_network(spec: Specification, settings: SamplerSettings, engine: str,
     elif layers is None:
         layers = "all" if engine in ALL_LAYERS else "last"
     if layers == "last":
-        return sample_last_layer(spec, lambda linear: _sample_linear(linear, settings, engine), settings.seed, why)
+        return sample_last_layer(spec, lambda linear: _sample_linear(linear, settings, engine), starts, why)
     check_choice("engine", engine, tuple(ALL_LAYERS))
     return ALL_LAYERS[engine](spec, settings)
 

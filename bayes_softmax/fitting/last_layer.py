@@ -20,14 +20,14 @@ from bayes_softmax.fits.draws import PosteriorDraws
 from bayes_softmax.fitting.again import complete, without_one
 from bayes_softmax.fitting.intercept_alone import warn_if_intercept_alone
 from bayes_softmax.fitting.labelling import despite_interrupts, in_chains, labelled_posterior
+from bayes_softmax.fitting.network_estimates import RESTARTS
 from bayes_softmax.fitting.networks import network_modes
 from bayes_softmax.fitting.notes import notes_of
 from bayes_softmax.spec.linear import INTERCEPT, WEIGHTS, LinearLogits
 from bayes_softmax.spec.network.logits import SKIP, NetworkLogits
 from bayes_softmax.spec.specification import Specification
 
-RESTARTS = 5
-MODE_STREAM = 3  # the starts must not repeat the random numbers of the draws
+SAW = "the hidden layers are held at a mode of all rows"
 
 type Values = Mapping[str, FloatArray]
 type Run = Callable[[Specification], PosteriorDraws]
@@ -83,8 +83,8 @@ def network_of(spec: Specification) -> NetworkLogits:
 
 
 def hidden_at_mode(spec: Specification, seed: int) -> dict[str, FloatArray]:
-    """Weights and biases of the hidden layers at the best mode from random starts, with a warning if it is none."""
-    found = network_modes(spec, RESTARTS, np.random.default_rng([seed, MODE_STREAM]))
+    """Weights and biases of the hidden layers at the mode that ``map(random_seed=seed)`` finds; warns if it is none."""
+    found = network_modes(spec, RESTARTS, np.random.default_rng(seed))
     if not found.is_stationary:
         warn_caller(
             "the hidden layers are held where the search for a mode ended, with a gradient of "
@@ -100,13 +100,13 @@ def hidden_of(spec: Specification, theta: FloatArray) -> dict[str, FloatArray]:
     return {name: at[name][0] for name in network_of(spec).hidden_parameters}
 
 
-def sample_last_layer(spec: Specification, run: Run, seed: int, why: str = "") -> PosteriorDraws:
-    """Draw the last layer with hidden layers held at a mode.
+def sample_last_layer(spec: Specification, run: Run, starts: int, why: str = "") -> PosteriorDraws:
+    """Draw the last layer with hidden layers held at a mode, found from random starts with the seed ``starts``.
 
     ``run`` draws from the posterior of a linear model; ``why`` says why all layers were not drawn.
     """
     start = time.perf_counter()
-    hidden = hidden_at_mode(spec, seed)
+    hidden = hidden_at_mode(spec, starts)
     seconds = time.perf_counter() - start
     drawn = given_hidden(spec, hidden, run, why)
     timings = {**drawn.timings, "hidden layers": seconds}
@@ -140,4 +140,4 @@ def _as_network(spec: Specification, hidden: Values, linear: PosteriorDraws, dra
         last[SKIP] = weights[:, layers.n_units :]
     engine = f"last layer by {linear.engine}; hidden layers are held at the MAP{why}"
     labelled = labelled_posterior(spec, in_chains(last, shape), draws, engine, linear.timings, held=hidden)
-    return replace(labelled, pareto_k=linear.pareto_k, ess=linear.ess, log_evidence=linear.log_evidence)
+    return replace(labelled, seen=SAW, pareto_k=linear.pareto_k, ess=linear.ess, log_evidence=linear.log_evidence)

@@ -1,11 +1,14 @@
 """Notes on the data of a model, for its reader; they need no density."""
 
 from bayes_softmax.core.checks import SHOWN, counted, listed, shortened, shown
+from bayes_softmax.core.parameters import size_of
+from bayes_softmax.core.protocols import Logits
 from bayes_softmax.data.doubtful_levels import spelling_notes
 from bayes_softmax.data.formula.encoder import FormulaEncoder
 from bayes_softmax.data.missing import dropped_notes
 from bayes_softmax.data.unused_classes import unused_notes
 from bayes_softmax.display.brief import Brief, Names
+from bayes_softmax.spec.network.logits import NetworkLogits
 from bayes_softmax.spec.specification import Specification
 
 
@@ -25,9 +28,21 @@ def notes_of(spec: Specification) -> tuple[str, ...]:
         dropped += spec.schema.encoder.one_level
     if dropped:
         notes.append(f"columns that do not vary were dropped: {listed(dropped)}")
+    if isinstance(spec.logits, NetworkLogits) and not spec.design.n_features:
+        notes.append("without features the hidden units are constants, and so are the logits")
     if spec.priors.choice is not None:
         notes.append(str(spec.priors.choice))
     return tuple(notes)
+
+
+def logits_lines(logits: Logits) -> tuple[str, ...]:
+    """A line on logits that are not linear."""
+    if not isinstance(logits, NetworkLogits):
+        return ()
+    sizes = [counted(units, f"{logits.activation} unit") for units in logits.hidden]
+    beside = " beside linear logits" if logits.skip else ""
+    weights = counted(size_of(logits.shapes), "weight and bias", "weights and biases")
+    return (f"logits: a network of {', then '.join(sizes)}{beside}, {weights}",)
 
 
 def brief_of(spec: Specification) -> Brief:
@@ -44,6 +59,7 @@ def brief_of(spec: Specification) -> Brief:
         (
             Names("classes", counts),
             Names("features", names or ["none (intercept only)"]),
+            *logits_lines(spec.logits),
             f"coding: {schema.coding}{'' if schema.has_intercept else ', without an intercept'}",
         ),
         notes_of(spec),

@@ -42,12 +42,12 @@ def prior_table(priors: PriorTable, design: Design) -> pd.DataFrame:
     >>> table.loc["x0", "scale_from"], table.attrs["total_logit_sd"]
     ('2 / 0.8165', 2.5)
     """
-    mean, rms = _moments(design)
+    mean, rms = feature_moments(design)
     if priors.is_jeffreys:
         names = [*(["intercept"] if design.has_intercept else []), *design.feature_names]
         columns = _of_jeffreys(len(names))
     else:
-        columns = _of_features(priors, rms)
+        columns = feature_rows(priors, rms)
         names = list(design.feature_names)
         if priors.intercept is not None:
             names = ["intercept", *names]
@@ -61,7 +61,7 @@ def prior_table(priors: PriorTable, design: Design) -> pd.DataFrame:
     return table_of(table, {"logit_sd": Format("ratio")})
 
 
-def _of_features(priors: PriorTable, rms: FloatArray) -> dict[str, list[Any]]:
+def feature_rows(priors: PriorTable, rms: FloatArray) -> dict[str, list[Any]]:
     """Columns of the table for the features."""
     p, default, factor = len(rms), priors.by_default, _factor(priors)
     scales = np.full(p, np.nan)
@@ -146,7 +146,7 @@ def _factor(priors: PriorTable) -> float:
     return 1.0 if priors.choice is None else priors.choice.factor
 
 
-def _moments(design: Design) -> tuple[FloatArray, FloatArray]:
+def feature_moments(design: Design) -> tuple[FloatArray, FloatArray]:
     """Mean and root mean square deviation of the features; both about zero where there is no intercept."""
     centre, sd = design.standardisation
     if design.has_intercept or not design.n_features:

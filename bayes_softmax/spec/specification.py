@@ -82,7 +82,7 @@ class Specification:
     def without_priors(self) -> "Specification":
         """The same rows under flat priors; full coding, not identified then, becomes zero-sum."""
         coding = "zero-sum" if self.schema.coding == "full" else self.schema.coding
-        schema = replace(self.schema, coding=coding, prior_sd=(), dropped_flat=True, chosen_scale=False)
+        schema = replace(self.schema, coding=coding, prior_sd=(), layer_sd=(), dropped_flat=True, chosen_scale=False)
         hidden = None if self.hidden is None else self.hidden.with_flat_priors()
         return replace(self, schema=schema, priors=flat_table(self.priors), hidden=hidden)
 

@@ -18,7 +18,7 @@ from bayes_softmax.spec.by_term import priors_by_feature
 from bayes_softmax.spec.custom.argument import CustomLogits
 from bayes_softmax.spec.custom.specify import custom_specification, refuse_priors
 from bayes_softmax.spec.linear import LinearLogits
-from bayes_softmax.spec.network.specify import split_prior, with_logits
+from bayes_softmax.spec.network.specify import names_beside_features, split_prior, with_logits
 from bayes_softmax.spec.prior_draws import prior_sds
 from bayes_softmax.spec.resolve import resolve_priors
 from bayes_softmax.spec.specification import Specification
@@ -43,7 +43,8 @@ def _specify(design: Design, schema: Schema, options: Options) -> Specification:
         options = replace(options, logits=None)
     used, (prior, of_layers) = design.totals > 0, split_prior(options.prior, options.logits)
     if isinstance(prior, Mapping):
-        prior = priors_by_feature(prior, design.feature_names, schema.encoder.named_terms)
+        terms, layers = schema.encoder.named_terms, names_beside_features(options.logits)
+        prior = priors_by_feature(prior, design.feature_names, terms, layers)
     priors = resolve_priors(
         prior,
         options.intercept_prior,

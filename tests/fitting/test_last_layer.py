@@ -8,7 +8,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 import bayes_softmax as bs
 from bayes_softmax.answers.training import cells_of
 from bayes_softmax.fitting import engines, last_layer
-from bayes_softmax.fitting.networks import network_modes
 from bayes_softmax.fitting.problem import density_of
 from bayes_softmax.fitting.settings import SamplerSettings
 from bayes_softmax.fitting.solvers import SolverOptions, solve
@@ -87,19 +86,17 @@ def test_its_draws_are_those_of_the_linear_model_of_the_units(response, coding) 
     assert_allclose(L, by_hand.logits.at(by_hand.parameters)(units), rtol=1e-9, atol=1e-11)
 
 
-def test_hidden_layers_are_those_of_the_best_mode_where_the_last_layer_is_at_its_own_mode() -> None:
-    spec = network(skip=True)._spec
-    found = network_modes(spec, last_layer.RESTARTS, np.random.default_rng([3, last_layer.MODE_STREAM]))
-    mode = spec.network_coordinates.to_parameters(found.points[:1])
-    held = last_layer.hidden_at_mode(spec, 3)
-    assert set(held) == {"hidden_1", "hidden_1_bias"}
-    for name, values in held.items():
-        assert_array_equal(values, mode[name][0])
-    linear = last_layer.last_layer_specification(spec, held)
+def test_hidden_layers_are_those_of_map_where_the_last_layer_is_at_its_own_mode(post) -> None:
+    model = network(skip=True)
+    estimate = model.map(random_seed=3)._fitted.parameters
+    for name in ("hidden_1", "hidden_1_bias"):
+        assert_array_equal(post.idata["held"][name].values, estimate[name][0])
+    spec = model._spec
+    linear = last_layer.last_layer_specification(spec, {name: a[0] for name, a in estimate.arrays.items()})
     own = linear.coordinates.to_parameters(solve(density_of(linear), SolverOptions()).theta[None])
-    weights = np.concatenate([mode["weights"], mode["skip"]], axis=1)
+    weights = np.concatenate([estimate["weights"], estimate["skip"]], axis=1)
     assert_allclose(own["weights"], weights, atol=2e-3)  # L-BFGS ends where the gradient is 1e-6 per observation
-    assert_allclose(own["intercept"], mode["intercept"], atol=2e-3)
+    assert_allclose(own["intercept"], estimate["intercept"], atol=2e-3)
 
 
 def test_no_hidden_layer_is_the_linear_model_draw_by_draw() -> None:
@@ -155,7 +152,7 @@ def test_a_file_keeps_what_is_held(post: bs.Posterior, suffix, tmp_path) -> None
     xr.testing.assert_identical(again.idata["held"].dataset, post.idata["held"].dataset)
     assert_array_equal(again.predict_proba(X), post.predict_proba(X))
     assert_array_equal(again.effects(), post.effects())
-    assert again.engine == post.engine
+    assert (again.engine, again._fitted.seen) == (post.engine, last_layer.SAW)
 
 
 HELD_DAMAGE = {
@@ -182,9 +179,7 @@ def test_a_file_whose_held_parameters_are_wrong_is_refused(post: bs.Posterior, c
 def test_pymc_predicts_from_the_model_with_its_hidden_layers_set(post: bs.Posterior) -> None:
     import pymc as pm
 
-    held = {str(name): values.values for name, values in post.idata["held"].data_vars.items()}
-    model = network(skip=True).pymc_model
-    with pm.do(model, held):
+    with pm.do(network(skip=True).pymc_model, dict(post.idata["held"].data_vars)):
         predicted = pm.sample_posterior_predictive(
             post.idata, progressbar=False, random_seed=1, compile_kwargs={"mode": "FAST_COMPILE"}
         )
@@ -216,6 +211,12 @@ def test_leaving_out_refits_the_last_layer_or_everything(post: bs.Posterior) -> 
     assert np.isfinite(found.elpd)
     again = post._fitted.refit_cells(cells_of(post._fitted.training), 3)
     assert_array_equal(again.parameters["weights"], post._fitted.parameters["weights"])
+
+
+def test_leave_one_out_says_that_the_hidden_layers_saw_the_row(post: bs.Posterior) -> None:
+    with pytest.warns(bs.NotReliableWarning) as told:
+        post.loo()
+    assert any(str(w.message).startswith("the hidden layers are held at a mode of all rows") for w in told)
 
 
 def test_flat_priors_that_the_data_do_not_bound_are_refused() -> None:

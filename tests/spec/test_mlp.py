@@ -2,12 +2,8 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
-from scipy.special import softmax
 
 import bayes_softmax as bs
-from bayes_softmax.core.parameters import Parameters
-from bayes_softmax.spec.network.activations import ACTIVATIONS
 from bayes_softmax.spec.network.mlp import MLP
 from bayes_softmax.spec.network.specify import network_specification
 from tests.conftest import simulate
@@ -84,24 +80,3 @@ def test_given_priors_are_those_of_the_layers() -> None:
     assert np.isinf(mixed.hidden.scales[1]).all()
     assert mixed.priors.weights[:2] == (bs.Laplace(2),) * 2
     assert mixed.priors.weights[2:] == linear().priors.weights
-
-
-@pytest.mark.parametrize("activation", ACTIVATIONS)
-@pytest.mark.parametrize("hidden", [(50,), (3,), (50, 50, 50)])
-@pytest.mark.parametrize("shape", [(2, 3), (60, 10)])
-def test_default_priors_of_logits_are_those_of_a_linear_model(activation, hidden, shape) -> None:
-    """A prior sd of about 2.5 of a logit, and few saturated rows, whatever depth, width and activation."""
-    p, K = shape
-    spec = network_specification(bs.SoftmaxRegression(*simulate(200, p, K))._spec, MLP(hidden, activation))
-    rng, n = np.random.default_rng(1), 400
-    coordinates = spec.network_coordinates
-    sds = [np.tile(scale, (units, 1)).ravel() for scale, units in zip(spec.hidden.scales, hidden, strict=True)]
-    k_w, H = coordinates.last.weights_contrast.shape[1], hidden[-1]
-    last = np.tile(np.append(1.5, spec.priors.features.scale), (k_w, 1)).ravel()
-    assert len(last) == k_w * (H + 1)
-    thetas = rng.normal(size=(n, coordinates.dimension)) * np.concatenate([*sds, last])
-    L = spec.logits.at(Parameters(coordinates.to_parameters(thetas)))(spec.design.X)
-    sd = float(np.sqrt(np.square(L).mean() / (1 - 1 / K)))  # of a free coordinate
-    assert_allclose(sd, 2.5, rtol=0.15)
-    saturated = (softmax(L, axis=0).max(axis=0) > 0.99).mean()
-    assert saturated < 0.2

@@ -14,6 +14,13 @@ from bayes_softmax.spec.custom.building import Graph
 from bayes_softmax.spec.custom.calling import WHAT
 from bayes_softmax.spec.custom.evaluation import compiled, function
 from bayes_softmax.spec.custom.logits import OwnLogits
+from bayes_softmax.spec.specification import Specification
+
+
+def own(spec: Specification) -> OwnLogits:
+    """The logits of a model, by a function of the user's own."""
+    assert isinstance(spec.logits, OwnLogits)
+    return spec.logits
 
 
 def log_prior(logits: OwnLogits, parameters: Mapping[str, FloatArray]) -> FloatArray | None:
@@ -45,7 +52,7 @@ def derived_values(logits: OwnLogits, parameters: Mapping[str, FloatArray]) -> d
     return found
 
 
-def prior_draws(logits: OwnLogits, n: int, rng: np.random.Generator) -> dict[str, FloatArray]:
+def own_prior_draws(spec: Specification, n: int, rng: np.random.Generator) -> dict[str, FloatArray]:
     """Independent draws (n, *shape) from the priors.
 
     Raises
@@ -53,7 +60,7 @@ def prior_draws(logits: OwnLogits, n: int, rng: np.random.Generator) -> dict[str
     ValueError
         If a prior is improper, or the function adds potentials, under which nothing can be drawn directly.
     """
-    graph = logits.function.graph
+    graph = own(spec).function.graph
     if graph.model.potentials:
         raise ValueError(
             f"{WHAT}: the function adds the potentials {listed(p.name for p in graph.model.potentials)} to its priors, "
@@ -81,8 +88,9 @@ def _drawn(graph: Graph, n: int, seed: int) -> list[Any]:
             rng.set_value(state)
 
 
-def prior_table(logits: OwnLogits) -> pd.DataFrame:
+def own_prior_table(spec: Specification) -> pd.DataFrame:
     """One row per parameter: its prior as PyMC writes it, the names of its dimensions, and how many numbers it is."""
+    logits = own(spec)
     graph = logits.function.graph
     written = [str(variable.str_repr()).partition(" ~ ")[2] for variable in graph.parameters.values()]
     table = pd.DataFrame(

@@ -41,12 +41,15 @@ class HiddenLayers:
         Whether the features are inputs of the last layer too.
     inputs
         Centre and scale of the features as inputs of the first layer, centred also in a model without an intercept.
+    by_default
+        Which layers take the default prior.
     """
 
     sizes: tuple[int, ...]
     scales: tuple[FloatArray, ...]
     skip: bool
     inputs: Standardisation
+    by_default: tuple[bool, ...]
 
     @property
     def n_units(self) -> int:
@@ -70,9 +73,13 @@ class HiddenLayers:
             return Standardisation(centre, scale)
         return Standardisation(np.concatenate([centre, features.centre]), np.concatenate([scale, features.scale]))
 
+    def with_scale(self, scale: float) -> "HiddenLayers":
+        """The same layers with one scale for all priors."""
+        return replace(self, scales=tuple(np.full_like(scales, scale) for scales in self.scales))
+
     def with_flat_priors(self) -> "HiddenLayers":
         """The same layers under flat priors."""
-        return replace(self, scales=tuple(np.full_like(scale, np.inf) for scale in self.scales))
+        return self.with_scale(np.inf)
 
     @property
     def log_prior_constant(self) -> float:

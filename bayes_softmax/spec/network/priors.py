@@ -8,11 +8,13 @@ By default every pre-activation has, over the rows of the data, the prior of a l
   ``r`` is the root mean square of a unit whose pre-activation has sd 2.5, and biases ``Normal(1.5)``.
 
 So logits have a prior sd of 2.5, whatever the depth, the width and the activation.  With ``skip`` the weights of the
-features have the linear model's priors, beside this.
+features have the linear model's priors; where these and those of the units take the default, each is divided by
+:math:`\sqrt 2`, so that together they move a logit with sd 2.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -29,9 +31,10 @@ from bayes_softmax.spec.autoscale import (
 from bayes_softmax.spec.families import registry
 from bayes_softmax.spec.families.flat import Flat
 from bayes_softmax.spec.families.normal import Normal
-from bayes_softmax.spec.linear import WEIGHTS
+from bayes_softmax.spec.linear import INTERCEPT, WEIGHTS
 from bayes_softmax.spec.network.activations import unit_rms
 from bayes_softmax.spec.network.hidden import HiddenLayers
+from bayes_softmax.spec.network.logits import SKIP
 from bayes_softmax.spec.network.mlp import MLP
 from bayes_softmax.spec.priors import FamilyRows, Prior, instead_of, repeated
 from bayes_softmax.spec.scales.hyperpriors import ScalePrior
@@ -46,20 +49,34 @@ def layer_names(network: MLP) -> list[str]:
     return [*(f"hidden_{layer}" for layer in range(1, len(network.sizes) + 1)), WEIGHTS]
 
 
-def layer_priors(prior: LayerPriors, network: MLP) -> dict[str, Prior | None]:
+def layer_priors(prior: LayerPriors, network: MLP, feature_names: Sequence[str] = ()) -> dict[str, Prior | None]:
     """The prior of each layer with hidden units, None for the default: one for all, or a mapping from layer.
 
-    Layers are ``hidden_1``, ``hidden_2``, ... (weights and biases of their units) and ``weights``.
+    Layers are ``hidden_1``, ``hidden_2``, ... (weights and biases of their units) and ``weights``; the names of
+    features are for messages.
     """
     names = layer_names(network)
     if not isinstance(prior, Mapping):
         return {name: _checked(name, prior, f"prior={shown(prior)}") for name in names}
     for name in prior:
         if name not in names:
-            raise ValueError(
-                f"prior: {shown(name)} is no layer of {network}; it has {listed(names)}{did_you_mean(name, names)}"
-            )
+            raise ValueError(f"prior: {shown(name)} {_instead(name, network, feature_names)}")
     return {name: _checked(name, prior.get(name), f"prior[{name!r}]={shown(prior.get(name))}") for name in names}
+
+
+def _instead(name: Any, network: MLP, feature_names: Sequence[str]) -> str:
+    """What a name is that is none of a layer, and what there is."""
+    names = layer_names(network)
+    if name == INTERCEPT:
+        return "is no layer; the prior of the intercept is the argument intercept_prior"
+    if name in feature_names:
+        return (
+            f"is a feature, and {network} has priors of layers, {listed(names)}; with skip=True features have weights "
+            "of their own"
+        )
+    if name == SKIP:
+        return f"is for skip=True, and this is {network}"
+    return f"is no layer of {network}; it has {listed(names)}{did_you_mean(name, names)}"
 
 
 def _checked(name: str, prior: Prior | None, argument: str) -> Prior | None:
@@ -87,7 +104,8 @@ def hidden_layers(network: MLP, design: Design, priors: Mapping[str, Prior | Non
             continue
         weights = _of_features(X, inputs) if layer == 1 else np.full(fan_in, _of_units(network.activation, fan_in))
         scales.append(np.append(DEFAULT_INTERCEPT_SCALE, weights))
-    return HiddenLayers(sizes, tuple(scales), network.skip, inputs)
+    default = tuple(priors[f"hidden_{layer}"] is None for layer in range(1, len(sizes)))
+    return HiddenLayers(sizes, tuple(scales), network.skip, inputs, default)
 
 
 def rows_of_units(network: MLP, prior: Prior | None) -> FamilyRows:

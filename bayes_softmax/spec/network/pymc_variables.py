@@ -73,8 +73,7 @@ def skip_coordinates(hidden: HiddenLayers, coordinates: Coordinates) -> Coordina
 
 def blocks_of_inputs(priors: PriorTable, coordinates: Coordinates, inputs: NDArray[np.bool_]) -> list[PriorBlock]:
     """Blocks of priors of some inputs of the last layer."""
-    chosen = replace(priors, features=priors.features.of(inputs), by_default=priors.by_default[inputs])
-    return weights_blocks(chosen, _columns(coordinates, inputs))
+    return weights_blocks(priors.of(inputs), _columns(coordinates, inputs))
 
 
 def _columns(coordinates: Coordinates, inputs: NDArray[np.bool_]) -> Coordinates:
