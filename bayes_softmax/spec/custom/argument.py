@@ -21,10 +21,12 @@ class CustomLogits:
     parameters with their priors (``pm.Normal("w", ...)``), and returns the logits, a PyTensor matrix (n, K).  Nothing
     is added to them but the offset: no intercept, and no coding.  The logits of a row may depend on that row of ``x``
     alone, and the priors not on ``x``.  Give them proper priors: whether a posterior is proper is not examined.
+    Deterministic variables of the parameters alone are kept with the draws; data and potentials may be named too.
 
-    ``sample()`` draws by PyMC (``engine="pymc"``), and all answers of a posterior are there.  What needs the package's
-    own density of the model is not: ``mle``, ``map``, ``laplace`` and other engines.  A saved fit holds no code:
-    ``bs.load(path, logits=CustomLogits(build))`` gives the function back to it.
+    ``sample()`` draws by PyMC (``engine="pymc"``), which compiles the model first, and all answers of a posterior are
+    there.  What needs the package's own density of the model is not: ``mle``, ``map``, ``laplace`` and other engines.
+    A saved fit holds no code: ``bs.load(path, logits=CustomLogits(build))`` gives the function back to it, after a
+    check that it makes the logits that it made.
 
     Parameters
     ----------

@@ -52,6 +52,12 @@ class BuiltLogits:
     feature_names: tuple[str, ...]
     classes: tuple[Any, ...]
 
+    @property
+    def name(self) -> str:
+        """What the user's function is called."""
+        build: Any = self.custom.build
+        return str(getattr(build, "__name__", type(build).__name__))
+
     @cached_property
     def graph(self) -> Graph:
         """What the function makes."""

@@ -56,7 +56,7 @@ def check_names(model: Any, x: Any) -> None:
             f"{WHAT}: the function names the observed variables {listed(rv.name for rv in model.observed_RVs)}; the "
             "classes alone are observed, by the model itself"
         )
-    dims = {dim for dims in model.named_vars_to_dims.values() for dim in dims if dim is not None}
+    dims = {dim for dims in parameter_dims(model).values() for dim in dims}
     for name in model.named_vars:
         if name in OWN_NAMES:
             raise ValueError(f"{WHAT}: {name!r} is the name of another variable of the pm.Model; choose another name")

@@ -46,6 +46,10 @@ WRONG = {
     "without a name": (lambda x: x @ weights() + pm.Normal.dist(), "random variable without a name in the model"),
     "observed": (observing, "names the observed variables 'seen'; the classes alone are observed"),
     "of the model": (lambda x: x @ weights("y_observed"), "'y_observed' is the name of another variable"),
+    "of another's dimension": (
+        lambda x: x @ pm.Normal("w", shape=(2, 3)) + pm.Normal("w_dim_0"),
+        "'w_dim_0' is the name of a dimension",
+    ),
     "of a dimension": (lambda x: x @ weights("draw"), "'draw' is the name of a dimension"),
     "of each row": (
         lambda x: x @ weights() + pm.Normal("u", shape=(x.shape[0], 1)),
