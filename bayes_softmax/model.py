@@ -9,11 +9,12 @@ import pandas as pd
 from bayes_softmax.core.attributes import OF_MODELS, get_missing
 from bayes_softmax.core.keywords import explains, explains_making
 from bayes_softmax.core.protocols import LogDensity, WhitenedDensity
+from bayes_softmax.core.randomness import RandomNumbers, RandomSeed
 from bayes_softmax.data.design import Label
 from bayes_softmax.display.brief import Brief, as_markup, as_text
 from bayes_softmax.fits.point_estimate import PointEstimate
 from bayes_softmax.fits.posterior import Posterior
-from bayes_softmax.fitting import door, optimum, path, prior, prior_scale
+from bayes_softmax.fitting import door, ensembles, optimum, path, prior, prior_scale
 from bayes_softmax.fitting.notes import brief_of
 from bayes_softmax.separation.diagnosis import check_separation
 from bayes_softmax.separation.verdict import Separation
@@ -110,6 +111,7 @@ class SoftmaxRegression:
     # Methods that need only the specification, documented where they are defined.
     sample = door.sample
     laplace = door.laplace
+    ensemble = ensembles.ensemble
     sample_prior = prior.sample_prior
     forecast = door.forecast
     mle = optimum.mle
@@ -162,10 +164,18 @@ class SoftmaxRegression:
         return described_prior(self._spec)
 
     @explains
-    def choose_prior_scale(self) -> Self:
-        r"""Return the model with the scale of its weights' priors at which the evidence of these data is highest.
+    def choose_prior_scale(
+        self,
+        *,
+        restarts: int | None = None,
+        random_seed: RandomSeed = None,
+        rng: RandomNumbers = None,
+        progressbar: bool = True,
+    ) -> Self:
+        r"""Return the model with the scales of its weights' priors at which the evidence of these data is highest.
 
-        One factor multiplies the scales of all weights; the intercept's prior stays.  It maximises the evidence
+        One factor multiplies the scales of all weights of linear logits; each layer of a network has its own, for
+        hidden weights and biases.  The intercept's prior stays.  They maximise the evidence
         (log marginal likelihood) by Laplace's approximation at the mode, with Hessian ``H`` of minus the log posterior
         in the d free coordinates, over factors from 0.001 to 1000:
 
@@ -175,6 +185,17 @@ class SoftmaxRegression:
         MacKay, *Neural Computation* 4 (1992); Bishop, *Pattern Recognition and Machine Learning* (2006), sections 3.5
         and 4.4.  The prior has then seen the classes: intervals and :meth:`Posterior.loo` take no account of that.
         Under ``StudentT`` priors of many weights the approximation is rough, since it misses their tails.
+        Of a network ``H`` is the generalised Gauss-Newton curvature, always positive definite, and the evidence is
+        that of one of many modes: it compares scales, not models.
+
+        Parameters
+        ----------
+        restarts
+            Random starts of a network, before the search and again where it ended; default 4.  Linear logits need none.
+        random_seed, rng
+            Of the random starts, as in :meth:`sample`.
+        progressbar
+            Show how many modes a network's search has found.
 
         Returns
         -------
@@ -184,8 +205,9 @@ class SoftmaxRegression:
         Raises
         ------
         ValueError
-            If no weight has a proper prior of fixed scale, one has a ``Laplace`` prior, or more than 5000 free
-            coefficients are fitted (with ``Normal`` priors, of more features than rows only as many as rows count).
+            If no weight has a proper prior of fixed scale, one has a ``Laplace`` prior (a layer of a network any but
+            ``Normal``), or more than 5000 free coefficients are fitted (of linear logits with ``Normal`` priors and
+            more features than rows, only as many as rows count).
 
         Examples
         --------
@@ -197,12 +219,12 @@ class SoftmaxRegression:
         ['default', '3.39 * 1.414 / 5.46', '3.39 * 1.414 / 0.5']
         """
         chosen = type(self).__new__(type(self))
-        chosen._spec = prior_scale.with_best_scale(self._spec)
+        chosen._spec = prior_scale.with_best_scale(self._spec, restarts, random_seed, rng, progressbar=progressbar)
         return chosen
 
     @property
     def chosen_scale(self) -> ScaleChoice | None:
-        """What :meth:`choose_prior_scale` found; None where the scale is as it was given."""
+        """What :meth:`choose_prior_scale` found; None where scales are as they were given."""
         return self._spec.priors.choice
 
     def check_separation(self) -> Separation:

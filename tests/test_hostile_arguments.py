@@ -130,6 +130,7 @@ PARAMETERS = bs.SoftmaxClassifier().get_params()
 CLASSIFIER = bs.SoftmaxClassifier().fit(X, LABELS)
 ESTIMATE = bs.SoftmaxRegression(X, LABELS, offset=OFFSET, available=ON).map()
 PLAIN = model().map()
+NET = bs.SoftmaxRegression(X, LABELS, logits=bs.MLP(hidden=2))
 FORMULA = bs.SoftmaxRegression.from_formula("y ~ x0 + g", DATA).map()
 DRAWS = model().laplace(400, random_seed=1, progressbar=False)
 CHAINS = model().sample(draws=100, chains=2, random_seed=1, progressbar=False)
@@ -199,10 +200,27 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
     "map_path": (model().map_path, {"scales": [1, 2]}, {"scales": [5, "a", [], [0], [-1], ["a"], [NAN], [True], [1j]]}),
     "mle": (model().mle, {}, {**SOLVER, "learning_rate": [*LEARNING, 1.0]}),
     "map": (model().map, {"solver": "gradient-descent"}, {**SOLVER, "learning_rate": LEARNING}),
+    "choose_prior_scale": (
+        model().choose_prior_scale,
+        {},
+        {"restarts": [v for v in COUNT if v is not None], "random_seed": SEED, "rng": RNG, "progressbar": FLAG},
+    ),
     "laplace": (
         model().laplace,
         {},
         {"draws": [*COUNT, None, 99], "random_seed": SEED, "rng": RNG, "progressbar": FLAG},
+    ),
+    "ensemble": (
+        NET.ensemble,
+        {"members": 1, "random_seed": 1},
+        {
+            "members": [*COUNT, None],
+            "laplace": FLAG,
+            "draws": [*COUNT, 200],
+            "random_seed": SEED,
+            "rng": RNG,
+            "progressbar": FLAG,
+        },
     ),
     "sample": (
         model().sample,
@@ -575,7 +593,7 @@ def test_every_public_callable_is_tried() -> None:
         public |= {name for name, _ in inspect.getmembers(owner, callable) if not name.startswith("_")}
     # Files are tried in test_storage; these have no arguments, take a view of contrasts, or are not called by users.
     elsewhere = {"load", "save", "PointEstimate", "Posterior", "contrast_values", "draw_quality"}
-    without = {"Flat", "Jeffreys", "check_separation", "choose_prior_scale", "describe_prior"}
+    without = {"Flat", "Jeffreys", "check_separation", "describe_prior"}
     without |= {"add_log_likelihood", "add_log_prior"}
     errors = {name for name in public if name.endswith(("Error", "Warning"))}
     assert public - tried - elsewhere - without - errors == set()

@@ -17,8 +17,8 @@ from bayes_softmax.core import progress
 QUESTIONS = "contrast decide effects evaluate kfold odds_ratios predict predict_proba save summary uncertainty".split()
 PUBLIC: dict[str, list[str]] = {
     "SoftmaxRegression": """
-        check_separation choose_prior_scale chosen_scale classes describe_prior feature_names forecast from_formula
-        laplace log_density map map_path mle pymc_model sample sample_prior""".split(),
+        check_separation choose_prior_scale chosen_scale classes describe_prior ensemble feature_names forecast
+        from_formula laplace log_density map map_path mle pymc_model sample sample_prior""".split(),
     "PointEstimate": [
         *QUESTIONS,
         *"""classes converged covariance cross_entropy feature_names gradient_norm history intercept log_likelihood

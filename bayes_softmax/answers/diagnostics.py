@@ -17,34 +17,27 @@ ESS_PER_CHAIN = 100
 # Beyond these, averages over the draws are not merely imprecise: they may not estimate the posterior at all.
 DOUBTFUL_RHAT, FEWEST_EFFECTIVE, FEWEST_DISTINCT = 1.05, 50, 100
 
-# Of hundreds of probabilities some exceed the limit by chance: a share of this size is no failure.
-TOLERATED_SHARE, MANY = 0.01, 100
-RECORDS = ("kinds", "modes")  # fields that are no numbers
+MOST = 0.99  # of hundreds of probabilities: a few exceed any limit by chance
+RECORDS = ("kinds", "modes", "independent")  # fields that are no numbers
 STACK = "averages count all chains alike, and stacking_weights() weights them by leave-one-out"
 
 
 class Convergence(NamedTuple):
-    """Worst values over ``n`` quantities of one kind; ``share_above`` is the share whose R-hat exceeds its limit."""
+    """Worst values over ``n`` quantities of one kind; 99 % of them have an R-hat of at most ``rhat_99``."""
 
     kind: str
     n: int
     max_rhat: float
-    share_above: float
+    rhat_99: float
     min_ess_bulk: float
     min_ess_tail: float
 
     @classmethod
     def of(cls, kind: str, table: pd.DataFrame) -> "Convergence":
         """The worst values of a table of quantities."""
-        above = float((table["r_hat"] > RHAT_LIMIT).mean())
-        worst = (float(table["ess_bulk"].min()), float(table["ess_tail"].min()))
-        return cls(kind, len(table), float(table["r_hat"].max()), above, *worst)
-
-    @property
-    def rhat_passes(self) -> bool:
-        """Whether R-hat is below its limit, but for the few of very many quantities that exceed it by chance."""
-        few = self.n >= MANY and self.share_above <= TOLERATED_SHARE and self.max_rhat <= DOUBTFUL_RHAT
-        return bool(np.isnan(self.max_rhat) or self.max_rhat <= RHAT_LIMIT or few)
+        rhat = table["r_hat"]
+        ends = (float(rhat.max()), float(rhat.quantile(MOST)))
+        return cls(kind, len(table), *ends, float(table["ess_bulk"].min()), float(table["ess_tail"].min()))
 
 
 @dataclass(frozen=True, repr=False)
@@ -67,6 +60,9 @@ class Diagnostics:
     pareto_k
         Tail index of the importance weights, for draws made by importance resampling; it and the weight-based
         effective sample size are their diagnostics, since R-hat does not apply to independent draws.
+    independent
+        Whether the draws are independent and nothing weighs them: those of a normal approximation, or the modes of an
+        ensemble, whose distance from the posterior they do not show.
     kinds
         Where the logits are not linear: a record for each kind of quantity that is judged.
     modes
@@ -85,11 +81,14 @@ class Diagnostics:
     pareto_k: float | None = None
     kinds: tuple[Convergence, ...] = ()
     modes: tuple[ChainMode, ...] = ()
+    independent: bool = False
 
     @property
     def problems(self) -> tuple[str, ...]:
         """Failed diagnostics with advice, in sentences; empty if all pass."""
         found = []
+        if self.independent:
+            return ()
         if self.pareto_k is not None:
             if not self.pareto_k <= RELIABLE_PARETO_K:
                 found.append(
@@ -106,7 +105,7 @@ class Diagnostics:
         elif len(self.modes) > 1:
             found.append(f"{self._apart}: {STACK}")
         elif self.kinds:
-            high = [f"{kind.max_rhat:.3f} of {kind.kind}" for kind in self.kinds if not kind.rhat_passes]
+            high = [f"{kind.rhat_99:.3f} of {kind.kind}" for kind in self.kinds if kind.rhat_99 > RHAT_LIMIT]
             if high:
                 found.append(f"R-hat reaches {_and(high)} (limit {RHAT_LIMIT}): run longer chains")
         elif not self.max_rhat <= RHAT_LIMIT:
@@ -121,15 +120,22 @@ class Diagnostics:
     def doubts(self) -> tuple[str, ...]:
         """Failures that make averages over the draws unusable, in sentences: beyond repair by a few more draws."""
         found = []
+        if self.independent:
+            return ()
         if self.pareto_k is not None and not self.pareto_k <= RELIABLE_PARETO_K:
             found.append(f"laplace() is not reliable, with Pareto k {self.pareto_k:.2f} (limit {RELIABLE_PARETO_K})")
         if len(self.modes) > 1:
             found.append(f"{self._apart}; {STACK}")
-        elif self.max_rhat > DOUBTFUL_RHAT:
-            found.append(f"the chains disagree, with R-hat {self.max_rhat:.2f}")
+        elif self._rhat_of_most > DOUBTFUL_RHAT:
+            found.append(f"the chains disagree, with R-hat {self._rhat_of_most:.2f}")
         elif self.min_ess_bulk < FEWEST_EFFECTIVE:
             found.append(f"the effective sample size falls to {self.min_ess_bulk:.0f}")
         return tuple(found)
+
+    @property
+    def _rhat_of_most(self) -> float:
+        """R-hat that 99 % of the quantities of each kind do not exceed; the largest, where there are no kinds."""
+        return max((kind.rhat_99 for kind in self.kinds), default=self.max_rhat)
 
     @property
     def _apart(self) -> str:
@@ -154,12 +160,15 @@ class Diagnostics:
 
     def __str__(self) -> str:
         """Return one line."""
+        if self.independent:
+            return f"{counted(self.n_draws, 'independent draw')} of the approximation, which nothing corrects"
         verdict = "; ".join(self.problems) if self.problems else "all diagnostics good"
         if self.pareto_k is not None:
             size = f"{self.min_ess_bulk:.0f} of {self.n_draws} by the importance weights"
             return f"Pareto k {self.pareto_k:.2f}, effective sample size {size}: {verdict}"
         of_what = f"of {_and([kind.kind for kind in self.kinds])}: " if self.kinds else ""
-        rhat = "" if self.n_chains == 1 else f"R-hat at most {self.max_rhat:.4f}, "
+        most = f" ({self._rhat_of_most:.4f} for {100 * MOST:g} % of each)" if self.kinds else ""
+        rhat = "" if self.n_chains == 1 else f"R-hat at most {self.max_rhat:.4f}{most}, "
         divergences = "" if self.n_divergences is None else f", {counted(self.n_divergences, 'divergence')}"
         return (
             f"{of_what}{rhat}ESS at least {self.min_ess_bulk:.0f} (bulk) and "
@@ -172,10 +181,10 @@ def _and(texts: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(texts[:-1]), texts[-1]]))
 
 
-def diagnose_weighted(draws: FloatArray, ess: float, pareto_k: float) -> Diagnostics:
-    """Diagnostics of equal-weight draws (chain, draw, m) made by importance resampling."""
-    nan = float("nan")
-    return Diagnostics(nan, ess, ess, None, nan, draws.shape[0], draws.shape[1], 0, pareto_k)
+def diagnose_weighted(draws: FloatArray, ess: float, pareto_k: float | None) -> Diagnostics:
+    """Diagnostics of equal-weight draws (chain, draw, m) made by importance resampling; without k independent ones."""
+    nan, (chains, length, _) = float("nan"), draws.shape
+    return Diagnostics(nan, ess, ess, None, nan, chains, length, 0, pareto_k, independent=pareto_k is None)
 
 
 def diagnose_chains(draws: FloatArray, stats: dict[str, Any], tune: int) -> Diagnostics:

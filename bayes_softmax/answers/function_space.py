@@ -20,7 +20,7 @@ from bayes_softmax.spec.network.logits import NETWORK
 
 PROBABILITIES, LOG_LIKELIHOOD, LOG_POSTERIOR = "class probabilities", "log-likelihood", "log posterior"
 PARAMETERS, HYPERPARAMETERS = "parameters", "hyperparameters"
-MOST_ROWS, MOST_PROBABILITIES = 200, 1000
+MOST_ROWS, MOST_PROBABILITIES = 200, 400
 SMALLEST = 0.001  # of a mean probability: R-hat of a class that is excluded in a row says nothing of the answers
 # Statistics that tell something of the draws of a fit that was saved without its data, the best first: NUTS' density is
 # that of the coordinates in which it runs, and differs from the log posterior by a constant.

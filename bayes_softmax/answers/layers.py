@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from bayes_softmax.answers.cautions import noted
+from bayes_softmax.answers.effective import P_WAIC
 from bayes_softmax.core.checks import counted
 from bayes_softmax.core.parameters import Parameters
 from bayes_softmax.core.records import FloatArray
@@ -51,7 +52,7 @@ def layer_table(
     logits, parameters
         The network, and draws of its parameters or an estimate as one draw.
     effective
-        Effective number of parameters by name of the parameter, where it is known.
+        Effective number of parameters by name of the parameter, where it is known, or of :data:`ALL` together.
 
     Returns
     -------
@@ -66,9 +67,10 @@ def layer_table(
     total = {"inputs": "", "outputs": "", "free": n_free, "prior_sd": np.nan, "rms": np.nan}
     table = pd.DataFrame.from_dict(rows | {ALL: total}, orient="index").rename_axis("parameter")
     if effective is not None:
-        found = [effective[name] for name in rows]
-        table["effective"] = [*found, float(np.sum(found))]
-    return noted(table_of(table, {"free": Format("count")}, Format("ratio")), WHY)
+        found = [effective.get(name, np.nan) for name in rows]
+        table["effective"] = [*found, effective.get(ALL, float(np.sum(found)))]
+    note = f"{WHY}; {P_WAIC}" if effective is not None and ALL in effective else WHY
+    return noted(table_of(table, {"free": Format("count")}, Format("ratio")), note)
 
 
 def _in_order(schema: Schema, logits: NetworkLogits) -> list[str]:

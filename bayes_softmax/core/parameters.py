@@ -53,9 +53,8 @@ class Parameters:
 
     def parts(self) -> Iterator[tuple[slice, "Parameters"]]:
         """The draws of each part within which the held parameters do not vary, and their places among all."""
-        G = len(next(iter(self.held.values()))) if self.held else 1
-        size = self.n_draws // G
-        for g in range(G):
+        size = self.n_draws // self._n_parts
+        for g in range(self._n_parts):
             draws = slice(g * size, (g + 1) * size)
             arrays = {name: values[draws] for name, values in self.arrays.items()}
             yield draws, Parameters(arrays, {name: values[g : g + 1] for name, values in self.held.items()})
@@ -63,21 +62,27 @@ class Parameters:
     def thinned(self, n_draws: int, n_chains: int) -> "Parameters":
         """About ``n_draws`` of the draws, evenly taken from each chain; all of them if there are no more.
 
-        Where several parts hold parameters, they are the chains.
+        Of parameters that are held in several parts, evenly from each part: a chain has one or several whole parts.
         """
-        S = self.n_draws
+        S, n_parts = self.n_draws, max(n_chains, self._n_parts)
         if n_draws >= S:
             return self
-        length, kept = S // n_chains, max(n_draws // n_chains, 1)
+        length, kept = S // n_parts, max(n_draws // n_parts, 1)
         within = np.linspace(0, length - 1, kept).astype(np.int64)
-        chosen = (np.arange(n_chains)[:, None] * length + within).ravel()
+        chosen = (np.arange(n_parts)[:, None] * length + within).ravel()
         return Parameters({name: values[chosen] for name, values in self.arrays.items()}, self.held)
 
     def chain(self, chain: int, n_chains: int) -> "Parameters":
         """The draws of one chain; all chains are of the same length, one after the other."""
-        length = self.n_draws // n_chains
+        length, n_parts = self.n_draws // n_chains, self._n_parts
         own = slice(chain * length, (chain + 1) * length)
-        return Parameters({name: values[own] for name, values in self.arrays.items()})
+        of_chain = slice(chain * n_parts // n_chains, (chain + 1) * n_parts // n_chains) if n_parts > 1 else slice(1)
+        held = {name: values[of_chain] for name, values in self.held.items()}
+        return Parameters({name: values[own] for name, values in self.arrays.items()}, held)
+
+    @property
+    def _n_parts(self) -> int:
+        return len(next(iter(self.held.values()))) if self.held else 1
 
     def flat(self) -> FloatArray:
         """(S, d) the parameters of each draw that are not held, in the flat order."""

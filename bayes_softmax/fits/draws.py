@@ -19,8 +19,10 @@ from bayes_softmax.answers.diagnostics import (
     diagnose_kinds,
     diagnose_weighted,
 )
+from bayes_softmax.answers.effective import p_waic
 from bayes_softmax.answers.fitted import Refit, RefitCells
 from bayes_softmax.answers.function_space import Judged, hyperparameters, judged_quantities, modes_of
+from bayes_softmax.answers.layers import ALL
 from bayes_softmax.answers.tables import size_in_words
 from bayes_softmax.answers.training import TrainingData
 from bayes_softmax.core.checks import counted
@@ -30,7 +32,7 @@ from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.schema import Schema
 from bayes_softmax.display.brief import Brief, as_markup, as_text
 from bayes_softmax.fits.storage.records import PosteriorRecord
-from bayes_softmax.fits.tree import HELD
+from bayes_softmax.fits.tree import HELD, held_parameters
 from bayes_softmax.spec.linear import LINEAR, require_linear
 
 NEXT_STEP = "Next: prior_sensitivity(), or a fit with a wider prior to compare"
@@ -116,11 +118,8 @@ class PosteriorDraws:
 
     @property
     def _held(self) -> dict[str, FloatArray]:
-        """Parameters (1, *shape) that are the same in all draws, by name."""
-        if HELD not in self.idata.children:
-            return {}
-        dims = self.logits.dims
-        return {str(n): a.transpose(*dims[str(n)]).values[None] for n, a in self.idata[HELD].dataset.data_vars.items()}
+        """Parameters (1 or members, *shape) that are the same in all draws, or in those of each member, by name."""
+        return held_parameters(self.idata[HELD].dataset, self.logits) if HELD in self.idata.children else {}
 
     @cached_property
     def draws(self) -> FloatArray:
@@ -158,10 +157,10 @@ class PosteriorDraws:
         """None: the uncertainty of every answer comes from the draws."""
         return
 
-    @property
-    def effective(self) -> None:
-        """None: it is not estimated from draws."""
-        return
+    @cached_property
+    def effective(self) -> dict[str, float] | None:
+        """Effective number of all parameters together, by the draws; None without data."""
+        return None if self.training is None or self.is_prior else {ALL: p_waic(self, self.training)}
 
     @property
     def limits(self) -> None:
@@ -189,7 +188,7 @@ class PosteriorDraws:
         if self.is_prior:
             raise ValueError("diagnostics are of a posterior, and these are independent draws from the prior")
         stats = {str(name): values.values for name, values in self.idata["sample_stats"].data_vars.items()}
-        if self.pareto_k is not None and self.ess is not None:
+        if self.ess is not None:
             return diagnose_weighted(self._flat, self.ess, self.pareto_k)
         if self.logits.is_linear:
             return diagnose_chains(self.all_draws, stats, self.tune)

@@ -22,6 +22,7 @@ from bayes_softmax.data.schema import Schema
 from bayes_softmax.display.brief import Brief, as_markup, as_text
 from bayes_softmax.display.digits import Format
 from bayes_softmax.display.table import table_of
+from bayes_softmax.fits.search import Search, search_lines
 from bayes_softmax.fits.storage.records import EstimateRecord
 from bayes_softmax.fits.words import certificate_line, covariance_refused, likelihood_line
 from bayes_softmax.separation.limits import Limits, contrast_limits, no_rays, own_contrasts
@@ -60,6 +61,8 @@ class Estimate:
         Computes the blocks of :attr:`variances`, for models with too many coefficients for a full covariance.
     refit_cells
         Estimates again from other numbers of the observations, for cross-validation; None after loading.
+    search
+        How the optimum of a network was searched for.
     """
 
     kind: str
@@ -82,6 +85,7 @@ class Estimate:
     limits_of: Callable[[], Limits] | None = None
     variance_of: Callable[[], FloatArray] | None = None
     refit_cells: RefitCells | None = None
+    search: Search | None = None
 
     @property
     def intercept(self) -> xr.DataArray:
@@ -208,7 +212,7 @@ class Estimate:
     @property
     def effective(self) -> Mapping[str, float] | None:
         """Effective number of parameters of a network by name; None where it is not known."""
-        return None
+        return None if self.search is None else self.search.effective or None
 
     @property
     def is_estimate(self) -> bool:
@@ -281,6 +285,7 @@ class Estimate:
             (
                 likelihood_line(self.log_likelihood, self.cross_entropy, posterior),
                 self.status,
+                *search_lines(self.search, self.logits, self.kind),
                 certificate_line(self.n_iterations, self.gradient_norm, self.newton_decrement),
             ),
             (*self.notes, *prior_notes(names, NEXT_STEP)),

@@ -13,7 +13,8 @@ from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.schema import Schema
 from bayes_softmax.spec.custom.logits import OwnLogits
 
-HELD = "held"  # group of parameters that are the same in all draws
+HELD = "held"  # group of parameters that are the same in all draws, or in all draws of each member
+MEMBER = "member"  # its dimension, where there are members
 
 
 def build_idata(
@@ -72,11 +73,28 @@ def build_idata(
 
 
 def held_group(logits: Logits, held: Mapping[str, FloatArray], schema: Schema) -> xr.DataTree:
-    """Parameters that are the same in all draws, each once, in a group of their own: ArviZ's summaries pass it by."""
+    """Parameters (*shape), or (member, *shape), that are the same in all draws, or in those of each member.
+
+    Each is kept once, in a group of its own: ArviZ's summaries pass it by.
+    """
     features = np.array(schema.feature_names, dtype=str)
     coords = {"feature": features} if any("feature" in logits.dims[name] for name in held) else {}
     coords |= _unit_coordinates(logits, held)
-    return xr.DataTree(xr.Dataset({name: (logits.dims[name], values) for name, values in held.items()}, coords=coords))
+    variables = {}
+    for name, values in held.items():
+        members = (MEMBER,) * (values.ndim - len(logits.dims[name]))
+        variables[name] = ((*members, *logits.dims[name]), values)
+    return xr.DataTree(xr.Dataset(variables, coords=coords))
+
+
+def held_parameters(group: xr.Dataset, logits: Logits) -> dict[str, FloatArray]:
+    """The same as arrays (1 or members, *shape)."""
+    found = {}
+    for name, values in group.data_vars.items():
+        members = [MEMBER] if MEMBER in values.dims else []
+        array = values.transpose(*members, *logits.dims[str(name)]).values
+        found[str(name)] = array if members else array[None]
+    return found
 
 
 def _unit_coordinates(logits: Logits, values: Mapping[str, FloatArray]) -> dict[str, Any]:

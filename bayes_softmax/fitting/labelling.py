@@ -3,9 +3,12 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+import numpy as np
+
 from bayes_softmax.answers.training import training_data
 from bayes_softmax.core.errors import warn_caller
 from bayes_softmax.core.interrupts import INTERRUPTED, held_back
+from bayes_softmax.core.parameters import Parameters
 from bayes_softmax.core.records import Draws, FloatArray
 from bayes_softmax.fits.draws import PosteriorDraws
 from bayes_softmax.fits.tree import HELD, build_idata, held_group
@@ -30,7 +33,7 @@ def labelled_posterior(
     """Draws of the parameters by name (chain, draw, *shape), as a posterior.
 
     ``engine`` names the method that drew them; ``hyper`` holds the draws of learned scales, by name; ``held`` are
-    parameters that are the same in all draws, by name and without dimensions of draws.
+    parameters (*shape) that are the same in all draws, or (member, *shape) in all draws of each member, by name.
     """
     learned, held = spec.priors.learned, held or {}
     unknown = bool(learned) and not hyper  # draws from the prior keep no hyperparameters
@@ -39,9 +42,11 @@ def labelled_posterior(
     if not learned:  # with learned scales it would have to include the hyperparameters
         shape = next(iter(parameters.values())).shape[:2]
         flat = {name: values.reshape(shape[0] * shape[1], *values.shape[2:]) for name, values in parameters.items()}
-        once = {name: values[None] for name, values in held.items()}
-        log_prior = log_prior_of_draws(spec, flat | once)
-        stats |= {} if log_prior is None else {"log_prior": log_prior.reshape(shape)}
+        parts = Parameters(flat, {name: _with_members(spec, name, values) for name, values in held.items()}).parts()
+        log_prior = [log_prior_of_draws(spec, {**some.arrays, **some.held}) for _, some in parts]
+        known = [values for values in log_prior if values is not None]
+        if len(known) == len(log_prior):
+            stats["log_prior"] = np.concatenate(known).reshape(shape)
     training = training_data(spec.design, spec.collapsed)
     hyper_dims = hyperparameter_dims(learned, spec.schema.feature_names) if hyper else {}
     draws = {name: parameters[name] for name in spec.parameters if name not in held}
@@ -51,6 +56,11 @@ def labelled_posterior(
         idata[HELD] = held_group(spec.logits, held, spec.schema)
     notes = notes_of(spec) + drawn.notes
     return PosteriorDraws(idata, spec.schema, engine, drawn.tune, logits, notes, timings, training=training)
+
+
+def _with_members(spec: Specification, name: str, values: FloatArray) -> FloatArray:
+    """Held values with a first dimension of members, of length one if there are none."""
+    return values if values.ndim > len(spec.logits.dims[name]) else values[None]
 
 
 def in_chains(parameters: Mapping[str, FloatArray], shape: tuple[int, ...]) -> dict[str, FloatArray]:

@@ -20,9 +20,9 @@ from bayes_softmax.fits.draws import PosteriorDraws
 from bayes_softmax.fitting.again import complete, without_one
 from bayes_softmax.fitting.intercept_alone import warn_if_intercept_alone
 from bayes_softmax.fitting.labelling import despite_interrupts, in_chains, labelled_posterior
-from bayes_softmax.fitting.network_estimates import RESTARTS
-from bayes_softmax.fitting.networks import network_modes
+from bayes_softmax.fitting.network_estimates import certified_optimum
 from bayes_softmax.fitting.notes import notes_of
+from bayes_softmax.fitting.solvers import SolverOptions
 from bayes_softmax.spec.linear import INTERCEPT, WEIGHTS, LinearLogits
 from bayes_softmax.spec.network.logits import SKIP, NetworkLogits
 from bayes_softmax.spec.specification import Specification
@@ -69,7 +69,7 @@ def last_layer_specification(spec: Specification, hidden: Values) -> Specificati
     )
     return Specification(
         Observations(design, collapse=False),
-        replace(spec.schema, feature_names=names, prior_sd=(), chosen_scale=False),
+        replace(spec.schema, feature_names=names, prior_sd=(), layer_sd=(), chosen_scale=False),
         replace(spec.priors, choice=None),
         LinearLogits(layers.n_inputs, logits.n_classes),
     )
@@ -84,14 +84,12 @@ def network_of(spec: Specification) -> NetworkLogits:
 
 def hidden_at_mode(spec: Specification, seed: int) -> dict[str, FloatArray]:
     """Weights and biases of the hidden layers at the mode that ``map(random_seed=seed)`` finds; warns if it is none."""
-    found = network_modes(spec, RESTARTS, np.random.default_rng(seed))
-    if not found.is_stationary:
+    found, verdict = certified_optimum(spec, "map", SolverOptions(seed=seed))
+    if not verdict.converged:
         warn_caller(
-            "the hidden layers are held where the search for a mode ended, with a gradient of "
-            f"{found.gradient_norms[0]:.1g} per observation; with a narrower prior it would end at a mode",
-            NotConvergedWarning,
+            f"the hidden layers are held where the search for a mode ended: {verdict.status}", NotConvergedWarning
         )
-    return hidden_of(spec, found.points[0])
+    return hidden_of(spec, found.mode.theta)
 
 
 def hidden_of(spec: Specification, theta: FloatArray) -> dict[str, FloatArray]:

@@ -9,7 +9,7 @@ from scipy.special import log_softmax, softmax
 import bayes_softmax as bs
 from bayes_softmax.answers.chain_modes import chain_modes
 from bayes_softmax.answers.convergence import convergence_table
-from bayes_softmax.answers.diagnostics import Convergence
+from bayes_softmax.answers.diagnostics import Convergence, Diagnostics
 from bayes_softmax.answers.function_space import MOST_ROWS, PROBABILITIES, spaced
 from bayes_softmax.fitting.networks import network_density, network_modes
 from tests.conftest import simulate
@@ -175,14 +175,20 @@ def test_linear_logits_are_judged_by_their_coefficients() -> None:
 
 def test_a_few_of_many_quantities_may_exceed_the_limit_by_chance() -> None:
     table = convergence_table(np.random.default_rng(0).normal(size=(4, 100, 400)))
-    assert 1.01 < table["r_hat"].max() < 1.05
-    assert (table["r_hat"] > 1.01).mean() > 0.01
-    assert not Convergence.of("probabilities", table).rhat_passes
-    table.loc[table.index[table["r_hat"] > 1.01][3:], "r_hat"] = 1.0
-    assert Convergence.of("probabilities", table).rhat_passes
-    assert not Convergence.of("log-likelihood", table[table["r_hat"] > 1.01]).rhat_passes
-    table.iloc[0, 2] = 1.06
-    assert not Convergence.of("probabilities", table).rhat_passes
+    few, many = table.assign(r_hat=1.0), table.assign(r_hat=1.0)
+    few.iloc[:3, 2], many.iloc[:6, 2] = 1.2, 1.2  # of 400
+    assert Convergence.of("probabilities", few)[2:4] == (1.2, 1.0)
+    assert Convergence.of("probabilities", many)[2:4] == (1.2, 1.2)
+    found = [
+        Diagnostics(1.2, 900, 900, 0, 7.0, 4, 1000, 0, kinds=(Convergence.of("probabilities", one),))
+        for one in (few, many)
+    ]
+    assert [len(one.problems) for one in found] == [0, 1]
+    assert [len(one.doubts) for one in found] == [0, 1]
+    assert str(found[0]).startswith(
+        "of probabilities: R-hat at most 1.2000 (1.0000 for 99 % of each), ESS at least 900"
+    )
+    assert found[1].problems == ("R-hat reaches 1.200 of probabilities (limit 1.01): run longer chains",)
 
 
 def test_chains_are_grouped_by_what_they_agree_with() -> None:

@@ -118,7 +118,7 @@ def test_it_says_what_is_held_and_keeps_it_once(post: bs.Posterior) -> None:
     fit = post._fitted
     assert fit.parameters["hidden_1"].shape == (120, 2, 4)
     assert fit.parameters["hidden_1"].strides[0] == 0
-    assert fit.all_draws.shape == (2, 60, 3 + 4 * 3 + 2 * 3)
+    assert fit.parameters.flat().shape == (120, 3 + 4 * 3 + 2 * 3)
 
 
 def test_a_large_network_takes_its_last_layer_and_says_so() -> None:

@@ -28,7 +28,7 @@ from tests.conftest import simulate
 def scaled(model: bs.SoftmaxRegression, factor: float) -> bs.SoftmaxRegression:
     """The model with the scales of its weights multiplied."""
     other = type(model).__new__(type(model))
-    other._spec = with_chosen_scale(model._spec, ScaleChoice(factor, 0.0, 0.0, False, 1))
+    other._spec = with_chosen_scale(model._spec, ScaleChoice({"weights": factor}, 0.0, 0.0, False, 1))
     return other
 
 

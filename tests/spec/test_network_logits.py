@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy.special import softmax
 
 import bayes_softmax as bs
 from bayes_softmax.core.parameters import Parameters, size_of
@@ -132,3 +133,21 @@ def test_a_file_gives_the_same_function_and_damage_is_refused() -> None:
     ):
         with pytest.raises((ValueError, TypeError), match=said):
             type(logits)(**good | {name: bad})
+
+
+@pytest.mark.parametrize(("hidden", "skip"), [((4,), False), ((3, 5), True)])
+def test_sums_of_gradients_are_those_of_differences(hidden, skip):
+    p, K, S, n = 3, 4, 5, 7
+    logits = module.NetworkLogits(p, K, hidden, "tanh", skip, (0.5, -1.0, 0.0), (2.0, 0.5, 1.0))
+    rng = np.random.default_rng(0)
+    parameters = Parameters({name: rng.normal(size=(S, *shape)) for name, shape in logits.shapes.items()})
+    X, w, h = rng.normal(size=(n, p)), rng.uniform(0.5, 2.0, size=n), 1e-5
+
+    def probabilities(X):
+        return softmax(logits.at(parameters)(X), axis=0)
+
+    found = logits.sum_of_gradients(parameters, X, probabilities(X), w)
+    for j in range(p):
+        step = h * np.eye(p)[j]
+        slopes = (probabilities(X + step) - probabilities(X - step)) / (2 * h)
+        assert_allclose(found[j], np.einsum("n,kns->ks", w, slopes), atol=1e-8)

@@ -14,7 +14,7 @@ from bayes_softmax.core.parameters import size_of
 from bayes_softmax.core.protocols import Logits
 from bayes_softmax.data.formula.encoder import FormulaEncoder
 from bayes_softmax.data.schema import Schema
-from bayes_softmax.fits.tree import HELD
+from bayes_softmax.fits.tree import HELD, MEMBER
 from bayes_softmax.spec.linear import INTERCEPT, LINEAR
 from bayes_softmax.spec.network.logits import NETWORK
 
@@ -70,6 +70,10 @@ def check_estimate(data: xr.Dataset, schema: Schema, logits: Logits) -> None:
         if (np.diagonal(covariance) < -1e-6 * np.abs(np.nan_to_num(covariance)).max(initial=0.0)).any():
             raise ValueError("'covariance' has a negative variance")
     check_array(data, "history", (None,), missing=True)
+    if "search_values" in data:
+        check_array(data, "search_values", (None,), missing=True)
+    if "effective" in data:
+        check_array(data, "effective", (len(logits.shapes) - (not schema.has_intercept),), missing=True)
     if not 0 < data.attrs["total_weight"] < np.inf or data.attrs["converged"] not in (0, 1):
         raise ValueError("the total weight or the convergence flag has an impossible value")
     if "recession" in data:
@@ -89,7 +93,7 @@ def check_draws(groups: Mapping[str, xr.Dataset], schema: Schema, logits: Logits
     without = logits.kind == LINEAR and not schema.has_intercept
     if without and INTERCEPT in draws:
         raise ValueError("'intercept' is present, but the model has none")
-    held = _check_held(groups, schema, logits)
+    held = _check_held(groups, schema, logits, draws.sizes.get("chain", 0) * draws.sizes.get("draw", 0))
     for name, shape in logits.shapes.items():
         if (without and name == INTERCEPT) or name in held:
             continue
@@ -116,7 +120,7 @@ def check_draws(groups: Mapping[str, xr.Dataset], schema: Schema, logits: Logits
             raise ValueError(f"statistic {label!r} has shape {stat.shape} of {stat.dtype}, expected {size} numbers")
 
 
-def _check_held(groups: Mapping[str, xr.Dataset], schema: Schema, logits: Logits) -> tuple[str, ...]:
+def _check_held(groups: Mapping[str, xr.Dataset], schema: Schema, logits: Logits, n_draws: int) -> tuple[str, ...]:
     """Check parameters that are the same in all draws; returns their names, which are not those of all parameters."""
     if HELD not in groups:
         return ()
@@ -124,9 +128,13 @@ def _check_held(groups: Mapping[str, xr.Dataset], schema: Schema, logits: Logits
     if not names or not set(names) < set(logits.shapes):
         raise ValueError(f"it holds {listed(names)} for all draws, expected some of {listed(logits.shapes)}")
     for name in names:
-        check_array(held, name, logits.shapes[name])
-        if held[name].dims != tuple(logits.dims[name]):
-            raise ValueError(f"{name!r} has dimensions {held[name].dims}, expected {tuple(logits.dims[name])}")
+        members = (MEMBER,) if MEMBER in held[name].dims else ()
+        check_array(held, name, ((None,) if members else ()) + tuple(logits.shapes[name]))
+        if held[name].dims != (dims := (*members, *logits.dims[name])):
+            raise ValueError(f"{name!r} has dimensions {held[name].dims}, expected {dims}")
+    n_members = held.sizes.get(MEMBER, 1)
+    if len({MEMBER in held[name].dims for name in names}) > 1 or not n_members or n_draws % n_members:
+        raise ValueError(f"the members of {HELD!r} do not divide the draws")
     _check_labels(held, "feature", schema.feature_names)
     return names
 

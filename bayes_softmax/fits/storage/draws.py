@@ -48,7 +48,7 @@ def read_posterior(
     names, seconds = np.atleast_1d(header["timing_names"]), np.atleast_1d(header["timing_seconds"])
     weighted: dict[str, Any] = {name: float(header[name]) if name in header else None for name in WEIGHTED}
     ess, tune = weighted["ess"], int(header["tune"])
-    if (ess is None) != (weighted["pareto_k"] is None) or not (ess is None or ess > 0) or tune < 0:
+    if (ess is None and weighted["pareto_k"] is not None) or not (ess is None or ess > 0) or tune < 0:
         raise ValueError("its effective sample size, Pareto k or tuning steps are impossible")
     return PosteriorRecord(
         idata=xr.DataTree.from_dict({name: group for name, group in groups.items() if name != "variables"}),
