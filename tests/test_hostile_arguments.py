@@ -208,7 +208,14 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
     "laplace": (
         model().laplace,
         {},
-        {"draws": [*COUNT, None, 99], "random_seed": SEED, "rng": RNG, "progressbar": FLAG},
+        {
+            "draws": [*COUNT, None, 99],
+            "structure": [*CHOICE, "kron"],
+            "predictive": CHOICE,
+            "random_seed": SEED,
+            "rng": RNG,
+            "progressbar": FLAG,
+        },
     ),
     "ensemble": (
         NET.ensemble,
@@ -412,6 +419,7 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
             "hidden": [0, -1, 2.5, "ab", None, (0,), (3, -1), (2.0,), (True,), [[3]], {3}, {3: 1}, 10**9, object()],
             "activation": [*CHOICE, "Tanh", None],
             "skip": FLAG,
+            "common_unit": FLAG,
         },
     ),
     "CustomLogits": (

@@ -132,7 +132,7 @@ class LayerWhitening(NamedTuple):
     """Change of variables ``theta[order] = mode[order] + T z``, with one block of ``T`` after the other.
 
     Each of ``blocks`` (k, m, m), with its ``mixings`` (k, k), is a block with the structure of :class:`Whitening`, on
-    the next k m coordinates.
+    the next k m coordinates.  Without blocks ``T`` is the identity.
     """
 
     mode: FloatArray

@@ -20,7 +20,7 @@ def sample_custom(spec: Specification, settings: SamplerSettings, engine: str) -
     Refits without an observation have the settings of the fit, as there is no cheaper way to them.
     """
     refuse_engine(engine)
-    drawn = sample_pymc(spec, settings, TITLE if engine == "pymc" else CHOSEN)
+    drawn = sample_pymc(spec, settings, title=TITLE if engine == "pymc" else CHOSEN)
     return replace(drawn, refit=partial(_without, spec, settings))
 
 

@@ -11,7 +11,7 @@ from bayes_softmax.core.randomness import RandomNumbers, RandomSeed, seed_of
 from bayes_softmax.fits.forecast import Forecast
 from bayes_softmax.fits.point_estimate import PointEstimate
 from bayes_softmax.fits.posterior import Posterior
-from bayes_softmax.fitting.settings import SamplerSettings, check_run, check_weighted_run
+from bayes_softmax.fitting.settings import LaplaceSettings, SamplerSettings, check_laplace, check_run
 from bayes_softmax.spec.custom.refusals import refuse_custom
 from bayes_softmax.spec.specification import HasSpecification, Specification
 
@@ -146,6 +146,8 @@ def laplace(
     model: HasSpecification,
     draws: int = 4000,
     *,
+    structure: str | None = None,
+    predictive: str | None = None,
     random_seed: RandomSeed = None,
     rng: RandomNumbers = None,
     progressbar: bool = True,
@@ -160,10 +162,27 @@ def laplace(
     ----------
     draws
         Number of draws, in one chain; resampled to equal weights, so a draw may appear more than once.
+    structure
+        Of a network's curvature at its MAP.  ``"last-layer"`` (default): hidden layers are held there, and the last
+        layer is a linear model.  ``"full"``: the generalised Gauss-Newton matrix of all weights, up to 10 000.
+        ``"kron"``: two Kronecker factors of it for each layer.  Linear logits are one layer, for which all but
+        ``"kron"`` are the same.
+    predictive
+        Of ``"full"`` and ``"kron"``.  ``"glm"`` (default): logits are linearised around the MAP, the model whose
+        Hessian that curvature is.  ``"mc"``: draws go through the network, which usually predicts much worse; they are
+        corrected by importance weights where these are reliable, else left as they are.  Elsewhere the drawn
+        parameters enter linearly, and both are the same.
     random_seed, rng
         As in :meth:`sample`.
     progressbar
         Show progress.
+
+    Notes
+    -----
+    The normal approximation of *all* weights can predict much worse than the MAP itself: with ``"full"`` and ``"kron"``
+    the notes of the result compare the two by their leave-one-out log loss, with a ``NotReliableWarning`` where the MAP
+    is better.  Sources: Immer, Korzepa and Bauer, *AISTATS* 2021; Ritter, Botev and Barber, *ICLR* 2018; Daxberger et
+    al., *NeurIPS* 2021.
 
     Raises
     ------
@@ -180,12 +199,14 @@ def laplace(
     (0.2, 800.0)
     """
     seed = seed_of(random_seed, rng)
-    check_weighted_run(draws, progressbar=progressbar)
+    starts = STARTS if random_seed is None and rng is None else seed
+    settings = LaplaceSettings(draws, structure, predictive, seed, starts, progressbar)
+    check_laplace(settings)
     refuse_custom(model._spec.logits, "laplace()")
-    load_in_full("bayes_softmax.fitting.weighted")
-    from bayes_softmax.fitting.weighted import sample_laplace
+    load_in_full("bayes_softmax.fitting.laplace")
+    from bayes_softmax.fitting.laplace import laplace_draws
 
-    return Posterior(sample_laplace(model._spec, draws, seed, progressbar))
+    return Posterior(laplace_draws(model._spec, settings))
 
 
 @of_self

@@ -13,6 +13,7 @@ from bayes_softmax.fitting.again import complete, with_cells, without_one
 from bayes_softmax.fitting.custom import sample_custom
 from bayes_softmax.fitting.hierarchy import sample_hierarchy
 from bayes_softmax.fitting.last_layer import sample_last_layer
+from bayes_softmax.fitting.network_sampling import sample_all_layers
 from bayes_softmax.fitting.pymc import sample_pymc
 from bayes_softmax.fitting.sampling import sample_auto, sample_independence, sample_nuts
 from bayes_softmax.fitting.settings import SamplerSettings
@@ -46,7 +47,11 @@ ENGINES = {
 }
 
 # Engines that draw all layers of a network.
-ALL_LAYERS: dict[str, Callable[[Specification, SamplerSettings], PosteriorDraws]] = {"pymc": sample_pymc}
+ALL_LAYERS: dict[str, Callable[[Specification, SamplerSettings], PosteriorDraws]] = {
+    "auto": sample_all_layers,
+    "nuts": sample_all_layers,
+    "pymc": sample_pymc,
+}
 LAYERS = ("last", "all")
 MOST_COEFFICIENTS = 500  # of which all are drawn, where layers are not named
 
@@ -108,7 +113,7 @@ def _sample_network(
     elif layers is None:
         layers = "all" if engine in ALL_LAYERS else "last"
     if layers == "last":
-        return sample_last_layer(spec, lambda linear: _sample_linear(linear, settings, engine), starts, why)
+        return sample_last_layer(spec, partial(_sample_linear, settings=settings, engine=engine), starts, why)
     check_choice("engine", engine, tuple(ALL_LAYERS))
     return ALL_LAYERS[engine](spec, settings)
 

@@ -23,9 +23,16 @@ def layer_whitening(mode: FloatArray, order: IntArray, metrics: Sequence[BlockMe
     return LayerWhitening(mode, order, blocks, mixings, sum(each.log_determinant for each in found))
 
 
+def shift(mode: FloatArray) -> LayerWhitening:
+    """The change of variables ``theta = mode + z``."""
+    return LayerWhitening(mode, np.arange(len(mode)), (), (), 0.0)
+
+
 def unwhiten_layers(whitening: LayerWhitening, z: FloatArray) -> FloatArray:
     """Points ``theta`` (S, d) for whitened points ``z`` (S, d)."""
     theta = np.empty_like(z)
+    if not whitening.blocks:
+        theta[:, whitening.order] = whitening.mode[whitening.order] + z
     for own, columns in _layers(whitening):
         theta[:, whitening.order[columns]] = unwhiten(own, z[:, columns])
     return theta
@@ -34,11 +41,13 @@ def unwhiten_layers(whitening: LayerWhitening, z: FloatArray) -> FloatArray:
 def whiten_layer_gradient(whitening: LayerWhitening, gradient: FloatArray) -> FloatArray:
     """``T' gradient[order]`` for one gradient (d,)."""
     ordered = gradient[whitening.order]
+    if not whitening.blocks:
+        return ordered
     return np.concatenate([whiten_gradient(own, ordered[columns]) for own, columns in _layers(whitening)])
 
 
 def _layers(whitening: LayerWhitening) -> Iterator[tuple[Whitening, slice]]:
-    """Each layer's change of variables, and its coordinates."""
+    """Each layer's change of variables, and its coordinates; none without blocks."""
     ordered = whitening.mode[whitening.order]
     ends = np.cumsum([0, *(blocks.shape[0] * blocks.shape[1] for blocks in whitening.blocks)]).tolist()
     for blocks, mixing, (start, end) in zip(whitening.blocks, whitening.mixings, itertools.pairwise(ends), strict=True):

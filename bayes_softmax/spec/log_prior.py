@@ -11,6 +11,8 @@ from bayes_softmax.spec.families import registry
 from bayes_softmax.spec.linear import INTERCEPT, WEIGHTS
 from bayes_softmax.spec.priors import FamilyRows, PriorTable, repeated
 
+NUMBERS = 2**22  # of draws whose density is computed at a time
+
 
 def log_normaliser(rows: FamilyRows, k: int, *, spherical: bool) -> float:
     """Sum of the log densities at zero of coefficient rows of ``k`` coordinates; flat priors count zero."""
@@ -37,13 +39,21 @@ def log_prior_constant(priors: PriorTable, coordinates: Coordinates) -> float:
 def log_prior_draws(priors: PriorTable, coordinates: Coordinates, parameters: Mapping[str, FloatArray]) -> FloatArray:
     """Normalised log prior density (S,) of intercepts (S, K) at x = 0 and weights (S, p, K); flat priors count zero."""
     intercept, weights = parameters[INTERCEPT], parameters[WEIGHTS]
-    free = weights @ np.linalg.pinv(coordinates.weights_contrast).T
-    total = _log_density(priors.features, free, spherical=priors.spherical)
+    total, step = np.empty(len(weights)), max(1, NUMBERS // max(weights[0].size, 1))
+    for start in range(0, len(weights), step):
+        some = slice(start, start + step)
+        total[some] = _log_prior(priors, coordinates, intercept[some], weights[some])
+    return total + log_prior_constant(priors, coordinates)
+
+
+def _log_prior(priors: PriorTable, coordinates: Coordinates, intercept: FloatArray, weights: FloatArray) -> FloatArray:
+    """Log density (S,), less that at zero.  The transpose of a contrast matrix is its inverse from the left."""
+    total = _log_density(priors.features, weights @ coordinates.weights_contrast, spherical=priors.spherical)
     if priors.intercept is not None:
         at = intercept if priors.intercept_at == "zero" else intercept + coordinates.centre @ weights
-        g = at @ np.linalg.pinv(coordinates.intercept_contrast).T
+        g = at @ coordinates.intercept_contrast
         total += _log_density(repeated(priors.intercept, 1), g[:, None], spherical=priors.spherical)
-    return total + log_prior_constant(priors, coordinates)
+    return total
 
 
 def _log_density(rows: FamilyRows, g: FloatArray, *, spherical: bool) -> FloatArray:

@@ -9,6 +9,7 @@ from bayes_softmax.core.checks import shown
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.spec.families.registry import FamilyPrior, family_of
 from bayes_softmax.spec.linear import WEIGHTS
+from bayes_softmax.spec.network.layer_scales import with_layer_sds
 from bayes_softmax.spec.network.logits import SKIP, hidden_names
 from bayes_softmax.spec.prior_draws import prior_sds
 from bayes_softmax.spec.priors import PriorTable
@@ -94,7 +95,7 @@ def _with_priors(spec: Specification, priors: PriorTable) -> Specification:
     if spec.hidden is None:
         sds = prior_sds(priors, spec.design.standardisation.centre, spec.design.n_classes)
         schema = replace(schema, prior_sd=sds)
-    return replace(spec, priors=priors, schema=schema)
+    return with_layer_sds(replace(spec, priors=priors, schema=schema))
 
 
 def _scaled(prior: FamilyPrior, factor: float) -> FamilyPrior:

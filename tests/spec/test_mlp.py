@@ -80,3 +80,23 @@ def test_given_priors_are_those_of_the_layers() -> None:
     assert np.isinf(mixed.hidden.scales[1]).all()
     assert mixed.priors.weights[:2] == (bs.Laplace(2),) * 2
     assert mixed.priors.weights[2:] == linear().priors.weights
+
+
+@pytest.mark.parametrize("prior", [None, bs.Normal(0.7)], ids=str)
+def test_a_common_unit_shrinks_features_that_hardly_vary(prior) -> None:
+    """Pre-activations keep their prior variance over the rows, and a weight per unit has one prior for all features."""
+    X, y = simulate(50, 3, 3)
+    X = X * [1.0, 0.1, 5.0] + 2.0
+    own, common = (
+        network_specification(bs.SoftmaxRegression(X, y)._spec, MLP((4, 2), common_unit=flag), prior)
+        for flag in (False, True)
+    )
+    sd = X.std(axis=0)
+    per_unit = common.hidden.scales[0][1:] / sd
+    np.testing.assert_allclose(per_unit, per_unit[0])
+    totals = [np.square(spec.hidden.scales[0][1:]).sum() for spec in (own, common)]
+    np.testing.assert_allclose(*totals)
+    assert common.hidden.scales[0][0] == own.hidden.scales[0][0]
+    np.testing.assert_array_equal(common.hidden.scales[1], own.hidden.scales[1])
+    assert common.logits == own.logits
+    assert repr(MLP(3, common_unit=True)) == "MLP(hidden=(3,), activation='tanh', skip=False, common_unit=True)"

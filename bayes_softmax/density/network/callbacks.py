@@ -70,11 +70,11 @@ def whitening_data(whitening: Whitening | LayerWhitening) -> WhiteningData:
         square = blocks.shape == (k, m, m) and mixing.shape == (k, k)
         require(square, whitening, "blocks", f"has blocks of {blocks.shape} with mixings of {mixing.shape}")
     covered = int((shapes[:, 0] * shapes[:, 1]).sum())
-    require(covered == d, whitening, "blocks", f"has {covered} coordinates in all, not {d}")
+    require(covered == d or not len(shapes), whitening, "blocks", f"has {covered} coordinates in all, not {d}")
     permutes = bool(np.array_equal(np.sort(whitening.order), np.arange(d)))
     require(permutes, whitening, "order", f"is no permutation of {d} coordinates")
-    blocks = np.concatenate([np.ravel(block) for block in whitening.blocks])
-    mixings = np.concatenate([np.ravel(mixing) for mixing in whitening.mixings])
+    blocks = np.concatenate([np.empty(0, np.float32), *(np.ravel(block) for block in whitening.blocks)])
+    mixings = np.concatenate([np.empty(0), *(np.ravel(mixing) for mixing in whitening.mixings)])
     return WhiteningData(whitening.mode, np.ascontiguousarray(whitening.order), blocks, mixings, shapes)
 
 
@@ -152,6 +152,8 @@ def _whitened_gradient(data, whitening, z, out):  # type: ignore[no-untyped-def]
         blocks, mixing, following = _layer(whitening, layer, at)
         to_free(blocks, mixing, z[at[0] : following[0]], moved[at[0] : following[0]])
         at = following
+    if whitening.shapes.shape[0] == 0:
+        moved[:] = z
     for i in range(d):
         theta[order[i]] = whitening.mode[order[i]] + moved[i]
     value = log_posterior_gradient(data, theta, gradient)
@@ -162,6 +164,8 @@ def _whitened_gradient(data, whitening, z, out):  # type: ignore[no-untyped-def]
         blocks, mixing, following = _layer(whitening, layer, at)
         to_whitened(blocks, mixing, moved[at[0] : following[0]], out[at[0] : following[0]])
         at = following
+    if whitening.shapes.shape[0] == 0:
+        out[:] = moved
     return value
 
 

@@ -18,7 +18,7 @@ from bayes_softmax.spec.network.activations import ACTIVATIONS, NODES, unit_rms
 from bayes_softmax.spec.network.logits import SKIP, NetworkLogits, hidden_names
 from bayes_softmax.spec.network.priors import PRE_ACTIVATION_SD
 from bayes_softmax.spec.prior_draws import coordinate_sds
-from bayes_softmax.spec.prior_table import feature_moments, feature_rows
+from bayes_softmax.spec.prior_table import chosen_factor, feature_moments, feature_rows
 from bayes_softmax.spec.specification import Specification
 
 ROWS = 10_000  # of the data, evenly spaced, over which standard deviations are averaged
@@ -28,6 +28,7 @@ FORMULA = (
     "is the root mean square of a unit whose input has that sd. "
 )
 SHARED = "Units and features share the weights' sd of {total:g} in the last layer. "
+CHOSEN = "Scales of layers are multiplied by {factors}: chosen from these data by the evidence. "
 TOTAL = "A logit then has a prior sd of {logit:.3g}, averaged as variance over the rows of the data."
 
 
@@ -67,6 +68,9 @@ def network_prior_table(spec: Specification) -> pd.DataFrame:
     if table["autoscaled"].any():
         text = FORMULA.format(unit=PRE_ACTIVATION_SD, total=DEFAULT_TOTAL_SCALE, bias=DEFAULT_INTERCEPT_SCALE)
         text += SHARED.format(total=DEFAULT_TOTAL_SCALE) if _is_shared(spec) else ""
+    if spec.priors.choice is not None:
+        factors = ", ".join(f"{factor:.4g} ({name})" for name, factor in spec.priors.choice.factors.items())
+        text += CHOSEN.format(factors=factors)
     text += TOTAL.format(logit=total) if math.isfinite(total) else ""
     table.attrs["formula"] = table.attrs["note"] = text.rstrip()
     return table_of(table, {"sd_over_rows": Format("ratio")})
@@ -105,6 +109,7 @@ def _hidden_rows(spec: Specification) -> tuple[list[Row], float]:
         made = ("default", "default") if default else ("given", "given")
         if default and layer > 1:
             made = (_in_words(logits.activation, fan_in), "default")
+        made = (_chosen(made[0], spec, names[0]), _chosen(made[1], spec, names[0]))
         added = squares @ np.square(scale[1:]) if layer == 1 else square * np.square(scale[1:]).sum()
         rows += [
             Row(names[0], f"{fan_in} x {units}", _prior(scale[1:]), f"on {inputs}", default, made[0],
@@ -125,6 +130,7 @@ def _last_rows(spec: Specification, square: float) -> tuple[list[Row], float]:
     default = bool(priors.by_default[0])
     of_units, last = float(np.sqrt(H * square) * sds[0]), f"units of hidden_{len(hidden.scales)}"
     made = _in_words(logits.activation, 2 * H if _is_shared(spec) else H) if default else "given"
+    made = _chosen(made, spec, WEIGHTS)
     rows = [Row(WEIGHTS, f"{H} x {K}", str(priors.features.at(0)), f"on {last}", default, made, of_units)]
     total = of_units**2
     if priors.intercept is not None:
@@ -135,7 +141,7 @@ def _last_rows(spec: Specification, square: float) -> tuple[list[Row], float]:
         total += at_intercept**2
     if skip:
         mean, rms = feature_moments(spec.design)
-        columns = feature_rows(priors.of(np.arange(hidden.n_inputs) >= H), rms)
+        columns = feature_rows(priors.of(np.arange(hidden.n_inputs) >= H), rms, SKIP)
         columns["sd_over_rows"] = columns.pop("logit_sd")
         for j, name in enumerate(spec.schema.feature_names):
             own: dict[str, Any] = {column: values[j] for column, values in columns.items()}
@@ -143,6 +149,11 @@ def _last_rows(spec: Specification, square: float) -> tuple[list[Row], float]:
         at_zero = priors.intercept is not None and priors.intercept_at == "zero"
         total += float(np.square(sds[H:]) @ (np.square(rms) + (np.square(mean) if at_zero else 0.0)))
     return rows, math.sqrt(total)
+
+
+def _chosen(made: str, spec: Specification, layer: str) -> str:
+    """What a scale was made from, with the factor that the evidence chose."""
+    return made if spec.priors.choice is None else f"{chosen_factor(spec.priors, layer):.4g} * {made}"
 
 
 def _mean_square(activation: str, variance: FloatArray) -> FloatArray:

@@ -7,6 +7,10 @@ By default every pre-activation has, over the rows of the data, the prior of a l
 * in every later layer, the last one too, weights are :math:`\mathrm{Normal}(2 / (r\sqrt{H}))` of ``H`` inputs, where
   ``r`` is the root mean square of a unit whose pre-activation has sd 2.5, and biases ``Normal(1.5)``.
 
+With ``common_unit`` the sd of a first weight, explicit or by default, is multiplied by the feature's own standard
+deviation over the root mean square of all of them: the prior is then on weights of features in one unit, and the prior
+sd of a pre-activation over the rows stays.
+
 So logits have a prior sd of 2.5, whatever the depth, the width and the activation.  With ``skip`` the weights of the
 features have the linear model's priors; where these and those of the units take the default, each is divided by
 :math:`\sqrt 2`, so that together they move a logit with sd 2.
@@ -104,6 +108,8 @@ def hidden_layers(network: MLP, design: Design, priors: Mapping[str, Prior | Non
             continue
         weights = _of_features(X, inputs) if layer == 1 else np.full(fan_in, _of_units(network.activation, fan_in))
         scales.append(np.append(DEFAULT_INTERCEPT_SCALE, weights))
+    if network.common_unit:
+        scales[0][1:] *= _in_common_unit(X, inputs)
     default = tuple(priors[f"hidden_{layer}"] is None for layer in range(1, len(sizes)))
     return HiddenLayers(sizes, tuple(scales), network.skip, inputs, default)
 
@@ -122,6 +128,16 @@ def _of_features(X: FloatArray, inputs: Standardisation) -> FloatArray:
     found = np.full(len(varies), constant)
     found[varies] = scales * sd
     return found
+
+
+def _in_common_unit(X: FloatArray, inputs: Standardisation) -> FloatArray:
+    """Each feature's sd (p,) in units of their root mean square; one for a column that does not vary."""
+    varies = np.ptp(X, axis=0) > 0 if X.size else np.zeros(X.shape[1], dtype=np.bool_)
+    sd = np.where(varies, inputs.scale, np.nan)
+    largest = np.nanmax(sd) if varies.any() else 1.0  # squares must not overflow
+    common = largest * np.sqrt(np.nanmean(np.square(sd / largest))) if varies.any() else 1.0
+    unit: FloatArray = np.where(varies, sd / common, 1.0)
+    return unit
 
 
 def _of_units(activation: str, n_units: int) -> float:
