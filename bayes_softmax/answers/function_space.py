@@ -16,6 +16,7 @@ from bayes_softmax.answers.probabilities import HasLogits, over_blocks, row_log_
 from bayes_softmax.answers.training import TrainingData
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.spec.custom.logits import OwnLogits
+from bayes_softmax.spec.network.linearised import LINEARISED
 from bayes_softmax.spec.network.logits import NETWORK
 
 PROBABILITIES, LOG_LIKELIHOOD, LOG_POSTERIOR = "class probabilities", "log-likelihood", "log posterior"
@@ -26,7 +27,7 @@ SMALLEST = 0.001  # of a mean probability: R-hat of a class that is excluded in 
 # that of the coordinates in which it runs, and differs from the log posterior by a constant.
 BY_THE_SAMPLER = {"logp": LOG_POSTERIOR, "lp": LOG_POSTERIOR, "log_prior": "log prior"}
 START = "start_log_posterior"  # statistic of the draws: log posterior of the mode from which their chain started
-UNIDENTIFIED = frozenset({NETWORK})  # kinds of logits whose parameters are not judged, since their labels switch
+UNIDENTIFIED = frozenset({NETWORK, LINEARISED})  # kinds of logits whose parameters have no meaning of their own
 
 
 class Judged(NamedTuple):

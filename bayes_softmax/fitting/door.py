@@ -6,7 +6,7 @@ That code needs Numba, which ``import bayes_softmax`` does not load; loading is 
 from bayes_softmax.core.checks import check_counts_or_none
 from bayes_softmax.core.interrupts import load_in_full
 from bayes_softmax.core.methods import of_self
-from bayes_softmax.core.protocols import LogDensity, WhitenedDensity
+from bayes_softmax.core.protocols import LogDensity, NetworkDensity, WhitenedDensity
 from bayes_softmax.core.randomness import RandomNumbers, RandomSeed, seed_of
 from bayes_softmax.fits.forecast import Forecast
 from bayes_softmax.fits.point_estimate import PointEstimate
@@ -18,15 +18,18 @@ from bayes_softmax.spec.specification import HasSpecification, Specification
 STARTS = 1  # the seed of random starts, if none is given: an estimate is the same each time
 
 
-def log_density(spec: Specification) -> LogDensity | WhitenedDensity:
+def log_density(spec: Specification) -> LogDensity | WhitenedDensity | NetworkDensity:
     """The density that is maximised or sampled, in whitened coordinates if scales are learned."""
-    load_in_full("bayes_softmax.fitting.scales")
+    load_in_full("bayes_softmax.fitting.scales", "bayes_softmax.fitting.networks")
+    from bayes_softmax.fitting.networks import network_density
     from bayes_softmax.fitting.problem import density_of, objective_of
     from bayes_softmax.fitting.scales import prepare_hierarchy
 
     refuse_custom(spec.logits, "log_density")
     if spec.priors.learns_scales:
         return prepare_hierarchy(spec).density
+    if spec.hidden is not None:
+        return network_density(spec)
     return objective_of(spec, density_of(spec))
 
 
@@ -90,9 +93,11 @@ def sample(
         that warning.  With ``CustomLogits``, ``"auto"`` is ``"pymc"``, and the others are refused.
     layers
         Of a network: ``"last"`` draws the last layer by the engine of linear models, exactly given the hidden layers,
-        which are held at the MAP, that of :meth:`map` under the same seed; ``"all"`` draws all weights.  Default: all
-        up to 500 coefficients, else the last; ``engine`` says which.  Held weights are in the group ``held`` of
-        ``idata``, once: PyMC's functions need ``pm.do(model.pymc_model, dict(post.idata["held"].data_vars))``.
+        which are held at the MAP, that of :meth:`map` under the same seed; ``"all"`` draws all weights, by ``"auto"``,
+        ``"nuts"`` (each chain from a mode of its own) or ``"pymc"``.  Default: all up to 500 coefficients, else the
+        last; ``engine`` says which.  Held weights are in the group ``held`` of ``idata``, once: PyMC's functions need
+        ``pm.do(model.pymc_model, dict(post.idata["held"].data_vars))``, and ``loo(refit=True)`` leaves them as they
+        are, while ``kfold()`` fits everything again.
     progressbar
         Show progress.
 

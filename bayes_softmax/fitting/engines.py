@@ -6,7 +6,7 @@ from functools import partial
 from typing import NamedTuple
 
 from bayes_softmax.answers.training import Cells
-from bayes_softmax.core.checks import check_between, check_choice
+from bayes_softmax.core.checks import check_between, check_choice, listed
 from bayes_softmax.core.errors import NotReliableWarning, warn_caller
 from bayes_softmax.fits.draws import PosteriorDraws
 from bayes_softmax.fitting.again import complete, with_cells, without_one
@@ -104,18 +104,35 @@ def _sample_network(
     spec: Specification, settings: SamplerSettings, engine: str, layers: str | None, starts: int
 ) -> PosteriorDraws:
     """Draw all layers of a network, or the last."""
-    if layers is not None:
-        check_choice("layers", layers, LAYERS)
-    d, why = spec.network_coordinates.dimension, ""
-    if layers is None and d > MOST_COEFFICIENTS:
-        layers = "last"
-        why = f", since its {d} coefficients are more than {MOST_COEFFICIENTS} (layers='all' draws them all)"
-    elif layers is None:
-        layers = "all" if engine in ALL_LAYERS else "last"
+    layers, why = _chosen_layers(spec, engine, layers)
     if layers == "last":
         return sample_last_layer(spec, partial(_sample_linear, settings=settings, engine=engine), starts, why)
-    check_choice("engine", engine, tuple(ALL_LAYERS))
-    return ALL_LAYERS[engine](spec, settings)
+    if engine not in ALL_LAYERS:
+        raise ValueError(
+            f"engine={engine!r} draws linear logits, as the last layer of a network: for layers='all' use "
+            f"{listed(ALL_LAYERS)}, or else layers='last'"
+        )
+    drawn = ALL_LAYERS[engine](spec, settings)
+    refit = partial(_refit_network, spec, settings._replace(seed=REFIT_SEED, progressbar=False), engine)
+    return replace(drawn, engine=f"{drawn.engine}{why}", refit=refit)
+
+
+def _chosen_layers(spec: Specification, engine: str, layers: str | None) -> tuple[str, str]:
+    """``"last"`` or ``"all"``, and why, as the end of a sentence, where nobody asked for it."""
+    if layers is not None:
+        check_choice("layers", layers, LAYERS)
+        return layers, ""
+    d = spec.network_coordinates.dimension
+    if d > MOST_COEFFICIENTS:
+        return "last", f", since its {d} coefficients are more than {MOST_COEFFICIENTS} (layers='all' draws them all)"
+    if engine not in ALL_LAYERS:
+        return "last", f", since engine={engine!r} draws linear logits"
+    return "all", f"; all {d} coefficients, since they are at most {MOST_COEFFICIENTS}"
+
+
+def _refit_network(spec: Specification, settings: SamplerSettings, engine: str, row: int, code: int) -> PosteriorDraws:
+    """Posterior of all layers without one observation, by the same engine and settings."""
+    return complete(sample(without_one(spec, row, code), settings, engine, "all"))
 
 
 def sample_again(

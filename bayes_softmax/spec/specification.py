@@ -27,7 +27,8 @@ class Specification:
     schema
         Names and encodings.
     priors
-        One family per coefficient row; of a network, per row of its last layer.
+        One family per coefficient row; of a network, per row of its last layer; none of a user's function, which names
+        its priors itself.
     logits
         The logits of rows as a function of parameters.
     hidden

@@ -1,5 +1,7 @@
 """The last layer of a network with hidden layers held: the posterior of a linear model, in the words of the network."""
 
+import warnings
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -127,6 +129,23 @@ def test_a_large_network_takes_its_last_layer_and_says_so() -> None:
     assert model._spec.network_coordinates.dimension > engines.MOST_COEFFICIENTS
     post = model.sample(**RUN)
     assert "hidden layers are held at the MAP, since its 752 coefficients are more than 500" in post.engine
+
+
+def test_a_small_network_takes_all_layers_where_the_engine_can() -> None:
+    X, y = rows()
+    model = bs.SoftmaxRegression(X, y, logits=bs.MLP(hidden=2))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of few draws
+        whole = model.sample(**RUN)
+    assert whole.engine.startswith("nuts over all layers")
+    assert whole.engine.endswith("; all 12 coefficients, since they are at most 500")
+    assert "held" not in whole.idata.children
+    again = whole.refit(0, 1)
+    assert again.training.distinct.total_weight == 49
+    last = model.sample(engine="independence", **RUN)
+    assert last.engine.endswith("hidden layers are held at the MAP, since engine='independence' draws linear logits")
+    with pytest.raises(ValueError, match=r"engine='independence' draws linear logits.*for layers='all' use 'auto'"):
+        model.sample(engine="independence", layers="all", **RUN)
 
 
 def test_the_log_prior_is_that_of_all_layers(post: bs.Posterior) -> None:

@@ -17,11 +17,12 @@ Labels = int | Sequence[Any]
 class CustomLogits:
     r"""Logits by a function of your own, with priors that it names: :math:`\eta = f_\theta(x)` in PyTensor.
 
-    ``build(x)`` is called inside a ``pm.Model``.  It gets the encoded features, a PyTensor matrix (n, p), names its
-    parameters with their priors (``pm.Normal("w", ...)``), and returns the logits, a PyTensor matrix (n, K).  Nothing
-    is added to them but the offset: no intercept, and no coding.  The logits of a row may depend on that row of ``x``
-    alone, and the priors not on ``x``.  Give them proper priors: whether a posterior is proper is not examined.
-    Deterministic variables of the parameters alone are kept with the draws; data and potentials may be named too.
+    ``build(x)`` is called inside a ``pm.Model``.  It gets the encoded features, a PyTensor matrix (n, p) with columns
+    in the order of ``model.feature_names``, as given and not standardised.  It names its parameters with their priors
+    (``pm.Normal("w", ...)``), and returns the logits, a PyTensor matrix (n, K).  Nothing is added to them but the
+    offset: no intercept, and no coding.  The logits of a row may depend on that row of ``x`` alone, and the priors not
+    on ``x``.  Give them proper priors: whether a posterior is proper is not examined.  Deterministic variables of the
+    parameters alone are kept with the draws; data and potentials may be named too.
 
     ``sample()`` draws by PyMC (``engine="pymc"``), which compiles the model first, and all answers of a posterior are
     there.  What needs the package's own density of the model is not: ``mle``, ``map``, ``laplace`` and other engines.
