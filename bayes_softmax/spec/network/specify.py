@@ -25,7 +25,7 @@ def split_prior(prior: Any, logits: Any) -> tuple[Any, Any]:
     if logits is None:
         return prior, None
     if not isinstance(logits, MLP):
-        raise TypeError(f"logits={shown(logits)} must be MLP(...), or None for linear logits")
+        raise TypeError(f"logits={shown(logits)} must be MLP(...), CustomLogits(...), or None for linear logits")
     if not logits.sizes:
         return prior, None
     if not isinstance(prior, Mapping):
