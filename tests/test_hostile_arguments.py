@@ -160,6 +160,9 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
             "fit_intercept": FLAG,
             "offset": [5, "x0", OFFSET, ["a", "b", "c"], {"a": "x0"}, [1, 2, 3]],
             "available": [5, "x0", ON, ["a", "b", "c"], {"a": "x0"}, [1, 2, 3]],
+            "logits": MODEL["logits"],
+            "layers": [*CHOICE, "last"],
+            "restarts": [],
             "draws": COUNT,
             "tune": COUNT,
             "chains": [*COUNT, None],
@@ -174,7 +177,7 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
     "SoftmaxClassifier of an estimate": (
         classify,
         {},
-        {**{name: [] for name in PARAMETERS}, "solver": [*CHOICE, None], "max_iter": COUNT},
+        {**{name: [] for name in PARAMETERS}, "solver": [*CHOICE, None], "max_iter": COUNT, "restarts": COUNT},
     ),
     "SoftmaxClassifier.fit": (
         bs.SoftmaxClassifier().fit,
