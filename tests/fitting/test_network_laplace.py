@@ -64,7 +64,7 @@ def p_value(model, posterior) -> float:
     """That of squared distances from the MAP by the oracle's curvature, which are chi-squared with d degrees."""
     spec = model._spec
     mode = find_mode(spec, 1)
-    H = mode.density._add_prior_curvature(mode.theta, oracle_metric(spec, mode.density, mode.theta), convex=True)
+    H = mode.density.prior_curvature(mode.theta) + oracle_metric(spec, mode.density, mode.theta)
     moved = free_draws(spec, posterior) - mode.theta
     return float(stats.kstest(np.einsum("sd,de,se->s", moved, H, moved), "chi2", args=(len(H),)).pvalue)
 
