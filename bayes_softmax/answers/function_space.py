@@ -15,6 +15,7 @@ from bayes_softmax.answers.fitted import Sampled
 from bayes_softmax.answers.probabilities import HasLogits, over_blocks, row_log_likelihood, sum_over_blocks
 from bayes_softmax.answers.training import TrainingData
 from bayes_softmax.core.records import FloatArray, IntArray
+from bayes_softmax.spec.network.linearised import LINEARISED
 from bayes_softmax.spec.network.logits import NETWORK
 
 PROBABILITIES, LOG_LIKELIHOOD, LOG_POSTERIOR = "class probabilities", "log-likelihood", "log posterior"
@@ -25,7 +26,8 @@ SMALLEST = 0.001  # of a mean probability: R-hat of a class that is excluded in 
 # that of the coordinates in which it runs, and differs from the log posterior by a constant.
 BY_THE_SAMPLER = {"logp": LOG_POSTERIOR, "lp": LOG_POSTERIOR, "log_prior": "log prior"}
 START = "start_log_posterior"  # statistic of the draws: log posterior of the mode from which their chain started
-UNIDENTIFIED = frozenset({NETWORK})  # kinds of logits whose parameters are not judged, since their labels switch
+# Kinds of logits whose parameters are not judged, since their labels switch, or since only their sum over a row counts.
+UNIDENTIFIED = frozenset({NETWORK, LINEARISED})
 
 
 class Judged(NamedTuple):
