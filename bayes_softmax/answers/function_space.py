@@ -26,8 +26,7 @@ SMALLEST = 0.001  # of a mean probability: R-hat of a class that is excluded in 
 # that of the coordinates in which it runs, and differs from the log posterior by a constant.
 BY_THE_SAMPLER = {"logp": LOG_POSTERIOR, "lp": LOG_POSTERIOR, "log_prior": "log prior"}
 START = "start_log_posterior"  # statistic of the draws: log posterior of the mode from which their chain started
-# Kinds of logits whose parameters are not judged, since their labels switch, or since only their sum over a row counts.
-UNIDENTIFIED = frozenset({NETWORK, LINEARISED})
+UNIDENTIFIED = frozenset({NETWORK, LINEARISED})  # kinds of logits whose parameters have no meaning of their own
 
 
 class Judged(NamedTuple):

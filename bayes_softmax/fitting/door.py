@@ -6,7 +6,7 @@ That code needs Numba, which ``import bayes_softmax`` does not load; loading is 
 from bayes_softmax.core.checks import check_counts_or_none
 from bayes_softmax.core.interrupts import load_in_full
 from bayes_softmax.core.methods import of_self
-from bayes_softmax.core.protocols import LogDensity, WhitenedDensity
+from bayes_softmax.core.protocols import LogDensity, NetworkDensity, WhitenedDensity
 from bayes_softmax.core.randomness import RandomNumbers, RandomSeed, seed_of
 from bayes_softmax.fits.forecast import Forecast
 from bayes_softmax.fits.point_estimate import PointEstimate
@@ -17,14 +17,17 @@ from bayes_softmax.spec.specification import HasSpecification, Specification
 STARTS = 1  # the seed of random starts, if none is given: an estimate is the same each time
 
 
-def log_density(spec: Specification) -> LogDensity | WhitenedDensity:
+def log_density(spec: Specification) -> LogDensity | WhitenedDensity | NetworkDensity:
     """The density that is maximised or sampled, in whitened coordinates if scales are learned."""
-    load_in_full("bayes_softmax.fitting.scales")
+    load_in_full("bayes_softmax.fitting.scales", "bayes_softmax.fitting.networks")
+    from bayes_softmax.fitting.networks import network_density
     from bayes_softmax.fitting.problem import density_of, objective_of
     from bayes_softmax.fitting.scales import prepare_hierarchy
 
     if spec.priors.learns_scales:
         return prepare_hierarchy(spec).density
+    if spec.hidden is not None:
+        return network_density(spec)
     return objective_of(spec, density_of(spec))
 
 

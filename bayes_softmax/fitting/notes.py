@@ -1,5 +1,6 @@
 """Notes on the data of a model, for its reader; they need no density."""
 
+from bayes_softmax.answers.layers import layers_in_words
 from bayes_softmax.core.checks import SHOWN, counted, listed, shortened, shown
 from bayes_softmax.core.parameters import size_of
 from bayes_softmax.core.protocols import Logits
@@ -39,10 +40,8 @@ def logits_lines(logits: Logits) -> tuple[str, ...]:
     """A line on logits that are not linear."""
     if not isinstance(logits, NetworkLogits):
         return ()
-    sizes = [counted(units, f"{logits.activation} unit") for units in logits.hidden]
-    beside = " beside linear logits" if logits.skip else ""
     weights = counted(size_of(logits.shapes), "weight and bias", "weights and biases")
-    return (f"logits: a network of {', then '.join(sizes)}{beside}, {weights}",)
+    return (f"{layers_in_words(logits)}, {weights}",)
 
 
 def brief_of(spec: Specification) -> Brief:

@@ -96,7 +96,8 @@ def map_path(model: HasSpecification, scales: Sequence[float] | None = None) -> 
     """MAP estimates with the scales of all priors multiplied by each of several factors, the intercept's among them.
 
     Small factors let the prior rule; as they grow, the estimate tends to that of :meth:`mle`, where it exists.
-    ``plots.map_path`` shows them.
+    ``plots.map_path`` shows them.  Of a network all layers' scales are multiplied, and each estimate is the best of
+    its own starts: those of two factors may be different modes.
 
     Parameters
     ----------

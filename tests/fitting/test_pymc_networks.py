@@ -66,8 +66,10 @@ def test_chains_start_where_they_are_told(fast: None) -> None:
     assert own < 0.7 * other
 
 
-def _is_read(found: bs.SoftmaxRegression, post: bs.Posterior) -> None:
+def test_the_engine_pymc_samples_all_layers_and_its_functions_read_them(fast: None) -> None:
     """Names, dimensions, and the posterior predictive of PyMC: 30 draws of 60 rows, five standard errors or more."""
+    found = model()
+    post = found.sample(15, 10, chains=2, cores=1, random_seed=1, **RUN)
     assert post.engine == "pymc (pm.sample on the pm.Model)"
     names = {"hidden_1", "hidden_1_bias", "weights", "skip", "intercept", "intercept_at_means"}
     assert set(post.idata["posterior"].data_vars) == names
@@ -76,21 +78,9 @@ def _is_read(found: bs.SoftmaxRegression, post: bs.Posterior) -> None:
         drawn = pm.sample_posterior_predictive(post.idata, progressbar=False, random_seed=1)["posterior_predictive"]
     share = (drawn["y"].values[..., None] == np.arange(3)).mean(axis=(0, 1, 2))
     assert_allclose(share, post.predict_proba(X + 5.0).mean(axis=0), atol=0.07)
-
-
-def test_draws_of_pymc_are_labelled_and_its_functions_read_them(fast: None) -> None:
-    found = model()
-    settings = SamplerSettings(draws=15, tune=10, chains=2, cores=1, seed=1)
-    _is_read(found, bs.Posterior(sample_pymc(found._spec, settings, starts_of(found, 2))))
     graph = pm.model_to_graphviz(found.pymc_model).source
     assert "hidden_1_bias" in graph
     assert "unit_1 (3)" in graph
-
-
-@pytest.mark.verify
-def test_the_engine_pymc_samples_all_layers() -> None:
-    found = model()
-    _is_read(found, found.sample(15, 60, chains=2, random_seed=1, **RUN))
 
 
 @pytest.mark.parametrize(
