@@ -21,6 +21,7 @@ from bayes_softmax.separation.only_linear import refuse_separation
 from bayes_softmax.separation.verdict import Separation
 from bayes_softmax.spec import specify
 from bayes_softmax.spec.arguments import Arguments, options_of, takes_arguments
+from bayes_softmax.spec.custom.refusals import refuse_custom
 from bayes_softmax.spec.described_prior import described_prior
 from bayes_softmax.spec.pymc_model import build_pymc_model
 from bayes_softmax.spec.scale_choice import ScaleChoice
@@ -239,6 +240,7 @@ class SoftmaxRegression:
         >>> SoftmaxRegression([[0.0], [1.0], [2.0]], ["a", "a", "b"]).check_separation().pairs
         (('a', 'b'),)
         """
+        refuse_custom(self._spec.logits, "check_separation()")
         refuse_separation(self._spec.logits, "check_separation()")
         return check_separation(self._spec.design)
 

@@ -12,6 +12,7 @@ from bayes_softmax.fits.forecast import Forecast
 from bayes_softmax.fits.point_estimate import PointEstimate
 from bayes_softmax.fits.posterior import Posterior
 from bayes_softmax.fitting.settings import LaplaceSettings, SamplerSettings, check_laplace, check_run
+from bayes_softmax.spec.custom.refusals import refuse_custom
 from bayes_softmax.spec.specification import HasSpecification, Specification
 
 STARTS = 1  # the seed of random starts, if none is given: an estimate is the same each time
@@ -24,6 +25,7 @@ def log_density(spec: Specification) -> LogDensity | WhitenedDensity | NetworkDe
     from bayes_softmax.fitting.problem import density_of, objective_of
     from bayes_softmax.fitting.scales import prepare_hierarchy
 
+    refuse_custom(spec.logits, "log_density")
     if spec.priors.learns_scales:
         return prepare_hierarchy(spec).density
     if spec.hidden is not None:
@@ -43,6 +45,7 @@ def point_estimate(
     rng: RandomNumbers = None,
 ) -> PointEstimate:
     """Maximise; ``kind`` is the name of the estimate, ``"mle"`` or ``"map"``."""
+    refuse_custom(spec.logits, f"{kind}()")
     check_counts_or_none(restarts=restarts)
     seed = seed_of(STARTS if random_seed is None and rng is None else random_seed, rng)
     load_in_full("bayes_softmax.fitting.estimates")
@@ -87,7 +90,7 @@ def sample(
         if a pilot run finds otherwise, NUTS is run, with a ``NotReliableWarning``), ``"auto"`` (the pilot chooses
         between these, with the reason in ``engine``), or ``"pymc"`` (``pm.sample`` on :attr:`pymc_model`).
         Where scales are learned, all but ``"pymc"`` run NUTS whitened given these scales, ``"independence"`` with
-        that warning.
+        that warning.  With ``CustomLogits``, ``"auto"`` is ``"pymc"``, and the others are refused.
     layers
         Of a network: ``"last"`` draws the last layer by the engine of linear models, exactly given the hidden layers,
         which are held at the MAP, that of :meth:`map` under the same seed; ``"all"`` draws all weights, by ``"auto"``,
@@ -204,6 +207,7 @@ def laplace(
     starts = STARTS if random_seed is None and rng is None else seed
     settings = LaplaceSettings(draws, structure, predictive, seed, starts, progressbar)
     check_laplace(settings)
+    refuse_custom(model._spec.logits, "laplace()")
     load_in_full("bayes_softmax.fitting.laplace")
     from bayes_softmax.fitting.laplace import laplace_draws
 
@@ -230,6 +234,7 @@ def forecast(
     """
     settings = SamplerSettings(draws, tune, chains, cores)
     check_run(settings)
+    refuse_custom(model._spec.logits, "forecast()")
     load_in_full("bayes_softmax.fitting.forecasting")
     from bayes_softmax.fitting import forecasting
 

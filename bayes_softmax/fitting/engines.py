@@ -10,12 +10,14 @@ from bayes_softmax.core.checks import check_between, check_choice, listed
 from bayes_softmax.core.errors import NotReliableWarning, warn_caller
 from bayes_softmax.fits.draws import PosteriorDraws
 from bayes_softmax.fitting.again import complete, with_cells, without_one
+from bayes_softmax.fitting.custom import sample_custom
 from bayes_softmax.fitting.hierarchy import sample_hierarchy
 from bayes_softmax.fitting.last_layer import sample_last_layer
 from bayes_softmax.fitting.network_sampling import sample_all_layers
 from bayes_softmax.fitting.pymc import sample_pymc
 from bayes_softmax.fitting.sampling import sample_auto, sample_independence, sample_nuts
 from bayes_softmax.fitting.settings import SamplerSettings
+from bayes_softmax.spec.custom.logits import CUSTOM
 from bayes_softmax.spec.network.logits import NETWORK
 from bayes_softmax.spec.specification import Specification
 
@@ -76,6 +78,8 @@ def sample(
         chosen = settings.seed if starts is None else starts
         return replace(_sample_network(spec, settings, engine, layers, chosen), refit_cells=again)
     refuse_layers(spec, layers)
+    if spec.logits.kind == CUSTOM:
+        return replace(sample_custom(spec, settings, engine), refit_cells=again)
     drawn = _sample_linear(spec, settings, engine)
     return replace(drawn, refit=partial(refit_without, spec), refit_cells=again)
 

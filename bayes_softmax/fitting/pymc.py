@@ -17,6 +17,7 @@ from bayes_softmax.fitting.scales import prepare_hierarchy
 from bayes_softmax.fitting.settings import SamplerSettings, refuse_too_many
 from bayes_softmax.fitting.solvers import SolverOptions, solve
 from bayes_softmax.inference.interrupted import keep_chains
+from bayes_softmax.spec.custom.logits import OwnLogits
 from bayes_softmax.spec.parameter_draws import random_variables_of_draws
 from bayes_softmax.spec.pymc_model import build_pymc_model
 from bayes_softmax.spec.scales.shared import hyperparameter_dims
@@ -26,11 +27,13 @@ TITLE = "pymc (pm.sample on the pm.Model)"
 DEFAULT_TUNE = 1000  # PyMC's default
 
 
-def sample_pymc(spec: Specification, settings: SamplerSettings, starts: FloatArray | None = None) -> PosteriorDraws:
+def sample_pymc(
+    spec: Specification, settings: SamplerSettings, starts: FloatArray | None = None, title: str = TITLE
+) -> PosteriorDraws:
     """``pm.sample`` on a new copy of the PyMC model, with the result labelled like any other posterior.
 
     ``starts`` (chains, d) are free vectors at which the chains start, as they are, of a network those of our own NUTS:
-    nutpie would give all chains the same, so PyMC's own sampler runs then.
+    nutpie would give all chains the same, so PyMC's own sampler runs then.  ``title`` names the method in the result.
     """
     load_in_full("pymc", "nutpie")
     import pymc as pm
@@ -44,6 +47,8 @@ def sample_pymc(spec: Specification, settings: SamplerSettings, starts: FloatArr
         refuse_improper_network(spec)
         starts = network_starts(spec, settings) if starts is None else starts
     options = {k: v for k, v in settings._asdict().items() if v is not None and k not in ("seed", "tune")}
+    if isinstance(spec.logits, OwnLogits):  # not what the function derives from them and from all rows
+        options["var_names"] = list(spec.logits.shapes)
     start = time.perf_counter()
     with build_pymc_model(spec) as model:
         if starts is not None:
@@ -64,14 +69,20 @@ def sample_pymc(spec: Specification, settings: SamplerSettings, starts: FloatArr
         part = {"chain": left, "draw": slice(length)}
         posterior, stats = (tree[group].to_dataset().isel(part) for group in ("posterior", "sample_stats"))
         parameters = {  # zero where the pm.Model has no such variable: no intercept, or no features
-            name: posterior[name].values if name in posterior else np.zeros((len(left), length, *shape))
+            name: posterior[name].values.astype(np.float64)
+            if name in posterior
+            else np.zeros((len(left), length, *shape))
             for name, shape in spec.logits.shapes.items()
         }
-        kept_stats = {str(k): v.values for k, v in stats.data_vars.items() if v.dims == ("chain", "draw")}
+        kept_stats = {  # numbers: a file has no place for nutpie's messages about divergences
+            str(k): v.values
+            for k, v in stats.data_vars.items()
+            if v.dims == ("chain", "draw") and v.dtype.kind in "fiub"
+        }
         known = hyperparameter_dims(spec.priors.learned, spec.schema.feature_names)
         hyper = {name: posterior[name].values for name in known if name in posterior}
         drawn = Draws(np.empty(0), kept_stats, tune, notes)
-        return labelled_posterior(spec, parameters, drawn, TITLE, timings, hyper=hyper)
+        return labelled_posterior(spec, parameters, drawn, title, timings, hyper=hyper)
 
     return despite_interrupts(Draws(np.empty(0), {}, tune, notes, bool(notes)), label)
 

@@ -6,6 +6,7 @@ from bayes_softmax.core.checks import check_choice, check_counts, check_counts_o
 from bayes_softmax.core.memory import refuse_beyond_memory
 from bayes_softmax.core.parameters import size_of
 from bayes_softmax.fits.forecast import draws_bytes
+from bayes_softmax.spec.custom.logits import CUSTOM
 from bayes_softmax.spec.linear import INTERCEPT, WEIGHTS
 from bayes_softmax.spec.network.logits import SKIP
 from bayes_softmax.spec.specification import Specification
@@ -63,11 +64,14 @@ def refuse_too_many(
     spec: Specification, method: str, chains: int, draws: int, tune: int = 0, *, whole_network: bool = False
 ) -> None:
     """Raise if the draws would not fit into memory; of a network those of the last layer, or of all."""
-    whole = whole_network and spec.hidden is not None
-    dimension = sampled = (spec.network_coordinates if whole else spec.coordinates).dimension
-    if spec.hidden is None:  # with more features than rows, the row space of the features is sampled
-        sampled = min(dimension, (spec.distinct.n_obs + 1) * spec.design.n_classes)
     shapes = spec.logits.shapes
+    whole = (whole_network and spec.hidden is not None) or spec.logits.kind == CUSTOM
+    if spec.logits.kind == CUSTOM:
+        dimension = sampled = size_of(shapes)
+    else:
+        dimension = sampled = (spec.network_coordinates if whole else spec.coordinates).dimension
+        if spec.hidden is None:  # with more features than rows, the row space of the features is sampled
+            sampled = min(dimension, (spec.distinct.n_obs + 1) * spec.design.n_classes)
     drawn = shapes if whole else {name: shape for name, shape in shapes.items() if name in (INTERCEPT, WEIGHTS, SKIP)}
     size = draws_bytes(chains * draws, dimension, size_of(drawn))
     size += chains * (tune + draws) * (8.0 * sampled + STEP_BYTES)

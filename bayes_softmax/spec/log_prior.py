@@ -47,22 +47,27 @@ def log_prior_draws(priors: PriorTable, coordinates: Coordinates, parameters: Ma
 
 
 def _log_prior(priors: PriorTable, coordinates: Coordinates, intercept: FloatArray, weights: FloatArray) -> FloatArray:
-    """Log density (S,), less that at zero.  The transpose of a contrast matrix is its inverse from the left."""
-    total = _log_density(priors.features, weights @ coordinates.weights_contrast, spherical=priors.spherical)
+    """Log density (S,), less that at zero."""
+    total = _log_density(priors.features, weights, coordinates.weights_contrast, spherical=priors.spherical)
     if priors.intercept is not None:
         at = intercept if priors.intercept_at == "zero" else intercept + coordinates.centre @ weights
-        g = at @ coordinates.intercept_contrast
-        total += _log_density(repeated(priors.intercept, 1), g[:, None], spherical=priors.spherical)
+        rows = repeated(priors.intercept, 1)
+        total += _log_density(rows, at[:, None], coordinates.intercept_contrast, spherical=priors.spherical)
     return total
 
 
-def _log_density(rows: FamilyRows, g: FloatArray, *, spherical: bool) -> FloatArray:
-    """Log density (S,) of free coordinates (S, rows, k), less that at zero."""
-    total = np.zeros(len(g))
+def _log_density(rows: FamilyRows, values: FloatArray, contrast: FloatArray, *, spherical: bool) -> FloatArray:
+    """Log density (S,) of coefficients (S, rows, K) that lie in a coding with this contrast matrix, less that at zero.
+
+    The contrast matrices of spherical priors are orthonormal: coefficients have the length of their free coordinates.
+    Of others the transpose is the inverse from the left.
+    """
+    total = np.zeros(len(values))
+    g = values if spherical else values @ contrast
+    size = contrast.shape[1] if spherical else 1
     for family, members in registry.each(rows.family):
         r = np.square(g[:, members] / rows.scale[members, None])
         if spherical:
             r = r.sum(axis=2, keepdims=True)
-        size = g.shape[2] if spherical else 1
         total -= family.phi(r, size, rows.df[members, None]).sum(axis=(1, 2))
     return total

@@ -196,7 +196,7 @@ def test_units_and_features_share_the_default_and_nothing_else() -> None:
         (
             False,
             {"x0": bs.Normal(1)},
-            r"prior: 'x0' is a feature, and MLP\(.*\) has priors of layers, 'hidden_1'",
+            r"prior: 'x0' is a feature or term, and MLP\(.*\) has priors of layers, 'hidden_1'",
         ),
         (False, {"skip": bs.Normal(1)}, r"prior: 'skip' is for skip=True, and this is MLP\("),
         (False, {"intercept": bs.Normal(1)}, "the prior of the intercept is the argument intercept_prior"),

@@ -25,7 +25,7 @@ def split_prior(prior: Any, logits: Any) -> tuple[Any, Any]:
     if logits is None:
         return prior, None
     if not isinstance(logits, MLP):
-        raise TypeError(f"logits={shown(logits)} must be MLP(...), or None for linear logits")
+        raise TypeError(f"logits={shown(logits)} must be MLP(...), CustomLogits(...), or None for linear logits")
     if not logits.sizes:
         return prior, None
     if not isinstance(prior, Mapping):
@@ -77,7 +77,7 @@ def network_specification(linear: Specification, network: MLP, prior: LayerPrior
         )
     if linear.priors.learns_scales:
         raise ValueError("logits=MLP(...) with a prior of learned scales is not possible; give scales, or None")
-    design, given = linear.design, layer_priors(prior, network, linear.schema.feature_names)
+    design, given = linear.design, layer_priors(prior, network, _names(linear))
     last = _of_last_layer(network, given["weights"], linear.priors)
     if linear.schema.coding == "full" and last.flat_features.any():
         raise ValueError(
@@ -96,6 +96,11 @@ def network_specification(linear: Specification, network: MLP, prior: LayerPrior
     )
     schema = replace(linear.schema, dropped_flat=bool(np.isinf(hidden.scales[0]).any()))
     return with_layer_sds(replace(linear, priors=last, logits=logits, hidden=hidden, schema=schema))
+
+
+def _names(linear: Specification) -> tuple[str, ...]:
+    """Names of features and terms."""
+    return (*linear.schema.feature_names, *(term.name for term in linear.schema.encoder.named_terms))
 
 
 def _of_last_layer(network: MLP, prior: Prior | None, linear: PriorTable) -> PriorTable:
