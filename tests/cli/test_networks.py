@@ -81,4 +81,4 @@ def test_options_that_do_not_go_together(options, said, table, tmp_path, capsys)
 
 
 def test_the_choices_are_those_of_the_package() -> None:
-    assert network.ACTIVATIONS == tuple(activations.ACTIVATIONS)
+    assert tuple(activations.ACTIVATIONS) == network.ACTIVATIONS
