@@ -83,7 +83,7 @@ def sample(
     rng
         In place of ``random_seed``: whatever ``np.random.default_rng`` takes; ``rng=1`` is ``random_seed=1``.
     target_accept
-        Step-size target of NUTS; default 0.9, for ``R2D2`` 0.98.
+        Step-size target of NUTS; default 0.9, for ``R2D2`` 0.98, for all layers of a network 0.8.
     engine
         ``"nuts"`` (NUTS whitened by the Laplace approximation, through nutpie), ``"independence"``
         (Metropolis-Hastings with proposals from that approximation, faster where the posterior is nearly normal;
