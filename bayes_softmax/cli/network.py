@@ -54,7 +54,7 @@ def check_network_options(options: argparse.Namespace) -> None:
             )
 
 
-def logits_of(options: argparse.Namespace) -> bs.MLP | None:
+def logits_of(options: argparse.Namespace) -> "bs.MLP | None":  # in quotes: SciPy is loaded with it
     """The network of the options, None for linear logits."""
     if options.hidden is None:
         return None
