@@ -1,6 +1,6 @@
 """The posterior of all weights of a network by our NUTS and by PyMC's, from the same starting points.
 
-Class probabilities at 50 points, of all four chains together and of each chain, against their Monte Carlo errors.  Of
+Class probabilities at some fifty points, of all four chains together and of each chain, against their Monte Carlo errors.  Of
 the k differences the largest is above its limit, the normal quantile of 0.0005 / k, in one of a thousand runs.
 """
 
