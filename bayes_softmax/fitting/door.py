@@ -23,6 +23,11 @@ def log_density(spec: Specification) -> LogDensity | WhitenedDensity:
     from bayes_softmax.fitting.problem import density_of, objective_of
     from bayes_softmax.fitting.scales import prepare_hierarchy
 
+    if spec.hidden is not None and spec.hidden.learned:
+        load_in_full("bayes_softmax.fitting.learned_layers")
+        from bayes_softmax.fitting.learned_layers import learned_density
+
+        return learned_density(spec)
     if spec.priors.learns_scales:
         return prepare_hierarchy(spec).density
     return objective_of(spec, density_of(spec))

@@ -12,8 +12,10 @@ from bayes_softmax.fits.draws import PosteriorDraws
 from bayes_softmax.fitting.again import complete, with_cells, without_one
 from bayes_softmax.fitting.hierarchy import sample_hierarchy
 from bayes_softmax.fitting.last_layer import sample_last_layer
+from bayes_softmax.fitting.learned_layers import sample_learned_layers
 from bayes_softmax.fitting.network_sampling import sample_all_layers
 from bayes_softmax.fitting.pymc import sample_pymc
+from bayes_softmax.fitting.refusals import refuse_learned_scales
 from bayes_softmax.fitting.sampling import sample_auto, sample_independence, sample_nuts
 from bayes_softmax.fitting.settings import SamplerSettings
 from bayes_softmax.spec.network.logits import NETWORK
@@ -48,6 +50,12 @@ ENGINES = {
 ALL_LAYERS: dict[str, Callable[[Specification, SamplerSettings], PosteriorDraws]] = {
     "auto": sample_all_layers,
     "nuts": sample_all_layers,
+    "pymc": sample_pymc,
+}
+# The same where scales of layers are learned, with which all layers are drawn.
+LEARNED_LAYERS: dict[str, Callable[[Specification, SamplerSettings], PosteriorDraws]] = {
+    "auto": sample_learned_layers,
+    "nuts": sample_learned_layers,
     "pymc": sample_pymc,
 }
 LAYERS = ("last", "all")
@@ -102,6 +110,11 @@ def _sample_network(
     """Draw all layers of a network, or the last."""
     if layers is not None:
         check_choice("layers", layers, LAYERS)
+    if spec.learns_scales:
+        if layers == "last":
+            refuse_learned_scales(spec, "sample(layers='last')")
+        check_choice("engine", engine, tuple(LEARNED_LAYERS))
+        return LEARNED_LAYERS[engine](spec, settings)
     d, why = spec.network_coordinates.dimension, ""
     if layers is None and d > MOST_COEFFICIENTS:
         layers = "last"

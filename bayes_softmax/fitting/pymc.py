@@ -8,7 +8,7 @@ import numpy as np
 from bayes_softmax.core.interrupts import load_in_full
 from bayes_softmax.core.records import Draws, FloatArray
 from bayes_softmax.fits.draws import PosteriorDraws
-from bayes_softmax.fitting.labelling import despite_interrupts, labelled_posterior
+from bayes_softmax.fitting.labelling import despite_interrupts, hyperparameters_of, labelled_posterior
 from bayes_softmax.fitting.network_sampling import near, refuse_improper_network, starting_points
 from bayes_softmax.fitting.networks import network_density
 from bayes_softmax.fitting.problem import problem_of
@@ -19,7 +19,6 @@ from bayes_softmax.fitting.solvers import SolverOptions, solve
 from bayes_softmax.inference.interrupted import keep_chains
 from bayes_softmax.spec.parameter_draws import random_variables_of_draws
 from bayes_softmax.spec.pymc_model import build_pymc_model
-from bayes_softmax.spec.scales.shared import hyperparameter_dims
 from bayes_softmax.spec.specification import Specification
 
 TITLE = "pymc (pm.sample on the pm.Model)"
@@ -66,7 +65,7 @@ def sample_pymc(spec: Specification, settings: SamplerSettings) -> PosteriorDraw
             for name, shape in spec.logits.shapes.items()
         }
         kept_stats = {str(k): v.values for k, v in stats.data_vars.items() if v.dims == ("chain", "draw")}
-        known = hyperparameter_dims(spec.priors.learned, spec.schema.feature_names)
+        known = hyperparameters_of(spec)
         hyper = {name: posterior[name].values for name in known if name in posterior}
         drawn = Draws(np.empty(0), kept_stats, tune, notes)
         return labelled_posterior(spec, parameters, drawn, TITLE, timings, hyper=hyper)
