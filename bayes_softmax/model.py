@@ -8,7 +8,7 @@ import pandas as pd
 
 from bayes_softmax.core.attributes import OF_MODELS, get_missing
 from bayes_softmax.core.keywords import explains, explains_making
-from bayes_softmax.core.protocols import LogDensity, WhitenedDensity
+from bayes_softmax.core.protocols import LogDensity, NetworkDensity, WhitenedDensity
 from bayes_softmax.core.randomness import RandomNumbers, RandomSeed
 from bayes_softmax.data.design import Label
 from bayes_softmax.display.brief import Brief, as_markup, as_text
@@ -17,9 +17,11 @@ from bayes_softmax.fits.posterior import Posterior
 from bayes_softmax.fitting import door, ensembles, optimum, path, prior, prior_scale
 from bayes_softmax.fitting.notes import brief_of
 from bayes_softmax.separation.diagnosis import check_separation
+from bayes_softmax.separation.only_linear import refuse_separation
 from bayes_softmax.separation.verdict import Separation
 from bayes_softmax.spec import specify
 from bayes_softmax.spec.arguments import Arguments, options_of, takes_arguments
+from bayes_softmax.spec.custom.refusals import refuse_custom
 from bayes_softmax.spec.described_prior import described_prior
 from bayes_softmax.spec.pymc_model import build_pymc_model
 from bayes_softmax.spec.scale_choice import ScaleChoice
@@ -133,10 +135,11 @@ class SoftmaxRegression:
         return build_pymc_model(self._spec)
 
     @cached_property
-    def log_density(self) -> LogDensity | WhitenedDensity:
+    def log_density(self) -> LogDensity | WhitenedDensity | NetworkDensity:
         """The compiled log posterior as a ``LogDensity``, for user-defined algorithms.
 
-        Where scales are learned it is a ``WhitenedDensity``, of whitened coefficients and hyperparameters.
+        Where scales are learned it is a ``WhitenedDensity``, of whitened coefficients and hyperparameters; of a network
+        a ``NetworkDensity``, with hidden layers before the last one, unit by unit: bias, then weights.
         """
         return door.log_density(self._spec)
 
@@ -229,13 +232,16 @@ class SoftmaxRegression:
     def check_separation(self) -> Separation:
         """Test for complete or quasi-complete separation, where the MLE is infinite, by linear programming.
 
-        Reports classes, features, direction and example rows, collinear columns, and classes without data.
+        Reports classes, features, direction and example rows, collinear columns, and classes without data.  It is for
+        linear logits; of a network :meth:`mle` says whether its loss goes to zero.
 
         Examples
         --------
         >>> SoftmaxRegression([[0.0], [1.0], [2.0]], ["a", "a", "b"]).check_separation().pairs
         (('a', 'b'),)
         """
+        refuse_custom(self._spec.logits, "check_separation()")
+        refuse_separation(self._spec.logits, "check_separation()")
         return check_separation(self._spec.design)
 
     if not TYPE_CHECKING:  # type checkers must go on finding what is not there

@@ -84,7 +84,7 @@ def test_a_loaded_fit_predicts_without_the_heavy_libraries(
         "new = bs.datasets.load_penguins().dropna()\n"
         "for name in ('posterior.nc', 'map.nc', 'network.nc', 'network-map.nc'):\n"
         "    fit = bs.load(name)\n"
-        "    fit.predict(new), fit.predict_proba(new), fit.effects('bill_length_mm')\n"
+        "    fit.predict(new), fit.predict_proba(new), fit.uncertainty(new)\n"
     )
     # xarray itself imports Dask, where there is one, to open a file.
     assert loaded_after(code, tmp_path) <= {"dask"}

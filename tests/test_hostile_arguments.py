@@ -94,7 +94,9 @@ MODEL = {
     "available": OFFERED,
 }
 MODEL |= {"missing": [*CHOICE, None], "constant": [*CHOICE, None], "collapse": FLAG}
-MODEL |= {"logits": ["mlp", 5, (50,), bs.MLP, {"hidden": 5}, object()]}
+MODEL |= {
+    "logits": ["mlp", 5, (50,), bs.MLP, {"hidden": 5}, object(), len, bs.CustomLogits, bs.CustomLogits(lambda x: None)]
+}
 CODES_ = [CODES + 0.5, CODES + 1j, CODES - 1, LABELS, CODES[:3], np.zeros((40, 2)), 5, "text", [None] * 40]
 LOGIT_ARRAYS = ["text", 5, OFFSET + 1j, OFFSET.astype(str), [[1.0], [1.0, 2.0]], object(), None]
 WEIGHT_ARRAYS = ["text", 5, np.ones(3), np.ones(40) + 0j, ["a"] * 40, object()]
@@ -158,6 +160,9 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
             "fit_intercept": FLAG,
             "offset": [5, "x0", OFFSET, ["a", "b", "c"], {"a": "x0"}, [1, 2, 3]],
             "available": [5, "x0", ON, ["a", "b", "c"], {"a": "x0"}, [1, 2, 3]],
+            "logits": MODEL["logits"],
+            "layers": [*CHOICE, "last"],
+            "restarts": [],
             "draws": COUNT,
             "tune": COUNT,
             "chains": [*COUNT, None],
@@ -172,7 +177,7 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
     "SoftmaxClassifier of an estimate": (
         classify,
         {},
-        {**{name: [] for name in PARAMETERS}, "solver": [*CHOICE, None], "max_iter": COUNT},
+        {**{name: [] for name in PARAMETERS}, "solver": [*CHOICE, None], "max_iter": COUNT, "restarts": COUNT},
     ),
     "SoftmaxClassifier.fit": (
         bs.SoftmaxClassifier().fit,
@@ -206,7 +211,14 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
     "laplace": (
         model().laplace,
         {},
-        {"draws": [*COUNT, None, 99], "random_seed": SEED, "rng": RNG, "progressbar": FLAG},
+        {
+            "draws": [*COUNT, None, 99],
+            "structure": [*CHOICE, "kron"],
+            "predictive": CHOICE,
+            "random_seed": SEED,
+            "rng": RNG,
+            "progressbar": FLAG,
+        },
     ),
     "ensemble": (
         NET.ensemble,
@@ -411,6 +423,17 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
             "activation": [*CHOICE, "Tanh", None],
             "skip": FLAG,
             "common_unit": FLAG,
+        },
+    ),
+    "CustomLogits": (
+        bs.CustomLogits,
+        {"build": len},
+        {
+            "build": [None, 5, "build", bs.MLP, object(), lambda: 0, lambda x, y: x],
+            "dims": [
+                *(5, "unit", ["unit"], {5: 3}, {"feature": 3}, {"": 3}),
+                *({"unit": wrong} for wrong in (0, 2.5, None, True, [], "ab", ["a", "a"], ["a", 1])),
+            ],
         },
     ),
     "plots.calibration": (

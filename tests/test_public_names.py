@@ -22,8 +22,8 @@ PUBLIC: dict[str, list[str]] = {
     "PointEstimate": [
         *QUESTIONS,
         *"""classes converged covariance cross_entropy feature_names gradient_norm history intercept log_likelihood
-        log_posterior log_prior n_iterations n_obs newton_decrement notes prior_dominated status std_error
-        weights""".split(),
+        log_posterior log_prior n_iterations n_obs newton_decrement notes parameters prior_dominated status
+        std_error weights""".split(),
     ],
     "Posterior": [
         *QUESTIONS,
@@ -40,6 +40,7 @@ PUBLIC: dict[str, list[str]] = {
     "HalfStudentT": ["df", "scale"],
     "R2D2": ["concentration", "mean", "precision"],
     "MLP": ["activation", "common_unit", "hidden", "sizes", "skip"],
+    "CustomLogits": ["build", "coords", "dims"],
 }
 X, Y = [[float(i % 7)] for i in range(40)], ["a", "b"] * 20
 MODEL = bs.SoftmaxRegression(X, Y)
@@ -58,6 +59,7 @@ OBJECTS = {
     "HalfStudentT": bs.HalfStudentT(3, 1.0),
     "R2D2": bs.R2D2(),
     "MLP": bs.MLP(),
+    "CustomLogits": bs.CustomLogits(len),
 }
 
 

@@ -15,6 +15,8 @@ from bayes_softmax.answers.fitted import Sampled
 from bayes_softmax.answers.probabilities import HasLogits, over_blocks, row_log_likelihood, sum_over_blocks
 from bayes_softmax.answers.training import TrainingData
 from bayes_softmax.core.records import FloatArray, IntArray
+from bayes_softmax.spec.custom.logits import OwnLogits
+from bayes_softmax.spec.network.linearised import LINEARISED
 from bayes_softmax.spec.network.logits import NETWORK
 
 PROBABILITIES, LOG_LIKELIHOOD, LOG_POSTERIOR = "class probabilities", "log-likelihood", "log posterior"
@@ -25,7 +27,7 @@ SMALLEST = 0.001  # of a mean probability: R-hat of a class that is excluded in 
 # that of the coordinates in which it runs, and differs from the log posterior by a constant.
 BY_THE_SAMPLER = {"logp": LOG_POSTERIOR, "lp": LOG_POSTERIOR, "log_prior": "log prior"}
 START = "start_log_posterior"  # statistic of the draws: log posterior of the mode from which their chain started
-UNIDENTIFIED = frozenset({NETWORK})  # kinds of logits whose parameters are not judged, since their labels switch
+UNIDENTIFIED = frozenset({NETWORK, LINEARISED})  # kinds of logits whose parameters have no meaning of their own
 
 
 class Judged(NamedTuple):
@@ -45,7 +47,7 @@ class Judged(NamedTuple):
 def judged_quantities(fit: Sampled) -> Judged:
     """What a posterior of logits that are not linear is judged by.
 
-    Without the data of the fit, no probability and no likelihood is known.
+    Without the data of the fit, or a user's function that makes its logits, no probability and no likelihood is known.
     """
     named = fit.logits.kind not in UNIDENTIFIED
     kinds = {PARAMETERS: fit.parameters.flat().reshape(*fit.shape, -1)} if named else {}
@@ -53,7 +55,8 @@ def judged_quantities(fit: Sampled) -> Judged:
     if hyper.shape[2]:
         kinds[HYPERPARAMETERS] = hyper
     stats = {str(name): values.values[:, :, None] for name, values in fit.idata["sample_stats"].data_vars.items()}
-    if fit.training is None:
+    unknown = isinstance(fit.logits, OwnLogits) and not fit.logits.is_known
+    if fit.training is None or unknown:
         told = [name for name in BY_THE_SAMPLER if name in stats][:1]
         kinds |= {BY_THE_SAMPLER[name]: stats[name] for name in told}
         return Judged(kinds, np.empty((0, 2), dtype=np.int64))

@@ -217,7 +217,8 @@ def _check_draws(fit: Fitted) -> None:
         raise ValueError("leave-one-out needs a posterior, and these are draws from the prior; use model.sample()")
     n_draws = fit.parameters.n_draws
     if n_draws < FEWEST_DRAWS:
-        raise ValueError(f"leave-one-out needs at least {FEWEST_DRAWS} draws to judge its weights; there are {n_draws}")
+        few = f"leave-one-out needs at least {FEWEST_DRAWS} draws to judge its weights; there are {n_draws}"
+        raise ValueError(f"{few}. kfold() scores any fit")
 
 
 def _warn_of_doubts(fit: Fitted, found: Pointwise) -> Pointwise:

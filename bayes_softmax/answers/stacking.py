@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayes_softmax.answers.cautions import noted
+from bayes_softmax.answers.cautions import joined, noted
 from bayes_softmax.answers.convergence import convergence_table
 from bayes_softmax.answers.fitted import Sampled, training_of
 from bayes_softmax.answers.function_space import log_likelihood
@@ -21,6 +21,8 @@ from bayes_softmax.core.interrupts import load_in_full
 from bayes_softmax.core.progress import steps
 from bayes_softmax.display.digits import Format, estimates
 from bayes_softmax.display.table import table_of
+
+MIXED = "all chains are in one mode: their plain average needs no weights"
 
 
 def stacking_weights(fit: Sampled, *, progressbar: bool = True) -> pd.DataFrame:
@@ -84,7 +86,8 @@ def stacking_weights(fit: Sampled, *, progressbar: bool = True) -> pd.DataFrame:
             "single chains: their weights are rough",
             NotReliableWarning,
         )
-    return noted(table, what_saw(fit))
+    mixed = MIXED if len(fit.diagnostics.modes) == 1 else None
+    return noted(table, joined(what_saw(fit), mixed))
 
 
 def _check(fit: Sampled) -> None:

@@ -7,9 +7,10 @@ import pandas as pd
 from bayes_softmax.answers.chosen import chosen_rows
 from bayes_softmax.answers.contraction import contraction
 from bayes_softmax.answers.contrasts import View, build_view
-from bayes_softmax.answers.fitted import Fitted
+from bayes_softmax.answers.fitted import Fitted, Sampled
 from bayes_softmax.answers.intervals import Interval, resolve_interval
 from bayes_softmax.answers.layers import layer_table
+from bayes_softmax.answers.parameter_summary import parameter_summary
 from bayes_softmax.answers.quantities import Quantities, summary_columns
 from bayes_softmax.core.checks import shown
 from bayes_softmax.core.records import FloatArray, IntArray
@@ -17,7 +18,9 @@ from bayes_softmax.data.design import Label
 from bayes_softmax.data.schema import Schema
 from bayes_softmax.display.digits import COMMON, chance, estimates
 from bayes_softmax.display.table import table_of
+from bayes_softmax.spec.custom.logits import CUSTOM
 from bayes_softmax.spec.linear import INTERCEPT
+from bayes_softmax.spec.network.linearised import LinearisedNetwork
 from bayes_softmax.spec.network.logits import NetworkLogits
 
 
@@ -40,7 +43,8 @@ def summary(
         Probability and kind (``"eti"``, ``"hdi"``) of the interval; defaults are ArviZ's.  An estimate has a Wald
         interval, for which both kinds coincide.
     features
-        Which coefficients to show: features, terms of the formula, variables, ``"intercept"``; default all.
+        Which coefficients to show: features, terms of the formula, variables, ``"intercept"``; default all.  Of
+        ``CustomLogits`` names of parameters, which then are the rows.
 
     Returns
     -------
@@ -61,9 +65,12 @@ def summary(
     >>> model.mle().summary(vs="a", ci_prob=0.9).columns.tolist()
     ['estimate', 'std_error', 'wald90_lb', 'wald90_ub']
     """
-    if isinstance(fit.logits, NetworkLogits):
-        return _layers(fit, fit.logits, vs=vs, ci_prob=ci_prob, ci_kind=ci_kind, features=features)
+    logits = fit.logits.network if isinstance(fit.logits, LinearisedNetwork) else fit.logits
+    if isinstance(logits, NetworkLogits):
+        return _layers(fit, logits, vs=vs, ci_prob=ci_prob, ci_kind=ci_kind, features=features)
     interval = resolve_interval(ci_prob, ci_kind)
+    if isinstance(fit, Sampled) and fit.logits.kind == CUSTOM:
+        return parameter_summary(fit, vs, interval, features)
     view, rows = build_view(fit.schema, vs), chosen_rows(fit.schema, features)
     values, error = fit.contrast_values(view)
     columns = contrast_statistics(values, error, interval)

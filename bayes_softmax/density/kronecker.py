@@ -16,14 +16,14 @@ RIDGE = 1e-9
 SPREAD_FLOOR = 1e-8  # relative to the largest variance of a class contrast: that of a class never on offer is zero
 
 
-def block_metric(G: FloatArray, A: FloatArray, contrast: FloatArray, prior: FloatArray) -> BlockMetric:
-    """The approximation plus the prior's precision (m, m) of one column.
+def layer_factors(G: FloatArray, A: FloatArray, contrast: FloatArray, prior: FloatArray) -> LayerFactors:
+    """The two factors, beside the prior's precision (m, m) of one column.
 
     ``G`` (q, q), upper triangle, is minus the weighted sum and ``A`` (K, K) the classes' covariance, both as in
     :func:`bayes_softmax.density.curvature.weighted_gram`; ``contrast`` (K, k) holds the contrasts of the free columns.
     """
     G = -(np.triu(G) + np.triu(G, 1).T) / max(float(np.trace(A)), np.finfo(float).tiny)
-    return mixed_metric(LayerFactors(G, contrast.T @ A @ contrast, prior))
+    return LayerFactors(G, contrast.T @ A @ contrast, prior)
 
 
 def mixed_metric(factors: LayerFactors) -> BlockMetric:

@@ -22,7 +22,7 @@ from bayes_softmax.answers.diagnostics import (
 from bayes_softmax.answers.effective import p_waic
 from bayes_softmax.answers.fitted import Refit, RefitCells
 from bayes_softmax.answers.function_space import Judged, hyperparameters, judged_quantities, modes_of
-from bayes_softmax.answers.layers import ALL
+from bayes_softmax.answers.layers import ALL, layers_in_words
 from bayes_softmax.answers.tables import size_in_words
 from bayes_softmax.answers.training import TrainingData
 from bayes_softmax.core.checks import counted
@@ -34,6 +34,7 @@ from bayes_softmax.display.brief import Brief, as_markup, as_text
 from bayes_softmax.fits.storage.records import PosteriorRecord
 from bayes_softmax.fits.tree import HELD, held_parameters
 from bayes_softmax.spec.linear import LINEAR, require_linear
+from bayes_softmax.spec.network.logits import NetworkLogits
 
 NEXT_STEP = "Next: prior_sensitivity(), or a fit with a wider prior to compare"
 
@@ -159,8 +160,10 @@ class PosteriorDraws:
 
     @cached_property
     def effective(self) -> dict[str, float] | None:
-        """Effective number of all parameters together, by the draws; None without data."""
-        return None if self.training is None or self.is_prior else {ALL: p_waic(self, self.training)}
+        """Effective number of all parameters together, by the draws; None without data, or with too few draws."""
+        if self.training is None or self.is_prior or self.parameters.n_draws < FEWEST_DISTINCT:
+            return None
+        return {ALL: p_waic(self, self.training)}
 
     @property
     def limits(self) -> None:
@@ -253,7 +256,11 @@ class PosteriorDraws:
         return Brief(
             f"{self.group.capitalize()}: {counted(chains, 'chain')} x {counted(draws, 'draw')}, "
             f"{size_in_words(self.schema)}",
-            (f"engine: {self.engine}", *(() if self.is_prior else (str(self.diagnostics),))),
+            (
+                *([layers_in_words(self.logits)] if isinstance(self.logits, NetworkLogits) else []),
+                f"engine: {self.engine}",
+                *(() if self.is_prior else (str(self.diagnostics),)),
+            ),
             (*self.notes, *prior_notes(self.prior_dominated if known else (), NEXT_STEP)),
         )
 

@@ -73,9 +73,9 @@ class Forecast:
     _repr_html_ = as_markup
 
 
-def draws_bytes(n_draws: int, dimension: int, n_features: int, n_classes: int) -> float:
-    """Bytes of three copies of draws of the free coordinates and of the coefficients."""
-    return 24.0 * n_draws * (dimension + (n_features + 1) * n_classes)
+def draws_bytes(n_draws: int, dimension: int, n_parameters: int) -> float:
+    """Bytes of three copies of draws of the free coordinates and of the parameters."""
+    return 24.0 * n_draws * (dimension + n_parameters)
 
 
 def duration(seconds: float) -> str:

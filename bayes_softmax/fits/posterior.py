@@ -84,7 +84,8 @@ class Posterior:
         """The draws, labelled: an ``xarray.DataTree`` that ArviZ reads, as in ``az.summary(post.idata)``.
 
         Its groups are ``posterior`` (``prior`` for ``sample_prior()``), with ``intercept`` and ``weights`` of all K
-        categories, ``sample_stats``, ``observed_data`` and ``constant_data``.
+        categories, ``sample_stats``, ``observed_data`` and ``constant_data``.  Of a network ``az.summary`` lists
+        weights whose R-hat says nothing, since hidden units can be exchanged: read :attr:`diagnostics` instead.
         """
         return self._fitted.idata
 
@@ -95,7 +96,10 @@ class Posterior:
 
     @property
     def diagnostics(self) -> Diagnostics:
-        """Divergences, and worst R-hat and ESS over coefficients (in their own coding) and hyperparameters."""
+        """Divergences, and worst R-hat and ESS over coefficients (in their own coding) and hyperparameters.
+
+        Of a network over what the draws say of the data: class probabilities, log-likelihood and log posterior.
+        """
         return self._fitted.diagnostics
 
     @property

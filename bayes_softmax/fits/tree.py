@@ -11,6 +11,7 @@ from bayes_softmax.answers.training import RowsInMemory, TrainingData
 from bayes_softmax.core.protocols import Logits
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.schema import Schema
+from bayes_softmax.spec.custom.logits import OwnLogits
 
 HELD = "held"  # group of parameters that are the same in all draws, or in all draws of each member
 MEMBER = "member"  # its dimension, where there are members
@@ -57,6 +58,8 @@ def build_idata(
             dims = [local[0]]
             coords[local[0]] = np.array(local[1], dtype=str)
         variables[name] = (("chain", "draw", *dims), values)
+    if isinstance(logits, OwnLogits):
+        coords |= logits.labels
     attrs: dict[str, Any] = {"inference_library": "bayes_softmax", "engine": engine, "sample_dims": ["chain", "draw"]}
     if hyper:
         attrs["hyperparameters"] = list(hyper)

@@ -6,10 +6,11 @@ from functools import partial
 from typing import NamedTuple
 
 from bayes_softmax.answers.training import Cells
-from bayes_softmax.core.checks import check_between, check_choice
+from bayes_softmax.core.checks import check_between, check_choice, listed
 from bayes_softmax.core.errors import NotReliableWarning, warn_caller
 from bayes_softmax.fits.draws import PosteriorDraws
 from bayes_softmax.fitting.again import complete, with_cells, without_one
+from bayes_softmax.fitting.custom import sample_custom
 from bayes_softmax.fitting.hierarchy import sample_hierarchy
 from bayes_softmax.fitting.last_layer import sample_last_layer
 from bayes_softmax.fitting.learned_layers import sample_learned_layers
@@ -18,6 +19,7 @@ from bayes_softmax.fitting.pymc import sample_pymc
 from bayes_softmax.fitting.refusals import refuse_learned_scales
 from bayes_softmax.fitting.sampling import sample_auto, sample_independence, sample_nuts
 from bayes_softmax.fitting.settings import SamplerSettings
+from bayes_softmax.spec.custom.logits import CUSTOM
 from bayes_softmax.spec.network.logits import NETWORK
 from bayes_softmax.spec.specification import Specification
 
@@ -84,6 +86,8 @@ def sample(
         chosen = settings.seed if starts is None else starts
         return replace(_sample_network(spec, settings, engine, layers, chosen), refit_cells=again)
     refuse_layers(spec, layers)
+    if spec.logits.kind == CUSTOM:
+        return replace(sample_custom(spec, settings, engine), refit_cells=again)
     drawn = _sample_linear(spec, settings, engine)
     return replace(drawn, refit=partial(refit_without, spec), refit_cells=again)
 
@@ -108,23 +112,41 @@ def _sample_network(
     spec: Specification, settings: SamplerSettings, engine: str, layers: str | None, starts: int
 ) -> PosteriorDraws:
     """Draw all layers of a network, or the last."""
-    if layers is not None:
-        check_choice("layers", layers, LAYERS)
+    refit = partial(_refit_network, spec, settings._replace(seed=REFIT_SEED, progressbar=False), engine)
     if spec.learns_scales:
         if layers == "last":
             refuse_learned_scales(spec, "sample(layers='last')")
+        check_choice("layers", layers or "all", LAYERS)
         check_choice("engine", engine, tuple(LEARNED_LAYERS))
-        return LEARNED_LAYERS[engine](spec, settings)
-    d, why = spec.network_coordinates.dimension, ""
-    if layers is None and d > MOST_COEFFICIENTS:
-        layers = "last"
-        why = f", since its {d} coefficients are more than {MOST_COEFFICIENTS} (layers='all' draws them all)"
-    elif layers is None:
-        layers = "all" if engine in ALL_LAYERS else "last"
+        return replace(LEARNED_LAYERS[engine](spec, settings), refit=refit)
+    layers, why = _chosen_layers(spec, engine, layers)
     if layers == "last":
-        return sample_last_layer(spec, lambda linear: _sample_linear(linear, settings, engine), starts, why)
-    check_choice("engine", engine, tuple(ALL_LAYERS))
-    return ALL_LAYERS[engine](spec, settings)
+        return sample_last_layer(spec, partial(_sample_linear, settings=settings, engine=engine), starts, why)
+    if engine not in ALL_LAYERS:
+        raise ValueError(
+            f"engine={engine!r} draws linear logits, as the last layer of a network: for layers='all' use "
+            f"{listed(ALL_LAYERS)}, or else layers='last'"
+        )
+    drawn = ALL_LAYERS[engine](spec, settings)
+    return replace(drawn, engine=f"{drawn.engine}{why}", refit=refit)
+
+
+def _chosen_layers(spec: Specification, engine: str, layers: str | None) -> tuple[str, str]:
+    """``"last"`` or ``"all"``, and why, as the end of a sentence, where nobody asked for it."""
+    if layers is not None:
+        check_choice("layers", layers, LAYERS)
+        return layers, ""
+    d = spec.network_coordinates.dimension
+    if d > MOST_COEFFICIENTS:
+        return "last", f", since its {d} coefficients are more than {MOST_COEFFICIENTS} (layers='all' draws them all)"
+    if engine not in ALL_LAYERS:
+        return "last", f", since engine={engine!r} draws linear logits"
+    return "all", f"; all {d} coefficients, since they are at most {MOST_COEFFICIENTS}"
+
+
+def _refit_network(spec: Specification, settings: SamplerSettings, engine: str, row: int, code: int) -> PosteriorDraws:
+    """Posterior of all layers without one observation, by the same engine and settings."""
+    return complete(sample(without_one(spec, row, code), settings, engine, "all"))
 
 
 def sample_again(

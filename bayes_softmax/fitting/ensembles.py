@@ -32,7 +32,7 @@ def ensemble(
     Parameters
     ----------
     members
-        Number of starts; the first four are those of :meth:`map` under the same seed.
+        Number of starts; the first are those of :meth:`map` under the same seed.
     laplace
         Whether each member is the posterior of the last layer, by its Laplace approximation corrected by importance
         weights, with the hidden layers held at the member's mode.

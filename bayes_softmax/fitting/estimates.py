@@ -64,12 +64,19 @@ def linear_estimate(spec: Specification, kind: str, options: SolverOptions) -> E
         schema=spec.schema,
         logits=spec.logits,
         covariance_of=lambda: raw_covariance(spec, mode, found),
-        notes=alone + notes_of(spec) + notes_on_optimum(problem, objective, mode, found),
+        notes=alone + _without_restarts(options) + notes_of(spec) + notes_on_optimum(problem, objective, mode, found),
         training=training_data(spec.design, spec.collapsed),
         limits_of=None if found is None else lambda: limits_of(found),
         variance_of=variances_of(problem, solved, mode),
         refit_cells=partial(_again, spec, kind, options),
     )
+
+
+def _without_restarts(options: SolverOptions) -> tuple[str, ...]:
+    """The note that restarts which were asked for were not made."""
+    if options.restarts is None or options.restarts == 1:
+        return ()
+    return (f"restarts={options.restarts} is for networks: linear logits are fitted from one start, not at random",)
 
 
 def _again(spec: Specification, kind: str, options: SolverOptions, cells: Cells, seed: int) -> Estimate:

@@ -2,6 +2,7 @@
 
 import os
 
+from bayes_softmax.core.parameters import size_of
 from bayes_softmax.density.posterior import SoftmaxPosterior
 from bayes_softmax.fits.forecast import Forecast, draws_bytes
 from bayes_softmax.fitting.sampling import compiled_problem
@@ -40,5 +41,5 @@ def _memory(spec: Specification, density: SoftmaxPosterior, n_draws: int) -> flo
     K, q = density.coordinates.n_classes, density.coordinates.n_columns
     d, pairs = density.dimension, K * (K - 1) // 2
     hessian = 3 * d**2 + pairs * q**2 if d <= DENSE_DIMENSION else 3 * (K - 1) * q**2
-    draws = draws_bytes(n_draws, d, spec.design.n_features, K)
+    draws = draws_bytes(n_draws, d, size_of(spec.logits.shapes))
     return 8.0 * float(density.likelihood.size + density.likelihood.n_obs * K + hessian) + draws

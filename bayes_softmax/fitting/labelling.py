@@ -13,6 +13,7 @@ from bayes_softmax.core.records import Draws, FloatArray
 from bayes_softmax.fits.draws import PosteriorDraws
 from bayes_softmax.fits.tree import HELD, build_idata, held_group
 from bayes_softmax.fitting.notes import notes_of
+from bayes_softmax.spec.custom.recognition import recognisable
 from bayes_softmax.spec.parameter_draws import log_prior_of_draws, random_variables_of_draws
 from bayes_softmax.spec.scales.shared import hyperparameter_dims
 from bayes_softmax.spec.specification import Specification
@@ -43,15 +44,18 @@ def labelled_posterior(
         flat = {name: values.reshape(shape[0] * shape[1], *values.shape[2:]) for name, values in parameters.items()}
         parts = Parameters(flat, {name: _with_members(spec, name, values) for name, values in held.items()}).parts()
         log_prior = [log_prior_of_draws(spec, {**some.arrays, **some.held}) for _, some in parts]
-        stats["log_prior"] = np.concatenate(log_prior).reshape(shape)
+        known = [values for values in log_prior if values is not None]
+        if len(known) == len(log_prior):
+            stats["log_prior"] = np.concatenate(known).reshape(shape)
     training = training_data(spec.design, spec.collapsed)
     hyper_dims = hyperparameters_of(spec) if hyper else {}
     draws = {name: parameters[name] for name in spec.parameters if name not in held}
-    idata = build_idata(spec.logits, draws, free, stats, training, spec.schema, engine, group, hyper_dims)
+    logits = recognisable(spec.logits, parameters)
+    idata = build_idata(logits, draws, free, stats, training, spec.schema, engine, group, hyper_dims)
     if held:
         idata[HELD] = held_group(spec.logits, held, spec.schema)
     notes = notes_of(spec) + drawn.notes
-    return PosteriorDraws(idata, spec.schema, engine, drawn.tune, spec.logits, notes, timings, training=training)
+    return PosteriorDraws(idata, spec.schema, engine, drawn.tune, logits, notes, timings, training=training)
 
 
 def hyperparameters_of(spec: Specification) -> dict[str, tuple[str, list[str]] | None]:

@@ -10,8 +10,8 @@ from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.density.network.learned import LearnedScalesPosterior, build_learned_posterior
 from bayes_softmax.fits.draws import PosteriorDraws
 from bayes_softmax.fitting.labelling import despite_interrupts, in_chains, labelled_posterior
-from bayes_softmax.fitting.network_sampling import refuse_improper_network
 from bayes_softmax.fitting.networks import random_start
+from bayes_softmax.fitting.refusals import refuse_improper_network
 from bayes_softmax.fitting.settings import SamplerSettings, refuse_too_many
 from bayes_softmax.inference.nuts_by_chain import nuts_by_chain
 from bayes_softmax.inference.restarts import lbfgs_restarts

@@ -13,24 +13,28 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import softmax
 
 from bayes_softmax.answers.training import Cells
 from bayes_softmax.core.checks import counted, listed
-from bayes_softmax.core.errors import NotConvergedWarning, warn_caller
+from bayes_softmax.core.errors import NotConvergedWarning, NotReliableWarning, warn_caller
 from bayes_softmax.core.interrupts import INTERRUPTED
 from bayes_softmax.core.parameters import Parameters
 from bayes_softmax.core.progress import steps
-from bayes_softmax.core.records import Draws, FloatArray
+from bayes_softmax.core.records import RELIABLE_PARETO_K, Draws, FloatArray
+from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.fits.draws import PosteriorDraws
 from bayes_softmax.fits.tree import MEMBER
 from bayes_softmax.fitting.again import complete, with_cells, without_one
 from bayes_softmax.fitting.labelling import despite_interrupts, in_chains, labelled_posterior
 from bayes_softmax.fitting.last_layer import given_hidden, hidden_of
-from bayes_softmax.fitting.networks import random_start, smooth_density
+from bayes_softmax.fitting.networks import has_kinks, random_start, smooth_density
 from bayes_softmax.fitting.refusals import refuse_learned_scales
+from bayes_softmax.fitting.sampling import posterior_of, prepare
 from bayes_softmax.fitting.settings import refuse_too_many
-from bayes_softmax.fitting.weighted import sample_laplace
+from bayes_softmax.inference.block_metric import unwhiten
+from bayes_softmax.inference.importance import importance_sample, propose
 from bayes_softmax.inference.restarts import GRADIENT_TOLERANCE, SAME_VALUE, lbfgs_restarts
 from bayes_softmax.spec.specification import Specification
 
@@ -50,11 +54,14 @@ class EnsembleSettings(NamedTuple):
 
 
 class Members(NamedTuple):
-    """Where searches from independent starts ended: points (M, d), with ``values`` and ``gradient_norms`` (M,)."""
+    """Where searches from independent starts ended: points (M, d), their ``values`` (M,), and which are ``modes`` (M,).
+
+    ``notes`` are for the reader.
+    """
 
     points: FloatArray
     values: FloatArray
-    gradient_norms: FloatArray
+    modes: NDArray[np.bool_]
     notes: tuple[str, ...] = ()
 
     @property
@@ -71,12 +78,13 @@ def ensemble(spec: Specification, settings: EnsembleSettings) -> PosteriorDraws:
     refuse_learned_scales(spec, "ensemble()")
     refuse_too_many(spec, "ensemble", settings.members, settings.draws or 1)
     start = time.perf_counter()
-    members = _searched(spec, settings)
-    timings = {"modes": time.perf_counter() - start}
-    if settings.draws is None:
-        drawn = replace(_of_modes(spec, members, timings), refit=partial(_without, spec, settings))
-    else:
-        drawn = _of_last_layers(spec, members, settings.draws, settings.seed, timings)
+    with blas_on_one_thread():
+        members = _searched(spec, settings)
+        timings = {"modes": time.perf_counter() - start}
+        if settings.draws is None:
+            drawn = replace(_of_modes(spec, members, timings), refit=partial(_without, spec, settings))
+        else:
+            drawn = _of_last_layers(spec, members, settings.draws, settings.seed, timings)
     return replace(drawn, refit_cells=partial(_again, spec, settings))
 
 
@@ -92,19 +100,21 @@ def _without(spec: Specification, settings: EnsembleSettings, row: int, code: in
 
 def _searched(spec: Specification, settings: EnsembleSettings) -> Members:
     """Search from each start; after Ctrl-C those that are done, with a note."""
-    density, rng = smooth_density(spec), np.random.default_rng(settings.seed)
+    density, rng, kinked = smooth_density(spec), np.random.default_rng(settings.seed), has_kinks(spec)
     starts = [random_start(density.coordinates, rng) for _ in range(settings.members)]
 
     def search(some: Sequence[FloatArray]) -> Members:
         # On one thread each, so that a member does not depend on how many are searched at a time.
-        found = lbfgs_restarts(density.value_gradient_on_one_thread, np.array(some), density.total_weight)
+        evaluate = density.value_gradient_on_one_thread
+        found = lbfgs_restarts(evaluate, np.array(some), density.total_weight, kinked=kinked)
         order = np.argsort(found.starts)
-        return Members(found.points[order], found.values[order], found.gradient_norms[order])
+        # At the kinks of units the gradient need not vanish.
+        modes = ~found.at_limit & (kinked | (found.gradient_norms <= GRADIENT_TOLERANCE))
+        return Members(found.points[order], found.values[order], modes[order])
 
-    batches = list(itertools.batched(starts, os.cpu_count() or 1))
-    parts, notes = _until_interrupted(search, batches)
-    points, values, norms = (np.concatenate(arrays) for arrays in zip(*(part[:3] for part in parts), strict=True))
-    found = Members(points, values, norms)
+    parts, notes = _until_interrupted(search, list(itertools.batched(starts, os.cpu_count() or 1)))
+    points, values, modes = (np.concatenate(arrays) for arrays in zip(*(part[:3] for part in parts), strict=True))
+    found = Members(points, values, modes)
     return found._replace(notes=(*notes, *_unfinished(found), *_repeated(spec, found)))
 
 
@@ -130,14 +140,13 @@ def _until_interrupted[Item, Done](
 
 
 def _unfinished(members: Members) -> list[str]:
-    """A note, which is a warning too, on members whose search ended before the gradient vanished."""
-    early = np.flatnonzero(~(members.gradient_norms <= GRADIENT_TOLERANCE)).tolist()
+    """A note, which is a warning too, on members whose search ended before a mode."""
+    early = np.flatnonzero(~members.modes).tolist()
     if not early:
         return []
-    largest = members.gradient_norms[early].max()
     note = (
-        f"the search of {'member' if len(early) == 1 else 'members'} {listed(early)} ended where the gradient is "
-        f"{largest:.1g} per observation, and not at a mode; with a narrower prior it would end at one"
+        f"the search of {_members(early)} ended before the gradient vanished; with a narrower prior it would end at "
+        "a mode"
     )
     warn_caller(note, NotConvergedWarning)
     return [note]
@@ -190,13 +199,13 @@ def _of_last_layers(
     n, names = len(fits), fits[0].parameters.arrays
     parameters = {name: np.concatenate([fit.parameters[name] for fit in fits])[None] for name in names}
     held = {name: np.stack([of_member[name] for of_member in hidden[:n]]) for name in hidden[0]}
-    told = (*members.notes, *notes)
+    ess, k = (np.array([getattr(fit, name) for fit in fits]) for name in ("ess", "pareto_k"))
+    told = (*members.notes, *notes, *_uncorrected(k))
     drawn = Draws(np.empty(0), {MEMBER: np.repeat(np.arange(n), draws)[None]}, 0, told, _is_cut(told))
     engine = (
         f"ensemble of {counted(n, 'member')} from independent starts, with equal weights: {counted(draws, 'draw')} "
         "each of the last layer by laplace, with hidden layers held at the member's MAP"
     )
-    ess, k = (np.array([getattr(fit, name) for fit in fits]) for name in ("ess", "pareto_k"))
     together = float(n**2 / (1.0 / ess).sum())  # the variances of the members' means add up to that of their average
     labelled = despite_interrupts(
         drawn, lambda: labelled_posterior(spec, parameters, drawn, engine, timings, held=held)
@@ -206,7 +215,42 @@ def _of_last_layers(
 
 def last_layer_of(draws: int, seed: int) -> Callable[[Specification], PosteriorDraws]:
     """What draws from a linear model, here the last layer of a member."""
-    return lambda linear: sample_laplace(linear, draws, seed, progressbar=False)
+    return partial(_laplace_draws, draws=draws, seed=seed)  # no closure: it is pickled
+
+
+def _laplace_draws(linear: Specification, draws: int, seed: int) -> PosteriorDraws:
+    """Draws from the Laplace approximation of a linear model.
+
+    They are corrected by their importance weights where these are reliable, else they are left as they are.
+    """
+    prepared, rng = prepare(linear, rounded=False), np.random.default_rng(seed)
+    proposals = propose(prepared.problem.density, prepared.whitening, draws, rng, cores=os.cpu_count() or 1)
+    if proposals.interrupted:
+        raise KeyboardInterrupt
+    found = importance_sample(proposals, draws, rng)
+    points = found.points
+    if not found.pareto_k <= RELIABLE_PARETO_K:
+        points = unwhiten(prepared.whitening, rng.normal(size=points.shape))
+    posterior = posterior_of(linear, prepared, Draws(points[None], {}, 0), seed, "laplace")
+    return replace(posterior, pareto_k=found.pareto_k, ess=found.ess)
+
+
+def _uncorrected(pareto_k: FloatArray) -> list[str]:
+    """A note, which is a warning too, on members whose importance weights are unreliable."""
+    left = np.flatnonzero(~(pareto_k <= RELIABLE_PARETO_K)).tolist()
+    if not left:
+        return []
+    note = (
+        f"ensemble(laplace=True): the draws of {_members(left)} are those of a normal approximation, not of the "
+        f"posterior of the last layer: Pareto k of importance weights reaches {pareto_k.max():.2f}, above "
+        f"{RELIABLE_PARETO_K}, so they correct nothing; sample(layers='last') draws that posterior"
+    )
+    warn_caller(note, NotReliableWarning)
+    return [note]
+
+
+def _members(which: list[int]) -> str:
+    return f"{'member' if len(which) == 1 else 'members'} {listed(which)}"
 
 
 def _is_cut(notes: Sequence[str]) -> bool:

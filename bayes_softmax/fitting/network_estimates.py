@@ -16,12 +16,14 @@ from bayes_softmax.density.network.posterior import NetworkPosterior
 from bayes_softmax.fits.estimate import Estimate
 from bayes_softmax.fits.search import Search
 from bayes_softmax.fitting.again import with_cells
+from bayes_softmax.fitting.network_effective import effective_by_hessian, effective_by_layers
 from bayes_softmax.fitting.network_status import Verdict, separates, verdict_of
 from bayes_softmax.fitting.networks import has_kinks, modes_from, random_start, smooth_density
 from bayes_softmax.fitting.notes import notes_of
 from bayes_softmax.fitting.refusals import refuse_learned_scales
 from bayes_softmax.fitting.solvers import SolverOptions
-from bayes_softmax.inference.local_mode import LocalMode, local_mode
+from bayes_softmax.inference.conjugate import PROBE_STEPS
+from bayes_softmax.inference.local_mode import Curvature, LocalMode, local_mode
 from bayes_softmax.inference.restarts import MAX_ITERATIONS, Restarts
 from bayes_softmax.spec.specification import Specification
 
@@ -29,6 +31,7 @@ from bayes_softmax.spec.specification import Specification
 MOST_STARTS = 8
 CHEAP_WORK = 3e6
 SOLVERS = ("newton", "lbfgs")
+FEWEST_PRODUCTS = 10
 ESCAPES = 5  # most saddle points that are left in succession
 LENGTHS = np.geomspace(1e-3, 30.0, 24)  # of a step off a saddle point
 
@@ -41,6 +44,7 @@ class Optimum(NamedTuple):
     log_prior: float
     n_iterations: int
     history: FloatArray
+    effective: dict[str, float]
 
 
 def network_estimate(spec: Specification, kind: str, options: SolverOptions) -> Estimate:
@@ -70,7 +74,8 @@ def network_estimate(spec: Specification, kind: str, options: SolverOptions) -> 
         notes=notes_of(spec),
         training=training_data(spec.design, spec.collapsed),
         refit_cells=partial(_again, spec, kind, options),
-        search=Search(np.array([mode.value, *best.found.values[1:]]), mode.curvature.value),
+        search=Search(np.array([mode.value, *best.found.values[1:]]), mode.curvature.value, best.effective),
+        effective_of=partial(effective_by_layers, spec, mode.theta) if verdict.converged else None,
     )
 
 
@@ -98,7 +103,11 @@ def optimum(spec: Specification, density: NetworkPosterior, options: SolverOptio
     history, n_iterations, scale = found.history, int(found.n_iterations[0]), _scales(spec)
 
     def certified(theta: FloatArray) -> LocalMode:
-        return local_mode(density.value_gradient, theta, density.total_weight, scale, kinked=has_kinks(spec))
+        # The certificate takes at most as many gradients as the search did.
+        products = int(np.clip(n_iterations // 4, FEWEST_PRODUCTS, PROBE_STEPS))
+        return local_mode(
+            density.value_gradient, theta, density.total_weight, scale, kinked=has_kinks(spec), products=products
+        )
 
     mode = certified(found.points[0])
     for _ in range(ESCAPES):
@@ -112,7 +121,11 @@ def optimum(spec: Specification, density: NetworkPosterior, options: SolverOptio
         further = modes_from(spec, density, points[highest : highest + 1], limit - n_iterations)
         history, n_iterations = np.append(history, further.history), n_iterations + int(further.n_iterations[0])
         mode = certified(further.points[0])
-    return Optimum(found, mode, density.log_prior(mode.theta), n_iterations, np.append(history, mode.value))
+    effective = {}
+    if mode.curvature is Curvature.DEFINITE and mode.hessian is not None:
+        effective = effective_by_hessian(spec, mode.hessian, density.prior_curvature(mode.theta))
+    history = np.append(history, mode.value)
+    return Optimum(found, mode, density.log_prior(mode.theta), n_iterations, history, effective)
 
 
 def default_restarts(density: NetworkPosterior) -> int:

@@ -5,13 +5,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bayes_softmax.core.errors import ImproperPosteriorError
 from bayes_softmax.core.records import Draws, FloatArray, LayerWhitening, NativeDensity
 from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.density.network.posterior import NetworkPosterior
 from bayes_softmax.fits.draws import PosteriorDraws
 from bayes_softmax.fitting.labelling import despite_interrupts, in_chains, labelled_posterior
 from bayes_softmax.fitting.networks import network_density, random_start
+from bayes_softmax.fitting.refusals import refuse_improper_network
 from bayes_softmax.fitting.settings import SamplerSettings, refuse_too_many
 from bayes_softmax.inference.layer_whitening import shift, unwhiten_layers, whiten_layer_gradient
 from bayes_softmax.inference.nuts_by_chain import nuts_by_chain
@@ -122,17 +122,3 @@ def _labelled(spec: Specification, drawn: Draws, timings: dict[str, float]) -> P
     """Draws of free vectors as a posterior of the network's parameters."""
     flat = spec.network_coordinates.to_parameters(drawn.points.reshape(-1, drawn.points.shape[2]))
     return labelled_posterior(spec, in_chains(flat, drawn.points.shape[:2]), drawn, TITLE, timings)
-
-
-def refuse_improper_network(spec: Specification) -> None:
-    """Raise where weights have a flat prior: bounded units, or separated classes, leave some of them undetermined."""
-    assert spec.hidden is not None
-    flat = [f"hidden_{layer}" for layer, scale in enumerate(spec.hidden.scales, 1) if not np.isfinite(scale).all()]
-    if spec.priors.flat_features.any():
-        flat.append("weights")
-    if flat:
-        raise ImproperPosteriorError(
-            f"the posterior is improper, there is nothing to sample: flat priors of {', '.join(flat)}, and the "
-            "likelihood of a network does not fall to zero for large weights. Give them proper priors (prior=None is "
-            "the default)"
-        )

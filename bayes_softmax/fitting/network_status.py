@@ -53,7 +53,10 @@ def verdict_of(spec: Specification, kind: str, mode: LocalMode, *, at_limit: boo
             "not certified: the log density hardly changes along some direction, as where weights of a hidden unit "
             f"grow without end; {WITH_PRIOR[kind]}",
         )
-    return Verdict(True, "converged to a local optimum: the gradient vanishes and the curvature is positive definite")
+    known = "the curvature is positive definite"
+    if mode.curvature is Curvature.NOT_NEGATIVE:
+        known = "no direction of negative curvature was found"
+    return Verdict(True, f"converged to a local optimum: the gradient vanishes and {known}")
 
 
 def _at_kinks(mode: LocalMode, *, at_limit: bool) -> Verdict:

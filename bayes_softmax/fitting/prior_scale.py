@@ -5,6 +5,7 @@ import numpy as np
 from bayes_softmax.core.checks import check_counts, check_flags, listed
 from bayes_softmax.core.interrupts import load_in_full
 from bayes_softmax.core.randomness import RandomNumbers, RandomSeed, seed_of
+from bayes_softmax.spec.custom.refusals import refuse_custom
 from bayes_softmax.spec.families import registry
 from bayes_softmax.spec.families.normal import NormalFamily
 from bayes_softmax.spec.rescaled import layer_names, refuse_unscaled
@@ -44,6 +45,7 @@ def chosen_again(
 
 def _refuse(spec: Specification) -> None:
     """Raise where the Laplace evidence does not exist, or is not a function of the scales."""
+    refuse_custom(spec.logits, "choose_prior_scale()")
     priors = spec.priors
     if not len(priors.features.family):
         raise ValueError("choose_prior_scale(): the model has no features, so no weights whose scale could be chosen")

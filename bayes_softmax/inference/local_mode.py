@@ -19,7 +19,7 @@ from scipy.optimize import nnls
 
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.inference.certificate import newton_step
-from bayes_softmax.inference.conjugate import conjugate_gradients, smallest_curvature
+from bayes_softmax.inference.conjugate import PROBE_STEPS, conjugate_gradients, smallest_curvature
 from bayes_softmax.inference.restarts import ValueGradient
 
 FEW = 500  # coordinates up to which the Hessian is formed: twice as many gradients
@@ -37,6 +37,7 @@ class Curvature(Enum):
     """What is known of the Hessian of minus the log density; the value is in words."""
 
     DEFINITE = "positive definite"
+    NOT_NEGATIVE = "nowhere found negative"
     INDEFINITE = "negative in some direction"
     FLAT = "zero in some direction"
     KINKED = "undefined at kinks"
@@ -62,7 +63,13 @@ class LocalMode(NamedTuple):
 
 
 def local_mode(
-    density: ValueGradient, theta: FloatArray, total_weight: float, scale: FloatArray, *, kinked: bool = False
+    density: ValueGradient,
+    theta: FloatArray,
+    total_weight: float,
+    scale: FloatArray,
+    *,
+    kinked: bool = False,
+    products: int = PROBE_STEPS,
 ) -> LocalMode:
     """Polish ``theta`` (d,), where a solver ended, by Newton steps, and certify it.
 
@@ -78,6 +85,9 @@ def local_mode(
         (d,) natural sizes of the coordinates, in which curvatures are compared.
     kinked
         Whether the density has kinks.
+    products
+        With many coordinates, the most products of the Hessian with a vector, of two gradients each, in the search for
+        negative curvature, and again in the Newton step.
 
     Examples
     --------
@@ -93,7 +103,7 @@ def local_mode(
     if kinked:
         return LocalMode(theta, value, norm, kink_residual(density, theta, total_weight), Curvature.KINKED)
     if len(theta) > FEW:
-        return _by_products(density, theta, total_weight, scale)
+        return _by_products(density, theta, total_weight, scale, products)
     return _by_hessian(density, theta, total_weight, scale)
 
 
@@ -120,21 +130,23 @@ def _by_hessian(density: ValueGradient, theta: FloatArray, total_weight: float, 
     return LocalMode(theta, value, norm, norm, Curvature.DEFINITE, decrement, H)
 
 
-def _by_products(density: ValueGradient, theta: FloatArray, total_weight: float, scale: FloatArray) -> LocalMode:
+def _by_products(
+    density: ValueGradient, theta: FloatArray, total_weight: float, scale: FloatArray, products: int
+) -> LocalMode:
     """The certificate by products of the Hessian with vectors."""
     value, gradient = density(theta)
     product = hessian_products(density, theta, scale)
-    smallest, direction = smallest_curvature(product, lambda r: scale**2 * r, len(theta))
+    smallest, direction = smallest_curvature(product, lambda r: scale**2 * r, len(theta), products)
     norm = _norm(gradient, total_weight)
     if not smallest > 0:
         size = float(np.abs(direction / scale).max())
         return LocalMode(theta, value, norm, norm, Curvature.INDEFINITE, direction=direction / size)
-    step = conjugate_gradients(product, gradient, CG_ACCURACY, lambda r: scale**2 * r)
+    step = conjugate_gradients(product, gradient, CG_ACCURACY, lambda r: scale**2 * r, products)
     decrement = float(np.sqrt(max(float(gradient @ step), 0.0)))
     at = density(theta + step)
     if at[0] > value and _norm(at[1], total_weight) < norm:
         theta, (value, gradient), norm = theta + step, at, _norm(at[1], total_weight)
-    return LocalMode(theta, value, norm, norm, Curvature.DEFINITE, decrement)
+    return LocalMode(theta, value, norm, norm, Curvature.NOT_NEGATIVE, decrement)
 
 
 def hessian_by_differences(density: ValueGradient, theta: FloatArray, scale: FloatArray) -> FloatArray:

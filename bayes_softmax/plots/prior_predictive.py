@@ -20,6 +20,7 @@ from bayes_softmax.plots.dots import rows_height
 from bayes_softmax.plots.look import Look, drawing
 from bayes_softmax.plots.picture import Panel, Picture
 from bayes_softmax.plots.style import ClassStyle
+from bayes_softmax.spec.custom.logits import CUSTOM
 from bayes_softmax.spec.families import registry
 from bayes_softmax.spec.families.normal import Normal
 from bayes_softmax.spec.families.registry import FamilyPrior
@@ -107,7 +108,8 @@ def prior(
         Draws from the prior.
     against
         Prior of all raw coefficients, including the intercept at x = 0, to compare with the model's; of a network a
-        normal one of all weights and biases.  Default ``Normal(2.5)``.  None shows the model's prior alone.
+        normal one of all weights and biases.  Default ``Normal(2.5)``.  None shows the model's prior
+        alone, as it is with ``CustomLogits``.
     random_seed, rng
         Integer or NumPy Generator; or as ``rng`` whatever ``np.random.default_rng`` takes.  Default: the same picture
         every time.
@@ -153,6 +155,8 @@ def prior(
         possible = registry.names(proper=True, kinked=False)
         raise TypeError(f"against={in_words(against)} must be {possible} or None")
     spec = model._spec
+    if spec.logits.kind == CUSTOM:
+        against = None  # a prior of coefficients, which a function of the user's own does not have
     if spec.hidden is not None and not (against is None or isinstance(against, Normal)):
         raise TypeError(f"against={in_words(against)} must be Normal, as the priors of hidden layers are, or None")
     styles = look.class_styles(spec.schema.classes)

@@ -7,7 +7,7 @@ import numpy as np
 
 from bayes_softmax.answers.cautions import in_the_limit, row_cautions, warn_of
 from bayes_softmax.answers.delta import normal_logits
-from bayes_softmax.answers.fitted import Fit, Fitted
+from bayes_softmax.answers.fitted import Fit, Fitted, refuse_intervals
 from bayes_softmax.answers.intervals import Interval, resolve_interval
 from bayes_softmax.answers.mean_probabilities import mean_probabilities
 from bayes_softmax.answers.population import MEANS, Population, encode_variables, population_of
@@ -118,6 +118,7 @@ def regions(
     """
     look = Look(ax, figure, figsize, classes, colors, title)
     fitted = style.check_fit(fit, "regions")
+    refuse_intervals(fitted, ci_prob)
     interval, styles = resolve_interval(ci_prob, "eti"), look.class_styles(fitted.schema.classes)
     axes = _two_variables(fitted, features, data)
     names = (axes[0].name, axes[1].name)

@@ -135,6 +135,8 @@ def _checked_chains(post: object) -> Sampled:
         raise ValueError(
             "post: these are independent draws from the prior; plots.traces shows chains of model.sample()"
         )
+    if inside.diagnostics.independent:
+        raise ValueError("post: these are independent draws, and no chains: plots.traces shows those of model.sample()")
     if isinstance(inside, Weighted) and inside.pareto_k is not None:
         raise ValueError(
             "post: the draws of laplace() are no chains; their check is Pareto k, here "

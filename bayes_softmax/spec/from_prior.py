@@ -5,6 +5,8 @@ from collections.abc import Callable
 import numpy as np
 
 from bayes_softmax.core.records import FloatArray
+from bayes_softmax.spec.custom.logits import CUSTOM
+from bayes_softmax.spec.custom.prior import own_prior_draws
 from bayes_softmax.spec.linear import LINEAR
 from bayes_softmax.spec.network.logits import NETWORK
 from bayes_softmax.spec.network.prior_draws import network_prior_draws
@@ -32,4 +34,4 @@ def _linear(spec: Specification, n: int, rng: np.random.Generator) -> dict[str, 
     return prior_draws(spec.priors, spec.coordinates, n, rng, feature_names=spec.schema.feature_names)
 
 
-DRAWERS: dict[str, Drawer] = {LINEAR: _linear, NETWORK: network_prior_draws}
+DRAWERS: dict[str, Drawer] = {LINEAR: _linear, NETWORK: network_prior_draws, CUSTOM: own_prior_draws}

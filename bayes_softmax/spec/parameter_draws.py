@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from bayes_softmax.core.records import FloatArray
+from bayes_softmax.spec.custom.logits import CUSTOM, OwnLogits
+from bayes_softmax.spec.custom.prior import derived_values, log_prior
 from bayes_softmax.spec.linear import INTERCEPT, WEIGHTS
 from bayes_softmax.spec.log_prior import log_prior_draws
 from bayes_softmax.spec.network.hidden import HiddenLayers
@@ -18,8 +20,13 @@ from bayes_softmax.spec.specification import Specification
 type Draws = Mapping[str, FloatArray]
 
 
-def log_prior_of_draws(spec: Specification, parameters: Draws) -> FloatArray:
-    """Normalised log prior density (S,) of draws of the parameters (S, *shape); flat priors count zero."""
+def log_prior_of_draws(spec: Specification, parameters: Draws) -> FloatArray | None:
+    """Normalised log prior density (S,) of draws of the parameters (S, *shape); flat priors count zero.
+
+    None where it is not known, of a user's function with a prior that has no density.
+    """
+    if isinstance(spec.logits, OwnLogits):
+        return log_prior(spec.logits, parameters)
     last = log_prior_draws(spec.priors, spec.coordinates, _of_last_layer(parameters))
     return last if spec.hidden is None else last + _hidden_log_prior(spec.hidden, parameters)
 
@@ -93,4 +100,13 @@ def _values_of(block: PriorBlock, rows: FloatArray, scale: FloatArray | None) ->
     return unscaled_values(block.name, block.contrast, block.spherical, sds, rows)
 
 
-OTHERS: dict[str, Callable[[Specification, Draws, Draws], dict[str, FloatArray]]] = {NETWORK: _of_network}
+def _of_own(spec: Specification, parameters: Draws, _: Draws) -> dict[str, FloatArray]:
+    """No random variables, which are all parameters; but the deterministic ones that the function names."""
+    assert isinstance(spec.logits, OwnLogits)
+    return derived_values(spec.logits, parameters)
+
+
+OTHERS: dict[str, Callable[[Specification, Draws, Draws], dict[str, FloatArray]]] = {
+    NETWORK: _of_network,
+    CUSTOM: _of_own,
+}

@@ -10,6 +10,7 @@ from bayes_softmax.data.design import Design
 from bayes_softmax.data.observations import Observations
 from bayes_softmax.data.schema import Schema
 from bayes_softmax.spec.coding import Coordinates, build_coordinates
+from bayes_softmax.spec.custom.logits import CUSTOM
 from bayes_softmax.spec.linear import INTERCEPT
 from bayes_softmax.spec.network.hidden import HiddenLayers, NetworkCoordinates
 from bayes_softmax.spec.priors import PriorTable, flat_table
@@ -27,7 +28,8 @@ class Specification:
     schema
         Names and encodings.
     priors
-        One family per coefficient row; of a network, per row of its last layer.
+        One family per coefficient row; of a network, per row of its last layer; none of a user's function, which names
+        its priors itself.
     logits
         The logits of rows as a function of parameters.
     hidden
@@ -58,7 +60,8 @@ class Specification:
     @property
     def parameters(self) -> tuple[str, ...]:
         """Names of the parameters that the model has: the intercept of one without it is zero, and is not kept."""
-        return tuple(name for name in self.logits.shapes if name != INTERCEPT or self.schema.has_intercept)
+        kept = self.schema.has_intercept or self.logits.kind == CUSTOM
+        return tuple(name for name in self.logits.shapes if name != INTERCEPT or kept)
 
     @property
     def learns_scales(self) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy.special import log_softmax, ndtr
+from scipy.special import log_softmax, ndtr, softmax
 from scipy.stats import entropy
 
 import bayes_softmax as bs
@@ -276,3 +276,58 @@ def test_questions_about_coefficients_are_refused(met) -> None:
         bs.plots.traces(posterior, features="x0")
     with pytest.raises(ValueError, match="is for coefficients, and not all of these fits have linear logits"):
         bs.compare(a=posterior, b=posterior, vs=posterior.classes[0])
+
+
+@pytest.fixture(scope="module")
+def held() -> bs.Posterior:
+    """A posterior of the last layer, by the front door."""
+    data = frame()
+    model = bs.SoftmaxRegression.from_formula("y ~ x0 + x1 + g", data, logits=MLP)
+    return model.sample(300, chains=2, layers="last", random_seed=1, progressbar=False)
+
+
+def test_hidden_layers_that_are_held_are_in_every_answer(held, tmp_path) -> None:
+    posterior = held
+    last, hidden = (posterior.idata[group].to_dataset() for group in ("posterior", "held"))
+    X = encoded(frame())
+    Z = (X - np.array(posterior._fitted.logits.centre)) / np.array(posterior._fitted.logits.scale)
+    units = np.tanh(Z @ hidden["hidden_1"].values + hidden["hidden_1_bias"].values)
+    eta = np.einsum("nh,cdhk->cdnk", units, last["weights"].values) + last["intercept"].values[:, :, None]
+    P = softmax(eta, axis=3)
+    assert_allclose(posterior.predict_proba(frame()), P.mean(axis=(0, 1)), atol=1e-12)
+    posterior.save(tmp_path / "fit.nc")
+    for fit in (posterior, bs.load(tmp_path / "fit.nc"), pickle.loads(pickle.dumps(posterior))):
+        with pytest.warns(bs.NotReliableWarning, match="the hidden layers are held at a mode of all rows"):
+            table = fit.stacking_weights()
+        assert_allclose(table["weight"].sum(), 1.0)
+        assert "all chains are in one mode: their plain average needs no weights" in table.attrs["note"]
+        with pytest.warns(bs.NotReliableWarning, match="kfold"):
+            assert np.isfinite(fit.loo().elpd)
+        with pytest.raises(ValueError, match="the hidden layers are held at a mode of all rows"):
+            bs.compare_models({"a": fit, "b": fit})
+        own = fit.effects("g")
+        assert_allclose(own["mean"].groupby(level=[0, 1]).sum(), 0.0, atol=1e-12)
+
+
+def test_a_network_is_compared_with_the_linear_model_by_k_fold(held) -> None:
+    posterior = held
+    linear = bs.SoftmaxRegression.from_formula("y ~ x0 + x1 + g", frame())
+    scores = {
+        "network": posterior.kfold(k=2, progressbar=False),
+        "linear": linear.laplace(400, random_seed=1, progressbar=False).kfold(k=2, progressbar=False),
+    }
+    table = bs.compare_models(scores)
+    assert sorted(table.index) == ["linear", "network"]
+    assert_allclose(table["weight"].sum(), 1.0)
+    both = bs.compare(linear=linear.map(), network=posterior)
+    assert both.loc[("in-sample", "accuracy", ""), "network_mean"] == posterior.evaluate().accuracy
+    assert {"linear", "linear_se", "network_mean", "network_sd"} <= set(both.columns)
+
+
+def test_members_of_an_ensemble_are_no_chains() -> None:
+    case = two()
+    with pytest.raises(ValueError, match="these are independent draws, and no chains"):
+        bs.plots.traces(members := case.model.ensemble(members=2, random_seed=1))
+    assert "effective" not in members.summary()
+    with pytest.raises(ValueError, match=r"there are 2\. kfold\(\)"):
+        members.loo()

@@ -1,5 +1,7 @@
 """The last layer of a network with hidden layers held: the posterior of a linear model, in the words of the network."""
 
+import warnings
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -129,6 +131,23 @@ def test_a_large_network_takes_its_last_layer_and_says_so() -> None:
     assert "hidden layers are held at the MAP, since its 752 coefficients are more than 500" in post.engine
 
 
+def test_a_small_network_takes_all_layers_where_the_engine_can() -> None:
+    X, y = rows()
+    model = bs.SoftmaxRegression(X, y, logits=bs.MLP(hidden=2))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of few draws
+        whole = model.sample(**RUN)
+    assert whole.engine.startswith("nuts over all layers")
+    assert whole.engine.endswith("; all 12 coefficients, since they are at most 500")
+    assert "held" not in whole.idata.children
+    again = whole.refit(0, 1)
+    assert again.training.distinct.total_weight == 49
+    last = model.sample(engine="independence", **RUN)
+    assert last.engine.endswith("hidden layers are held at the MAP, since engine='independence' draws linear logits")
+    with pytest.raises(ValueError, match=r"engine='independence' draws linear logits.*for layers='all' use 'auto'"):
+        model.sample(engine="independence", layers="all", **RUN)
+
+
 def test_the_log_prior_is_that_of_all_layers(post: bs.Posterior) -> None:
     spec = network(skip=True)._spec
     drawn = post._fitted.parameters
@@ -222,7 +241,8 @@ def test_leave_one_out_says_that_the_hidden_layers_saw_the_row(post: bs.Posterio
 def test_flat_priors_that_the_data_do_not_bound_are_refused() -> None:
     X = np.arange(8.0)[:, None]
     model = bs.SoftmaxRegression(X, X[:, 0] > 3, logits=bs.MLP(hidden=2), prior={"weights": bs.Flat()})
-    with pytest.raises(bs.ImproperPosteriorError, match="improper"):
+    held = pytest.warns(bs.NotConvergedWarning, match="hidden layers are held where the search for a mode ended")
+    with held, pytest.raises(bs.ImproperPosteriorError, match="improper"):
         model.sample(layers="last", **RUN)
 
 

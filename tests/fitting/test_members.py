@@ -125,6 +125,23 @@ def test_it_says_what_it_is(modes: bs.Posterior, mixture: bs.Posterior) -> None:
     assert set(mixture.timings) == {"modes", "sampling"}
 
 
+def test_draws_that_weights_cannot_correct_are_those_of_the_normal_approximation() -> None:
+    X, y = rows(40)
+    model = bs.SoftmaxRegression(X, y, logits=bs.MLP(20), prior=bs.Normal(5.0))
+    with pytest.warns(bs.NotReliableWarning, match=r"the draws of members 0, 1 are those of a normal approximation"):
+        fit = model.ensemble(members=2, laplace=True, draws=400, random_seed=1)
+    assert fit.pareto_k > 0.7
+    assert any(note.startswith("ensemble(laplace=True): the draws of members 0, 1") for note in fit.notes)
+    spec, draws = model._spec, fit._fitted.parameters
+    assert len(np.unique(draws["intercept"][:, 0])) == 800  # resampled ones would repeat
+    modes = model.ensemble(members=2, random_seed=1)._fitted.parameters
+    for m in range(2):
+        of_member = draws["weights"][400 * m : 400 * (m + 1)]
+        error = of_member.std(axis=0) / 20
+        assert (np.abs(of_member.mean(axis=0) - modes["weights"][m]) < 4.5 * error).all()  # of 120: once in 1200 seeds
+    assert spec.coordinates.dimension == 42
+
+
 def test_members_at_one_mode_are_named() -> None:
     fit = network(hidden=1, prior=bs.Normal(0.3)).ensemble(members=3, random_seed=1)
     assert "3 members, 1 distinct mode: members 0, 1, 2 are the same mode" in fit.notes
@@ -132,7 +149,7 @@ def test_members_at_one_mode_are_named() -> None:
 
 def test_members_that_are_no_modes_are_named(monkeypatch) -> None:
     monkeypatch.setattr(members, "lbfgs_restarts", partial(members.lbfgs_restarts, max_iterations=3))
-    with pytest.warns(bs.NotConvergedWarning, match="the search of members 0, 1 ended where the gradient is") as told:
+    with pytest.warns(bs.NotConvergedWarning, match="the search of members 0, 1 ended before the gradient") as told:
         fit = network().ensemble(members=2, random_seed=1)
     assert str(told[0].message) in fit.notes
 
@@ -149,11 +166,11 @@ def test_ctrl_c_keeps_the_members_that_are_finished(laplace, monkeypatch) -> Non
     calls, (name, stop) = [], ("given_hidden", 3) if laplace else ("lbfgs_restarts", 2)
     whole = getattr(members, name)
 
-    def cut(*given):
+    def cut(*given, **options):
         calls.append(given)
         if len(calls) == stop:
             raise KeyboardInterrupt
-        return whole(*given)
+        return whole(*given, **options)
 
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
     monkeypatch.setattr(members, name, cut)

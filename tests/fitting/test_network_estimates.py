@@ -92,10 +92,13 @@ def test_without_hidden_layers_it_is_the_linear_model() -> None:
         a, b = getattr(linear, kind)(), getattr(none, kind)(restarts=3, random_seed=1)
         assert_allclose(b.weights, a.weights, rtol=0, atol=1e-8)
         assert_array_equal(b.summary(), a.summary())
+        assert b.notes == ("restarts=3 is for networks: linear logits are fitted from one start, not at random",)
 
 
-def test_wrong_solvers_are_refused(moons) -> None:
+def test_wrong_solvers_and_questions_are_refused(moons) -> None:
     model = bs.SoftmaxRegression(*moons, logits=bs.MLP(2))
+    with pytest.raises(ValueError, match=r"check_separation\(\) is for linear logits.*mle\(\) says"):
+        model.check_separation()
     with pytest.raises(ValueError, match="solver='newton-cg' is for linear logits; a network is fitted by 'lbfgs'"):
         model.map("newton-cg")
     with pytest.raises(ValueError, match="learning_rate is for solver='gradient-descent', and a network"):

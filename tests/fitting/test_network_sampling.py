@@ -23,7 +23,7 @@ from bayes_softmax.fitting.network_sampling import (
     starting_points,
 )
 from bayes_softmax.fitting.networks import network_density
-from bayes_softmax.fitting.pymc import initial_values
+from bayes_softmax.fitting.pymc import _values_at, network_starts
 from bayes_softmax.fitting.settings import SamplerSettings
 from bayes_softmax.inference.layer_whitening import layer_whitening, shift, unwhiten_layers
 from bayes_softmax.inference.nuts_by_chain import nuts_by_chain
@@ -147,7 +147,7 @@ def test_pymc_starts_where_our_sampler_does() -> None:
         density, modes = network_density(spec), starting_points(spec, 2, 4)
         expected = [density.value(point) for point in near(density, modes.points, 4)]
         log_density = model.pymc_model.compile_logp(mode="FAST_COMPILE")
-        values, heights = initial_values(spec, settings), []
+        values, heights = _values_at(spec, model.pymc_model, network_starts(spec, settings)), []
         for given in values:
             point = model.pymc_model.initial_point()
             assert set(given) == {variable.name for variable in model.pymc_model.free_RVs}
@@ -166,13 +166,17 @@ def test_pymc_starts_where_our_sampler_does() -> None:
 
 @pytest.mark.parametrize(
     ("prior", "named"),
-    [(bs.Flat(), "hidden_1, weights"), ({"weights": bs.Flat()}, "weights"), ({"hidden_1": bs.Flat()}, "hidden_1")],
+    [
+        (bs.Flat(), "'hidden_1', 'weights'"),
+        ({"weights": bs.Flat()}, "'weights'"),
+        ({"hidden_1": bs.Flat()}, "'hidden_1'"),
+    ],
 )
 @pytest.mark.parametrize("engine", ["auto", "pymc"])
 def test_flat_priors_are_refused(engine: str, prior: object, named: str) -> None:
     X, y = simulate(40, 2, 3)
     model = bs.SoftmaxRegression(X, y, logits=bs.MLP(hidden=2), prior=prior)
-    with pytest.raises(ImproperPosteriorError, match=f"improper, there is nothing to sample: flat priors of {named},"):
+    with pytest.raises(ImproperPosteriorError, match=f"or may be: the prior of {named} is Flat"):
         model.sample(layers="all", engine=engine, progressbar=False)
 
 

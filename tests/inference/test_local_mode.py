@@ -26,7 +26,7 @@ def test_newton_steps_take_out_what_is_left(few: int, monkeypatch) -> None:
     H, at = spectrum(1.0, 5.0, 100.0, 2.0), np.array([1.0, -2.0, 0.5, 3.0])
     density = quadratic(H, at)
     found = local_mode(density, at + 1e-4, 10.0, np.ones(4))
-    assert found.curvature is Curvature.DEFINITE
+    assert found.curvature is (Curvature.DEFINITE if few else Curvature.NOT_NEGATIVE)
     assert_allclose(found.theta, at, rtol=0, atol=1e-9 if few else 2e-5)  # conjugate gradients end at 1 %
     assert found.gradient_norm < 0.1 * np.abs(density(at + 1e-4)[1]).max() / 10
     assert found.direction is None

@@ -92,7 +92,7 @@ def shares_of_sure_rows(hidden, activation, n_draws):
     spec = model(hidden, skip=False, activation=activation, features=WITH_FLAG)._spec
     rows, width = spec.design.X[::10], hidden[-1]
     drawn = Parameters(draws_from_prior(spec, n_draws, np.random.default_rng(0)))
-    units = np.square(spec.logits._forward(drawn, rows)[0][-1]).sum(axis=2)
+    units = np.square(spec.logits._passes.units(drawn, rows)).sum(axis=2)
     both = model(hidden, skip=True, activation=activation, features=WITH_FLAG)._spec
     linear = np.square(rows - spec.design.X.mean(axis=0)) @ np.square(both.priors.features.scale[width:])
     for of_units, of_features in ((spec, 0.0), (both, linear)):
@@ -196,7 +196,7 @@ def test_units_and_features_share_the_default_and_nothing_else() -> None:
         (
             False,
             {"x0": bs.Normal(1)},
-            r"prior: 'x0' is a feature, and MLP\(.*\) has priors of layers, 'hidden_1'",
+            r"prior: 'x0' is a feature or term, and MLP\(.*\) has priors of layers, 'hidden_1'",
         ),
         (False, {"skip": bs.Normal(1)}, r"prior: 'skip' is for skip=True, and this is MLP\("),
         (False, {"intercept": bs.Normal(1)}, "the prior of the intercept is the argument intercept_prior"),

@@ -150,7 +150,7 @@ def _observed(L, codes, counts, totals, b, c):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(**nb.OPTIONS)
-def _residuals(L, codes, counts, totals, b, c):  # type: ignore[no-untyped-def]
+def residuals(L, codes, counts, totals, b, c):  # type: ignore[no-untyped-def]
     """Subtract the responses from the expected counts in the first K-1 rows of ``L`` (K, B)."""
     last = L.shape[0] - 1
     if codes.shape[0] > 0:
@@ -166,7 +166,7 @@ def _residuals(L, codes, counts, totals, b, c):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(**nb.OPTIONS)
-def _transposes(theta, D, sizes, first, out):  # type: ignore[no-untyped-def]
+def transposes(theta, D, sizes, first, out):  # type: ignore[no-untyped-def]
     """Fill ``out`` with the transposed weights, without biases, of layers 2 to L, then of the last layer's units."""
     at, to = 0, 0
     for l in range(1, sizes.shape[0]):
@@ -226,7 +226,7 @@ def log_likelihood_gradient(part, theta, V, layout, gradient, G, first_block, en
     scratch[0] = 0.0
     differences(V, D)
     T = np.empty(n_hidden(sizes) - n_units - (sizes[1] * sizes[0]) + (K - 1) * sizes[sizes.shape[0] - 1])
-    _transposes(theta, D, sizes, first, T)
+    transposes(theta, D, sizes, first, T)
     value, needed = 0.0, G.shape[0] > 0
     for b in range(first_block, end):
         start = forward(theta, rows.Z[b], sizes, options, A, slopes, scratch)
@@ -236,7 +236,7 @@ def log_likelihood_gradient(part, theta, V, layout, gradient, G, first_block, en
         value += _observed(L, part.codes, part.counts, totals, b, c)
         value -= softmax_block(L, work, totals, rows.available, b, c, K - 1 if needed else 0)
         if needed:
-            _residuals(L, part.codes, part.counts, totals, b, c)
+            residuals(L, part.codes, part.counts, totals, b, c)
             products(L, inputs, G, K - 1, False)
             _backward(T, rows.Z[b], sizes, A, slopes, L[: K - 1], spare, gradient)
     return value

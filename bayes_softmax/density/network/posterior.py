@@ -1,7 +1,6 @@
 """The log posterior of a network in free coordinates: value and gradient, in parallel or as a native callback."""
 
-import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self
@@ -29,8 +28,10 @@ from bayes_softmax.density.network import callbacks, kernel
 from bayes_softmax.density.network.gauss_newton import Outputs, Point, gauss_newton, outputs_of, rows_at
 from bayes_softmax.density.network.layers import kronecker_factors
 from bayes_softmax.density.network.parts import NetworkPart, network_parts, part_tables, skip_at
+from bayes_softmax.density.network.prior import NetworkPrior
+from bayes_softmax.density.network.second_order import hessian, hessian_products
 from bayes_softmax.density.posterior import COMPILE_NOTICE
-from bayes_softmax.density.prior import PriorCurvature, PriorRows, prior_rows, surrogate_df
+from bayes_softmax.density.prior import prior_rows, surrogate_df
 from bayes_softmax.spec.log_prior import log_prior_constant
 from bayes_softmax.spec.network.activations import code_of
 from bayes_softmax.spec.network.hidden import NetworkCoordinates
@@ -123,12 +124,44 @@ class NetworkPosterior:
 
         The curvature of a prior that is not log-concave is replaced as in the linear model's metric.
         """
-        return self._add_prior_curvature(theta, self.likelihood_metric(theta), convex=True)
+        return self.prior.add_to(self.likelihood_metric(theta), theta, convex=True)
+
+    def prior_curvature(self, theta: FloatArray) -> FloatArray:
+        """Hessian (d, d) of minus the log prior."""
+        return self.prior.add_to(np.zeros((self.dimension, self.dimension)), theta, convex=False)
 
     def likelihood_metric(self, theta: FloatArray) -> FloatArray:
         """Generalised Gauss-Newton curvature (d, d) of minus the log-likelihood alone."""
         outputs = self._outputs
         return gauss_newton(rows_at(self.parts, self._point(theta), outputs.contrasts), outputs)
+
+    @property
+    def hessian_work(self) -> float:
+        """Number of multiplications of one Hessian: products with every direction, of some three evaluations each."""
+        return 3.0 * self.dimension * self.work
+
+    def hessian(self, theta: FloatArray) -> FloatArray:
+        """Hessian (d, d) of minus the log posterior, exact up to rounding; at a kink of relu that of one side."""
+        H = hessian(self.parts, self._point(theta), self.data.last, self.dimension)
+        return self.prior.add_to(H, theta, convex=False)
+
+    def hessian_vector(self, theta: FloatArray, *, convex: bool = True) -> Callable[[FloatArray], FloatArray]:
+        """A function that multiplies a vector by the metric or Hessian at ``theta``, at some three gradients' cost."""
+        at, of_prior = self._point(theta), self.prior.product(theta, convex=convex)
+
+        def product(vector: FloatArray) -> FloatArray:
+            directions = _contiguous(vector)[None]
+            images = hessian_products(self.parts, at, self.data.last, directions, self.work, full=not convex)
+            image: FloatArray = images[0] + of_prior(vector)
+            return image
+
+        return product
+
+    def block_metric(self, theta: FloatArray) -> None:
+        """None: blocks of one size for all coordinates are for linear models; see :meth:`layer_metrics`."""
+
+    def low_rank_metric(self, theta: FloatArray) -> None:
+        """None."""
 
     def layer_factors(self, theta: FloatArray) -> tuple[LayerFactors, ...]:
         """Kronecker factors of :meth:`metric` without the curvature between layers, from the first layer to the last.
@@ -141,7 +174,7 @@ class NetworkPosterior:
         rows = rows_at(self.parts, self._point(theta), contrasts[:, :0])
         found = kronecker_factors(rows, groups, contrasts, n_units)
         return tuple(
-            LayerFactors(*factors, prior) for factors, prior in zip(found, self._layer_priors(theta), strict=True)
+            LayerFactors(*factors, prior) for factors, prior in zip(found, self.prior.of_layers(theta), strict=True)
         )
 
     def layer_metrics(self, theta: FloatArray) -> tuple[BlockMetric, ...]:
@@ -160,13 +193,13 @@ class NetworkPosterior:
     @property
     def surrogate(self) -> Self:
         """The density with the kinks of the last layer's priors rounded off, to find modes."""
-        df = surrogate_df(prior_rows_of(self.data.last), self.coordinates.last)
+        df = surrogate_df(self.prior.rows, self.coordinates.last)
         return replace(self, data=self.data._replace(last=self.data.last._replace(df=df)))
 
     def prior_scales(self, theta: FloatArray) -> FloatArray:
         """Standard deviations (d,) of normal priors with the curvature at ``theta``, one where it is flat."""
         n_outputs, precision = self._outputs.groups[:, 1].tolist(), np.empty(self.dimension)
-        of_layers = [np.tile(np.diag(own), n) for own, n in zip(self._layer_priors(theta), n_outputs, strict=True)]
+        of_layers = [np.tile(np.diag(own), n) for own, n in zip(self.prior.of_layers(theta), n_outputs, strict=True)]
         precision[self._outputs.order] = np.concatenate(of_layers)
         scales: FloatArray = 1.0 / np.sqrt(np.where(precision > 0, precision, 1.0))
         return scales
@@ -181,6 +214,11 @@ class NetworkPosterior:
     @cached_property
     def _n_blocks(self) -> tuple[int, ...]:
         return tuple(part.n_blocks for part in self.parts)
+
+    @cached_property
+    def prior(self) -> NetworkPrior:
+        """The curvature of minus the log prior."""
+        return NetworkPrior(self.data.sizes, self.data.precision, self.data.last, self.coordinates.last)
 
     @cached_property
     def _outputs(self) -> Outputs:
@@ -198,30 +236,6 @@ class NetworkPosterior:
 
     def _point(self, theta: FloatArray) -> Point:
         return Point(*self._engine(_contiguous(theta)), self._layout)
-
-    def _layer_priors(self, theta: FloatArray) -> list[FloatArray]:
-        """Precision (m, m) of the prior of one output's coefficients, for each layer; of the last one, averaged."""
-        sizes, n = self.data.sizes, self.coordinates.hidden.dimension
-        found = [np.diag(own) for own in np.split(self.data.precision, np.cumsum(1 + sizes[:-1])[:-1])]
-        of_column = self._prior_of_last(theta[n:], convex=True).column_matrix()
-        if self.coordinates.last.is_matrix:
-            return [*found, of_column]
-        return [*found, of_column[:1, :1], of_column[1:, 1:]]
-
-    def _prior_of_last(self, theta: FloatArray, *, convex: bool) -> PriorCurvature:
-        return PriorCurvature(prior_rows_of(self.data.last), self.coordinates.last, theta, convex=convex)
-
-    def _add_prior_curvature(self, theta: FloatArray, G: FloatArray, *, convex: bool) -> FloatArray:
-        """The matrix ``G`` (d, d) with the curvature of minus the log prior added in place."""
-        n, start = self.coordinates.hidden.dimension, 0
-        diagonal = np.einsum("ii->i", G)[:n]
-        for fan_in, units in itertools.pairwise(self.coordinates.hidden.sizes):
-            own = self.data.precision[start : start + 1 + fan_in]
-            of_layer, diagonal = np.split(diagonal, [units * len(own)])
-            of_layer.reshape(units, -1)[:] += own
-            start += 1 + fan_in
-        G[n:, n:] += self._prior_of_last(theta[n:], convex=convex).matrix
-        return G
 
     def _add_log_prior(self, theta: FloatArray, gradient: FloatArray) -> float:
         """Log prior density; its gradient is added."""
@@ -274,11 +288,6 @@ def build_network_posterior(
     if not kernel.log_posterior_gradient.signatures and not callbacks.is_kept():
         LOGGER.info(COMPILE_NOTICE)
     return NetworkPosterior(packed, data, coordinates, constant)
-
-
-def prior_rows_of(last: KernelData) -> PriorRows:
-    """The priors of the last layer, in the kernel's form."""
-    return PriorRows(last.family, last.scale, last.df, last.centre)
 
 
 def _contiguous(a: FloatArray) -> FloatArray:

@@ -76,8 +76,8 @@ def _instead(name: Any, network: MLP, feature_names: Sequence[str]) -> str:
         return "is no layer; the prior of the intercept is the argument intercept_prior"
     if name in feature_names:
         return (
-            f"is a feature, and {network} has priors of layers, {listed(names)}; with skip=True features have weights "
-            "of their own"
+            f"is a feature or term, and {network} has priors of layers, {listed(names)}; with skip=True features have "
+            "weights of their own"
         )
     if name == SKIP:
         return f"is for skip=True, and this is {network}"

@@ -28,7 +28,7 @@ def split_prior(prior: Any, logits: Any) -> tuple[Any, Any]:
     if logits is None:
         return prior, None
     if not isinstance(logits, MLP):
-        raise TypeError(f"logits={shown(logits)} must be MLP(...), or None for linear logits")
+        raise TypeError(f"logits={shown(logits)} must be MLP(...), CustomLogits(...), or None for linear logits")
     if not logits.sizes:
         return prior, None
     if not isinstance(prior, Mapping):
@@ -78,7 +78,7 @@ def network_specification(linear: Specification, network: MLP, prior: LayerPrior
         raise ValueError(
             "prior=Jeffreys() is for linear logits: of a network it has no simple form; use Normal or None"
         )
-    design, given = linear.design, layer_priors(prior, network, linear.schema.feature_names)
+    design, given = linear.design, layer_priors(prior, network, _names(linear))
     own, of_skip = _learned_together(linear.priors, skip=network.skip)
     last = _of_last_layer(network, given["weights"], own)
     if linear.schema.coding == "full" and last.flat_features.any():
@@ -113,6 +113,11 @@ def _learned_together(priors: PriorTable, *, skip: bool) -> tuple[PriorTable, tu
         )
     fixed = replace(priors, features=repeated(Normal(1.0), len(shared.features)), learned=())
     return fixed, (LearnedLayer(SKIP, shared.prior.scale_prior),)
+
+
+def _names(linear: Specification) -> tuple[str, ...]:
+    """Names of features and terms."""
+    return (*linear.schema.feature_names, *(term.name for term in linear.schema.encoder.named_terms))
 
 
 def _of_last_layer(network: MLP, prior: Prior | None, linear: PriorTable) -> PriorTable:
