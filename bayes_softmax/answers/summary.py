@@ -20,7 +20,7 @@ from bayes_softmax.display.digits import COMMON, chance, estimates
 from bayes_softmax.display.table import table_of
 from bayes_softmax.spec.custom.logits import CUSTOM
 from bayes_softmax.spec.linear import INTERCEPT
-from bayes_softmax.spec.network.linearised import LinearisedNetwork
+from bayes_softmax.spec.network.linearised import network_in
 from bayes_softmax.spec.network.logits import NetworkLogits
 
 
@@ -65,9 +65,9 @@ def summary(
     >>> model.mle().summary(vs="a", ci_prob=0.9).columns.tolist()
     ['estimate', 'std_error', 'wald90_lb', 'wald90_ub']
     """
-    logits = fit.logits.network if isinstance(fit.logits, LinearisedNetwork) else fit.logits
-    if isinstance(logits, NetworkLogits):
-        return _layers(fit, logits, vs=vs, ci_prob=ci_prob, ci_kind=ci_kind, features=features)
+    network = network_in(fit.logits)
+    if network is not None:
+        return _layers(fit, network, vs=vs, ci_prob=ci_prob, ci_kind=ci_kind, features=features)
     interval = resolve_interval(ci_prob, ci_kind)
     if isinstance(fit, Sampled) and fit.logits.kind == CUSTOM:
         return parameter_summary(fit, vs, interval, features)

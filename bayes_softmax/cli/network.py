@@ -4,8 +4,8 @@ import argparse
 from typing import Any
 
 import bayes_softmax as bs
-from bayes_softmax.spec.network.activations import ACTIVATIONS
 
+ACTIVATIONS = ("tanh", "relu", "gelu", "softplus")  # `--help` loads no SciPy
 LAYERS = ("all", "last")
 # Options beside --hidden, with the methods that they are for; None is every method.
 BESIDE: dict[str, tuple[str, ...] | None] = {
@@ -23,7 +23,7 @@ def add_network_options(command: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--hidden", type=int, nargs="+", metavar="UNITS", help="units of each hidden layer, for example 50 20"
     )
-    group.add_argument("--activation", choices=tuple(ACTIVATIONS), help="of every hidden unit (default tanh)")
+    group.add_argument("--activation", choices=ACTIVATIONS, help="of every hidden unit (default tanh)")
     group.add_argument("--skip", action="store_true", default=None, help="add the linear logits to the network's")
     group.add_argument(
         "--layers",
@@ -54,7 +54,7 @@ def check_network_options(options: argparse.Namespace) -> None:
             )
 
 
-def logits_of(options: argparse.Namespace) -> bs.MLP | None:
+def logits_of(options: argparse.Namespace) -> "bs.MLP | None":  # in quotes: SciPy is loaded with it
     """The network of the options, None for linear logits."""
     if options.hidden is None:
         return None

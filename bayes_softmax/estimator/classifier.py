@@ -22,12 +22,13 @@ from bayes_softmax.estimator.reading import model_of, read_new, read_training, r
 from bayes_softmax.fits.estimate import Estimate
 from bayes_softmax.fits.point_estimate import PointEstimate
 from bayes_softmax.fits.posterior import Posterior
+from bayes_softmax.spec.custom.argument import CustomLogits
 from bayes_softmax.spec.network.mlp import MLP
 from bayes_softmax.spec.priors import Prior, PriorArgument
 
 type PriorOrMapping = PriorArgument
 type PriorOrNone = Prior | None
-type LogitsOrNone = MLP | None
+type LogitsOrNone = MLP | CustomLogits | None
 type ByColumn = Sequence[str] | Mapping[Any, str] | None  # a column for each class
 
 

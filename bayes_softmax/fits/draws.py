@@ -34,7 +34,7 @@ from bayes_softmax.display.brief import Brief, as_markup, as_text
 from bayes_softmax.fits.storage.records import PosteriorRecord
 from bayes_softmax.fits.tree import HELD, held_parameters
 from bayes_softmax.spec.linear import LINEAR, require_linear
-from bayes_softmax.spec.network.logits import NetworkLogits
+from bayes_softmax.spec.network.linearised import network_in
 
 NEXT_STEP = "Next: prior_sensitivity(), or a fit with a wider prior to compare"
 
@@ -253,11 +253,12 @@ class PosteriorDraws:
         """The draws, the engine and the diagnostics."""
         chains, draws = self.shape
         known = self.schema.prior_sd and not self.is_prior and self.logits.kind == LINEAR
+        network = network_in(self.logits)
         return Brief(
             f"{self.group.capitalize()}: {counted(chains, 'chain')} x {counted(draws, 'draw')}, "
             f"{size_in_words(self.schema)}",
             (
-                *([layers_in_words(self.logits)] if isinstance(self.logits, NetworkLogits) else []),
+                *([] if network is None else [layers_in_words(network)]),
                 f"engine: {self.engine}",
                 *(() if self.is_prior else (str(self.diagnostics),)),
             ),

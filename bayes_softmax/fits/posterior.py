@@ -114,19 +114,26 @@ class Posterior:
 
     @property
     def pareto_k(self) -> float | None:
-        """For ``laplace()``, tail index of the importance weights, reliable below 0.7; None for Markov chains."""
+        """For ``laplace()``, tail index of the importance weights, reliable below 0.7; None for Markov chains.
+
+        None, too, where nothing weighs the draws: those of a linearised network.
+        """
         return self._fitted.pareto_k
 
     @property
     def ess(self) -> float | None:
-        """For ``laplace()``, effective sample size by the importance weights; None for Markov chains."""
+        """For ``laplace()``, effective sample size by the importance weights; None for Markov chains.
+
+        Where nothing weighs the draws it is their number.
+        """
         return self._fitted.ess
 
     @property
     def log_evidence(self) -> float | None:
         """For ``laplace()``, log of the normalising constant; None for Markov chains.
 
-        Under proper priors it is the log marginal likelihood.
+        Under proper priors it is the log marginal likelihood; of a network that of one mode, and where its draws are
+        not weighed, or their weights not reliable, by Laplace's formula.
         """
         return self._fitted.log_evidence
 

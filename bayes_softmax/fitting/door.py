@@ -88,7 +88,7 @@ def sample(
     rng
         In place of ``random_seed``: whatever ``np.random.default_rng`` takes; ``rng=1`` is ``random_seed=1``.
     target_accept
-        Step-size target of NUTS; default 0.9, for ``R2D2`` 0.98.
+        Step-size target of NUTS; default 0.9, for ``R2D2`` 0.98, for all layers of a network 0.8.
     engine
         ``"nuts"`` (NUTS whitened by the Laplace approximation, through nutpie), ``"independence"``
         (Metropolis-Hastings with proposals from that approximation, faster where the posterior is nearly normal;
@@ -224,6 +224,9 @@ def forecast(
     model: HasSpecification, draws: int = 1000, tune: int | None = None, chains: int = 4, *, cores: int | None = None
 ) -> Forecast:
     """Time and memory that ``sample()`` and ``laplace()`` will take here, from about a second of measurements.
+
+    Of a network: a timed gradient times 63 for each draw of all layers (between 31 and 255 were seen) and 500 for each
+    search of a mode, and the same as of linear logits for the last layer.
 
     Parameters
     ----------

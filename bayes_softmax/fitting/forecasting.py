@@ -5,6 +5,7 @@ import os
 from bayes_softmax.core.parameters import size_of
 from bayes_softmax.density.posterior import SoftmaxPosterior
 from bayes_softmax.fits.forecast import Forecast, draws_bytes
+from bayes_softmax.fitting.network_forecast import network_forecast
 from bayes_softmax.fitting.sampling import compiled_problem
 from bayes_softmax.fitting.settings import SamplerSettings
 from bayes_softmax.inference import independence, nuts
@@ -19,6 +20,11 @@ def forecast(spec: Specification, settings: SamplerSettings) -> Forecast:
     """Time and memory of a run, from a few timed evaluations."""
     if spec.learns_scales:
         raise ValueError("forecast() cannot predict runs with learned scales; try sample() with few draws")
+    return _linear(spec, settings) if spec.hidden is None else network_forecast(spec, settings, _linear)
+
+
+def _linear(spec: Specification, settings: SamplerSettings) -> Forecast:
+    """The forecast of linear logits."""
     problem, compiled = compiled_problem(spec)
     density = problem.density
     cost = measure(density)

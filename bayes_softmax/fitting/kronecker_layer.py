@@ -24,7 +24,7 @@ from bayes_softmax.fitting.last_layer import last_layer_specification
 from bayes_softmax.fitting.problem import density_of
 from bayes_softmax.fitting.progress import progress_bar
 from bayes_softmax.fitting.settings import LaplaceSettings
-from bayes_softmax.inference.importance import FEWEST_PROPOSALS, Resampled, resample
+from bayes_softmax.inference.importance import FEWEST_PROPOSALS, Resampled, pareto_smooth, resample
 from bayes_softmax.inference.laplace import DENSE_DIMENSION
 from bayes_softmax.inference.normals import Normal, layered_normal
 from bayes_softmax.spec.linear import INTERCEPT, WEIGHTS
@@ -32,6 +32,7 @@ from bayes_softmax.spec.network.logits import SKIP
 from bayes_softmax.spec.specification import Specification
 
 NUMBERS = 2**22  # of free vectors that exist at a time
+PILOT = 100  # draws are weighed; the others too, only if the weights of these are reliable
 DRAW_STREAM, RESAMPLING_STREAM = 3, 4  # random numbers of draws must not repeat those of the starts
 TITLE = (
     "last layer by laplace (normal with Kronecker factors of its curvature, whose matrix is formed up to "
@@ -89,38 +90,56 @@ def _normal_at(density: SoftmaxPosterior, theta: FloatArray) -> Normal:
 
 
 def _fill(density: SoftmaxPosterior, normal: Normal, theta: FloatArray, settings: LaplaceSettings) -> _Filled:
-    """Draws with their log weights; after Ctrl-C those that are finished."""
+    """Draws with their log weights, some on each core; after Ctrl-C those that are finished."""
     S, d, (K, p) = settings.draws, len(theta), (density.coordinates.n_classes, density.coordinates.n_features)
-    rng, step = np.random.default_rng([settings.seed, DRAW_STREAM]), max(1, NUMBERS // d)
-    intercept, weights, log_weights, finished = np.empty((S, K)), np.empty((S, p, K)), np.empty(S), 0
+    filled = _Filled(np.empty((S, K)), np.empty((S, p, K)), np.full(S, np.nan), 0, False)
+    rng, step, weighed = np.random.default_rng([settings.seed, DRAW_STREAM]), max(1, NUMBERS // d), True
     try:
         with progress_bar(settings.progressbar) as progress:
-            for first in range(0, S, step):
+            while filled.finished < S:
+                first = filled.finished
                 z = rng.normal(size=(min(step, S - first), d))
-                thetas, some = theta + normal.coloured(z), slice(first, first + len(z))
-                log_q = -0.5 * (np.einsum("sd,sd->s", z, z) + d * np.log(2 * np.pi)) - normal.log_determinant
-                log_weights[some] = _values(density, thetas) - log_q
-                intercept[some], weights[some] = density.coordinates.to_raw(thetas)
-                finished += len(z)
+                fill = partial(_fill_some, density, normal, theta, z, filled, weighed)
+                in_parallel(fill, ranges(len(z), float(d) * (K + p) * len(z)))
+                filled = filled._replace(finished=first + len(z))
+                if first < PILOT <= filled.finished:
+                    weighed = pareto_smooth(filled.log_weights[: filled.finished])[1] <= RELIABLE_PARETO_K
                 if progress is not None:
-                    progress(finished, S)
+                    progress(filled.finished, S)
     except KeyboardInterrupt:
-        if finished < FEWEST_PROPOSALS:
+        if filled.finished < FEWEST_PROPOSALS:
             raise
-        return _Filled(intercept[:finished], weights[:finished], log_weights[:finished], finished, True)
-    return _Filled(intercept, weights, log_weights, finished, False)
+        n = filled.finished
+        return _Filled(filled.intercept[:n], filled.weights[:n], filled.log_weights[:n], n, True)
+    return filled
 
 
-def _values(density: SoftmaxPosterior, thetas: FloatArray) -> FloatArray:
-    """Log density (S,) at points (S, d), on all cores."""
-    parts = ranges(len(thetas), density.work * len(thetas))
-    return np.concatenate(in_parallel(lambda first, end: density.values(thetas[first:end]), parts))
+def _fill_some(
+    density: SoftmaxPosterior,
+    normal: Normal,
+    theta: FloatArray,
+    z: FloatArray,
+    filled: _Filled,
+    weighed: bool,
+    first: int,
+    end: int,
+) -> None:
+    """Draws of standard normal points ``first`` to ``end`` of ``z``, with their log weights if ``weighed``."""
+    z, some = z[first:end], slice(filled.finished + first, filled.finished + end)
+    thetas = theta + normal.coloured(z)
+    filled.intercept[some], filled.weights[some] = density.coordinates.to_raw(thetas)
+    if weighed:
+        squares = np.einsum("sd,sd->s", z, z)
+        log_q = -0.5 * (squares + len(theta) * np.log(2 * np.pi)) - normal.log_determinant
+        log_weights = density.values(thetas) - log_q
+        filled.log_weights[some] = np.where(np.isfinite(log_weights), log_weights, -np.inf)
 
 
 def _resampled(filled: _Filled, seed: int) -> tuple[_Filled, Resampled]:
-    """The draws, resampled by their weights if these are reliable."""
-    found = resample(filled.log_weights, filled.finished, np.random.default_rng([seed, RESAMPLING_STREAM]))
-    if found.pareto_k <= RELIABLE_PARETO_K:
+    """The draws, resampled by their weights if these are reliable, and what those of the weighed ones say."""
+    weighed = filled.log_weights[~np.isnan(filled.log_weights)]
+    found = resample(weighed, filled.finished, np.random.default_rng([seed, RESAMPLING_STREAM]))
+    if found.pareto_k <= RELIABLE_PARETO_K and len(weighed) == filled.finished:
         chosen = found.chosen
         filled = filled._replace(intercept=filled.intercept[chosen], weights=filled.weights[chosen])
     return filled, found

@@ -41,7 +41,7 @@ def sample_last(spec: Specification, settings: LaplaceSettings, *, measured: boo
             NotReliableWarning,
         )
     timings = {**posterior.timings, "hidden layers": seconds}
-    refit = partial(_without, spec, mode, settings) if _is_small(spec) else None
+    refit = partial(_without, spec, mode, settings)
     return replace(posterior, timings=timings, refit=refit, refit_cells=partial(_again, spec, settings))
 
 
@@ -73,8 +73,11 @@ def _measured(spec: Specification, settings: LaplaceSettings) -> Beside | None:
 
 
 def _without(spec: Specification, mode: Mode, settings: LaplaceSettings, row: int, code: int) -> PosteriorDraws:
-    """Draws of the last layer without one observation; hidden layers stay as they are."""
-    return complete(_given_mode(without_one(spec, row, code), mode, settings._replace(progressbar=False)))
+    """Draws of the last layer without one observation; unless it is large, hidden layers stay as they are."""
+    without, own = without_one(spec, row, code), settings._replace(progressbar=False)
+    if _is_small(spec):
+        return complete(_given_mode(without, mode, own))
+    return complete(sample_last(without, own, measured=False))  # whose mode is that of all layers
 
 
 def _again(spec: Specification, settings: LaplaceSettings, cells: Cells, seed: int) -> PosteriorDraws:

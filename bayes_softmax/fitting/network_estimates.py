@@ -103,8 +103,8 @@ def optimum(spec: Specification, density: NetworkPosterior, options: SolverOptio
     history, n_iterations, scale = found.history, int(found.n_iterations[0]), _scales(spec)
 
     def certified(theta: FloatArray) -> LocalMode:
-        # The certificate takes at most as many gradients as the search did.
-        products = int(np.clip(n_iterations // 4, FEWEST_PRODUCTS, PROBE_STEPS))
+        # The certificate takes at most half as many gradients as the search did: four for each of these.
+        products = int(np.clip(n_iterations // 10, FEWEST_PRODUCTS, PROBE_STEPS))
         return local_mode(
             density.value_gradient, theta, density.total_weight, scale, kinked=has_kinks(spec), products=products
         )

@@ -19,7 +19,7 @@ from bayes_softmax.core.records import RELIABLE_PARETO_K, Draws, FloatArray
 from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.density.network.posterior import NetworkPosterior
 from bayes_softmax.fits.draws import PosteriorDraws
-from bayes_softmax.fitting.again import complete, with_cells
+from bayes_softmax.fitting.again import complete, with_cells, without_one
 from bayes_softmax.fitting.beside_map import (
     SAMPLES,
     Approximation,
@@ -109,7 +109,8 @@ def sample_all_layers(spec: Specification, settings: LaplaceSettings, *, measure
             posterior = with_note(posterior, _measured(spec, run, settings), call)
     if posterior.pareto_k is not None and not posterior.pareto_k <= RELIABLE_PARETO_K:
         warn_caller(_not_corrected(call, posterior.pareto_k), NotReliableWarning)
-    return replace(posterior, refit_cells=partial(_again, spec, settings))
+    refit = partial(_without, spec, settings)
+    return replace(posterior, refit=refit, refit_cells=partial(_again, spec, settings))
 
 
 def _predictive(settings: LaplaceSettings) -> str:
@@ -172,6 +173,12 @@ def _again(spec: Specification, settings: LaplaceSettings, cells: Cells, seed: i
     """The same approximation of the posterior of other numbers of the observations."""
     own = settings._replace(seed=seed, progressbar=False)
     return complete(sample_all_layers(with_cells(spec, cells), own, measured=False))
+
+
+def _without(spec: Specification, settings: LaplaceSettings, row: int, code: int) -> PosteriorDraws:
+    """The same approximation of the posterior without one observation."""
+    own = settings._replace(progressbar=False)
+    return complete(sample_all_layers(without_one(spec, row, code), own, measured=False))
 
 
 def _refuse(spec: Specification, structure: Structure, draws: int) -> None:

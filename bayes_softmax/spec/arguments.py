@@ -55,8 +55,10 @@ class Arguments(TypedDict, total=False):
     logits
         The logits as a function of the features: None (default) is linear, ``MLP(hidden=(50,))`` a neural network.
         ``prior`` is then of its layers: one for all, or a mapping from ``"hidden_1"``, ``"hidden_2"``, ... (a layer's
-        weights and biases, on standardised features) and ``"weights"`` (of the last layer).  ``CustomLogits(build)`` is
-        a function of your own in PyTensor, which names its priors itself.
+        weights and biases, on standardised features), ``"weights"`` (of the last layer) and, with ``skip``, ``"skip"``
+        or features and terms.  A model without an intercept has none in the last layer; hidden layers have biases and
+        centred features all the same.  ``CustomLogits(build)`` is a function of your own in PyTensor, which names its
+        priors itself.
     """
 
     prior: PriorArgument

@@ -14,6 +14,7 @@ from scipy.stats import entropy
 
 import bayes_softmax as bs
 from bayes_softmax.core.records import FloatArray
+from tests.conftest import simulate
 from tests.nets import near_modes
 
 N, DRAWS, CHAINS = 80, 150, 2
@@ -331,3 +332,14 @@ def test_members_of_an_ensemble_are_no_chains() -> None:
     assert "effective" not in members.summary()
     with pytest.raises(ValueError, match=r"there are 2\. kfold\(\)"):
         members.loo()
+
+
+def test_chains_of_all_layers_name_the_modes_from_which_they_started() -> None:
+    model = bs.SoftmaxRegression(*simulate(300, 2, 3), logits=bs.MLP(hidden=(2,)))
+    posterior = model.sample(1000, chains=2, layers="all", random_seed=1, progressbar=False)
+    (mode,) = posterior.diagnostics.modes
+    assert mode.chains == (0, 1)
+    assert mode.log_posterior < mode.started_at < 0
+    assert np.isfinite(posterior.loo().elpd)  # nothing has seen the row that is left out
+    scores = bs.compare_models({"network": posterior, "again": posterior})
+    assert_allclose(scores["elpd_diff"], 0.0)

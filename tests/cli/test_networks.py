@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 import bayes_softmax as bs
-from bayes_softmax.cli import main
+from bayes_softmax.cli import main, network
+from bayes_softmax.spec.network import activations
 
 FORMULA = "y ~ a + g"
 
@@ -77,3 +78,7 @@ def test_options_that_do_not_go_together(options, said, table, tmp_path, capsys)
     assert fit(table, tmp_path / "fit", *options) == 2
     assert said in capsys.readouterr().err
     assert not (tmp_path / "fit").exists()
+
+
+def test_the_choices_are_those_of_the_package() -> None:
+    assert tuple(activations.ACTIVATIONS) == network.ACTIVATIONS

@@ -149,6 +149,27 @@ def test_compiled_density_equals_pymc_model_in_every_case(case) -> None:
     held_equal(specified(*case))
 
 
+def unusual(name: str) -> Specification:
+    """Designs that no case of linear models has."""
+    X, y = simulate(40, 3, 3)
+    far = np.column_stack([X * np.array([1e-6, 1.0, 1e6]) + np.array([3e-6, 5.0, -4e6]), np.full(40, 3.0)])
+    linear = {
+        "no features": lambda: bs.SoftmaxRegression(np.empty((40, 0)), y),
+        "constant and far from zero, without an intercept": lambda: bs.SoftmaxRegression(far, y, intercept=False),
+        "many classes": lambda: bs.SoftmaxRegression(X, y, classes=range(26)),
+        "weights of zero": lambda: bs.SoftmaxRegression(X, y, weights=np.arange(40) % 3),
+    }[name]()._spec
+    activation = {"no features": "softplus", "many classes": "relu"}.get(name, "gelu")
+    return network_specification(linear, MLP((3, 2), activation, skip=True))
+
+
+@pytest.mark.parametrize(
+    "name", ["no features", "constant and far from zero, without an intercept", "many classes", "weights of zero"]
+)
+def test_unusual_designs_are_equal_in_both(name: str) -> None:
+    held_equal(unusual(name))
+
+
 @pytest.mark.parametrize("coding", cases.CODINGS)
 def test_without_hidden_layers_it_is_the_linear_model(coding: str) -> None:
     linear = cases.build("normal", "normal", coding)._spec

@@ -22,6 +22,12 @@ def classifier(**options) -> bs.SoftmaxClassifier:
     return bs.SoftmaxClassifier(**{"logits": bs.MLP(4), "restarts": 1} | options)
 
 
+@pytest.fixture(autouse=True)
+def arrays_of_other_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without it scikit-learn skips its check of array namespaces."""
+    monkeypatch.setenv("SCIPY_ARRAY_API", "1")
+
+
 @parametrize_with_checks([classifier(logits=bs.MLP(2, skip=True), prior=bs.Normal(1))])
 def test_checks_of_scikit_learn(estimator, check) -> None:
     """But for weights as repeated rows of more features than rows, where starts may lead to other modes."""

@@ -122,3 +122,17 @@ def test_the_table_of_priors_says_what_was_chosen() -> None:
     assert made["weights"] == "2 * given"
     assert made["skip[x0]"].startswith("0.25 * 1.414 / ")
     assert "chosen from these data by the evidence" in table.attrs["note"]
+
+
+def test_a_forecast_says_what_it_assumes() -> None:
+    found = model().forecast(draws=100, tune=50, chains=2, cores=1)
+    assert list(found.sampling_seconds) == ["all layers", "last layer", "laplace"]
+    assert found.dimension == model()._spec.network_coordinates.dimension
+    assert all(0 < seconds < 100 for seconds in found.sampling_seconds.values())
+    assert found.mode_seconds > 0
+    said = " ".join(repr(found).split())
+    for text in ("sample(layers='all'): ", "at 63 gradients per draw, and with a mode for each chain",
+                 "sample(layers='last'): ", "laplace(draws=200): ", "good to a factor of about 4"):  # fmt: skip
+        assert text in said
+    assert found.to_frame().shape == (3, 3)
+    assert "sample(engine='nuts')" in repr(bs.SoftmaxRegression(X, y).forecast())

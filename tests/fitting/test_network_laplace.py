@@ -64,7 +64,7 @@ def p_value(model, posterior) -> float:
     """That of squared distances from the MAP by the oracle's curvature, which are chi-squared with d degrees."""
     spec = model._spec
     mode = find_mode(spec, 1)
-    H = mode.density._add_prior_curvature(mode.theta, oracle_metric(spec, mode.density, mode.theta), convex=True)
+    H = mode.density.prior_curvature(mode.theta) + oracle_metric(spec, mode.density, mode.theta)
     moved = free_draws(spec, posterior) - mode.theta
     return float(stats.kstest(np.einsum("sd,de,se->s", moved, H, moved), "chi2", args=(len(H),)).pvalue)
 
@@ -190,13 +190,16 @@ def test_every_answer_is_there_and_a_file_keeps_it(structure, predictive, tmp_pa
     assert np.isfinite(post.uncertainty(X).to_numpy(dtype=float)).all()
     assert len(post.summary())
     assert "log loss" in str(post)
+    assert "network: 2 features -> 3 tanh units -> 2 classes" in str(post)
     post.save(tmp_path / "fit.nc")
     loaded = bs.load(tmp_path / "fit.nc")
     assert_array_equal(loaded.predict_draws(X), post.predict_draws(X))
     assert (loaded.notes, loaded.pareto_k, loaded.ess) == (post.notes, post.pareto_k, post.ess)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotReliableWarning)
+        without = post.refit(0, int(model._spec.distinct.response.codes[0]))
         folds = post.kfold(k=2, random_seed=1, progressbar=False)
+    assert without.training.distinct.total_weight == 119
     assert np.isfinite(folds.elpd)
 
 
@@ -229,7 +232,6 @@ def test_a_large_last_layer_has_kronecker_factors_exact_for_two_classes(monkeypa
     post = quiet(model, 2000)
     assert "Kronecker factors of its curvature" in post.engine
     assert any("was not measured" in note for note in post.notes)
-    assert post.refit is None
     n, spec = model._spec.network_coordinates.hidden.dimension, model._spec
     mode = find_mode(spec, 1)
     H = mode.density.metric(mode.theta)[n:, n:]  # of the last layer given the hidden ones

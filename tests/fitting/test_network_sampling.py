@@ -12,11 +12,11 @@ from sklearn.datasets import make_moons
 
 import bayes_softmax as bs
 from bayes_softmax.answers.diagnostics import convergence_table
+from bayes_softmax.answers.function_space import START
 from bayes_softmax.core.errors import ImproperPosteriorError
 from bayes_softmax.core.parameters import Parameters
 from bayes_softmax.core.records import LayerWhitening
 from bayes_softmax.fitting.network_sampling import (
-    START,
     Whitened,
     draw_all_layers,
     near,
@@ -111,7 +111,7 @@ def test_both_interfaces_and_every_whitening_draw_the_posterior_that_the_prior_w
             else layer_whitening(mode, density.layer_order, density.layer_metrics(mode))
             for mode in modes
         ]
-        draws = 1000 if native else 300
+        draws = 1000 if native else 150
         drawn, _ = nuts_by_chain(
             [Whitened(density, whitening, native) for whitening in whitenings], np.full_like(modes, 0.1), draws=draws,
             tune=200, cores=2, seed=3, target_accept=0.8, progressbar=False,

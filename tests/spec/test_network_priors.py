@@ -91,8 +91,11 @@ def shares_of_sure_rows(hidden, activation, n_draws):
     """
     spec = model(hidden, skip=False, activation=activation, features=WITH_FLAG)._spec
     rows, width = spec.design.X[::10], hidden[-1]
-    drawn = Parameters(draws_from_prior(spec, n_draws, np.random.default_rng(0)))
-    units = np.square(spec.logits._passes.units(drawn, rows)).sum(axis=2)
+    rng, parts = np.random.default_rng(0), []
+    for _ in range(n_draws // 200):  # weights between wide layers are large
+        drawn = Parameters(draws_from_prior(spec, 200, rng))
+        parts.append(np.square(spec.logits._passes.units(drawn, rows)).sum(axis=2))
+    units = np.concatenate(parts)
     both = model(hidden, skip=True, activation=activation, features=WITH_FLAG)._spec
     linear = np.square(rows - spec.design.X.mean(axis=0)) @ np.square(both.priors.features.scale[width:])
     for of_units, of_features in ((spec, 0.0), (both, linear)):

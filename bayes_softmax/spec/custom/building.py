@@ -85,7 +85,7 @@ class BuiltLogits:
 
     @cached_property
     def evaluation(self) -> Evaluation:
-        """The logits (S, n, K) of features (n, p) and draws, tried on a row of zeros to a form for many draws."""
+        """The logits (S, n, K) of draws of the parameters and features (n, p)."""
         return self._compiled(self.graph)
 
     def _compiled(self, graph: Graph) -> Evaluation:
@@ -116,6 +116,11 @@ class BuiltLogits:
             raise ValueError(
                 f"{WHAT}: the logits of a row depend on the other rows, so they would be others for every set of rows; "
                 "compute means, scales and the like beforehand"
+            )
+        if (together >= 0).all() and np.allclose(together.sum(axis=2), 1.0):
+            raise ValueError(
+                f"{WHAT}: the function made probabilities, whose rows add up to one; it must return logits, whose "
+                "softmax the model takes: without the softmax at its end, or the logarithm of the probabilities"
             )
         again = self._made()
         if (again.shapes, again.dims) != (self.graph.shapes, self.graph.dims) or not np.allclose(

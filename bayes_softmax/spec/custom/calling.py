@@ -36,7 +36,7 @@ def call(custom: CustomLogits, x: Any, n_classes: int) -> Any:
     if found.type.shape[1] not in (None, n_classes):
         raise ValueError(
             f"{WHAT}: the function returned logits with {counted(found.type.shape[1], 'column')} for "
-            f"{counted(n_classes, 'class', 'classes')}"
+            f"{counted(n_classes, 'class', 'classes')}; a class to compare the others with has a column of zeros"
         )
     if found.type.dtype not in ("float64", "float32"):
         raise TypeError(

@@ -16,6 +16,7 @@ import numpy as np
 
 from bayes_softmax.core.checks import shown
 from bayes_softmax.core.parameters import Parameters, Shapes, size_of, slope_by_differences
+from bayes_softmax.core.protocols import Logits
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.spec.linear import INTERCEPT, WEIGHTS
 from bayes_softmax.spec.network.activations import ACTIVATIONS, Activation
@@ -203,3 +204,10 @@ class LinearisedNetwork:
         if self.network.skip:
             change += X @ moves[SKIP]
         return change
+
+
+def network_in(logits: Logits) -> NetworkLogits | None:
+    """The network of logits that are one's, linearised or not; None for others."""
+    if isinstance(logits, LinearisedNetwork):
+        return logits.network
+    return logits if isinstance(logits, NetworkLogits) else None

@@ -58,7 +58,7 @@ def network_prior_table(spec: Specification) -> pd.DataFrame:
     >>> model = bs.SoftmaxRegression([[0.0], [1.0], [2.0]], ["a", "b", "a"], logits=bs.MLP(hidden=4))
     >>> table = model.describe_prior()
     >>> table.loc["hidden_1", "prior"], table.loc["weights", "scale_from"], round(table.attrs["total_logit_sd"], 1)
-    ('Normal(2.0)', '2 / (0.8495 sqrt(4))', 2.5)
+    ('Normal(2)', '2 / (0.8367 sqrt(4))', 2.5)
     """
     rows, square = _hidden_rows(spec)
     last, total = _last_rows(spec, square)

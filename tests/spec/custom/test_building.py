@@ -37,6 +37,8 @@ WRONG = {
     "an array": (lambda x: np.zeros((40, 3)), "returned an object of type ndarray"),
     "a vector": (lambda x: (x @ weights())[:, 0], r"a PyTensor variable with 1 dimension, .* a matrix \(n, 3\)"),
     "four columns": (lambda x: x @ pm.Normal("w", shape=(2, 4)), "logits with 4 columns for 3 classes"),
+    "two columns": (lambda x: x @ pm.Normal("w", shape=(2, 2)), "2 columns for 3 classes; .* a column of zeros"),
+    "probabilities": (lambda x: pm.math.softmax(x @ weights(), axis=1), "made probabilities, whose rows add up to one"),
     "integers": (lambda x: pt.cast(x @ weights(), "int64"), "logits of dtype int64, and must return real numbers"),
     "turned": (lambda x: (x @ weights()).T, r"logits of shape \(3, 1\) of 1 row; they must have \(1, 3\)"),
     "one row": (lambda x: (x @ weights())[:1], r"logits of shape \(1, 3\) of 3 rows; they must have \(3, 3\)"),
