@@ -26,6 +26,11 @@ def log_density(spec: Specification) -> LogDensity | WhitenedDensity | NetworkDe
     from bayes_softmax.fitting.scales import prepare_hierarchy
 
     refuse_custom(spec.logits, "log_density")
+    if spec.hidden is not None and spec.hidden.learned:
+        load_in_full("bayes_softmax.fitting.learned_layers")
+        from bayes_softmax.fitting.learned_layers import learned_density
+
+        return learned_density(spec)
     if spec.priors.learns_scales:
         return prepare_hierarchy(spec).density
     if spec.hidden is not None:

@@ -13,8 +13,10 @@ from bayes_softmax.fitting.again import complete, with_cells, without_one
 from bayes_softmax.fitting.custom import sample_custom
 from bayes_softmax.fitting.hierarchy import sample_hierarchy
 from bayes_softmax.fitting.last_layer import sample_last_layer
+from bayes_softmax.fitting.learned_layers import sample_learned_layers
 from bayes_softmax.fitting.network_sampling import sample_all_layers
 from bayes_softmax.fitting.pymc import sample_pymc
+from bayes_softmax.fitting.refusals import refuse_learned_scales
 from bayes_softmax.fitting.sampling import sample_auto, sample_independence, sample_nuts
 from bayes_softmax.fitting.settings import SamplerSettings
 from bayes_softmax.spec.custom.logits import CUSTOM
@@ -50,6 +52,12 @@ ENGINES = {
 ALL_LAYERS: dict[str, Callable[[Specification, SamplerSettings], PosteriorDraws]] = {
     "auto": sample_all_layers,
     "nuts": sample_all_layers,
+    "pymc": sample_pymc,
+}
+# The same where scales of layers are learned, with which all layers are drawn.
+LEARNED_LAYERS: dict[str, Callable[[Specification, SamplerSettings], PosteriorDraws]] = {
+    "auto": sample_learned_layers,
+    "nuts": sample_learned_layers,
     "pymc": sample_pymc,
 }
 LAYERS = ("last", "all")
@@ -104,6 +112,13 @@ def _sample_network(
     spec: Specification, settings: SamplerSettings, engine: str, layers: str | None, starts: int
 ) -> PosteriorDraws:
     """Draw all layers of a network, or the last."""
+    refit = partial(_refit_network, spec, settings._replace(seed=REFIT_SEED, progressbar=False), engine)
+    if spec.learns_scales:
+        if layers == "last":
+            refuse_learned_scales(spec, "sample(layers='last')")
+        check_choice("layers", layers or "all", LAYERS)
+        check_choice("engine", engine, tuple(LEARNED_LAYERS))
+        return replace(LEARNED_LAYERS[engine](spec, settings), refit=refit)
     layers, why = _chosen_layers(spec, engine, layers)
     if layers == "last":
         return sample_last_layer(spec, partial(_sample_linear, settings=settings, engine=engine), starts, why)
@@ -113,7 +128,6 @@ def _sample_network(
             f"{listed(ALL_LAYERS)}, or else layers='last'"
         )
     drawn = ALL_LAYERS[engine](spec, settings)
-    refit = partial(_refit_network, spec, settings._replace(seed=REFIT_SEED, progressbar=False), engine)
     return replace(drawn, engine=f"{drawn.engine}{why}", refit=refit)
 
 

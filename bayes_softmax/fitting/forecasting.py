@@ -18,7 +18,7 @@ NUTS_OVERHEAD = 0.1  # seconds that nutpie takes to start and to return its draw
 
 def forecast(spec: Specification, settings: SamplerSettings) -> Forecast:
     """Time and memory of a run, from a few timed evaluations."""
-    if spec.priors.learns_scales:
+    if spec.learns_scales:
         raise ValueError("forecast() cannot predict runs with learned scales; try sample() with few draws")
     return _linear(spec, settings) if spec.hidden is None else network_forecast(spec, settings, _linear)
 

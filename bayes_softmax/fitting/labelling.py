@@ -35,11 +35,11 @@ def labelled_posterior(
     ``engine`` names the method that drew them; ``hyper`` holds the draws of learned scales, by name; ``held`` are
     parameters (*shape) that are the same in all draws, or (member, *shape) in all draws of each member, by name.
     """
-    learned, held = spec.priors.learned, held or {}
-    unknown = bool(learned) and not hyper  # draws from the prior keep no hyperparameters
+    held = held or {}
+    unknown = spec.learns_scales and not hyper  # draws from the prior keep no hyperparameters
     free = {} if unknown else random_variables_of_draws(spec, parameters, hyper)
     stats = dict(drawn.stats)
-    if not learned:  # with learned scales it would have to include the hyperparameters
+    if not spec.learns_scales:  # with learned scales it would have to include the hyperparameters
         shape = next(iter(parameters.values())).shape[:2]
         flat = {name: values.reshape(shape[0] * shape[1], *values.shape[2:]) for name, values in parameters.items()}
         parts = Parameters(flat, {name: _with_members(spec, name, values) for name, values in held.items()}).parts()
@@ -48,7 +48,7 @@ def labelled_posterior(
         if len(known) == len(log_prior):
             stats["log_prior"] = np.concatenate(known).reshape(shape)
     training = training_data(spec.design, spec.collapsed)
-    hyper_dims = hyperparameter_dims(learned, spec.schema.feature_names) if hyper else {}
+    hyper_dims = hyperparameters_of(spec) if hyper else {}
     draws = {name: parameters[name] for name in spec.parameters if name not in held}
     logits = recognisable(spec.logits, parameters)
     idata = build_idata(logits, draws, free, stats, training, spec.schema, engine, group, hyper_dims)
@@ -56,6 +56,13 @@ def labelled_posterior(
         idata[HELD] = held_group(spec.logits, held, spec.schema)
     notes = notes_of(spec) + drawn.notes
     return PosteriorDraws(idata, spec.schema, engine, drawn.tune, logits, notes, timings, training=training)
+
+
+def hyperparameters_of(spec: Specification) -> dict[str, tuple[str, list[str]] | None]:
+    """Names of the hyperparameters of a model; for local ones their dimension and its labels."""
+    layers = () if spec.hidden is None else spec.hidden.learned
+    of_features = hyperparameter_dims(spec.priors.learned, spec.schema.feature_names)
+    return of_features | dict.fromkeys([layer.hyperparameter for layer in layers])
 
 
 def _with_members(spec: Specification, name: str, values: FloatArray) -> FloatArray:

@@ -30,6 +30,7 @@ from bayes_softmax.fitting.again import complete, with_cells, without_one
 from bayes_softmax.fitting.labelling import despite_interrupts, in_chains, labelled_posterior
 from bayes_softmax.fitting.last_layer import given_hidden, hidden_of
 from bayes_softmax.fitting.networks import has_kinks, random_start, smooth_density
+from bayes_softmax.fitting.refusals import refuse_learned_scales
 from bayes_softmax.fitting.sampling import posterior_of, prepare
 from bayes_softmax.fitting.settings import refuse_too_many
 from bayes_softmax.inference.block_metric import unwhiten
@@ -74,6 +75,7 @@ def ensemble(spec: Specification, settings: EnsembleSettings) -> PosteriorDraws:
 
     Without ``settings.draws`` a draw is a member's mode; with them, a member has so many draws of its last layer.
     """
+    refuse_learned_scales(spec, "ensemble()")
     refuse_too_many(spec, "ensemble", settings.members, settings.draws or 1)
     start = time.perf_counter()
     with blas_on_one_thread():

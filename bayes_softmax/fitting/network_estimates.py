@@ -20,6 +20,7 @@ from bayes_softmax.fitting.network_effective import effective_by_hessian, effect
 from bayes_softmax.fitting.network_status import Verdict, separates, verdict_of
 from bayes_softmax.fitting.networks import has_kinks, modes_from, random_start, smooth_density
 from bayes_softmax.fitting.notes import notes_of
+from bayes_softmax.fitting.refusals import refuse_learned_scales
 from bayes_softmax.fitting.solvers import SolverOptions
 from bayes_softmax.inference.conjugate import PROBE_STEPS
 from bayes_softmax.inference.local_mode import Curvature, LocalMode, local_mode
@@ -48,6 +49,7 @@ class Optimum(NamedTuple):
 
 def network_estimate(spec: Specification, kind: str, options: SolverOptions) -> Estimate:
     """Maximise the log posterior of a network from several random starts and label the best result."""
+    refuse_learned_scales(spec, f"{kind}()")
     best, verdict = certified_optimum(spec, kind, options)
     if not verdict.converged:
         warn_caller(f"{kind}() {verdict.status}", NotConvergedWarning)

@@ -49,9 +49,9 @@ def _refuse(spec: Specification) -> None:
     priors = spec.priors
     if not len(priors.features.family):
         raise ValueError("choose_prior_scale(): the model has no features, so no weights whose scale could be chosen")
-    if priors.learns_scales:
+    if spec.learns_scales:
         raise ValueError(
-            f"choose_prior_scale(): {priors.learned[0].prior} learns its scale already; sample() gives its posterior"
+            f"choose_prior_scale(): {spec.learned_priors[0]} learns its scale already; sample() gives its posterior"
         )
     refuse_unscaled(priors)
     if spec.hidden is not None:

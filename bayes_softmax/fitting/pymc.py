@@ -8,7 +8,7 @@ import numpy as np
 from bayes_softmax.core.interrupts import load_in_full
 from bayes_softmax.core.records import Draws, FloatArray
 from bayes_softmax.fits.draws import PosteriorDraws
-from bayes_softmax.fitting.labelling import despite_interrupts, labelled_posterior
+from bayes_softmax.fitting.labelling import despite_interrupts, hyperparameters_of, labelled_posterior
 from bayes_softmax.fitting.network_sampling import near, starting_points
 from bayes_softmax.fitting.networks import network_density
 from bayes_softmax.fitting.problem import problem_of
@@ -20,7 +20,6 @@ from bayes_softmax.inference.interrupted import keep_chains
 from bayes_softmax.spec.custom.logits import OwnLogits
 from bayes_softmax.spec.parameter_draws import random_variables_of_draws
 from bayes_softmax.spec.pymc_model import build_pymc_model
-from bayes_softmax.spec.scales.shared import hyperparameter_dims
 from bayes_softmax.spec.specification import Specification
 
 TITLE = "pymc (pm.sample on the pm.Model)"
@@ -45,7 +44,8 @@ def sample_pymc(
         _refuse_improper(spec)
     else:
         refuse_improper_network(spec)
-        starts = network_starts(spec, settings) if starts is None else starts
+        if starts is None and not spec.learns_scales:
+            starts = network_starts(spec, settings)
     options = {k: v for k, v in settings._asdict().items() if v is not None and k not in ("seed", "tune")}
     if isinstance(spec.logits, OwnLogits):  # not what the function derives from them and from all rows
         options["var_names"] = list(spec.logits.shapes)
@@ -79,7 +79,7 @@ def sample_pymc(
             for k, v in stats.data_vars.items()
             if v.dims == ("chain", "draw") and v.dtype.kind in "fiub"
         }
-        known = hyperparameter_dims(spec.priors.learned, spec.schema.feature_names)
+        known = hyperparameters_of(spec)
         hyper = {name: posterior[name].values for name in known if name in posterior}
         drawn = Draws(np.empty(0), kept_stats, tune, notes)
         return labelled_posterior(spec, parameters, drawn, title, timings, hyper=hyper)

@@ -20,9 +20,9 @@ from bayes_softmax.spec.specification import Specification
 
 def refuse_learned_scales(spec: Specification, method: str) -> None:
     """Raise if a scale is learned, as a mode and a normal approximation around it are then meaningless."""
-    if not spec.priors.learns_scales:
+    if not spec.learns_scales:
         return
-    family = spec.priors.learned[0].prior
+    family = spec.learned_priors[0]
     raise ValueError(
         f"{method} needs priors with fixed scales, but {family} learns its scale: the joint mode of scale and weights "
         "depends on the parametrisation of the scale, and with weights at zero the density is unbounded as the scale "

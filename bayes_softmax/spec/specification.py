@@ -14,6 +14,7 @@ from bayes_softmax.spec.custom.logits import CUSTOM
 from bayes_softmax.spec.linear import INTERCEPT
 from bayes_softmax.spec.network.hidden import HiddenLayers, NetworkCoordinates
 from bayes_softmax.spec.priors import PriorTable, flat_table
+from bayes_softmax.spec.scales.hyperpriors import ShrinkagePrior
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +62,17 @@ class Specification:
         """Names of the parameters that the model has: the intercept of one without it is zero, and is not kept."""
         kept = self.schema.has_intercept or self.logits.kind == CUSTOM
         return tuple(name for name in self.logits.shapes if name != INTERCEPT or kept)
+
+    @property
+    def learns_scales(self) -> bool:
+        """Whether some prior has a scale that is learned."""
+        return self.priors.learns_scales or bool(self.hidden is not None and self.hidden.learned)
+
+    @property
+    def learned_priors(self) -> tuple[ShrinkagePrior, ...]:
+        """The priors whose scales are learned."""
+        layers = () if self.hidden is None else tuple(layer.prior for layer in self.hidden.learned)
+        return (*(scale.prior for scale in self.priors.learned), *layers)
 
     @cached_property
     def coordinates(self) -> Coordinates:

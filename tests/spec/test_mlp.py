@@ -51,8 +51,7 @@ def linear(**options):
             {"hidden_1": bs.Laplace(1)},
             r"prior\['hidden_1'\]=Laplace\(scale=1.0\): hidden_1 of a network can have Normal",
         ),
-        (bs.Normal(bs.HalfNormal(1)), "with a fixed scale"),
-        (bs.R2D2(), "hidden_1 of a network can have Normal, Flat with a fixed scale, or None"),
+        (bs.R2D2(), "hidden_1 of a network can have Normal, Flat, or None"),
         (2.0, r"with a scale of 2.0 it is Normal\(2.0\)"),
         (bs.Jeffreys(), "is for linear logits"),
         ({"weights": "normal"}, r"prior\['weights'\]='normal'"),
@@ -66,7 +65,7 @@ def test_priors_that_no_layer_can_have_are_refused(prior, said) -> None:
 def test_a_model_whose_priors_a_network_cannot_have_is_refused() -> None:
     with pytest.raises(ValueError, match="is for linear logits"):
         network_specification(linear(prior=bs.Jeffreys()), MLP())
-    with pytest.raises(ValueError, match="learned scales"):
+    with pytest.raises(ValueError, match="a network learns one scale for each layer"):
         network_specification(linear(prior=bs.R2D2()), MLP())
     with pytest.raises(ValueError, match="coding='full' needs a proper prior of the last layer"):
         network_specification(linear(coding="full"), MLP(), bs.Flat())

@@ -105,7 +105,7 @@ def pack_pointers(data: NetworkData, whitening: WhiteningData, dimension: int) -
 
 
 @nb.njit(inline="always", **nb.OPTIONS)
-def _read_network(user):  # type: ignore[no-untyped-def]
+def read_network(user):  # type: ignore[no-untyped-def]
     """The data behind the addresses of a ``TABLE``, as integers."""
     more = user[DATA_SIZE:]
     n_parts, n_sizes, m = more[10], more[11], more[12]
@@ -176,7 +176,7 @@ def _logp(dimension, z_, out_, value_, user_):  # type: ignore[no-untyped-def]
     user = carray(user_, (TABLE_SIZE,), np.int64)
     d = np.int64(dimension)
     z, out = carray(z_, (d,)), carray(out_, (d,))
-    value[0] = _whitened_gradient(_read_network(user), _read_whitening(user, d), z, out)
+    value[0] = _whitened_gradient(read_network(user), _read_whitening(user, d), z, out)
     return 0 if np.isfinite(value[0]) else 4
 
 

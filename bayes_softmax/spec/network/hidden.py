@@ -23,6 +23,7 @@ from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.design import Standardisation
 from bayes_softmax.spec.coding import Coordinates
 from bayes_softmax.spec.linear import INTERCEPT, WEIGHTS
+from bayes_softmax.spec.network.learned import LearnedLayer
 from bayes_softmax.spec.network.logits import SKIP, hidden_names
 
 
@@ -43,6 +44,8 @@ class HiddenLayers:
         Centre and scale of the features as inputs of the first layer, centred also in a model without an intercept.
     by_default
         Which layers take the default prior.
+    learned
+        Layers whose scale is learned, the last one's among them; ``scales`` and the prior table have their units.
     """
 
     sizes: tuple[int, ...]
@@ -50,6 +53,7 @@ class HiddenLayers:
     skip: bool
     inputs: Standardisation
     by_default: tuple[bool, ...]
+    learned: tuple[LearnedLayer, ...] = ()
 
     @property
     def n_units(self) -> int:
@@ -79,7 +83,7 @@ class HiddenLayers:
 
     def with_flat_priors(self) -> "HiddenLayers":
         """The same layers under flat priors."""
-        return self.with_scale(np.inf)
+        return replace(self.with_scale(np.inf), learned=())
 
     @property
     def log_prior_constant(self) -> float:

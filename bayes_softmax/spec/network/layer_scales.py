@@ -40,7 +40,12 @@ def layer_sds(spec: Specification) -> tuple[tuple[str, float | None], ...]:
     found[WEIGHTS] = _rms(inputs[: hidden.n_units])
     if hidden.skip:
         found[SKIP] = _rms(inputs[hidden.n_units :])
-    return tuple((name, sd if np.isfinite(sd) else None) for name, sd in found.items())
+    learned = {layer.name for layer in hidden.learned}  # whose scales are no numbers
+    return tuple(
+        (name, sd if np.isfinite(sd) else None)
+        for name, sd in found.items()
+        if name.removesuffix("_bias") not in learned
+    )
 
 
 def _rms(values: FloatArray) -> float:

@@ -8,6 +8,7 @@ import numpy as np
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.spec.linear import INTERCEPT, WEIGHTS
 from bayes_softmax.spec.network.hidden import HiddenLayers
+from bayes_softmax.spec.network.learned import drawn_scales
 from bayes_softmax.spec.network.logits import SKIP, hidden_names
 from bayes_softmax.spec.prior_draws import prior_draws
 from bayes_softmax.spec.specification import Specification
@@ -30,7 +31,23 @@ def network_prior_draws(spec: Specification, n: int, rng: np.random.Generator) -
     names = (*[""] * hidden.n_units, *spec.schema.feature_names)
     last = prior_draws(priors, spec.coordinates, n, rng, feature_names=names)
     drawn |= {INTERCEPT: last[INTERCEPT], WEIGHTS: last[WEIGHTS][:, : hidden.n_units]}
-    return drawn | ({SKIP: last[WEIGHTS][:, hidden.n_units :]} if hidden.skip else {})
+    drawn |= {SKIP: last[WEIGHTS][:, hidden.n_units :]} if hidden.skip else {}
+    return _times_learned(spec, drawn, drawn_scales(hidden.learned, n, rng))
+
+
+def _times_learned(
+    spec: Specification, drawn: dict[str, FloatArray], scales: dict[str, FloatArray]
+) -> dict[str, FloatArray]:
+    """The draws (n, *shape) of layers with a learned scale times scales (n,), about the feature means."""
+    found = dict(drawn)
+    for name, scale in scales.items():
+        found[name] = scale[:, None, None] * drawn[name]
+        if name not in (WEIGHTS, SKIP):
+            found[f"{name}_bias"] = scale[:, None] * drawn[f"{name}_bias"]
+    if SKIP in scales and spec.priors.intercept_at == "means":
+        m = spec.design.standardisation.centre
+        found[INTERCEPT] = drawn[INTERCEPT] - np.einsum("p,npk->nk", m, found[SKIP] - drawn[SKIP])
+    return found
 
 
 def _hidden_draws(hidden: HiddenLayers, n: int, rng: np.random.Generator) -> dict[str, FloatArray]:

@@ -110,11 +110,14 @@ def _hidden_rows(spec: Specification) -> tuple[list[Row], float]:
         if default and layer > 1:
             made = (_in_words(logits.activation, fan_in), "default")
         made = (_chosen(made[0], spec, names[0]), _chosen(made[1], spec, names[0]))
+        learned = _learned(spec, names[0])
+        if learned:
+            scale, made = np.full_like(scale, np.nan), ("learned", "learned")
         added = squares @ np.square(scale[1:]) if layer == 1 else square * np.square(scale[1:]).sum()
         rows += [
-            Row(names[0], f"{fan_in} x {units}", _prior(scale[1:]), f"on {inputs}", default, made[0],
+            Row(names[0], f"{fan_in} x {units}", learned or _prior(scale[1:]), f"on {inputs}", default, made[0],
                 float(np.sqrt(share @ added))),
-            Row(names[1], f"{units}", _prior(scale[:1]), f"at {at}", default, made[1], float(scale[0])),
+            Row(names[1], f"{units}", learned or _prior(scale[:1]), f"at {at}", default, made[1], float(scale[0])),
         ]  # fmt: skip
         square = _mean_square(logits.activation, added + scale[0] ** 2)
     return rows, float(share @ square)
@@ -130,8 +133,10 @@ def _last_rows(spec: Specification, square: float) -> tuple[list[Row], float]:
     default = bool(priors.by_default[0])
     of_units, last = float(np.sqrt(H * square) * sds[0]), f"units of hidden_{len(hidden.scales)}"
     made = _in_words(logits.activation, 2 * H if _is_shared(spec) else H) if default else "given"
-    made = _chosen(made, spec, WEIGHTS)
-    rows = [Row(WEIGHTS, f"{H} x {K}", str(priors.features.at(0)), f"on {last}", default, made, of_units)]
+    made, learned = _chosen(made, spec, WEIGHTS), _learned(spec, WEIGHTS)
+    if learned:
+        made, of_units = "learned", math.nan
+    rows = [Row(WEIGHTS, f"{H} x {K}", learned or str(priors.features.at(0)), f"on {last}", default, made, of_units)]
     total = of_units**2
     if priors.intercept is not None:
         at_means = priors.intercept_at == "means"
@@ -145,10 +150,12 @@ def _last_rows(spec: Specification, square: float) -> tuple[list[Row], float]:
         columns["sd_over_rows"] = columns.pop("logit_sd")
         for j, name in enumerate(spec.schema.feature_names):
             own: dict[str, Any] = {column: values[j] for column, values in columns.items()}
+            if _learned(spec, SKIP):
+                own |= {"prior": _learned(spec, SKIP), "scale_from": "learned", "sd_over_rows": math.nan}
             rows.append(Row(f"{SKIP}[{name}]", f"{K}", **own))
         at_zero = priors.intercept is not None and priors.intercept_at == "zero"
         total += float(np.square(sds[H:]) @ (np.square(rms) + (np.square(mean) if at_zero else 0.0)))
-    return rows, math.sqrt(total)
+    return rows, math.nan if _learned(spec, SKIP) else math.sqrt(total)
 
 
 def _chosen(made: str, spec: Specification, layer: str) -> str:
@@ -156,11 +163,18 @@ def _chosen(made: str, spec: Specification, layer: str) -> str:
     return made if spec.priors.choice is None else f"{chosen_factor(spec.priors, layer):.4g} * {made}"
 
 
+def _learned(spec: Specification, layer: str) -> str:
+    """The prior of a layer whose scale is learned, in words; empty for others."""
+    assert spec.hidden is not None
+    return next((str(own.prior) for own in spec.hidden.learned if own.name == layer), "")
+
+
 def _mean_square(activation: str, variance: FloatArray) -> FloatArray:
     """Mean square of a unit whose input is normal with mean zero and these variances (n,)."""
     phi, (nodes, weights) = ACTIVATIONS[activation], np.polynomial.hermite_e.hermegauss(NODES)
     finite = np.isfinite(variance)
     found: FloatArray = np.square(phi.bound(np.full(variance.shape, np.inf)))
+    found[np.isnan(variance)] = np.nan  # of a learned scale
     u = np.sqrt(variance[finite])[:, None] * nodes
     found[finite] = np.square(phi.value(u)) @ (weights / weights.sum())
     return found

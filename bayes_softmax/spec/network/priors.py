@@ -38,6 +38,7 @@ from bayes_softmax.spec.families.normal import Normal
 from bayes_softmax.spec.linear import INTERCEPT, WEIGHTS
 from bayes_softmax.spec.network.activations import unit_rms
 from bayes_softmax.spec.network.hidden import HiddenLayers
+from bayes_softmax.spec.network.learned import LearnedLayer
 from bayes_softmax.spec.network.logits import SKIP
 from bayes_softmax.spec.network.mlp import MLP
 from bayes_softmax.spec.priors import FamilyRows, Prior, instead_of, repeated
@@ -84,15 +85,26 @@ def _instead(name: Any, network: MLP, feature_names: Sequence[str]) -> str:
 
 
 def _checked(name: str, prior: Prior | None, argument: str) -> Prior | None:
-    """The prior, if a layer can have it: hidden ones Normal or Flat, the last one any family with a fixed scale."""
-    learned = isinstance(prior, Normal) and isinstance(prior.scale, ScalePrior)
+    """The prior, if a layer can have it: hidden ones Normal or Flat, the last one any family."""
     possible = registry.is_family(prior) if name == WEIGHTS else isinstance(prior, Normal | Flat)
-    if prior is not None and (learned or not possible):
+    if prior is not None and not possible and not isinstance(prior, Normal):
         what = registry.names() if name == WEIGHTS else "Normal, Flat"
-        raise TypeError(
-            f"{argument}: {name} of a network can have {what} with a fixed scale, or None{instead_of(prior)}"
-        )
+        raise TypeError(f"{argument}: {name} of a network can have {what}, or None{instead_of(prior)}")
     return prior
+
+
+def learned_layers(priors: Mapping[str, Prior | None]) -> tuple[LearnedLayer, ...]:
+    """The layers with hidden units whose scale is learned."""
+    return tuple(
+        LearnedLayer(name, prior.scale)
+        for name, prior in priors.items()
+        if isinstance(prior, Normal) and isinstance(prior.scale, ScalePrior)
+    )
+
+
+def in_units(prior: Prior | None) -> Prior | None:
+    """The prior at a scale of one, if its scale is learned."""
+    return Normal(1.0) if isinstance(prior, Normal) and isinstance(prior.scale, ScalePrior) else prior
 
 
 def hidden_layers(network: MLP, design: Design, priors: Mapping[str, Prior | None]) -> HiddenLayers:
@@ -101,7 +113,7 @@ def hidden_layers(network: MLP, design: Design, priors: Mapping[str, Prior | Non
     X = design.X if used.all() else design.X[used]
     sizes, scales, inputs = (design.n_features, *network.sizes), [], about_means(design)
     for layer, fan_in in enumerate(sizes[:-1], 1):
-        given = priors[f"hidden_{layer}"]
+        given = in_units(priors[f"hidden_{layer}"])
         if given is not None:
             sd = given.scale if isinstance(given, Normal) else np.inf
             scales.append(np.full(1 + fan_in, sd, dtype=np.float64))
@@ -111,12 +123,12 @@ def hidden_layers(network: MLP, design: Design, priors: Mapping[str, Prior | Non
     if network.common_unit:
         scales[0][1:] *= _in_common_unit(X, inputs)
     default = tuple(priors[f"hidden_{layer}"] is None for layer in range(1, len(sizes)))
-    return HiddenLayers(sizes, tuple(scales), network.skip, inputs, default)
+    return HiddenLayers(sizes, tuple(scales), network.skip, inputs, default, learned_layers(priors))
 
 
 def rows_of_units(network: MLP, prior: Prior | None) -> FamilyRows:
     """The priors of the last layer's weights of hidden units."""
-    n_units = network.sizes[-1]
+    n_units, prior = network.sizes[-1], in_units(prior)
     return repeated(Normal(_of_units(network.activation, n_units)) if prior is None else prior, n_units)  # type: ignore[arg-type]
 
 

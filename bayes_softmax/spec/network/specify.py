@@ -8,11 +8,14 @@ from typing import Any
 import numpy as np
 
 from bayes_softmax.core.checks import shown
+from bayes_softmax.spec.families.normal import Normal
 from bayes_softmax.spec.network.layer_scales import with_layer_sds
+from bayes_softmax.spec.network.learned import LearnedLayer
 from bayes_softmax.spec.network.logits import SKIP, NetworkLogits
 from bayes_softmax.spec.network.mlp import MLP
 from bayes_softmax.spec.network.priors import LayerPriors, hidden_layers, layer_names, layer_priors, rows_of_units
-from bayes_softmax.spec.priors import FamilyRows, Jeffreys, Prior, PriorTable
+from bayes_softmax.spec.priors import FamilyRows, Jeffreys, Prior, PriorTable, repeated
+from bayes_softmax.spec.scales.hyperpriors import R2D2
 from bayes_softmax.spec.specification import Specification
 
 
@@ -75,16 +78,16 @@ def network_specification(linear: Specification, network: MLP, prior: LayerPrior
         raise ValueError(
             "prior=Jeffreys() is for linear logits: of a network it has no simple form; use Normal or None"
         )
-    if linear.priors.learns_scales:
-        raise ValueError("logits=MLP(...) with a prior of learned scales is not possible; give scales, or None")
     design, given = linear.design, layer_priors(prior, network, _names(linear))
-    last = _of_last_layer(network, given["weights"], linear.priors)
+    own, of_skip = _learned_together(linear.priors, skip=network.skip)
+    last = _of_last_layer(network, given["weights"], own)
     if linear.schema.coding == "full" and last.flat_features.any():
         raise ValueError(
             "coding='full' needs a proper prior of the last layer: with K free columns its weights are not identified; "
             "use coding='zero-sum' or 'reference'"
         )
     hidden = hidden_layers(network, design, given)
+    hidden = replace(hidden, learned=(*hidden.learned, *of_skip))
     logits = NetworkLogits(
         design.n_features,
         design.n_classes,
@@ -96,6 +99,20 @@ def network_specification(linear: Specification, network: MLP, prior: LayerPrior
     )
     schema = replace(linear.schema, dropped_flat=bool(np.isinf(hidden.scales[0]).any()))
     return with_layer_sds(replace(linear, priors=last, logits=logits, hidden=hidden, schema=schema))
+
+
+def _learned_together(priors: PriorTable, *, skip: bool) -> tuple[PriorTable, tuple[LearnedLayer, ...]]:
+    """The priors of the features with their unit in place of a learned scale, which all of them must share."""
+    if not priors.learns_scales:
+        return priors, ()
+    shared = priors.learned[0]
+    if not skip or isinstance(shared.prior, R2D2) or len(shared.features) < len(priors.by_default):
+        raise ValueError(
+            "logits=MLP(...): a network learns one scale for each layer, and with skip=True one for all features: "
+            f"prior=Normal(scale=HalfNormal(1)), or a mapping from layers; {shared.prior} of some features is another"
+        )
+    fixed = replace(priors, features=repeated(Normal(1.0), len(shared.features)), learned=())
+    return fixed, (LearnedLayer(SKIP, shared.prior.scale_prior),)
 
 
 def _names(linear: Specification) -> tuple[str, ...]:
