@@ -1,7 +1,8 @@
 """The posterior of all weights of a network by our NUTS and by PyMC's, from the same starting points.
 
-Class probabilities at some fifty points, of all four chains together and of each chain, against their Monte Carlo errors.  Of
-the k differences the largest is above its limit, the normal quantile of 0.0005 / k, in one of a thousand runs.
+Class probabilities at some fifty points, of all four chains together and of each chain, against their Monte Carlo
+errors.  Of the k differences the largest is above its limit, the normal quantile of 0.0005 / k, in one of a thousand
+runs.
 """
 
 import numpy as np
