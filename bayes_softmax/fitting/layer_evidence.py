@@ -79,12 +79,8 @@ class EvidenceSurface:
             unit[layer.members] = np.exp(x) / np.sqrt(self._precisions[layer.rows])
         evaluate = density.value_gradient if len(starts) == 1 else density.value_gradient_on_one_thread
 
-        def in_units(u: FloatArray) -> tuple[float, FloatArray]:
-            value, gradient = evaluate(unit * u)
-            return value, unit * gradient
-
         self.n_fits += len(starts)
-        return unit * lbfgs_restarts(in_units, starts / unit, density.total_weight, MOST_STEPS).points
+        return lbfgs_restarts(evaluate, starts, density.total_weight, MOST_STEPS, unit=unit).points
 
     def at(self, log_factors: FloatArray, start: FloatArray) -> Point:
         """The mode that is found from ``start``, with its evidence."""

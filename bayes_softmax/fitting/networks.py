@@ -45,9 +45,16 @@ def smooth_density(spec: Specification) -> NetworkPosterior:
 def modes_from(
     spec: Specification, density: NetworkPosterior, starts: FloatArray, max_iterations: int = MAX_ITERATIONS
 ) -> Restarts:
-    """Where L-BFGS ends from each of ``starts`` (R, d)."""
+    """Where L-BFGS ends from each of ``starts`` (R, d), in units of the priors' scales."""
     evaluate = density.value_gradient if len(starts) == 1 else density.value_gradient_on_one_thread
-    return lbfgs_restarts(evaluate, starts, density.total_weight, max_iterations, kinked=has_kinks(spec))
+    return lbfgs_restarts(
+        evaluate, starts, density.total_weight, max_iterations, kinked=has_kinks(spec), unit=unit_of(density)
+    )
+
+
+def unit_of(density: NetworkPosterior) -> FloatArray:
+    """The scale of each coordinate's prior (d,), one where it is flat."""
+    return density.prior_scales(np.zeros(density.dimension))
 
 
 def has_kinks(spec: Specification) -> bool:
