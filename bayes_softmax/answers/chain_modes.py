@@ -10,6 +10,7 @@ from bayes_softmax.core.records import FloatArray
 # R-hat of two chains whose means differ by 0.8 standard deviations.  With an effective sample size of 50 per chain, the
 # largest of a thousand quantities stays below it where the chains agree.
 APART = 1.1
+SHORTEST = 100  # draws a chain; shorter chains may disagree for want of mixing alone
 SHOWN_MODES = 3
 
 
@@ -39,10 +40,11 @@ def chain_modes(
 ) -> tuple[ChainMode, ...]:
     """Chains of draws (chain, draw, m) grouped by the mode that they are in, the highest first.
 
-    ``log_posterior`` (chain, draw) is that of the draws, ``started_at`` (chain,) that of the starting points.
+    ``log_posterior`` (chain, draw) is that of the draws, ``started_at`` (chain,) that of the starting points.  Chains
+    of fewer than :data:`SHORTEST` draws are taken together.
     """
     found = []
-    for chains in _agreeing(draws):
+    for chains in _agreeing(draws) if draws.shape[1] >= SHORTEST else [tuple(range(len(draws)))]:
         own = list(chains)
         height = np.nan if log_posterior is None else float(log_posterior[own].mean())
         start = np.nan if started_at is None else float(started_at[own].max())

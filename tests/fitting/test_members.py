@@ -51,7 +51,7 @@ def test_members_are_the_modes_of_the_starts_of_map_and_predictions_their_averag
     L = spec.logits.at(parameters)(X)
     P = np.exp(L) / np.exp(L).sum(axis=0)
     assert_allclose(modes.predict_proba(X), P.mean(axis=2).T, rtol=1e-10)
-    best = model.map(random_seed=5)
+    best = model.map(random_seed=5, restarts=4)
     at = int(modes.idata.sample_stats["lp"].values.argmax())
     assert_allclose(best.predict_proba(X), P[:, :, at].T, atol=1e-4)
 
