@@ -87,7 +87,7 @@ def test_questions_about_coefficients_and_separation_have_a_sentence() -> None:
         model().check_separation()
     with pytest.raises(ValueError, match=r"plots\.map_path: that is a question about coefficients"):
         bs.plots.map_path(model())
-    for prior, said in ((bs.Jeffreys(), "is for linear logits"), (bs.R2D2(), "learned scales is not possible")):
+    for prior, said in ((bs.Jeffreys(), "is for linear logits"), (bs.R2D2(), "hidden_1 of a network can have Normal")):
         with pytest.raises((ValueError, TypeError), match=said):
             model(prior=prior)
     with pytest.raises(ValueError, match="coding='full' needs a proper prior"):
