@@ -28,7 +28,7 @@ from bayes_softmax.core.records import FloatArray
 from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.density.network.posterior import NetworkPosterior
 from bayes_softmax.density.network.rescaled import layers_of, prior_precisions, with_scaled_layers
-from bayes_softmax.fitting.networks import network_density, random_start
+from bayes_softmax.fitting.networks import network_density, random_starts
 from bayes_softmax.fitting.problem import MANY_COORDINATES
 from bayes_softmax.inference.restarts import lbfgs_restarts
 from bayes_softmax.spec.rescaled import layer_names, with_chosen_scale
@@ -132,7 +132,7 @@ class Search:
     def from_random_starts(self, log_factors: FloatArray, restarts: int, rng: np.random.Generator) -> list[Point]:
         """Different modes at these log factors, that of the highest evidence first."""
         coordinates = self._surface.density.coordinates
-        starts = np.array([random_start(coordinates, rng) for _ in range(restarts)])
+        starts = random_starts(coordinates, restarts, rng)
         modes = self._surface.modes(log_factors, starts)
         self._step(restarts)
         points = sorted((self._surface.of_mode(log_factors, mode) for mode in modes), key=lambda p: -p.worth)

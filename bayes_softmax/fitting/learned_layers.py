@@ -10,7 +10,7 @@ from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.density.network.learned import LearnedScalesPosterior, build_learned_posterior
 from bayes_softmax.fits.draws import PosteriorDraws
 from bayes_softmax.fitting.labelling import despite_interrupts, in_chains, labelled_posterior
-from bayes_softmax.fitting.networks import random_start
+from bayes_softmax.fitting.networks import random_starts
 from bayes_softmax.fitting.refusals import refuse_improper_network
 from bayes_softmax.fitting.settings import SamplerSettings, refuse_too_many
 from bayes_softmax.inference.nuts_by_chain import nuts_by_chain
@@ -68,7 +68,7 @@ def starting_points(density: LearnedScalesPosterior, chains: int, seed: int) -> 
         value, gradient = density.value_gradient(np.concatenate([z, h]))
         return value, gradient[:d]
 
-    starts = np.array([random_start(density.base.coordinates, rng) for _ in range(chains)]) / factors
+    starts = random_starts(density.base.coordinates, chains, rng) / factors
     modes = lbfgs_restarts(given_scales, starts, density.base.total_weight, STEPS).points
     points = np.column_stack([modes, np.tile(h, (chains, 1))])
     return points + BESIDE * rng.normal(size=points.shape)

@@ -29,7 +29,7 @@ from bayes_softmax.fits.tree import MEMBER
 from bayes_softmax.fitting.again import complete, with_cells, without_one
 from bayes_softmax.fitting.labelling import despite_interrupts, in_chains, labelled_posterior
 from bayes_softmax.fitting.last_layer import given_hidden, hidden_of
-from bayes_softmax.fitting.networks import has_kinks, random_start, smooth_density, unit_of
+from bayes_softmax.fitting.networks import has_kinks, random_starts, smooth_density, unit_of
 from bayes_softmax.fitting.refusals import refuse_learned_scales
 from bayes_softmax.fitting.sampling import posterior_of, prepare
 from bayes_softmax.fitting.settings import refuse_too_many
@@ -102,7 +102,7 @@ def _searched(spec: Specification, settings: EnsembleSettings) -> Members:
     """Search from each start; after Ctrl-C those that are done, with a note."""
     density, rng, kinked = smooth_density(spec), np.random.default_rng(settings.seed), has_kinks(spec)
     unit = unit_of(density)
-    starts = [random_start(density.coordinates, rng) for _ in range(settings.members)]
+    starts = random_starts(density.coordinates, settings.members, rng)
 
     def search(some: Sequence[FloatArray]) -> Members:
         # On one thread each, so that a member does not depend on how many are searched at a time.

@@ -18,7 +18,7 @@ from bayes_softmax.fits.search import Search
 from bayes_softmax.fitting.again import with_cells
 from bayes_softmax.fitting.network_effective import effective_by_hessian, effective_by_layers
 from bayes_softmax.fitting.network_status import Verdict, separates, verdict_of
-from bayes_softmax.fitting.networks import has_kinks, modes_from, random_start, smooth_density
+from bayes_softmax.fitting.networks import has_kinks, modes_from, random_starts, smooth_density
 from bayes_softmax.fitting.notes import notes_of
 from bayes_softmax.fitting.refusals import refuse_learned_scales
 from bayes_softmax.fitting.solvers import SolverOptions
@@ -97,9 +97,7 @@ def optimum(spec: Specification, density: NetworkPosterior, options: SolverOptio
     """The best local optimum of several starts; where a run ended at a saddle point, it goes on from beside it."""
     rng, restarts = np.random.default_rng(options.seed), options.restarts or default_restarts(density)
     limit = MAX_ITERATIONS if options.max_iterations is None else options.max_iterations
-    found = modes_from(
-        spec, density, np.array([random_start(density.coordinates, rng) for _ in range(restarts)]), limit
-    )
+    found = modes_from(spec, density, random_starts(density.coordinates, restarts, rng), limit)
     history, n_iterations, scale = found.history, int(found.n_iterations[0]), _scales(spec)
 
     def certified(theta: FloatArray) -> LocalMode:

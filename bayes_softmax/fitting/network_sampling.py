@@ -30,7 +30,7 @@ from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.density.network.posterior import NetworkPosterior
 from bayes_softmax.fits.draws import PosteriorDraws
 from bayes_softmax.fitting.labelling import despite_interrupts, in_chains, labelled_posterior
-from bayes_softmax.fitting.networks import network_density, random_start, unit_of
+from bayes_softmax.fitting.networks import network_density, random_starts, unit_of
 from bayes_softmax.fitting.refusals import refuse_improper_network
 from bayes_softmax.fitting.settings import SamplerSettings, refuse_too_many
 from bayes_softmax.inference.layer_whitening import shift, unwhiten_layers, whiten_layer_gradient
@@ -86,7 +86,7 @@ def starting_points(spec: Specification, chains: int, seed: int) -> Restarts:
     """
     density = network_density(spec).surrogate
     rng = np.random.default_rng([seed, START_STREAM])
-    starts = np.array([random_start(density.coordinates, rng) for _ in range(chains)])
+    starts = random_starts(density.coordinates, chains, rng)
     evaluate, unit = density.value_gradient_on_one_thread, unit_of(density)
     return lbfgs_restarts(evaluate, starts, density.total_weight, MOST_ITERATIONS, unit=unit)
 

@@ -28,8 +28,7 @@ def network_modes(
     """Modes of the log posterior, found from random starts; with flat priors those of the likelihood."""
     check_counts(restarts=restarts, max_iterations=max_iterations)
     density = smooth_density(spec)
-    starts = np.array([random_start(density.coordinates, rng) for _ in range(restarts)])
-    return modes_from(spec, density, starts, max_iterations)
+    return modes_from(spec, density, random_starts(density.coordinates, restarts, rng), max_iterations)
 
 
 def smooth_density(spec: Specification) -> NetworkPosterior:
@@ -73,3 +72,8 @@ def random_start(coordinates: NetworkCoordinates, rng: np.random.Generator) -> F
         intercepts, _ = last.split(np.arange(last.dimension))
         of_last[intercepts] = 0.0
     return np.concatenate([*parts, of_last])
+
+
+def random_starts(coordinates: NetworkCoordinates, n: int, rng: np.random.Generator) -> FloatArray:
+    """Several of these, (n, d)."""
+    return np.array([random_start(coordinates, rng) for _ in range(n)])
