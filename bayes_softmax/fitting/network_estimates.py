@@ -23,7 +23,7 @@ from bayes_softmax.fitting.notes import notes_of
 from bayes_softmax.fitting.refusals import refuse_learned_scales
 from bayes_softmax.fitting.solvers import SolverOptions
 from bayes_softmax.inference.conjugate import PROBE_STEPS
-from bayes_softmax.inference.local_mode import Curvature, LocalMode, hessian_by_differences, local_mode
+from bayes_softmax.inference.local_mode import Curvature, LocalMode, local_mode
 from bayes_softmax.inference.restarts import MAX_ITERATIONS, Restarts
 from bayes_softmax.spec.specification import Specification
 
@@ -121,9 +121,7 @@ def optimum(spec: Specification, density: NetworkPosterior, options: SolverOptio
         mode = certified(further.points[0])
     effective = {}
     if mode.curvature is Curvature.DEFINITE and mode.hessian is not None:
-        # The certificate's Hessian is that of the point where its Newton steps began.
-        H = hessian_by_differences(density.value_gradient, mode.theta, scale)
-        effective = effective_by_hessian(spec, H, density.prior_curvature(mode.theta))
+        effective = effective_by_hessian(spec, mode.hessian, density.prior_curvature(mode.theta))
     history = np.append(history, mode.value)
     return Optimum(found, mode, density.log_prior(mode.theta), n_iterations, history, effective)
 

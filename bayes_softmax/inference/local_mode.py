@@ -117,6 +117,7 @@ def _by_hessian(density: ValueGradient, theta: FloatArray, total_weight: float, 
         rises = values[0] < -FLAT * values[-1]
         kind = Curvature.INDEFINITE if rises else Curvature.FLAT
         return LocalMode(theta, value, norm, norm, kind, hessian=H, direction=scale * vectors[:, 0] if rises else None)
+    start = theta
     for _ in range(NEWTON_STEPS):
         step = newton_step(H, gradient)
         if step is None or norm <= ACCURACY:
@@ -125,6 +126,8 @@ def _by_hessian(density: ValueGradient, theta: FloatArray, total_weight: float, 
         if not _norm(at[1], total_weight) < norm or not at[0] >= value - 1e-9 * (1.0 + abs(value)):
             break
         theta, (value, gradient), norm = theta + step, at, _norm(at[1], total_weight)
+    if theta is not start:  # the steps shared one Hessian; the certificate is of where they ended
+        H = hessian_by_differences(density, theta, scale)
     step = newton_step(H, gradient)
     decrement = np.nan if step is None else float(np.sqrt(max(float(gradient @ step), 0.0)))
     return LocalMode(theta, value, norm, norm, Curvature.DEFINITE, decrement, H)
