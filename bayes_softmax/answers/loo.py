@@ -15,6 +15,7 @@ import xarray as xr
 from scipy.special import logsumexp
 
 from bayes_softmax.answers.cautions import NOTE
+from bayes_softmax.answers.elpd_data import elpd_data
 from bayes_softmax.answers.fitted import Fitted, Refit, Sampled, training_of
 from bayes_softmax.answers.labels import observation_coordinate
 from bayes_softmax.answers.newton_loo import check_whole_counts
@@ -269,31 +270,14 @@ def _refitted(training: TrainingData, found: Pointwise, limit: float, refit: Ref
 
 def _result(fit: Fitted, training: TrainingData, found: Pointwise, rows: IntArray, entries: IntArray) -> Any:
     """ArviZ's result, from the entry of each observation among the cells or rows."""
-    from arviz_stats.base import array_stats
-    from arviz_stats.utils import ELPDDataLOO
-
-    n_draws = fit.parameters.n_draws
-    elpd_i, k_i = found.elpd[entries], found.pareto_k[entries]
-    elpd, se, p, _ = array_stats.loo_summary(elpd_i, found.lppd[entries] - elpd_i)
     labels = np.asarray(observation_coordinate(training.index))
-    optimistic = what_saw(fit)
+    optimistic, n_draws = what_saw(fit), fit.parameters.n_draws
     attrs = {} if optimistic is None else {NOTE: optimistic}
     place: Any
     if len(np.unique(rows)) == len(rows):
         dim, place = "obs", labels[rows]
     else:
         dim, place = "unit", ("unit", labels[rows])
-    coords = {"obs": place}
-    limit = good_k(n_draws)
-    return ELPDDataLOO(
-        elpd=float(elpd),
-        se=float(se),
-        p=float(p),
-        n_samples=n_draws,
-        n_data_points=len(elpd_i),
-        scale="log",
-        warning=bool((~(k_i <= limit)).any()) or bool(fit.doubts),
-        good_k=limit,
-        elpd_i=xr.DataArray(elpd_i, dims=dim, coords=coords, name="elpd_i", attrs=attrs),
-        pareto_k=xr.DataArray(k_i, dims=dim, coords=coords, name="pareto_k"),
-    )
+    elpd_i = xr.DataArray(found.elpd[entries], dims=dim, coords={"obs": place}, name="elpd_i", attrs=attrs)
+    pareto_k, lppd_i = found.pareto_k[entries], found.lppd[entries]
+    return elpd_data(elpd_i, lppd_i, pareto_k, n_draws, good_k(n_draws), doubtful=bool(fit.doubts))

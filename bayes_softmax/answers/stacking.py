@@ -8,6 +8,7 @@ import xarray as xr
 
 from bayes_softmax.answers.cautions import joined, noted
 from bayes_softmax.answers.convergence import convergence_table
+from bayes_softmax.answers.elpd_data import elpd_data
 from bayes_softmax.answers.fitted import Sampled, training_of
 from bayes_softmax.answers.function_space import log_likelihood
 from bayes_softmax.answers.loo import FEWEST_DRAWS, Pointwise, cell_loo, good_k
@@ -144,21 +145,6 @@ def _table(fit: Sampled, results: list[Pointwise], training: TrainingData) -> pd
 
 def _as_arviz(found: Pointwise, cell: Any, n_draws: int, limit: float) -> Any:
     """The scores of the observations as ``az.compare`` takes them."""
-    from arviz_stats.base import array_stats
-    from arviz_stats.utils import ELPDDataLOO
-
     own = found.elpd[cell]
-    elpd, se, p, _ = array_stats.loo_summary(own, found.lppd[cell] - own)
-    k = found.pareto_k[cell]
-    return ELPDDataLOO(
-        elpd=float(elpd),
-        se=float(se),
-        p=float(p),
-        n_samples=n_draws,
-        n_data_points=len(own),
-        scale="log",
-        warning=bool((~(k <= limit)).any()),
-        good_k=limit,
-        elpd_i=xr.DataArray(own, dims="obs", coords={"obs": np.arange(len(own))}),
-        pareto_k=xr.DataArray(k, dims="obs", coords={"obs": np.arange(len(own))}),
-    )
+    elpd_i = xr.DataArray(own, dims="obs", coords={"obs": np.arange(len(own))})
+    return elpd_data(elpd_i, found.lppd[cell], found.pareto_k[cell], n_draws, limit)
