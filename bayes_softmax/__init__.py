@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from bayes_softmax.fits.point_estimate import PointEstimate as PointEstimate
     from bayes_softmax.fits.posterior import Posterior as Posterior
     from bayes_softmax.model import SoftmaxRegression as SoftmaxRegression
+    from bayes_softmax.spec.custom.argument import CustomLogits as CustomLogits
     from bayes_softmax.spec.families.flat import Flat as Flat
     from bayes_softmax.spec.families.laplace import Laplace as Laplace
     from bayes_softmax.spec.families.normal import Normal as Normal
@@ -57,6 +58,7 @@ _HOME = {
     "HalfNormal": "spec.scales.hyperpriors",
     "R2D2": "spec.scales.hyperpriors",
     "HalfStudentT": "spec.scales.hyperpriors",
+    "CustomLogits": "spec.custom.argument",
     "Flat": "spec.families.flat",
     "Jeffreys": "spec.priors",
     "Laplace": "spec.families.laplace",

@@ -8,18 +8,21 @@ import pandas as pd
 
 from bayes_softmax.core.attributes import OF_MODELS, get_missing
 from bayes_softmax.core.keywords import explains, explains_making
-from bayes_softmax.core.protocols import LogDensity, WhitenedDensity
+from bayes_softmax.core.protocols import LogDensity, NetworkDensity, WhitenedDensity
+from bayes_softmax.core.randomness import RandomNumbers, RandomSeed
 from bayes_softmax.data.design import Label
 from bayes_softmax.display.brief import Brief, as_markup, as_text
 from bayes_softmax.fits.point_estimate import PointEstimate
 from bayes_softmax.fits.posterior import Posterior
-from bayes_softmax.fitting import door, path, prior, prior_scale
+from bayes_softmax.fitting import door, ensembles, optimum, path, prior, prior_scale
 from bayes_softmax.fitting.notes import brief_of
 from bayes_softmax.separation.diagnosis import check_separation
+from bayes_softmax.separation.only_linear import refuse_separation
 from bayes_softmax.separation.verdict import Separation
 from bayes_softmax.spec import specify
 from bayes_softmax.spec.arguments import Arguments, options_of, takes_arguments
-from bayes_softmax.spec.prior_table import prior_table
+from bayes_softmax.spec.custom.refusals import refuse_custom
+from bayes_softmax.spec.described_prior import described_prior
 from bayes_softmax.spec.pymc_model import build_pymc_model
 from bayes_softmax.spec.scale_choice import ScaleChoice
 
@@ -109,8 +112,11 @@ class SoftmaxRegression:
     # Methods that need only the specification, documented where they are defined.
     sample = door.sample
     laplace = door.laplace
+    ensemble = ensembles.ensemble
     sample_prior = prior.sample_prior
     forecast = door.forecast
+    mle = optimum.mle
+    map = optimum.map
     map_path = path.map_path
 
     @property
@@ -129,10 +135,11 @@ class SoftmaxRegression:
         return build_pymc_model(self._spec)
 
     @cached_property
-    def log_density(self) -> LogDensity | WhitenedDensity:
+    def log_density(self) -> LogDensity | WhitenedDensity | NetworkDensity:
         """The compiled log posterior as a ``LogDensity``, for user-defined algorithms.
 
-        Where scales are learned it is a ``WhitenedDensity``, of whitened coefficients and hyperparameters.
+        Where scales are learned it is a ``WhitenedDensity``, of whitened coefficients and hyperparameters; of a network
+        a ``NetworkDensity``, with hidden layers before the last one, unit by unit: bias, then weights.
         """
         return door.log_density(self._spec)
 
@@ -144,6 +151,9 @@ class SoftmaxRegression:
         logit over the data, ``total_logit_sd``, and the formula of the default, ``formula``, derived in
         :func:`bayes_softmax.spec.autoscale.default_scales`.  See also ``plots.prior``.
 
+        Of a network it has a row for the weights and one for the biases of each layer, and with ``skip`` one for each
+        feature; ``sd_over_rows`` is the prior sd of what they add to a unit's input, or to a logit.
+
         Examples
         --------
         >>> import bayes_softmax as bs
@@ -153,13 +163,21 @@ class SoftmaxRegression:
         {'bill_length_mm': {'prior': 'Normal(0.259)', 'scale_from': '1.414 / 5.46'},
          'sex[T.male]': {'prior': 'Normal(2.828)', 'scale_from': '1.414 / 0.5'}}
         """
-        return prior_table(self._spec.priors, self._spec.design)
+        return described_prior(self._spec)
 
     @explains
-    def choose_prior_scale(self) -> Self:
-        r"""Return the model with the scale of its weights' priors at which the evidence of these data is highest.
+    def choose_prior_scale(
+        self,
+        *,
+        restarts: int | None = None,
+        random_seed: RandomSeed = None,
+        rng: RandomNumbers = None,
+        progressbar: bool = True,
+    ) -> Self:
+        r"""Return the model with the scales of its weights' priors at which the evidence of these data is highest.
 
-        One factor multiplies the scales of all weights; the intercept's prior stays.  It maximises the evidence
+        One factor multiplies the scales of all weights of linear logits; each layer of a network has its own, for
+        hidden weights and biases.  The intercept's prior stays.  They maximise the evidence
         (log marginal likelihood) by Laplace's approximation at the mode, with Hessian ``H`` of minus the log posterior
         in the d free coordinates, over factors from 0.001 to 1000:
 
@@ -169,6 +187,17 @@ class SoftmaxRegression:
         MacKay, *Neural Computation* 4 (1992); Bishop, *Pattern Recognition and Machine Learning* (2006), sections 3.5
         and 4.4.  The prior has then seen the classes: intervals and :meth:`Posterior.loo` take no account of that.
         Under ``StudentT`` priors of many weights the approximation is rough, since it misses their tails.
+        Of a network ``H`` is the generalised Gauss-Newton curvature, always positive definite, and the evidence is
+        that of one of many modes: it compares scales, not models.
+
+        Parameters
+        ----------
+        restarts
+            Random starts of a network, before the search and again where it ended; default 4.  Linear logits need none.
+        random_seed, rng
+            Of the random starts, as in :meth:`sample`.
+        progressbar
+            Show how many modes a network's search has found.
 
         Returns
         -------
@@ -178,8 +207,9 @@ class SoftmaxRegression:
         Raises
         ------
         ValueError
-            If no weight has a proper prior of fixed scale, one has a ``Laplace`` prior, or more than 5000 free
-            coefficients are fitted (with ``Normal`` priors, of more features than rows only as many as rows count).
+            If no weight has a proper prior of fixed scale, one has a ``Laplace`` prior (a layer of a network any but
+            ``Normal``), or more than 5000 free coefficients are fitted (of linear logits with ``Normal`` priors and
+            more features than rows, only as many as rows count).
 
         Examples
         --------
@@ -191,85 +221,28 @@ class SoftmaxRegression:
         ['default', '3.39 * 1.414 / 5.46', '3.39 * 1.414 / 0.5']
         """
         chosen = type(self).__new__(type(self))
-        chosen._spec = prior_scale.with_best_scale(self._spec)
+        chosen._spec = prior_scale.with_best_scale(self._spec, restarts, random_seed, rng, progressbar=progressbar)
         return chosen
 
     @property
     def chosen_scale(self) -> ScaleChoice | None:
-        """What :meth:`choose_prior_scale` found; None where the scale is as it was given."""
+        """What :meth:`choose_prior_scale` found; None where scales are as they were given."""
         return self._spec.priors.choice
 
     def check_separation(self) -> Separation:
         """Test for complete or quasi-complete separation, where the MLE is infinite, by linear programming.
 
-        Reports classes, features, direction and example rows, collinear columns, and classes without data.
+        Reports classes, features, direction and example rows, collinear columns, and classes without data.  It is for
+        linear logits; of a network :meth:`mle` says whether its loss goes to zero.
 
         Examples
         --------
         >>> SoftmaxRegression([[0.0], [1.0], [2.0]], ["a", "a", "b"]).check_separation().pairs
         (('a', 'b'),)
         """
+        refuse_custom(self._spec.logits, "check_separation()")
+        refuse_separation(self._spec.logits, "check_separation()")
         return check_separation(self._spec.design)
-
-    @explains
-    def mle(
-        self, solver: str = "newton", *, max_iterations: int | None = None, learning_rate: float | None = None
-    ) -> PointEstimate:
-        """Maximum-likelihood estimate: minimises the softmax cross-entropy; priors are ignored.
-
-        Parameters
-        ----------
-        solver
-            ``"newton"`` (default: by Cholesky factorisation, or by preconditioned conjugate gradients where that is
-            faster), ``"newton-cg"`` (always the latter), ``"lbfgs"`` or ``"gradient-descent"``.
-        max_iterations
-            Limit on the solver's iterations.
-        learning_rate
-            Step of gradient descent on the mean cross-entropy over standardised features.
-
-        Returns
-        -------
-        PointEstimate
-            With the certificate of the optimum.  Where none exists (separated classes, collinear features, an
-            empty class) a ``NotConvergedWarning`` says why; ``summary()`` then marks the infinite contrasts.
-
-        Examples
-        --------
-        >>> import bayes_softmax as bs
-        >>> penguins = bs.datasets.load_penguins().dropna()
-        >>> model = bs.SoftmaxRegression.from_formula("species ~ bill_length_mm + sex", penguins)
-        >>> fit = model.mle()
-        >>> fit.converged, round(fit.cross_entropy, 4)
-        (True, 0.4004)
-        """
-        return door.point_estimate(self._spec.without_priors(), "mle", solver, max_iterations, learning_rate)
-
-    @explains
-    def map(
-        self, solver: str = "newton", *, max_iterations: int | None = None, learning_rate: float | None = None
-    ) -> PointEstimate:
-        """Maximum a posteriori estimate; with flat priors this is the maximum-likelihood estimate.
-
-        ``prior=Normal(s), intercept_prior=Flat()`` is L2-penalised cross-entropy: scikit-learn's ``C = s**2``
-        (for two classes under zero-sum or full coding, ``C = 2 * s**2``).  Parameters as in :meth:`mle`.
-
-        ``Laplace(b)`` is the lasso under full coding (scikit-learn's ``l1_ratio=1, C=b``), the group lasso under
-        zero-sum coding: exact zeros, whose standard errors are NaN, by proximal Newton (its only solver).
-        ``Jeffreys()`` is Firth's penalised likelihood, finite also on separated data.  Learned scales are refused: the
-        joint mode depends on how the scale is parametrised, and lies at a scale of zero.
-
-        Examples
-        --------
-        >>> import bayes_softmax as bs
-        >>> penguins = bs.datasets.load_penguins().dropna()
-        >>> model = bs.SoftmaxRegression.from_formula("species ~ bill_length_mm + sex", penguins)
-        >>> model.map().weights.to_pandas().round(2)
-        category        Adelie  Chinstrap  Gentoo
-        feature
-        bill_length_mm   -0.81       0.50    0.31
-        sex[T.male]       2.92      -1.87   -1.05
-        """
-        return door.point_estimate(self._spec, "map", solver, max_iterations, learning_rate)
 
     if not TYPE_CHECKING:  # type checkers must go on finding what is not there
 

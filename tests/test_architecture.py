@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import bayes_softmax as bs
+from tests.nets import near_modes
 
 HEAVY = (
     "pymc",
@@ -73,12 +74,17 @@ def test_a_loaded_fit_predicts_without_the_heavy_libraries(
 ) -> None:
     posterior.save(tmp_path / "posterior.nc")
     overlapping.map().save(tmp_path / "map.nc")
+    network = bs.SoftmaxRegression.from_formula(
+        "species ~ bill_length_mm + bill_depth_mm", bs.datasets.load_penguins().dropna(), logits=bs.MLP(hidden=(3,))
+    )
+    near_modes(network).save(tmp_path / "network.nc")
+    network.map(restarts=2).save(tmp_path / "network-map.nc")
     code = (
         "import bayes_softmax as bs\n"
         "new = bs.datasets.load_penguins().dropna()\n"
-        "for name in ('posterior.nc', 'map.nc'):\n"
+        "for name in ('posterior.nc', 'map.nc', 'network.nc', 'network-map.nc'):\n"
         "    fit = bs.load(name)\n"
-        "    fit.predict(new), fit.predict_proba(new)\n"
+        "    fit.predict(new), fit.predict_proba(new), fit.uncertainty(new)\n"
     )
     # xarray itself imports Dask, where there is one, to open a file.
     assert loaded_after(code, tmp_path) <= {"dask"}

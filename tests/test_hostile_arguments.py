@@ -94,12 +94,19 @@ MODEL = {
     "available": OFFERED,
 }
 MODEL |= {"missing": [*CHOICE, None], "constant": [*CHOICE, None], "collapse": FLAG}
-MODEL |= {"logits": ["mlp", 5, (50,), bs.MLP, {"hidden": 5}, object()]}
+MODEL |= {
+    "logits": ["mlp", 5, (50,), bs.MLP, {"hidden": 5}, object(), len, bs.CustomLogits, bs.CustomLogits(lambda x: None)]
+}
 CODES_ = [CODES + 0.5, CODES + 1j, CODES - 1, LABELS, CODES[:3], np.zeros((40, 2)), 5, "text", [None] * 40]
 LOGIT_ARRAYS = ["text", 5, OFFSET + 1j, OFFSET.astype(str), [[1.0], [1.0, 2.0]], object(), None]
 WEIGHT_ARRAYS = ["text", 5, np.ones(3), np.ones(40) + 0j, ["a"] * 40, object()]
 LEARNING = [0, -1, NAN, np.inf, "x", True, [1.0], 1j]
-SOLVER = {"solver": [*CHOICE, None], "max_iterations": COUNT}
+SOLVER = {
+    "solver": [*CHOICE, None],
+    **dict.fromkeys(("max_iterations", "restarts"), COUNT),
+    "random_seed": SEED,
+    "rng": RNG,
+}
 RUN = {"draws": [*COUNT, None], "tune": COUNT, "chains": [*COUNT, None], "cores": COUNT}
 ODD_COLUMNS: list[dict[str, Any]] = [{"g": "new"}, {"g": None}, {"x0": "text"}, {"x0": 1j}, {"x0": NAN}]
 FIT = [5, None, "fit", object()]
@@ -123,9 +130,10 @@ PARAMETERS = bs.SoftmaxClassifier().get_params()
 CLASSIFIER = bs.SoftmaxClassifier().fit(X, LABELS)
 ESTIMATE = bs.SoftmaxRegression(X, LABELS, offset=OFFSET, available=ON).map()
 PLAIN = model().map()
+NET = bs.SoftmaxRegression(X, LABELS, logits=bs.MLP(hidden=2))
 FORMULA = bs.SoftmaxRegression.from_formula("y ~ x0 + g", DATA).map()
 DRAWS = model().laplace(400, random_seed=1, progressbar=False)
-CHAINS = model().sample(draws=50, chains=2, random_seed=1, progressbar=False)
+CHAINS = model().sample(draws=100, chains=2, random_seed=1, progressbar=False)
 
 Table = dict[str, list[Any]]
 # name: (callable, arguments that are right, values that are wrong by argument)
@@ -152,6 +160,9 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
             "fit_intercept": FLAG,
             "offset": [5, "x0", OFFSET, ["a", "b", "c"], {"a": "x0"}, [1, 2, 3]],
             "available": [5, "x0", ON, ["a", "b", "c"], {"a": "x0"}, [1, 2, 3]],
+            "logits": MODEL["logits"],
+            "layers": [*CHOICE, "last"],
+            "restarts": [],
             "draws": COUNT,
             "tune": COUNT,
             "chains": [*COUNT, None],
@@ -166,7 +177,7 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
     "SoftmaxClassifier of an estimate": (
         classify,
         {},
-        {**{name: [] for name in PARAMETERS}, "solver": [*CHOICE, None], "max_iter": COUNT},
+        {**{name: [] for name in PARAMETERS}, "solver": [*CHOICE, None], "max_iter": COUNT, "restarts": COUNT},
     ),
     "SoftmaxClassifier.fit": (
         bs.SoftmaxClassifier().fit,
@@ -192,10 +203,34 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
     "map_path": (model().map_path, {"scales": [1, 2]}, {"scales": [5, "a", [], [0], [-1], ["a"], [NAN], [True], [1j]]}),
     "mle": (model().mle, {}, {**SOLVER, "learning_rate": [*LEARNING, 1.0]}),
     "map": (model().map, {"solver": "gradient-descent"}, {**SOLVER, "learning_rate": LEARNING}),
+    "choose_prior_scale": (
+        model().choose_prior_scale,
+        {},
+        {"restarts": [v for v in COUNT if v is not None], "random_seed": SEED, "rng": RNG, "progressbar": FLAG},
+    ),
     "laplace": (
         model().laplace,
         {},
-        {"draws": [*COUNT, None, 99], "random_seed": SEED, "rng": RNG, "progressbar": FLAG},
+        {
+            "draws": [*COUNT, None, 99],
+            "structure": [*CHOICE, "kron"],
+            "predictive": CHOICE,
+            "random_seed": SEED,
+            "rng": RNG,
+            "progressbar": FLAG,
+        },
+    ),
+    "ensemble": (
+        NET.ensemble,
+        {"members": 1, "random_seed": 1},
+        {
+            "members": [*COUNT, None],
+            "laplace": FLAG,
+            "draws": [*COUNT, 200],
+            "random_seed": SEED,
+            "rng": RNG,
+            "progressbar": FLAG,
+        },
     ),
     "sample": (
         model().sample,
@@ -206,6 +241,7 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
             "rng": RNG,
             "target_accept": SHARE,
             "engine": [*CHOICE, None],
+            "layers": [*CHOICE, "last", "all"],
             "progressbar": FLAG,
         },
     ),
@@ -316,6 +352,7 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
             "progressbar": FLAG,
         },
     ),
+    "stacking_weights": (CHAINS.stacking_weights, {}, {"progressbar": FLAG}),
     "kfold": (
         PLAIN.kfold,
         {"k": 3},
@@ -385,6 +422,18 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
             "hidden": [0, -1, 2.5, "ab", None, (0,), (3, -1), (2.0,), (True,), [[3]], {3}, {3: 1}, 10**9, object()],
             "activation": [*CHOICE, "Tanh", None],
             "skip": FLAG,
+            "common_unit": FLAG,
+        },
+    ),
+    "CustomLogits": (
+        bs.CustomLogits,
+        {"build": len},
+        {
+            "build": [None, 5, "build", bs.MLP, object(), lambda: 0, lambda x, y: x],
+            "dims": [
+                *(5, "unit", ["unit"], {5: 3}, {"feature": 3}, {"": 3}),
+                *({"unit": wrong} for wrong in (0, 2.5, None, True, [], "ab", ["a", "a"], ["a", 1])),
+            ],
         },
     ),
     "plots.calibration": (
@@ -555,7 +604,7 @@ def test_every_public_callable_is_tried() -> None:
         public |= {name for name, _ in inspect.getmembers(owner, callable) if not name.startswith("_")}
     # Files are tried in test_storage; these have no arguments, take a view of contrasts, or are not called by users.
     elsewhere = {"load", "save", "PointEstimate", "Posterior", "contrast_values", "draw_quality"}
-    without = {"Flat", "Jeffreys", "check_separation", "choose_prior_scale", "describe_prior"}
+    without = {"Flat", "Jeffreys", "check_separation", "describe_prior"}
     without |= {"add_log_likelihood", "add_log_prior"}
     errors = {name for name in public if name.endswith(("Error", "Warning"))}
     assert public - tried - elsewhere - without - errors == set()

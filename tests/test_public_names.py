@@ -17,18 +17,19 @@ from bayes_softmax.core import progress
 QUESTIONS = "contrast decide effects evaluate kfold odds_ratios predict predict_proba save summary uncertainty".split()
 PUBLIC: dict[str, list[str]] = {
     "SoftmaxRegression": """
-        check_separation choose_prior_scale chosen_scale classes describe_prior feature_names forecast from_formula
-        laplace log_density map map_path mle pymc_model sample sample_prior""".split(),
+        check_separation choose_prior_scale chosen_scale classes describe_prior ensemble feature_names forecast
+        from_formula laplace log_density map map_path mle pymc_model sample sample_prior""".split(),
     "PointEstimate": [
         *QUESTIONS,
         *"""classes converged covariance cross_entropy feature_names gradient_norm history intercept log_likelihood
-        log_posterior log_prior n_iterations n_obs newton_decrement notes prior_dominated status std_error
-        weights""".split(),
+        log_posterior log_prior n_iterations n_obs newton_decrement notes parameters prior_dominated status
+        std_error weights""".split(),
     ],
     "Posterior": [
         *QUESTIONS,
         *"""add_log_likelihood add_log_prior classes diagnostics engine ess feature_names idata log_evidence loo notes
-        pareto_k posterior_predictive predict_draws prior_dominated prior_sensitivity refit timings""".split(),
+        pareto_k posterior_predictive predict_draws prior_dominated prior_sensitivity refit stacking_weights
+        timings""".split(),
     ],
     "Normal": ["scale"],
     "StudentT": ["df", "scale"],
@@ -38,7 +39,8 @@ PUBLIC: dict[str, list[str]] = {
     "HalfNormal": ["scale"],
     "HalfStudentT": ["df", "scale"],
     "R2D2": ["concentration", "mean", "precision"],
-    "MLP": ["activation", "hidden", "sizes", "skip"],
+    "MLP": ["activation", "common_unit", "hidden", "sizes", "skip"],
+    "CustomLogits": ["build", "coords", "dims"],
 }
 X, Y = [[float(i % 7)] for i in range(40)], ["a", "b"] * 20
 MODEL = bs.SoftmaxRegression(X, Y)
@@ -57,6 +59,7 @@ OBJECTS = {
     "HalfStudentT": bs.HalfStudentT(3, 1.0),
     "R2D2": bs.R2D2(),
     "MLP": bs.MLP(),
+    "CustomLogits": bs.CustomLogits(len),
 }
 
 

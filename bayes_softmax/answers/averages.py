@@ -32,6 +32,7 @@ from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.data.schema import Schema
 from bayes_softmax.separation.limits import Limits, moving_pairs
+from bayes_softmax.spec.network.logits import NetworkLogits
 
 SHOWN_VALUES = 6  # of a row that a message names
 PAIRS_PAY = 4  # operations per class that one slope alone takes, relative to one per pair of classes
@@ -77,7 +78,8 @@ def average_changes(fit: Fitted, rows: Population, changes: Sequence[Change], dr
     """
     cautions: list[str] = []
     if fit.delta_covariance is None:
-        return Averages(Quantities(_average_draws(fit, draws, rows, changes, cautions)), cautions)
+        values = _average_draws(fit, draws, rows, changes, cautions)
+        return Averages(Quantities(values, np.full(values.shape[1], np.nan) if fit.is_estimate else None), cautions)
     with blas_on_one_thread():  # products of few columns: a second thread costs more than it saves
         estimate, jacobian = _estimate_and_jacobian(fit, rows, changes, cautions)
     variance = quadratic_form(jacobian.reshape(-1, *jacobian.shape[2:]), fit.delta_covariance)
@@ -152,17 +154,26 @@ def _add_slopes(
     if PAIRS_PAY * len(constant) < K:  # pair products serve all slopes at once
         constant = []
     varying = [i for i in slopes if i not in constant]
+    at_once = len(varying) > 1 and isinstance(logits, NetworkLogits) and not logits.holds_hidden(parameters)
+    together = [i for i in varying if len(slopes[i]) == 1] if at_once else []
+    varying = [i for i in varying if i not in together]
     pairs = [(k, l) for k in range(K) for l in range(k, K)] if constant else []
 
     def moments(P: FloatArray, block: slice) -> FloatArray:
         w, X = row_weights[block], rows.X[block]
         products = [np.matmul(w, P[k] * P[l])[None] for k, l in pairs]
         deltas = (logits.slope(parameters, X, _of_block(slopes[i], block)) for i in varying)
-        return np.concatenate([np.matmul(w, P), *products, *(_weighted_slope(P, w, delta) for delta in deltas)])
+        own = [_weighted_slope(P, w, delta) for delta in deltas]
+        if together:
+            assert isinstance(logits, NetworkLogits)
+            gradients = logits.sum_of_gradients(parameters, X, P, w)
+            own += [np.tensordot(slopes[i][0], gradients, axes=1) for i in together]
+        return np.concatenate([np.matmul(w, P), *products, *own])
 
     total = sum_over_blocks(draws, rows, moments)
     mean, products, own = np.split(total, [K, K + len(pairs)])
-    out[varying] += own.reshape(len(varying), *out.shape[1:])
+    for i, sums in zip([*varying, *together], own.reshape(-1, *out.shape[1:]), strict=True):
+        out[i] += sums
     for i in constant:
         delta = logits.slope(parameters, rows.X[:1], slopes[i])[:, 0]  # (K, S)
         out[i] += mean * delta

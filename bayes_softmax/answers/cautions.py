@@ -115,6 +115,11 @@ def warn_of(fit: Fitted, sentences: Sequence[str]) -> str | None:
     return "; ".join([*parts, *caution]) or None
 
 
+def joined(*notes: str | None) -> str | None:
+    """Notes as one; None if there are none."""
+    return "; ".join(note for note in notes if note is not None) or None
+
+
 def noted(table: pd.DataFrame, note: str | None) -> pd.DataFrame:
     """The table with the note in its ``attrs``, if there is one."""
     if note is not None:

@@ -9,16 +9,19 @@ from numpy.typing import NDArray
 
 from bayes_softmax.answers.cautions import noted
 from bayes_softmax.answers.chosen import chosen_rows
+from bayes_softmax.answers.comparable import check_comparable
+from bayes_softmax.answers.compare_functions import compare_functions
 from bayes_softmax.answers.contrasts import Average, build_view
-from bayes_softmax.answers.fitted import Fit, Fitted, Sampled, fitted_of, training_of
+from bayes_softmax.answers.fitted import Fit, Sampled, training_of
 from bayes_softmax.answers.intervals import resolve_interval
 from bayes_softmax.answers.labels import observation_coordinate
 from bayes_softmax.answers.loo import loo, resolve_by
 from bayes_softmax.answers.rows import Rows
 from bayes_softmax.answers.same_folds import kfold_results
+from bayes_softmax.answers.seen import what_saw
 from bayes_softmax.answers.summary import coefficient_table
 from bayes_softmax.answers.training import TrainingData
-from bayes_softmax.core.checks import check_choice, check_flags, counted, listed, shown
+from bayes_softmax.core.checks import check_choice, check_flags, listed, shown
 from bayes_softmax.core.interrupts import load_in_full
 from bayes_softmax.core.keywords import explains
 from bayes_softmax.core.progress import showing
@@ -58,7 +61,8 @@ def compare(
     DataFrame
         Rows ``(feature, contrast)``, as in :meth:`PointEstimate.summary`.  A point estimate ``m`` gives ``m``
         and ``m_se``; a posterior ``p`` gives ``p_mean``, ``p_sd`` and the ends of its interval, e.g.
-        ``p_eti89_lb``.
+        ``p_eti89_lb``.  If the logits of one are not linear, rows ``(feature, change, class)`` of scores on the data
+        of the fits and of average effects, as in :meth:`PointEstimate.effects`: weights are not compared.
 
     Raises
     ------
@@ -73,6 +77,8 @@ def compare(
     ['mle', 'mle_se', 'map', 'map_se']
     """
     comparable = check_comparable(fits, unnamed)
+    if not all(fit.logits.is_linear for fit in comparable.values()):
+        return compare_functions(comparable, vs, ci_prob, ci_kind, features)
     interval = resolve_interval(ci_prob, ci_kind)
     rows = chosen_rows(next(iter(comparable.values())).schema, features)
     tables, formats = [], dict[Hashable, Format]()
@@ -175,6 +181,7 @@ def _left_one_out(posteriors: Mapping[str, Any], by: str, *, refit: bool, progre
     inside = {name: _sampled(name, fit) for name, fit in posteriors.items()}
     first_name, first = next(iter(inside.items()))
     for name, fit in inside.items():
+        _refuse_optimistic(name, fit)
         data = training_of(fit, "loo()"), training_of(first, "loo()")
         different = _difference(data, fit.schema.classes, first.schema.classes)
         if different is not None:
@@ -193,6 +200,16 @@ def _left_one_out(posteriors: Mapping[str, Any], by: str, *, refit: bool, progre
         with showing(f"loo() of {name!r}", wanted=progressbar):
             found[str(name)] = loo(fit, by=by, refit=refit, order=order)
     return found
+
+
+def _refuse_optimistic(name: str, fit: Sampled) -> None:
+    """Raise for a fit whose leave-one-out is too good by what saw the row that is left out."""
+    optimistic = what_saw(fit)
+    if optimistic is not None:
+        raise ValueError(
+            f"{shown(name)}: {optimistic}. Compare results of it: compare_models({{name: fit.kfold() for name, fit in "
+            "fits.items()})"
+        )
 
 
 def _remarks(table: pd.DataFrame) -> str | None:
@@ -251,41 +268,3 @@ def _difference(
         if changed.size:
             return f"row {row[changed[0]]} differs in response or weight"
     return None
-
-
-def check_comparable(fits: Mapping[str, Fit], unnamed: tuple[Fit, ...] = ()) -> dict[str, Fitted]:
-    """What answers see of named fits; raises unless all have the same classes and features."""
-    if unnamed:
-        raise TypeError(_how_to_name(unnamed))
-    if not fits:
-        raise ValueError("compare needs at least one fit, e.g. compare(mle=model.mle(), map=model.map())")
-    grouped = [(name, fit) for name, fit in fits.items() if isinstance(fit, Mapping | list | tuple)]
-    if grouped:
-        raise TypeError(f"{grouped[0][0]} is of type {type(grouped[0][1]).__name__}: {_unpacked(grouped[0][1])}")
-    inside = {name: fitted_of(fit, name) for name, fit in fits.items()}
-    first_name, first = next(iter(inside.items()))
-    for name, fit in inside.items():
-        for what, own, others in (
-            ("classes", fit.schema.classes, first.schema.classes),
-            ("features", fit.schema.feature_names, first.schema.feature_names),
-        ):
-            if own != others:
-                raise ValueError(f"{name} has {what} {listed(own)}, but {first_name} has {listed(others)}")
-    return inside
-
-
-def _how_to_name(unnamed: Sequence[Any]) -> str:
-    """The message for fits that came without names, alone or in a list or mapping."""
-    first = unnamed[0]
-    if isinstance(first, Mapping | list | tuple):
-        return f"compare takes fits by name, and got a {type(first).__name__}: {_unpacked(first)}"
-    return f"compare takes fits by name, and {counted(len(unnamed), 'fit')} came without one: compare(mle=a, map=b)"
-
-
-def _unpacked(fits: Mapping[Any, Any] | Sequence[Any]) -> str:
-    """How a mapping of fits is passed; names for a list are invented."""
-    names = list(fits) if isinstance(fits, Mapping) else ["a", "b", "c"][: max(len(fits), 1)]
-    if not isinstance(fits, Mapping):
-        return f"name them, for example compare({', '.join(f'{name}=...' for name in names)})"
-    first = shown(names[0]) if names else "'mle'"
-    return f"unpack it with two stars, compare(**{{{first}: ...}})"

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from bayes_softmax.answers.base_rates import BaseRates, prior_shift
-from bayes_softmax.answers.cautions import noted, row_cautions, rows_without_error, warn_of
-from bayes_softmax.answers.fitted import Fitted
+from bayes_softmax.answers.cautions import joined, noted, row_cautions, rows_without_error, warn_of
+from bayes_softmax.answers.fitted import Fitted, refuse_intervals, without_intervals
 from bayes_softmax.answers.intervals import Interval, draws_interval, normal_quantile, resolve_interval
 from bayes_softmax.answers.mean_probabilities import mean_probabilities
 from bayes_softmax.answers.new_data import read_rows
@@ -118,6 +118,7 @@ def decide(
     >>> fit.decide([[1.5]], cost)["decision"].tolist()
     ['treat']
     """
+    refuse_intervals(fit, ci_prob)
     costs = read_costs(cost, fit.schema)
     rows = read_rows(fit, data, offset, available, missing=missing)
     note = warn_of(fit, row_cautions(fit, rows))
@@ -127,9 +128,11 @@ def decide(
     expected = P @ costs.matrix.T  # (N, D)
     order = np.argsort(expected, axis=1, kind="stable")
     chosen = Chosen(expected, order[:, 0], order[:, min(1, len(costs.decisions) - 1)])
-    if fit.delta_covariance is None:
+    if not fit.is_estimate:
         spread = _by_draws(fit, rows, shift, matrix=costs.matrix, best=chosen.best, interval=interval)
         ends = interval.columns()
+    elif fit.delta_covariance is None:
+        spread, ends = DecisionUncertainty(*np.full((3, rows.n_rows), np.nan)), interval.columns("wald")
     else:
         error = _DeltaError(fit, fit.delta_covariance, rows, P)
         spread = _by_delta(error, costs.matrix, chosen, interval=interval)
@@ -150,7 +153,7 @@ def decide(
     }
     formats = dict.fromkeys(("expected_cost", *ends), Format("value", ends))
     formats["extra_cost"] = Format("ratio")
-    return noted(table_of(row_frame(rows, table), COMMON | formats), note)
+    return noted(table_of(row_frame(rows, table), COMMON | formats), joined(note, *without_intervals(fit)))
 
 
 def _by_draws(

@@ -1,13 +1,15 @@
 """Convergence diagnostics of draws: R-hat, effective sample size and divergences, in numbers and in words."""
 
-from dataclasses import dataclass, fields
-from typing import Any, NoReturn
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 import pandas as pd
 
+from bayes_softmax.answers.chain_modes import ChainMode, in_words
+from bayes_softmax.answers.convergence import convergence_table
 from bayes_softmax.core.checks import counted
-from bayes_softmax.core.interrupts import load_in_full
 from bayes_softmax.core.records import RELIABLE_PARETO_K, FloatArray
 
 RHAT_LIMIT = 1.01  # Vehtari et al., Bayesian Analysis 16 (2021)
@@ -15,13 +17,35 @@ ESS_PER_CHAIN = 100
 # Beyond these, averages over the draws are not merely imprecise: they may not estimate the posterior at all.
 DOUBTFUL_RHAT, FEWEST_EFFECTIVE, FEWEST_DISTINCT = 1.05, 50, 100
 
-# Of a quick look at quarters of the chains.  At R-hat 1.03 a quarter has an effective sample size of about 16.
-PARTS, QUICK_RHAT = 4, 1.03
+MOST = 0.99  # of hundreds of probabilities: a few exceed any limit by chance
+RECORDS = ("kinds", "modes", "independent")  # fields that are no numbers
+STACK = "averages count all chains alike, and stacking_weights() weights them by leave-one-out"
+
+
+class Convergence(NamedTuple):
+    """Worst values over ``n`` quantities of one kind; 99 % of them have an R-hat of at most ``rhat_99``."""
+
+    kind: str
+    n: int
+    max_rhat: float
+    rhat_99: float
+    min_ess_bulk: float
+    min_ess_tail: float
+
+    @classmethod
+    def of(cls, kind: str, table: pd.DataFrame) -> "Convergence":
+        """The worst values of a table of quantities."""
+        rhat = table["r_hat"]
+        ends = (float(rhat.max()), float(rhat.quantile(MOST)))
+        return cls(kind, len(table), *ends, float(table["ess_bulk"].min()), float(table["ess_tail"].min()))
 
 
 @dataclass(frozen=True, repr=False)
 class Diagnostics:
-    """Worst values over all coefficients.
+    """Worst values over all coefficients; of a network, over what it says of the data.
+
+    The weights of a network have no convergence of their own: hidden units can be exchanged.  It is judged by class
+    probabilities (at up to 200 rows, of classes above 0.001), the log-likelihood and the log posterior of the draws.
 
     Attributes
     ----------
@@ -36,6 +60,14 @@ class Diagnostics:
     pareto_k
         Tail index of the importance weights, for draws made by importance resampling; it and the weight-based
         effective sample size are their diagnostics, since R-hat does not apply to independent draws.
+    independent
+        Whether the draws are independent and nothing weighs them: those of a normal approximation, or the modes of an
+        ensemble, whose distance from the posterior they do not show.
+    kinds
+        Where the logits are not linear: a record for each kind of quantity that is judged.
+    modes
+        Where the logits are not linear: the chains, grouped by the mode of the posterior that they are in; one group if
+        all chains mix.
     """
 
     max_rhat: float
@@ -47,11 +79,16 @@ class Diagnostics:
     n_draws: int
     tune: int
     pareto_k: float | None = None
+    kinds: tuple[Convergence, ...] = ()
+    modes: tuple[ChainMode, ...] = ()
+    independent: bool = False
 
     @property
     def problems(self) -> tuple[str, ...]:
         """Failed diagnostics with advice, in sentences; empty if all pass."""
         found = []
+        if self.independent:
+            return ()
         if self.pareto_k is not None:
             if not self.pareto_k <= RELIABLE_PARETO_K:
                 found.append(
@@ -65,6 +102,12 @@ class Diagnostics:
             found.append("R-hat needs more than one chain: draw several")
         elif np.isnan(self.max_rhat):
             found.append("R-hat is not defined, with fewer than 4 draws per chain or chains that never move: draw more")
+        elif len(self.modes) > 1:
+            found.append(f"{self._apart}: {STACK}")
+        elif self.kinds:
+            high = [f"{kind.rhat_99:.3f} of {kind.kind}" for kind in self.kinds if kind.rhat_99 > RHAT_LIMIT]
+            if high:
+                found.append(f"R-hat reaches {_and(high)} (limit {RHAT_LIMIT}): run longer chains")
         elif not self.max_rhat <= RHAT_LIMIT:
             found.append(f"R-hat reaches {self.max_rhat:.3f} (limit {RHAT_LIMIT}): run longer chains")
         if not min(self.min_ess_bulk, self.min_ess_tail) >= ESS_PER_CHAIN * self.n_chains:
@@ -77,13 +120,27 @@ class Diagnostics:
     def doubts(self) -> tuple[str, ...]:
         """Failures that make averages over the draws unusable, in sentences: beyond repair by a few more draws."""
         found = []
+        if self.independent:
+            return ()
         if self.pareto_k is not None and not self.pareto_k <= RELIABLE_PARETO_K:
             found.append(f"laplace() is not reliable, with Pareto k {self.pareto_k:.2f} (limit {RELIABLE_PARETO_K})")
-        if self.max_rhat > DOUBTFUL_RHAT:
-            found.append(f"the chains disagree, with R-hat {self.max_rhat:.2f}")
+        if len(self.modes) > 1:
+            found.append(f"{self._apart}; {STACK}")
+        elif self._rhat_of_most > DOUBTFUL_RHAT:
+            found.append(f"the chains disagree, with R-hat {self._rhat_of_most:.2f}")
         elif self.min_ess_bulk < FEWEST_EFFECTIVE:
             found.append(f"the effective sample size falls to {self.min_ess_bulk:.0f}")
         return tuple(found)
+
+    @property
+    def _rhat_of_most(self) -> float:
+        """R-hat that 99 % of the quantities of each kind do not exceed; the largest, where there are no kinds."""
+        return max((kind.rhat_99 for kind in self.kinds), default=self.max_rhat)
+
+    @property
+    def _apart(self) -> str:
+        """Modes that chains do not mix between, in words."""
+        return f"the chains are in {len(self.modes)} modes and do not mix: {in_words(self.modes)}"
 
     @property
     def ok(self) -> bool:
@@ -96,74 +153,59 @@ class Diagnostics:
 
     def __repr__(self) -> str:
         """Return the numbers, rounded, without those that the sampler does not have."""
-        numbers = {field.name: getattr(self, field.name) for field in fields(self)}
+        numbers = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in RECORDS}
         there = {name: value for name, value in numbers.items() if value is not None and not np.isnan(value)}
         texts = (f"{name}={value:.4g}" if abs(value) < 1000 else f"{name}={value:.0f}" for name, value in there.items())
         return f"Diagnostics({', '.join(texts)})"
 
     def __str__(self) -> str:
         """Return one line."""
+        if self.independent:
+            return f"{counted(self.n_draws, 'independent draw')} of the approximation, which nothing corrects"
         verdict = "; ".join(self.problems) if self.problems else "all diagnostics good"
         if self.pareto_k is not None:
             size = f"{self.min_ess_bulk:.0f} of {self.n_draws} by the importance weights"
             return f"Pareto k {self.pareto_k:.2f}, effective sample size {size}: {verdict}"
-        rhat = "" if self.n_chains == 1 else f"R-hat at most {self.max_rhat:.4f}, "
+        of_what = f"of {_and([kind.kind for kind in self.kinds])}: " if self.kinds else ""
+        most = f" ({self._rhat_of_most:.4f} for {100 * MOST:g} % of each)" if self.kinds else ""
+        rhat = "" if self.n_chains == 1 else f"R-hat at most {self.max_rhat:.4f}{most}, "
         divergences = "" if self.n_divergences is None else f", {counted(self.n_divergences, 'divergence')}"
         return (
-            f"{rhat}ESS at least {self.min_ess_bulk:.0f} (bulk) and "
+            f"{of_what}{rhat}ESS at least {self.min_ess_bulk:.0f} (bulk) and "
             f"{self.min_ess_tail:.0f} (tail) of {self.n_chains * self.n_draws}{divergences}: {verdict}"
         )
 
 
-def convergence_table(draws: FloatArray) -> pd.DataFrame:
-    """ESS (bulk, tail), R-hat and MCSE of each quantity in draws (chain, draw, m).
-
-    Quantities that never vary (the fixed class of reference coding) get NaN without a warning.
-    """
-    load_in_full("arviz_stats", "arviz_stats.base")
-    from arviz_base import rcParams
-    from arviz_stats.base import array_stats
-
-    flat = draws.reshape(*draws.shape[:2], -1)
-    varies = np.ptp(flat, axis=(0, 1)) > 0
-    table = pd.DataFrame(np.nan, index=range(flat.shape[2]), columns=["ess_bulk", "ess_tail", "r_hat", "mcse_mean"])
-    if varies.any() and flat.shape[1] >= 4:
-        x: Any = flat[:, :, varies]
-        axes = {"chain_axis": 0, "draw_axis": 1}
-        with np.errstate(divide="ignore", invalid="ignore"):  # chains that never move have no variance
-            table.loc[varies, "ess_bulk"] = np.round(array_stats.ess(x, method="bulk", **axes))
-            tail = array_stats.ess(x, method="tail", prob=rcParams["stats.ci_prob"], **axes)
-            table.loc[varies, "ess_tail"] = np.round(tail)
-            r_hat = array_stats.rhat(x, method="rank", **axes)
-            table.loc[varies, "r_hat"] = np.where(r_hat > 1e6, np.inf, r_hat)  # zero variances, up to rounding
-            table.loc[varies, "mcse_mean"] = array_stats.mcse(x, method="mean", **axes)
-    return table
+def _and(texts: Sequence[str]) -> str:
+    """``"a"``, ``"a and b"``, ``"a, b and c"``."""
+    return " and ".join(filter(None, [", ".join(texts[:-1]), texts[-1]]))
 
 
-def sd_of(flat: FloatArray) -> FloatArray:
-    """Standard deviation (m,) of draws (S, m); NaN for a single draw."""
-    sd: FloatArray = flat.std(axis=0, ddof=1) if len(flat) > 1 else np.full(flat.shape[1], np.nan)
-    return sd
-
-
-def weighted_table(draws: FloatArray, ess: float) -> pd.DataFrame:
-    """The same columns for equal-weight draws (chain, draw, m) resampled from a weighted sample of this ESS."""
-    flat = draws.reshape(-1, int(np.prod(draws.shape[2:])))
-    varies = np.ptp(flat, axis=0) > 0
-    size = np.where(varies, np.round(ess), np.nan)
-    mcse = np.where(varies, sd_of(flat) / np.sqrt(ess), np.nan)
-    return pd.DataFrame({"ess_bulk": size, "ess_tail": size, "r_hat": np.nan, "mcse_mean": mcse})
-
-
-def diagnose_weighted(draws: FloatArray, ess: float, pareto_k: float) -> Diagnostics:
-    """Diagnostics of equal-weight draws (chain, draw, m) made by importance resampling."""
-    nan = float("nan")
-    return Diagnostics(nan, ess, ess, None, nan, draws.shape[0], draws.shape[1], 0, pareto_k)
+def diagnose_weighted(draws: FloatArray, ess: float, pareto_k: float | None) -> Diagnostics:
+    """Diagnostics of equal-weight draws (chain, draw, m) made by importance resampling; without k independent ones."""
+    nan, (chains, length, _) = float("nan"), draws.shape
+    return Diagnostics(nan, ess, ess, None, nan, chains, length, 0, pareto_k, independent=pareto_k is None)
 
 
 def diagnose_chains(draws: FloatArray, stats: dict[str, Any], tune: int) -> Diagnostics:
     """Diagnostics of draws (chain, draw, m) and per-draw statistics (chain, draw)."""
-    table = convergence_table(draws)
+    return _of_table(convergence_table(draws), draws.shape, stats, tune)
+
+
+def diagnose_kinds(
+    kinds: Mapping[str, FloatArray], stats: dict[str, Any], tune: int, modes: tuple[ChainMode, ...]
+) -> Diagnostics:
+    """Diagnostics of draws (chain, draw, m) of quantities of several kinds."""
+    if not kinds:
+        raise ValueError("diagnostics need the data of the fit, which was saved without them (data=False)")
+    tables = {name: convergence_table(draws) for name, draws in kinds.items()}
+    shape = next(iter(kinds.values())).shape
+    found = tuple(Convergence.of(name, table) for name, table in tables.items())
+    return replace(_of_table(pd.concat(tables.values()), shape, stats, tune), kinds=found, modes=modes)
+
+
+def _of_table(table: pd.DataFrame, shape: tuple[int, ...], stats: dict[str, Any], tune: int) -> Diagnostics:
+    """Diagnostics of the quantities of a table and per-draw statistics (chain, draw)."""
     steps = stats.get("n_steps")
     return Diagnostics(
         max_rhat=float(table["r_hat"].max()),
@@ -171,49 +213,7 @@ def diagnose_chains(draws: FloatArray, stats: dict[str, Any], tune: int) -> Diag
         min_ess_tail=float(table["ess_tail"].min()),
         n_divergences=int(np.sum(stats["diverging"])) if "diverging" in stats else None,
         steps_per_draw=float(np.mean(steps)) if steps is not None else float("nan"),
-        n_chains=draws.shape[0],
-        n_draws=draws.shape[1],
+        n_chains=shape[0],
+        n_draws=shape[1],
         tune=tune,
     )
-
-
-def seem_mixed(draws: FloatArray) -> bool:
-    """Whether a quick look at draws (chain, draw, m) shows no sign of what ``doubts`` are about.
-
-    The classical R-hat of quarters of the chains, in a bounded scale and of distances from the middle, is nearly 1.  It
-    takes milliseconds where ranks of thousands of quantities take seconds, and errs on the side of looking closer.
-    """
-    chains, n, m = draws.shape
-    length = n // PARTS
-    if length < 4 or not np.isfinite(draws).all():
-        return False
-    low, middle, high = np.quantile(draws.reshape(-1, m), [0.25, 0.5, 0.75], axis=0)
-    spread = high - low
-    varies = spread > 0
-    bounded = np.arctan((draws[:, -length * PARTS :, varies] - middle[varies]) / spread[varies])
-    parts = bounded.reshape(chains * PARTS, length, -1)
-    for values in (parts, np.abs(parts)):
-        within = values.var(axis=1, ddof=1).mean(axis=0)
-        between = values.mean(axis=1).var(axis=0, ddof=1)
-        if not (between <= (QUICK_RHAT**2 - 1.0 + 1.0 / length) * within).all():
-            return False
-    return bool(varies.any() or not np.ptp(draws, axis=(0, 1)).any())
-
-
-def n_distinct(draws: FloatArray) -> int:
-    """Number of distinct draws (draw, ...), by the coordinate with the widest range."""
-    flat = draws.reshape(len(draws), -1)
-    return len(np.unique(flat[:, np.argmax(np.ptp(flat, axis=0))]))
-
-
-def relative_ess(draws: FloatArray) -> float:
-    """Effective over actual number of draws (chain, draw, ...), averaged over what varies; 1 for a single chain."""
-    from arviz_stats.base import array_stats
-
-    flat = draws.reshape(*draws.shape[:2], -1)
-    varying = flat[:, :, np.ptp(flat, axis=(0, 1)) > 0]
-    if draws.shape[0] == 1 or draws.shape[1] < 4 or varying.shape[2] == 0:
-        return 1.0  # ArviZ's convention
-    with np.errstate(divide="ignore", invalid="ignore"):  # chains that never move have no variance
-        ess = array_stats.ess(varying, method="mean", chain_axis=0, draw_axis=1)
-    return float(np.mean(ess)) / float(flat.shape[0] * flat.shape[1])

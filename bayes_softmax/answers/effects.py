@@ -11,8 +11,8 @@ import pandas as pd
 import xarray as xr
 
 from bayes_softmax.answers.averages import Change, Difference, Slope, average_changes
-from bayes_softmax.answers.cautions import NOTE, noted, warn_of
-from bayes_softmax.answers.fitted import Fitted
+from bayes_softmax.answers.cautions import NOTE, joined, noted, warn_of
+from bayes_softmax.answers.fitted import Fitted, refuse_intervals, without_intervals
 from bayes_softmax.answers.intervals import resolve_interval
 from bayes_softmax.answers.population import Population, population_of
 from bayes_softmax.answers.probabilities import ThinnedDraws, thinned_draws
@@ -214,14 +214,14 @@ def _answer(
 ) -> pd.DataFrame | xr.DataArray:
     """The table of named changes, or their draws, with a note on values ``outside`` the data."""
     check_flags(draws=draws)
-    if draws and fit.delta_covariance is not None:
+    if draws and fit.is_estimate:
         raise ValueError("draws=True: a point estimate has no draws; use model.laplace() or model.sample()")
+    refuse_intervals(fit, ci[0])
     interval = resolve_interval(*ci)
     changes = [change for _, _, change in named]
     thinned = affordable_draws(fit, rows.n_rows, changes, n_draws)
     found, cautions = average_changes(fit, rows, changes, thinned)
-    notes = [note for note in (outside, warn_of(fit, cautions)) if note is not None]
-    note = "; ".join(notes) or None
+    note = joined(outside, warn_of(fit, cautions), *without_intervals(fit))
     classes = list(fit.schema.classes)
     if draws:
         drawn = _labelled_draws(fit, found.values, named)

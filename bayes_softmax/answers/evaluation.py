@@ -143,7 +143,7 @@ def _left_out(fit: Fitted, training: TrainingData) -> tuple[Predicted, FloatArra
     """Leave-one-out predictions for an observation of every cell, their counts, and the classes of the cells."""
     for block in training.blocks():
         check_logits(fit.schema, fit, block.rows)
-    P = checked_cell_loo(fit, training).probabilities if fit.delta_covariance is None else newton_loo(fit, training)
+    P = checked_cell_loo(fit, training).probabilities if not fit.is_estimate else newton_loo(fit, training)
     counts, offered, codes = np.zeros_like(P), [], []
     first = 0
     for block in training.blocks():

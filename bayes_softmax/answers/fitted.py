@@ -1,6 +1,6 @@
 """The protocol that point estimates and posteriors share, so that one function answers a question for both."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -8,7 +8,9 @@ import pandas as pd
 import xarray as xr
 
 from bayes_softmax.answers.contrasts import View
+from bayes_softmax.answers.diagnostics import Diagnostics
 from bayes_softmax.answers.training import Cells, TrainingData
+from bayes_softmax.core.checks import shown
 from bayes_softmax.core.parameters import Parameters
 from bayes_softmax.core.protocols import Logits
 from bayes_softmax.core.records import FloatArray
@@ -61,8 +63,13 @@ class Fitted(Protocol):
         ...
 
     @property
+    def is_estimate(self) -> bool:
+        """Whether this is one estimate, and not draws."""
+        ...
+
+    @property
     def delta_covariance(self) -> FloatArray | None:
-        """Covariance (d, d) of the estimated parameters in their flat order; None for draws."""
+        """Covariance (d, d) of estimated parameters in their flat order; None for draws, and for one of a network."""
         ...
 
     @property
@@ -73,6 +80,11 @@ class Fitted(Protocol):
     @property
     def caution(self) -> str | None:
         """Note on every answer from an optimum that is not certified; else None, as for draws."""
+        ...
+
+    @property
+    def effective(self) -> Mapping[str, float] | None:
+        """Effective number of parameters of a network by the name of the parameter; None where it is not known."""
         ...
 
     def contrast_values(self, view: View) -> tuple[FloatArray, FloatArray | None]:
@@ -117,6 +129,16 @@ class Sampled(Fitted, Protocol):
         ...
 
     @property
+    def diagnostics(self) -> Diagnostics:
+        """Convergence of the draws."""
+        ...
+
+    @property
+    def seen(self) -> str:
+        """What was fitted to all rows and is the same in all draws, as a clause; empty if nothing was."""
+        ...
+
+    @property
     def refit(self) -> "Refit | None":
         """Refits without one observation of a given row and class; None after loading."""
         ...
@@ -144,6 +166,10 @@ class Fit(Protocol):
 
 Refit = Callable[[int, int], Fitted]
 RefitCells = Callable[[Cells, int], Fitted]
+NO_INTERVALS = (
+    "an estimate of a network has no intervals, since a normal approximation of all its weights is far too wide; "
+    "model.sample(layers='last'), model.ensemble() and model.laplace() have them"
+)
 FIT_FIRST = "; fit a model first: model.map() or model.sample()"
 
 
@@ -159,6 +185,17 @@ def training_of(fit: Fitted, what: str, *, instead: str = "save it with data=Tru
     if fit.training is None:
         raise ValueError(f"{what} needs the data of the fit, which was saved without them (data=False); {instead}")
     return fit.training
+
+
+def refuse_intervals(fit: Fitted, ci_prob: float | None) -> None:
+    """Raise if an interval is asked of an estimate that has none."""
+    if ci_prob is not None and without_intervals(fit):
+        raise ValueError(f"ci_prob={shown(ci_prob)}: {NO_INTERVALS}")
+
+
+def without_intervals(fit: Fitted) -> tuple[str, ...]:
+    """The note on answers whose standard errors and intervals are NaN because the estimate has none."""
+    return (NO_INTERVALS,) if fit.is_estimate and fit.delta_covariance is None else ()
 
 
 def quadratic_form(jacobian: FloatArray, covariance: FloatArray) -> FloatArray:

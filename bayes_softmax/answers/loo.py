@@ -15,10 +15,12 @@ import xarray as xr
 from scipy.special import logsumexp
 
 from bayes_softmax.answers.cautions import NOTE
+from bayes_softmax.answers.elpd_data import elpd_data
 from bayes_softmax.answers.fitted import Fitted, Refit, Sampled, training_of
 from bayes_softmax.answers.labels import observation_coordinate
 from bayes_softmax.answers.newton_loo import check_whole_counts
-from bayes_softmax.answers.probabilities import over_blocks, row_log_likelihood
+from bayes_softmax.answers.probabilities import HasLogits, over_blocks, row_log_likelihood
+from bayes_softmax.answers.seen import warn_of_what_saw, what_saw
 from bayes_softmax.answers.training import Cells, RowBlock, TrainingData
 from bayes_softmax.core.checks import check_choice, check_flags, describe_rows, listed, shown
 from bayes_softmax.core.errors import NotReliableWarning, warn_caller
@@ -31,9 +33,6 @@ from bayes_softmax.data.schema import Schema
 LEFT_OUT = ("observation", "row")
 FORMER = {"unit": "observation", "row": "row"}  # deprecated spellings
 FEWEST_DRAWS = 100
-CHOSEN_SCALE = (
-    "the scale of the prior was chosen from all rows, those that are left out among them: the estimate is optimistic"
-)
 
 
 class Pointwise(NamedTuple):
@@ -49,7 +48,7 @@ def _empty(n: int, K: int) -> Pointwise:
     return Pointwise(np.empty(n), np.empty(n), np.empty(n), np.empty((n, K)))
 
 
-def cell_loo(fit: Fitted, training: TrainingData, relative_ess: float) -> Pointwise:
+def cell_loo(fit: HasLogits, training: TrainingData, relative_ess: float) -> Pointwise:
     """Leave out one observation of each cell in turn."""
     K, parts = fit.logits.n_classes, []
     for rows in training.blocks():
@@ -135,6 +134,12 @@ def loo(
     ValueError
         For weights that are not whole numbers under ``by="observation"``.
 
+    Warns
+    -----
+    NotReliableWarning
+        If weights of some observations are not reliable; if scales of the prior or hidden layers were chosen from all
+        rows, which leave-one-out cannot undo: then :meth:`kfold` is to be asked.
+
     Examples
     --------
     >>> import bayes_softmax as bs
@@ -177,6 +182,7 @@ def _leave_one_out(fit: Fitted, training: TrainingData, by: str, refit: Refit | 
     if refit is not None:
         raise ValueError("refit is for by='observation': exact refits leave out one observation")
     _check_draws(fit)
+    warn_of_what_saw(fit)
     found = _warn_of_doubts(fit, row_loo(fit, training, fit.relative_ess))
     rows = np.flatnonzero(training.totals > 0)  # rows without observations are not scored
     _warn_of_pareto_k(fit, training, found.pareto_k[rows], rows, "their estimates are too optimistic")
@@ -196,6 +202,7 @@ def checked_cell_loo(fit: Fitted, training: TrainingData, refit: Refit | None = 
     """Leave-one-out of every cell; where Pareto k is too large, by ``refit`` or with a warning."""
     check_whole_counts(training)
     _check_draws(fit)
+    warn_of_what_saw(fit)
     found = _warn_of_doubts(fit, cell_loo(fit, training, fit.relative_ess))
     if refit is not None:
         return _refitted(training, found, good_k(fit.parameters.n_draws), refit)
@@ -211,7 +218,8 @@ def _check_draws(fit: Fitted) -> None:
         raise ValueError("leave-one-out needs a posterior, and these are draws from the prior; use model.sample()")
     n_draws = fit.parameters.n_draws
     if n_draws < FEWEST_DRAWS:
-        raise ValueError(f"leave-one-out needs at least {FEWEST_DRAWS} draws to judge its weights; there are {n_draws}")
+        few = f"leave-one-out needs at least {FEWEST_DRAWS} draws to judge its weights; there are {n_draws}"
+        raise ValueError(f"{few}. kfold() scores any fit")
 
 
 def _warn_of_doubts(fit: Fitted, found: Pointwise) -> Pointwise:
@@ -262,30 +270,14 @@ def _refitted(training: TrainingData, found: Pointwise, limit: float, refit: Ref
 
 def _result(fit: Fitted, training: TrainingData, found: Pointwise, rows: IntArray, entries: IntArray) -> Any:
     """ArviZ's result, from the entry of each observation among the cells or rows."""
-    from arviz_stats.base import array_stats
-    from arviz_stats.utils import ELPDDataLOO
-
-    n_draws = fit.parameters.n_draws
-    elpd_i, k_i = found.elpd[entries], found.pareto_k[entries]
-    elpd, se, p, _ = array_stats.loo_summary(elpd_i, found.lppd[entries] - elpd_i)
     labels = np.asarray(observation_coordinate(training.index))
-    attrs = {NOTE: CHOSEN_SCALE} if fit.schema.chosen_scale else {}
+    optimistic, n_draws = what_saw(fit), fit.parameters.n_draws
+    attrs = {} if optimistic is None else {NOTE: optimistic}
     place: Any
     if len(np.unique(rows)) == len(rows):
         dim, place = "obs", labels[rows]
     else:
         dim, place = "unit", ("unit", labels[rows])
-    coords = {"obs": place}
-    limit = good_k(n_draws)
-    return ELPDDataLOO(
-        elpd=float(elpd),
-        se=float(se),
-        p=float(p),
-        n_samples=n_draws,
-        n_data_points=len(elpd_i),
-        scale="log",
-        warning=bool((~(k_i <= limit)).any()) or bool(fit.doubts),
-        good_k=limit,
-        elpd_i=xr.DataArray(elpd_i, dims=dim, coords=coords, name="elpd_i", attrs=attrs),
-        pareto_k=xr.DataArray(k_i, dims=dim, coords=coords, name="pareto_k"),
-    )
+    elpd_i = xr.DataArray(found.elpd[entries], dims=dim, coords={"obs": place}, name="elpd_i", attrs=attrs)
+    pareto_k, lppd_i = found.pareto_k[entries], found.lppd[entries]
+    return elpd_data(elpd_i, lppd_i, pareto_k, n_draws, good_k(n_draws), doubtful=bool(fit.doubts))

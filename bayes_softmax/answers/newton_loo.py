@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.special import softmax
 
-from bayes_softmax.answers.fitted import Fitted
+from bayes_softmax.answers.fitted import Fitted, without_intervals
 from bayes_softmax.answers.probabilities import estimate_logits
 from bayes_softmax.answers.rows import short_blocks
 from bayes_softmax.answers.training import TrainingData
@@ -18,6 +18,8 @@ def newton_loo(fit: Fitted, training: TrainingData) -> FloatArray:
     Maleki, *JRSS B* 82, 2020).
     """
     covariance = fit.delta_covariance
+    if without_intervals(fit):
+        raise ValueError("leave-one-out of an estimate of a network is not approximated; kfold() fits it again")
     check_whole_counts(training)
     if covariance is None or fit.limits is not None or not np.isfinite(covariance).all():
         raise ValueError("leave-one-out of an estimate needs a certified optimum: its covariance is not known")

@@ -7,9 +7,9 @@ import pandas as pd
 from scipy.special import xlogy
 
 from bayes_softmax.answers.base_rates import BaseRates, prior_shift
-from bayes_softmax.answers.cautions import noted, row_cautions, rows_without_error, warn_of
+from bayes_softmax.answers.cautions import joined, noted, row_cautions, rows_without_error, warn_of
 from bayes_softmax.answers.delta import delta_intervals, normal_logits
-from bayes_softmax.answers.fitted import Fitted
+from bayes_softmax.answers.fitted import Fitted, refuse_intervals, without_intervals
 from bayes_softmax.answers.intervals import resolve_interval
 from bayes_softmax.answers.mean_probabilities import draw_intervals, mean_probabilities
 from bayes_softmax.answers.new_data import read_rows
@@ -78,6 +78,7 @@ def predict_proba(
     >>> fit.predict_proba([[1.5]], class_prior={"a": 0.9, "b": 0.1}).round(2).to_dict("records")
     [{'a': 0.9, 'b': 0.1}]
     """
+    refuse_intervals(fit, ci_prob)
     rows = read_rows(fit, data, offset, available, missing=missing)
     shift = prior_shift(fit.schema, class_prior, rows)
     note = warn_of(fit, row_cautions(fit, rows))
@@ -158,7 +159,7 @@ def uncertainty(
     note = warn_of(fit, row_cautions(fit, rows))
     columns = ["total", "aleatoric", "epistemic"]
     frame = pd.DataFrame(rows.expand(entropies(fit, rows, shift)), index=rows.index, columns=columns)
-    return noted(table_of(frame, others=Format("amount")), note)
+    return noted(table_of(frame, others=Format("amount")), joined(note, *without_intervals(fit)))
 
 
 def entropies(fit: Fitted, rows: Rows, shift: FloatArray | None = None) -> FloatArray:
@@ -171,6 +172,8 @@ def entropies(fit: Fitted, rows: Rows, shift: FloatArray | None = None) -> Float
 
     if fit.delta_covariance is None:
         over_blocks(fit, rows, split, shift=shift)
+        if fit.is_estimate:
+            out[1] = np.nan
     else:
         known = normal_logits(fit, rows, split, covariance=fit.delta_covariance, shift=shift)
         out[1, ~known | rows_without_error(rows)] = np.nan

@@ -83,7 +83,7 @@ def posterior_predictive(
     [0.5, 0.5]
     """
     training = training_of(fit, "posterior_predictive()")
-    if fit.delta_covariance is not None:
+    if fit.is_estimate:
         raise ValueError("posterior_predictive() needs draws; use model.laplace() or model.sample()")
     if not training.whole_counts:
         raise ValueError("the weights or counts are not whole numbers: there are no observations to replicate")

@@ -17,6 +17,7 @@ from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.design import Label
 from bayes_softmax.display.digits import COMMON, Format
 from bayes_softmax.display.table import table_of
+from bayes_softmax.spec.linear import require_linear
 
 
 def odds_ratios(
@@ -53,6 +54,7 @@ def odds_ratios(
     >>> fit.odds_ratios(vs="a", per={"dose": 2}).index.tolist()
     [('dose', '+2', 'b vs a')]
     """
+    require_linear(fit.logits, "odds_ratios()")
     schema, interval = fit.schema, resolve_interval(ci_prob, ci_kind)
     steps = steps_of_features(schema, per)
     view = build_view(schema, vs)

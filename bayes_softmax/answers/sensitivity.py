@@ -7,7 +7,9 @@ import pandas as pd
 import xarray as xr
 
 from bayes_softmax.answers.contrasts import build_view
+from bayes_softmax.answers.effects import effects
 from bayes_softmax.answers.fitted import Sampled, training_of
+from bayes_softmax.answers.function_space import UNIDENTIFIED
 from bayes_softmax.answers.labels import observation_coordinate
 from bayes_softmax.answers.loo import FEWEST_DRAWS
 from bayes_softmax.answers.probabilities import announce, over_blocks, row_log_likelihood, sum_over_blocks
@@ -97,7 +99,8 @@ def prior_sensitivity(fit: Sampled, threshold: float = 0.05) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Rows ``(feature, contrast)`` as in :meth:`summary` (for logits that are not linear one for each parameter);
+        Rows ``(feature, contrast)`` as in :meth:`summary`; of a network, whose weights have no meaning of their own,
+        ``(effect, class)`` of the average effects, as in :meth:`effects`; for other logits one for each parameter;
         columns ``prior``, ``likelihood`` and ``diagnosis``, in the words of ``az.psense_summary``.  Where both
         sensitivities are at least the threshold, prior and data may be in conflict; where only that to the prior is,
         the prior is strong or the likelihood weak.  ``attrs["note"]`` says what to do.
@@ -148,13 +151,18 @@ def prior_sensitivity(fit: Sampled, threshold: float = 0.05) -> pd.DataFrame:
 
 
 def _coefficients(fit: Sampled) -> tuple[pd.Index, FloatArray]:
-    """Names and draws (S, m) of the contrasts of :meth:`summary`; of all parameters where the logits are not linear."""
+    """Names and draws (S, m) of the contrasts of :meth:`summary`; of effects or parameters if logits are not linear."""
     if fit.logits.kind == LINEAR:
         view = build_view(fit.schema, None)
         index = coefficient_index(fit.schema, view)
         values, _ = fit.contrast_values(view)
         flat = values.reshape(len(values), -1)
         return index, flat[:, flat.shape[1] - len(index) :]
+    if fit.logits.kind in UNIDENTIFIED:
+        drawn = effects(fit, n_draws=fit.parameters.n_draws, draws=True)
+        levels = [drawn[dim].values.tolist() for dim in ("change", "category")]
+        index = pd.MultiIndex.from_product(levels, names=["effect", "class"])
+        return index, np.asarray(drawn).reshape(-1, len(index))
     names = [
         f"{name}{list(place) if place else ''}"
         for name, shape in fit.logits.shapes.items()

@@ -7,15 +7,21 @@ import pandas as pd
 from bayes_softmax.answers.chosen import chosen_rows
 from bayes_softmax.answers.contraction import contraction
 from bayes_softmax.answers.contrasts import View, build_view
-from bayes_softmax.answers.fitted import Fitted
+from bayes_softmax.answers.fitted import Fitted, Sampled
 from bayes_softmax.answers.intervals import Interval, resolve_interval
+from bayes_softmax.answers.layers import layer_table
+from bayes_softmax.answers.parameter_summary import parameter_summary
 from bayes_softmax.answers.quantities import Quantities, summary_columns
+from bayes_softmax.core.checks import shown
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.data.design import Label
 from bayes_softmax.data.schema import Schema
 from bayes_softmax.display.digits import COMMON, chance, estimates
 from bayes_softmax.display.table import table_of
+from bayes_softmax.spec.custom.logits import CUSTOM
 from bayes_softmax.spec.linear import INTERCEPT
+from bayes_softmax.spec.network.linearised import network_in
+from bayes_softmax.spec.network.logits import NetworkLogits
 
 
 def summary(
@@ -37,7 +43,8 @@ def summary(
         Probability and kind (``"eti"``, ``"hdi"``) of the interval; defaults are ArviZ's.  An estimate has a Wald
         interval, for which both kinds coincide.
     features
-        Which coefficients to show: features, terms of the formula, variables, ``"intercept"``; default all.
+        Which coefficients to show: features, terms of the formula, variables, ``"intercept"``; default all.  Of
+        ``CustomLogits`` names of parameters, which then are the rows.
 
     Returns
     -------
@@ -48,7 +55,8 @@ def summary(
         the likelihood approaches its supremum only as the contrast diverges (separated classes), and NaN where the data
         do not determine it (collinear features, or directions of both signs); such rows have no standard error.  The
         others keep theirs.  With a proper prior ``contraction`` is the share of its variance that the data remove: near
-        1 the data determine the answer, near 0 the prior does.
+        1 the data determine the answer, near 0 the prior does.  Of a network, whose single weights mean nothing:
+        its layers, as :func:`bayes_softmax.answers.layers.layer_table` describes them.
 
     Examples
     --------
@@ -57,7 +65,12 @@ def summary(
     >>> model.mle().summary(vs="a", ci_prob=0.9).columns.tolist()
     ['estimate', 'std_error', 'wald90_lb', 'wald90_ub']
     """
+    network = network_in(fit.logits)
+    if network is not None:
+        return _layers(fit, network, vs=vs, ci_prob=ci_prob, ci_kind=ci_kind, features=features)
     interval = resolve_interval(ci_prob, ci_kind)
+    if isinstance(fit, Sampled) and fit.logits.kind == CUSTOM:
+        return parameter_summary(fit, vs, interval, features)
     view, rows = build_view(fit.schema, vs), chosen_rows(fit.schema, features)
     values, error = fit.contrast_values(view)
     columns = contrast_statistics(values, error, interval)
@@ -75,6 +88,14 @@ def summary(
     chances = {"p_positive": chance(len(values) if error is None else None)}
     formats = COMMON | estimates(*names[:4], noise="mcse_mean") | chances
     return table_of(pd.DataFrame(flat, index=coefficient_index(fit.schema, view, rows)), formats)
+
+
+def _layers(fit: Fitted, logits: NetworkLogits, **asked: object) -> pd.DataFrame:
+    """The table of a network's layers; raises for questions about its coefficients."""
+    for name, value in asked.items():
+        if value is not None:
+            raise ValueError(f"{name}={shown(value)} is for coefficients, and summary() of a network lists its layers")
+    return layer_table(fit.schema, logits, fit.parameters, fit.effective)
 
 
 def coefficient_table(fit: Fitted, view: View, interval: Interval, rows: IntArray) -> pd.DataFrame:

@@ -9,6 +9,7 @@ from bayes_softmax.answers.contrasts import build_view
 from bayes_softmax.answers.intervals import resolve_interval
 from bayes_softmax.cli.files import read_table
 from bayes_softmax.cli.folder import ESTIMATE, POSTERIOR, TABLE, check_out, write_files, write_fit
+from bayes_softmax.cli.network import check_network_options, logits_of
 from bayes_softmax.cli.output import Stages, csv_bytes, flat_columns, say, say_table, shows_progress
 from bayes_softmax.cli.prior_text import prior_of, priors_of
 from bayes_softmax.cli.text_table import TextFormat
@@ -30,6 +31,7 @@ Run = Callable[[bs.SoftmaxRegression, argparse.Namespace], Any]
 def fit(options: argparse.Namespace) -> int:
     """Run ``fit``."""
     _check_method(options)
+    check_network_options(options)
     check_out(options.out, [TABLE], force=options.force)
     stages = Stages(quiet=options.quiet)
     with stages.stage(f"read {options.data}"):
@@ -74,6 +76,7 @@ def _model(options: argparse.Namespace, data: "pd.DataFrame", labels: dict[str, 
         available=_by_class(options.available, "--available", labels),
         missing="drop" if options.drop_missing else "error",
         constant="drop" if options.drop_constant else "error",
+        logits=logits_of(options),
     )
 
 
@@ -89,6 +92,7 @@ def _sample(model: bs.SoftmaxRegression, options: argparse.Namespace) -> Any:
         tune=options.tune,
         chains=options.chains or 4,
         random_seed=options.seed,
+        layers=options.layers,
         progressbar=shows_progress(quiet=options.quiet),
     )
 
@@ -98,13 +102,19 @@ def _laplace(model: bs.SoftmaxRegression, options: argparse.Namespace) -> Any:
     return model.laplace(options.draws or 4000, random_seed=options.seed, progressbar=progressbar)
 
 
+def _ensemble(model: bs.SoftmaxRegression, options: argparse.Namespace) -> Any:
+    members = 5 if options.members is None else options.members
+    return model.ensemble(members, random_seed=options.seed, progressbar=shows_progress(quiet=options.quiet))
+
+
 METHODS: dict[str, Run] = {
     "sample": _sample,
     "laplace": _laplace,
-    "map": lambda model, _options: model.map(),
-    "mle": lambda model, _options: model.mle(),
+    "ensemble": _ensemble,
+    "map": lambda model, options: model.map(restarts=options.restarts, random_seed=options.seed),
+    "mle": lambda model, options: model.mle(restarts=options.restarts, random_seed=options.seed),
 }
-TAKES = {"sample": ("draws", "tune", "chains"), "laplace": ("draws",), "map": (), "mle": ()}
+TAKES = {"sample": ("draws", "tune", "chains"), "laplace": ("draws",), "ensemble": (), "map": (), "mle": ()}
 
 
 def _check_method(options: argparse.Namespace) -> None:

@@ -10,7 +10,7 @@ from bayes_softmax.fits.storage.ownership import holds_fit, refuse_strange_file
 
 POSTERIOR, ESTIMATE, TABLE = "posterior.nc", "estimate.nc", "summary.csv"
 FITS = (POSTERIOR, ESTIMATE)
-TABLE_HEAD = b"feature,contrast,"
+TABLE_HEADS = (b"feature,contrast,", b"parameter,inputs,")  # of coefficients, and of a network's layers
 
 
 def check_out(out: Path, names: Sequence[str], *, force: bool) -> None:
@@ -43,10 +43,10 @@ def check_writable(path: Path) -> None:
 
 
 def _is_result(path: Path) -> bool:
-    """Whether an earlier run wrote this file: beside a fit and, for a ``.csv`` name, a table of coefficients."""
+    """Whether an earlier run wrote this file: beside a fit and, for a ``.csv`` name, a table of its parameters."""
     if not (path.is_file() and any(holds_fit(path.parent / name) for name in FITS)):
         return False
-    return path.suffix != ".csv" or starts_with(path, TABLE_HEAD)
+    return path.suffix != ".csv" or any(starts_with(path, head) for head in TABLE_HEADS)
 
 
 def starts_with(path: Path, head: bytes) -> bool:

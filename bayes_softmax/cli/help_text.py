@@ -45,6 +45,8 @@ examples:
       --prior "age=Normal(0.1)" --prior "income=StudentT(4, 0.5)"
   bayes-softmax fit trips.tsv.gz --formula "mode ~ cost + time" --out results \\
       --available bus=has_bus car=has_car walk=can_walk --vs walk
+  bayes-softmax fit data.csv --formula "species ~ ." --out results \\
+      --hidden 50 20 --activation relu --skip --prior "hidden_1=Normal(0.5)"
   zcat data.csv.gz | bayes-softmax fit - --formula "y ~ x" --out results""",
     ),
     "predict": Help(

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import bayes_softmax as bs
 from bayes_softmax.cli import help_text
+from bayes_softmax.cli.network import add_network_options
 from bayes_softmax.cli.text_table import SEPARATORS
 from bayes_softmax.core.checks import did_you_mean
 
 DATA = "table with a line of names: CSV, TSV, Parquet or Arrow, also compressed; - is standard input"
-METHODS = ("sample", "laplace", "map", "mle")
+METHODS = ("sample", "laplace", "ensemble", "map", "mle")
 DEMO_OUT = Path("out") / "penguins"
 
 
@@ -80,15 +81,16 @@ def _of_fit(command: argparse.ArgumentParser) -> None:
         choices=METHODS,
         default="sample",
         help="posterior by NUTS (sample, the default) or from the Laplace approximation (laplace, fast for many rows); "
-        "maximum a posteriori (map) or maximum likelihood (mle)",
+        "maximum a posteriori (map) or maximum likelihood (mle); several modes of a neural network (ensemble)",
     )
     model = command.add_argument_group("model")
     model.add_argument(
         "--prior",
         action="append",
         metavar="[TERM=]PRIOR",
-        help="prior of all weights, or of those of a term (repeat for more): Normal(2), StudentT(4, 1), Laplace(1), "
-        "Flat, Jeffreys, R2D2, Normal(HalfNormal(1)); default: normal, scaled to the features",
+        help="prior of all weights, or of those of a term, or of a network's layer (hidden_1, weights) (repeat for "
+        "more): Normal(2), StudentT(4, 1), Laplace(1), Flat, Jeffreys, R2D2, Normal(HalfNormal(1)); default: normal, "
+        "scaled to the features",
     )
     model.add_argument("--intercept-prior", metavar="PRIOR", help="prior of the intercept at x = 0")
     model.add_argument(
@@ -108,6 +110,7 @@ def _of_fit(command: argparse.ArgumentParser) -> None:
     )
     model.add_argument("--drop-missing", action="store_true", help="leave out rows with missing values")
     model.add_argument("--drop-constant", action="store_true", help="leave out columns that do not vary")
+    add_network_options(command)
     _of_draws(command, "1000; of laplace 4000").add_argument("--tune", type=int, help="tuning steps of each chain")
     summary = command.add_argument_group("summary")
     summary.add_argument(

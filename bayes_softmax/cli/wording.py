@@ -15,6 +15,9 @@ WHOLE = {
     " (prior=None is the autoscaled default)": " (the default is one)",
     ": see .status": "",
     "prior=R2D2()": "--prior R2D2",
+    ", and () is the linear model": "; without --hidden logits are linear",
+    "with skip=True": "with --skip",
+    "is for skip=True": "is for --skip",
     "pass the observed classes as y": "the table needs the column of the observed classes",
 }
 OPTIONS = {
@@ -34,8 +37,12 @@ OPTIONS = {
     "vs": "--vs",
     "at": "--at",
     "per": "--per",
+    "layers": "--layers",
+    "restarts": "--restarts",
+    "members": "--members",
 }
-METHOD = re.compile(r"\b(?:model\.)?(map|mle|laplace|sample)\((?:solver='[\w-]+')?\)")
+OF_NETWORK = re.compile(r"^(hidden|activation)=")  # not where the network is written out
+METHOD = re.compile(r"\b(?:model\.)?(map|mle|laplace|sample|ensemble)\((?:solver='[\w-]+')?\)")
 NAMES = "|".join(sorted(OPTIONS, key=len, reverse=True))
 VALUE = re.compile(rf"(?<![\w'.-])({NAMES})=(?='|\[|\(|[A-Z]\w*\(|None\b|-?\d)")
 FIRST = re.compile(rf"(?<![\w'.-])({NAMES})(?=: | has | names | must | lacks | is not | leaves )")
@@ -66,6 +73,7 @@ def in_options(message: str, command: str = "", data: str | None = None) -> str:
     message = VALUE.sub(lambda found: f"{OPTIONS[found[1]]} ", message)
     if data is not None:
         message = re.sub(r"^data(?=:| has | is )", lambda _: repr(data), message)
+    message = OF_NETWORK.sub(r"--\1 ", message)
     start = FIRST.match(message)
     if start is not None:
         message = f"{OPTIONS[start[1]]}{message[start.end() :]}"

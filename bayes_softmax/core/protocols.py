@@ -188,6 +188,36 @@ class WhitenedDensity(Protocol):
         ...
 
 
+class NetworkDensity(Protocol):
+    """The log density of a network on ``R^dimension``, which is not log-concave; ``metric`` is Gauss-Newton's."""
+
+    @property
+    def dimension(self) -> int:
+        """Number of free coordinates."""
+        ...
+
+    @property
+    def total_weight(self) -> float:
+        """Number of observations, with their weights."""
+        ...
+
+    def value(self, theta: FloatArray) -> float:
+        """Log density at ``theta`` (d,)."""
+        ...
+
+    def value_gradient(self, theta: FloatArray) -> tuple[float, FloatArray]:
+        """Log density and its gradient (d,)."""
+        ...
+
+    def values(self, thetas: FloatArray) -> FloatArray:
+        """Log density at many points (S, d)."""
+        ...
+
+    def metric(self, theta: FloatArray) -> FloatArray:
+        """Positive semi-definite approximation (d, d) of the Hessian of minus the log density."""
+        ...
+
+
 @runtime_checkable
 class Logits(Protocol):
     """Logits of rows as a function of parameters: everything the answers use of a model.

@@ -92,6 +92,19 @@ class BlockMetric(NamedTuple):
     mixing: FloatArray
 
 
+class LayerFactors(NamedTuple):
+    """Kronecker factors of a curvature: of the coefficients of some inputs in some outputs, ``outputs x inputs``.
+
+    The vector is reshaped to (h, m), output by output: ``outputs`` (h, h) is the outputs' curvature, summed over the
+    rows, and ``inputs`` (m, m) the mean of the products of inputs.  ``prior`` (m, m) is the precision of the prior of
+    one output's coefficients.
+    """
+
+    inputs: FloatArray
+    outputs: FloatArray
+    prior: FloatArray
+
+
 class LowRankMetric(NamedTuple):
     """Like :class:`BlockMetric`, with ``precisions[e] = diag(diagonal) + spread[e] rows' rows``, rows (n, m), n < m."""
 
@@ -112,6 +125,20 @@ class Whitening(NamedTuple):
     mode: FloatArray
     blocks: NDArray[np.float32]
     mixing: FloatArray
+    log_determinant: float
+
+
+class LayerWhitening(NamedTuple):
+    """Change of variables ``theta[order] = mode[order] + T z``, with one block of ``T`` after the other.
+
+    Each of ``blocks`` (k, m, m), with its ``mixings`` (k, k), is a block with the structure of :class:`Whitening`, on
+    the next k m coordinates.  Without blocks ``T`` is the identity.
+    """
+
+    mode: FloatArray
+    order: IntArray
+    blocks: tuple[NDArray[np.float32], ...]
+    mixings: tuple[FloatArray, ...]
     log_determinant: float
 
 

@@ -56,6 +56,8 @@ class Schema:
     prior_sd
         Prior standard deviation of the free coordinates of each raw coefficient row, intercept first; None where it is
         infinite.  Empty for a maximum-likelihood fit.
+    layer_sd
+        The same of each parameter of a network, by name, in place of ``prior_sd``.
     weights_column
         Column of a data frame that holds the weights, if they were given by name.
     dropped_values
@@ -77,6 +79,7 @@ class Schema:
     has_offset: bool = False
     class_totals: tuple[float, ...] = ()
     prior_sd: tuple[float | None, ...] = ()
+    layer_sd: tuple[tuple[str, float | None], ...] = ()
     weights_column: str | None = None
     available_columns: tuple[str, ...] = ()
     has_available: bool = False

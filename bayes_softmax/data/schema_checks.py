@@ -74,6 +74,11 @@ def _prior_sd(value: Any, fields: Fields) -> bool:
     return sized and all(sd is None or _number(sd, 0.0) for sd in value)
 
 
+def _layer_sd(value: Any, _: Fields) -> bool:
+    pairs = isinstance(value, tuple) and all(isinstance(pair, tuple) and len(pair) == 2 for pair in value)
+    return pairs and all(isinstance(name, str) and (sd is None or _number(sd, 0.0)) for name, sd in value)
+
+
 def _boolean(value: Any, _: Fields) -> bool:
     return isinstance(value, bool)
 
@@ -92,6 +97,7 @@ CHECKS: dict[str, Callable[[Any, Fields], bool]] = {
     "available_columns": _columns,
     "class_totals": _totals,
     "prior_sd": _prior_sd,
+    "layer_sd": _layer_sd,
     "dropped_values": lambda value, _: isinstance(value, tuple) and all(_number(v, -math.inf) for v in value),
     "dropped_flat": _boolean,
     "chosen_scale": _boolean,

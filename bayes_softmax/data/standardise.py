@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from bayes_softmax.core.checks import describe_rows, shown
 from bayes_softmax.core.records import FloatArray
-from bayes_softmax.data.design import Standardisation
+from bayes_softmax.data.design import Design, Standardisation
 
 LARGEST = 1e150  # squares of smaller values are finite
 MOMENT_ROWS = 4096  # rows summed at once: they stay in the second-level cache
@@ -48,6 +48,13 @@ def standardise(
         column = shown(feature_names[j])
         raise ValueError(f"X: column {column} is zero in every row; remove it, or pass constant='drop'")
     return Standardisation(np.zeros_like(mean), np.where(constant, np.abs(mean), sd))
+
+
+def about_means(design: Design) -> Standardisation:
+    """The standardisation of a design with its features centred, also where there is no intercept."""
+    if design.has_intercept:
+        return design.standardisation
+    return Standardisation(_moments(design.X, design.totals)[0], design.standardisation.scale)
 
 
 def _values(column: FloatArray) -> str:

@@ -9,23 +9,28 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from bayes_softmax.core.records import BlockMetric, ExpectedRows, FloatArray, LowRankMetric
+from bayes_softmax.core.records import BlockMetric, ExpectedRows, FloatArray, LayerFactors, LowRankMetric
 
 # Relative to the diagonal, added to an approximate precision, so that directions without data or prior do not move.
 RIDGE = 1e-9
 SPREAD_FLOOR = 1e-8  # relative to the largest variance of a class contrast: that of a class never on offer is zero
 
 
-def block_metric(G: FloatArray, A: FloatArray, contrast: FloatArray, prior: FloatArray) -> BlockMetric:
-    """The approximation plus the prior's precision (m, m) of one column.
+def layer_factors(G: FloatArray, A: FloatArray, contrast: FloatArray, prior: FloatArray) -> LayerFactors:
+    """The two factors, beside the prior's precision (m, m) of one column.
 
     ``G`` (q, q), upper triangle, is minus the weighted sum and ``A`` (K, K) the classes' covariance, both as in
     :func:`bayes_softmax.density.curvature.weighted_gram`; ``contrast`` (K, k) holds the contrasts of the free columns.
     """
     G = -(np.triu(G) + np.triu(G, 1).T) / max(float(np.trace(A)), np.finfo(float).tiny)
-    spread, mixing = np.linalg.eigh(contrast.T @ A @ contrast)
+    return LayerFactors(G, contrast.T @ A @ contrast, prior)
+
+
+def mixed_metric(factors: LayerFactors) -> BlockMetric:
+    """``outputs x inputs + I x prior``, one block for each eigenvector of ``outputs``: nothing is approximated here."""
+    spread, mixing = np.linalg.eigh(factors.outputs)
     spread = np.maximum(spread, SPREAD_FLOOR * spread[-1])
-    precisions = spread[:, None, None] * G + prior
+    precisions = spread[:, None, None] * factors.inputs + factors.prior
     diagonals = np.einsum("kii->ki", precisions)
     diagonals += RIDGE * diagonals + np.finfo(float).tiny
     return BlockMetric(precisions, np.ascontiguousarray(mixing))

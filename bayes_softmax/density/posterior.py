@@ -13,6 +13,7 @@ from bayes_softmax.core.records import (
     BlockMetric,
     ExpectedRows,
     FloatArray,
+    LayerFactors,
     LowRankMetric,
     NativeDensity,
     Penalty,
@@ -152,13 +153,18 @@ class SoftmaxPosterior:
         prior = self._prior_curvature(theta, convex=True).column_diagonal()
         return kronecker.low_rank_metric(self.expected_rows(theta), self.data.Cw, prior)
 
-    def block_metric(self, theta: FloatArray) -> BlockMetric | None:
-        """Kronecker approximation of the likelihood's curvature, plus the prior."""
+    def layer_factors(self, theta: FloatArray) -> LayerFactors | None:
+        """Kronecker approximation of the likelihood's curvature, beside the prior; None if vectors are no matrices."""
         if not self.coordinates.is_matrix:
             return None
         G, A = self.likelihood.metric_sums(self._engine(_contiguous(theta)))
         prior = self._prior_curvature(theta, convex=True).column_matrix()
-        return kronecker.block_metric(G, A, self.data.Cw, prior)
+        return kronecker.layer_factors(G, A, self.data.Cw, prior)
+
+    def block_metric(self, theta: FloatArray) -> BlockMetric | None:
+        """The sum of :meth:`layer_factors`, one block for each eigenvector of the classes."""
+        factors = self.layer_factors(theta)
+        return None if factors is None else kronecker.mixed_metric(factors)
 
     @cached_property
     def penalty(self) -> Penalty | None:

@@ -16,16 +16,19 @@ from bayes_softmax.core.errors import NotEstimableWarning, warn_caller
 from bayes_softmax.core.keywords import explains
 from bayes_softmax.core.records import AnyArray, FloatArray
 from bayes_softmax.density.textbook import log_softmax, softmax
+from bayes_softmax.estimator.coefficients import ATTRIBUTES, NO_COEFFICIENTS, coefficients_of
 from bayes_softmax.estimator.methods import METHODS
 from bayes_softmax.estimator.reading import model_of, read_new, read_training, read_weights
 from bayes_softmax.fits.estimate import Estimate
 from bayes_softmax.fits.point_estimate import PointEstimate
 from bayes_softmax.fits.posterior import Posterior
-from bayes_softmax.spec.linear import INTERCEPT, WEIGHTS
+from bayes_softmax.spec.custom.argument import CustomLogits
+from bayes_softmax.spec.network.mlp import MLP
 from bayes_softmax.spec.priors import Prior, PriorArgument
 
 type PriorOrMapping = PriorArgument
 type PriorOrNone = Prior | None
+type LogitsOrNone = MLP | CustomLogits | None
 type ByColumn = Sequence[str] | Mapping[Any, str] | None  # a column for each class
 
 
@@ -54,15 +57,21 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         Columns of X, one for each class, that are added to the logits, or say which classes are on offer, as in
         :class:`~bayes_softmax.SoftmaxRegression`; they are not features.  K names in the order of ``classes_``, or a
         mapping from class to column, but not where scikit-learn numbers the classes anew (``cross_val_predict``).
+    logits, layers
+        ``MLP(hidden=(50,))`` for a neural network, whose layers ``prior`` is then of, and the layers that
+        ``method="sample"`` draws, as in :class:`~bayes_softmax.SoftmaxRegression`.
     solver, max_iter
         Solver of ``"map"`` and ``"mle"``, and the limit on its iterations.
+    restarts
+        Random starts of a network's estimate, of which the best counts; None chooses.
     draws, tune, chains, target_accept
         Settings of ``"sample"``, and the draws of ``"laplace"``; None: 1000 draws in each chain, or 4000 by Laplace.
     n_jobs
         Chains that run at a time; None is 1 unless in a ``joblib.parallel_config``, and -1 all cores.  The draws do
         not depend on it.
     random_state
-        Integer, ``RandomState`` or ``Generator``, for the draws; None: NumPy's global state.
+        Integer, ``RandomState`` or ``Generator``, for the draws; None: NumPy's global state.  A network's estimate
+        is found from random starts of this seed; with None from the same ones each time.
     verbose
         Whether to show the progress of the draws.
 
@@ -72,7 +81,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         (K,) labels, sorted.
     coef_, intercept_
         (K, p) and (K,), in the coding of the model; for two classes (1, p) and (1,), second class minus first.  Of
-        draws: their means.  A column that did not vary in the data of the fit has coefficient 0.
+        draws: their means.  A column that did not vary in the data of the fit has coefficient 0.  A network has none.
     coef_names_
         (p,) names of the columns of ``coef_``: those of X, with factors dummy-coded.
     n_iter_
@@ -114,8 +123,11 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         fit_intercept: bool = True,
         offset: ByColumn = None,
         available: ByColumn = None,
+        logits: LogitsOrNone = None,
+        layers: str | None = None,
         solver: str = "newton",
         max_iter: int | None = None,
+        restarts: int | None = None,
         draws: int | None = None,
         tune: int | None = None,
         chains: int = 4,
@@ -132,8 +144,11 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         self.fit_intercept = fit_intercept
         self.offset = offset
         self.available = available
+        self.logits = logits
+        self.layers = layers
         self.solver = solver
         self.max_iter = max_iter
+        self.restarts = restarts
         self.draws = draws
         self.tune = tune
         self.chains = chains
@@ -180,26 +195,23 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         return self
 
     def _set_coefficients(self) -> None:
-        """Coefficients in scikit-learn's layout, and the number of iterations."""
+        """Coefficients in scikit-learn's layout, where logits are linear, and the number of iterations."""
         fit = self.result_._fitted
-        names, kept = np.array(fit.schema.encoder.feature_names, dtype=object), fit.schema.feature_names
-        weights = np.zeros((len(names), len(self.classes_)))
-        weights[np.isin(names, kept)] = fit.parameters[WEIGHTS].mean(axis=0)
-        intercept = fit.parameters[INTERCEPT].mean(axis=0)
-        self.coef_names_ = names
-        self.coef_: FloatArray = np.ascontiguousarray(weights.T)
-        self.intercept_: FloatArray = intercept
-        if len(self.classes_) == 2:
-            self.coef_, self.intercept_ = np.diff(self.coef_, axis=0), np.diff(intercept)
+        found = coefficients_of(fit)
+        if found is not None:
+            self.coef_names_, self.coef_, self.intercept_ = found
+        else:
+            for name in set(vars(self)) & set(ATTRIBUTES):  # of an earlier fit
+                delattr(self, name)
         steps = fit.n_iterations if isinstance(fit, Estimate) else fit.tune + fit.shape[1]
         self.n_iter_ = np.array([steps], dtype=np.int32)
 
     def decision_function(self, X: Any) -> FloatArray:
         """Logits (N, K), or for two classes (N,) the log odds of the second.
 
-        Of an estimate: ``X @ coef_.T + intercept_``, plus the offset up to a constant in each row.  Of draws: the
-        logarithms of the probabilities averaged over them, with mean zero over the classes, so that their softmax is
-        :meth:`predict_proba`.  Minus infinity for a class that is not on offer.
+        Of an estimate: ``X @ coef_.T + intercept_``, or a network's, plus the offset up to a constant in each row.  Of
+        draws: the logarithms of the probabilities averaged over them, with mean zero over the classes, so that their
+        softmax is :meth:`predict_proba`.  Minus infinity for a class that is not on offer.
 
         Examples
         --------
@@ -262,15 +274,18 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
             warn_caller("; ".join(told), NotEstimableWarning)
         if not isinstance(fit, Estimate):
             return probabilities_and_logs(fit, rows)[1]
-        logits: FloatArray = rows.X @ fit.parameters[WEIGHTS][0] + fit.parameters[INTERCEPT][0]
-        rows.complete_logits(logits.T, slice(None))
-        return logits
+        logits: FloatArray = fit.logits.at(fit.parameters)(rows.X)[:, :, 0]
+        rows.complete_logits(logits, slice(None))
+        return np.ascontiguousarray(logits.T)
 
     if not TYPE_CHECKING:  # type checkers must go on finding what is not there
 
         def __getattr__(self, name):
             """Raise, and say what takes the place of a name known from elsewhere, or asked of the fit."""
-            return get_missing(self, name, _asked_of_fits() | OF_ESTIMATORS)
+            hints = OF_ESTIMATORS
+            if "result_" in vars(self):
+                hints = hints | dict.fromkeys(ATTRIBUTES, NO_COEFFICIENTS)
+            return get_missing(self, name, _asked_of_fits() | hints)
 
     def __sklearn_tags__(self) -> Any:
         """What the estimator takes, for scikit-learn."""

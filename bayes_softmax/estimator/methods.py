@@ -18,13 +18,19 @@ type Method = Callable[[Any, SoftmaxRegression], PointEstimate | Posterior]
 
 
 def _map(estimator: Any, model: SoftmaxRegression) -> PointEstimate:
-    check_counts_or_none(max_iter=estimator.max_iter)
-    return model.map(estimator.solver, max_iterations=estimator.max_iter)
+    return model.map(estimator.solver, **_search(estimator))
 
 
 def _mle(estimator: Any, model: SoftmaxRegression) -> PointEstimate:
+    return model.mle(estimator.solver, **_search(estimator))
+
+
+def _search(estimator: Any) -> dict[str, Any]:
+    """Limits of an optimisation, and random starts of a network's: of a fixed seed unless the estimator has one."""
     check_counts_or_none(max_iter=estimator.max_iter)
-    return model.mle(estimator.solver, max_iterations=estimator.max_iter)
+    state = estimator.random_state
+    seed = None if state is None or estimator.logits is None else _seed(state)
+    return {"max_iterations": estimator.max_iter, "restarts": estimator.restarts, "random_seed": seed}
 
 
 def _laplace(estimator: Any, model: SoftmaxRegression) -> Posterior:
@@ -32,7 +38,7 @@ def _laplace(estimator: Any, model: SoftmaxRegression) -> Posterior:
 
 
 def _sample(estimator: Any, model: SoftmaxRegression) -> Posterior:
-    settings = _settings(estimator, "draws", "tune", "chains", "target_accept", "engine")
+    settings = _settings(estimator, "draws", "tune", "chains", "target_accept", "engine", "layers")
     return model.sample(cores=_cores(estimator.n_jobs), **settings)
 
 

@@ -26,6 +26,7 @@ from bayes_softmax.model import SoftmaxRegression
 # Missing and infinite numbers are refused here, with their row and column.
 NUMBERS: dict[str, Any] = {"dtype": np.float64, "ensure_all_finite": False}
 BY_CLASS = ("offset", "available")  # parameters that name a column of X for each class
+HANDED_ON = ("prior", "intercept_prior", "coding", "logits")  # to the model, as they are
 FILL = "fill it first, for example with sklearn.impute.SimpleImputer, or leave out such rows"
 CONSTANT = "drop"  # users of pipelines expect a column that does not vary in one fold to be left out
 
@@ -217,7 +218,9 @@ def model_of(estimator: Any, given: Given, weights: FloatArray | None) -> Softma
     kind = object if isinstance(labels[0], str) else None
     y = pd.Series(np.array(labels, dtype=kind)[given.codes], name=given.response_name)
     arguments: dict[str, Any] = {"classes": labels, "weights": weights, "constant": CONSTANT}
-    arguments |= {name: getattr(estimator, name) for name in ("prior", "intercept_prior", "coding", *BY_CLASS)}
+    arguments |= {
+        name: getattr(estimator, name) for name in ("prior", "intercept_prior", "coding", "logits", *BY_CLASS)
+    }
     intercept = estimator.fit_intercept
     if not isinstance(given.X, pd.DataFrame):
         return SoftmaxRegression(given.X, y, _names(estimator, given.X), intercept=intercept, **arguments)

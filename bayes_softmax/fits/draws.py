@@ -11,17 +11,18 @@ import xarray as xr
 
 from bayes_softmax.answers.contraction import prior_dominated, prior_notes
 from bayes_softmax.answers.contrasts import View
+from bayes_softmax.answers.convergence import convergence_table, n_distinct, relative_ess, weighted_table
 from bayes_softmax.answers.diagnostics import (
     FEWEST_DISTINCT,
     Diagnostics,
-    convergence_table,
     diagnose_chains,
+    diagnose_kinds,
     diagnose_weighted,
-    n_distinct,
-    relative_ess,
-    weighted_table,
 )
+from bayes_softmax.answers.effective import p_waic
 from bayes_softmax.answers.fitted import Refit, RefitCells
+from bayes_softmax.answers.function_space import Judged, hyperparameters, judged_quantities, modes_of
+from bayes_softmax.answers.layers import ALL, layers_in_words
 from bayes_softmax.answers.tables import size_in_words
 from bayes_softmax.answers.training import TrainingData
 from bayes_softmax.core.checks import counted
@@ -31,7 +32,9 @@ from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.schema import Schema
 from bayes_softmax.display.brief import Brief, as_markup, as_text
 from bayes_softmax.fits.storage.records import PosteriorRecord
+from bayes_softmax.fits.tree import HELD, held_parameters
 from bayes_softmax.spec.linear import LINEAR, require_linear
+from bayes_softmax.spec.network.linearised import network_in
 
 NEXT_STEP = "Next: prior_sensitivity(), or a fit with a wider prior to compare"
 
@@ -61,6 +64,10 @@ class PosteriorDraws:
     pareto_k, ess, log_evidence
         For ``laplace()``: tail index and effective sample size of the importance weights, and log of the
         normalising constant (under proper priors the marginal likelihood); None for Markov chains.
+    seen
+        What was fitted to all rows and is the same in all draws, as a clause: "the hidden layers are held at a mode of
+        all rows".  Leave-one-out cannot make it forget a row: :meth:`Posterior.loo` says so, and ``compare_models``
+        refuses it.  Empty where all that was fitted varies over the draws.
     training
         The data, for scores and averages over them; None if the fit was saved without data.
     refit
@@ -82,6 +89,7 @@ class PosteriorDraws:
     training: TrainingData | None = None
     refit: Refit | None = None
     refit_cells: RefitCells | None = None
+    seen: str = ""
 
     @property
     def group(self) -> str:
@@ -98,14 +106,21 @@ class PosteriorDraws:
     def parameters(self) -> Parameters:
         """All draws in one axis, by name (S, *shape); the intercept of a model without one is zero."""
         posterior, n = self.idata[self.group].dataset, math.prod(self.shape)
-        arrays = {}
+        arrays, held = {}, self._held
         for name, shape in self.logits.shapes.items():
+            if name in held:
+                continue
             if name in posterior:
                 values = posterior[name].transpose("chain", "draw", *self.logits.dims[name]).values
                 arrays[name] = np.ascontiguousarray(values.reshape(n, *shape))
             else:
                 arrays[name] = np.zeros((n, *shape))
-        return Parameters(arrays)
+        return Parameters(arrays, held)
+
+    @property
+    def _held(self) -> dict[str, FloatArray]:
+        """Parameters (1 or members, *shape) that are the same in all draws, or in those of each member, by name."""
+        return held_parameters(self.idata[HELD].dataset, self.logits) if HELD in self.idata.children else {}
 
     @cached_property
     def draws(self) -> FloatArray:
@@ -134,9 +149,21 @@ class PosteriorDraws:
         return self.shape[0]
 
     @property
+    def is_estimate(self) -> bool:
+        """False."""
+        return False
+
+    @property
     def delta_covariance(self) -> None:
         """None: the uncertainty of every answer comes from the draws."""
         return
+
+    @cached_property
+    def effective(self) -> dict[str, float] | None:
+        """Effective number of all parameters together, by the draws; None without data, or with too few draws."""
+        if self.training is None or self.is_prior or self.parameters.n_draws < FEWEST_DISTINCT:
+            return None
+        return {ALL: p_waic(self, self.training)}
 
     @property
     def limits(self) -> None:
@@ -150,23 +177,42 @@ class PosteriorDraws:
 
     @cached_property
     def relative_ess(self) -> float:
-        """Effective over actual number of draws: averaged over the coefficients, or from the importance weights."""
-        return relative_ess(self._flat) if self.ess is None else self.ess / float(self.shape[1])
+        """Effective over actual number of draws: averaged over what is judged, or from the importance weights."""
+        if self.ess is not None:
+            return self.ess / float(self.shape[1])
+        return relative_ess(self._flat if self.logits.is_linear else self.all_draws)
 
     @cached_property
     def diagnostics(self) -> Diagnostics:
-        """Divergences, and worst R-hat and ESS over coefficients (in their own coding) and hyperparameters."""
+        """Divergences, and worst R-hat and ESS over coefficients (in their own coding) and hyperparameters.
+
+        Where the logits are not linear, over what the draws say of the data.
+        """
         if self.is_prior:
             raise ValueError("diagnostics are of a posterior, and these are independent draws from the prior")
         stats = {str(name): values.values for name, values in self.idata["sample_stats"].data_vars.items()}
-        if self.pareto_k is not None and self.ess is not None:
+        if self.ess is not None:
             return diagnose_weighted(self._flat, self.ess, self.pareto_k)
-        return diagnose_chains(self.all_draws, stats, self.tune)
+        if self.logits.is_linear:
+            return diagnose_chains(self.all_draws, stats, self.tune)
+        modes = modes_of(self._judged, stats, self.shape)
+        return diagnose_kinds(self._judged.kinds, stats, self.tune, modes)
 
     @property
     def all_draws(self) -> FloatArray:
-        """Parameters and hyperparameters (chain, draw, d + m), in their own coding."""
-        return np.concatenate([self._flat, self._hyper_draws], axis=2)
+        """All quantities (chain, draw, m) by which convergence is judged.
+
+        Parameters and hyperparameters, in their own coding; where the logits are not linear, what these say of the
+        data (:mod:`bayes_softmax.answers.function_space`).
+        """
+        if self.logits.is_linear:
+            return np.concatenate([self._flat, hyperparameters(self)], axis=2)
+        return self._judged.all(self.shape)
+
+    @cached_property
+    def _judged(self) -> Judged:
+        """Quantities by which draws of logits that are not linear are judged."""
+        return judged_quantities(self)
 
     @cached_property
     def doubts(self) -> tuple[str, ...]:
@@ -177,15 +223,6 @@ class PosteriorDraws:
         distinct = n_distinct(self._flat.reshape(S, -1))
         few = () if distinct >= min(FEWEST_DISTINCT, S) else (f"only {distinct} of {S} draws are distinct",)
         return few + self.diagnostics.doubts
-
-    @property
-    def _hyper_draws(self) -> FloatArray:
-        """Hyperparameters (chain, draw, m), where scales were learned."""
-        posterior = self.idata[self.group].dataset
-        names = [str(name) for name in np.atleast_1d(posterior.attrs.get("hyperparameters", []))]
-        shape = (posterior.sizes["chain"], posterior.sizes["draw"], -1)
-        parts = [posterior[name].values.reshape(shape) for name in names]
-        return np.concatenate(parts, axis=2) if parts else np.empty((*shape[:2], 0))
 
     def contrast_values(self, view: View) -> tuple[FloatArray, None]:
         """The draws (S, q, m) of contrasts of the class columns, intercept first; they need no standard errors."""
@@ -200,6 +237,7 @@ class PosteriorDraws:
     @cached_property
     def prior_dominated(self) -> tuple[str, ...]:
         """Features that the prior determines more than the data, by the contraction of pairwise contrasts."""
+        require_linear(self.logits, "prior_dominated")
         flat = self.draws.reshape(-1, *self.draws.shape[2:])
         if len(flat) < 2:
             return ()
@@ -215,10 +253,15 @@ class PosteriorDraws:
         """The draws, the engine and the diagnostics."""
         chains, draws = self.shape
         known = self.schema.prior_sd and not self.is_prior and self.logits.kind == LINEAR
+        network = network_in(self.logits)
         return Brief(
             f"{self.group.capitalize()}: {counted(chains, 'chain')} x {counted(draws, 'draw')}, "
             f"{size_in_words(self.schema)}",
-            (f"engine: {self.engine}", *(() if self.is_prior else (str(self.diagnostics),))),
+            (
+                *([] if network is None else [layers_in_words(network)]),
+                f"engine: {self.engine}",
+                *(() if self.is_prior else (str(self.diagnostics),)),
+            ),
             (*self.notes, *prior_notes(self.prior_dominated if known else (), NEXT_STEP)),
         )
 

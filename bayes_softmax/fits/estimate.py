@@ -20,14 +20,14 @@ from bayes_softmax.core.protocols import Logits
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.schema import Schema
 from bayes_softmax.display.brief import Brief, as_markup, as_text
-from bayes_softmax.display.digits import Format
-from bayes_softmax.display.table import table_of
+from bayes_softmax.fits.coefficients import contrasts_of, covariance_table
+from bayes_softmax.fits.search import Search, search_lines
 from bayes_softmax.fits.storage.records import EstimateRecord
 from bayes_softmax.fits.words import certificate_line, covariance_refused, likelihood_line
 from bayes_softmax.separation.limits import Limits, contrast_limits, no_rays, own_contrasts
 from bayes_softmax.spec.linear import INTERCEPT, LINEAR, WEIGHTS, require_linear
 
-CACHED = ("limits", "parameter_covariance", "parameters", "raw_covariance", "variances")
+CACHED = ("effective", "limits", "parameter_covariance", "parameters", "raw_covariance", "variances")
 NEXT_STEP = "Next: model.map_path() or a wider prior shows by how much"
 TITLES = {"mle": "Maximum-likelihood estimate", "map": "Maximum a posteriori (MAP) estimate"}
 
@@ -38,37 +38,26 @@ class Estimate:
 
     Attributes
     ----------
-    kind
-        ``"mle"`` or ``"map"``.
-    values
-        The estimate of each parameter, by name.
-    log_likelihood
-        At the estimate, without multinomial coefficients.
-    log_prior
-        Log prior density at the estimate; 0 for flat priors.
-    converged, status
-        Whether the optimum is certified, and the certificate in words.
-    gradient_norm
-        Largest absolute gradient entry per observation, on standardised features (no unit); with Laplace priors the
-        KKT residual, the largest distance of the gradient from the subdifferential of the penalty.
-    newton_decrement
-        ``sqrt(g' H^-1 g)``; half its square estimates the gap to the maximum log density.
-    n_iterations
-        Iterations of the solver.
-    history
-        Minus the log density per observation at each iterate (for the MLE: the cross-entropy).
-    schema
-        Names and encodings.
-    logits
-        Logits of rows as a function of the parameters.
+    kind, values
+        ``"mle"`` or ``"map"``; the estimate of each parameter, by name.
+    log_likelihood, log_prior, converged, status, gradient_norm, newton_decrement, n_iterations, history
+        As in ``PointEstimate``, where they are documented.
+    total_weight
+        Number of observations, with their weights.
+    schema, logits
+        Names and encodings; logits of rows as a function of the parameters.
     notes
         Remarks for the reader: classes without data, rows dropped.
+    covariance_of
+        Computes the covariance of all parameters; None for a network, whose weights have none that is of use.
     training
         The data, for scores and averages over them; None if the fit was saved without data.
     variance_of
         Computes the blocks of :attr:`variances`, for models with too many coefficients for a full covariance.
     refit_cells
         Estimates again from other numbers of the observations, for cross-validation; None after loading.
+    search, effective_of
+        How the optimum of a network was searched for, and what computes its effective numbers of parameters on demand.
     """
 
     kind: str
@@ -85,12 +74,14 @@ class Estimate:
     history: FloatArray
     schema: Schema
     logits: Logits
-    covariance_of: Callable[[], FloatArray]
+    covariance_of: Callable[[], FloatArray] | None = None
     notes: tuple[str, ...] = ()
     training: TrainingData | None = None
     limits_of: Callable[[], Limits] | None = None
     variance_of: Callable[[], FloatArray] | None = None
     refit_cells: RefitCells | None = None
+    search: Search | None = None
+    effective_of: Callable[[], Mapping[str, float]] | None = None
 
     @property
     def intercept(self) -> xr.DataArray:
@@ -143,7 +134,7 @@ class Estimate:
     @cached_property
     def parameter_covariance(self) -> FloatArray:
         """Covariance (d, d) of all parameters, for linear logits of finite contrasts; a ``ValueError`` if too large."""
-        if self.variance_of is not None:
+        if self.variance_of is not None or self.covariance_of is None:
             raise ValueError(covariance_refused(size_of(self.logits.shapes)))
         return self.covariance_of()
 
@@ -174,14 +165,13 @@ class Estimate:
     @property
     def covariance(self) -> pd.DataFrame:
         """Covariance of all coefficients, rows and columns ``(feature, category)``; computed when first read."""
-        features = [INTERCEPT, *self.schema.feature_names]
-        index = pd.MultiIndex.from_product([features, list(self.schema.classes)], names=["feature", "category"])
-        flat = self.raw_covariance.reshape(len(index), len(index))
-        return table_of(pd.DataFrame(flat, index=index, columns=index), others=Format("ratio"))
+        require_linear(self.logits, "the covariance of coefficients")
+        return covariance_table(self.schema, self.raw_covariance)
 
     @property
     def std_error(self) -> xr.Dataset:
         """Standard errors of ``intercept`` and ``weights``, from the inverse Hessian at the estimate."""
+        require_linear(self.logits, "standard errors")
         infinite = contrast_limits(self.recession, own_contrasts(self.schema)) != 0
         variance = np.einsum("ikk->ik", self.variances)
         error = np.where(infinite, np.nan, np.sqrt(np.maximum(variance, 0.0)))
@@ -194,11 +184,8 @@ class Estimate:
 
         Where the optimum is not finite, the estimate is inf, -inf, or NaN if not determined, and its error NaN.
         """
-        estimate = np.vstack([self.intercept.values, self.weights.values]) @ view.matrix
-        variance = np.einsum("km,ikl,lm->im", view.matrix, self.variances, view.matrix, optimize=True)
-        limits = contrast_limits(self.recession, view.matrix)
-        error = np.where(limits == 0, np.sqrt(np.maximum(variance, 0.0)), np.nan)
-        return np.where(limits == 0, estimate, limits)[None], error
+        coefficients = np.vstack([self.intercept.values, self.weights.values])
+        return contrasts_of(coefficients, self.variances, contrast_limits(self.recession, view.matrix), view)
 
     def draw_quality(self, quantities: FloatArray) -> None:
         """None: there are no draws."""
@@ -207,12 +194,24 @@ class Estimate:
     @property
     def prior_dominated(self) -> tuple[str, ...]:
         """Features that the prior determines more than the data, by the contraction of pairwise contrasts."""
+        require_linear(self.logits, "prior_dominated")
         return prior_dominated(self.schema, self.variances)
 
     @cached_property
     def parameters(self) -> Parameters:
         """The estimate as one draw."""
         return Parameters({name: self.values[name].values[None] for name in self.logits.shapes})
+
+    @cached_property
+    def effective(self) -> Mapping[str, float] | None:
+        """Effective number of parameters of a network by name; None where it is not known."""
+        known = {} if self.search is None else self.search.effective
+        return known or (None if self.effective_of is None else self.effective_of() or None)
+
+    @property
+    def is_estimate(self) -> bool:
+        """True."""
+        return True
 
     @property
     def is_prior(self) -> bool:
@@ -235,12 +234,14 @@ class Estimate:
         return ()
 
     @property
-    def delta_covariance(self) -> FloatArray:
-        """Covariance (d, d) of the parameters, the source of the uncertainty of every answer.
+    def delta_covariance(self) -> FloatArray | None:
+        """Covariance (d, d) of the parameters, the source of the uncertainty of every answer; None if it has none.
 
         Weights that a Laplace prior holds at exactly zero have no standard error; here they count as known.  Where
         the optimum lies at infinity, it is the covariance of the limiting model, valid for contrasts finite there.
         """
+        if self.covariance_of is None:
+            return None
         covariance = self.parameter_covariance
         if not self.converged:
             return covariance
@@ -250,21 +251,29 @@ class Estimate:
     @property
     def record(self) -> EstimateRecord:
         """The record that a file keeps."""
-        kept = set(EstimateRecord._fields) - {"values", "covariance", "variances"}
-        large = self.variance_of is not None
+        kept = set(EstimateRecord._fields) - {"values", "covariance", "variances", "search"}
+        large, known = self.variance_of is not None, self.covariance_of is not None
         return EstimateRecord(
             **{name: getattr(self, name) for name in kept},
             values={name: values.values for name, values in self.values.items()},
-            covariance=None if large else self.parameter_covariance,
+            covariance=self.parameter_covariance if known and not large else None,
             variances=self.variances if large else None,
+            search=self._search,
         )
+
+    @property
+    def _search(self) -> Search | None:
+        """The search, with effective numbers of parameters if they were asked for: to save them compiles nothing."""
+        known = self.__dict__.get("effective")
+        return self.search._replace(effective=known) if self.search is not None and known else self.search
 
     def __getstate__(self) -> dict[str, Any]:
         """For pickle: computed values in place of the functions that compute them."""
         lazy: dict[str, Any] = {"limits_of": None if self.limits is None else partial(Limits, *self.limits)}
+        lazy |= {"search": self._search, "effective_of": None}
         if self.variance_of is not None:
             lazy |= {"covariance_of": partial(np.empty, 0), "variance_of": partial(np.copy, self.variances)}
-        else:
+        elif self.covariance_of is not None:
             lazy["covariance_of"] = partial(np.copy, self.parameter_covariance)
         return {k: v for k, v in self.__dict__.items() if k not in CACHED} | lazy
 
@@ -278,6 +287,7 @@ class Estimate:
             (
                 likelihood_line(self.log_likelihood, self.cross_entropy, posterior),
                 self.status,
+                *search_lines(self.search, self.logits, self.kind),
                 certificate_line(self.n_iterations, self.gradient_norm, self.newton_decrement),
             ),
             (*self.notes, *prior_notes(names, NEXT_STEP)),

@@ -9,6 +9,8 @@ from bayes_softmax.display.brief import Brief, as_markup, as_text
 from bayes_softmax.display.digits import Format
 from bayes_softmax.display.table import table_of
 
+ALL_LAYERS, LAST_LAYER = "all layers", "last layer"  # of a network, in place of engines
+
 
 @dataclass(frozen=True, repr=False)
 class Forecast:
@@ -23,9 +25,9 @@ class Forecast:
     compile_seconds
         Just spent on compiling, or on loading cached code; not spent again in this process.
     mode_seconds
-        For the mode and the whitening there, part of every engine.
+        For the mode and the whitening there, part of every engine; of a network, for its mode from several starts.
     sampling_seconds
-        By engine, after the mode is found.
+        By engine, after the mode is found; of a network ``"all layers"``, ``"last layer"`` and ``"laplace"``.
     leapfrogs
         Assumed number of gradients per NUTS draw.
     memory_bytes
@@ -53,29 +55,42 @@ class Forecast:
 
     def _brief(self) -> Brief:
         """The forecast in words."""
-        seconds = self.sampling_seconds
+        seconds, engines = self.sampling_seconds, self._engines()
         return Brief(
             f"Forecast for {counted(self.chains, 'chain')} x {counted(self.draws, 'draw')} after "
             f"{counted(self.tune, 'tuning step')} on {counted(self.cores, 'core')}, "
             f"{counted(self.dimension, 'dimension')}",
             (
-                "measured now on this machine; good to a factor of about 2",
-                f"mode and whitening: {duration(self.mode_seconds)}",
-                f"sample(engine='nuts'): {duration(seconds['nuts'])}, at {self.leapfrogs:.0f} gradients per draw",
-                f"sample(engine='independence'): {duration(seconds['independence'])}, where the posterior is nearly "
-                "normal (engine='auto' tests this)",
-                f"laplace(draws={self.chains * self.draws}): {duration(seconds['laplace'])}",
+                f"measured now on this machine; good to a factor of about {4 if ALL_LAYERS in seconds else 2}",
+                f"mode{'' if ALL_LAYERS in seconds else ' and whitening'}: {duration(self.mode_seconds)}",
+                *(f"{name}: {duration(seconds[engine])}{more}" for engine, (name, more) in engines.items()),
                 f"memory beyond the data: {self.memory_bytes / 2**20:.0f} MiB",
             ),
         )
+
+    def _engines(self) -> dict[str, tuple[str, str]]:
+        """The call of each engine, and a remark."""
+        steps, laplace = f", at {self.leapfrogs:.0f} gradients per draw", f"laplace(draws={self.chains * self.draws})"
+        if ALL_LAYERS in self.sampling_seconds:
+            return {
+                ALL_LAYERS: ("sample(layers='all')", f"{steps}, and with a mode for each chain"),
+                LAST_LAYER: ("sample(layers='last')", " after the mode"),
+                "laplace": (laplace, ", of the last layer, after the mode"),
+            }
+        remark = ", where the posterior is nearly normal (engine='auto' tests this)"
+        return {
+            "nuts": ("sample(engine='nuts')", steps),
+            "independence": ("sample(engine='independence')", remark),
+            "laplace": (laplace, ""),
+        }
 
     __repr__ = as_text
     _repr_html_ = as_markup
 
 
-def draws_bytes(n_draws: int, dimension: int, n_features: int, n_classes: int) -> float:
-    """Bytes of three copies of draws of the free coordinates and of the coefficients."""
-    return 24.0 * n_draws * (dimension + (n_features + 1) * n_classes)
+def draws_bytes(n_draws: int, dimension: int, n_parameters: int) -> float:
+    """Bytes of three copies of draws of the free coordinates and of the parameters."""
+    return 24.0 * n_draws * (dimension + n_parameters)
 
 
 def duration(seconds: float) -> str:

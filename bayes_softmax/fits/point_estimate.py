@@ -72,7 +72,10 @@ class PointEstimate:
 
     @property
     def intercept(self) -> xr.DataArray:
-        """(category,) logits at x = 0 of linear logits; zeros for a model without an intercept."""
+        """(category,) logits at x = 0 of linear logits; zeros for a model without an intercept.
+
+        A network has no such coefficients: :attr:`parameters` are its layers.
+        """
         return self._fitted.intercept
 
     @property
@@ -83,6 +86,14 @@ class PointEstimate:
         well as the optimum up to the last digits; :meth:`summary` marks the infinite ones.
         """
         return self._fitted.weights
+
+    @property
+    def parameters(self) -> xr.Dataset:
+        """All parameters by name: ``intercept`` and ``weights`` of linear logits, and those of each layer of a network.
+
+        Hidden units are in no order: they can change places, and signs, without a change of any prediction.
+        """
+        return xr.Dataset(dict(self._fitted.values))
 
     @property
     def std_error(self) -> xr.Dataset:

@@ -14,6 +14,7 @@ from bayes_softmax.answers import (
     probability_draws,
     ratios,
     sensitivity,
+    stacking,
 )
 from bayes_softmax.answers import effects as effects_module
 from bayes_softmax.answers import kfold as kfold_module
@@ -66,6 +67,7 @@ class Posterior:
     add_log_prior = asks(sensitivity.add_log_prior)
     prior_sensitivity = asks(sensitivity.prior_sensitivity)
     loo = asks(loo_module.loo)
+    stacking_weights = asks(stacking.stacking_weights)
 
     @property
     def classes(self) -> tuple[Label, ...]:
@@ -82,7 +84,8 @@ class Posterior:
         """The draws, labelled: an ``xarray.DataTree`` that ArviZ reads, as in ``az.summary(post.idata)``.
 
         Its groups are ``posterior`` (``prior`` for ``sample_prior()``), with ``intercept`` and ``weights`` of all K
-        categories, ``sample_stats``, ``observed_data`` and ``constant_data``.
+        categories, ``sample_stats``, ``observed_data`` and ``constant_data``.  Of a network ``az.summary`` lists
+        weights whose R-hat says nothing, since hidden units can be exchanged: read :attr:`diagnostics` instead.
         """
         return self._fitted.idata
 
@@ -93,7 +96,10 @@ class Posterior:
 
     @property
     def diagnostics(self) -> Diagnostics:
-        """Divergences, and worst R-hat and ESS over coefficients (in their own coding) and hyperparameters."""
+        """Divergences, and worst R-hat and ESS over coefficients (in their own coding) and hyperparameters.
+
+        Of a network over what the draws say of the data: class probabilities, log-likelihood and log posterior.
+        """
         return self._fitted.diagnostics
 
     @property
@@ -108,19 +114,26 @@ class Posterior:
 
     @property
     def pareto_k(self) -> float | None:
-        """For ``laplace()``, tail index of the importance weights, reliable below 0.7; None for Markov chains."""
+        """For ``laplace()``, tail index of the importance weights, reliable below 0.7; None for Markov chains.
+
+        None, too, where nothing weighs the draws: those of a linearised network.
+        """
         return self._fitted.pareto_k
 
     @property
     def ess(self) -> float | None:
-        """For ``laplace()``, effective sample size by the importance weights; None for Markov chains."""
+        """For ``laplace()``, effective sample size by the importance weights; None for Markov chains.
+
+        Where nothing weighs the draws it is their number.
+        """
         return self._fitted.ess
 
     @property
     def log_evidence(self) -> float | None:
         """For ``laplace()``, log of the normalising constant; None for Markov chains.
 
-        Under proper priors it is the log marginal likelihood.
+        Under proper priors it is the log marginal likelihood; of a network that of one mode, and where its draws are
+        not weighed, or their weights not reliable, by Laplace's formula.
         """
         return self._fitted.log_evidence
 

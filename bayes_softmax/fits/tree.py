@@ -11,6 +11,10 @@ from bayes_softmax.answers.training import RowsInMemory, TrainingData
 from bayes_softmax.core.protocols import Logits
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.schema import Schema
+from bayes_softmax.spec.custom.logits import OwnLogits
+
+HELD = "held"  # group of parameters that are the same in all draws, or in all draws of each member
+MEMBER = "member"  # its dimension, where there are members
 
 
 def build_idata(
@@ -37,6 +41,7 @@ def build_idata(
         "draw": np.arange(length),
         "feature": np.array(schema.feature_names, dtype=str),
         "category": schema.category_coordinate,
+        **_unit_coordinates(logits, draws),
     }
     # Parameters of more dimensions first, on purpose: az.summary (ArviZ 1.3) labels rows wrongly unless the dimensions
     # of a data set first appear in the order in which each variable has them.
@@ -53,6 +58,8 @@ def build_idata(
             dims = [local[0]]
             coords[local[0]] = np.array(local[1], dtype=str)
         variables[name] = (("chain", "draw", *dims), values)
+    if isinstance(logits, OwnLogits):
+        coords |= logits.labels
     attrs: dict[str, Any] = {"inference_library": "bayes_softmax", "engine": engine, "sample_dims": ["chain", "draw"]}
     if hyper:
         attrs["hyperparameters"] = list(hyper)
@@ -63,6 +70,37 @@ def build_idata(
         **(data_groups(training, schema) if isinstance(training, RowsInMemory) else {}),
     }
     return xr.DataTree.from_dict(groups)
+
+
+def held_group(logits: Logits, held: Mapping[str, FloatArray], schema: Schema) -> xr.DataTree:
+    """Parameters (*shape), or (member, *shape), that are the same in all draws, or in those of each member.
+
+    Each is kept once, in a group of its own: ArviZ's summaries pass it by.
+    """
+    features = np.array(schema.feature_names, dtype=str)
+    coords = {"feature": features} if any("feature" in logits.dims[name] for name in held) else {}
+    coords |= _unit_coordinates(logits, held)
+    variables = {}
+    for name, values in held.items():
+        members = (MEMBER,) * (values.ndim - len(logits.dims[name]))
+        variables[name] = ((*members, *logits.dims[name]), values)
+    return xr.DataTree(xr.Dataset(variables, coords=coords))
+
+
+def held_parameters(group: xr.Dataset, logits: Logits) -> dict[str, FloatArray]:
+    """The same as arrays (1 or members, *shape)."""
+    found = {}
+    for name, values in group.data_vars.items():
+        members = [MEMBER] if MEMBER in values.dims else []
+        array = values.transpose(*members, *logits.dims[str(name)]).values
+        found[str(name)] = array if members else array[None]
+    return found
+
+
+def _unit_coordinates(logits: Logits, values: Mapping[str, FloatArray]) -> dict[str, Any]:
+    """Numbers along the dimensions that are neither features nor categories, as hidden units are."""
+    sizes = {d: n for name in values for d, n in zip(logits.dims[name], logits.shapes[name], strict=True)}
+    return {dim: np.arange(n) for dim, n in sizes.items() if dim not in ("feature", "category")}
 
 
 def data_groups(training: RowsInMemory, schema: Schema) -> dict[str, xr.Dataset]:

@@ -1,5 +1,7 @@
 """Lines that an estimate says of itself."""
 
+import math
+
 from bayes_softmax.core.checks import counted
 
 DIGITS_BELOW = -1e-3  # log-likelihoods nearer to zero have significant digits instead of decimals
@@ -14,10 +16,8 @@ def likelihood_line(log_likelihood: float, cross_entropy: float, log_posterior: 
 
 def certificate_line(n_iterations: int, gradient_norm: float, newton_decrement: float) -> str:
     """How well the optimum was found."""
-    return (
-        f"{counted(n_iterations, 'iteration')}, gradient {gradient_norm:.1e} per observation, Newton decrement "
-        f"{newton_decrement:.1e}"
-    )
+    decrement = "" if math.isnan(newton_decrement) else f", Newton decrement {newton_decrement:.1e}"
+    return f"{counted(n_iterations, 'iteration')}, gradient {gradient_norm:.1e} per observation{decrement}"
 
 
 def covariance_refused(dimension: int) -> str:

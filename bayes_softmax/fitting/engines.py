@@ -6,15 +6,21 @@ from functools import partial
 from typing import NamedTuple
 
 from bayes_softmax.answers.training import Cells
-from bayes_softmax.core.checks import check_between, check_choice
+from bayes_softmax.core.checks import check_between, check_choice, listed
 from bayes_softmax.core.errors import NotReliableWarning, warn_caller
-from bayes_softmax.data.observations import Observations
 from bayes_softmax.fits.draws import PosteriorDraws
-from bayes_softmax.fitting.again import complete, with_cells
+from bayes_softmax.fitting.again import complete, with_cells, without_one
+from bayes_softmax.fitting.custom import sample_custom
 from bayes_softmax.fitting.hierarchy import sample_hierarchy
+from bayes_softmax.fitting.last_layer import sample_last_layer
+from bayes_softmax.fitting.learned_layers import sample_learned_layers
+from bayes_softmax.fitting.network_sampling import sample_all_layers
 from bayes_softmax.fitting.pymc import sample_pymc
+from bayes_softmax.fitting.refusals import refuse_learned_scales
 from bayes_softmax.fitting.sampling import sample_auto, sample_independence, sample_nuts
 from bayes_softmax.fitting.settings import SamplerSettings
+from bayes_softmax.spec.custom.logits import CUSTOM
+from bayes_softmax.spec.network.logits import NETWORK
 from bayes_softmax.spec.specification import Specification
 
 REFIT_SEED = 1
@@ -42,6 +48,21 @@ ENGINES = {
     "pymc": Engine(sample_pymc, sample_pymc),
 }
 
+# Engines that draw all layers of a network.
+ALL_LAYERS: dict[str, Callable[[Specification, SamplerSettings], PosteriorDraws]] = {
+    "auto": sample_all_layers,
+    "nuts": sample_all_layers,
+    "pymc": sample_pymc,
+}
+# The same where scales of layers are learned, with which all layers are drawn.
+LEARNED_LAYERS: dict[str, Callable[[Specification, SamplerSettings], PosteriorDraws]] = {
+    "auto": sample_learned_layers,
+    "nuts": sample_learned_layers,
+    "pymc": sample_pymc,
+}
+LAYERS = ("last", "all")
+MOST_COEFFICIENTS = 500  # of which all are drawn, where layers are not named
+
 
 def check_engine(engine: str, target_accept: float | None) -> None:
     """Raise for an unknown engine, or for a setting that it does not have."""
@@ -52,26 +73,89 @@ def check_engine(engine: str, target_accept: float | None) -> None:
         raise ValueError(f"target_accept is for NUTS; engine={engine!r} has no step size")
 
 
-def sample(spec: Specification, settings: SamplerSettings, engine: str) -> PosteriorDraws:
-    """Draw from the posterior by the named engine; the result can be refitted without an observation."""
-    chosen = ENGINES[engine]
-    run = chosen.learned if spec.priors.learns_scales else chosen.fixed
-    drawn, again = run(spec, settings), partial(sample_again, spec, settings, engine)
+def sample(
+    spec: Specification, settings: SamplerSettings, engine: str, layers: str | None = None, starts: int | None = None
+) -> PosteriorDraws:
+    """Draw from the posterior by the named engine; the result can be refitted without an observation.
+
+    ``layers`` of a network: ``"all"``, or ``"last"`` with hidden layers held at a mode; None chooses.  ``starts`` is
+    the seed of the random starts from which that mode is found; by default that of the draws.
+    """
+    again = partial(sample_again, spec, settings, engine, layers)
+    if spec.logits.kind == NETWORK:
+        chosen = settings.seed if starts is None else starts
+        return replace(_sample_network(spec, settings, engine, layers, chosen), refit_cells=again)
+    refuse_layers(spec, layers)
+    if spec.logits.kind == CUSTOM:
+        return replace(sample_custom(spec, settings, engine), refit_cells=again)
+    drawn = _sample_linear(spec, settings, engine)
     return replace(drawn, refit=partial(refit_without, spec), refit_cells=again)
 
 
+def refuse_layers(spec: Specification, layers: str | None) -> None:
+    """Raise if layers were named though the logits have none."""
+    if layers is not None:
+        check_choice("layers", layers, LAYERS)
+        raise ValueError(
+            f"layers={layers!r} is for the logits of a network, and those of this model are of kind "
+            f"{spec.logits.kind!r}: leave layers at None"
+        )
+
+
+def _sample_linear(spec: Specification, settings: SamplerSettings, engine: str) -> PosteriorDraws:
+    chosen = ENGINES[engine]
+    run = chosen.learned if spec.priors.learns_scales else chosen.fixed
+    return run(spec, settings)
+
+
+def _sample_network(
+    spec: Specification, settings: SamplerSettings, engine: str, layers: str | None, starts: int
+) -> PosteriorDraws:
+    """Draw all layers of a network, or the last."""
+    refit = partial(_refit_network, spec, settings._replace(seed=REFIT_SEED, progressbar=False), engine)
+    if spec.learns_scales:
+        if layers == "last":
+            refuse_learned_scales(spec, "sample(layers='last')")
+        check_choice("layers", layers or "all", LAYERS)
+        check_choice("engine", engine, tuple(LEARNED_LAYERS))
+        return replace(LEARNED_LAYERS[engine](spec, settings), refit=refit)
+    layers, why = _chosen_layers(spec, engine, layers)
+    if layers == "last":
+        return sample_last_layer(spec, partial(_sample_linear, settings=settings, engine=engine), starts, why)
+    if engine not in ALL_LAYERS:
+        raise ValueError(
+            f"engine={engine!r} draws linear logits, as the last layer of a network: for layers='all' use "
+            f"{listed(ALL_LAYERS)}, or else layers='last'"
+        )
+    drawn = ALL_LAYERS[engine](spec, settings)
+    return replace(drawn, engine=f"{drawn.engine}{why}", refit=refit)
+
+
+def _chosen_layers(spec: Specification, engine: str, layers: str | None) -> tuple[str, str]:
+    """``"last"`` or ``"all"``, and why, as the end of a sentence, where nobody asked for it."""
+    if layers is not None:
+        check_choice("layers", layers, LAYERS)
+        return layers, ""
+    d = spec.network_coordinates.dimension
+    if d > MOST_COEFFICIENTS:
+        return "last", f", since its {d} coefficients are more than {MOST_COEFFICIENTS} (layers='all' draws them all)"
+    if engine not in ALL_LAYERS:
+        return "last", f", since engine={engine!r} draws linear logits"
+    return "all", f"; all {d} coefficients, since they are at most {MOST_COEFFICIENTS}"
+
+
+def _refit_network(spec: Specification, settings: SamplerSettings, engine: str, row: int, code: int) -> PosteriorDraws:
+    """Posterior of all layers without one observation, by the same engine and settings."""
+    return complete(sample(without_one(spec, row, code), settings, engine, "all"))
+
+
 def sample_again(
-    spec: Specification, settings: SamplerSettings, engine: str, cells: Cells, seed: int
+    spec: Specification, settings: SamplerSettings, engine: str, layers: str | None, cells: Cells, seed: int
 ) -> PosteriorDraws:
     """Draw by the same engine and settings from the posterior of other numbers of the observations."""
-    return complete(sample(with_cells(spec, cells), settings._replace(seed=seed, progressbar=False), engine))
+    return complete(sample(with_cells(spec, cells), settings._replace(seed=seed, progressbar=False), engine, layers))
 
 
 def refit_without(spec: Specification, row: int, code: int) -> PosteriorDraws:
     """Posterior of the same model, priors included, without one observation of class ``code`` in a distinct row."""
-    design = spec.distinct
-    counts = design.dense_counts().copy()
-    counts[row, code] -= 1.0
-    response = replace(design.response, codes=None, counts=counts)
-    without = replace(spec, rows=Observations(replace(design, response=response, weights=None), collapse=False))
-    return complete(sample(without, SamplerSettings(seed=REFIT_SEED), "auto"))
+    return complete(sample(without_one(spec, row, code), SamplerSettings(seed=REFIT_SEED), "auto"))

@@ -1,5 +1,6 @@
 """Point estimates of a specification: the optimum, its certificate, and its labels."""
 
+from collections.abc import Callable
 from functools import partial
 
 from bayes_softmax.answers.labels import label_parameters
@@ -12,16 +13,24 @@ from bayes_softmax.fitting.advice import advice, limits_of, notes_on_optimum, st
 from bayes_softmax.fitting.again import with_cells
 from bayes_softmax.fitting.covariance import raw_covariance, variances_of
 from bayes_softmax.fitting.intercept_alone import warn_if_intercept_alone
+from bayes_softmax.fitting.network_estimates import network_estimate
 from bayes_softmax.fitting.notes import notes_of
 from bayes_softmax.fitting.problem import certified, objective_of, problem_of
 from bayes_softmax.fitting.refusals import refuse_learned_scales
 from bayes_softmax.fitting.solvers import SolverOptions, solve
 from bayes_softmax.separation.examination import what_is_open
+from bayes_softmax.spec.linear import LINEAR
+from bayes_softmax.spec.network.logits import NETWORK
 from bayes_softmax.spec.specification import Specification
 
 
 def point_estimate(spec: Specification, kind: str, options: SolverOptions) -> Estimate:
     """Maximise the log posterior of ``spec`` and label the result; warns if no optimum is certified."""
+    return ESTIMATES.get(spec.logits.compiled or LINEAR, linear_estimate)(spec, kind, options)
+
+
+def linear_estimate(spec: Specification, kind: str, options: SolverOptions) -> Estimate:
+    """The estimate of a model with linear logits; it has no random starts."""
     refuse_learned_scales(spec, f"{kind}()")
     with blas_on_one_thread():  # its threads wait for each other longer than these matrices take
         problem = problem_of(spec)
@@ -55,7 +64,7 @@ def point_estimate(spec: Specification, kind: str, options: SolverOptions) -> Es
         schema=spec.schema,
         logits=spec.logits,
         covariance_of=lambda: raw_covariance(spec, mode, found),
-        notes=alone + notes_of(spec) + notes_on_optimum(problem, objective, mode, found),
+        notes=alone + _without_restarts(options) + notes_of(spec) + notes_on_optimum(problem, objective, mode, found),
         training=training_data(spec.design, spec.collapsed),
         limits_of=None if found is None else lambda: limits_of(found),
         variance_of=variances_of(problem, solved, mode),
@@ -63,6 +72,20 @@ def point_estimate(spec: Specification, kind: str, options: SolverOptions) -> Es
     )
 
 
+def _without_restarts(options: SolverOptions) -> tuple[str, ...]:
+    """The note that restarts which were asked for were not made."""
+    if options.restarts is None or options.restarts == 1:
+        return ()
+    return (f"restarts={options.restarts} is for networks: linear logits are fitted from one start, not at random",)
+
+
 def _again(spec: Specification, kind: str, options: SolverOptions, cells: Cells, seed: int) -> Estimate:
     """The same kind of estimate from other numbers of the observations; nothing in it is random."""
     return point_estimate(with_cells(spec, cells), kind, options)
+
+
+# By the name of the compiled part of a logit function; others are refused where their density is built.
+ESTIMATES: dict[str, Callable[[Specification, str, SolverOptions], Estimate]] = {
+    LINEAR: linear_estimate,
+    NETWORK: network_estimate,
+}

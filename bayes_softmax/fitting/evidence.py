@@ -16,6 +16,7 @@ from bayes_softmax.fitting.refusals import refuse_improper
 from bayes_softmax.fitting.solvers import SolverOptions, solve
 from bayes_softmax.inference.laplace import laplace_log_evidence
 from bayes_softmax.inference.newton import newton
+from bayes_softmax.spec.linear import WEIGHTS
 from bayes_softmax.spec.rescaled import with_chosen_scale
 from bayes_softmax.spec.scale_choice import ScaleChoice
 from bayes_softmax.spec.specification import Specification
@@ -118,7 +119,7 @@ def _relative_to_given(
     as_given = own.log_evidence if own.mode.converged else np.nan
     if before is not None:
         factor, as_given = factor * before.factor, before.log_evidence_as_given
-    return ScaleChoice(factor, chosen.log_evidence, as_given, at_end, n_fits)
+    return ScaleChoice({WEIGHTS: factor}, chosen.log_evidence, as_given, at_end, n_fits)
 
 
 def _refuse_many(problem: Problem) -> None:

@@ -2,8 +2,10 @@
 
 import os
 
+from bayes_softmax.core.parameters import size_of
 from bayes_softmax.density.posterior import SoftmaxPosterior
 from bayes_softmax.fits.forecast import Forecast, draws_bytes
+from bayes_softmax.fitting.network_forecast import network_forecast
 from bayes_softmax.fitting.sampling import compiled_problem
 from bayes_softmax.fitting.settings import SamplerSettings
 from bayes_softmax.inference import independence, nuts
@@ -16,8 +18,13 @@ NUTS_OVERHEAD = 0.1  # seconds that nutpie takes to start and to return its draw
 
 def forecast(spec: Specification, settings: SamplerSettings) -> Forecast:
     """Time and memory of a run, from a few timed evaluations."""
-    if spec.priors.learns_scales:
+    if spec.learns_scales:
         raise ValueError("forecast() cannot predict runs with learned scales; try sample() with few draws")
+    return _linear(spec, settings) if spec.hidden is None else network_forecast(spec, settings, _linear)
+
+
+def _linear(spec: Specification, settings: SamplerSettings) -> Forecast:
+    """The forecast of linear logits."""
     problem, compiled = compiled_problem(spec)
     density = problem.density
     cost = measure(density)
@@ -40,5 +47,5 @@ def _memory(spec: Specification, density: SoftmaxPosterior, n_draws: int) -> flo
     K, q = density.coordinates.n_classes, density.coordinates.n_columns
     d, pairs = density.dimension, K * (K - 1) // 2
     hessian = 3 * d**2 + pairs * q**2 if d <= DENSE_DIMENSION else 3 * (K - 1) * q**2
-    draws = draws_bytes(n_draws, d, spec.design.n_features, K)
+    draws = draws_bytes(n_draws, d, size_of(spec.logits.shapes))
     return 8.0 * float(density.likelihood.size + density.likelihood.n_obs * K + hessian) + draws

@@ -18,6 +18,7 @@ from bayes_softmax.separation.directions import on_all_columns, unseen_direction
 from bayes_softmax.separation.examination import Examination, what_is_open
 from bayes_softmax.separation.rays import ZERO
 from bayes_softmax.spec.families.flat import Flat
+from bayes_softmax.spec.linear import LINEAR
 from bayes_softmax.spec.specification import Specification
 
 
@@ -33,6 +34,8 @@ def warn_if_intercept_alone(spec: Specification) -> tuple[str, ...]:
 def intercept_alone(spec: Specification) -> str | None:
     """Which coefficients only the intercept's prior bounds, why, and what to do; None if there are none."""
     priors = spec.priors
+    if spec.logits.kind != LINEAR:
+        return None
     if priors.is_jeffreys or priors.intercept is None or priors.flat_intercept or not priors.flat_features.any():
         return None
     free = replace(spec, priors=replace(priors, intercept=Flat(), intercept_at="means"))

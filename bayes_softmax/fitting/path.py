@@ -11,6 +11,7 @@ from bayes_softmax.core.methods import of_self
 from bayes_softmax.display.brief import Brief, as_markup, as_text
 from bayes_softmax.fits.point_estimate import PointEstimate
 from bayes_softmax.fitting import door
+from bayes_softmax.spec.custom.refusals import refuse_custom
 from bayes_softmax.spec.rescaled import with_scaled_priors
 from bayes_softmax.spec.specification import HasSpecification
 
@@ -96,7 +97,8 @@ def map_path(model: HasSpecification, scales: Sequence[float] | None = None) -> 
     """MAP estimates with the scales of all priors multiplied by each of several factors, the intercept's among them.
 
     Small factors let the prior rule; as they grow, the estimate tends to that of :meth:`mle`, where it exists.
-    ``plots.map_path`` shows them.
+    ``plots.map_path`` shows them.  Of a network all layers' scales are multiplied, and each estimate is the best of
+    its own starts: those of two factors may be different modes.
 
     Parameters
     ----------
@@ -122,8 +124,9 @@ def map_path(model: HasSpecification, scales: Sequence[float] | None = None) -> 
     [0.03, 0.39, 0.45]
     """
     factors = _factors(SCALES if scales is None else scales)
+    refuse_custom(model._spec.logits, "map_path()")
     specs = {factor: with_scaled_priors(model._spec, factor) for factor in factors}  # refused before any work
-    return MapPath({f: door.point_estimate(spec, "map", "newton", None, None) for f, spec in specs.items()})
+    return MapPath({f: door.point_estimate(spec, "map") for f, spec in specs.items()})
 
 
 def _factors(scales: Any) -> list[float]:

@@ -1,4 +1,4 @@
-"""Draws of the coefficients from their priors, labelled like a posterior; they need no density."""
+"""Draws of the parameters from their priors, labelled like a posterior; they need no density."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from bayes_softmax.core.records import Draws
 from bayes_softmax.fits.posterior import Posterior
 from bayes_softmax.fitting.labelling import labelled_posterior
 from bayes_softmax.fitting.settings import refuse_too_many
-from bayes_softmax.spec.prior_draws import prior_draws
+from bayes_softmax.spec.from_prior import draws_from_prior
 from bayes_softmax.spec.specification import HasSpecification
 
 TITLE = "prior (independent draws, no data)"
@@ -19,7 +19,7 @@ TITLE = "prior (independent draws, no data)"
 def sample_prior(
     model: HasSpecification, draws: int = 1000, *, random_seed: RandomSeed = None, rng: RandomNumbers = None
 ) -> Posterior:
-    """Draw the coefficients from their priors, before the classes are observed.
+    """Draw the coefficients, or a network's weights and biases, from their priors, before the classes are observed.
 
     The result has the methods of a posterior (``posterior_predictive`` is then the prior predictive); its draws are in
     the group ``prior`` of ``idata``.
@@ -46,6 +46,5 @@ def sample_prior(
     check_counts(draws=draws)
     spec, generator = model._spec, np.random.default_rng(seed_of(random_seed, rng))
     refuse_too_many(spec, "sample_prior", 1, draws)
-    drawn = prior_draws(spec.priors, spec.coordinates, draws, generator, feature_names=spec.schema.feature_names)
-    parameters = {name: values[None] for name, values in drawn.items()}  # one chain
+    parameters = {name: values[None] for name, values in draws_from_prior(spec, draws, generator).items()}  # one chain
     return Posterior(labelled_posterior(spec, parameters, Draws(np.empty(0), {}, 0), TITLE, {}, group="prior"))

@@ -1,5 +1,7 @@
 """Refusals before any draw is made, with reasons: improper posteriors, and methods that do not suit a model."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from bayes_softmax.core.checks import listed
@@ -9,14 +11,18 @@ from bayes_softmax.fitting.covariance import held_at_kink
 from bayes_softmax.fitting.problem import Problem
 from bayes_softmax.separation.diagnosis import check_separation, diagnose_separation
 from bayes_softmax.separation.examination import what_is_open
+from bayes_softmax.spec.families.normal import Normal
+from bayes_softmax.spec.linear import WEIGHTS
+from bayes_softmax.spec.network.logits import SKIP
+from bayes_softmax.spec.priors import repeated
 from bayes_softmax.spec.specification import Specification
 
 
 def refuse_learned_scales(spec: Specification, method: str) -> None:
     """Raise if a scale is learned, as a mode and a normal approximation around it are then meaningless."""
-    if not spec.priors.learns_scales:
+    if not spec.learns_scales:
         return
-    family = spec.priors.learned[0].prior
+    family = spec.learned_priors[0]
     raise ValueError(
         f"{method} needs priors with fixed scales, but {family} learns its scale: the joint mode of scale and weights "
         "depends on the parametrisation of the scale, and with weights at zero the density is unbounded as the scale "
@@ -55,6 +61,42 @@ def refuse_improper(spec: Specification, mode: Mode) -> None:
         raise ImproperPosteriorError(
             f"the posterior may be improper: {separation!r}, and Student-t tails are too heavy to compensate for the "
             "flat prior; use Normal priors, or no flat ones"
+        )
+
+
+def refuse_improper_network(spec: Specification) -> None:
+    """Raise if the posterior of all layers of a network is improper, or is not known to be proper.
+
+    The likelihood of a network does not vanish as the weights of a hidden layer grow: bounded units saturate, and a
+    larger scale of the others is undone by the layer above.  Hidden layers can separate the classes with their units.
+    Under normal priors of all weights a flat one of the intercept leaves the posterior proper if every class was
+    observed: the likelihood's integral over the intercept grows no faster than a power of the largest logit.
+    """
+    hidden, priors = spec.hidden, spec.priors
+    assert hidden is not None
+    flat = [f"hidden_{layer}" for layer, scale in enumerate(hidden.scales, 1) if not np.isfinite(scale).all()]
+    names = [WEIGHTS] * hidden.n_units + [f"{SKIP}[{name}]" for name in spec.schema.feature_names]
+    flat += dict.fromkeys(name for name, is_flat in zip(names, priors.flat_features, strict=False) if is_flat)
+    if flat:
+        raise ImproperPosteriorError(
+            f"the posterior of the network is improper, or may be: the prior of {listed(flat)} is Flat(), and the "
+            "likelihood need not vanish as these weights grow; give every layer a proper prior (prior=None is the "
+            "autoscaled default)"
+        )
+    if not priors.flat_intercept:
+        return
+    if priors.has_heavy_tails:
+        raise ImproperPosteriorError(
+            "the posterior may be improper: the prior of the intercept is Flat(), and the Student-t tails of other "
+            "weights may be too heavy to compensate for it; use Normal priors, or no flat ones"
+        )
+    proper = repeated(Normal(1.0), spec.design.n_features)
+    alone = replace(priors, features=proper, by_default=np.zeros(spec.design.n_features, dtype=np.bool_))
+    reasons = diagnose_separation(what_is_open(spec.design, alone)).reasons
+    if reasons:
+        raise ImproperPosteriorError(
+            f"the posterior is improper, there is nothing to sample: {'; '.join(reasons)}. Give the intercept a proper "
+            "prior (intercept_prior=None is the default)"
         )
 
 

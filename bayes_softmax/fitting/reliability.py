@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from bayes_softmax.answers.diagnostics import seem_mixed
+from bayes_softmax.answers.convergence import seem_mixed
 from bayes_softmax.core.checks import listed
 from bayes_softmax.core.errors import NotReliableWarning, warn_caller
 from bayes_softmax.fits.draws import PosteriorDraws

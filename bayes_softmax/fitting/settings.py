@@ -2,13 +2,18 @@
 
 from typing import NamedTuple
 
-from bayes_softmax.core.checks import check_counts, check_counts_or_none, check_flags
+from bayes_softmax.core.checks import check_choice, check_counts, check_counts_or_none, check_flags
 from bayes_softmax.core.memory import refuse_beyond_memory
+from bayes_softmax.core.parameters import size_of
 from bayes_softmax.fits.forecast import draws_bytes
+from bayes_softmax.spec.custom.logits import CUSTOM
+from bayes_softmax.spec.linear import INTERCEPT, WEIGHTS
+from bayes_softmax.spec.network.logits import SKIP
 from bayes_softmax.spec.specification import Specification
 
 STEP_BYTES = 280.0  # statistics that nutpie keeps per step, tuning included; measured
 FEWEST_WEIGHTS = 100
+STRUCTURES, PREDICTIVES = ("last-layer", "full", "kron"), ("glm", "mc")
 
 
 class SamplerSettings(NamedTuple):
@@ -30,20 +35,45 @@ def check_run(settings: SamplerSettings) -> None:
     check_flags(progressbar=settings.progressbar)
 
 
-def check_weighted_run(draws: int, *, progressbar: bool) -> None:
-    """Raise for too few draws for a diagnosis of their importance weights."""
-    check_counts(draws=draws)
-    check_flags(progressbar=progressbar)
-    if draws < FEWEST_WEIGHTS:
-        raise ValueError(f"draws={draws} must be at least {FEWEST_WEIGHTS}: fewer weights cannot be judged")
+class LaplaceSettings(NamedTuple):
+    """Settings of the Laplace approximation; None of ``structure`` and ``predictive`` stands for the default.
+
+    ``starts`` is the seed of the random starts of a network's mode.
+    """
+
+    draws: int = 4000
+    structure: str | None = None
+    predictive: str | None = None
+    seed: int = 0
+    starts: int = 0
+    progressbar: bool = False
 
 
-def refuse_too_many(spec: Specification, method: str, chains: int, draws: int, tune: int = 0) -> None:
-    """Raise if the draws would not fit into memory."""
-    coordinates, K = spec.coordinates, spec.design.n_classes
-    # With more features than rows, the row space of the features is sampled.
-    sampled = min(coordinates.dimension, (spec.distinct.n_obs + 1) * K)
-    size = draws_bytes(chains * draws, coordinates.dimension, spec.design.n_features, K)
+def check_laplace(settings: LaplaceSettings) -> None:
+    """Raise for unknown choices, and for too few draws for a diagnosis of their importance weights."""
+    check_counts(draws=settings.draws)
+    check_flags(progressbar=settings.progressbar)
+    for name, allowed in (("structure", STRUCTURES), ("predictive", PREDICTIVES)):
+        if (value := getattr(settings, name)) is not None:
+            check_choice(name, value, allowed)
+    if settings.draws < FEWEST_WEIGHTS:
+        raise ValueError(f"draws={settings.draws} must be at least {FEWEST_WEIGHTS}: fewer weights cannot be judged")
+
+
+def refuse_too_many(
+    spec: Specification, method: str, chains: int, draws: int, tune: int = 0, *, whole_network: bool = False
+) -> None:
+    """Raise if the draws would not fit into memory; of a network those of the last layer, or of all."""
+    shapes = spec.logits.shapes
+    whole = (whole_network and spec.hidden is not None) or spec.logits.kind == CUSTOM
+    if spec.logits.kind == CUSTOM:
+        dimension = sampled = size_of(shapes)
+    else:
+        dimension = sampled = (spec.network_coordinates if whole else spec.coordinates).dimension
+        if spec.hidden is None:  # with more features than rows, the row space of the features is sampled
+            sampled = min(dimension, (spec.distinct.n_obs + 1) * spec.design.n_classes)
+    drawn = shapes if whole else {name: shape for name, shape in shapes.items() if name in (INTERCEPT, WEIGHTS, SKIP)}
+    size = draws_bytes(chains * draws, dimension, size_of(drawn))
     size += chains * (tune + draws) * (8.0 * sampled + STEP_BYTES)
     asked = {"draws": draws, "chains": chains, "tune": tune}
     shown = ", ".join(f"{name}={n}" for name, n in asked.items() if name == "draws" or n > 1)

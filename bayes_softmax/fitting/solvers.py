@@ -35,16 +35,21 @@ SOLVERS: dict[str, Solver] = {
 
 
 class SolverOptions(NamedTuple):
-    """Settings of an optimisation; None stands for the solver's default."""
+    """Settings of an optimisation; None stands for the solver's default.
+
+    ``restarts`` and ``seed`` are those of a search for modes, as of networks.
+    """
 
     solver: str = "newton"
     max_iterations: int | None = None
     learning_rate: float | None = None
+    restarts: int | None = None
+    seed: int = 0
 
 
 def solve(density: SoftmaxPosterior | JeffreysPosterior, options: SolverOptions) -> Mode:
     """Run a solver by name, with BLAS on one thread so that results repeat to the last bit."""
-    solver, max_iterations, learning_rate = options
+    solver, max_iterations, learning_rate, *_ = options
     check_choice("solver", solver, tuple(SOLVERS))
     given: dict[str, Any] = {}
     if max_iterations is not None:

@@ -1,4 +1,4 @@
-"""Draws from the Laplace approximation, corrected and diagnosed by importance weights."""
+"""Draws from the Laplace approximation of linear logits, corrected and diagnosed by importance weights."""
 
 import os
 import time
@@ -21,17 +21,16 @@ from bayes_softmax.fitting.progress import progress_bar
 from bayes_softmax.fitting.refusals import refuse_learned_scales
 from bayes_softmax.fitting.sampling import posterior_of, prepare
 from bayes_softmax.fitting.settings import refuse_too_many
-from bayes_softmax.inference.importance import importance_sample, propose
+from bayes_softmax.inference.importance import FEWEST_PROPOSALS, importance_sample, propose
 from bayes_softmax.spec.specification import Specification
 
 TITLE = "laplace (importance resampling of the Laplace approximation)"
-FEWEST_PROPOSALS = 25  # with fewer, there is no tail to fit
 
 
 def sample_laplace(spec: Specification, draws: int, seed: int, progressbar: bool) -> PosteriorDraws:
     """Equal-weight draws from the Laplace approximation, corrected and diagnosed by importance weights."""
     with blas_on_one_thread():
-        posterior = _weighted_draws(spec, draws, seed, progressbar)
+        posterior = weighted_draws(spec, draws, seed, progressbar)
     if posterior.pareto_k is not None and posterior.pareto_k > RELIABLE_PARETO_K:
         warn_caller(
             f"laplace() is not reliable here: Pareto k is {posterior.pareto_k:.2f}, above {RELIABLE_PARETO_K}; "
@@ -47,7 +46,8 @@ def _again(spec: Specification, draws: int, cells: Cells, seed: int) -> Posterio
     return complete(sample_laplace(with_cells(spec, cells), draws, seed, progressbar=False))
 
 
-def _weighted_draws(spec: Specification, draws: int, seed: int, progressbar: bool) -> PosteriorDraws:
+def weighted_draws(spec: Specification, draws: int, seed: int, progressbar: bool) -> PosteriorDraws:
+    """The same without warnings, and without what fits again."""
     refuse_learned_scales(spec, "laplace()")
     refuse_too_many(spec, "laplace", 1, draws)
     prepared = prepare(spec, rounded=False)

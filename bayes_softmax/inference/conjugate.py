@@ -18,6 +18,7 @@ def conjugate_gradients(
     gradient: FloatArray,
     tolerance: float,
     solve: Callable[[FloatArray], FloatArray],
+    steps: int = MAX_STEPS,
 ) -> FloatArray:
     """Approximate ``H^-1 gradient``; stops early along a direction without curvature.
 
@@ -31,6 +32,8 @@ def conjugate_gradients(
         Tolerance of the residual in the preconditioner's norm, relative to that of the right-hand side.
     solve
         The preconditioner: approximately ``H^-1`` times a vector.
+    steps
+        Limit on products.
     """
     solution = np.zeros_like(gradient)
     residual = gradient.copy()
@@ -39,7 +42,7 @@ def conjugate_gradients(
     squared = start = float(residual @ solved)
     if not squared > 0:
         return solution
-    for _ in range(min(len(gradient) + 10, MAX_STEPS)):
+    for _ in range(min(len(gradient) + 10, steps)):
         image = product(direction)
         curvature = float(direction @ image)
         if curvature <= NO_CURVATURE * squared:
@@ -56,13 +59,17 @@ def conjugate_gradients(
 
 
 def smallest_curvature(
-    product: Callable[[FloatArray], FloatArray], solve: Callable[[FloatArray], FloatArray], dimension: int
+    product: Callable[[FloatArray], FloatArray],
+    solve: Callable[[FloatArray], FloatArray],
+    dimension: int,
+    steps: int = PROBE_STEPS,
 ) -> tuple[float, FloatArray]:
     """Estimate of the smallest eigenvalue of ``H`` relative to the preconditioner, without a matrix; and a direction.
 
     Conjugate gradients from a random right-hand side are the Lanczos process: their coefficients form the tridiagonal
     matrix whose eigenvalues are the Ritz values, and they meet a direction without positive curvature if ``H`` is not
-    positive definite (Golub and Van Loan, *Matrix Computations*, 4th ed., 2013, section 10.2).
+    positive definite (Golub and Van Loan, *Matrix Computations*, 4th ed., 2013, section 10.2).  ``steps`` is the limit
+    on products.
 
     Returns
     -------
@@ -73,7 +80,7 @@ def smallest_curvature(
     solved = solve(residual)
     direction, squared = solved.copy(), float(residual @ solved)
     start, diagonal, off, carried = squared, [], [], 0.0
-    for _ in range(min(dimension, PROBE_STEPS)):
+    for _ in range(min(dimension, steps)):
         image = product(direction)
         relative = float(direction @ image) / squared
         if not relative > NO_CURVATURE:

@@ -39,10 +39,10 @@ def measure(density: LogDensity) -> Cost:
     """Time evaluations as the samplers make them, and extrapolate the mode from its number of multiplications."""
     d = density.dimension
     with blas_on_one_thread():
-        gradient = _seconds(_leapfrog(density))
+        gradient = seconds_per_call(_leapfrog(density))
         points = np.random.default_rng(0).normal(size=(STACK, d)) / np.sqrt(d)
-        value = _seconds(lambda: density.values(points)) / STACK
-        both = _seconds(lambda: density.value_gradient(points[0]))
+        value = seconds_per_call(lambda: density.values(points)) / STACK
+        both = seconds_per_call(lambda: density.value_gradient(points[0]))
     second_per_multiplication = gradient / (2 * density.work + d)
     hessian = density.hessian_work * second_per_multiplication
     factor = d**3 / 3 * second_per_multiplication
@@ -83,7 +83,7 @@ def _trivial_whitening(density: LogDensity) -> Whitening:
     )
 
 
-def _seconds(function: Callable[[], object]) -> float:
+def seconds_per_call(function: Callable[[], object]) -> float:
     """Median seconds per call, after a first call that may compile."""
     function()
     seconds: list[float] = []

@@ -17,13 +17,14 @@ from scipy.special import gammaln, logsumexp
 from bayes_softmax.core.interrupts import held_back
 from bayes_softmax.core.pareto import smoothed
 from bayes_softmax.core.protocols import LogDensity
-from bayes_softmax.core.records import FloatArray, Whitening
+from bayes_softmax.core.records import FloatArray, IntArray, Whitening
 from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.inference.block_metric import unwhiten
 
 T_SHARE = 0.1
 T_DF = 5.0
 CHUNK = 128  # points per task: fixed, so that sums do not depend on the number of threads
+FEWEST_PROPOSALS = 25  # with fewer, there is no tail to fit
 
 Progress = Callable[[int, int], None]
 
@@ -45,6 +46,15 @@ class ImportanceSample(NamedTuple):
     """
 
     points: FloatArray
+    pareto_k: float
+    ess: float
+    log_evidence: float
+
+
+class Resampled(NamedTuple):
+    """Positions (draws,) of the points that were chosen, and the diagnostics of :class:`ImportanceSample`."""
+
+    chosen: IntArray
     pareto_k: float
     ess: float
     log_evidence: float
@@ -84,14 +94,30 @@ def propose(
     After Ctrl-C the points evaluated so far are returned (``finished`` of ``n``).
     """
     z = proposal_points(rng, n, density.dimension)
-    points = unwhiten(whitening, z)
+    log_q = proposal_log_density(z) - whitening.log_determinant
+    return weigh(density.values, unwhiten(whitening, z), log_q, cores=cores, progress=progress)
+
+
+def weigh(
+    values: Callable[[FloatArray], FloatArray],
+    points: FloatArray,
+    log_q: FloatArray,
+    *,
+    cores: int = 1,
+    progress: Progress | None = None,
+) -> Proposals:
+    """Weigh points (S, d), drawn with log density ``log_q`` (S,), by ``values``, the log density of many points.
+
+    After Ctrl-C the points evaluated so far are returned (``finished`` of S).
+    """
+    n = len(points)
     starts = range(0, n, CHUNK)
-    values, finished, interrupted = np.empty(n), 0, False
+    found, finished, interrupted = np.empty(n), 0, False
     tasks: list[Future[FloatArray]] = []
     with blas_on_one_thread(), ThreadPoolExecutor(min(max(cores, 1), os.cpu_count() or 1)) as pool:
         try:
             for start in starts:
-                tasks.append(pool.submit(density.values, points[start : start + CHUNK]))
+                tasks.append(pool.submit(values, points[start : start + CHUNK]))
             for start, task in zip(starts, tasks, strict=True):
                 task.result()
                 if progress is not None:
@@ -107,12 +133,11 @@ def propose(
         if task.cancelled() or task.exception() is not None:
             break
         result = task.result()
-        values[start : start + len(result)] = result
+        found[start : start + len(result)] = result
         finished = start + len(result)
-    z, points, values = z[:finished], points[:finished], values[:finished]
-    log_weights = values - proposal_log_density(z) + whitening.log_determinant
+    log_weights = found[:finished] - log_q[:finished]
     log_weights[~np.isfinite(log_weights)] = -np.inf
-    return Proposals(points, log_weights, finished, interrupted)
+    return Proposals(points[:finished], log_weights, finished, interrupted)
 
 
 def pareto_smooth(log_weights: FloatArray) -> tuple[FloatArray, float]:
@@ -123,14 +148,20 @@ def pareto_smooth(log_weights: FloatArray) -> tuple[FloatArray, float]:
 
 
 def importance_sample(proposals: Proposals, draws: int, rng: np.random.Generator) -> ImportanceSample:
-    """Resample weighted points to ``draws`` equal-weight ones, by systematic resampling for little extra variance."""
-    log_weights, k = pareto_smooth(proposals.log_weights)
-    weights = np.exp(log_weights)
+    """Resample weighted points to ``draws`` equal-weight ones."""
+    found = resample(proposals.log_weights, draws, rng)
+    return ImportanceSample(proposals.points[found.chosen], *found[1:])
+
+
+def resample(log_weights: FloatArray, draws: int, rng: np.random.Generator) -> Resampled:
+    """Choose ``draws`` of weighted points for equal weights, by systematic resampling for little extra variance."""
+    smooth, k = pareto_smooth(log_weights)
+    weights = np.exp(smooth)
     positions = (rng.random() + np.arange(draws)) / draws
     chosen = np.minimum(np.searchsorted(np.cumsum(weights), positions), len(weights) - 1)
     rng.shuffle(chosen)  # systematic resampling leaves copies next to each other
-    log_evidence = float(logsumexp(proposals.log_weights) - np.log(len(weights)))
-    return ImportanceSample(proposals.points[chosen], k, float(1.0 / (weights**2).sum()), log_evidence)
+    log_evidence = float(logsumexp(log_weights) - np.log(len(weights)))
+    return Resampled(chosen, k, float(1.0 / (weights**2).sum()), log_evidence)
 
 
 def acceptance_rate(log_weights: FloatArray, rng: np.random.Generator) -> float:

@@ -3,27 +3,23 @@
 With ``theta = mode + T z`` the density of ``z`` is nearly standard normal, so the trajectories are short and
 200 tuning steps suffice.  Hoffman and Gelman, *JMLR* 15 (2014); Neal, *Handbook of MCMC* (2011), section 4.1 on
 linear transformations.
-
-nutpie accepts C callbacks only through a private interface (hence its pinned minor version); densities
-without callbacks use ``nutpie.compiled_pyfunc.from_pyfunc``, which holds Python's global lock.
 """
 
-import contextlib
 import os
-import time
 import warnings
-import weakref
+from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bayes_softmax.core.interrupts import held_back, load_in_full
 from bayes_softmax.core.protocols import LogDensity, WhitenedDensity
 from bayes_softmax.core.records import Draws, FloatArray, NativeDensity, Whitening
 from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.inference.block_metric import unwhiten, whiten_gradient
-from bayes_softmax.inference.interrupted import keep_chains
+from bayes_softmax.inference.interrupted import KeptChains, keep_chains
+from bayes_softmax.inference.nutpie_models import Chain, InUse, callback_model, python_model, read_chain
 from bayes_softmax.inference.watching import watching
 
 DEFAULT_TUNE = 200  # whitened: only the step size and a nearly unit diagonal metric remain to be adapted
@@ -32,16 +28,6 @@ NO_START = "All initialization points failed"  # nutpie's message
 # that of the whitening. Measured: smaller steps end the divergences there and cost nothing elsewhere.
 DEFAULT_TARGET_ACCEPT = 0.9
 MAX_CORES = 4 * (os.cpu_count() or 1)
-KEPT_STATS = (
-    "diverging",
-    "n_steps",
-    "depth",
-    "energy",
-    "logp",
-    "step_size",
-    "mean_tree_accept",
-    "maxdepth_reached",
-)
 
 
 def whitened_nuts(
@@ -129,12 +115,12 @@ def nuts(
     load_in_full("nutpie", "pyarrow")
     import nutpie
 
-    tune = DEFAULT_TUNE if tune is None else tune
+    tune, d = DEFAULT_TUNE if tune is None else tune, density.dimension
+    start = partial(_start, d=d)
     callbacks = density.callbacks()
-    used = _InUse()
-    model = _callback_model(density.dimension, callbacks, used) if callbacks else _python_model(density)
-    # More threads than chains or processors do not help, and the system refuses thousands of them.
-    cores = min(chains, os.cpu_count() or 1 if cores is None else cores, MAX_CORES)
+    used = InUse()
+    model = callback_model(d, callbacks, used, start) if callbacks else python_model(density, start)
+    cores = n_cores(chains, cores)
     # Chains run in parallel, so BLAS must not; one thread also fixes the order of its sums.
     with blas_on_one_thread(), warnings.catch_warnings(), watching(progressbar) as watch:
         warnings.simplefilter("ignore", FutureWarning)
@@ -153,34 +139,16 @@ def nuts(
         )
         trace, interrupted = _wait(sampler, used)
     with held_back(pressed_before=interrupted) as noted:
-        drawn = _collect(trace, density.dimension, draws=draws, tune=tune)
+        drawn = _collect(trace, d, draws=draws, tune=tune)
     return drawn._replace(interrupted=interrupted or noted.times > 0)
 
 
-class _InUse:
-    """Whether nutpie's threads still hold a model, which they release when they end."""
-
-    def __init__(self) -> None:
-        self._held: weakref.ref[_Held] | None = None
-
-    def give(self) -> "_Held":
-        """An object that lives as long as the model that holds it."""
-        held = _Held()
-        self._held = weakref.ref(held)
-        return held
-
-    def wait(self, sampler: Any) -> None:
-        """Return when no thread is running."""
-        while self._held is not None and self._held() is not None:
-            time.sleep(0.002)
-            sampler._sampler.is_empty(ignore_error=True)  # frees objects that threads released without Python's lock
+def n_cores(chains: int, cores: int | None) -> int:
+    """Chains that run at a time: more than there are chains or processors do not help, and thousands are refused."""
+    return min(chains, os.cpu_count() or 1 if cores is None else cores, MAX_CORES)
 
 
-class _Held:
-    """Held by a model."""
-
-
-def _wait(sampler: Any, used: _InUse) -> tuple[Any, bool]:
+def _wait(sampler: Any, used: InUse) -> tuple[Any, bool]:
     """The draws of nutpie at its end or at Ctrl-C, and whether Ctrl-C was pressed.
 
     If a chain fails nutpie returns at once while its other threads continue; at exit they would still run compiled
@@ -195,15 +163,35 @@ def _wait(sampler: Any, used: _InUse) -> tuple[Any, bool]:
             raise
         return trace, True
     except BaseException as error:
-        with contextlib.suppress(Exception):
-            sampler.cancel()
-        used.wait(sampler)
-        if NO_START in str(error):
-            raise ValueError(
-                "sampling cannot start: the log posterior is not finite around its mode, for example because offsets "
-                "or features are so large that all probabilities are 0 or 1; see the status of model.map()"
-            ) from error
-        raise
+        stop(sampler, used)
+        advice = as_advice(error)
+        if advice is error:
+            raise
+        raise advice from error
+
+
+def stop(sampler: Any, used: InUse) -> None:
+    """End a sampler, and wait for its threads, after an error.
+
+    It may raise that error again, and one whose thread panicked has ended and answers with panics only.
+    """
+    for step in (sampler.cancel, partial(used.wait, sampler)):
+        try:
+            step()
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
+            continue
+
+
+def as_advice(error: BaseException) -> BaseException:
+    """The same error, or a ``ValueError`` with advice if no chain could start."""
+    if NO_START not in str(error):
+        return error
+    return ValueError(
+        "sampling cannot start: the log posterior is not finite around its mode, for example because offsets "
+        "or features are so large that all probabilities are 0 or 1; see the status of model.map()"
+    )
 
 
 def _collect(trace: Any, dimension: int, *, draws: int, tune: int) -> Draws:
@@ -211,85 +199,16 @@ def _collect(trace: Any, dimension: int, *, draws: int, tune: int) -> Draws:
 
     (nutpie's own conversion to an ArviZ tree takes longer than sampling a small model.)
     """
-    chains = [_read_chain(points, stats, dimension) for points, stats in zip(*trace.get_arrow_trace(), strict=True)]
-    left, length, notes = keep_chains([len(z) for z, _ in chains], draws)
-    z = np.stack([chains[c][0][:length] for c in left])
-    names = chains[left[0]][1]
-    return Draws(z, {n: np.stack([chains[c][1][n][:length] for c in left]) for n in names}, tune, notes)
+    chains = [read_chain(points, stats, dimension) for points, stats in zip(*trace.get_arrow_trace(), strict=True)]
+    kept = keep_chains([len(z) for z, _ in chains], draws)
+    return in_one([chains[c] for c in kept.chains], kept, tune)
 
 
-def _read_chain(points: Any, stats: Any, dimension: int) -> tuple[FloatArray, dict[str, NDArray[Any]]]:
-    """Whitened draws (draw, d) of one chain after tuning, with their statistics."""
-    import pyarrow
-
-    def column(table: Any, name: str) -> Any:
-        return pyarrow.array(table.column(name))
-
-    sampled = ~column(stats, "tuning").to_numpy(zero_copy_only=False)
-    z = column(points, "z").flatten().to_numpy(zero_copy_only=False).reshape(-1, dimension)[sampled]
-    kept = [name for name in KEPT_STATS if name in stats.column_names]
-    return z, {name: column(stats, name).to_numpy(zero_copy_only=False)[sampled] for name in kept}
-
-
-def _callback_model(d: int, callbacks: NativeDensity, used: _InUse) -> Any:
-    """A density of ``d`` coordinates as a nutpie model that calls C functions, without Python's global lock."""
-    from nutpie import _lib
-    from nutpie.sample import CompiledModel
-
-    coords = {"coordinate": [str(i) for i in range(d)]}
-
-    class WhitenedModel(CompiledModel):
-        """A model for nutpie, which accepts only subclasses of its own interface."""
-
-        @property
-        def n_dim(self) -> int:
-            return d
-
-        @property
-        def shapes(self) -> dict[str, tuple[int, ...]]:
-            return {"z": (d,)}
-
-        @property
-        def coords(self) -> dict[str, list[str]]:
-            return coords
-
-        def _make_sampler(self, settings: Any, init_mean: Any, cores: int, *rest: Any) -> Any:
-            return _lib.PySampler.from_pymc(settings, cores, self._make_model(init_mean), *rest)
-
-        def _make_model(self, init_mean: Any) -> Any:
-            address = callbacks.user_address
-            sizes = {"coordinate": d}
-            variables = _lib.PyVariable.new_variables(["z"], ["float64"], [(d,)], sizes, {"z": ("coordinate",)})
-            held = used.give()
-            keep_alive = (callbacks, held)
-            logp = _lib.LogpFunc(callbacks.logp_address, address, keep_alive)
-            expand = _lib.ExpandFunc(d, d, callbacks.expand_address, address, keep_alive)
-            return _lib.PyMcModel(logp, expand, variables, d, sizes, coords, lambda s, _held=held: _start(s, d), None)
-
-    return WhitenedModel(dims={"z": ("coordinate",)})
-
-
-def _python_model(density: WhitenedDensity) -> Any:
-    """The density through nutpie's public interface for Python functions."""
-    from nutpie.compiled_pyfunc import from_pyfunc
-
-    d = density.dimension
-
-    def logp(z: FloatArray) -> tuple[float, FloatArray]:
-        value, gradient = density.value_gradient(z)
-        return (value, gradient) if np.isfinite(value) else (-np.inf, np.zeros(d))
-
-    return from_pyfunc(
-        ndim=d,
-        make_logp_fn=lambda: logp,
-        make_expand_fn=lambda _seed1, _seed2, _chain: lambda z: {"z": z},
-        expanded_dtypes=[np.dtype("float64")],
-        expanded_shapes=[(d,)],
-        expanded_names=["z"],
-        coords={"coordinate": [str(i) for i in range(d)]},
-        dims={"z": ("coordinate",)},
-        make_initial_point_fn=lambda s: _start(s, d),
-    )
+def in_one(chains: Sequence[Chain], kept: KeptChains, tune: int) -> Draws:
+    """The draws and statistics of the chains that are ``kept``, cut to one length."""
+    names, n = chains[0][1], kept.draws
+    stats = {name: np.stack([stats[name][:n] for _, stats in chains]) for name in names}
+    return Draws(np.stack([z[:n] for z, _ in chains]), stats, tune, kept.notes)
 
 
 def _start(seed: int, d: int) -> FloatArray:

@@ -1,7 +1,8 @@
 """Progress of nutpie's chains."""
 
 import contextlib
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from bayes_softmax.core.progress import bar, can_show, in_notebook
@@ -27,3 +28,24 @@ def watching(progressbar: bool) -> Iterator[dict[str, Any]]:
             line.update(task, completed=done, total=total)
 
         yield {"progress_bar": False, "progress_callback": count}
+
+
+@contextlib.contextmanager
+def watching_chains(progressbar: bool, n_chains: int) -> Iterator[Callable[[int], dict[str, Any]]]:
+    """The function that gives the arguments of nutpie for each of several samplers; one line counts all draws."""
+    if not (progressbar and can_show()):
+        yield lambda _: {"progress_bar": False}
+        return
+    finished, totals, lock = [0] * n_chains, [0] * n_chains, threading.Lock()
+    with bar() as line:
+        task = line.add_task("sampling", total=None, unit="draws")
+
+        def of_chain(chain: int) -> dict[str, Any]:
+            def count(chains: Any) -> None:
+                with lock:
+                    finished[chain], totals[chain] = chains[0].finished_draws, chains[0].total_draws
+                    line.update(task, completed=sum(finished), total=n_chains * max(totals))
+
+            return {"progress_bar": False, "progress_callback": count}
+
+        yield of_chain

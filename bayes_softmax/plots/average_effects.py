@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from bayes_softmax.answers.effects import effects as effects_table
-from bayes_softmax.answers.fitted import Fit
+from bayes_softmax.answers.fitted import Fit, without_intervals
 from bayes_softmax.answers.intervals import resolve_interval
 from bayes_softmax.answers.variables import Setting
 from bayes_softmax.data.design import Label
@@ -81,6 +81,8 @@ def effects(
     canvas = look.canvas(rows, left=dots.names_width(several))
     dots.draw_all(canvas, rows, several)
     kind = f"{100 * interval.prob:g} % {'Wald' if 'estimate' in table else interval.kind.upper()}"
+    if without_intervals(fitted):
+        kind = "without"
     canvas.heading(f"Average effects ({kind} intervals; those of one change sum to 0 over all classes)")
     if any(len(d.markers) > 1 for d in several):
         canvas.legend(dots.class_legend(styles))

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bayes_softmax.answers.compare import check_comparable
+from bayes_softmax.answers.comparable import check_comparable
 from bayes_softmax.answers.contrasts import Average, View, build_view
 from bayes_softmax.answers.fitted import Fit, Fitted
 from bayes_softmax.answers.intervals import Interval, resolve_interval
@@ -20,7 +20,7 @@ from bayes_softmax.plots.groups import Group, coefficient_groups
 from bayes_softmax.plots.look import Look, drawing
 from bayes_softmax.plots.picture import Picture
 from bayes_softmax.plots.style import ClassStyle
-from bayes_softmax.spec.linear import INTERCEPT
+from bayes_softmax.spec.linear import INTERCEPT, require_linear
 
 MARKS_IN_A_ROW = 9  # of several fits
 
@@ -82,6 +82,7 @@ def forest(
     Picture of 1 panel: 'dose'
     """
     fitted = style.check_fit(fit, "forest")
+    require_linear(fitted.logits, "plots.forest")
     look = Look(ax, figure, figsize, classes, colors, title)
     return _draw({fitted.kind: fitted}, vs, resolve_interval(ci_prob, ci_kind), features, look)
 
@@ -127,6 +128,8 @@ def compare(
     Picture of 1 panel: 'x0'
     """
     comparable = check_comparable(fits, unnamed)
+    for name, fitted in comparable.items():
+        require_linear(fitted.logits, f"plots.compare, {name}")
     look = Look(ax, figure, figsize, classes, colors, title)
     return _draw(comparable, vs, resolve_interval(ci_prob, ci_kind), features, look)
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from bayes_softmax.answers.averages import Level, average_changes
 from bayes_softmax.answers.cautions import warn_of
-from bayes_softmax.answers.fitted import Fit, Fitted
+from bayes_softmax.answers.fitted import Fit, Fitted, refuse_intervals, without_intervals
 from bayes_softmax.answers.intervals import Interval, resolve_interval
 from bayes_softmax.answers.population import Population, population_of
 from bayes_softmax.answers.probabilities import thinned_draws
@@ -87,6 +87,7 @@ def interaction(
     """
     look = Look(ax, figure, figsize, classes, None, title)
     fitted = style.check_fit(fit, "interaction")
+    refuse_intervals(fitted, ci_prob)
     interval, styles = resolve_interval(ci_prob, "eti"), look.class_styles(fitted.schema.classes)
     x, lines = _variable(fitted, along, "along"), _variable(fitted, by, "by")
     if x.name == lines.name:
@@ -109,7 +110,8 @@ def interaction(
     kind = "Average probabilities" if at is None else "Probabilities at the values given"
     left_out = len(lines.levels) - MOST_VALUES if values is None else 0
     some = f"; {MOST_VALUES} of {len(lines.levels)} levels of {lines.name}" if left_out > 0 else ""
-    canvas.heading(f"{kind} ({'bars' if x.levels else 'bands'}: {100 * interval.prob:g} %){some}")
+    bands = f"{'bars' if x.levels else 'bands'}: {100 * interval.prob:g} %"
+    canvas.heading(f"{kind} ({'without intervals' if without_intervals(fitted) else bands}){some}")
     return canvas.finished()
 
 

@@ -17,7 +17,7 @@ from bayes_softmax.data.schema import Schema
 from bayes_softmax.plots import style
 from bayes_softmax.plots.look import Look, drawing
 from bayes_softmax.plots.picture import Canvas, Panel, Picture, in_rows
-from bayes_softmax.spec.linear import INTERCEPT
+from bayes_softmax.spec.linear import INTERCEPT, require_linear
 from bayes_softmax.spec.specification import Specification
 
 HEIGHT = 2.2  # inches of a panel
@@ -116,6 +116,7 @@ def map_path(
     if not isinstance(model, HasPath):
         raise TypeError(f"model: plots.map_path shows the estimates of a model, and this is of type {_kind(model)}")
     check_flags(mle=mle, loo=loo)
+    require_linear(model._spec.logits, "plots.map_path")
     look = Look(ax, figure, figsize, classes, colors, title)
     schema = model._spec.schema
     view = build_view(schema, Average.OF_ALL if vs is None else vs)

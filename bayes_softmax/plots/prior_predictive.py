@@ -20,11 +20,12 @@ from bayes_softmax.plots.dots import rows_height
 from bayes_softmax.plots.look import Look, drawing
 from bayes_softmax.plots.picture import Panel, Picture
 from bayes_softmax.plots.style import ClassStyle
+from bayes_softmax.spec.custom.logits import CUSTOM
 from bayes_softmax.spec.families import registry
 from bayes_softmax.spec.families.normal import Normal
 from bayes_softmax.spec.families.registry import FamilyPrior
-from bayes_softmax.spec.prior_draws import prior_draws
-from bayes_softmax.spec.priors import PriorTable, repeated
+from bayes_softmax.spec.from_prior import draws_from_prior
+from bayes_softmax.spec.priors import repeated
 from bayes_softmax.spec.specification import HasSpecification, Specification
 
 NEAR_CERTAIN = 0.99  # a probability that leaves the data little to change
@@ -51,14 +52,12 @@ class ImpliedProbabilities(NamedTuple):
         return float((self.largest > NEAR_CERTAIN).mean())
 
 
-def implied_probabilities(
-    spec: Specification, draws: int, rng: np.random.Generator, priors: PriorTable
-) -> ImpliedProbabilities:
-    """Class probabilities of the data's rows under given priors for the model's coordinates."""
+def implied_probabilities(spec: Specification, draws: int, rng: np.random.Generator) -> ImpliedProbabilities:
+    """Class probabilities of the data's rows under the priors of a model."""
     design = spec.design
     rows: NDArray[np.int64] = np.flatnonzero(design.totals > 0)
     rows = rows[np.linspace(0, len(rows) - 1, min(MAX_ROWS, len(rows))).astype(np.int64)]
-    drawn = Parameters(prior_draws(priors, spec.coordinates, draws, rng, feature_names=design.feature_names))
+    drawn = Parameters(draws_from_prior(spec, draws, rng))
     X, offset, available = design.encoded(rows)
     logits = spec.logits.at(drawn)(X).transpose(2, 1, 0)
     if offset is not None:
@@ -66,6 +65,22 @@ def implied_probabilities(
     if available is not None:
         logits[:, ~available] = -np.inf
     return ImpliedProbabilities(softmax(logits))
+
+
+def _under(spec: Specification, prior: FamilyPrior) -> Specification:
+    """The model with one prior for all of its raw coefficients, or weights and biases."""
+    priors = replace(
+        spec.priors,
+        features=repeated(prior, len(spec.priors.by_default)),
+        learned=(),
+        is_jeffreys=False,
+        intercept=None if spec.priors.intercept is None else prior,
+        intercept_at="zero",
+    )
+    hidden = spec.hidden
+    if hidden is not None:
+        hidden = hidden.with_scale(registry.family_of(prior).numbers(prior)[0])
+    return replace(spec, priors=priors, hidden=hidden)
 
 
 @drawing
@@ -92,8 +107,9 @@ def prior(
     draws
         Draws from the prior.
     against
-        Prior of all raw coefficients, including the intercept at x = 0, to compare with the model's; default
-        ``Normal(2.5)``.  None shows the model's prior alone.
+        Prior of all raw coefficients, including the intercept at x = 0, to compare with the model's; of a network a
+        normal one of all weights and biases.  Default ``Normal(2.5)``.  None shows the model's prior
+        alone, as it is with ``CustomLogits``.
     random_seed, rng
         Integer or NumPy Generator; or as ``rng`` whatever ``np.random.default_rng`` takes.  Default: the same picture
         every time.
@@ -139,21 +155,17 @@ def prior(
         possible = registry.names(proper=True, kinked=False)
         raise TypeError(f"against={in_words(against)} must be {possible} or None")
     spec = model._spec
+    if spec.logits.kind == CUSTOM:
+        against = None  # a prior of coefficients, which a function of the user's own does not have
+    if spec.hidden is not None and not (against is None or isinstance(against, Normal)):
+        raise TypeError(f"against={in_words(against)} must be Normal, as the priors of hidden layers are, or None")
     styles = look.class_styles(spec.schema.classes)
     if classes is None:
         styles = styles[:MAX_CLASSES]
-    shown = [("this model's prior", OURS, implied_probabilities(spec, draws, generator, spec.priors))]
+    shown = [("this model's prior", OURS, implied_probabilities(spec, draws, generator))]
     if against is not None:
-        other = replace(
-            spec.priors,
-            features=repeated(against, len(spec.priors.by_default)),
-            learned=(),
-            is_jeffreys=False,
-            intercept=None if spec.priors.intercept is None else against,
-            intercept_at="zero",
-        )
-        label = f"{against} on raw coefficients"
-        shown.append((label, OTHER, implied_probabilities(spec, draws, generator, other)))
+        label = f"{against} on {'raw coefficients' if spec.hidden is None else 'all weights and biases'}"
+        shown.append((label, OTHER, implied_probabilities(_under(spec, against), draws, generator)))
     height = max(2.4, 1.2 * rows_height([s.name for s in styles], len(shown)))
     canvas = look.canvas([[Panel("largest", height), Panel("classes", height)]], width=4.6)
     left, right = canvas.panels

@@ -7,7 +7,7 @@ import numpy as np
 
 from bayes_softmax.answers.averages import Level, average_changes
 from bayes_softmax.answers.cautions import warn_of
-from bayes_softmax.answers.fitted import Fit, Fitted
+from bayes_softmax.answers.fitted import Fit, Fitted, refuse_intervals, without_intervals
 from bayes_softmax.answers.intervals import Interval, resolve_interval
 from bayes_softmax.answers.population import Population, population_of
 from bayes_softmax.answers.probabilities import thinned_draws
@@ -101,6 +101,7 @@ def probabilities(
     """
     fitted = style.check_fit(fit, "probabilities")
     look, interval = Look(ax, figure, figsize, classes, colors, title), resolve_interval(ci_prob, "eti")
+    refuse_intervals(fitted, ci_prob)
     styles = look.class_styles(fitted.schema.classes)
     if panels is not None:
         check_choice("panels", panels, PANELS)
@@ -108,13 +109,15 @@ def probabilities(
     seen = rows if at is None else population_of(fitted, data, None, offset, None, available).thinned(PICTURE_ROWS)
     curves = [_curve(fitted, rows, seen, v, interval) for v in chosen_variables(fitted.schema, features)]
     kind = "average probability" if at is None else "probability at the values given"
-    drawn = _Drawing(curves, styles, f"{kind} ({100 * interval.prob:g} % intervals)", kind, look.given_axes is None)
+    alone = bool(without_intervals(fitted))
+    label = f"{kind} ({'without' if alone else f'{100 * interval.prob:g} %'} intervals)"
+    drawn = _Drawing(curves, styles, label, kind, look.given_axes is None)
     n_panels = len(curves) * len(styles)
     many = len(styles) > FEW_CLASSES and n_panels <= MOST_PANELS
     fits = look.given_axes is None or len(look.given_axes) == n_panels
     if panels == "class" or (panels is None and many and fits):
         return _by_class(drawn, look)
-    return _by_variable(drawn, look, bands=panels == "variable" or len(styles) <= FEW_CLASSES)
+    return _by_variable(drawn, look, bands=alone or panels == "variable" or len(styles) <= FEW_CLASSES)
 
 
 def _curve(fit: Fitted, rows: Population, seen: Population, variable: Covariate, interval: Interval) -> _Curve:

@@ -7,7 +7,7 @@ import numpy as np
 
 from bayes_softmax.answers.cautions import in_the_limit, row_cautions, warn_of
 from bayes_softmax.answers.delta import normal_logits
-from bayes_softmax.answers.fitted import Fit, Fitted
+from bayes_softmax.answers.fitted import Fit, Fitted, refuse_intervals
 from bayes_softmax.answers.intervals import Interval, resolve_interval
 from bayes_softmax.answers.mean_probabilities import mean_probabilities
 from bayes_softmax.answers.population import MEANS, Population, encode_variables, population_of
@@ -118,6 +118,7 @@ def regions(
     """
     look = Look(ax, figure, figsize, classes, colors, title)
     fitted = style.check_fit(fit, "regions")
+    refuse_intervals(fitted, ci_prob)
     interval, styles = resolve_interval(ci_prob, "eti"), look.class_styles(fitted.schema.classes)
     axes = _two_variables(fitted, features, data)
     names = (axes[0].name, axes[1].name)
@@ -136,7 +137,7 @@ def regions(
         style.number_axis(panel, axis)
     style.tidy(panel)
     canvas.legend({s.name: square(s.colour) for s in styles if s.position in coloured | dotted})
-    of_what = "draws" if fitted.delta_covariance is None else "normal approximation"
+    of_what = "normal approximation" if fitted.is_estimate else "draws"
     agree = f"hatched: fewer than {100 * interval.prob:g} % of the {of_what} agree" if hatched else ""
     canvas.heading(_heading(one, names, [agree, points.remark]))
     return canvas.finished()
@@ -217,8 +218,10 @@ def _probabilities(fit: Fitted, rows: Rows) -> tuple[FloatArray, FloatArray]:
     def compare(drawn: FloatArray, block: slice) -> None:
         agreement[block] = (drawn.argmax(axis=0) == chosen[block, None]).mean(axis=1)
 
-    if fit.delta_covariance is None:
+    if not fit.is_estimate:
         over_blocks(draws, rows, compare)
+    elif fit.delta_covariance is None:
+        agreement[:] = np.nan
     else:
         known = normal_logits(fit, rows, compare, covariance=fit.delta_covariance)
         agreement[~known] = np.nan

@@ -88,7 +88,7 @@ def ternary(
     look = Look(ax, figure, figsize, classes, colors, title)
     fitted = style.check_fit(fit, "ternary")
     check_flags(draws=draws)
-    if draws and fitted.delta_covariance is not None:
+    if draws and fitted.is_estimate:
         raise ValueError("draws=True needs a posterior: model.laplace() or model.sample()")
     styles = _three(look.class_styles(fitted.schema.classes), fitted)
     points = observed_rows(fitted, data, y, offset=offset, available=available)

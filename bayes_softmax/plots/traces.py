@@ -1,4 +1,4 @@
-"""Pictures of chains: the coefficients that mix worst, as traces and as ranks."""
+"""Pictures of chains: the coefficients, or what else is judged, that mix worst, as traces and as ranks."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -6,8 +6,16 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from scipy.stats import rankdata
 
-from bayes_softmax.answers.diagnostics import convergence_table
+from bayes_softmax.answers.convergence import convergence_table
 from bayes_softmax.answers.fitted import FIT_FIRST, Fit, Sampled
+from bayes_softmax.answers.function_space import (
+    HYPERPARAMETERS,
+    PARAMETERS,
+    PROBABILITIES,
+    UNIDENTIFIED,
+    judged_quantities,
+)
+from bayes_softmax.answers.labels import observation_coordinate
 from bayes_softmax.core.checks import check_counts, did_you_mean, listed, shown
 from bayes_softmax.core.records import RELIABLE_PARETO_K, FloatArray
 from bayes_softmax.data.design import Label
@@ -19,6 +27,7 @@ from bayes_softmax.spec.linear import INTERCEPT
 MOST, BINS = 5, 20  # coefficients shown; bars of the ranks of a chain
 HEIGHT, WIDTH = 1.1, 3.6  # inches of a panel
 LINES = 2000  # draws of a chain that a line shows
+NONE_VARIES = "features, classes: none of these coefficients varies; another class is the reference"
 TWO = 2
 
 
@@ -57,6 +66,9 @@ def traces(
     Coefficients are ordered by R-hat and then by effective sample size.  Where chains agree, every chain has as many of
     the smallest ranks (of all draws together) as of the largest, so that its line stays level; the grey band holds 95 %
     of the bars of independent draws (Vehtari et al., *Bayesian Analysis* 16, 2021).
+
+    Weights of a network have no convergence of their own (:class:`~bayes_softmax.answers.diagnostics.Diagnostics`): in
+    their place are the log-likelihood, the log posterior and class probabilities at rows of the data.
 
     Parameters
     ----------
@@ -108,7 +120,8 @@ def traces(
         style.title(right, f"R-hat {found.r_hat[i]:.3f}, ESS {found.ess[i]:.0f}")
     style.axis_label(canvas.panels[-2], "x", "draw")
     style.axis_label(canvas.panels[-1], "x", "rank among the draws of all chains")
-    canvas.heading(_heading(found, len(shown_names)))
+    what = "quantities" if chains.logits.kind in UNIDENTIFIED else "coefficients"
+    canvas.heading(_heading(found, len(shown_names), what))
     return canvas.finished()
 
 
@@ -122,6 +135,8 @@ def _checked_chains(post: object) -> Sampled:
         raise ValueError(
             "post: these are independent draws from the prior; plots.traces shows chains of model.sample()"
         )
+    if inside.diagnostics.independent:
+        raise ValueError("post: these are independent draws, and no chains: plots.traces shows those of model.sample()")
     if isinstance(inside, Weighted) and inside.pareto_k is not None:
         raise ValueError(
             "post: the draws of laplace() are no chains; their check is Pareto k, here "
@@ -141,6 +156,11 @@ def _chosen(post: Sampled, features: Any) -> list[str] | None:
     for name in chosen:
         if name not in known:
             raise ValueError(f"features: {shown(name)} is not one of {listed(known)}{did_you_mean(name, known)}")
+    if post.logits.kind in UNIDENTIFIED:
+        raise ValueError(
+            f"features={shown(features)} is for coefficients: the chains of a network are shown by what they say of "
+            "the data; leave it out"
+        )
     if not chosen:
         raise ValueError("features is empty; name at least one")
     return list(chosen)
@@ -158,7 +178,7 @@ def find_chains(post: Sampled, features: Sequence[str] | None, classes: Sequence
             parts.append(draws)
     varying = [i for i, draws in enumerate(parts) if np.ptp(draws) > 0]
     if not varying:
-        raise ValueError("features, classes: none of these coefficients varies; another class is the reference")
+        raise ValueError(NONE_VARIES)
     draws = np.stack([parts[i] for i in varying])
     table = convergence_table(np.moveaxis(draws, 0, 2))
     r_hat, ess = table["r_hat"].to_numpy(dtype=np.float64), table["ess_bulk"].to_numpy(dtype=np.float64)
@@ -167,11 +187,40 @@ def find_chains(post: Sampled, features: Sequence[str] | None, classes: Sequence
 
 
 def _quantities(post: Sampled) -> list[tuple[str, FloatArray, tuple[str | None, int | None]]]:
-    """Name, draws (chain, draw), and feature and class of every coefficient and learned scale."""
+    """Name, draws (chain, draw), and feature and class of all that is judged.
+
+    That are coefficients and learned scales, or, of logits that are not linear, quantities of
+    :mod:`bayes_softmax.answers.function_space`.
+    """
+    return _parameters(post) if post.logits.is_linear else _parameters(post) + _said_of_the_data(post)
+
+
+def _said_of_the_data(post: Sampled) -> list[tuple[str, FloatArray, tuple[str | None, int | None]]]:
+    """What draws say of the data: log-likelihood, log posterior, and probabilities of classes in rows."""
+    judged, training = judged_quantities(post), post.training
+    found: list[tuple[str, FloatArray, tuple[str | None, int | None]]] = []
+    for kind, draws in judged.kinds.items():
+        if kind in (PROBABILITIES, PARAMETERS, HYPERPARAMETERS):
+            continue
+        found.append((kind, draws[:, :, 0], (None, None)))
+    if training is None:
+        return found
+    labels = np.asarray(observation_coordinate(training.index))
+    given = dict(zip(training.row_map[::-1].tolist(), labels[::-1].tolist(), strict=True))  # the first of equal rows
+    probabilities = judged.kinds[PROBABILITIES]
+    for place, (row, code) in enumerate(judged.probabilities.tolist()):
+        name = f"P({post.schema.classes[code]}) in row {given[row]}"
+        found.append((name, probabilities[:, :, place], (None, code)))
+    return found
+
+
+def _parameters(post: Sampled) -> list[tuple[str, FloatArray, tuple[str | None, int | None]]]:
+    """Coefficients and learned scales; of a network these alone, since labels of its units switch."""
     dataset, K = post.idata[post.group].dataset, len(post.schema.classes)
     learned = [str(name) for name in np.atleast_1d(dataset.attrs.get("hyperparameters", []))]
     found: list[tuple[str, FloatArray, tuple[str | None, int | None]]] = []
-    for variable in [*(name for name in post.logits.shapes if name in dataset), *learned]:
+    named = [] if post.logits.kind in UNIDENTIFIED else [name for name in post.logits.shapes if name in dataset]
+    for variable in [*named, *learned]:
         array = dataset[variable].transpose("chain", "draw", ...)
         dims = [str(dim) for dim in array.dims[2:]]
         mirrored = dims[-1:] == ["category"] and K == TWO and np.array_equal(array[..., 0], -array[..., 1])
@@ -235,9 +284,9 @@ def _draw_ranks(panel: Any, draws: FloatArray, colours: Sequence[Any]) -> None:
     style.tidy(panel)
 
 
-def _heading(found: Chains, n: int) -> str:
+def _heading(found: Chains, n: int, what: str) -> str:
     total = len(found.names)
-    rest = f"the {n} that mix worst of {total:,} coefficients" if n < total else ""
+    rest = f"the {n} that mix worst of {total:,} {what}" if n < total else ""
     if 0 < n < total and np.isfinite(found.r_hat[n]):
         rest += f"; the others have R-hat at most {found.r_hat[n:].max():.3f}, ESS at least {found.ess[n:].min():.0f}"
     return "\n".join(part for part in ("Chains", rest) if part)

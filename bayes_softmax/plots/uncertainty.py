@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from bayes_softmax.answers.fitted import Fit
+from bayes_softmax.answers.fitted import Fit, without_intervals
 from bayes_softmax.answers.prediction import entropies
 from bayes_softmax.core.checks import counted
 from bayes_softmax.data.design import Label
@@ -81,6 +81,8 @@ def uncertainty(
     fitted = style.check_fit(fit, "uncertainty")
     check_label_rows(label_rows)
     styles = look.class_styles(fitted.schema.classes)
+    for reason in without_intervals(fitted):
+        raise ValueError(f"fit: {reason}")
     points = observed_rows(fitted, data, y, offset=offset, available=available)
     points.warn(fitted)
     _, aleatoric, epistemic = entropies(fitted, points.rows).T

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from bayes_softmax.core.keywords import unexpected
 from bayes_softmax.data.design import Label
 from bayes_softmax.data.options import ByClass, Options
+from bayes_softmax.spec.custom.argument import CustomLogits
 from bayes_softmax.spec.network.mlp import MLP
 from bayes_softmax.spec.priors import Prior, PriorArgument
 
@@ -54,7 +55,10 @@ class Arguments(TypedDict, total=False):
     logits
         The logits as a function of the features: None (default) is linear, ``MLP(hidden=(50,))`` a neural network.
         ``prior`` is then of its layers: one for all, or a mapping from ``"hidden_1"``, ``"hidden_2"``, ... (a layer's
-        weights and biases, on standardised features) and ``"weights"`` (of the last layer).
+        weights and biases, on standardised features), ``"weights"`` (of the last layer) and, with ``skip``, ``"skip"``
+        or features and terms.  A model without an intercept has none in the last layer; hidden layers have biases and
+        centred features all the same.  ``CustomLogits(build)`` is a function of your own in PyTensor, which names its
+        priors itself.
     """
 
     prior: PriorArgument
@@ -67,7 +71,7 @@ class Arguments(TypedDict, total=False):
     missing: str
     constant: str
     collapse: bool
-    logits: MLP | None
+    logits: MLP | CustomLogits | None
 
 
 def options_of(door: str, arguments: Arguments) -> Options:

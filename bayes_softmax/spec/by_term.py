@@ -10,11 +10,15 @@ from bayes_softmax.spec.priors import Jeffreys, Prior, instead_of, is_prior
 
 
 def priors_by_feature(
-    prior: Mapping[Any, Prior | None], feature_names: Sequence[str], terms: Sequence[NamedTerm]
+    prior: Mapping[Any, Prior | None],
+    feature_names: Sequence[str],
+    terms: Sequence[NamedTerm],
+    layers: Sequence[str] = (),
 ) -> dict[str, Prior]:
     """The priors of features, from a mapping of terms and features to priors; None leaves the default.
 
-    A term's prior is not that of its interactions.  The prior of a feature wins over that of its term.
+    A term's prior is not that of its interactions.  The prior of a feature wins over that of its term, and both over
+    that of all features, which a network has by the name ``skip``, the last of its ``layers``.
 
     Raises
     ------
@@ -24,9 +28,13 @@ def priors_by_feature(
     known, by_name, by_key = set(feature_names), {term.name: term for term in terms}, {term.key: term for term in terms}
     of_features: dict[str, Prior | None] = {}
     of_terms: dict[str, Prior | None] = {}
+    of_all: dict[str, Prior | None] = {}
     named: dict[frozenset[str], Any] = {}
     for name, given in prior.items():
         _check_prior(name, given)
+        if name in layers[-1:]:
+            of_all = dict.fromkeys(feature_names, given)
+            continue
         if name in known:
             of_features[name] = given
             continue
@@ -34,7 +42,7 @@ def priors_by_feature(
         if term is None and terms and isinstance(name, str):
             term = by_key.get(key_of_term(name) or frozenset())
         if term is None:
-            raise ValueError(_unknown(name, feature_names, terms))
+            raise ValueError(_unknown(name, feature_names, terms, layers))
         if term.key in named:
             raise ValueError(f"prior names the term {term.name!r} twice, as {shown(named[term.key])} and {shown(name)}")
         named[term.key] = name
@@ -42,7 +50,7 @@ def priors_by_feature(
         if not made:
             raise ValueError(f"prior names the term {name!r}, which was dropped from the model, as it does not vary")
         of_terms |= dict.fromkeys(made, given)
-    return {name: given for name, given in (of_terms | of_features).items() if given is not None}
+    return {name: given for name, given in (of_all | of_terms | of_features).items() if given is not None}
 
 
 def _check_prior(name: Any, given: Any) -> None:
@@ -58,10 +66,12 @@ def _check_prior(name: Any, given: Any) -> None:
         )
 
 
-def _unknown(name: Any, feature_names: Sequence[str], terms: Sequence[NamedTerm]) -> str:
+def _unknown(name: Any, feature_names: Sequence[str], terms: Sequence[NamedTerm], layers: Sequence[str]) -> str:
     """The message for a name of neither a term nor a feature, with the nearest."""
     if str(name).lower() == "intercept":
         return f"prior names {name!r}; the prior of the intercept is the argument intercept_prior"
+    if near := did_you_mean(name, layers):
+        return f"prior names {shown(name)}, which is neither a layer nor a feature{near} (layers: {listed(layers)})"
     if not terms:
         hint = did_you_mean(name, feature_names)
         return f"prior names unknown feature {shown(name)}{hint}; the features are {listed(feature_names)}"

@@ -142,5 +142,6 @@ def require_linear(logits: Logits, what: str) -> None:
     if logits.kind != LINEAR:
         raise ValueError(
             f"{what}: that is a question about coefficients, and the logits of this fit are not linear but of kind "
-            f"{logits.kind!r}, with the parameters {listed(logits.shapes)}"
+            f"{logits.kind!r}, with the parameters {listed(logits.shapes)}; effects(), contrast() and predict_proba() "
+            "answer for any logits"
         )

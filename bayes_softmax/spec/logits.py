@@ -6,10 +6,17 @@ from typing import Any
 
 from bayes_softmax.core.checks import listed, shown
 from bayes_softmax.core.protocols import Logits
+from bayes_softmax.spec.custom.logits import CUSTOM, own_logits
 from bayes_softmax.spec.linear import LINEAR, LinearLogits
+from bayes_softmax.spec.network.linearised import LINEARISED, LinearisedNetwork
 from bayes_softmax.spec.network.logits import NETWORK, NetworkLogits
 
-LOGIT_KINDS: dict[str, Callable[..., Logits]] = {LINEAR: LinearLogits, NETWORK: NetworkLogits}
+LOGIT_KINDS: dict[str, Callable[..., Logits]] = {
+    LINEAR: LinearLogits,
+    NETWORK: NetworkLogits,
+    LINEARISED: LinearisedNetwork,
+    CUSTOM: own_logits,
+}
 
 
 class UnknownLogitsError(ValueError):

@@ -11,6 +11,7 @@ from bayes_softmax.display.digits import Format
 from bayes_softmax.display.table import table_of
 from bayes_softmax.spec.autoscale import DEFAULT_INTERCEPT_SCALE, DEFAULT_TOTAL_SCALE
 from bayes_softmax.spec.families import registry
+from bayes_softmax.spec.linear import WEIGHTS
 from bayes_softmax.spec.prior_draws import coordinate_sds
 from bayes_softmax.spec.priors import FamilyRows, Jeffreys, PriorTable, repeated
 
@@ -42,12 +43,12 @@ def prior_table(priors: PriorTable, design: Design) -> pd.DataFrame:
     >>> table.loc["x0", "scale_from"], table.attrs["total_logit_sd"]
     ('2 / 0.8165', 2.5)
     """
-    mean, rms = _moments(design)
+    mean, rms = feature_moments(design)
     if priors.is_jeffreys:
         names = [*(["intercept"] if design.has_intercept else []), *design.feature_names]
         columns = _of_jeffreys(len(names))
     else:
-        columns = _of_features(priors, rms)
+        columns = feature_rows(priors, rms)
         names = list(design.feature_names)
         if priors.intercept is not None:
             names = ["intercept", *names]
@@ -61,9 +62,9 @@ def prior_table(priors: PriorTable, design: Design) -> pd.DataFrame:
     return table_of(table, {"logit_sd": Format("ratio")})
 
 
-def _of_features(priors: PriorTable, rms: FloatArray) -> dict[str, list[Any]]:
+def feature_rows(priors: PriorTable, rms: FloatArray, layer: str = WEIGHTS) -> dict[str, list[Any]]:
     """Columns of the table for the features."""
-    p, default, factor = len(rms), priors.by_default, _factor(priors)
+    p, default, factor = len(rms), priors.by_default, chosen_factor(priors, layer)
     scales = np.full(p, np.nan)
     scales[priors.fixed] = _scales(priors.features.of(priors.fixed))
     measured, made = ["per unit of the feature"] * p, ["given"] * p
@@ -132,21 +133,21 @@ def _in_words(priors: PriorTable, variances: FloatArray, total: float) -> str:
             constant=priors.constant,
             total=DEFAULT_TOTAL_SCALE,
             about="about zero, as there is no intercept" if priors.intercept is None else "about the mean",
-            together=float(np.sqrt(variances[taking].sum())) / _factor(priors),
+            together=float(np.sqrt(variances[taking].sum())) / chosen_factor(priors, WEIGHTS),
         )
     if priors.intercept is not None and priors.intercept_at == "means" and not priors.is_jeffreys:
         text += INTERCEPT_FORMULA.format(intercept=DEFAULT_INTERCEPT_SCALE)
     if priors.choice is not None:
-        text += CHOSEN_FORMULA.format(factor=priors.choice.factor)
+        text += CHOSEN_FORMULA.format(factor=priors.choice.factors[WEIGHTS])
     return text + TOTAL_FORMULA.format(logit=total) if np.isfinite(total) else text.rstrip()
 
 
-def _factor(priors: PriorTable) -> float:
+def chosen_factor(priors: PriorTable, layer: str) -> float:
     """What the scales of the weights were multiplied by, since the evidence chose so."""
-    return 1.0 if priors.choice is None else priors.choice.factor
+    return 1.0 if priors.choice is None else priors.choice.factors.get(layer, 1.0)
 
 
-def _moments(design: Design) -> tuple[FloatArray, FloatArray]:
+def feature_moments(design: Design) -> tuple[FloatArray, FloatArray]:
     """Mean and root mean square deviation of the features; both about zero where there is no intercept."""
     centre, sd = design.standardisation
     if design.has_intercept or not design.n_features:

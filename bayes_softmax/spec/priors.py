@@ -134,6 +134,10 @@ class PriorTable:
         learned = {j: scale.prior for scale in self.learned for j in scale.features}
         return tuple(learned.get(j) or self.features.at(j) for j in range(len(self.features.family)))
 
+    def of(self, rows: NDArray[np.bool_]) -> "PriorTable":
+        """The same with some of the rows, whose scales are fixed."""
+        return replace(self, features=self.features.of(rows), by_default=self.by_default[rows])
+
     @property
     def fixed(self) -> NDArray[np.bool_]:
         """(p,) which features have a family with a fixed scale."""

@@ -3,7 +3,7 @@
 It has data containers ``X`` and ``y_observed``, coordinates ``obs``, ``feature`` and ``category``, the raw
 ``intercept`` and ``weights`` with all K categories, and the likelihood ``y``; a network also has the weights and biases
 of its hidden layers, ``hidden_1``, ``hidden_1_bias``, ..., over units ``unit_1``, ...  A test holds it equal to the
-compiled density, up to a constant.
+compiled density, up to a constant.  Under ``CustomLogits`` the variables are those that the function names.
 """
 
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 
 from bayes_softmax.core.interrupts import load_in_full
 from bayes_softmax.data.design import Design
+from bayes_softmax.spec.custom.logits import OwnLogits
 from bayes_softmax.spec.linear import INTERCEPT, WEIGHTS
 from bayes_softmax.spec.network.pymc_variables import network_variables
 from bayes_softmax.spec.pymc_priors import intercept_block, intercept_variable, weights_blocks, weights_variable
@@ -30,17 +31,19 @@ def build_pymc_model(spec: Specification) -> Any:
     import pymc as pm
     import pytensor.tensor as pt
 
-    coords: dict[str, Any] = {
-        "obs": np.arange(design.n_obs),
-        "feature": list(schema.feature_names),
-        "category": list(schema.classes),
-        "weights_coordinate": np.arange(coordinates.weights_contrast.shape[1]),
-        "intercept_coordinate": np.arange(coordinates.n_free_intercept),
-    }
+    coords: dict[str, Any] = {"obs": np.arange(design.n_obs)}
+    if isinstance(spec.logits, OwnLogits):
+        coords |= spec.logits.function.coords
+    else:
+        coords |= {
+            "feature": list(schema.feature_names),
+            "category": list(schema.classes),
+            "weights_coordinate": np.arange(coordinates.weights_contrast.shape[1]),
+            "intercept_coordinate": np.arange(coordinates.n_free_intercept),
+        }
     with pm.Model(coords=coords) as model:
         X = pm.Data("X", design.X, dims=("obs", "feature"))
-        variables = _linear_variables(spec) if spec.hidden is None else network_variables(spec)
-        logits = spec.logits.expression(X, variables)
+        logits = spec.logits.expression(X, _variables(spec))
         if design.offset is not None:
             logits = logits + pm.Data("offset", design.offset, dims=("obs", "category"))
         if design.available is not None:  # a mask: no coefficient depends on a class where it is not on offer
@@ -48,6 +51,13 @@ def build_pymc_model(spec: Specification) -> Any:
             logits = pt.switch(available, logits, -np.inf)
         _likelihood(design, logits)
     return model
+
+
+def _variables(spec: Specification) -> dict[str, Any]:
+    """The parameters by name; none of a function that names them itself."""
+    if isinstance(spec.logits, OwnLogits):
+        return {}
+    return _linear_variables(spec) if spec.hidden is None else network_variables(spec)
 
 
 def _linear_variables(spec: Specification) -> dict[str, Any]:

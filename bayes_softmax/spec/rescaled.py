@@ -1,11 +1,16 @@
 """A model with its priors made wider or narrower: between a posterior that the prior rules, and the likelihood."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 
 from bayes_softmax.core.checks import shown
+from bayes_softmax.core.records import FloatArray
 from bayes_softmax.spec.families.registry import FamilyPrior, family_of
+from bayes_softmax.spec.linear import WEIGHTS
+from bayes_softmax.spec.network.layer_scales import with_layer_sds
+from bayes_softmax.spec.network.logits import SKIP, hidden_names
 from bayes_softmax.spec.prior_draws import prior_sds
 from bayes_softmax.spec.priors import PriorTable
 from bayes_softmax.spec.scale_choice import ScaleChoice
@@ -23,8 +28,9 @@ def with_scaled_priors(spec: Specification, factor: float) -> Specification:
     priors = spec.priors
     refuse_unscaled(priors)
     intercept = None if priors.intercept is None else _scaled(priors.intercept, factor)
+    scaled = _with_scaled_layers(spec, dict.fromkeys(layer_names(spec), factor))
     choice = priors.choice if factor == 1 else None
-    return _with_priors(spec, replace(_with_scaled_weights(priors, factor), intercept=intercept, choice=choice))
+    return _with_priors(scaled, replace(scaled.priors, intercept=intercept, choice=choice))
 
 
 def with_chosen_scale(spec: Specification, choice: ScaleChoice) -> Specification:
@@ -32,8 +38,9 @@ def with_chosen_scale(spec: Specification, choice: ScaleChoice) -> Specification
 
     The choice is relative to the scales as they were given: of a model whose scales were chosen before, to those.
     """
-    before = 1.0 if spec.priors.choice is None else spec.priors.choice.factor
-    return _with_priors(spec, replace(_with_scaled_weights(spec.priors, choice.factor / before), choice=choice))
+    before = {} if spec.priors.choice is None else spec.priors.choice.factors
+    scaled = _with_scaled_layers(spec, {name: f / before.get(name, 1.0) for name, f in choice.factors.items()})
+    return _with_priors(scaled, replace(scaled.priors, choice=choice))
 
 
 def refuse_unscaled(priors: PriorTable) -> None:
@@ -43,19 +50,52 @@ def refuse_unscaled(priors: PriorTable) -> None:
         raise ValueError(f"the priors of the weights are {which}, so there is no scale to change; give proper ones")
 
 
-def _with_scaled_weights(priors: PriorTable, factor: float) -> PriorTable:
-    """The priors with the scales of all weights multiplied."""
+def layer_names(spec: Specification) -> tuple[str, ...]:
+    """Names of the layers whose priors have scales: ``weights`` alone where logits are linear.
+
+    Of a network ``hidden_1``, ... of weights and biases, ``weights`` of the last units, and ``skip`` of the features.
+    """
+    if spec.hidden is None:
+        return (WEIGHTS,)
+    hidden = [hidden_names(layer)[0] for layer in range(1, len(spec.hidden.sizes))]
+    proper = ~spec.priors.flat_features
+    n_units, names = spec.hidden.n_units, []
+    names += [WEIGHTS] if proper[:n_units].any() else []
+    names += [SKIP] if proper[n_units:].any() else []
+    return (*hidden, *names)
+
+
+def _with_scaled_layers(spec: Specification, factors: Mapping[str, float]) -> Specification:
+    """The model with the scales of the weights' priors multiplied, layer by layer."""
+    priors, hidden = spec.priors, spec.hidden
+    factor = np.full(len(priors.features.scale), factors.get(WEIGHTS, 1.0))
+    if hidden is not None:
+        factor[hidden.n_units :] = factors.get(SKIP, 1.0)
+        scales = [
+            _times(scale, np.asarray(factors[hidden_names(layer)[0]])) for layer, scale in enumerate(hidden.scales, 1)
+        ]
+        hidden = replace(hidden, scales=tuple(scales))
+    features = priors.features._replace(scale=_times(priors.features.scale, factor))
+    return replace(spec, priors=replace(priors, features=features), hidden=hidden)
+
+
+def _times(scale: FloatArray, factor: FloatArray) -> FloatArray:
+    """Scales times their factors; infinite ones of flat priors stay."""
     with np.errstate(over="ignore", under="ignore"):
-        scale = priors.features.scale * factor
-    if not ((scale > 0) & (scale < np.inf)).all():
-        raise ValueError(f"scales: {shown(factor)} times the scale of a prior is not a positive finite number")
-    return replace(priors, features=priors.features._replace(scale=scale))
+        scaled = scale * factor
+    bad = ~((scaled > 0) & (scaled < np.inf)) & np.isfinite(scale)
+    if bad.any():
+        worst = float(np.broadcast_to(factor, scale.shape)[bad][0])
+        raise ValueError(f"scales: {shown(worst)} times the scale of a prior is not a positive finite number")
+    return scaled
 
 
 def _with_priors(spec: Specification, priors: PriorTable) -> Specification:
-    sds = prior_sds(priors, spec.design.standardisation.centre, spec.design.n_classes)
-    schema = replace(spec.schema, prior_sd=sds, chosen_scale=priors.choice is not None)
-    return replace(spec, priors=priors, schema=schema)
+    schema = replace(spec.schema, chosen_scale=priors.choice is not None)
+    if spec.hidden is None:
+        sds = prior_sds(priors, spec.design.standardisation.centre, spec.design.n_classes)
+        schema = replace(schema, prior_sd=sds)
+    return with_layer_sds(replace(spec, priors=priors, schema=schema))
 
 
 def _scaled(prior: FamilyPrior, factor: float) -> FamilyPrior:

@@ -10,9 +10,11 @@ from bayes_softmax.data.design import Design
 from bayes_softmax.data.observations import Observations
 from bayes_softmax.data.schema import Schema
 from bayes_softmax.spec.coding import Coordinates, build_coordinates
+from bayes_softmax.spec.custom.logits import CUSTOM
 from bayes_softmax.spec.linear import INTERCEPT
 from bayes_softmax.spec.network.hidden import HiddenLayers, NetworkCoordinates
 from bayes_softmax.spec.priors import PriorTable, flat_table
+from bayes_softmax.spec.scales.hyperpriors import ShrinkagePrior
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +28,8 @@ class Specification:
     schema
         Names and encodings.
     priors
-        One family per coefficient row; of a network, per row of its last layer.
+        One family per coefficient row; of a network, per row of its last layer; none of a user's function, which names
+        its priors itself.
     logits
         The logits of rows as a function of parameters.
     hidden
@@ -57,7 +60,19 @@ class Specification:
     @property
     def parameters(self) -> tuple[str, ...]:
         """Names of the parameters that the model has: the intercept of one without it is zero, and is not kept."""
-        return tuple(name for name in self.logits.shapes if name != INTERCEPT or self.schema.has_intercept)
+        kept = self.schema.has_intercept or self.logits.kind == CUSTOM
+        return tuple(name for name in self.logits.shapes if name != INTERCEPT or kept)
+
+    @property
+    def learns_scales(self) -> bool:
+        """Whether some prior has a scale that is learned."""
+        return self.priors.learns_scales or bool(self.hidden is not None and self.hidden.learned)
+
+    @property
+    def learned_priors(self) -> tuple[ShrinkagePrior, ...]:
+        """The priors whose scales are learned."""
+        layers = () if self.hidden is None else tuple(layer.prior for layer in self.hidden.learned)
+        return (*(scale.prior for scale in self.priors.learned), *layers)
 
     @cached_property
     def coordinates(self) -> Coordinates:
@@ -80,7 +95,7 @@ class Specification:
     def without_priors(self) -> "Specification":
         """The same rows under flat priors; full coding, not identified then, becomes zero-sum."""
         coding = "zero-sum" if self.schema.coding == "full" else self.schema.coding
-        schema = replace(self.schema, coding=coding, prior_sd=(), dropped_flat=True, chosen_scale=False)
+        schema = replace(self.schema, coding=coding, prior_sd=(), layer_sd=(), dropped_flat=True, chosen_scale=False)
         hidden = None if self.hidden is None else self.hidden.with_flat_priors()
         return replace(self, schema=schema, priors=flat_table(self.priors), hidden=hidden)
 

@@ -15,8 +15,10 @@ from bayes_softmax.data.options import Options
 from bayes_softmax.data.schema import Schema
 from bayes_softmax.data.unused_classes import unused_warning
 from bayes_softmax.spec.by_term import priors_by_feature
+from bayes_softmax.spec.custom.argument import CustomLogits
+from bayes_softmax.spec.custom.specify import custom_specification, refuse_priors
 from bayes_softmax.spec.linear import LinearLogits
-from bayes_softmax.spec.network.specify import split_prior, with_logits
+from bayes_softmax.spec.network.specify import names_beside_features, split_prior, with_logits
 from bayes_softmax.spec.prior_draws import prior_sds
 from bayes_softmax.spec.resolve import resolve_priors
 from bayes_softmax.spec.specification import Specification
@@ -35,9 +37,14 @@ def from_formula(formula: str, data: Any, options: Options) -> Specification:
 def _specify(design: Design, schema: Schema, options: Options) -> Specification:
     """Resolve the priors; warn of classes without an observation that were not declared, and of measured responses."""
     check_flags(collapse=options.collapse)
+    custom = options.logits if isinstance(options.logits, CustomLogits) else None
+    if custom is not None:
+        refuse_priors(options)
+        options = replace(options, logits=None)
     used, (prior, of_layers) = design.totals > 0, split_prior(options.prior, options.logits)
     if isinstance(prior, Mapping):
-        prior = priors_by_feature(prior, design.feature_names, schema.encoder.named_terms)
+        terms, layers = schema.encoder.named_terms, names_beside_features(options.logits)
+        prior = priors_by_feature(prior, design.feature_names, terms, layers)
     priors = resolve_priors(
         prior,
         options.intercept_prior,
@@ -59,4 +66,4 @@ def _specify(design: Design, schema: Schema, options: Options) -> Specification:
         warn_caller(doubt)
     logits = LinearLogits(design.n_features, design.n_classes)
     linear = Specification(Observations(design, options.collapse), schema, priors, logits)
-    return with_logits(linear, options.logits, of_layers)
+    return with_logits(linear, options.logits, of_layers) if custom is None else custom_specification(linear, custom)

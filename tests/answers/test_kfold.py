@@ -305,7 +305,7 @@ def test_refits_that_are_doubtful_are_told_of_once() -> None:
 def test_an_error_says_which_fold_was_left_out() -> None:
     model = bs.SoftmaxRegression(np.arange(9.0)[:, None], list("abababacb"), prior=bs.Flat(), intercept_prior=bs.Flat())
     post = changed(bs.SoftmaxRegression(X, Y).laplace(300, **quiet()))
-    again = partial(engines.sample_again, model._spec, SamplerSettings(), "nuts")
+    again = partial(engines.sample_again, model._spec, SamplerSettings(), "nuts", None)
     post = changed(post, refit_cells=again, training=model.map()._fitted.training)
     with pytest.raises(bs.ImproperPosteriorError) as caught:
         post.kfold(9)

@@ -8,7 +8,7 @@ from scipy.special import ndtri
 
 import bayes_softmax as bs
 from bayes_softmax.answers.contrasts import build_view
-from bayes_softmax.answers.diagnostics import convergence_table
+from bayes_softmax.answers.convergence import convergence_table
 from tests.conftest import simulate
 
 X, Y = [[0.0, 1.0], [1.0, 0.0], [2.0, 1.0], [3.0, 5.0]] * 5, list("abcbacbbcaacbbaabcac")

@@ -17,11 +17,11 @@ from pathlib import Path
 from tests.benchmarks.data import OVERHEAD, SETS
 from tests.benchmarks.engines import ENGINES
 from tests.benchmarks.report import Report, machine
-from tests.benchmarks.tables import answers, estimates, gradient, memory, questions, sampling, start
+from tests.benchmarks.tables import answers, estimates, gradient, memory, networks, questions, sampling, start
 
-TABLES = ("questions", "start", "sampling", "map", "gradient", "memory", "answers")
+TABLES = ("questions", "start", "sampling", "map", "networks", "gradient", "memory", "answers")
 LIMIT, QUICK_LIMIT = 600.0, 30.0
-QUICK_TABLES = ("start", "sampling", "map", "gradient", "answers")
+QUICK_TABLES = ("start", "sampling", "map", "networks", "gradient", "answers")
 QUICK_ENGINES = ("ours", "pymc", "stan")
 QUICK_SETS = {
     "sampling": ("penguins", "iris", "mid"),
@@ -82,6 +82,8 @@ def main() -> None:
         sampling.table(report, sets("sampling"), engines, limit, options.tune)
     if "map" in tables:
         estimates.table(report, sets("map"), limit)
+    if "networks" in tables:
+        networks.table(report, limit, quick=quick)
     if "gradient" in tables:
         # The floor counts every row; where equal rows are collapsed it says nothing.
         gradient.table(report, [name for name in sets("gradient") if name != "collapsible"], limit)

@@ -126,6 +126,24 @@ def mnist_like() -> Data:
     return Data(X, labels(3 * logits / logits.std(), rng))
 
 
+def moons() -> Data:
+    """Two half moons, with noise."""
+    from sklearn.datasets import make_moons
+
+    return Data(*make_moons(400, noise=0.3, random_state=0))
+
+
+def many_classes() -> Data:
+    """Three thousand classes, of two to three rows each in five thousand that are fitted."""
+    rng = np.random.default_rng(5)
+    n_obs, n_features, n_classes = 7500, 20, 3000
+    X = rng.normal(size=(n_obs, n_features))
+    y = labels(X @ rng.normal(size=(n_features, n_classes)), rng)
+    first = np.flatnonzero(np.arange(n_obs) % 3 != 2)[:n_classes]  # rows that are fitted have every class
+    y[first] = np.arange(n_classes)
+    return Data(X, y)
+
+
 SETS: dict[str, Callable[[], Data]] = {
     "penguins": penguins,
     "iris": iris,
@@ -149,6 +167,8 @@ SETS: dict[str, Callable[[], Data]] = {
 OVERHEAD = ("small", "thin")
 # Pixels: their common scale means something, and standardising would blow up the ones that are nearly always blank.
 PIXELS = ("digits", "mnist")
+# For networks: boundaries that bend, and thousands of classes.
+BENT = {"moons": moons, "classes": many_classes}
 WEIGHTED = {"collapsed": collapsed}  # counts, which the peers do not take
 ANSWERS = {"answers": lambda: correlated(20_000, 8, 6), "twomillion": lambda: correlated(2_000_000, 6, 4)}
 

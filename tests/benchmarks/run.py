@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tests.benchmarks.data import ANSWERS, PIXELS, SETS, WEIGHTED, Data
+from tests.benchmarks.data import ANSWERS, BENT, PIXELS, SETS, WEIGHTED, Data
 from tests.benchmarks.engines import FOLDER, ONE_THREAD, ROOT, Engine, environment, last_line
 
 CHAINS, CORES, DRAWS, SEED = 4, 2, 1000, 1
@@ -59,7 +59,7 @@ def run_limited(command: list[str], limit: float, env: dict[str, str]) -> Finish
 
 def data_file(name: str, *, raw: bool = False) -> tuple[Path, Data]:
     """Write a data set for the workers: features standardised, or as they are (pixels: always)."""
-    data = (SETS | WEIGHTED | ANSWERS)[name]()
+    data = (SETS | WEIGHTED | ANSWERS | BENT)[name]()
     data = data if raw or name in PIXELS else data.standardised()
     path = FOLDER / "data" / f"{name}{'-raw' if raw else ''}.npz"
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -32,18 +32,23 @@ def log_posterior(spec: Specification, parameters: Mapping[str, np.ndarray]) -> 
 
 def logits(spec: Specification, parameters: Mapping[str, np.ndarray]) -> np.ndarray:
     """Logits (N, K) without offsets."""
-    X, phi = spec.design.X, ACTIVATIONS[spec.logits.activation]
-    units = (X - spec.design.standardisation.centre) / spec.design.standardisation.scale
+    X, phi, units = spec.design.X, ACTIVATIONS[spec.logits.activation], standardised(spec)
     for layer in range(1, len(spec.logits.hidden) + 1):
         units = phi(units @ parameters[f"hidden_{layer}"] + parameters[f"hidden_{layer}_bias"])
     eta = units @ parameters["weights"] + parameters["intercept"]
     return eta + X @ parameters["skip"] if spec.logits.skip else eta
 
 
+def standardised(spec: Specification) -> np.ndarray:
+    """Inputs (N, p) of the first layer: centred whether or not the model has an intercept."""
+    X, weights = spec.design.X, spec.design.totals
+    mean = np.average(X, axis=0, weights=weights)
+    return (X - mean) / np.sqrt(np.average(np.square(X - mean), axis=0, weights=weights))
+
+
 def distance_to_kink(spec: Specification, parameters: Mapping[str, np.ndarray]) -> float:
     """Smallest absolute pre-activation of all hidden units and rows."""
-    phi, smallest = ACTIVATIONS[spec.logits.activation], np.inf
-    units = (spec.design.X - spec.design.standardisation.centre) / spec.design.standardisation.scale
+    phi, smallest, units = ACTIVATIONS[spec.logits.activation], np.inf, standardised(spec)
     for layer in range(1, len(spec.logits.hidden) + 1):
         before = units @ parameters[f"hidden_{layer}"] + parameters[f"hidden_{layer}_bias"]
         smallest, units = min(smallest, float(np.abs(before).min())), phi(before)

@@ -7,13 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy.linalg import block_diag
 
 import bayes_softmax as bs
-from bayes_softmax.core.records import Whitening
+from bayes_softmax.core.records import BlockMetric, Whitening
 from bayes_softmax.density.network.posterior import NetworkPosterior, build_network_posterior
 from bayes_softmax.density.posterior import SoftmaxPosterior
 from bayes_softmax.fitting.networks import network_density
 from bayes_softmax.fitting.problem import density_of
+from bayes_softmax.inference.layer_whitening import layer_whitening, unwhiten_layers, whiten_layer_gradient
 from bayes_softmax.spec.network.activations import ACTIVATIONS
 from bayes_softmax.spec.network.mlp import MLP
 from bayes_softmax.spec.network.specify import network_specification
@@ -147,6 +149,27 @@ def test_compiled_density_equals_pymc_model_in_every_case(case) -> None:
     held_equal(specified(*case))
 
 
+def unusual(name: str) -> Specification:
+    """Designs that no case of linear models has."""
+    X, y = simulate(40, 3, 3)
+    far = np.column_stack([X * np.array([1e-6, 1.0, 1e6]) + np.array([3e-6, 5.0, -4e6]), np.full(40, 3.0)])
+    linear = {
+        "no features": lambda: bs.SoftmaxRegression(np.empty((40, 0)), y),
+        "constant and far from zero, without an intercept": lambda: bs.SoftmaxRegression(far, y, intercept=False),
+        "many classes": lambda: bs.SoftmaxRegression(X, y, classes=range(26)),
+        "weights of zero": lambda: bs.SoftmaxRegression(X, y, weights=np.arange(40) % 3),
+    }[name]()._spec
+    activation = {"no features": "softplus", "many classes": "relu"}.get(name, "gelu")
+    return network_specification(linear, MLP((3, 2), activation, skip=True))
+
+
+@pytest.mark.parametrize(
+    "name", ["no features", "constant and far from zero, without an intercept", "many classes", "weights of zero"]
+)
+def test_unusual_designs_are_equal_in_both(name: str) -> None:
+    held_equal(unusual(name))
+
+
 @pytest.mark.parametrize("coding", cases.CODINGS)
 def test_without_hidden_layers_it_is_the_linear_model(coding: str) -> None:
     linear = cases.build("normal", "normal", coding)._spec
@@ -225,6 +248,60 @@ def test_the_native_callback_is_the_whitened_density(form: str) -> None:
     status, value, _ = called(native, np.full(d.dimension, np.nan))
     assert status == 4
     assert np.isnan(value)
+
+
+@pytest.mark.parametrize(("coding", "way"), [("zero-sum", 1), ("full", 4), ("reference", 0)])
+@pytest.mark.parametrize("structure", ["layers", "dense"])
+def test_the_native_callback_is_the_density_whitened_by_layers(structure: str, coding: str, way: int) -> None:
+    d = network_density(specified("tanh", (4, 3), "labels", coding, way))
+    rng = np.random.default_rng(5)
+    mode = 0.3 * rng.normal(size=d.dimension)
+    metrics = d.layer_metrics(mode)
+    if structure == "dense":
+        metrics = (BlockMetric((d.metric(mode) + 0.1 * np.eye(d.dimension))[None], np.eye(1)),)
+    whitening = layer_whitening(mode, d.layer_order, metrics)
+    native = d.native(whitening)
+    for z in rng.normal(size=(3, d.dimension)):
+        status, value, out = called(native, z)
+        expected, gradient = d.value_gradient(unwhiten_layers(whitening, z[None])[0])
+        assert status == 0
+        assert_allclose(value + d.log_prior_constant, expected, rtol=1e-12)
+        assert_allclose(out, whiten_layer_gradient(whitening, gradient), rtol=1e-9, atol=1e-10 * abs(out).max())
+    status, value, _ = called(native, np.full(d.dimension, np.nan))
+    assert status == 4
+    assert np.isnan(value)
+
+
+@pytest.mark.parametrize(("coding", "way"), [("zero-sum", 1), ("full", 4)])
+def test_layers_are_whitened_by_their_own_metric(coding: str, way: int) -> None:
+    """``T' M T = I`` for the metric ``M`` of the layers, in their order, up to the single precision of ``T``."""
+    d = network_density(specified("gelu", (4, 3), "labels", coding, way))
+    mode = points(d)[0]
+    metrics = d.layer_metrics(mode)
+    whitening = layer_whitening(mode, d.layer_order, metrics)
+    T = unwhiten_layers(whitening._replace(mode=np.zeros_like(mode)), np.eye(d.dimension))
+    M = block_diag(*[
+        sum(np.kron(np.outer(u, u), P) for P, u in zip(metric.precisions, metric.mixing.T, strict=True))
+        for metric in metrics
+    ])  # fmt: skip
+    T = T[:, d.layer_order].T
+    assert_allclose(T.T @ M @ T, np.eye(d.dimension), atol=2e-5)
+    assert_allclose(whitening.log_determinant, np.linalg.slogdet(T)[1], rtol=1e-6)
+    z = np.random.default_rng(0).normal(size=d.dimension)
+    _, gradient = d.value_gradient(mode)
+    slope = unwhiten_layers(whitening, z[None])[0] - mode
+    assert_allclose(whiten_layer_gradient(whitening, gradient) @ z, gradient @ slope, rtol=1e-9)
+
+
+def test_whitenings_that_do_not_fit_are_refused() -> None:
+    d = network_density(specified("tanh", (4,), "labels", "zero-sum", way=0))
+    whitening = layer_whitening(np.zeros(d.dimension), d.layer_order, d.layer_metrics(np.zeros(d.dimension)))
+    with pytest.raises(ValueError, match="blocks has 16 coordinates in all, not 26"):
+        d.native(whitening._replace(blocks=whitening.blocks[:1], mixings=whitening.mixings[:1]))
+    with pytest.raises(ValueError, match="order is no permutation of 26 coordinates"):
+        d.native(whitening._replace(order=np.zeros(26, dtype=np.int64)))
+    with pytest.raises(TypeError, match=r"WhiteningData\.blocks is <f8, not <f4"):
+        d.native(whitening._replace(blocks=tuple(block.astype(float) for block in whitening.blocks)))
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)

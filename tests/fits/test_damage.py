@@ -21,6 +21,7 @@ from bayes_softmax.data.schema_checks import CHECKS
 from bayes_softmax.fits.storage.containers import from_netcdf, from_zarr, to_netcdf, to_zarr
 from bayes_softmax.fits.storage.digest import CHECKSUM, checksum
 from tests.fits.damage import failures, outcomes, write_damaged
+from tests.nets import near_modes
 
 SAVED = Path(__file__).parent / "saved"
 
@@ -99,6 +100,7 @@ def bytes_of(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
         ("estimate", model.map()),
         ("posterior", model.laplace(draws=100, random_seed=1, progressbar=False)),
         ("formula", bs.SoftmaxRegression.from_formula("y ~ x + g", data).map()),
+        ("network", near_modes(bs.SoftmaxRegression(data[["x"]].to_numpy(), data["y"], logits=bs.MLP(hidden=(4,))))),
     ):
         fit.save(folder / f"{name}.nc")
         made[name] = (folder / f"{name}.nc").read_bytes()
@@ -110,6 +112,15 @@ def field(name: str, value: Any) -> Change:
         schema = json.loads(tree.attrs["schema"])
         schema["items"] = [[k, value if k == name else v] for k, v in schema["items"]]
         tree.attrs["schema"] = json.dumps(schema)
+
+    return change
+
+
+def of_logits(name: str, value: Any) -> Change:
+    def change(tree: xr.DataTree) -> None:
+        logits = json.loads(tree.attrs["logits"])
+        logits["data"][name] = value
+        tree.attrs["logits"] = json.dumps(logits)
 
     return change
 
@@ -168,12 +179,35 @@ CRAFTED: list[tuple[str, Change, str]] = [
     ("posterior", entry("posterior", "weights", np.inf), "'weights' is NaN or infinite in position (0, 0, 0, 0)"),
     ("posterior", shorter("posterior", "weights"), "expected"),
     ("posterior", attribute("ess", -3.0), "effective sample size"),
+    ("network", of_logits("hidden", [0]), "hidden=(0,) must be whole numbers, none negative"),
+    ("network", of_logits("hidden", []), "hidden=() is a linear function"),
+    ("network", of_logits("hidden", [4.0]), "hidden=(4.0,) must be whole numbers"),
+    ("network", of_logits("hidden", "4"), "hidden='4' must be a list of numbers"),
+    ("network", of_logits("hidden", [5]), "'hidden_1' has shape (2, 50, 1, 4), expected (any, any, 1, 5)"),
+    ("network", of_logits("hidden", [10**12]), "'hidden_1' has shape (2, 50, 1, 4), expected"),
+    ("network", of_logits("hidden", [4, 4]), "'hidden_2' is missing"),
+    ("network", of_logits("activation", "__import__('os').system('true')"), "activation="),
+    ("network", of_logits("activation", ["tanh"]), "activation=['tanh'] must be one of"),
+    ("network", of_logits("skip", "yes"), "skip='yes' must be True or False"),
+    ("network", of_logits("skip", True), "'skip' is missing"),
+    ("network", of_logits("centre", [0.0, 0.0]), "centre=(0.0, 0.0) must be 1 finite numbers"),
+    ("network", of_logits("scale", [0.0]), "scale=(0.0,) must be 1 finite numbers, scales positive"),
+    ("network", of_logits("scale", [float("nan")]), "scale=(nan,) must be 1 finite numbers"),
+    ("network", of_logits("n_classes", 2), "its logits are not those of its features and classes"),
+    ("network", of_logits("n_features", 2), "must be 2 finite numbers"),
+    ("network", of_logits("code", "print()"), "the description of its logits is damaged"),
+    ("network", attribute("logits", "[" * 100_000), "the description of its logits is damaged: RecursionError"),
+    ("network", attribute("logits", "{}"), "the description of its logits is damaged: KeyError"),
+    ("network", entry("posterior", "hidden_1", np.nan), "'hidden_1' is NaN or infinite in position (0, 0, 0, 0)"),
+    ("network", shorter("posterior", "hidden_1_bias"), "expected"),
     ("posterior", attribute("timing_seconds", [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]), "is damaged"),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("suffix", [".nc", ".zarr"])
-@pytest.mark.parametrize(("kind", "change", "told"), CRAFTED)
+@pytest.mark.parametrize(
+    ("kind", "change", "told", "suffix"),
+    [(*case, suffix) for case in CRAFTED for suffix in (".nc", ".zarr") if suffix == ".nc" or case[0] != "network"],
+)
 def test_contents_that_contradict_each_other_are_named(
     kind: str, change: Change, told: str, suffix: str, bytes_of: dict[str, bytes], tmp_path: Path
 ) -> None:

@@ -276,8 +276,8 @@ def test_processes_may_save_to_one_path_while_others_load(suffix: str, tmp_path:
         )
         for y in ("abab", "abba")
     ]
-    for process in started:
-        out, err = process.communicate(timeout=120)
+    ended = [process.communicate(timeout=120) for process in started]  # all, so that a failure leaves none running
+    for out, err in ended:
         assert out == "done\n", err
     assert bs.load(path).classes == ("a", "b")
     assert names(tmp_path) == [f"fit{suffix}"]

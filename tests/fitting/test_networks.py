@@ -74,3 +74,15 @@ def test_what_cannot_be_run_is_refused(moons) -> None:
         network_modes(kinked, 1, np.random.default_rng(0))
     with pytest.raises(TypeError, match="logits of kind 'linear' are not those of a network"):
         network_density(linear)
+
+
+def test_the_map_of_a_network_predicts_and_is_saved(moons, tmp_path) -> None:
+    X, y = moons
+    model = bs.SoftmaxRegression(X[::2], y[::2], logits=MLP(hidden=10))
+    fit = model.map(restarts=2)
+    assert fit.converged
+    assert fit.evaluate(X[1::2], y[1::2]).log_loss < 0.29
+    P = fit.predict_proba(X[1::2])
+    assert_array_equal(model.map(restarts=2).predict_proba(X[1::2]), P)
+    fit.save(tmp_path / "fit.nc")
+    assert_array_equal(bs.load(tmp_path / "fit.nc").predict_proba(X[1::2]), P)

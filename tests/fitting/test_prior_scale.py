@@ -12,7 +12,7 @@ from scipy.special import log_softmax
 from scipy.stats import norm
 
 import bayes_softmax as bs
-from bayes_softmax.answers.loo import CHOSEN_SCALE
+from bayes_softmax.answers.seen import CHOSEN_SCALE
 from bayes_softmax.answers.training import Cells
 from bayes_softmax.fitting import evidence
 from bayes_softmax.fitting.again import with_cells
@@ -28,7 +28,7 @@ from tests.conftest import simulate
 def scaled(model: bs.SoftmaxRegression, factor: float) -> bs.SoftmaxRegression:
     """The model with the scales of its weights multiplied."""
     other = type(model).__new__(type(model))
-    other._spec = with_chosen_scale(model._spec, ScaleChoice(factor, 0.0, 0.0, False, 1))
+    other._spec = with_chosen_scale(model._spec, ScaleChoice({"weights": factor}, 0.0, 0.0, False, 1))
     return other
 
 
@@ -277,8 +277,13 @@ def test_leave_one_out_says_that_the_scale_saw_all_rows(tmp_path: Path) -> None:
     post = model.choose_prior_scale().laplace(2000, random_seed=1, progressbar=False)
     post.save(tmp_path / "post.nc")
     for fit in (post, bs.load(tmp_path / "post.nc")):
-        assert fit.loo().elpd_i.attrs["note"] == CHOSEN_SCALE
-    assert model.laplace(2000, random_seed=1, progressbar=False).loo().elpd_i.attrs == {}
+        with pytest.warns(bs.NotReliableWarning, match=f"^{CHOSEN_SCALE}, those that are left out among them"):
+            found = fit.loo()
+        assert found.elpd_i.attrs["note"].startswith(CHOSEN_SCALE)
+    untuned = model.laplace(2000, random_seed=1, progressbar=False)
+    assert untuned.loo().elpd_i.attrs == {}
+    with pytest.raises(ValueError, match=r"'tuned': the scale of the prior was chosen.*fit\.kfold\(\)"):
+        bs.compare_models({"untuned": untuned, "tuned": post})
 
 
 def test_k_fold_chooses_the_scale_again() -> None:

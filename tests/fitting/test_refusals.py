@@ -15,7 +15,7 @@ from bayes_softmax.fitting.refusals import (
     refuse_learned_scales,
     why_uncertified,
 )
-from bayes_softmax.fitting.settings import SamplerSettings, check_run, check_weighted_run, refuse_too_many
+from bayes_softmax.fitting.settings import LaplaceSettings, SamplerSettings, check_laplace, check_run, refuse_too_many
 from bayes_softmax.fitting.solvers import SolverOptions, solve
 from bayes_softmax.spec.specification import Specification
 
@@ -88,7 +88,7 @@ def test_settings_that_cannot_be() -> None:
     with pytest.raises(TypeError, match="progressbar"):
         check_run(SamplerSettings(progressbar="yes"))  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="draws=99 must be at least 100: fewer weights cannot be judged"):
-        check_weighted_run(99, progressbar=False)
+        check_laplace(LaplaceSettings(99))
 
 
 def test_draws_that_do_not_fit_into_memory() -> None:

@@ -9,7 +9,8 @@ import pytest
 import xarray as xr
 
 import bayes_softmax as bs
-from bayes_softmax.answers.diagnostics import diagnose_chains, seem_mixed
+from bayes_softmax.answers.convergence import seem_mixed
+from bayes_softmax.answers.diagnostics import diagnose_chains
 from bayes_softmax.fitting.intercept_alone import intercept_alone
 from bayes_softmax.fitting.reliability import unequal_spread, warn_of_doubts
 

@@ -1,6 +1,9 @@
 """L-BFGS from several starts: order, counts, and what is said where runs do not end at an optimum."""
 
+import threading
+
 import numpy as np
+import pytest
 from numpy.testing import assert_allclose
 
 from bayes_softmax.inference.restarts import lbfgs_restarts
@@ -40,3 +43,31 @@ def test_a_run_that_ends_at_no_number_comes_last() -> None:
     assert found.starts.tolist() == [1, 0]
     assert np.isnan(found.values[1])
     assert found.n_at_best == 1
+
+
+def test_an_interruption_ends_all_runs() -> None:
+    """Ctrl-C in one thread: the other run, which would take all its iterations, ends too."""
+    main, calls = threading.main_thread(), {"others": 0}
+
+    def density(x):
+        if threading.current_thread() is main:
+            raise KeyboardInterrupt
+        calls["others"] += 1
+        return -float(np.abs(x).sum() ** 1.5), -1.5 * np.abs(x).sum() ** 0.5 * np.sign(x)
+
+    with pytest.raises(KeyboardInterrupt):
+        lbfgs_restarts(density, np.ones((6, 3)), 1.0, max_iterations=10**6)
+    assert calls["others"] < 10**4
+
+
+def test_at_kinks_a_run_ends_where_it_gains_no_more() -> None:
+    def density(x):  # a ridge along which L-BFGS creeps
+        return -float(np.abs(x[0] - x[1]) + 0.5 * x @ x), -np.array([np.sign(x[0] - x[1]), -np.sign(x[0] - x[1])]) - x
+
+    kinked = lbfgs_restarts(density, np.array([[3.0, -2.0]]), 100.0, kinked=True)
+    assert kinked.values[0] > -0.05
+    assert kinked.n_iterations[0] < 500
+    assert not kinked.at_limit[0]
+    assert len(kinked.history) == kinked.n_iterations[0]
+    one = lbfgs_restarts(density, np.array([[3.0, -2.0]]), 100.0, max_iterations=1)
+    assert one.at_limit[0]

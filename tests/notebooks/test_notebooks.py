@@ -59,6 +59,7 @@ def test_there_are_notebooks() -> None:
         "02_from_cross_entropy_to_posterior",
         "03_effects_and_decisions",
         "04_separation_and_priors",
+        "05_neural_logits",
     ]
 
 

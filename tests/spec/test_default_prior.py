@@ -84,7 +84,7 @@ def test_share_of_sure_rows_with_two_classes(p, kind):
 def test_share_of_sure_rows(K, p, kind):
     """At most a tenth, twice as good as asked for: 400 draws, seed 1, four standard errors over draws are added."""
     model = default_model(K, p, kind)
-    implied = implied_probabilities(model._spec, DRAWS, np.random.default_rng(1), model._spec.priors)
+    implied = implied_probabilities(model._spec, DRAWS, np.random.default_rng(1))
     by_draw = (implied.largest > 0.99).mean(axis=1)
     assert by_draw.mean() + 4 * by_draw.std() / np.sqrt(DRAWS) < 0.10
 
@@ -96,7 +96,7 @@ def test_probabilities_hardly_depend_on_the_number_of_features(K):
     Its standard error is at most 0.012, so that two means differ by 0.05 through chance once in 300 000 times.
     """
     means = [
-        implied_probabilities(m._spec, DRAWS, np.random.default_rng(1), m._spec.priors).largest.mean()
+        implied_probabilities(m._spec, DRAWS, np.random.default_rng(1)).largest.mean()
         for m in (default_model(K, p, "normal") for p in (2, 20, 200))
     ]
     assert np.ptp(means) < 0.05
@@ -332,7 +332,7 @@ def test_the_picture_shows_both_priors_and_the_classes(overlapping):
     figure = bs.plots.prior(overlapping, draws=300)
     right = figure.axes["classes"]
     texts = [text.get_text() for text in figure.figure.legends[0].get_texts()]
-    model = implied_probabilities(overlapping._spec, 300, np.random.default_rng(0), overlapping._spec.priors)
+    model = implied_probabilities(overlapping._spec, 300, np.random.default_rng(0))
     assert texts[0] == f"this model's prior: {100 * model.share_near_certain:.0f} % of rows have a class above 0.99"
     assert texts[1].startswith("Normal(2.5) on raw coefficients: ")
     assert [tick.get_text() for tick in right.get_yticklabels()] == ["Adelie", "Chinstrap", "Gentoo"]

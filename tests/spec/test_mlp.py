@@ -2,12 +2,8 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
-from scipy.special import softmax
 
 import bayes_softmax as bs
-from bayes_softmax.core.parameters import Parameters
-from bayes_softmax.spec.network.activations import ACTIVATIONS
 from bayes_softmax.spec.network.mlp import MLP
 from bayes_softmax.spec.network.specify import network_specification
 from tests.conftest import simulate
@@ -55,8 +51,7 @@ def linear(**options):
             {"hidden_1": bs.Laplace(1)},
             r"prior\['hidden_1'\]=Laplace\(scale=1.0\): hidden_1 of a network can have Normal",
         ),
-        (bs.Normal(bs.HalfNormal(1)), "with a fixed scale"),
-        (bs.R2D2(), "hidden_1 of a network can have Normal, Flat with a fixed scale, or None"),
+        (bs.R2D2(), "hidden_1 of a network can have Normal, Flat, or None"),
         (2.0, r"with a scale of 2.0 it is Normal\(2.0\)"),
         (bs.Jeffreys(), "is for linear logits"),
         ({"weights": "normal"}, r"prior\['weights'\]='normal'"),
@@ -70,7 +65,7 @@ def test_priors_that_no_layer_can_have_are_refused(prior, said) -> None:
 def test_a_model_whose_priors_a_network_cannot_have_is_refused() -> None:
     with pytest.raises(ValueError, match="is for linear logits"):
         network_specification(linear(prior=bs.Jeffreys()), MLP())
-    with pytest.raises(ValueError, match="learned scales"):
+    with pytest.raises(ValueError, match="a network learns one scale for each layer"):
         network_specification(linear(prior=bs.R2D2()), MLP())
     with pytest.raises(ValueError, match="coding='full' needs a proper prior of the last layer"):
         network_specification(linear(coding="full"), MLP(), bs.Flat())
@@ -86,22 +81,21 @@ def test_given_priors_are_those_of_the_layers() -> None:
     assert mixed.priors.weights[2:] == linear().priors.weights
 
 
-@pytest.mark.parametrize("activation", ACTIVATIONS)
-@pytest.mark.parametrize("hidden", [(50,), (3,), (50, 50, 50)])
-@pytest.mark.parametrize("shape", [(2, 3), (60, 10)])
-def test_default_priors_of_logits_are_those_of_a_linear_model(activation, hidden, shape) -> None:
-    """A prior sd of about 2.5 of a logit, and few saturated rows, whatever depth, width and activation."""
-    p, K = shape
-    spec = network_specification(bs.SoftmaxRegression(*simulate(200, p, K))._spec, MLP(hidden, activation))
-    rng, n = np.random.default_rng(1), 400
-    coordinates = spec.network_coordinates
-    sds = [np.tile(scale, (units, 1)).ravel() for scale, units in zip(spec.hidden.scales, hidden, strict=True)]
-    k_w, H = coordinates.last.weights_contrast.shape[1], hidden[-1]
-    last = np.tile(np.append(1.5, spec.priors.features.scale), (k_w, 1)).ravel()
-    assert len(last) == k_w * (H + 1)
-    thetas = rng.normal(size=(n, coordinates.dimension)) * np.concatenate([*sds, last])
-    L = spec.logits.at(Parameters(coordinates.to_parameters(thetas)))(spec.design.X)
-    sd = float(np.sqrt(np.square(L).mean() / (1 - 1 / K)))  # of a free coordinate
-    assert_allclose(sd, 2.5, rtol=0.15)
-    saturated = (softmax(L, axis=0).max(axis=0) > 0.99).mean()
-    assert saturated < 0.2
+@pytest.mark.parametrize("prior", [None, bs.Normal(0.7)], ids=str)
+def test_a_common_unit_shrinks_features_that_hardly_vary(prior) -> None:
+    """Pre-activations keep their prior variance over the rows, and a weight per unit has one prior for all features."""
+    X, y = simulate(50, 3, 3)
+    X = X * [1.0, 0.1, 5.0] + 2.0
+    own, common = (
+        network_specification(bs.SoftmaxRegression(X, y)._spec, MLP((4, 2), common_unit=flag), prior)
+        for flag in (False, True)
+    )
+    sd = X.std(axis=0)
+    per_unit = common.hidden.scales[0][1:] / sd
+    np.testing.assert_allclose(per_unit, per_unit[0])
+    totals = [np.square(spec.hidden.scales[0][1:]).sum() for spec in (own, common)]
+    np.testing.assert_allclose(*totals)
+    assert common.hidden.scales[0][0] == own.hidden.scales[0][0]
+    np.testing.assert_array_equal(common.hidden.scales[1], own.hidden.scales[1])
+    assert common.logits == own.logits
+    assert repr(MLP(3, common_unit=True)) == "MLP(hidden=(3,), activation='tanh', skip=False, common_unit=True)"

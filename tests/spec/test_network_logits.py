@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy.special import softmax
 
 import bayes_softmax as bs
 from bayes_softmax.core.parameters import Parameters, size_of
@@ -85,6 +86,26 @@ def test_derivatives_are_those_of_differences(case, monkeypatch) -> None:
         assert_allclose(found, np.einsum("nmk,nkd->md", B, (ends[0] - ends[1]) / 2e-4), atol=2e-4)
 
 
+@pytest.mark.parametrize("n_parts", [1, 2])
+@pytest.mark.parametrize("case", [("tanh", (4,), False), ("gelu", (5, 3), True)], ids=str)
+def test_held_layers_give_the_logits_and_slopes_of_draws_that_repeat_them(case, n_parts) -> None:
+    spec, draws, X = made(*case)
+    logits, size = spec.logits, S // n_parts
+    held = {name: draws[name][::size] for name in logits.hidden_parameters}
+    last = {name: a for name, a in draws.arrays.items() if name not in held}
+    once = Parameters(last, held)
+    repeated = Parameters(last | {name: once[name] for name in held})
+    assert all(len(a) == S for a in repeated.arrays.values())
+    assert_allclose(logits.at(once)(X), logits.at(repeated)(X), rtol=1e-12, atol=1e-14)
+    for change in (X[::-1].copy(), np.array([[1.0, 0.0, -2.0]])):
+        assert_allclose(logits.slope(once, X, change), logits.slope(repeated, X, change), rtol=1e-12, atol=1e-14)
+    assert_allclose(logits.bounds(once, X), logits.bounds(repeated, X), rtol=1e-14)
+    few, all_few = once.thinned(2, 2), repeated.thinned(2, 2)
+    assert few.n_draws == 2
+    assert_allclose(logits.at(few)(X), logits.at(all_few)(X), rtol=1e-12, atol=1e-14)
+    assert once.flat().shape == (S, size_of({name: a.shape[1:] for name, a in last.items()}))
+
+
 def test_it_offers_what_answers_ask_of_logits() -> None:
     spec, *_ = made(skip=True, hidden=(5, 2))
     assert isinstance(spec.logits, Logits)
@@ -112,3 +133,21 @@ def test_a_file_gives_the_same_function_and_damage_is_refused() -> None:
     ):
         with pytest.raises((ValueError, TypeError), match=said):
             type(logits)(**good | {name: bad})
+
+
+@pytest.mark.parametrize(("hidden", "skip"), [((4,), False), ((3, 5), True)])
+def test_sums_of_gradients_are_those_of_differences(hidden, skip):
+    p, K, S, n = 3, 4, 5, 7
+    logits = module.NetworkLogits(p, K, hidden, "tanh", skip, (0.5, -1.0, 0.0), (2.0, 0.5, 1.0))
+    rng = np.random.default_rng(0)
+    parameters = Parameters({name: rng.normal(size=(S, *shape)) for name, shape in logits.shapes.items()})
+    X, w, h = rng.normal(size=(n, p)), rng.uniform(0.5, 2.0, size=n), 1e-5
+
+    def probabilities(X):
+        return softmax(logits.at(parameters)(X), axis=0)
+
+    found = logits.sum_of_gradients(parameters, X, probabilities(X), w)
+    for j in range(p):
+        step = h * np.eye(p)[j]
+        slopes = (probabilities(X + step) - probabilities(X - step)) / (2 * h)
+        assert_allclose(found[j], np.einsum("n,kns->ks", w, slopes), atol=1e-8)

@@ -18,6 +18,7 @@ Shapes, in columns of n rows:
                               then the features of ``skip``
 ``roots``      (o, K, n)      of the units of each hidden layer, then of the free columns
                               of the last layer
+``counts``     (K, n)         expected counts ``P``
 ``groups``     (g, 5)         of outputs with the same inputs: first output, number of
                               outputs, first input, number of inputs, and the position of
                               the group's coefficients, output by output
@@ -36,13 +37,15 @@ from bayes_softmax.density.network.kernel import forward, tiles, unit_rows
 
 
 @nb.njit(**nb.OPTIONS)
-def fill_roots(part, theta, V, contrasts, layout, S, roots, first_block, end):  # type: ignore[no-untyped-def]
-    """Fill ``S`` and ``roots`` for the blocks ``first_block <= b < end``, whose rows are their columns in order.
+def fill_rows(part, theta, V, contrasts, layout, out, blocks):  # type: ignore[no-untyped-def]
+    """Fill inputs ``S``, ``roots`` and ``counts`` of the blocks ``first_block <= b < end``.
 
-    ``contrasts`` (K, c) are those of the last layer's outputs.  Roots are zero where padded.
+    ``base`` is the block of the first columns; ``contrasts`` (K, c) are those of the last layer's outputs.  Roots and
+    counts are zero where padded.
     """
-    (K, q), rows, (sizes, options) = V.shape, part.rows, layout
-    p1, B, n_units = rows.Z.shape[1], rows.Z.shape[2], unit_rows(sizes)
+    (K, q), rows, (sizes, options), (S, roots, counts) = V.shape, part.rows, layout, out
+    base, first_block, end = blocks
+    p1, B, n_units = 1 + sizes[0], rows.Z.shape[2], unit_rows(sizes)
     first = q - (sizes[sizes.shape[0] - 1] + (sizes[0] if options[1] else 0))
     D, P, work, slopes = np.empty((K - 1, q)), workspace(K, B), workspace(3, B), workspace(n_units, B)
     A, scratch = tiles(sizes, options, B), workspace(WORK_ROWS, B)
@@ -53,10 +56,11 @@ def fill_roots(part, theta, V, contrasts, layout, S, roots, first_block, end):  
         block_logits(D, A[start - first : start - first + q], rows.offset, rows.available, b, P)
         totals, c = block_totals(rows.totals, b), min(B, rows.n_obs - b * B)
         softmax_block(P, work, totals, rows.available, b, c, K)
-        to = (b - first_block) * B
+        to = (b - base) * B
         columns = slice(to, to + B)
-        S[:p1, columns] = rows.Z[b]
+        S[:p1, columns] = rows.Z[b][:p1]
         S[p1:, columns] = A
+        counts[:, columns] = P
         _roots_of_last(P, contrasts, work, roots[n_units:, :, columns])
         H = sizes[sizes.shape[0] - 1]
         units = roots[n_units - H : n_units, :, columns]

@@ -29,10 +29,19 @@ class Outputs(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """Inputs (m, n) and roots (o, K, n) of some rows."""
+    """Inputs (m, n), roots (o, K, n) and expected counts (K, n) of some rows."""
 
     inputs: FloatArray
     roots: FloatArray
+    counts: FloatArray
+
+
+class Point(NamedTuple):
+    """Hidden weights, the last layer's coefficients ``V`` (K, q), and the network's sizes and options."""
+
+    hidden: FloatArray
+    V: FloatArray
+    layout: tuple[IntArray, IntArray]
 
 
 def outputs_of(coordinates: NetworkCoordinates) -> Outputs:
@@ -58,24 +67,25 @@ def outputs_of(coordinates: NetworkCoordinates) -> Outputs:
     return Outputs(np.array(groups, dtype=np.int64), np.ascontiguousarray(contrasts), order)
 
 
-def rows_at(
-    parts: Sequence[NetworkPart],
-    theta: FloatArray,
-    V: FloatArray,
-    layout: tuple[IntArray, IntArray],
-    outputs: Outputs,
-) -> Iterator[Rows]:
-    """Inputs and roots of all rows at hidden weights ``theta`` and the last layer's ``V`` (K, q), some at a time."""
-    sizes, options = layout
+def rows_at(parts: Sequence[NetworkPart], at: Point, contrasts: FloatArray) -> Iterator[Rows]:
+    """Inputs, roots and counts of all rows at a point, some at a time.
+
+    The last layer's roots are those of ``contrasts`` (K, c).
+    """
+    (sizes, options), K = at.layout, len(at.V)
     n_inputs = int((1 + sizes).sum()) + (int(sizes[0]) if options[1] else 0)
-    n_outputs = int(outputs.groups[:, 1].sum())
+    n_outputs = int(sizes[1:].sum()) + contrasts.shape[1]
     for part in parts:
         B = part.data.rows.Z.shape[2]
-        step = max(1, NUMBERS // (B * (n_inputs + n_outputs * len(V))))
-        for first in range(0, part.n_blocks, step):
-            end = min(first + step, part.n_blocks)
-            rows = Rows(np.empty((n_inputs, (end - first) * B)), np.empty((n_outputs, len(V), (end - first) * B)))
-            curvature.fill_roots(part.data, theta, V, outputs.contrasts, layout, *rows, first, end)
+        step = max(1, NUMBERS // (B * (n_inputs + (n_outputs + 1) * K)))
+        for start in range(0, part.n_blocks, step):
+            n = (min(start + step, part.n_blocks) - start) * B
+            rows = Rows(np.empty((n_inputs, n)), np.empty((n_outputs, K, n)), np.empty((K, n)))
+
+            def fill(first: int, end: int, part: NetworkPart = part, rows: Rows = rows, start: int = start) -> None:
+                curvature.fill_rows(part.data, *at[:2], contrasts, at.layout, rows, (start, start + first, start + end))
+
+            in_parallel(fill, ranges(n // B, float(n * (at.hidden.size + at.V.size) * K)))
             yield rows
 
 

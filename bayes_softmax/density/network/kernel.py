@@ -4,14 +4,16 @@ Shapes beside those of :mod:`bayes_softmax.density.kernel` (float64 unless said 
 
 =============  =============  =========================================================
 *of a part*
-``Z``          (n, p + 1, B)  features as there, feature 0 always 1: hidden units have
-                              biases whether or not the model has an intercept
+``Z``          (n, p + 1, B)  features as there, always centred and with feature 0 always
+                              1: hidden units have biases whether or not the model has
+                              an intercept; if not, p more for ``skip``, not centred
 ``codes``      (n, B)         int64 class of each row; (0, B) where counts are given
 ``counts``     (n, K, B)      weighted counts, zero where padded; (0, K, B) for labels
 *of all parts*
 ``responses``  (n_parts, 4)   addresses of ``codes`` and ``counts``, and their n
 ``sizes``      (L + 1,)       int64, number of features p and of units of each layer
-``options``    (2,)           int64, code of the activation, and 1 for ``skip``
+``options``    (2,)           int64, code of the activation, and where in ``Z`` the
+                              features for ``skip`` begin: 1 or p + 1, 0 without
 ``precision``  (m,)           inverse prior variances of a unit's bias and weights, for
                               each layer 1 + H_{l-1}; zero for a flat prior
 ``last``                      ``KernelData`` of the last layer, whose features are its
@@ -115,7 +117,7 @@ def tiles(sizes, options, B):  # type: ignore[no-untyped-def]
 @nb.njit(**nb.OPTIONS)
 def forward(theta, Z, sizes, options, A, slopes, work):  # type: ignore[no-untyped-def]
     """Fill ``A`` and ``slopes`` for a block of features ``Z`` (p + 1, B); returns the first row of the last units."""
-    at, row, unit, source = 0, 0, 0, Z
+    at, row, unit, source = 0, 0, 0, Z[: 1 + sizes[0]]
     for l in range(1, sizes.shape[0]):
         H, fan_in = sizes[l], 1 + sizes[l - 1]
         W, units = theta[at : at + H * fan_in].reshape(H, fan_in), A[row + 1 : row + 1 + H]
@@ -125,7 +127,7 @@ def forward(theta, Z, sizes, options, A, slopes, work):  # type: ignore[no-untyp
         at, row, unit = at + H * fan_in, row + 1 + H, unit + H
     if options[1]:
         for j in range(sizes[0]):
-            inputs, feature = A[row + j], Z[1 + j]
+            inputs, feature = A[row + j], Z[options[1] + j]
             for i in range(Z.shape[1]):
                 inputs[i] = feature[i]
     return row - sizes[sizes.shape[0] - 1]
@@ -148,7 +150,7 @@ def _observed(L, codes, counts, totals, b, c):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(**nb.OPTIONS)
-def _residuals(L, codes, counts, totals, b, c):  # type: ignore[no-untyped-def]
+def residuals(L, codes, counts, totals, b, c):  # type: ignore[no-untyped-def]
     """Subtract the responses from the expected counts in the first K-1 rows of ``L`` (K, B)."""
     last = L.shape[0] - 1
     if codes.shape[0] > 0:
@@ -164,7 +166,7 @@ def _residuals(L, codes, counts, totals, b, c):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(**nb.OPTIONS)
-def _transposes(theta, D, sizes, first, out):  # type: ignore[no-untyped-def]
+def transposes(theta, D, sizes, first, out):  # type: ignore[no-untyped-def]
     """Fill ``out`` with the transposed weights, without biases, of layers 2 to L, then of the last layer's units."""
     at, to = 0, 0
     for l in range(1, sizes.shape[0]):
@@ -204,7 +206,7 @@ def _backward(transposed, Z, sizes, A, slopes, R, spare, gradient):  # type: ign
             for i in range(own.shape[0]):
                 own[i] *= pulled[i]
         row -= 1 + sizes[l - 1] if l > 1 else 0
-        source = A[row : row + fan_in] if l > 1 else Z
+        source = A[row : row + fan_in] if l > 1 else Z[:fan_in]
         products(deltas, source, gradient[at : at + H * fan_in].reshape(H, fan_in), H, False)
 
 
@@ -224,7 +226,7 @@ def log_likelihood_gradient(part, theta, V, layout, gradient, G, first_block, en
     scratch[0] = 0.0
     differences(V, D)
     T = np.empty(n_hidden(sizes) - n_units - (sizes[1] * sizes[0]) + (K - 1) * sizes[sizes.shape[0] - 1])
-    _transposes(theta, D, sizes, first, T)
+    transposes(theta, D, sizes, first, T)
     value, needed = 0.0, G.shape[0] > 0
     for b in range(first_block, end):
         start = forward(theta, rows.Z[b], sizes, options, A, slopes, scratch)
@@ -234,7 +236,7 @@ def log_likelihood_gradient(part, theta, V, layout, gradient, G, first_block, en
         value += _observed(L, part.codes, part.counts, totals, b, c)
         value -= softmax_block(L, work, totals, rows.available, b, c, K - 1 if needed else 0)
         if needed:
-            _residuals(L, part.codes, part.counts, totals, b, c)
+            residuals(L, part.codes, part.counts, totals, b, c)
             products(L, inputs, G, K - 1, False)
             _backward(T, rows.Z[b], sizes, A, slopes, L[: K - 1], spare, gradient)
     return value

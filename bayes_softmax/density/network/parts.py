@@ -6,13 +6,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bayes_softmax.core.records import FloatArray, IntArray
-from bayes_softmax.data.design import Design
+from bayes_softmax.data.design import Design, Standardisation
 from bayes_softmax.density import kernel as linear_kernel
 from bayes_softmax.density.kernel import PART_SIZE, RowData
 from bayes_softmax.density.native import Field, checked_addresses, part_numbers, require
 from bayes_softmax.density.network import kernel
 from bayes_softmax.density.packing import block_rows, pack_features, pack_mask, pack_offset, pack_rows
 from bayes_softmax.density.parts import split_rows
+from bayes_softmax.spec.network.hidden import NetworkCoordinates
 
 RESPONSE_FIELDS = (
     Field("codes", np.int64, ("n_codes", "B")),
@@ -75,17 +76,37 @@ class NetworkPart:
         return float(kernel.log_likelihood_gradient(self.data, theta, V, layout, none, no_rows, first, end))
 
 
-def pack_network_part(design: Design, n_units: int) -> NetworkPart:
-    """The rows of a design as a part; ``n_units`` hidden units share the cache with a block of its features.
+def skip_at(coordinates: NetworkCoordinates) -> int:
+    """Where the features for the last layer begin in a block: those of the first, unless only these are centred."""
+    hidden, last = coordinates.hidden, coordinates.last
+    if not hidden.skip:
+        return 0
+    return 1 if (last.centre[hidden.n_units :] == hidden.inputs.centre).all() else 1 + hidden.sizes[0]
+
+
+def _features(design: Design, coordinates: NetworkCoordinates) -> Design:
+    """The design with the features of a block: of the first layer and, if they differ, of the last one."""
+    hidden, last = coordinates.hidden, coordinates.last
+    if skip_at(coordinates) <= 1:
+        return replace(design, has_intercept=True, standardisation=hidden.inputs)
+    both = Standardisation(
+        np.concatenate([hidden.inputs.centre, last.centre[hidden.n_units :]]),
+        np.concatenate([hidden.inputs.scale, last.scale[hidden.n_units :]]),
+    )
+    return replace(design, has_intercept=True, X=np.hstack([design.X, design.X]), standardisation=both)
+
+
+def pack_network_part(design: Design, coordinates: NetworkCoordinates) -> NetworkPart:
+    """The rows of a design as a part; hidden units share the cache with a block of its features.
 
     Rows of weight zero carry no information and are left out.
     """
     totals, K = design.totals, design.n_classes
-    kept = np.flatnonzero(totals > 0)
-    B = block_rows(len(kept), 1 + design.n_features + 2 * n_units + K)
+    kept, features = np.flatnonzero(totals > 0), _features(design, coordinates)
+    B = block_rows(len(kept), 1 + features.n_features + 2 * sum(coordinates.hidden.sizes[1:]) + K)
     offset, _ = pack_offset(design, kept, B)
     rows = RowData(
-        Z=pack_features(replace(design, has_intercept=True), kept, B),
+        Z=pack_features(features, kept, B),
         n_obs=len(kept),
         totals=np.empty((0, B)) if (totals[kept] == 1).all() else pack_rows(totals[kept][:, None], B)[:, 0].copy(),
         offset=offset,
@@ -100,10 +121,12 @@ def pack_network_part(design: Design, n_units: int) -> NetworkPart:
     return NetworkPart(kernel.NetworkRows(rows, codes, counts), design.total_weight)
 
 
-def network_parts(rows: Design | Sequence[Design], n_units: int, n_parts: int = 1) -> tuple[NetworkPart, ...]:
+def network_parts(
+    rows: Design | Sequence[Design], coordinates: NetworkCoordinates, n_parts: int = 1
+) -> tuple[NetworkPart, ...]:
     """A part of each design, or with ``n_parts`` several of consecutive rows."""
     designs = [rows] if isinstance(rows, Design) else rows
-    return tuple(pack_network_part(some, n_units) for design in designs for some in split_rows(design, n_parts))
+    return tuple(pack_network_part(some, coordinates) for design in designs for some in split_rows(design, n_parts))
 
 
 def part_tables(parts: Sequence[NetworkPart]) -> tuple[IntArray, IntArray]:

@@ -1,25 +1,37 @@
 """The log posterior of a network in free coordinates: value and gradient, in parallel or as a native callback."""
 
-import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 
 from bayes_softmax.core.logger import LOGGER
-from bayes_softmax.core.records import FloatArray, IntArray, NativeDensity, Whitening
+from bayes_softmax.core.records import (
+    BlockMetric,
+    FloatArray,
+    IntArray,
+    LayerFactors,
+    LayerWhitening,
+    NativeDensity,
+    Whitening,
+)
 from bayes_softmax.core.threads import ranges
 from bayes_softmax.data.design import Design
 from bayes_softmax.density import linear
 from bayes_softmax.density.kernel import PART_SIZE, KernelData
+from bayes_softmax.density.kronecker import mixed_metric
 from bayes_softmax.density.likelihood import each_range
 from bayes_softmax.density.log_prior import log_prior_gradient
 from bayes_softmax.density.network import callbacks, kernel
-from bayes_softmax.density.network.gauss_newton import Outputs, gauss_newton, outputs_of, rows_at
-from bayes_softmax.density.network.parts import NetworkPart, network_parts, part_tables
+from bayes_softmax.density.network.gauss_newton import Outputs, Point, gauss_newton, outputs_of, rows_at
+from bayes_softmax.density.network.layers import kronecker_factors
+from bayes_softmax.density.network.parts import NetworkPart, network_parts, part_tables, skip_at
+from bayes_softmax.density.network.prior import NetworkPrior
+from bayes_softmax.density.network.second_order import hessian, hessian_products
 from bayes_softmax.density.posterior import COMPILE_NOTICE
-from bayes_softmax.density.prior import PriorCurvature, PriorRows, prior_rows
+from bayes_softmax.density.prior import prior_rows, surrogate_df
 from bayes_softmax.spec.log_prior import log_prior_constant
 from bayes_softmax.spec.network.activations import code_of
 from bayes_softmax.spec.network.hidden import NetworkCoordinates
@@ -112,22 +124,101 @@ class NetworkPosterior:
 
         The curvature of a prior that is not log-concave is replaced as in the linear model's metric.
         """
-        return self._add_prior_curvature(theta, self.likelihood_metric(theta), convex=True)
+        return self.prior.add_to(self.likelihood_metric(theta), theta, convex=True)
+
+    def prior_curvature(self, theta: FloatArray) -> FloatArray:
+        """Hessian (d, d) of minus the log prior."""
+        return self.prior.add_to(np.zeros((self.dimension, self.dimension)), theta, convex=False)
 
     def likelihood_metric(self, theta: FloatArray) -> FloatArray:
         """Generalised Gauss-Newton curvature (d, d) of minus the log-likelihood alone."""
-        at = self._engine(_contiguous(theta))
-        return gauss_newton(rows_at(self.parts, *at, self._layout, self._outputs), self._outputs)
+        outputs = self._outputs
+        return gauss_newton(rows_at(self.parts, self._point(theta), outputs.contrasts), outputs)
 
-    def native(self, whitening: Whitening) -> NativeDensity:
+    @property
+    def hessian_work(self) -> float:
+        """Number of multiplications of one Hessian: products with every direction, of some three evaluations each."""
+        return 3.0 * self.dimension * self.work
+
+    def hessian(self, theta: FloatArray) -> FloatArray:
+        """Hessian (d, d) of minus the log posterior, exact up to rounding; at a kink of relu that of one side."""
+        H = hessian(self.parts, self._point(theta), self.data.last, self.dimension)
+        return self.prior.add_to(H, theta, convex=False)
+
+    def hessian_vector(self, theta: FloatArray, *, convex: bool = True) -> Callable[[FloatArray], FloatArray]:
+        """A function that multiplies a vector by the metric or Hessian at ``theta``, at some three gradients' cost."""
+        at, of_prior = self._point(theta), self.prior.product(theta, convex=convex)
+
+        def product(vector: FloatArray) -> FloatArray:
+            directions = _contiguous(vector)[None]
+            images = hessian_products(self.parts, at, self.data.last, directions, self.work, full=not convex)
+            image: FloatArray = images[0] + of_prior(vector)
+            return image
+
+        return product
+
+    def block_metric(self, theta: FloatArray) -> None:
+        """None: blocks of one size for all coordinates are for linear models; see :meth:`layer_metrics`."""
+
+    def low_rank_metric(self, theta: FloatArray) -> None:
+        """None."""
+
+    def layer_factors(self, theta: FloatArray) -> tuple[LayerFactors, ...]:
+        """Kronecker factors of :meth:`metric` without the curvature between layers, from the first layer to the last.
+
+        See :mod:`bayes_softmax.density.network.layers`.  Where the last layer's intercept has another coding than its
+        weights it comes before them, as a layer of its own.
+        """
+        groups, contrasts = self._outputs.groups, self._outputs.contrasts
+        n_units = int(self.data.sizes[1:].sum())
+        rows = rows_at(self.parts, self._point(theta), contrasts[:, :0])
+        found = kronecker_factors(rows, groups, contrasts, n_units)
+        return tuple(
+            LayerFactors(*factors, prior) for factors, prior in zip(found, self.prior.of_layers(theta), strict=True)
+        )
+
+    def layer_metrics(self, theta: FloatArray) -> tuple[BlockMetric, ...]:
+        """The curvature of :meth:`layer_factors` with the priors, in the eigenvectors of each layer's outputs.
+
+        The prior is added exactly: ``outputs x inputs + I x prior`` is block diagonal there.  Layer by layer the
+        coefficients are those of the free vector in the order of :attr:`layer_order`.
+        """
+        return tuple(mixed_metric(factors) for factors in self.layer_factors(theta))
+
+    @property
+    def layer_order(self) -> IntArray:
+        """Positions (d,) in the free vector of the coefficients, layer by layer and output by output."""
+        return self._outputs.order
+
+    @property
+    def surrogate(self) -> Self:
+        """The density with the kinks of the last layer's priors rounded off, to find modes."""
+        df = surrogate_df(self.prior.rows, self.coordinates.last)
+        return replace(self, data=self.data._replace(last=self.data.last._replace(df=df)))
+
+    def prior_scales(self, theta: FloatArray) -> FloatArray:
+        """Standard deviations (d,) of normal priors with the curvature at ``theta``, one where it is flat."""
+        n_outputs, precision = self._outputs.groups[:, 1].tolist(), np.empty(self.dimension)
+        of_layers = [np.tile(np.diag(own), n) for own, n in zip(self.prior.of_layers(theta), n_outputs, strict=True)]
+        precision[self._outputs.order] = np.concatenate(of_layers)
+        scales: FloatArray = 1.0 / np.sqrt(np.where(precision > 0, precision, 1.0))
+        return scales
+
+    def native(self, whitening: Whitening | LayerWhitening) -> NativeDensity:
         """C callbacks for the density of ``z`` with ``theta = mode + T z``."""
-        pointers = callbacks.pack_pointers(self.data, whitening, self.dimension)
+        arrays = callbacks.whitening_data(whitening)
+        pointers = callbacks.pack_pointers(self.data, arrays, self.dimension)
         logp, expand = callbacks.native_addresses()
-        return NativeDensity(logp, expand, int(pointers.ctypes.data), (self.data, self.parts, whitening, pointers))
+        return NativeDensity(logp, expand, int(pointers.ctypes.data), (self.data, self.parts, arrays, pointers))
 
     @cached_property
     def _n_blocks(self) -> tuple[int, ...]:
         return tuple(part.n_blocks for part in self.parts)
+
+    @cached_property
+    def prior(self) -> NetworkPrior:
+        """The curvature of minus the log prior."""
+        return NetworkPrior(self.data.sizes, self.data.precision, self.data.last, self.coordinates.last)
 
     @cached_property
     def _outputs(self) -> Outputs:
@@ -143,18 +234,8 @@ class NetworkPosterior:
         linear.engine_coefficients(self.data.last, theta[n:], V)
         return theta[:n], V
 
-    def _add_prior_curvature(self, theta: FloatArray, G: FloatArray, *, convex: bool) -> FloatArray:
-        """The matrix ``G`` (d, d) with the curvature of minus the log prior added in place."""
-        n, last, start = self.coordinates.hidden.dimension, self.data.last, 0
-        diagonal = np.einsum("ii->i", G)[:n]
-        for fan_in, units in itertools.pairwise(self.coordinates.hidden.sizes):
-            own = self.data.precision[start : start + 1 + fan_in]
-            of_layer, diagonal = np.split(diagonal, [units * len(own)])
-            of_layer.reshape(units, -1)[:] += own
-            start += 1 + fan_in
-        rows = PriorRows(last.family, last.scale, last.df, last.centre)
-        G[n:, n:] += PriorCurvature(rows, self.coordinates.last, theta[n:], convex=convex).matrix
-        return G
+    def _point(self, theta: FloatArray) -> Point:
+        return Point(*self._engine(_contiguous(theta)), self._layout)
 
     def _add_log_prior(self, theta: FloatArray, gradient: FloatArray) -> float:
         """Log prior density; its gradient is added."""
@@ -187,13 +268,13 @@ def build_network_posterior(
         Number of parts, of consecutive rows, into which each design is split.
     """
     hidden, last = coordinates.hidden, coordinates.last
-    packed = network_parts(rows, sum(hidden.sizes[1:]), parts)
+    packed = network_parts(rows, coordinates, parts)
     lines, responses = part_tables(packed)
     data = kernel.NetworkData(
         parts=lines,
         responses=responses,
         sizes=np.array(hidden.sizes, dtype=np.int64),
-        options=np.array([code_of(activation), hidden.skip], dtype=np.int64),
+        options=np.array([code_of(activation), skip_at(coordinates)], dtype=np.int64),
         precision=np.concatenate([1.0 / np.square(scale) for scale in hidden.scales]),
         last=KernelData(
             parts=np.empty((0, PART_SIZE), dtype=np.int64),

@@ -76,7 +76,7 @@ def log_normaliser(shared: Sequence[SharedScale], coordinates: Coordinates) -> f
 
 
 @nb.njit(**nb.OPTIONS)
-def _log_half_t(x, scale, df):  # type: ignore[no-untyped-def]
+def log_half_t(x, scale, df):  # type: ignore[no-untyped-def]
     """Log density of ``x = log tau``, ``tau`` half-t (df = 0: half-normal), up to a constant, and its derivative."""
     r = math.exp(2.0 * x) / scale**2
     if df == 0.0:
@@ -92,7 +92,7 @@ def log_hyperprior(hyper, h, s, gradient):  # type: ignore[no-untyped-def]
         family, a = hyper.family[shared], hyper.parameters[shared]
         first, end, g = hyper.first_scale[shared], hyper.first_scale[shared + 1], hyper.first_hyper[shared]
         if family == COMMON_SCALE:
-            log_p, gradient[g] = _log_half_t(h[g], a[0], a[1])
+            log_p, gradient[g] = log_half_t(h[g], a[0], a[1])
             value += log_p
             for i in range(first, end):
                 s[i] = h[g]

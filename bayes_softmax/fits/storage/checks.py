@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from bayes_softmax.core.checks import listed
 from bayes_softmax.core.parameters import size_of
 from bayes_softmax.core.protocols import Logits
 from bayes_softmax.data.formula.encoder import FormulaEncoder
 from bayes_softmax.data.schema import Schema
+from bayes_softmax.fits.tree import HELD, MEMBER
 from bayes_softmax.spec.linear import INTERCEPT, LINEAR
+from bayes_softmax.spec.network.logits import NETWORK
 
 NUMBERS, WHOLE, BOOLEAN = "f", "iu", "b"
 
@@ -62,11 +65,15 @@ def check_estimate(data: xr.Dataset, schema: Schema, logits: Logits) -> None:
         raise ValueError("'intercept' is not zero, but the model has none")
     if "variances" in data:  # of a fit with too many coefficients for a full covariance
         check_array(data, "variances", (q, K, K), missing=True)
-    else:
+    elif logits.kind != NETWORK or "covariance" in data:
         covariance = check_array(data, "covariance", (size_of(logits.shapes),) * 2, missing=True)
         if (np.diagonal(covariance) < -1e-6 * np.abs(np.nan_to_num(covariance)).max(initial=0.0)).any():
             raise ValueError("'covariance' has a negative variance")
     check_array(data, "history", (None,), missing=True)
+    if "search_values" in data:
+        check_array(data, "search_values", (None,), missing=True)
+    if "effective" in data:
+        check_array(data, "effective", (len(logits.shapes) - (not schema.has_intercept),), missing=True)
     if not 0 < data.attrs["total_weight"] < np.inf or data.attrs["converged"] not in (0, 1):
         raise ValueError("the total weight or the convergence flag has an impossible value")
     if "recession" in data:
@@ -86,13 +93,17 @@ def check_draws(groups: Mapping[str, xr.Dataset], schema: Schema, logits: Logits
     without = logits.kind == LINEAR and not schema.has_intercept
     if without and INTERCEPT in draws:
         raise ValueError("'intercept' is present, but the model has none")
+    held = _check_held(groups, schema, logits, draws.sizes.get("chain", 0) * draws.sizes.get("draw", 0))
     for name, shape in logits.shapes.items():
-        if without and name == INTERCEPT:
+        if (without and name == INTERCEPT) or name in held:
             continue
         dims = ("chain", "draw", *logits.dims[name])
         check_array(draws, name, (None, None, *shape))
         if draws[name].dims != dims:
             raise ValueError(f"{name!r} has dimensions {draws[name].dims}, expected {dims}")
+    for name in held:
+        if name in draws.data_vars:
+            raise ValueError(f"{name!r} is held, and is among the draws too")
     size = (draws.sizes["chain"], draws.sizes["draw"])
     if min(size) < 1:
         raise ValueError("it holds no draws")
@@ -107,6 +118,25 @@ def check_draws(groups: Mapping[str, xr.Dataset], schema: Schema, logits: Logits
     for label, stat in groups.get("sample_stats", xr.Dataset()).data_vars.items():
         if stat.shape != size or stat.dtype.kind not in "fiub":
             raise ValueError(f"statistic {label!r} has shape {stat.shape} of {stat.dtype}, expected {size} numbers")
+
+
+def _check_held(groups: Mapping[str, xr.Dataset], schema: Schema, logits: Logits, n_draws: int) -> tuple[str, ...]:
+    """Check parameters that are the same in all draws; returns their names, which are not those of all parameters."""
+    if HELD not in groups:
+        return ()
+    held, names = groups[HELD], tuple(str(name) for name in groups[HELD].data_vars)
+    if not names or not set(names) < set(logits.shapes):
+        raise ValueError(f"it holds {listed(names)} for all draws, expected some of {listed(logits.shapes)}")
+    for name in names:
+        members = (MEMBER,) if MEMBER in held[name].dims else ()
+        check_array(held, name, ((None,) if members else ()) + tuple(logits.shapes[name]))
+        if held[name].dims != (dims := (*members, *logits.dims[name])):
+            raise ValueError(f"{name!r} has dimensions {held[name].dims}, expected {dims}")
+    n_members = held.sizes.get(MEMBER, 1)
+    if len({MEMBER in held[name].dims for name in names}) > 1 or not n_members or n_draws % n_members:
+        raise ValueError(f"the members of {HELD!r} do not divide the draws")
+    _check_labels(held, "feature", schema.feature_names)
+    return names
 
 
 def check_data(groups: Mapping[str, xr.Dataset], schema: Schema) -> None:

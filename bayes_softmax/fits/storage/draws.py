@@ -29,6 +29,7 @@ def draws_header(posterior: PosteriorRecord) -> dict[str, Any]:
         "engine": posterior.engine,
         "tune": posterior.tune,
         "notes": list(posterior.notes) or [""],
+        "seen": posterior.seen,
         "timing_names": list(posterior.timings) or [""],
         "timing_seconds": [float(v) for v in posterior.timings.values()] or [0.0],
         **{name: value for name in WEIGHTED if (value := getattr(posterior, name)) is not None},
@@ -47,7 +48,7 @@ def read_posterior(
     names, seconds = np.atleast_1d(header["timing_names"]), np.atleast_1d(header["timing_seconds"])
     weighted: dict[str, Any] = {name: float(header[name]) if name in header else None for name in WEIGHTED}
     ess, tune = weighted["ess"], int(header["tune"])
-    if (ess is None) != (weighted["pareto_k"] is None) or not (ess is None or ess > 0) or tune < 0:
+    if (ess is None and weighted["pareto_k"] is not None) or not (ess is None or ess > 0) or tune < 0:
         raise ValueError("its effective sample size, Pareto k or tuning steps are impossible")
     return PosteriorRecord(
         idata=xr.DataTree.from_dict({name: group for name, group in groups.items() if name != "variables"}),
@@ -58,5 +59,6 @@ def read_posterior(
         timings={str(n): float(s) for n, s in zip(names, seconds, strict=True) if n},
         training=training,
         logits=logits,
+        seen=str(header.get("seen", "")),
         **weighted,
     )

@@ -8,6 +8,7 @@ import xarray as xr
 from bayes_softmax.answers.training import TrainingData
 from bayes_softmax.core.protocols import Logits
 from bayes_softmax.data.schema import Schema
+from bayes_softmax.fits.search import Search
 from bayes_softmax.fits.storage.checks import check_estimate
 from bayes_softmax.fits.storage.records import EstimateRecord
 from bayes_softmax.separation.limits import Limits, limits_of_rays, no_rays
@@ -42,7 +43,27 @@ def estimate_group(estimate: EstimateRecord) -> xr.Dataset:
     )
     if estimate.limits is not None:
         _add_limits(arrays, estimate.limits)
+    if estimate.search is not None:
+        _add_search(arrays, estimate.search)
     return arrays
+
+
+def _add_search(arrays: xr.Dataset, search: Search) -> None:
+    """Add where the starts of a search ended, and what is known of the best."""
+    arrays["search_values"] = "start", search.values
+    arrays.attrs["curvature"] = search.curvature
+    if search.effective:
+        arrays["effective"] = "parameter", np.array(list(search.effective.values()))
+        arrays.attrs["effective_of"] = list(search.effective)
+
+
+def _read_search(data: xr.Dataset) -> Search | None:
+    """The search, if there was one."""
+    if "search_values" not in data:
+        return None
+    names = texts(data.attrs["effective_of"]) if "effective" in data else ()
+    effective = dict(zip(names, data["effective"].values.tolist(), strict=True)) if names else {}
+    return Search(data["search_values"].values, str(data.attrs["curvature"]), effective)
 
 
 def _add_limits(arrays: xr.Dataset, limits: Limits) -> None:
@@ -73,9 +94,10 @@ def read_estimate(
         status=str(data.attrs["status"]),
         history=data["history"].values,
         notes=texts(data.attrs["notes"]),
-        covariance=None if "variances" in data else data["covariance"].values,
+        covariance=data["covariance"].values if "covariance" in data else None,
         variances=data["variances"].values if "variances" in data else None,
         limits=_read_limits(data, schema),
+        search=_read_search(data),
         training=training,
         **scalars,
     )

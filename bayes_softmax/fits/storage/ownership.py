@@ -1,10 +1,12 @@
 """Ownership of files and folders: a saved fit may be replaced, anything else may not."""
 
+import stat
 from io import BytesIO
+from itertools import count
 from pathlib import Path
 
 from bayes_softmax.fits.storage.containers import check_bytes, foreign_name, zarr_attributes
-from bayes_softmax.fits.storage.files import entries
+from bayes_softmax.fits.storage.files import ATTEMPTS, entries
 
 FORMAT = "bayes_softmax"
 
@@ -26,14 +28,24 @@ def refuse_strange_file(target: Path) -> None:
 
 def refuse_strange_folder(target: Path) -> None:
     """Raise if the folder exists and holds anything but a saved fit; an empty folder may be replaced."""
-    if not target.exists():
+    for attempt in count():
+        try:
+            before = target.stat()
+        except FileNotFoundError:
+            return
+        if not stat.S_ISDIR(before.st_mode):
+            raise FileExistsError(f"{str(target)!r} is a file; a '.zarr' fit is a folder, so name another path")
+        try:
+            names = [name for name, _ in entries(target)]
+            is_empty = not any(target.iterdir())
+            header = zarr_attributes((target / "zarr.json").read_bytes()) if "zarr.json" in names else {}
+            if target.stat().st_ino == before.st_ino:
+                break
+        except (FileNotFoundError, NotADirectoryError):  # another process replaces it
+            if attempt >= ATTEMPTS:
+                raise
+    if is_empty:
         return
-    if not target.is_dir():
-        raise FileExistsError(f"{str(target)!r} is a file; a '.zarr' fit is a folder, so name another path")
-    names = [name for name, _ in entries(target)]
-    if not names and not any(target.iterdir()):
-        return
-    header = zarr_attributes((target / "zarr.json").read_bytes()) if "zarr.json" in names else {}
     foreign = foreign_name(names)
     if header.get("format") != FORMAT or foreign is not None:
         inside = f" (it holds {foreign!r})" if foreign else ""

@@ -9,13 +9,15 @@ from bayes_softmax.answers.training import TrainingData
 from bayes_softmax.core.protocols import Logits
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.schema import Schema
+from bayes_softmax.fits.search import Search
 from bayes_softmax.separation.limits import Limits
 
 
 class EstimateRecord(NamedTuple):
     """A point estimate: values of the parameters by name, and their certificate.
 
-    Its uncertainty is ``covariance`` (d, d), or ``variances`` (q, K, K) where that is too large to be formed.
+    Its uncertainty is ``covariance`` (d, d), or ``variances`` (q, K, K) where that is too large to be formed; that of a
+    network has none.
     """
 
     kind: str
@@ -37,6 +39,7 @@ class EstimateRecord(NamedTuple):
     variances: FloatArray | None
     limits: Limits | None
     training: TrainingData | None
+    search: Search | None
 
 
 class PosteriorRecord(NamedTuple):
@@ -53,6 +56,7 @@ class PosteriorRecord(NamedTuple):
     log_evidence: float | None
     training: TrainingData | None
     logits: Logits
+    seen: str
 
 
 Record = EstimateRecord | PosteriorRecord

@@ -101,6 +101,9 @@ ACTIVATIONS: dict[str, Activation] = {
 }
 
 
+KINKED = ("relu",)  # activations without a derivative at zero
+
+
 def code_of(name: str) -> int:
     """The number by which compiled code knows an activation."""
     return list(ACTIVATIONS).index(name)

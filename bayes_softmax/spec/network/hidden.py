@@ -23,6 +23,7 @@ from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.design import Standardisation
 from bayes_softmax.spec.coding import Coordinates
 from bayes_softmax.spec.linear import INTERCEPT, WEIGHTS
+from bayes_softmax.spec.network.learned import LearnedLayer
 from bayes_softmax.spec.network.logits import SKIP, hidden_names
 
 
@@ -39,11 +40,20 @@ class HiddenLayers:
         for a flat prior.
     skip
         Whether the features are inputs of the last layer too.
+    inputs
+        Centre and scale of the features as inputs of the first layer, centred also in a model without an intercept.
+    by_default
+        Which layers take the default prior.
+    learned
+        Layers whose scale is learned, the last one's among them; ``scales`` and the prior table have their units.
     """
 
     sizes: tuple[int, ...]
     scales: tuple[FloatArray, ...]
     skip: bool
+    inputs: Standardisation
+    by_default: tuple[bool, ...]
+    learned: tuple[LearnedLayer, ...] = ()
 
     @property
     def n_units(self) -> int:
@@ -67,9 +77,13 @@ class HiddenLayers:
             return Standardisation(centre, scale)
         return Standardisation(np.concatenate([centre, features.centre]), np.concatenate([scale, features.scale]))
 
+    def with_scale(self, scale: float) -> "HiddenLayers":
+        """The same layers with one scale for all priors."""
+        return replace(self, scales=tuple(np.full_like(scales, scale) for scales in self.scales))
+
     def with_flat_priors(self) -> "HiddenLayers":
         """The same layers under flat priors."""
-        return replace(self, scales=tuple(np.full_like(scale, np.inf) for scale in self.scales))
+        return replace(self.with_scale(np.inf), learned=())
 
     @property
     def log_prior_constant(self) -> float:

@@ -17,14 +17,13 @@ from bayes_softmax.core.parameters import Parameters, Shapes, pull_back_slope_by
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.spec.linear import INTERCEPT, WEIGHTS
 from bayes_softmax.spec.network.activations import ACTIVATIONS, Activation
+from bayes_softmax.spec.network.last_layer import logits_of_parts, slope_of_parts
+from bayes_softmax.spec.network.passes import SKIP, Passes, hidden_names, summed_gradients
 
-NETWORK, SKIP = "network", "skip"
+__all__ = ["NETWORK", "SKIP", "NetworkLogits", "hidden_names"]
+
+NETWORK = "network"
 NUMBERS = 2**21  # that exist at a time beside arguments and results
-
-
-def hidden_names(layer: int) -> tuple[str, str]:
-    """Names of the weights and biases of a hidden layer, counted from one."""
-    return f"hidden_{layer}", f"hidden_{layer}_bias"
 
 
 @dataclass(frozen=True)
@@ -107,13 +106,14 @@ class NetworkLogits:
         return NETWORK
 
     def at(self, parameters: Parameters) -> Callable[[FloatArray], FloatArray]:
-        """The forward pass, for some draws at a time."""
+        """The forward pass, for some draws at a time; through hidden layers that are held, once for all draws."""
+        if self.holds_hidden(parameters):
+            return logits_of_parts(parameters, self._skip, self.inputs)
 
         def logits(X: FloatArray) -> FloatArray:
             L = np.empty((self.n_classes, len(X), parameters.n_draws))
             for draws, some in self._stacks(parameters, len(X)):
-                units, _ = self._forward(some, X)
-                eta = units[-1] @ some[WEIGHTS]
+                eta = self._passes.units(some, X) @ some[WEIGHTS]
                 eta += some[INTERCEPT][:, None]
                 if self.skip:
                     eta += X @ some[SKIP]
@@ -122,9 +122,15 @@ class NetworkLogits:
 
         return logits
 
+    def inputs(self, parameters: Parameters, X: FloatArray) -> FloatArray:
+        """Inputs (n, H_L) of the last layer, in the first draw: its units, and with skip the features."""
+        units = self._passes.units(self._first(parameters), X)[0]
+        return np.concatenate([units, X], axis=1) if self.skip else units
+
     def bounds(self, parameters: Parameters, X: FloatArray) -> FloatArray:
         """By the largest parameters over the draws, layer by layer."""
-        largest = {name: np.maximum(a.max(axis=0), -a.min(axis=0)) for name, a in parameters.arrays.items()}
+        arrays = {**parameters.arrays, **parameters.held}
+        largest = {name: np.maximum(a.max(axis=0), -a.min(axis=0)) for name, a in arrays.items()}
         units = (np.abs(X) + np.abs(self.centre)) / np.asarray(self.scale)
         for layer in range(1, len(self.hidden) + 1):
             weights, bias = hidden_names(layer)
@@ -160,14 +166,12 @@ class NetworkLogits:
         return total
 
     def slope(self, parameters: Parameters, X: FloatArray, change: FloatArray) -> FloatArray:
-        """The chain rule forwards, for some draws at a time."""
+        """The chain rule forwards, for some draws at a time; through hidden layers that are held, once for all."""
+        if self.holds_hidden(parameters):
+            return slope_of_parts(parameters, self._skip, lambda some: self._changed(some, X, change))
         slope = np.empty((self.n_classes, len(X), parameters.n_draws))
         for draws, some in self._stacks(parameters, len(X)):
-            _, slopes = self._forward(some, X)
-            moved = change / np.asarray(self.scale)
-            for layer, slope_at in enumerate(slopes, 1):
-                moved = slope_at * (moved @ some[hidden_names(layer)[0]])
-            moved = moved @ some[WEIGHTS]
+            moved = self._moved(some, X, change) @ some[WEIGHTS]
             if self.skip:
                 moved = moved + change @ some[SKIP]
             slope[:, :, draws] = moved.transpose(2, 1, 0)
@@ -202,6 +206,35 @@ class NetworkLogits:
     def _activation(self) -> Activation:
         return ACTIVATIONS[self.activation]
 
+    @property
+    def hidden_parameters(self) -> tuple[str, ...]:
+        """Names of the weights and biases of hidden layers."""
+        return tuple(name for layer in range(1, len(self.hidden) + 1) for name in hidden_names(layer))
+
+    @property
+    def _skip(self) -> str | None:
+        return SKIP if self.skip else None
+
+    def holds_hidden(self, parameters: Parameters) -> bool:
+        """Whether the hidden layers are the same in many draws."""
+        return all(name in parameters.held for name in self.hidden_parameters)
+
+    def _first(self, parameters: Parameters) -> Parameters:
+        """The hidden layers of the first draw."""
+        return Parameters({name: parameters[name][:1] for name in self.hidden_parameters})
+
+    def _moved(self, parameters: Parameters, X: FloatArray, change: FloatArray) -> FloatArray:
+        """Slopes (1 or S, n, H_L) of the last hidden units."""
+        moved: FloatArray = change / np.asarray(self.scale)
+        for layer, slope_at in enumerate(self._passes.slopes(parameters, X), 1):
+            moved = slope_at * (moved @ parameters[hidden_names(layer)[0]])
+        return moved
+
+    def _changed(self, parameters: Parameters, X: FloatArray, change: FloatArray) -> FloatArray:
+        """Slopes (n, H_L) of the inputs of the last layer, in the first draw."""
+        moved = self._moved(self._first(parameters), X, change)[0]
+        return np.concatenate([moved, np.broadcast_to(change, X.shape)], axis=1) if self.skip else moved
+
     def _stacks(self, parameters: Parameters, n_rows: int) -> Iterator[tuple[slice, Parameters]]:
         """Some draws at a time: as many as bounded memory allows for these rows."""
         width = n_rows * (2 * sum(self.hidden) + self.n_classes)
@@ -210,33 +243,29 @@ class NetworkLogits:
             draws = slice(start, start + step)
             yield draws, Parameters({name: values[draws] for name, values in parameters.arrays.items()})
 
-    def _forward(self, parameters: Parameters, X: FloatArray) -> tuple[list[FloatArray], list[FloatArray]]:
-        """Inputs (1 or S, n, H_l) of each layer, the last one's too, and slopes (S, n, H_l) of the hidden units."""
-        units, slopes = [((X - self.centre) / np.asarray(self.scale))[None]], []
-        for layer in range(1, len(self.hidden) + 1):
-            weights, bias = hidden_names(layer)
-            before = units[-1] @ parameters[weights] + parameters[bias][:, None]
-            units.append(self._activation.value(before))
-            slopes.append(self._activation.slope(before))
-        return units, slopes
+    def sum_of_gradients(
+        self, parameters: Parameters, X: FloatArray, probabilities: FloatArray, weights: FloatArray
+    ) -> FloatArray:
+        """Sums over rows of the gradients of the class probabilities (K, n, S) in the features: (p, K, S).
+
+        Rows have ``weights`` (n,).  The slopes in all features cost little more than the slope in one.
+        """
+        total = np.empty((self.n_features, self.n_classes, parameters.n_draws))
+        for draws, some in self._stacks(parameters, len(X)):
+            P = np.ascontiguousarray(probabilities[:, :, draws].transpose(2, 1, 0))
+            total[:, :, draws] = summed_gradients(self._passes, some, X, P, weights).transpose(1, 2, 0)
+        return total
+
+    @property
+    def _passes(self) -> Passes:
+        return Passes(self.hidden, self._activation, np.asarray(self.centre), np.asarray(self.scale))
 
     def _back(
         self, parameters: Parameters, X: FloatArray, derivatives: FloatArray
     ) -> dict[str, tuple[FloatArray | None, FloatArray]]:
         """For each parameter the inputs (n, a), None for a bias, and the derivatives (n, m, b) in its outputs."""
-        units, slopes = self._forward(parameters, X)
-        found: dict[str, tuple[FloatArray | None, FloatArray]] = {
-            INTERCEPT: (None, derivatives),
-            WEIGHTS: (units[-1][0], derivatives),
-            SKIP: (X, derivatives),
-        }
-        deltas, onwards = derivatives, parameters[WEIGHTS][0]
-        for layer in range(len(self.hidden), 0, -1):
-            weights, bias = hidden_names(layer)
-            deltas = (deltas @ onwards.T) * slopes[layer - 1][0][:, None]
-            found |= {weights: (units[layer - 1][0], deltas), bias: (None, deltas)}
-            onwards = parameters[weights][0]
-        return found
+        found = self._passes.back(parameters, X, derivatives)
+        return found | {SKIP: (X, derivatives)}
 
     def _by_row(self, parameters: Parameters, X: FloatArray, derivatives: FloatArray) -> FloatArray:
         """Derivatives (n, m, d) of m sums of each row."""

@@ -12,7 +12,7 @@ from bayes_softmax.spec.network.activations import ACTIVATIONS
 MOST_UNITS = 100_000  # in one layer: a matrix between two such layers would need 75 GiB
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class MLP:
     """Logits of a multilayer perceptron, fully connected.
 
@@ -25,6 +25,10 @@ class MLP:
         ``"tanh"`` (default), ``"relu"``, ``"gelu"`` (the exact one) or ``"softplus"``, of every hidden unit.
     skip
         Whether the linear logits are added: a linear model plus a correction.
+    common_unit
+        Whether the prior of the first layer measures all features in one unit, the root mean square of their standard
+        deviations, instead of each in its own: for features of one kind, such as pixels, where those that hardly vary
+        say little.
 
     Raises
     ------
@@ -42,12 +46,19 @@ class MLP:
     hidden: Sequence[int] | int = (50,)
     activation: str = "tanh"
     skip: bool = False
+    common_unit: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hidden", _sizes(self.hidden))
         check_choice("activation", self.activation, tuple(ACTIVATIONS))
-        check_flags(skip=self.skip)
+        check_flags(skip=self.skip, common_unit=self.common_unit)
         object.__setattr__(self, "skip", bool(self.skip))
+        object.__setattr__(self, "common_unit", bool(self.common_unit))
+
+    def __repr__(self) -> str:
+        """Return the call that makes it; ``common_unit`` only where it is used."""
+        common = ", common_unit=True" if self.common_unit else ""
+        return f"MLP(hidden={self.hidden!r}, activation={self.activation!r}, skip={self.skip!r}{common})"
 
     @property
     def sizes(self) -> tuple[int, ...]:

@@ -1,6 +1,7 @@
 """The parameters of a network in its ``pm.Model``: hidden layers, and a last layer with priors as of linear logits."""
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +21,7 @@ from bayes_softmax.spec.pymc_priors import (
     weights_blocks,
     weights_variable,
 )
+from bayes_softmax.spec.scales.non_centred import scaled_rows
 from bayes_softmax.spec.specification import Specification
 
 
@@ -27,12 +29,19 @@ def network_variables(spec: Specification) -> dict[str, Any]:
     """All parameters by name; those that the model does not have are left out."""
     hidden, coordinates = spec.hidden, spec.coordinates
     assert hidden is not None
-    variables, inputs = _hidden_variables(hidden)
+    scales = {layer.name: layer.random_variable() for layer in hidden.learned}
+    variables, inputs = _hidden_variables(hidden, scales)
     of_units = np.arange(hidden.n_inputs) < hidden.n_units
     blocks = blocks_of_inputs(spec.priors, coordinates, of_units)
-    variables[WEIGHTS] = weights_variable([_renamed(block, WEIGHTS, inputs) for block in blocks], ())
+    if WEIGHTS in scales:
+        variables[WEIGHTS] = _scaled_block(_renamed(blocks[0], WEIGHTS, inputs), scales[WEIGHTS])
+    else:
+        variables[WEIGHTS] = weights_variable([_renamed(block, WEIGHTS, inputs) for block in blocks], ())
     if hidden.skip and spec.design.n_features:
         skips = blocks_of_inputs(spec.priors, coordinates, ~of_units)
+    if hidden.skip and spec.design.n_features and SKIP in scales:
+        variables[SKIP] = _scaled_block(skips[0]._replace(name=SKIP), scales[SKIP])
+    elif hidden.skip and spec.design.n_features:
         renamed = [block._replace(name=block.name.replace(WEIGHTS, SKIP, 1)) for block in skips]
         variables[SKIP] = weights_variable(renamed, spec.schema.feature_names, SKIP)
     block = intercept_block(spec.priors, coordinates)
@@ -41,7 +50,13 @@ def network_variables(spec: Specification) -> dict[str, Any]:
     return variables
 
 
-def _hidden_variables(hidden: HiddenLayers) -> tuple[dict[str, Any], str]:
+def _scaled_block(block: PriorBlock, scale: Any) -> Any:
+    """Coefficients of a layer as standard normal variables times its scale."""
+    dims = (block.dims[0], block.free_dim)
+    return scaled_rows(block.name, dims, block.contrast, block.spherical, scale * block.scale)
+
+
+def _hidden_variables(hidden: HiddenLayers, scales: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
     """Weights and biases of the hidden layers, and the name of the dimension of the last units."""
     import pymc as pm
 
@@ -51,8 +66,12 @@ def _hidden_variables(hidden: HiddenLayers) -> tuple[dict[str, Any], str]:
         weights, bias = hidden_names(layer)
         units = f"unit_{layer}"
         pm.modelcontext(None).add_coord(units, np.arange(n_units))
-        variables[weights] = _normal(weights, scale[1:, None], (inputs, units))
-        variables[bias] = _normal(bias, scale[:1], (units,))
+        for name, sd, dims in ((weights, scale[1:, None], (inputs, units)), (bias, scale[:1], (units,))):
+            if weights in scales:
+                z = pm.Normal(f"{name}_z", 0.0, 1.0, dims=dims)
+                variables[name] = pm.Deterministic(name, scales[weights] * sd * z, dims=dims)
+            else:
+                variables[name] = _normal(name, sd, dims)
         inputs = units
     return variables, inputs
 
@@ -73,8 +92,7 @@ def skip_coordinates(hidden: HiddenLayers, coordinates: Coordinates) -> Coordina
 
 def blocks_of_inputs(priors: PriorTable, coordinates: Coordinates, inputs: NDArray[np.bool_]) -> list[PriorBlock]:
     """Blocks of priors of some inputs of the last layer."""
-    chosen = replace(priors, features=priors.features.of(inputs), by_default=priors.by_default[inputs])
-    return weights_blocks(chosen, _columns(coordinates, inputs))
+    return weights_blocks(priors.of(inputs), _columns(coordinates, inputs))
 
 
 def _columns(coordinates: Coordinates, inputs: NDArray[np.bool_]) -> Coordinates:

@@ -1,5 +1,6 @@
 """From the specification of a linear model to that of a network on the same rows."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -7,22 +8,27 @@ from typing import Any
 import numpy as np
 
 from bayes_softmax.core.checks import shown
-from bayes_softmax.spec.network.logits import NetworkLogits
+from bayes_softmax.spec.families.normal import Normal
+from bayes_softmax.spec.network.layer_scales import with_layer_sds
+from bayes_softmax.spec.network.learned import LearnedLayer
+from bayes_softmax.spec.network.logits import SKIP, NetworkLogits
 from bayes_softmax.spec.network.mlp import MLP
 from bayes_softmax.spec.network.priors import LayerPriors, hidden_layers, layer_names, layer_priors, rows_of_units
-from bayes_softmax.spec.priors import FamilyRows, Jeffreys
+from bayes_softmax.spec.priors import FamilyRows, Jeffreys, Prior, PriorTable, repeated
+from bayes_softmax.spec.scales.hyperpriors import R2D2
 from bayes_softmax.spec.specification import Specification
 
 
 def split_prior(prior: Any, logits: Any) -> tuple[Any, Any]:
     """The argument ``prior`` as that of the features in the last layer, and that of the layers with hidden units.
 
-    A mapping may name both: layers come first where a feature has the name of one.
+    A mapping may name both: layers come first where a feature has the name of one.  ``skip``, for the weights of all
+    features, is left with the features (:func:`~bayes_softmax.spec.by_term.priors_by_feature`).
     """
     if logits is None:
         return prior, None
     if not isinstance(logits, MLP):
-        raise TypeError(f"logits={shown(logits)} must be MLP(...), or None for linear logits")
+        raise TypeError(f"logits={shown(logits)} must be MLP(...), CustomLogits(...), or None for linear logits")
     if not logits.sizes:
         return prior, None
     if not isinstance(prior, Mapping):
@@ -34,6 +40,11 @@ def split_prior(prior: Any, logits: Any) -> tuple[Any, Any]:
         {name: one for name, one in prior.items() if name not in layers} or None,
         {name: one for name, one in prior.items() if name in layers} or None,
     )
+
+
+def names_beside_features(logits: MLP | None) -> tuple[str, ...]:
+    """Names that a mapping of priors may have beside features and terms: of layers, and ``skip``."""
+    return () if logits is None or not logits.sizes else (*layer_names(logits), SKIP)
 
 
 def with_logits(linear: Specification, logits: MLP | None, prior: LayerPriors) -> Specification:
@@ -67,29 +78,56 @@ def network_specification(linear: Specification, network: MLP, prior: LayerPrior
         raise ValueError(
             "prior=Jeffreys() is for linear logits: of a network it has no simple form; use Normal or None"
         )
-    if linear.priors.learns_scales:
-        raise ValueError("logits=MLP(...) with a prior of learned scales is not possible; give scales, or None")
-    design, given = linear.design, layer_priors(prior, network)
-    units, own = rows_of_units(network, given["weights"]), linear.priors
-    features = own.features if network.skip else own.features.of(np.zeros(design.n_features, dtype=bool))
-    by_default = own.by_default if network.skip else own.by_default[:0]
-    last = replace(
-        own,
-        features=FamilyRows(*(np.concatenate(pair) for pair in zip(units, features, strict=True))),
-        by_default=np.concatenate([np.zeros(len(units.family), dtype=np.bool_), by_default]),
-    )
+    design, given = linear.design, layer_priors(prior, network, _names(linear))
+    own, of_skip = _learned_together(linear.priors, skip=network.skip)
+    last = _of_last_layer(network, given["weights"], own)
     if linear.schema.coding == "full" and last.flat_features.any():
         raise ValueError(
             "coding='full' needs a proper prior of the last layer: with K free columns its weights are not identified; "
             "use coding='zero-sum' or 'reference'"
         )
+    hidden = hidden_layers(network, design, given)
+    hidden = replace(hidden, learned=(*hidden.learned, *of_skip))
     logits = NetworkLogits(
         design.n_features,
         design.n_classes,
         network.sizes,
         network.activation,
         network.skip,
-        tuple(design.standardisation.centre.tolist()),
-        tuple(design.standardisation.scale.tolist()),
+        tuple(hidden.inputs.centre.tolist()),
+        tuple(hidden.inputs.scale.tolist()),
     )
-    return replace(linear, priors=last, logits=logits, hidden=hidden_layers(network, design, given))
+    schema = replace(linear.schema, dropped_flat=bool(np.isinf(hidden.scales[0]).any()))
+    return with_layer_sds(replace(linear, priors=last, logits=logits, hidden=hidden, schema=schema))
+
+
+def _learned_together(priors: PriorTable, *, skip: bool) -> tuple[PriorTable, tuple[LearnedLayer, ...]]:
+    """The priors of the features with their unit in place of a learned scale, which all of them must share."""
+    if not priors.learns_scales:
+        return priors, ()
+    shared = priors.learned[0]
+    if not skip or isinstance(shared.prior, R2D2) or len(shared.features) < len(priors.by_default):
+        raise ValueError(
+            "logits=MLP(...): a network learns one scale for each layer, and with skip=True one for all features: "
+            f"prior=Normal(scale=HalfNormal(1)), or a mapping from layers; {shared.prior} of some features is another"
+        )
+    fixed = replace(priors, features=repeated(Normal(1.0), len(shared.features)), learned=())
+    return fixed, (LearnedLayer(SKIP, shared.prior.scale_prior),)
+
+
+def _names(linear: Specification) -> tuple[str, ...]:
+    """Names of features and terms."""
+    return (*linear.schema.feature_names, *(term.name for term in linear.schema.encoder.named_terms))
+
+
+def _of_last_layer(network: MLP, prior: Prior | None, linear: PriorTable) -> PriorTable:
+    """The priors of the last layer's inputs: hidden units, and with ``skip`` the features."""
+    units, n_features = rows_of_units(network, prior), len(linear.by_default)
+    features = linear.of(np.full(n_features, network.skip))
+    both = FamilyRows(*(np.concatenate(pair) for pair in zip(units, features.features, strict=True)))
+    by_default = np.concatenate([np.full(len(units.family), prior is None), features.by_default])
+    constant = linear.constant
+    if prior is None and features.by_default.any():  # together they move a logit as either would alone
+        both.scale[by_default] /= math.sqrt(2.0)
+        constant /= math.sqrt(2.0)
+    return replace(features, features=both, by_default=by_default, constant=constant)

@@ -19,9 +19,14 @@ def non_centred_rows(
 
     ``dims`` are of the features and of the free coordinates.
     """
+    sigma = scale.raw_sds(scale.hyperprior.random_variables(scale.named, dims[0]))[:, None]
+    return scaled_rows(name, dims, contrast, spherical, sigma)
+
+
+def scaled_rows(name: str, dims: tuple[str, str], contrast: FloatArray, spherical: bool, sigma: Any) -> Any:
+    """The same for scales ``sigma`` (features, 1) that are there."""
     import pymc as pm
 
-    sigma = scale.raw_sds(scale.hyperprior.random_variables(scale.named, dims[0]))[:, None]
     K, k = contrast.shape
     labelled = (dims[0], "category")
     if spherical:
@@ -39,7 +44,14 @@ def non_centred_values(
     hyper: Mapping[str, FloatArray],
 ) -> dict[str, FloatArray]:
     """Values of the standard normal variables for coefficients ``rows`` (..., features, K) and hyperparameters."""
-    z = rows / scale.raw_sds(hyper)[..., None]
+    return unscaled_values(name, contrast, spherical, scale.raw_sds(hyper), rows)
+
+
+def unscaled_values(
+    name: str, contrast: FloatArray, spherical: bool, sds: FloatArray, rows: FloatArray
+) -> dict[str, FloatArray]:
+    """The same for scales ``sds`` (..., features)."""
+    z = rows / sds[..., None]
     if not spherical and contrast.shape[1] < contrast.shape[0]:
         z = z @ np.linalg.pinv(contrast).T
     return {f"{name}_z": z}

@@ -1,0 +1,14 @@
+"""Questions about separation are for linear logits: hidden layers may separate what no straight boundary does."""
+
+from bayes_softmax.core.protocols import Logits
+from bayes_softmax.spec.linear import LINEAR
+
+
+def refuse_separation(logits: Logits, question: str) -> None:
+    """Raise where logits are not linear."""
+    if logits.kind != LINEAR:
+        raise ValueError(
+            f"{question} is for linear logits, and those of this model are of kind {logits.kind!r}: with enough "
+            "hidden units a network separates any classes whose rows differ. mle() says whether its loss goes to "
+            "zero; a model without logits= answers for straight boundaries"
+        )

@@ -1,0 +1,37 @@
+"""Draws of a model's parameters from their priors, for each kind of logits."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from bayes_softmax.core.records import FloatArray
+from bayes_softmax.spec.custom.logits import CUSTOM
+from bayes_softmax.spec.custom.prior import own_prior_draws
+from bayes_softmax.spec.linear import LINEAR
+from bayes_softmax.spec.network.logits import NETWORK
+from bayes_softmax.spec.network.prior_draws import network_prior_draws
+from bayes_softmax.spec.prior_draws import prior_draws
+from bayes_softmax.spec.specification import Specification
+
+type Drawer = Callable[[Specification, int, np.random.Generator], dict[str, FloatArray]]
+
+
+def draws_from_prior(spec: Specification, n: int, rng: np.random.Generator) -> dict[str, FloatArray]:
+    """Independent draws (n, *shape) of the parameters by name; raises where a prior is improper.
+
+    Examples
+    --------
+    >>> import bayes_softmax as bs
+    >>> model = bs.SoftmaxRegression([[0.0], [1.0], [2.0]], ["a", "b", "c"], logits=bs.MLP(hidden=4))
+    >>> drawn = draws_from_prior(model._spec, 100, np.random.default_rng(0))
+    >>> {name: values.shape for name, values in drawn.items()}
+    {'hidden_1': (100, 1, 4), 'hidden_1_bias': (100, 4), 'intercept': (100, 3), 'weights': (100, 4, 3)}
+    """
+    return DRAWERS[spec.logits.kind](spec, n, rng)
+
+
+def _linear(spec: Specification, n: int, rng: np.random.Generator) -> dict[str, FloatArray]:
+    return prior_draws(spec.priors, spec.coordinates, n, rng, feature_names=spec.schema.feature_names)
+
+
+DRAWERS: dict[str, Drawer] = {LINEAR: _linear, NETWORK: network_prior_draws, CUSTOM: own_prior_draws}
