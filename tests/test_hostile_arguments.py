@@ -226,6 +226,8 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
         {
             "draws": [*COUNT, None, 99],
             "structure": [*CHOICE, "kron"],
+            "rows": COUNT,
+            "max_error": [*SHARE, 0.1],
             "predictive": CHOICE,
             "random_seed": SEED,
             "rng": RNG,

@@ -141,7 +141,7 @@ def split_rows(design: Design, n_parts: int) -> list[Design]:
     return [rows_of(design, slice(first, end)) for first, end in itertools.pairwise(bounds)]
 
 
-def rows_of(design: Design, rows: slice) -> Design:
+def rows_of(design: Design, rows: slice | IntArray) -> Design:
     """The design restricted to some rows; slices are views, not copies."""
 
     def cut(array: Any) -> Any:
@@ -157,6 +157,7 @@ def rows_of(design: Design, rows: slice) -> Design:
         index=cut(design.index),
         frame=None,
         available=cut(design.available),
+        group_columns=cut(design.group_columns),
     )
 
 

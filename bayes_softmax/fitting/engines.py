@@ -18,7 +18,7 @@ from bayes_softmax.fitting.learned_layers import sample_learned_layers
 from bayes_softmax.fitting.network_sampling import sample_all_layers
 from bayes_softmax.fitting.pymc import sample_pymc
 from bayes_softmax.fitting.refusals import refuse_learned_scales
-from bayes_softmax.fitting.sampling import sample_auto, sample_independence, sample_nuts
+from bayes_softmax.fitting.sampling import sample_auto, sample_independence, sample_nuts, sample_subsampled
 from bayes_softmax.fitting.settings import SamplerSettings
 from bayes_softmax.spec.custom.logits import CUSTOM
 from bayes_softmax.spec.network.logits import NETWORK
@@ -42,10 +42,18 @@ def _hierarchy_instead(spec: Specification, settings: SamplerSettings) -> Poster
     return sample_hierarchy(spec, settings)
 
 
+def _no_sample_of_rows(spec: Specification, settings: SamplerSettings) -> PosteriorDraws:
+    """Raise, as the density of learned scales is that of all rows."""
+    raise ValueError(
+        "engine='subsampled' is for priors with fixed scales; leave engine at 'auto' where they are learned"
+    )
+
+
 ENGINES = {
     "auto": Engine(sample_auto, sample_hierarchy),
     "nuts": Engine(sample_nuts, sample_hierarchy),
     "independence": Engine(sample_independence, _hierarchy_instead, has_step_size=False),
+    "subsampled": Engine(sample_subsampled, _no_sample_of_rows, has_step_size=False),
     "pymc": Engine(sample_pymc, sample_pymc),
 }
 

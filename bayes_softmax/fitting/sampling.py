@@ -16,12 +16,16 @@ from bayes_softmax.fitting.progress import progress_bar
 from bayes_softmax.fitting.refusals import refuse_improper, refuse_jeffreys, refuse_kink
 from bayes_softmax.fitting.settings import SamplerSettings, refuse_too_many
 from bayes_softmax.fitting.solvers import SolverOptions, solve
+from bayes_softmax.fitting.subsampled import refuse_subsampling, subsample_of, why_not_subsampled
+from bayes_softmax.inference.importance import Target
 from bayes_softmax.inference.independence import choose, independence_chains
 from bayes_softmax.inference.laplace import laplace_whitening
 from bayes_softmax.inference.nuts import DEFAULT_TUNE, whitened_nuts
 from bayes_softmax.spec.specification import Specification
 
 NUTS_TITLE = "nuts (whitened by the Laplace approximation, nutpie)"
+SUBSAMPLED_TITLE = "subsampled (Metropolis-Hastings with Laplace proposals)"
+MANY_ROWS = 200_000  # from which a sample of them is tried; with fewer its error asks for a large part of them
 INDEPENDENCE_TITLE = "independence (Metropolis-Hastings with Laplace proposals)"
 COMPLETION_STREAM = 1  # random numbers that complete the draws must not repeat those of the sampler
 PILOT_STREAM = 2  # the pilot must not use the proposals of the run on which it decides
@@ -75,27 +79,57 @@ def sample_independence(spec: Specification, settings: SamplerSettings) -> Poste
         return _by_pilot(spec, settings, asked_for=True)
 
 
+def sample_subsampled(spec: Specification, settings: SamplerSettings) -> PosteriorDraws:
+    """Draw by the independence sampler, with the log density from a sample of the rows and an error it states."""
+    with blas_on_one_thread():
+        return _by_pilot(spec, settings, asked_for=True, subsampled=True)
+
+
 def sample_auto(spec: Specification, settings: SamplerSettings) -> PosteriorDraws:
     """Draw by the independence sampler if a pilot finds it suitable and faster, else by NUTS."""
     with blas_on_one_thread():
         return _by_pilot(spec, settings, asked_for=False)
 
 
-def _by_pilot(spec: Specification, settings: SamplerSettings, *, asked_for: bool) -> PosteriorDraws:
-    """Draw by the sampler that a pilot selects; ``asked_for`` if the user named the independence sampler."""
+def _by_pilot(
+    spec: Specification, settings: SamplerSettings, *, asked_for: bool, subsampled: bool = False
+) -> PosteriorDraws:
+    """Draw by the sampler that a pilot selects; ``asked_for`` if the user named the independence sampler.
+
+    Rows are sampled if that is what ``subsampled`` asks for, and where there are very many of them, unless the user
+    named another engine.
+    """
     refuse_too_many(spec, "sample", settings.chains, settings.draws, settings.tune or DEFAULT_TUNE)
     prepared = prepare(spec)
+    if subsampled:
+        refuse_subsampling(prepared.problem, "engine='subsampled'")
     cores = settings.cores or os.cpu_count() or 1
     start = time.perf_counter()
     rng = np.random.default_rng([settings.seed, PILOT_STREAM])
-    suitable, thin, reason = choose(prepared.problem.density, prepared.whitening, rng, cores, asked_for=asked_for)
+    target, title = _target(spec, prepared, settings.seed, asked_for=asked_for, subsampled=subsampled)
+    cheap = target is not prepared.problem.density  # whatever its size, NUTS on all rows takes longer
+    suitable, thin, reason = choose(target, prepared.whitening, rng, cores, asked_for=asked_for or cheap)
     prepared.timings["pilot"] = time.perf_counter() - start
     if suitable:
-        return _by_independence(spec, prepared, settings, thin, f"{INDEPENDENCE_TITLE}; {reason}")
+        return _by_independence(spec, prepared, target, settings, thin, f"{title}; {reason}")
     if asked_for:
-        warn_caller(f"engine='independence' is not reliable here: {reason}; NUTS was run", NotReliableWarning)
+        named = "subsampled" if subsampled else "independence"
+        warn_caller(f"engine={named!r} is not reliable here: {reason}; NUTS was run", NotReliableWarning)
         settings = settings._replace(tune=settings.tune and max(settings.tune, DEFAULT_TUNE))
     return _by_nuts(spec, prepared, settings, f"{NUTS_TITLE}; {reason}")
+
+
+def _target(
+    spec: Specification, prepared: Prepared, seed: int, *, asked_for: bool, subsampled: bool
+) -> tuple[Target, str]:
+    """The density that proposals are weighted for, and the title of the engine."""
+    problem = prepared.problem
+    many = not asked_for and problem.density.likelihood.n_obs >= MANY_ROWS
+    if not subsampled and (not many or why_not_subsampled(problem) is not None):
+        return problem.density, INDEPENDENCE_TITLE
+    found = subsample_of(spec, problem, prepared.whitening, seed)
+    words = found.in_words(problem.density.likelihood.n_obs)
+    return found.density, f"{INDEPENDENCE_TITLE if found.uses_all else SUBSAMPLED_TITLE}; {words}"
 
 
 def _by_nuts(spec: Specification, prepared: Prepared, settings: SamplerSettings, title: str) -> PosteriorDraws:
@@ -106,15 +140,13 @@ def _by_nuts(spec: Specification, prepared: Prepared, settings: SamplerSettings,
 
 
 def _by_independence(
-    spec: Specification, prepared: Prepared, settings: SamplerSettings, thin: int, title: str
+    spec: Specification, prepared: Prepared, target: Target, settings: SamplerSettings, thin: int, title: str
 ) -> PosteriorDraws:
     cores = settings.cores or os.cpu_count() or 1
     options = {k: getattr(settings, k) for k in ("draws", "tune", "chains", "seed")}
     start = time.perf_counter()
     with progress_bar(settings.progressbar) as progress:
-        drawn = independence_chains(
-            prepared.problem.density, prepared.whitening, cores=cores, thin=thin, progress=progress, **options
-        )
+        drawn = independence_chains(target, prepared.whitening, cores=cores, thin=thin, progress=progress, **options)
     prepared.timings["sampling"] = time.perf_counter() - start
     return despite_interrupts(drawn, lambda: posterior_of(spec, prepared, drawn, settings.seed, title))
 

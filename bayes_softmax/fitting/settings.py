@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from bayes_softmax.core.checks import check_choice, check_counts, check_counts_or_none, check_flags
+from bayes_softmax.core.checks import check_between, check_choice, check_counts, check_counts_or_none, check_flags
 from bayes_softmax.core.memory import refuse_beyond_memory
 from bayes_softmax.core.parameters import size_of
 from bayes_softmax.fits.forecast import draws_bytes
@@ -38,6 +38,7 @@ def check_run(settings: SamplerSettings) -> None:
 class LaplaceSettings(NamedTuple):
     """Settings of the Laplace approximation; None of ``structure`` and ``predictive`` stands for the default.
 
+    ``rows`` are those from which weights are estimated, None for all of them.
     ``starts`` is the seed of the random starts of a network's mode.
     """
 
@@ -47,12 +48,17 @@ class LaplaceSettings(NamedTuple):
     seed: int = 0
     starts: int = 0
     progressbar: bool = False
+    rows: int | None = None
+    max_error: float | None = None
 
 
 def check_laplace(settings: LaplaceSettings) -> None:
     """Raise for unknown choices, and for too few draws for a diagnosis of their importance weights."""
     check_counts(draws=settings.draws)
+    check_counts_or_none(rows=settings.rows)
     check_flags(progressbar=settings.progressbar)
+    if settings.max_error is not None:
+        check_between("max_error", settings.max_error, 0.0, 1.0)
     for name, allowed in (("structure", STRUCTURES), ("predictive", PREDICTIVES)):
         if (value := getattr(settings, name)) is not None:
             check_choice(name, value, allowed)

@@ -12,6 +12,8 @@ from bayes_softmax.core.errors import NotReliableWarning, warn_caller
 from bayes_softmax.core.interrupts import INTERRUPTED
 from bayes_softmax.core.records import RELIABLE_PARETO_K, Draws
 from bayes_softmax.core.threads import blas_on_one_thread
+from bayes_softmax.density.posterior import SoftmaxPosterior
+from bayes_softmax.density.subsample.posterior import SubsampledPosterior
 from bayes_softmax.fits.draws import PosteriorDraws
 from bayes_softmax.fitting.again import complete, with_cells
 from bayes_softmax.fitting.engines import refit_without
@@ -21,16 +23,22 @@ from bayes_softmax.fitting.progress import progress_bar
 from bayes_softmax.fitting.refusals import refuse_learned_scales
 from bayes_softmax.fitting.sampling import posterior_of, prepare
 from bayes_softmax.fitting.settings import refuse_too_many
+from bayes_softmax.fitting.subsampled import RowChoice, refuse_subsampling, subsample_of
 from bayes_softmax.inference.importance import FEWEST_PROPOSALS, importance_sample, propose
 from bayes_softmax.spec.specification import Specification
 
 TITLE = "laplace (importance resampling of the Laplace approximation)"
 
 
-def sample_laplace(spec: Specification, draws: int, seed: int, progressbar: bool) -> PosteriorDraws:
-    """Equal-weight draws from the Laplace approximation, corrected and diagnosed by importance weights."""
+def sample_laplace(
+    spec: Specification, draws: int, seed: int, progressbar: bool, choice: RowChoice | None = None
+) -> PosteriorDraws:
+    """Equal-weight draws from the Laplace approximation, corrected and diagnosed by importance weights.
+
+    The weights are those of all rows, or estimated from a sample of them.
+    """
     with blas_on_one_thread():
-        posterior = weighted_draws(spec, draws, seed, progressbar)
+        posterior = weighted_draws(spec, draws, seed, progressbar, choice)
     if posterior.pareto_k is not None and posterior.pareto_k > RELIABLE_PARETO_K:
         warn_caller(
             f"laplace() is not reliable here: Pareto k is {posterior.pareto_k:.2f}, above {RELIABLE_PARETO_K}; "
@@ -38,24 +46,33 @@ def sample_laplace(spec: Specification, draws: int, seed: int, progressbar: bool
             NotReliableWarning,
         )
     notes = (*warn_if_intercept_alone(spec), *posterior.notes)
-    return replace(posterior, notes=notes, refit=partial(refit_without, spec), refit_cells=partial(_again, spec, draws))
+    return replace(
+        posterior, notes=notes, refit=partial(refit_without, spec), refit_cells=partial(_again, spec, draws, choice)
+    )
 
 
-def _again(spec: Specification, draws: int, cells: Cells, seed: int) -> PosteriorDraws:
+def _again(spec: Specification, draws: int, choice: RowChoice | None, cells: Cells, seed: int) -> PosteriorDraws:
     """As many draws from the posterior of other numbers of the observations."""
-    return complete(sample_laplace(with_cells(spec, cells), draws, seed, progressbar=False))
+    return complete(sample_laplace(with_cells(spec, cells), draws, seed, progressbar=False, choice=choice))
 
 
-def weighted_draws(spec: Specification, draws: int, seed: int, progressbar: bool) -> PosteriorDraws:
+def weighted_draws(
+    spec: Specification, draws: int, seed: int, progressbar: bool, choice: RowChoice | None = None
+) -> PosteriorDraws:
     """The same without warnings, and without what fits again."""
     refuse_learned_scales(spec, "laplace()")
     refuse_too_many(spec, "laplace", 1, draws)
     prepared = prepare(spec, rounded=False)
-    density = prepared.problem.density
+    density, title = prepared.problem.density, TITLE
+    target: SoftmaxPosterior | SubsampledPosterior = density
+    if choice is not None:
+        refuse_subsampling(prepared.problem, "laplace(rows=)")
+        found = subsample_of(spec, prepared.problem, prepared.whitening, seed, choice)
+        target, title = found.density, f"{TITLE}; {found.in_words(density.likelihood.n_obs)}"
     start = time.perf_counter()
     rng = np.random.default_rng(seed)
     with progress_bar(progressbar) as progress:
-        proposals = propose(density, prepared.whitening, draws, rng, cores=os.cpu_count() or 1, progress=progress)
+        proposals = propose(target, prepared.whitening, draws, rng, cores=os.cpu_count() or 1, progress=progress)
     if proposals.finished < FEWEST_PROPOSALS:
         raise KeyboardInterrupt("interrupted before enough draws were weighted")
     notes: tuple[str, ...] = ()
@@ -66,7 +83,7 @@ def weighted_draws(spec: Specification, draws: int, seed: int, progressbar: bool
     def label() -> PosteriorDraws:
         found = importance_sample(proposals, proposals.finished, rng)
         prepared.timings["sampling"] = time.perf_counter() - start
-        posterior = posterior_of(spec, prepared, Draws(found.points[None], {}, 0, notes), seed, TITLE)
+        posterior = posterior_of(spec, prepared, Draws(found.points[None], {}, 0, notes), seed, title)
         log_evidence = found.log_evidence + density.coordinates.log_jacobian
         return replace(posterior, pareto_k=found.pareto_k, ess=found.ess, log_evidence=log_evidence)
 

@@ -9,14 +9,13 @@ tail index k diagnoses their reliability (Vehtari, Simpson, Gelman, Yao and Gabr
 import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from scipy.special import gammaln, logsumexp
 
 from bayes_softmax.core.interrupts import held_back
 from bayes_softmax.core.pareto import smoothed
-from bayes_softmax.core.protocols import LogDensity
 from bayes_softmax.core.records import FloatArray, IntArray, Whitening
 from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.inference.block_metric import unwhiten
@@ -27,6 +26,24 @@ CHUNK = 128  # points per task: fixed, so that sums do not depend on the number 
 FEWEST_PROPOSALS = 25  # with fewer, there is no tail to fit
 
 Progress = Callable[[int, int], None]
+
+
+class Target(Protocol):
+    """What proposals need of the density that they are weighted for: a ``LogDensity`` has it."""
+
+    @property
+    def dimension(self) -> int:
+        """Number of coordinates d."""
+        ...
+
+    @property
+    def work(self) -> float:
+        """Number of multiplications of one evaluation."""
+        ...
+
+    def values(self, thetas: FloatArray) -> FloatArray:
+        """Log density at many points (S, d)."""
+        ...
 
 
 class Proposals(NamedTuple):
@@ -81,7 +98,7 @@ def proposal_log_density(z: FloatArray) -> FloatArray:
 
 
 def propose(
-    density: LogDensity,
+    density: Target,
     whitening: Whitening,
     n: int,
     rng: np.random.Generator,

@@ -10,9 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayes_softmax.core.interrupts import held_back
-from bayes_softmax.core.protocols import LogDensity
 from bayes_softmax.core.records import Draws, Whitening
-from bayes_softmax.inference.importance import Progress, Proposals, acceptance_rate, pareto_smooth, propose
+from bayes_softmax.inference.importance import (
+    Progress,
+    Proposals,
+    Target,
+    acceptance_rate,
+    pareto_smooth,
+    propose,
+)
 from bayes_softmax.inference.interrupted import keep_chains
 
 PILOT = 1024
@@ -31,7 +37,7 @@ class Choice(NamedTuple):
 
 
 def choose(
-    density: LogDensity, whitening: Whitening, rng: np.random.Generator, cores: int, *, asked_for: bool = False
+    density: Target, whitening: Whitening, rng: np.random.Generator, cores: int, *, asked_for: bool = False
 ) -> Choice:
     """Choose between independence sampling and NUTS, by size and by a pilot run of proposals.
 
@@ -53,7 +59,7 @@ def choose(
 
 
 def independence_chains(
-    density: LogDensity,
+    density: Target,
     whitening: Whitening,
     *,
     draws: int,
