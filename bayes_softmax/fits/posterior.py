@@ -19,6 +19,7 @@ from bayes_softmax.answers import (
 from bayes_softmax.answers import effects as effects_module
 from bayes_softmax.answers import kfold as kfold_module
 from bayes_softmax.answers import loo as loo_module
+from bayes_softmax.answers import poststratify as poststratify_module
 from bayes_softmax.answers import summary as summary_module
 from bayes_softmax.answers.diagnostics import Diagnostics
 from bayes_softmax.answers.fitted import Refit
@@ -56,6 +57,7 @@ class Posterior:
     decide = asks(decisions.decide)
     effects = asks(effects_module.effects)
     contrast = asks(effects_module.contrast)
+    poststratify = asks(poststratify_module.poststratify)
     odds_ratios = asks(ratios.odds_ratios)
     evaluate = asks(evaluation.evaluate)
     kfold = asks(kfold_module.kfold)
