@@ -8,6 +8,8 @@ import xarray as xr
 
 from bayes_softmax.answers import decisions, evaluation, prediction, ratios
 from bayes_softmax.answers import effects as effects_module
+from bayes_softmax.answers import group_covariance as group_covariance_module
+from bayes_softmax.answers import group_effects as group_effects_module
 from bayes_softmax.answers import kfold as kfold_module
 from bayes_softmax.answers import poststratify as poststratify_module
 from bayes_softmax.answers import summary as summary_module
@@ -52,6 +54,8 @@ class PointEstimate:
     effects = asks(effects_module.effects)
     contrast = asks(effects_module.contrast)
     poststratify = asks(poststratify_module.poststratify)
+    group_effects = asks(group_effects_module.group_effects)
+    group_covariance = asks(group_covariance_module.group_covariance)
     odds_ratios = asks(ratios.odds_ratios)
     evaluate = asks(evaluation.evaluate)
     kfold = asks(kfold_module.kfold)
