@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from bayes_softmax.spec.families.laplace import Laplace as Laplace
     from bayes_softmax.spec.families.normal import Normal as Normal
     from bayes_softmax.spec.families.student_t import StudentT as StudentT
+    from bayes_softmax.spec.groups.arguments import LKJ as LKJ
+    from bayes_softmax.spec.groups.arguments import GroupNormal as GroupNormal
     from bayes_softmax.spec.network.mlp import MLP as MLP
     from bayes_softmax.spec.priors import Jeffreys as Jeffreys
     from bayes_softmax.spec.scales.hyperpriors import R2D2 as R2D2
@@ -65,6 +67,8 @@ _HOME = {
     "Normal": "spec.families.normal",
     "StudentT": "spec.families.student_t",
     "MLP": "spec.network.mlp",
+    "GroupNormal": "spec.groups.arguments",
+    "LKJ": "spec.groups.arguments",
     "compare": "answers.compare",
     "compare_models": "answers.compare",
     "load": "fits.load",

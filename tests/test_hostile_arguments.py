@@ -95,7 +95,19 @@ MODEL = {
 }
 MODEL |= {"missing": [*CHOICE, None], "constant": [*CHOICE, None], "collapse": FLAG}
 MODEL |= {
-    "logits": ["mlp", 5, (50,), bs.MLP, {"hidden": 5}, object(), len, bs.CustomLogits, bs.CustomLogits(lambda x: None)]
+    "logits": ["mlp", 5, (50,), bs.MLP, {"hidden": 5}, object(), len, bs.CustomLogits, bs.CustomLogits(lambda x: None)],
+    "groups": [
+        5,
+        "nonsense",
+        ["z"],
+        {5: CODES},
+        {"h": 5},
+        {"h": CODES[:3]},
+        {"h": [None] * 40},
+        {"h": CODES + 0.5},
+        {"h": CODES * 0},
+    ],
+    "group_prior": [5, "normal", bs.Normal(1), bs.GroupNormal, {"h": bs.GroupNormal()}, bs.GroupNormal()],
 }
 CODES_ = [CODES + 0.5, CODES + 1j, CODES - 1, LABELS, CODES[:3], np.zeros((40, 2)), 5, "text", [None] * 40]
 LOGIT_ARRAYS = ["text", 5, OFFSET + 1j, OFFSET.astype(str), [[1.0], [1.0, 2.0]], object(), None]
@@ -415,6 +427,16 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
     "StudentT": (bs.StudentT, {"df": 4, "scale": 1}, {"df": SCALE, "scale": SCALE}),
     "HalfStudentT": (bs.HalfStudentT, {"df": 4, "scale": 1}, {"df": SCALE, "scale": SCALE}),
     "R2D2": (bs.R2D2, {}, {"mean": [*SCALE, 1], "precision": SCALE, "concentration": SCALE}),
+    "LKJ": (bs.LKJ, {}, {"eta": SCALE}),
+    "GroupNormal": (
+        bs.GroupNormal,
+        {},
+        {
+            "scale": [0, 1.0, "a", bs.Normal(1), bs.HalfNormal, object()],
+            "correlation": [None, 2, "lkj", bs.LKJ, object()],
+            "covariance": [*CHOICE, None, "Independent"],
+        },
+    ),
     "MLP": (
         bs.MLP,
         {},

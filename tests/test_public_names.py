@@ -39,6 +39,8 @@ PUBLIC: dict[str, list[str]] = {
     "HalfNormal": ["scale"],
     "HalfStudentT": ["df", "scale"],
     "R2D2": ["concentration", "mean", "precision"],
+    "GroupNormal": ["correlation", "covariance", "scale"],
+    "LKJ": ["eta"],
     "MLP": ["activation", "common_unit", "hidden", "sizes", "skip"],
     "CustomLogits": ["build", "coords", "dims"],
 }
@@ -58,6 +60,8 @@ OBJECTS = {
     "HalfNormal": bs.HalfNormal(1.0),
     "HalfStudentT": bs.HalfStudentT(3, 1.0),
     "R2D2": bs.R2D2(),
+    "GroupNormal": bs.GroupNormal(),
+    "LKJ": bs.LKJ(),
     "MLP": bs.MLP(),
     "CustomLogits": bs.CustomLogits(len),
 }

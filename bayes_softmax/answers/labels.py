@@ -21,15 +21,28 @@ def observation_coordinate(index: Any) -> Any:
     return np.arange(len(index))
 
 
+def group_coordinates(schema: Schema) -> dict[str, Any]:
+    """Labels along the dimensions of group-level effects: levels and terms of each grouping, and classes again."""
+    found: dict[str, Any] = {}
+    for grouping in schema.groups:
+        whole = all(type(level) is int for level in grouping.levels)
+        found[f"{grouping.name}_level"] = np.array(grouping.levels, dtype=np.int64 if whole else str)
+        for dim in (f"{grouping.name}_term", f"{grouping.name}_term_other"):
+            found[dim] = np.array(grouping.terms, dtype=str)
+    return found | ({"category_other": schema.category_coordinate} if found else {})
+
+
 def label_parameters(logits: Logits, values: Mapping[str, FloatArray], schema: Schema) -> dict[str, xr.DataArray]:
     """An estimate of each parameter as a labelled array."""
     categories = schema.category_coordinate
     kinds = (type(categories), *map(type, categories))  # labels of another type may be equal: 1, 1.0 and True
     labels = tuple(categories), kinds, schema.feature_names
-    return {
-        name: _unfilled(name, tuple(dims), values[name].shape, *labels).copy(deep=False, data=values[name])
-        for name, dims in logits.dims.items()
-    }
+    of_groups = group_coordinates(schema)
+    labelled = {}
+    for name, dims in logits.dims.items():
+        array = _unfilled(name, tuple(dims), values[name].shape, *labels).copy(deep=False, data=values[name])
+        labelled[name] = array.assign_coords({dim: of_groups[dim] for dim in dims if dim in of_groups})
+    return labelled
 
 
 @functools.lru_cache(maxsize=16)

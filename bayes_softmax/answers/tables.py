@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from bayes_softmax.answers.rows import Rows
-from bayes_softmax.core.checks import counted
+from bayes_softmax.core.checks import counted, shortened
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.schema import Schema
 from bayes_softmax.display.digits import Format
@@ -16,8 +16,9 @@ SHARE = Format("share")
 
 
 def size_in_words(schema: Schema) -> str:
-    """Number of classes and features of a model."""
-    return f"{len(schema.classes)} classes, {counted(len(schema.feature_names), 'feature')}"
+    """Number of classes and features of a model, and its groupings with their numbers of levels."""
+    groups = "".join(f", {shortened(g.name)} ({counted(g.n_levels, 'level')})" for g in schema.groups)
+    return f"{len(schema.classes)} classes, {counted(len(schema.feature_names), 'feature')}{groups}"
 
 
 def probability_frame(schema: Schema, rows: Rows, probabilities: FloatArray) -> pd.DataFrame:

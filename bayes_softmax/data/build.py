@@ -15,11 +15,14 @@ from bayes_softmax.data.available import Mask, check_outcomes, read_available, w
 from bayes_softmax.data.class_columns import class_column_names
 from bayes_softmax.data.containers import to_pandas_or_numpy
 from bayes_softmax.data.design import Design, Response, observation_totals
-from bayes_softmax.data.formula.columns import as_frame
+from bayes_softmax.data.formula.columns import as_frame, read_columns
 from bayes_softmax.data.formula.dot import terms_of_data
 from bayes_softmax.data.formula.encoder import fit_encoder, required_columns
 from bayes_softmax.data.formula.sides import split_formula
 from bayes_softmax.data.frames import check_aligned, require_columns
+from bayes_softmax.data.groups.bars import split_bars
+from bayes_softmax.data.groups.fitting import bars_of, columns_read, fit_groupings, framed, with_group_columns
+from bayes_softmax.data.groups.grouping import Grouping, encode_groups
 from bayes_softmax.data.labels import count_columns, parse_labels, parse_response
 from bayes_softmax.data.missing import without_missing, without_missing_arrays
 from bayes_softmax.data.offset import read_offset
@@ -41,20 +44,24 @@ def design_from_formula(formula: str, data: Any, options: Options) -> tuple[Desi
         )
     options = given_options(options)
     responses, right = split_formula(formula)
-    frame = frame.rename(columns=str)
+    right, bars = split_bars(right)
+    frame = with_group_columns(frame.rename(columns=str), options.groups)
+    bars += bars_of(options.groups)
+    grouped = columns_read(bars)
     if len(frame) == 0:
         raise ValueError("data has no rows")
     for argument in BY_ROW:
         check_aligned(frame, getattr(options, argument), argument, "data")
     by_row = {argument: getattr(options, argument) for argument in BY_ROW}
-    terms = terms_of_data(right, frame, [*responses, *named_columns(options)], by_row)
+    others = [*responses, *named_columns(options), *(name for bar in bars for name in bar.columns)]
+    terms = terms_of_data(right, frame, others, by_row)
     features = required_columns(terms)
     for name in responses:
         if name in features:
             raise ValueError(f"formula: {shown(name)} is the response and cannot explain itself")
-    require_columns(frame, [*responses, *features])
+    require_columns(frame, [*responses, *features, *grouped])
     require_named(frame, options, "data")
-    columns = [*responses, *features, *named_columns(options)]
+    columns = [*responses, *features, *grouped, *named_columns(options)]
     frame, n_dropped, options = without_missing(frame, columns, options)
     if len(frame) == 0:
         raise ValueError(f"data has no rows left ({n_dropped} dropped for missing values)")
@@ -65,7 +72,8 @@ def design_from_formula(formula: str, data: Any, options: Options) -> tuple[Desi
     encoder = fit_encoder(right, terms, frame, options.constant)
     X, index, read = encoder.encode_columns(frame)
     design, schema = _assemble(X, index, response, encoder, frame, options, n_dropped)
-    return replace(design, frame=as_frame(encoder.variables, read, index)), schema
+    variables = as_frame(encoder.variables, read, index)
+    return _with_groups(replace(design, frame=variables), schema, fit_groupings(bars, frame, responses), frame)
 
 
 def design_from_arrays(
@@ -83,16 +91,19 @@ def design_from_arrays(
         )
     check_flags(intercept=intercept)
     X, y, options = to_pandas_or_numpy(X, "X"), to_pandas_or_numpy(y, "y"), given_options(options)
+    bars = bars_of(options.groups)
+    if bars:
+        X = framed(X, options.groups)
     check_aligned(X, y, "y")
     for argument in BY_ROW:
         check_aligned(X, getattr(options, argument), argument)
     X, y, n_dropped, options = without_missing_arrays(X, y, options)
     if len(X) == 0:
         raise ValueError("X has no rows" + (f" left ({n_dropped} dropped for missing values)" if n_dropped else ""))
-    features = X
-    if isinstance(X, pd.DataFrame) and named_columns(options):
+    features, grouped = X, columns_read(bars)
+    if isinstance(X, pd.DataFrame) and (named_columns(options) or grouped):
         require_named(X, options, "X")
-        features = X.drop(columns=named_columns(options))
+        features = X.drop(columns=[*named_columns(options), *grouped])
     names = _feature_names(features, feature_names)
     encoder = ArrayEncoder(names, intercept)
     matrix, index = encoder.encode(_renamed(features, names), "X")
@@ -100,7 +111,24 @@ def design_from_arrays(
     n_labels = len(response.codes) if response.codes is not None else len(response.counts)  # type: ignore[arg-type]
     if n_labels != len(matrix):
         raise ValueError(f"X has {counted(len(matrix), 'row')}, but y has {n_labels}")
-    return _assemble(matrix, index, response, encoder, X, options, n_dropped)
+    design, schema = _assemble(matrix, index, response, encoder, X, options, n_dropped)
+    if not bars:
+        return design, schema
+    design = replace(design, frame=pd.DataFrame(design.X, index=index, columns=list(design.feature_names)))
+    return _with_groups(design, schema, fit_groupings(bars, X, ()), X)
+
+
+def _with_groups(
+    design: Design, schema: Schema, groups: tuple[Grouping, ...], data: pd.DataFrame
+) -> tuple[Design, Schema]:
+    """The design and the schema with the groupings of the rows."""
+    if not groups:
+        return design, schema
+    schema = replace(schema, groups=groups)
+    own = {name: variable for name, variable in schema.variables.items() if name not in design.frame.columns}
+    columns = as_frame(own, read_columns(own, data, truth=True), design.index)
+    frame = pd.concat([design.frame, columns], axis=1)
+    return replace(design, frame=frame, group_columns=encode_groups(groups, data)), schema
 
 
 def _assemble(

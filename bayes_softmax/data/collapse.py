@@ -1,4 +1,4 @@
-"""Equal rows collapsed without loss: rows with the same features, offset and choice set become one row of counts."""
+"""Equal rows collapsed without loss: those with the same features, levels, offset and choice set become one."""
 
 from dataclasses import replace
 from typing import NamedTuple
@@ -33,6 +33,8 @@ def collapse_rows(design: Design) -> Collapsed | None:
         arrays.append(design.offset)
     if design.available is not None:
         arrays.append(design.available.astype(np.float64))
+    if design.group_columns is not None:
+        arrays.append(design.group_columns)
     if design.n_obs < 2 or not _sample_repeats(arrays, design.n_obs):
         return None
     row_map, distinct = pd.factorize(row_hashes(arrays))
@@ -50,6 +52,7 @@ def collapse_rows(design: Design) -> Collapsed | None:
         weights=None,
         offset=None if design.offset is None else design.offset[representative],
         available=None if design.available is None else design.available[representative],
+        group_columns=None if design.group_columns is None else design.group_columns[representative],
         index=pd.RangeIndex(n_distinct),
         frame=None if design.frame is None else design.frame.iloc[representative].reset_index(drop=True),
     )

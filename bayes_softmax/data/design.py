@@ -82,6 +82,8 @@ class Design:
         Columns of the data that a formula reads, row by row with ``X``; None for arrays.
     available
         (N, K) True where a class is on offer in a row, or None where all classes are everywhere.
+    group_columns
+        (N, c) levels and terms of groupings (:mod:`bayes_softmax.data.groups.grouping`), or None without groups.
     """
 
     X: FloatArray
@@ -95,6 +97,7 @@ class Design:
     n_dropped: int = 0
     frame: Any = None
     available: NDArray[np.bool_] | None = None
+    group_columns: FloatArray | None = None
 
     @property
     def n_obs(self) -> int:
@@ -134,9 +137,13 @@ class Design:
         return dense_counts(self.response, self.weights)
 
     def encoded(self, at: slice | IntArray) -> tuple[FloatArray, FloatArray | None, NDArray[np.bool_] | None]:
-        """Inputs of the logits of some rows: features (n, p), offset (n, K), and the classes on offer (n, K)."""
+        """Inputs of the logits of some rows, offset (n, K), and the classes on offer (n, K).
+
+        The inputs are the features (n, p), with groups followed by their columns.
+        """
         offset = None if self.offset is None else self.offset[at]
-        return self.X[at], offset, None if self.available is None else self.available[at]
+        X = self.X[at] if self.group_columns is None else np.hstack([self.X[at], self.group_columns[at]])
+        return X, offset, None if self.available is None else self.available[at]
 
     @cached_property
     def variables(self) -> pd.DataFrame:

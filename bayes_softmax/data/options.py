@@ -36,6 +36,8 @@ class Options:
     constant: str = "error"
     collapse: bool = True
     logits: Any = None
+    groups: Any = None
+    group_prior: Any = None
 
 
 def given_options(options: Options) -> Options:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from bayes_softmax.core.checks import did_you_mean, listed, shown
@@ -14,12 +15,12 @@ from bayes_softmax.data.array_encoder import ArrayEncoder
 from bayes_softmax.data.available import Mask, read_available
 from bayes_softmax.data.containers import to_pandas_or_numpy
 from bayes_softmax.data.design import Label
+from bayes_softmax.data.formula.columns import ColumnType
 from bayes_softmax.data.formula.encoder import FormulaEncoder, encoder_from_data
 from bayes_softmax.data.formula_data import formula_frame
-from bayes_softmax.data.frames import (
-    is_frame,
-    to_pandas,
-)
+from bayes_softmax.data.frames import is_frame, raise_if_missing, require_columns, to_pandas
+from bayes_softmax.data.groups.fitting import group_variables
+from bayes_softmax.data.groups.grouping import KNOWN, Grouping, column_names, encode_groups, grouping_from_data
 from bayes_softmax.data.offset import read_offset
 from bayes_softmax.data.plain_labels import plain_label
 from bayes_softmax.data.schema_checks import check_array_encoder, check_fields
@@ -66,6 +67,8 @@ class Schema:
         Whether their coefficients, had they been in the model, would have flat priors.
     chosen_scale
         Whether the scale of the weights' priors was chosen from the data.
+    groups
+        The groupings of the rows, whose levels have effects of their own.
     """
 
     classes: tuple[Label, ...]
@@ -86,18 +89,32 @@ class Schema:
     dropped_values: tuple[float, ...] = ()
     dropped_flat: bool = False
     chosen_scale: bool = False
+    groups: tuple[Grouping, ...] = ()
 
     @property
     def input_columns(self) -> tuple[str, ...]:
         """Columns of a data frame that :meth:`encode` reads."""
+        return tuple(dict.fromkeys((*self._feature_columns, *group_variables(self.groups))))
+
+    @property
+    def _feature_columns(self) -> tuple[str, ...]:
+        """Columns from which the features are made."""
         if isinstance(self.encoder, FormulaEncoder):
             return tuple(self.encoder.variables)
         return tuple(self.encoder.feature_names)
 
+    @property
+    def variables(self) -> dict[str, ColumnType]:
+        """Types of the columns that are kept with the rows of a formula, or of a model with groups."""
+        of_features: Mapping[str, ColumnType] = dict.fromkeys(self.feature_names, ColumnType("numeric"))
+        if isinstance(self.encoder, FormulaEncoder):
+            of_features = self.encoder.variables
+        return {**group_variables(self.groups), **of_features}
+
     def to_pandas_or_numpy(self, data: Any) -> Any:
         """New data as a pandas frame, or as a NumPy array where the model has no formula."""
         if isinstance(self.encoder, FormulaEncoder):
-            return formula_frame(data, tuple(self.encoder.variables))
+            return formula_frame(data, self.input_columns)
         return to_pandas_or_numpy(data, "data")
 
     def encode(self, data: Any) -> tuple[FloatArray, Any]:
@@ -106,22 +123,45 @@ class Schema:
         return X, index
 
     def encode_marked(
-        self, data: Any, *, if_missing: str | None = None
+        self, data: Any, *, if_missing: str | None = None, levels: str = KNOWN
     ) -> tuple[FloatArray, Any, NDArray[np.bool_] | None]:
         """As :meth:`encode`, and which rows (N,) have a value that a dropped column never had, or None.
 
+        The columns of groups follow the features: those of ``levels`` ``"known"``, ``"new"`` or ``"average"``.
         ``if_missing`` is the advice on missing values.
         """
         X, index = self.encoder.encode(data, if_missing=if_missing)
+        X, beyond = self._without_dropped(X)
+        if self.groups:
+            X = np.hstack([X, encode_groups(self.groups, self.group_frame(data, if_missing, levels), levels)])
+        return X, index, beyond
+
+    def group_frame(self, data: Any, if_missing: str | None = None, levels: str = KNOWN) -> pd.DataFrame:
+        """New data as a frame with the columns of the groupings, of which only those of known levels are needed."""
+        frame = self.to_pandas_or_numpy(data)
+        if not isinstance(frame, pd.DataFrame):
+            names = column_names(self.groups)
+            raise TypeError(
+                f"data is an array, and the model has groups: pass a data frame with the columns {listed(names)} "
+                f"beside the features, or groups={{{names[0]!r}: ...}}"
+            )
+        frame = frame.rename(columns=str)
+        read = [name for g in self.groups for name in (g.variables if levels == KNOWN else g.slope_columns)]
+        require_columns(frame, read)
+        raise_if_missing(frame, read, advice=if_missing or "fill it, or leave out such rows")
+        return frame
+
+    def _without_dropped(self, X: FloatArray) -> tuple[FloatArray, NDArray[np.bool_] | None]:
+        """The features in the model, and which rows have a value that a dropped column never had."""
         names = tuple(self.encoder.feature_names)
         if self.feature_names == names:
-            return X, index, None
+            return X, None
         kept = np.isin(names, self.feature_names)
         dropped = X[:, ~kept]
         beyond = None
         if self.dropped_values:  # files of older versions do not have them
             beyond = ~np.isclose(dropped, self.dropped_values, rtol=1e-9, atol=0.0).all(axis=1)
-        return np.ascontiguousarray(X[:, kept]), index, beyond
+        return np.ascontiguousarray(X[:, kept]), beyond
 
     @property
     def dropped_names(self) -> tuple[str, ...]:
@@ -188,12 +228,12 @@ class Schema:
 
     def to_json(self) -> str:
         """Plain JSON, read back by :func:`schema_from_json`."""
-        fields = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "encoder"}
+        fields = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in ("encoder", "groups")}
         if isinstance(self.encoder, FormulaEncoder):
             encoder: dict[str, Any] = self.encoder.to_data()
         else:
             encoder = asdict(self.encoder)
-        return json.dumps(_tagged({**fields, "encoder": encoder}))
+        return json.dumps(_tagged({**fields, "encoder": encoder, "groups": tuple(g.to_data() for g in self.groups)}))
 
 
 def schema_from_json(text: str) -> Schema:
@@ -207,13 +247,13 @@ def schema_from_json(text: str) -> Schema:
     try:
         fields = _untagged(json.loads(text))
         check_fields(fields, Schema.__dataclass_fields__)
-        written = fields.pop("encoder")
+        written, groups = fields.pop("encoder"), fields.pop("groups", ())
         if "formula" in written:
             encoder: Encoder = encoder_from_data(written)
         else:
             check_array_encoder(written, fields["feature_names"])
             encoder = ArrayEncoder(**written)
-        schema = Schema(encoder=encoder, **fields)
+        schema = Schema(encoder=encoder, groups=tuple(map(grouping_from_data, groups)), **fields)
         unknown = [name for name in schema.feature_names if name not in set(encoder.feature_names)]
     except (KeyError, TypeError, AttributeError, IndexError, RecursionError, OverflowError) as error:
         raise ValueError(f"the description of the model is damaged: {type(error).__name__} {error}") from error

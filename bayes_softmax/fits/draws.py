@@ -33,7 +33,7 @@ from bayes_softmax.data.schema import Schema
 from bayes_softmax.display.brief import Brief, as_markup, as_text
 from bayes_softmax.fits.storage.records import PosteriorRecord
 from bayes_softmax.fits.tree import HELD, held_parameters
-from bayes_softmax.spec.linear import LINEAR, require_linear
+from bayes_softmax.spec.linear import INTERCEPT, LINEAR, WEIGHTS, require_linear
 from bayes_softmax.spec.network.linearised import network_in
 
 NEXT_STEP = "Next: prior_sensitivity(), or a fit with a wider prior to compare"
@@ -126,7 +126,8 @@ class PosteriorDraws:
     def draws(self) -> FloatArray:
         """Raw coefficients (chain, draw, q, K) of linear logits, intercept first (zero if there is none)."""
         require_linear(self.logits, "the draws")
-        return self._flat.reshape(*self.shape, -1, len(self.schema.classes))
+        flat = np.concatenate([self.parameters[INTERCEPT][:, None], self.parameters[WEIGHTS]], axis=1)
+        return flat.reshape(*self.shape, -1, len(self.schema.classes))
 
     @cached_property
     def _flat(self) -> FloatArray:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayes_softmax.answers.labels import observation_coordinate
+from bayes_softmax.answers.labels import group_coordinates, observation_coordinate
 from bayes_softmax.answers.training import RowsInMemory, TrainingData
 from bayes_softmax.core.protocols import Logits
 from bayes_softmax.core.records import FloatArray
@@ -14,6 +14,7 @@ from bayes_softmax.data.schema import Schema
 from bayes_softmax.spec.custom.logits import OwnLogits
 
 HELD = "held"  # group of parameters that are the same in all draws, or in all draws of each member
+GROUP_COLUMNS = "group_columns"  # levels and terms of the rows' groupings, among the data
 MEMBER = "member"  # its dimension, where there are members
 
 
@@ -42,6 +43,7 @@ def build_idata(
         "feature": np.array(schema.feature_names, dtype=str),
         "category": schema.category_coordinate,
         **_unit_coordinates(logits, draws),
+        **group_coordinates(schema),
     }
     # Parameters of more dimensions first, on purpose: az.summary (ArviZ 1.3) labels rows wrongly unless the dimensions
     # of a data set first appear in the order in which each variable has them.
@@ -127,6 +129,8 @@ def data_groups(training: RowsInMemory, schema: Schema) -> dict[str, xr.Dataset]
         constant["offset"] = ((dim, "category"), distinct.offset)
     if distinct.available is not None:
         constant["available"] = ((dim, "category"), distinct.available)
+    if distinct.group_columns is not None:
+        constant[GROUP_COLUMNS] = ((dim, "group_column"), distinct.group_columns)
     features = {"feature": np.array(schema.feature_names, dtype=str)}
     return {
         "observed_data": xr.Dataset(observed, coords=coords, attrs={"response": schema.response_name}),

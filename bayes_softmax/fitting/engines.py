@@ -11,6 +11,7 @@ from bayes_softmax.core.errors import NotReliableWarning, warn_caller
 from bayes_softmax.fits.draws import PosteriorDraws
 from bayes_softmax.fitting.again import complete, with_cells, without_one
 from bayes_softmax.fitting.custom import sample_custom
+from bayes_softmax.fitting.group_sampling import sample_groups
 from bayes_softmax.fitting.hierarchy import sample_hierarchy
 from bayes_softmax.fitting.last_layer import sample_last_layer
 from bayes_softmax.fitting.learned_layers import sample_learned_layers
@@ -60,6 +61,12 @@ LEARNED_LAYERS: dict[str, Callable[[Specification, SamplerSettings], PosteriorDr
     "nuts": sample_learned_layers,
     "pymc": sample_pymc,
 }
+# Engines of models with group-level effects.
+GROUP_ENGINES: dict[str, Callable[[Specification, SamplerSettings], PosteriorDraws]] = {
+    "auto": sample_groups,
+    "nuts": sample_groups,
+    "pymc": sample_pymc,
+}
 LAYERS = ("last", "all")
 MOST_COEFFICIENTS = 500  # of which all are drawn, where layers are not named
 
@@ -86,10 +93,19 @@ def sample(
         chosen = settings.seed if starts is None else starts
         return replace(_sample_network(spec, settings, engine, layers, chosen), refit_cells=again)
     refuse_layers(spec, layers)
+    if spec.groups:
+        return replace(_sample_groups(spec, settings, engine), refit_cells=again)
     if spec.logits.kind == CUSTOM:
         return replace(sample_custom(spec, settings, engine), refit_cells=again)
     drawn = _sample_linear(spec, settings, engine)
     return replace(drawn, refit=partial(refit_without, spec), refit_cells=again)
+
+
+def _sample_groups(spec: Specification, settings: SamplerSettings, engine: str) -> PosteriorDraws:
+    """Draw weights, effects of levels and their covariances."""
+    if engine not in GROUP_ENGINES:
+        raise ValueError(f"engine={engine!r} is not for models with groups, which have {listed(GROUP_ENGINES)}")
+    return GROUP_ENGINES[engine](spec, settings)
 
 
 def refuse_layers(spec: Specification, layers: str | None) -> None:

@@ -14,6 +14,7 @@ from bayes_softmax.fits.draws import PosteriorDraws
 from bayes_softmax.fits.tree import HELD, build_idata, held_group
 from bayes_softmax.fitting.notes import notes_of
 from bayes_softmax.spec.custom.recognition import recognisable
+from bayes_softmax.spec.groups.log_prior import log_hyperprior_draws
 from bayes_softmax.spec.parameter_draws import log_prior_of_draws, random_variables_of_draws
 from bayes_softmax.spec.scales.shared import hyperparameter_dims
 from bayes_softmax.spec.specification import Specification
@@ -47,6 +48,8 @@ def labelled_posterior(
         known = [values for values in log_prior if values is not None]
         if len(known) == len(log_prior):
             stats["log_prior"] = np.concatenate(known).reshape(shape)
+            if spec.groups and hyper:
+                stats["log_prior"] = stats["log_prior"] + log_hyperprior_draws(spec.groups, hyper)
     training = training_data(spec.design, spec.collapsed)
     hyper_dims = hyperparameters_of(spec) if hyper else {}
     draws = {name: parameters[name] for name in spec.parameters if name not in held}

@@ -48,6 +48,16 @@ def logits_lines(logits: Logits) -> tuple[str | Names, ...]:
     return (f"{layers_in_words(logits)}, {weights}",)
 
 
+def groups_lines(spec: Specification) -> tuple[str | Names, ...]:
+    """A line on the groupings: levels and terms of each."""
+    lines = []
+    for effects in spec.groups:
+        grouping = effects.grouping
+        names = ", ".join(grouping.terms)
+        lines.append(f"effects of {shortened(grouping.name, SHOWN)}: {counted(grouping.n_levels, 'level')}, {names}")
+    return tuple(lines)
+
+
 def brief_of(spec: Specification) -> Brief:
     """What a model is, in a few lines."""
     schema, design = spec.schema, spec.design
@@ -64,6 +74,7 @@ def brief_of(spec: Specification) -> Brief:
         (
             Names("classes", counts),
             Names("features", names or ["none (intercept only)"]),
+            *groups_lines(spec),
             *logits_lines(spec.logits),
             *coding,
         ),

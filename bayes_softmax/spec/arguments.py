@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, TypedDict, get_type_hints
 
@@ -12,6 +12,7 @@ from bayes_softmax.core.keywords import unexpected
 from bayes_softmax.data.design import Label
 from bayes_softmax.data.options import ByClass, Options
 from bayes_softmax.spec.custom.argument import CustomLogits
+from bayes_softmax.spec.groups.arguments import GroupNormal
 from bayes_softmax.spec.network.mlp import MLP
 from bayes_softmax.spec.priors import Prior, PriorArgument
 
@@ -59,6 +60,13 @@ class Arguments(TypedDict, total=False):
         or features and terms.  A model without an intercept has none in the last layer; hidden layers have biases and
         centred features all the same.  ``CustomLogits(build)`` is a function of your own in PyTensor, which names its
         priors itself.
+    groups
+        Groupings of the rows whose levels have intercepts of their own: a mapping from name to (N,) levels,
+        ``{"person": codes}``, or names of columns of the data.  A formula also has them as bars,
+        ``"y ~ x + (1 + x | person)"``.
+    group_prior
+        Prior of the levels' effects: ``GroupNormal(...)`` for all groupings, or a mapping from grouping to one.
+        Default: autoscaled, see :meth:`~bayes_softmax.SoftmaxRegression.describe_prior`.
     """
 
     prior: PriorArgument
@@ -72,6 +80,8 @@ class Arguments(TypedDict, total=False):
     constant: str
     collapse: bool
     logits: MLP | CustomLogits | None
+    groups: Mapping[str, ArrayLike] | Sequence[str] | str | None
+    group_prior: GroupNormal | Mapping[str, GroupNormal] | None
 
 
 def options_of(door: str, arguments: Arguments) -> Options:

@@ -12,6 +12,8 @@ from bayes_softmax.core.protocols import Logits
 from bayes_softmax.core.records import FloatArray
 
 LINEAR, INTERCEPT, WEIGHTS = "linear", "intercept", "weights"
+GROUPS = "groups"
+WITH_WEIGHTS = (LINEAR, GROUPS)  # kinds with an intercept and a weight for each feature and class
 COVARIANCE_NUMBERS = 2**21  # that exist at a time while covariances of logits are computed
 
 
@@ -138,8 +140,8 @@ def _weighted(X: FloatArray, B: FloatArray) -> FloatArray:
 
 
 def require_linear(logits: Logits, what: str) -> None:
-    """Raise where a question is about coefficients of features, which other logits do not have."""
-    if logits.kind != LINEAR:
+    """Raise where a question is about coefficients of features, which some logits do not have."""
+    if logits.kind not in WITH_WEIGHTS:
         raise ValueError(
             f"{what}: that is a question about coefficients, and the logits of this fit are not linear but of kind "
             f"{logits.kind!r}, with the parameters {listed(logits.shapes)}; effects(), contrast() and predict_proba() "

@@ -7,12 +7,14 @@ from typing import Any
 from bayes_softmax.core.checks import listed, shown
 from bayes_softmax.core.protocols import Logits
 from bayes_softmax.spec.custom.logits import CUSTOM, own_logits
-from bayes_softmax.spec.linear import LINEAR, LinearLogits
+from bayes_softmax.spec.groups.logits import GroupLogits
+from bayes_softmax.spec.linear import GROUPS, LINEAR, LinearLogits
 from bayes_softmax.spec.network.linearised import LINEARISED, LinearisedNetwork
 from bayes_softmax.spec.network.logits import NETWORK, NetworkLogits
 
 LOGIT_KINDS: dict[str, Callable[..., Logits]] = {
     LINEAR: LinearLogits,
+    GROUPS: GroupLogits,
     NETWORK: NetworkLogits,
     LINEARISED: LinearisedNetwork,
     CUSTOM: own_logits,

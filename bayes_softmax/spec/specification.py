@@ -9,8 +9,9 @@ from bayes_softmax.data.collapse import Collapsed
 from bayes_softmax.data.design import Design
 from bayes_softmax.data.observations import Observations
 from bayes_softmax.data.schema import Schema
-from bayes_softmax.spec.coding import Coordinates, build_coordinates
+from bayes_softmax.spec.coding import Coordinates, build_coordinates, contrast_matrix
 from bayes_softmax.spec.custom.logits import CUSTOM
+from bayes_softmax.spec.groups.structure import GroupEffects
 from bayes_softmax.spec.linear import INTERCEPT
 from bayes_softmax.spec.network.hidden import HiddenLayers, NetworkCoordinates
 from bayes_softmax.spec.priors import PriorTable, flat_table
@@ -34,6 +35,8 @@ class Specification:
         The logits of rows as a function of parameters.
     hidden
         Hidden layers of a network, None for linear logits.
+    groups
+        Effects of the levels of each grouping, with their priors.
     """
 
     rows: Observations
@@ -41,6 +44,7 @@ class Specification:
     priors: PriorTable
     logits: Logits
     hidden: HiddenLayers | None = None
+    groups: tuple[GroupEffects, ...] = ()
 
     @property
     def design(self) -> Design:
@@ -97,7 +101,9 @@ class Specification:
         coding = "zero-sum" if self.schema.coding == "full" else self.schema.coding
         schema = replace(self.schema, coding=coding, prior_sd=(), layer_sd=(), dropped_flat=True, chosen_scale=False)
         hidden = None if self.hidden is None else self.hidden.with_flat_priors()
-        return replace(self, schema=schema, priors=flat_table(self.priors), hidden=hidden)
+        contrast = contrast_matrix(coding, self.design.n_classes)
+        groups = tuple(replace(effects, coding=coding, contrast=contrast) for effects in self.groups)
+        return replace(self, schema=schema, priors=flat_table(self.priors), hidden=hidden, groups=groups)
 
 
 @runtime_checkable

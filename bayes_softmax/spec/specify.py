@@ -17,6 +17,7 @@ from bayes_softmax.data.unused_classes import unused_warning
 from bayes_softmax.spec.by_term import priors_by_feature
 from bayes_softmax.spec.custom.argument import CustomLogits
 from bayes_softmax.spec.custom.specify import custom_specification, refuse_priors
+from bayes_softmax.spec.groups.specify import refuse_other_logits, with_groups
 from bayes_softmax.spec.linear import LinearLogits
 from bayes_softmax.spec.network.specify import names_beside_features, split_prior, with_logits
 from bayes_softmax.spec.prior_draws import prior_sds
@@ -37,6 +38,8 @@ def from_formula(formula: str, data: Any, options: Options) -> Specification:
 def _specify(design: Design, schema: Schema, options: Options) -> Specification:
     """Resolve the priors; warn of classes without an observation that were not declared, and of measured responses."""
     check_flags(collapse=options.collapse)
+    if schema.groups:
+        refuse_other_logits(options)
     custom = options.logits if isinstance(options.logits, CustomLogits) else None
     if custom is not None:
         refuse_priors(options)
@@ -66,4 +69,6 @@ def _specify(design: Design, schema: Schema, options: Options) -> Specification:
         warn_caller(doubt)
     logits = LinearLogits(design.n_features, design.n_classes)
     linear = Specification(Observations(design, options.collapse), schema, priors, logits)
+    if schema.groups or options.group_prior is not None:
+        return with_groups(linear, options.group_prior)
     return with_logits(linear, options.logits, of_layers) if custom is None else custom_specification(linear, custom)

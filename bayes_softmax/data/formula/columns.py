@@ -204,6 +204,14 @@ def _lookup(values: Any, levels: tuple[Any, ...]) -> IntArray:
     return found
 
 
+def positions_among(column: pd.Series, levels: tuple[Any, ...]) -> IntArray:
+    """Position (N,) of each value among the levels, -1 where it is none of them."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        codes = column.cat.codes.to_numpy()
+        return np.append(_lookup(column.cat.categories, levels), -1)[codes]  # code -1 is a missing value
+    return _lookup(column, levels)
+
+
 def _check_known(values: FloatArray, column: pd.Series, name: str, levels: tuple[Any, ...]) -> None:
     """Raise if a number is not one of the levels."""
     known = np.array(levels, dtype=np.float64)

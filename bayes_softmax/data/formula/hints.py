@@ -7,7 +7,7 @@ from bayes_softmax.data.formula.expressions import COMPARISONS, Call, Column, Co
 
 _BEFORE = "make it a column of the data first"
 _MODULES = ("np.", "numpy.", "math.", "pd.", "pandas.", "scipy.")
-_GROUPS = "group-level effects, (1 | {0}), are not available yet; write the group as a factor, C({0}), or 0 + C({0})"
+_GROUPS = "effects of groups are written in parentheses of their own, (1 | {0})"
 
 
 def _first(call: Call, default: str = "x") -> str:

@@ -14,8 +14,8 @@ from bayes_softmax.core.parameters import size_of
 from bayes_softmax.core.protocols import Logits
 from bayes_softmax.data.formula.encoder import FormulaEncoder
 from bayes_softmax.data.schema import Schema
-from bayes_softmax.fits.tree import HELD, MEMBER
-from bayes_softmax.spec.linear import INTERCEPT, LINEAR
+from bayes_softmax.fits.tree import GROUP_COLUMNS, HELD, MEMBER
+from bayes_softmax.spec.linear import INTERCEPT, WITH_WEIGHTS
 from bayes_softmax.spec.network.logits import NETWORK
 
 NUMBERS, WHOLE, BOOLEAN = "f", "iu", "b"
@@ -61,7 +61,7 @@ def check_estimate(data: xr.Dataset, schema: Schema, logits: Logits) -> None:
     q = p + 1
     for name, own in logits.shapes.items():
         check_array(data, name, own)
-    if logits.kind == LINEAR and not schema.has_intercept and data[INTERCEPT].values.any():
+    if logits.kind in WITH_WEIGHTS and not schema.has_intercept and data[INTERCEPT].values.any():
         raise ValueError("'intercept' is not zero, but the model has none")
     if "variances" in data:  # of a fit with too many coefficients for a full covariance
         check_array(data, "variances", (q, K, K), missing=True)
@@ -90,7 +90,7 @@ def check_draws(groups: Mapping[str, xr.Dataset], schema: Schema, logits: Logits
     if not names:
         raise ValueError("it holds no draws")
     draws = groups[names[0]]
-    without = logits.kind == LINEAR and not schema.has_intercept
+    without = logits.kind in WITH_WEIGHTS and not schema.has_intercept
     if without and INTERCEPT in draws:
         raise ValueError("'intercept' is present, but the model has none")
     held = _check_held(groups, schema, logits, draws.sizes.get("chain", 0) * draws.sizes.get("draw", 0))
@@ -171,15 +171,23 @@ def check_data(groups: Mapping[str, xr.Dataset], schema: Schema) -> None:
         chosen = offered[np.arange(N), y] if labels else (offered | (y == 0)).all(axis=1)
         if not chosen.all():
             raise ValueError(f"the class in {_first(~chosen)} of 'y' was not on offer there")
-    if "variables" in groups or isinstance(schema.encoder, FormulaEncoder):
+    if _expected(constant, GROUP_COLUMNS, bool(schema.groups)):
+        check_array(constant, GROUP_COLUMNS, (n, sum(1 + len(g.slope_names) for g in schema.groups)))
+        at = 0
+        for grouping in schema.groups:
+            codes = constant[GROUP_COLUMNS].values[:, at]
+            if (codes % 1).any() or codes.min() < 0 or codes.max() >= grouping.n_levels:
+                raise ValueError(f"the levels of {grouping.name!r} are not those of the model")
+            at += 1 + len(grouping.slope_names)
+    if "variables" in groups or isinstance(schema.encoder, FormulaEncoder) or schema.groups:
         _check_variables(groups, schema, n)
 
 
 def _check_variables(groups: Mapping[str, xr.Dataset], schema: Schema, n: int) -> None:
     """Check the columns that a formula reads."""
-    if not isinstance(schema.encoder, FormulaEncoder):
+    if not isinstance(schema.encoder, FormulaEncoder) and not schema.groups:
         raise ValueError("columns of a formula are present, but the model has no formula")
-    known = schema.encoder.variables
+    known = schema.variables
     if "variables" not in groups:
         raise ValueError("the columns of the formula are missing")
     group = groups["variables"]

@@ -11,10 +11,9 @@ from bayes_softmax.answers.training import RowsInMemory, TrainingData
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.data.design import Design, Response, Standardisation, dense_counts
 from bayes_softmax.data.formula.columns import as_frame
-from bayes_softmax.data.formula.encoder import FormulaEncoder
 from bayes_softmax.data.schema import Schema
 from bayes_softmax.fits.storage.checks import check_data
-from bayes_softmax.fits.tree import data_groups
+from bayes_softmax.fits.tree import GROUP_COLUMNS, data_groups
 
 ROW = "row"
 DATA_GROUPS = ("observed_data", "constant_data", "variables")
@@ -28,9 +27,8 @@ def training_groups(training: TrainingData | None, schema: Schema) -> dict[str, 
         raise ValueError("data that are not in memory are not saved with a fit; pass data=False")
     groups = data_groups(training, schema)
     if training.distinct.frame is not None:
-        assert isinstance(schema.encoder, FormulaEncoder)
         columns = {}
-        for name, variable in schema.encoder.variables.items():
+        for name, variable in schema.variables.items():
             column = training.distinct.frame[name]
             if variable.kind == "categorical":
                 columns[name] = (ROW, column.cat.codes.to_numpy(dtype=np.int64))
@@ -51,6 +49,7 @@ def read_training(groups: Mapping[str, xr.Dataset], schema: Schema) -> RowsInMem
     weights = constant["frequency_weights"].values if "frequency_weights" in constant else None
     offset = constant["offset"].values if "offset" in constant else None
     available = constant["available"].values if "available" in constant else None
+    columns = constant[GROUP_COLUMNS].values if GROUP_COLUMNS in constant else None
     index = pd.Index(y["obs"].values)
     row_map: IntArray = constant["pattern_of_obs"].values if "pattern_of_obs" in constant else np.arange(len(index))
     labels = y.ndim == 1
@@ -65,17 +64,16 @@ def read_training(groups: Mapping[str, xr.Dataset], schema: Schema) -> RowsInMem
     p = len(schema.feature_names)
     design = Design(
         X, response, weights, offset, schema.feature_names, schema.has_intercept,
-        Standardisation(np.zeros(p), np.ones(p)), index, frame=frame, available=available,
+        Standardisation(np.zeros(p), np.ones(p)), index, frame=frame, available=available, group_columns=columns,
     )  # fmt: skip
     given = RowsInMemory(design, response, weights, row_map, index)
     return given if len(X) == len(index) else _collapsed(given)
 
 
 def _frame(variables: xr.Dataset, schema: Schema) -> pd.DataFrame:
-    assert isinstance(schema.encoder, FormulaEncoder)
     names = np.atleast_1d(variables.attrs["columns"]).tolist()
     columns = {str(name): variables[f"column_{i}"].values for i, name in enumerate(names)}
-    return as_frame(schema.encoder.variables, columns, None)
+    return as_frame(schema.variables, columns, None)
 
 
 def _collapsed(given: RowsInMemory) -> RowsInMemory:

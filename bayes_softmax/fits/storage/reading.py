@@ -18,7 +18,8 @@ from bayes_softmax.fits.storage.estimates import read_estimate
 from bayes_softmax.fits.storage.files import found_at, path_of, read_folder, similar_name
 from bayes_softmax.fits.storage.ownership import FORMAT
 from bayes_softmax.fits.storage.records import Record
-from bayes_softmax.spec.linear import LinearLogits
+from bayes_softmax.spec.groups.logits import GroupLogits, group_shapes
+from bayes_softmax.spec.linear import WITH_WEIGHTS, LinearLogits
 from bayes_softmax.spec.logits import UnknownLogitsError, logits_from_json, logits_to_json
 
 FORMAT_VERSION = 3
@@ -78,7 +79,11 @@ def _logits(attrs: Mapping[Any, Any], schema: Schema, given: Logits | None) -> L
     """The logit function; older versions did not store it, since all were linear."""
     linear = LinearLogits(len(schema.feature_names), len(schema.classes))
     logits = logits_from_json(attrs.get(LOGITS) or logits_to_json(linear), given)
-    if logits.n_classes != linear.n_classes or (logits.kind == linear.kind and logits != linear):
+    if schema.groups:
+        fits = logits == GroupLogits(linear.n_features, linear.n_classes, group_shapes(schema.groups))
+    else:
+        fits = logits.n_classes == linear.n_classes and (logits == linear or logits.kind not in WITH_WEIGHTS)
+    if not fits:
         raise ValueError("its logits are not those of its features and classes")
     return logits
 

@@ -1,0 +1,54 @@
+"""NUTS for models with group-level effects, in coordinates whitened given the hyperparameters."""
+
+import time
+
+import numpy as np
+
+from bayes_softmax.core.threads import blas_on_one_thread
+from bayes_softmax.density.groups.reference import at_reference
+from bayes_softmax.fits.draws import PosteriorDraws
+from bayes_softmax.fitting.groups import GroupedDensity, grouped_density, named_draws
+from bayes_softmax.fitting.labelling import despite_interrupts, in_chains, labelled_posterior
+from bayes_softmax.fitting.settings import SamplerSettings
+from bayes_softmax.inference.nuts import nuts
+from bayes_softmax.spec.specification import Specification
+
+TITLE = "nuts (whitened given the covariances of the groups, nutpie)"
+TUNE = 400  # besides the step size, the scales of the hyperparameters have to be adapted
+TARGET_ACCEPT = 0.85
+
+
+def sample_groups(spec: Specification, settings: SamplerSettings) -> PosteriorDraws:
+    """Draw weights, effects and hyperparameters by NUTS."""
+    with blas_on_one_thread():
+        grouped, timings = prepare_groups(spec)
+        start = time.perf_counter()
+        drawn = nuts(grouped.density, **_with_defaults(settings)._asdict())
+        timings["sampling"] = time.perf_counter() - start
+
+        def label() -> PosteriorDraws:
+            named = named_draws(spec, grouped, drawn.points.reshape(-1, grouped.density.dimension))
+            parameters = in_chains(named.parameters, drawn.points.shape[:2])
+            hyper = in_chains(named.hyper, drawn.points.shape[:2])
+            return labelled_posterior(spec, parameters, drawn, TITLE, timings, hyper=hyper)
+
+        return despite_interrupts(drawn, label)
+
+
+def prepare_groups(spec: Specification) -> tuple[GroupedDensity, dict[str, float]]:
+    """The density whitened at the mode of the hyperparameters, and the seconds spent on it."""
+    start = time.perf_counter()
+    grouped = grouped_density(spec)
+    grouped.density.value_gradient(np.zeros(grouped.density.dimension))
+    compiled = time.perf_counter() - start
+    reference = at_reference(grouped.density)
+    seconds = {"compile": compiled, "mode": time.perf_counter() - start - compiled}
+    return grouped._replace(density=reference), seconds
+
+
+def _with_defaults(settings: SamplerSettings) -> SamplerSettings:
+    """Settings with the defaults that hyperparameters need."""
+    return settings._replace(
+        tune=TUNE if settings.tune is None else settings.tune,
+        target_accept=TARGET_ACCEPT if settings.target_accept is None else settings.target_accept,
+    )

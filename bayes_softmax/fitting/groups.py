@@ -1,0 +1,105 @@
+"""From the specification of a model with group-level effects to its compiled density."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from bayes_softmax.core.records import FloatArray
+from bayes_softmax.data.groups.grouping import parts_of
+from bayes_softmax.density.groups.covariance import CovarianceData
+from bayes_softmax.density.groups.packing import LevelRows
+from bayes_softmax.density.groups.posterior import GroupsPosterior, groups_posterior
+from bayes_softmax.density.posterior import build_posterior
+from bayes_softmax.spec.groups.log_prior import correlation_name, sd_name
+from bayes_softmax.spec.groups.structure import GroupEffects
+from bayes_softmax.spec.specification import Specification
+
+BATCH = 256  # draws that are converted at a time
+
+
+def covariance_data(effects: GroupEffects) -> CovarianceData:
+    """The covariance of a grouping as compiled code reads it."""
+    return CovarianceData(effects.mapping, effects.sd_of_column, effects.pair, effects.power, *effects.numbers())
+
+
+class GroupedDensity(NamedTuple):
+    """The compiled log posterior, with its groupings in the order in which it has them, the largest first."""
+
+    density: GroupsPosterior
+    effects: tuple[GroupEffects, ...]
+
+
+def grouped_density(spec: Specification) -> GroupedDensity:
+    """The compiled log posterior of the distinct rows, expanded at zero."""
+    design = spec.distinct
+    assert design.group_columns is not None
+    rows = [
+        LevelRows(codes, grouping.n_levels, terms)
+        for grouping, codes, terms in parts_of(spec.schema.groups, design.group_columns)
+    ]
+    order = sorted(range(len(rows)), key=lambda j: -rows[j].n_levels)
+    effects = tuple(spec.groups[j] for j in order)
+    base = build_posterior(design, spec.coordinates, spec.priors)
+    density = groups_posterior(base, design, [rows[j] for j in order], [covariance_data(e) for e in effects])
+    return GroupedDensity(density, effects)
+
+
+class NamedDraws(NamedTuple):
+    """Draws of the parameters by name (S, *shape), and of the hyperparameters."""
+
+    parameters: dict[str, FloatArray]
+    hyper: dict[str, FloatArray]
+
+
+def named_draws(spec: Specification, grouped: GroupedDensity, points: FloatArray) -> NamedDraws:
+    """Parameters of whitened points (S, dimension), some at a time."""
+    density, S = grouped.density, len(points)
+    n_weights = spec.coordinates.dimension
+    thetas, hypers = np.empty((S, n_weights)), np.empty((S, len(density.data.location)))
+    shapes, found = spec.logits.shapes, dict[str, FloatArray]()
+    for effects in grouped.effects:
+        found[effects.name] = np.empty((S, *shapes[effects.name]))
+    for start in range(0, S, BATCH):
+        part = slice(start, min(start + BATCH, S))
+        free = _free_effects(grouped, points[part], thetas[part], hypers[part], n_weights)
+        for effects in grouped.effects:
+            found[effects.name][part] = effects.effects(free[effects.name])
+    parameters = {**spec.coordinates.to_parameters(thetas), **found}
+    hyper: dict[str, FloatArray] = {}
+    for effects, h in zip(grouped.effects, _hyper_of(grouped.effects, hypers), strict=True):
+        parameters[effects.covariance_name] = effects.covariance(h)
+        hyper |= hyperparameters(effects, h)
+    return NamedDraws({name: parameters[name] for name in shapes}, hyper)
+
+
+def _free_effects(
+    grouped: GroupedDensity, points: FloatArray, thetas: FloatArray, hypers: FloatArray, n_weights: int
+) -> Mapping[str, FloatArray]:
+    """Free effects (n, G, m) by grouping; fills weights and hyperparameters."""
+    free: dict[str, list[FloatArray]] = {effects.name: [] for effects in grouped.effects}
+    for i, z in enumerate(points):
+        point = grouped.density.to_model(z)
+        thetas[i], hypers[i] = point.common[:n_weights], point.hyper
+        at = n_weights
+        for j, effects in enumerate(grouped.effects):
+            size = effects.grouping.n_levels * effects.n_free
+            own = point.effects if j == 0 else point.common[at : at + size]
+            at += size if j else 0
+            free[effects.name].append(own.reshape(-1, effects.n_free))
+    return {name: np.array(values) for name, values in free.items()}
+
+
+def _hyper_of(effects: tuple[GroupEffects, ...], hypers: FloatArray) -> list[FloatArray]:
+    """The hyperparameters (S, H_j) of each grouping."""
+    ends = np.cumsum([e.n_hyper for e in effects])[:-1]
+    return np.split(hypers, ends, axis=-1)
+
+
+def hyperparameters(effects: GroupEffects, h: FloatArray) -> dict[str, FloatArray]:
+    """Standard deviations and correlations of the columns, which are not identified one by one."""
+    factor = effects.correlation_factor(h)
+    return {
+        sd_name(effects.name): effects.sds(h),
+        correlation_name(effects.name): factor @ np.swapaxes(factor, -1, -2),
+    }
