@@ -60,7 +60,7 @@ def build_views(schema: Schema, vs: Versus) -> View:
     """Contrasts as of :func:`build_view`, or of several pairs, ``[("a", "b"), ("c", "d")]``."""
     several = isinstance(vs, list | tuple) and len(vs) > 0 and all(isinstance(pair, list | tuple) for pair in vs)
     if not several:
-        return build_view(schema, vs)  # type: ignore[arg-type]
+        return build_view(schema, vs)
     views = [build_view(schema, tuple(pair)) for pair in vs]  # type: ignore[union-attr, arg-type]
     names = [name for view in views for name in view.names]
     if len(set(names)) < len(names):

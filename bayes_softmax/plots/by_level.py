@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import batched
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -74,7 +74,7 @@ def draw(asked: Asked, features: str | Sequence[str] | None, panels: str | None,
     return _along(asked, settings, variable, panels, look)
 
 
-def level_settings(schema: Schema, by: str) -> list[tuple[str, Setting]]:
+def level_settings(schema: Schema, by: Any) -> list[tuple[str, Setting]]:
     """Name of each level of a grouping or factor, and the values of the columns that set it."""
     for grouping in schema.groups:
         if grouping.name == by:
@@ -171,7 +171,7 @@ def _top(styles: Sequence[ClassStyle], curves: dict[str, Curve]) -> float:
 def _level_panels(asked: Asked, curves: dict[str, Curve], top: float, look: Look, left: str) -> Picture:
     """All classes in a panel for each level."""
     across = columns_of(len(curves))
-    rows = [[Panel(name, HEIGHT) for name in part] for part in batched(curves, across, strict=False)]
+    rows = [[Panel(name, HEIGHT) for name in part] for part in batched(curves, across)]
     canvas = look.canvas(rows, width=panel_width(across))
     bands = len(asked.styles) <= FEW_CLASSES
     for i, (panel, (name, curve)) in enumerate(zip(canvas.panels, curves.items(), strict=True)):
@@ -190,7 +190,7 @@ def _level_panels(asked: Asked, curves: dict[str, Curve], top: float, look: Look
 def _class_panels(asked: Asked, curves: dict[str, Curve], top: float, look: Look, left: str) -> Picture:
     """A thin line for each level in a panel for each class, and a thick one for their average."""
     across = columns_of(len(asked.styles))
-    rows = [[Panel(s.name, HEIGHT) for s in part] for part in batched(asked.styles, across, strict=False)]
+    rows = [[Panel(s.name, HEIGHT) for s in part] for part in batched(asked.styles, across)]
     canvas = look.canvas(rows, width=panel_width(across))
     first = next(iter(curves.values()))
     for i, (panel, s) in enumerate(zip(canvas.panels, asked.styles, strict=True)):
