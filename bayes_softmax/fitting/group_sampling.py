@@ -23,7 +23,7 @@ def sample_groups(spec: Specification, settings: SamplerSettings) -> PosteriorDr
     with blas_on_one_thread():
         grouped, timings = prepare_groups(spec)
         start = time.perf_counter()
-        drawn = nuts(grouped.density, **_with_defaults(settings)._asdict())
+        drawn = nuts(grouped.density, spread=grouped.density.spread, **_with_defaults(settings)._asdict())
         timings["sampling"] = time.perf_counter() - start
 
         def label() -> PosteriorDraws:
@@ -36,7 +36,7 @@ def sample_groups(spec: Specification, settings: SamplerSettings) -> PosteriorDr
 
 
 def prepare_groups(spec: Specification) -> tuple[GroupedDensity, dict[str, float]]:
-    """The density whitened at the mode of the hyperparameters, and the seconds spent on it."""
+    """The density whitened about its mode, and the seconds spent on it."""
     start = time.perf_counter()
     grouped = grouped_density(spec)
     grouped.density.value_gradient(np.zeros(grouped.density.dimension))
