@@ -125,7 +125,7 @@ def group_covariance(
 
 def effects_of(grouping: Grouping, view: View) -> Effects:
     """Contrasts of the classes in each term of a grouping."""
-    vectors = np.kron(np.eye(len(grouping.terms)), view.matrix.T).astype(np.float64, copy=False)
+    vectors = np.asarray(np.kron(np.eye(len(grouping.terms)), view.matrix.T), dtype=np.float64)
     alone = grouping.terms == (INTERCEPT,)
     names = tuple(name if alone else f"{term}: {name}" for term in grouping.terms for name in view.names)
     return Effects(grouping, vectors, names)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 from itertools import batched
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -70,7 +70,7 @@ def draw(asked: Asked, features: str | Sequence[str] | None, panels: str | None,
     return _along(asked, settings, variable, panels, look)
 
 
-def level_settings(schema: Schema, by: str) -> list[tuple[str, Setting]]:
+def level_settings(schema: Schema, by: Any) -> list[tuple[str, Setting]]:
     """Name of each level of a grouping or factor, and the values of the columns that set it."""
     for grouping in schema.groups:
         if grouping.name == by:

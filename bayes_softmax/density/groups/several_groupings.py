@@ -90,10 +90,10 @@ class SeveralGroupings:
         P[met, G * m + rows.columns[:, None]] += C
         inverse: FloatArray = np.linalg.inv(P)
         at, places = 0, [np.empty(0, dtype=np.int64)] * len(roots)
-        turns = [np.empty(0)] * len(roots)
+        turns: list[FloatArray] = [np.empty(0)] * len(roots)
         for levels, size, j in zip(self._levels, self._sizes, self._turn, strict=True):
             places[j] = np.arange(at, at + levels.n_levels * size)
-            turns[j] = np.kron(np.eye(levels.n_levels), roots[j])
+            turns[j] = np.asarray(np.kron(np.eye(levels.n_levels), roots[j]), dtype=np.float64)
             at += levels.n_levels * size
         order, turn = np.concatenate(places), block_diag(*turns)
         found: FloatArray = turn @ inverse[np.ix_(order, order)] @ turn.T
