@@ -183,7 +183,7 @@ def test_effects_of_an_estimate(estimated) -> None:
     at = start + 7 * 6 + 3  # person 7, x, class a
     V = estimated.delta_covariance[at : at + 3, at : at + 3]
     assert_allclose(table.loc[("person", "x", 7, "c vs a"), "std_error"], np.sqrt(V[0, 0] + V[2, 2] - 2 * V[0, 2]))
-    assert "most probable effects, given the estimates" in table.attrs["note"]
+    assert "most probable effects, given the estimates of the other" in table.attrs["note"]
     without = group_effects(Estimated(estimated.schema, estimated.logits, estimated.parameters, None))
     assert without["std_error"].isna().all()
 
