@@ -327,6 +327,20 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
             "draws": [*FLAG, True],
         },
     ),
+    "poststratify": (
+        ESTIMATE.poststratify,
+        {"cells": X, "count": np.ones(40), "offset": OFFSET, "available": ON},
+        {
+            **INTERVAL,
+            "cells": [*NEW_DATA, None, X[:0]],
+            "count": [*ROWS, np.zeros(40), True, None],
+            "by": ["nonsense", 5, 1.5, [], ["y", "y"], [None], {"y": 1}, True, b"y", object(), X[:, 0]],
+            "offset": LOGITS,
+            "available": OFFERED,
+            "n_draws": COUNT,
+            "draws": [*FLAG, True],
+        },
+    ),
     "odds_ratios": (
         PLAIN.odds_ratios,
         {},
