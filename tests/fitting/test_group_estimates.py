@@ -10,7 +10,7 @@ import bayes_softmax as bs
 from bayes_softmax.core.errors import NotConvergedWarning
 from bayes_softmax.density.groups.marginal import SIGNED
 from bayes_softmax.fitting.group_marginal import marginal_density
-from tests.density.test_groups import stencil
+from tests.density.grouped import stencil
 
 
 def frame(n=240, seed=1, sd=1.0, K=3, G=8):

@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+from scipy.linalg import solve_triangular
 
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.design import Design
@@ -24,6 +25,8 @@ from bayes_softmax.density.groups.covariance import (
 )
 from bayes_softmax.density.log_prior import log_prior_gradient
 from bayes_softmax.density.posterior import SoftmaxPosterior
+
+SINGULAR = 1e-6  # of a diagonal entry of a root, relative to the largest: how it turns is not determined
 
 
 class Integrated(NamedTuple):
@@ -108,8 +111,9 @@ class MarginalPosterior:
         found = self.integral.value_gradient(self.logits(theta), reduced)
         of_theta, of_x = self.base.coordinates.pull_back(found.of_eta.T @ self.features), np.zeros(len(x))
         value = found.value
-        for cov, at, own, turn, factor in zip(self.covariances, self.slices, found.of_roots, turns, R, strict=True):
-            self.coordinates.pull_back(cov, x[at], factor, np.ascontiguousarray(own @ turn), of_x[at])
+        of_roots = [_with_turning(L, own) @ turn for L, own, turn in zip(reduced, found.of_roots, turns, strict=True)]
+        for cov, at, own, factor in zip(self.covariances, self.slices, of_roots, R, strict=True):
+            self.coordinates.pull_back(cov, x[at], factor, np.ascontiguousarray(own), of_x[at])
         if self.priors:
             value += self.log_prior(point, of_theta, of_x)
         return value, np.concatenate([of_theta, of_x])
@@ -183,11 +187,7 @@ class MarginalPosterior:
         return [slice(first, end) for first, end in pairwise(np.cumsum([0, *sizes]).tolist())]
 
     def _roots(self, x: FloatArray) -> tuple[list[FloatArray], list[FloatArray], list[FloatArray], list[FloatArray]]:
-        """Roots (m, n) of the covariances; lower triangular ones ``L`` (m, m); ``L' root``'s turns; and factors R.
-
-        ``root = L O`` with orthonormal rows O (m, n), the turn: the rule depends on ``LL'`` alone, but for the
-        quadrature error, so that the derivative in ``root`` is that in ``L`` times O.
-        """
+        """Roots (m, n) of the covariances; lower triangular ones L; turns O (m, n) with ``root = L O``; factors R."""
         found: tuple[list[Any], ...] = ([], [], [], [])
         for cov, at in zip(self.covariances, self.slices, strict=True):
             n, m = cov.mapping.shape
@@ -197,3 +197,19 @@ class MarginalPosterior:
             for into, own in zip(found, (root, np.ascontiguousarray(upper.T), turn.T, R), strict=True):
                 into.append(own)
         return found  # type: ignore[return-value]
+
+
+def _with_turning(L: FloatArray, of_L: FloatArray) -> FloatArray:
+    """Derivatives (m, m) in ``root O'`` of what depends on ``L L' = root root'`` through the lower triangular L alone.
+
+    They are those in L where the function does not change as L turns; quadrature nodes turn with L, which changes the
+    sum over them by its error.
+    """
+    T = L.T @ of_L
+    E = np.triu(T.T - T, 1)[:-1]
+    above = L[:-1, :-1].T
+    if not E.size or not np.abs(np.diag(above)).min() > SINGULAR * np.abs(L).max() or not np.isfinite(E).all():
+        return of_L
+    turned = of_L.copy()
+    turned[:-1] += solve_triangular(above, E)
+    return turned
