@@ -93,11 +93,11 @@ def _encoded(fit: Fitted, population: Population, rows: VariableRows, setting: S
     """Features of rows with variables set, in the limit of the fit; appends cautions about the rows."""
     at = population.with_values(rows, setting)
     encoded = in_the_limit(fit, encode_variables(fit.schema, at))
-    cautions.extend(row_cautions(fit, encoded, partial(_in_words, at)))
+    cautions.extend(row_cautions(fit, encoded, partial(rows_in_words, at)))
     return encoded
 
 
-def _in_words(rows: VariableRows, positions: IntArray) -> str:
+def rows_in_words(rows: VariableRows, positions: IntArray) -> str:
     """Name rows by the values of the first: averages run over distinct rows, which have no labels."""
     first = rows.frame.iloc[int(positions[0])].items()
     values = ", ".join(f"{name}={level_name(value)}" for name, value in itertools.islice(first, SHOWN_VALUES))
@@ -210,7 +210,7 @@ def _estimate_and_jacobian(
         total += weights.sum()
         if slopes:
             base = _encoded(fit, rows, chunk, {}, cautions)
-            for block in _estimate_blocks(base, K):
+            for block in estimate_blocks(base, K):
                 _add_slope_jacobians(fit, base, weights, slopes, block, value, jacobian)
             if fit.limits is not None:
                 for i, D in slopes.items():
@@ -221,15 +221,15 @@ def _estimate_and_jacobian(
                         cautions.append(f"the slope in {name!r} is not determined, or infinite: NaN")
         for setting, parts in _settings(changes):
             at = _encoded(fit, rows, chunk, setting, cautions)
-            for block in _estimate_blocks(at, K):
-                mean, J = _level_jacobian(fit, at, weights, block)
+            for block in estimate_blocks(at, K):
+                mean, J = level_jacobian(fit, at, weights, block)
                 for i, sign in parts:
                     value[i] += sign * mean
                     jacobian[i] += sign * J
     return value / total, jacobian / total
 
 
-def _estimate_blocks(rows: Rows, K: int) -> list[slice]:
+def estimate_blocks(rows: Rows, K: int) -> list[slice]:
     """Blocks of rows whose K x K matrices and Jacobians fit into memory together."""
     return [slice(*ends) for ends in block_ranges(rows.n_rows, 8 * (K + 2) * (K + rows.X.shape[1] + 1))]
 
@@ -239,7 +239,8 @@ def _probabilities(fit: HasLogits, rows: Rows, block: slice) -> FloatArray:
     return np.concatenate([P[:, :, 0].T for P in over_blocks(fit, rows.take(block), lambda P, _: P)])
 
 
-def _level_jacobian(fit: HasLogits, rows: Rows, row_weights: FloatArray, block: slice) -> tuple[FloatArray, FloatArray]:
+def level_jacobian(fit: HasLogits, rows: Rows, row_weights: FloatArray, block: slice) -> tuple[FloatArray, FloatArray]:
+    """Weighted sum (K,) of the probabilities in one block of rows, and its Jacobian (K, d)."""
     w, P = row_weights[block, None], _probabilities(fit, rows, block)
     B = _softmax_jacobian(P) * w[:, :, None]
     if rows.loose is not None:

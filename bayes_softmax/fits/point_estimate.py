@@ -8,7 +8,10 @@ import xarray as xr
 
 from bayes_softmax.answers import decisions, evaluation, prediction, ratios
 from bayes_softmax.answers import effects as effects_module
+from bayes_softmax.answers import group_covariance as group_covariance_module
+from bayes_softmax.answers import group_effects as group_effects_module
 from bayes_softmax.answers import kfold as kfold_module
+from bayes_softmax.answers import poststratify as poststratify_module
 from bayes_softmax.answers import summary as summary_module
 from bayes_softmax.core.attributes import OF_ESTIMATES, get_missing
 from bayes_softmax.core.records import FloatArray
@@ -50,6 +53,9 @@ class PointEstimate:
     decide = asks(decisions.decide)
     effects = asks(effects_module.effects)
     contrast = asks(effects_module.contrast)
+    poststratify = asks(poststratify_module.poststratify)
+    group_effects = asks(group_effects_module.group_effects)
+    group_covariance = asks(group_covariance_module.group_covariance)
     odds_ratios = asks(ratios.odds_ratios)
     evaluate = asks(evaluation.evaluate)
     kfold = asks(kfold_module.kfold)
@@ -97,7 +103,11 @@ class PointEstimate:
 
     @property
     def std_error(self) -> xr.Dataset:
-        """Standard errors of ``intercept`` and ``weights``, from the inverse Hessian at the estimate."""
+        """Standard errors of ``intercept`` and ``weights``, from the inverse Hessian at the estimate.
+
+        With groups also those of the levels' effects, which include the uncertainty of weights and covariances, and of
+        these covariances, by the delta method.
+        """
         return self._fitted.std_error
 
     @property

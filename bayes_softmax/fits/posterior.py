@@ -17,8 +17,11 @@ from bayes_softmax.answers import (
     stacking,
 )
 from bayes_softmax.answers import effects as effects_module
+from bayes_softmax.answers import group_covariance as group_covariance_module
+from bayes_softmax.answers import group_effects as group_effects_module
 from bayes_softmax.answers import kfold as kfold_module
 from bayes_softmax.answers import loo as loo_module
+from bayes_softmax.answers import poststratify as poststratify_module
 from bayes_softmax.answers import summary as summary_module
 from bayes_softmax.answers.diagnostics import Diagnostics
 from bayes_softmax.answers.fitted import Refit
@@ -56,6 +59,9 @@ class Posterior:
     decide = asks(decisions.decide)
     effects = asks(effects_module.effects)
     contrast = asks(effects_module.contrast)
+    poststratify = asks(poststratify_module.poststratify)
+    group_effects = asks(group_effects_module.group_effects)
+    group_covariance = asks(group_covariance_module.group_covariance)
     odds_ratios = asks(ratios.odds_ratios)
     evaluate = asks(evaluation.evaluate)
     kfold = asks(kfold_module.kfold)

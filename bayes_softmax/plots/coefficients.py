@@ -139,7 +139,7 @@ def _draw(
 ) -> Picture:
     schema = next(iter(fits.values())).schema
     view = build_view(schema, Average.OF_ALL if vs is None else vs)
-    styles, columns = _contrasts_shown(schema, view, look)
+    styles, columns = contrasts_shown(schema, view, look)
     marks = {name: _marks(fit, vs, interval) for name, fit in fits.items()}
     groups = _chosen(features, schema, together=len(styles) <= style.MANY_CLASSES and _few(len(styles), len(fits)))
     against = view.names[0].removeprefix(f"{view.classes[0]} vs ")
@@ -162,7 +162,7 @@ def _few(n_classes: int, n_fits: int) -> bool:
     return n_fits == 1 or n_classes * n_fits <= MARKS_IN_A_ROW
 
 
-def _contrasts_shown(schema: Schema, view: View, look: Look) -> tuple[list[ClassStyle], list[int]]:
+def contrasts_shown(schema: Schema, view: View, look: Look) -> tuple[list[ClassStyle], list[int]]:
     """Classes with a contrast, in the order asked for, and their columns in the view."""
     column = {schema.class_position(label): m for m, label in enumerate(view.classes)}
     styles = [s for s in look.class_styles(schema.classes) if s.position in column]

@@ -5,41 +5,24 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bayes_softmax.answers.averages import Level, average_changes
-from bayes_softmax.answers.cautions import warn_of
-from bayes_softmax.answers.fitted import Fit, Fitted, refuse_intervals, without_intervals
-from bayes_softmax.answers.intervals import Interval, resolve_interval
-from bayes_softmax.answers.population import Population, population_of
-from bayes_softmax.answers.probabilities import thinned_draws
-from bayes_softmax.answers.quantities import summary_columns
-from bayes_softmax.answers.variables import Covariate, Setting, chosen_variables, level_name
+from bayes_softmax.answers.fitted import Fit, refuse_intervals, without_intervals
+from bayes_softmax.answers.intervals import resolve_interval
+from bayes_softmax.answers.population import population_of
+from bayes_softmax.answers.variables import Setting, chosen_variables, level_name
 from bayes_softmax.core.checks import check_choice
-from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.design import Label
-from bayes_softmax.plots import dots, style
+from bayes_softmax.plots import by_level, dots, style
+from bayes_softmax.plots.curves import Curve, curve_along, draw_line, finish_curve
 from bayes_softmax.plots.look import Look, drawing
 from bayes_softmax.plots.picture import LABEL_HEIGHT, WIDEST, Panel, Picture, columns_of, in_rows, panel_width
 from bayes_softmax.plots.style import ClassStyle
 
-# More rows or draws would move a line by less than its width.
-PICTURE_ROWS, PICTURE_DRAWS, GRID = 500, 400, 41
+PICTURE_ROWS = 500  # more would move a line by less than its width
 PANELS = ("class", "variable")
 FEW_CLASSES = 4  # bands that can be told apart in one panel
 MOST_PANELS = 60  # from which on one panel per class and variable is not the default
 CURVE_HEIGHT, SMALL_HEIGHT, SMALL_LABELS, TITLE_LINE = 2.1, 0.85, 0.35, 0.15  # inches
 SMALL_ACROSS = 6
-LINES = ("-", "--", ":", "-.")  # where colours come again
-
-
-class _Curve(NamedTuple):
-    """Probabilities (values, K) with the ends of their intervals, along a variable; ``rug`` are values in the data."""
-
-    variable: Covariate
-    values: Sequence[Any]
-    centre: FloatArray
-    low: FloatArray
-    high: FloatArray
-    rug: FloatArray
 
 
 @drawing
@@ -49,6 +32,7 @@ def probabilities(
     data: Any = None,
     *,
     at: Setting | str | None = None,
+    by: str | None = None,
     ci_prob: float | None = None,
     offset: Any = None,
     available: Any = None,
@@ -72,6 +56,10 @@ def probabilities(
         Variables to show; default all.
     data, at
         Rows to average over, as in ``effects()``; at most 500 of them, evenly spaced, and 400 draws.
+    by
+        A grouping, or a factor, by name: every row is set to one of its levels after the other.  Without ``features``
+        the picture shows the average probabilities of each level, of many levels the highest and the lowest in a panel
+        for each class; with one of ``features`` the curves of each level.
     ci_prob
         Probability of the bands; default ArviZ's.
     offset
@@ -81,7 +69,8 @@ def probabilities(
     panels
         ``"variable"``: all classes of a variable in one panel; ``"class"``: a panel for each variable and class.
         Default: by class for more than four classes, unless that makes more than 60 panels, or other than the axes
-        given; lines then have no bands.
+        given; lines then have no bands.  With ``by``: ``"level"`` a panel for each level, of at most twelve;
+        ``"class"`` a panel for each class with a line for each level, of at most a hundred, without bands.
     classes, colors, title, figsize, ax, figure
         See :class:`~bayes_softmax.plots.look.Look`.
 
@@ -104,10 +93,13 @@ def probabilities(
     refuse_intervals(fitted, ci_prob)
     styles = look.class_styles(fitted.schema.classes)
     if panels is not None:
-        check_choice("panels", panels, PANELS)
+        check_choice("panels", panels, by_level.PANELS if by is not None else PANELS)
     rows = population_of(fitted, data, at, offset, None, available).thinned(PICTURE_ROWS)
     seen = rows if at is None else population_of(fitted, data, None, offset, None, available).thinned(PICTURE_ROWS)
-    curves = [_curve(fitted, rows, seen, v, interval) for v in chosen_variables(fitted.schema, features)]
+    if by is not None:
+        asked = by_level.Asked(fitted, rows, seen, interval, styles, by)
+        return by_level.draw(asked, features, panels, look)
+    curves = [curve_along(fitted, rows, seen, v, interval) for v in chosen_variables(fitted.schema, features)]
     kind = "average probability" if at is None else "probability at the values given"
     alone = bool(without_intervals(fitted))
     label = f"{kind} ({'without' if alone else f'{100 * interval.prob:g} %'} intervals)"
@@ -120,29 +112,10 @@ def probabilities(
     return _by_variable(drawn, look, bands=alone or panels == "variable" or len(styles) <= FEW_CLASSES)
 
 
-def _curve(fit: Fitted, rows: Population, seen: Population, variable: Covariate, interval: Interval) -> _Curve:
-    """Average probabilities along a variable over its range in the data, or at its levels."""
-    values: Sequence[Any] = variable.levels
-    rug = np.zeros(0)
-    if not values:
-        low, high = variable.low, variable.high
-        if not np.isfinite(high - low):  # features of an array carry no range
-            low, high = seen.range_of(variable.name)
-        values = np.linspace(low, high, GRID).tolist()
-        rug = np.concatenate([part.frame[variable.name].to_numpy(dtype=np.float64) for part in seen.chunks()])
-    changes = [Level({variable.name: value}) for value in values]
-    averages = average_changes(fit, rows, changes, thinned_draws(fit, PICTURE_DRAWS, fit.n_chains))
-    warn_of(fit, averages.cautions)
-    columns = list(summary_columns(averages.quantities, interval).values())
-    shape = (len(values), len(fit.schema.classes))
-    centre, lower, upper = (np.clip(columns[i].reshape(shape), 0, 1) for i in (0, 2, 3))
-    return _Curve(variable, values, centre, lower, upper, rug)
-
-
 class _Drawing(NamedTuple):
     """What is drawn: curves, classes, what is shown, with bands and without, and whether a heading says it."""
 
-    curves: list[_Curve]
+    curves: list[Curve]
     styles: list[ClassStyle]
     label: str
     plain_label: str
@@ -153,7 +126,7 @@ class _Drawing(NamedTuple):
         """What the axis of probabilities says."""
         return self.plain_label if self.headed else self.label
 
-    def top(self, *curves: _Curve) -> float:
+    def top(self, *curves: Curve) -> float:
         """End of the axis: above all that is shown; NaN where there is no interval, or a probability is unknown."""
         shown = [s.position for s in self.styles]
         ends = [part[:, shown] for curve in curves or self.curves for part in (curve.high, curve.centre)]
@@ -174,8 +147,8 @@ def _by_variable(drawn: _Drawing, look: Look, *, bands: bool) -> Picture:
             _draw_levels(panel, levels[name], drawn.top())
             continue
         for s in drawn.styles:
-            _line(panel, curve, s, bands=bands, by_class=False)
-        _finish_curve(panel, curve, drawn.top())
+            draw_line(panel, curve, s, bands=bands, by_class=False)
+        finish_curve(panel, curve, drawn.top())
         style.title(panel, name)
         if name in starts or canvas.in_given_axes:
             style.axis_label(panel, "y", drawn.axis if bands else drawn.plain_label)
@@ -212,8 +185,8 @@ def _by_class(drawn: _Drawing, look: Look) -> Picture:
         if marks:
             _draw_levels(panel, marks, drawn.top(curve), names=first)
         else:
-            _line(panel, curve, s)
-            _finish_curve(panel, curve, drawn.top(curve))
+            draw_line(panel, curve, s)
+            finish_curve(panel, curve, drawn.top(curve))
             panel.tick_params(labelleft=first)
         alone = one or canvas.in_given_axes
         style.title(panel, s.name if named or i < across or canvas.in_given_axes else "")
@@ -224,27 +197,7 @@ def _by_class(drawn: _Drawing, look: Look) -> Picture:
     return canvas.finished()
 
 
-def _line(panel: Any, curve: _Curve, s: ClassStyle, *, bands: bool = True, by_class: bool = True) -> None:
-    """The curve of one class, with its band; lines differ where colours come again, and names do not stand by."""
-    k = s.position
-    if bands:
-        panel.fill_between(curve.values, curve.low[:, k], curve.high[:, k], color=s.colour, alpha=0.2, linewidth=0)
-    kind = "-" if by_class else LINES[(k // style.MANY_CLASSES) % len(LINES)]
-    panel.plot(curve.values, curve.centre[:, k], color=s.colour, linewidth=1.8, linestyle=kind, clip_on=False)
-
-
-def _finish_curve(panel: Any, curve: _Curve, top: float) -> None:
-    """Axes of a panel of curves, and the values in the data as strokes at the bottom."""
-    panel.vlines(
-        np.unique(curve.rug), 0, 0.04, transform=panel.get_xaxis_transform(), color="0.3", alpha=0.35, linewidth=0.7
-    )
-    panel.set_ylim(-0.06 * top, 1.01 * top)
-    for axis in "xy":
-        style.number_axis(panel, axis)
-    style.tidy(panel)
-
-
-def _levels(curve: _Curve, drawn: _Drawing, styles: Sequence[ClassStyle], title: str) -> dots.Dots:
+def _levels(curve: Curve, drawn: _Drawing, styles: Sequence[ClassStyle], title: str) -> dots.Dots:
     """Marks for the levels of a factor, one for each class."""
     shown = [s.position for s in styles]
     rows = tuple(level_name(v) for v in curve.values)

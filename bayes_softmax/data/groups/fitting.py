@@ -114,8 +114,8 @@ def _fit_grouping(bar: Bar, frame: pd.DataFrame) -> Grouping:
         grouping = Grouping(columns, _combinations(columns, frame), slopes, has_intercept, bar.coupled)
     if grouping.n_levels < 2:
         raise ValueError(
-            f"{bar.source}: the grouping {grouping.name!r} has one level, {shown(grouping.levels[0])}; effects of groups "
-            "need at least two"
+            f"{bar.source}: the grouping {grouping.name!r} has one level, {shown(grouping.levels[0])}; effects of "
+            "groups need at least two"
         )
     return grouping
 

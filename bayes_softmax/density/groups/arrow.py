@@ -1,6 +1,7 @@
 """Compiled change of variables from whitened coordinates to weights and effects given the hyperparameters.
 
-Formulae and symbols are at the top of :mod:`bayes_softmax.density.groups`.
+Formulae and symbols are at the top of :mod:`bayes_softmax.density.groups`.  The border is exact, or fixed where several
+groupings are whitened level by level: there ``X`` and the common coordinates' factor ``T`` are those at the reference.
 """
 
 from typing import NamedTuple
@@ -9,203 +10,212 @@ import numpy as np
 
 from bayes_softmax.core import compiling as nb
 from bayes_softmax.core.records import FloatArray
+from bayes_softmax.density.groups.lanes import (
+    add_lower_transposed,
+    dot,
+    factor,
+    from_lanes,
+    log_diagonals,
+    lower,
+    subtract_factor_adjoints,
+    to_lanes,
+    total,
+)
+from bayes_softmax.density.linear import logits, products, workspace
 from bayes_softmax.density.scales.cholesky import cholesky_with_inverse, lower_product, lower_transposed_product
 
 
-class ArrowData(NamedTuple):
-    """Second-order expansion of a log-likelihood at a reference.
+class Border(NamedTuple):
+    """Workspace of the common coordinates: ``S`` and ``b``, ``T`` the inverse of the factor of S, ``step`` is s.
 
-    ``common`` (d,) and ``effects`` (G, m) are the reference; ``curvature`` (G, m, m) is A, ``target`` (G, m)
-    ``A_g u_0g + r_g``, and ``border`` (G, m, d) C.  The common coordinates are the weights, and the effects of other
-    groupings.
+    ``mean`` is ``S^-1 b``; ``Sbar``, ``bbar`` and ``sbar`` are adjoints, ``y`` a scratch.
     """
 
-    common: FloatArray
-    effects: FloatArray
-    curvature: FloatArray
-    target: FloatArray
-    border: FloatArray
-
-
-class ArrowFactors(NamedTuple):
-    """What the reverse sweep needs of a change of variables.
-
-    ``F`` (G, m, m) are the inverses of the levels' factors, ``X`` (G, m, d), ``a`` (G, m), ``T`` (d, d) the inverse of
-    the border's factor, and ``step`` (d,) and ``mean`` (d,) are s and its mean.
-    """
-
-    F: FloatArray
-    X: FloatArray
-    a: FloatArray
+    S: FloatArray
     T: FloatArray
-    step: FloatArray
+    Sbar: FloatArray
+    b: FloatArray
     mean: FloatArray
+    step: FloatArray
+    bbar: FloatArray
+    sbar: FloatArray
+    y: FloatArray
 
 
 @nb.njit(**nb.OPTIONS)
-def new_factors(G, m, d):  # type: ignore[no-untyped-def]
-    """Factors to be filled."""
-    return ArrowFactors(
-        np.empty((G, m, m)), np.empty((G, m, d)), np.empty((G, m)), np.empty((d, d)), np.empty(d), np.empty(d)
+def new_border(d, exact):  # type: ignore[no-untyped-def]
+    """A workspace to be filled."""
+    square, vectors = np.empty((3, d if exact else 0, d)), np.empty((6, d))
+    return Border(
+        square[0], square[1], square[2], vectors[0], vectors[1], vectors[2], vectors[3], vectors[4], vectors[5]
     )
 
 
 @nb.njit(**nb.OPTIONS)
-def from_whitened(arrow, precision, S, b, w, v, factors, theta, u):  # type: ignore[no-untyped-def]
-    """Fill ``factors``, the common coordinates ``theta`` (d,) and effects ``u`` (G, m); returns the log determinant.
+def factor_levels(lanes, Q, G, exact, own, border):  # type: ignore[no-untyped-def]
+    """Fill factors, means and slopes of G levels with precision ``Q`` (m, m); returns the log determinant of the map.
 
-    ``precision`` (m, m) is that of a level's effects, ``S`` (d, d) and ``b`` (d,) curvature and gradient of the common
-    coordinates, priors included, which are overwritten; ``w`` (d,) and ``v`` (G, m) are whitened coordinates.
+    Where the border is ``exact`` its ``S`` and ``b`` lose what the levels take; only the upper triangle of S does.
     """
-    (G, m), d = u.shape, theta.shape[0]
-    F, X, a, T, step, mean = factors
-    P, y, Y = np.empty((m, m)), np.empty(m), np.empty((m, d))
-    log_determinant = 0.0
-    for g in range(G):
-        for i in range(m):
-            for j in range(i + 1):
-                P[i, j] = arrow.curvature[g, i, j] + precision[i, j]
-        log_determinant -= cholesky_with_inverse(P, F[g])
-        lower_product(F[g], arrow.target[g], y)
-        lower_transposed_product(F[g], y, a[g])
-        _whiten_border(F[g], arrow.border[g], Y)
-        _add_border(F[g], Y, S, X[g])
-        for i in range(m):
-            excess, row = a[g, i] - arrow.effects[g, i], arrow.border[g, i]
-            for e in range(d):
-                b[e] -= row[e] * excess
-    log_determinant -= cholesky_with_inverse(S, T)
-    z = np.empty(d)
-    lower_product(T, b, z)
-    lower_transposed_product(T, z, mean)
-    for e in range(d):
-        z[e] += w[e]
-    lower_transposed_product(T, z, step)
-    for e in range(d):
-        theta[e] = arrow.common[e] + step[e]
-    for g in range(G):
-        lower_transposed_product(F[g], v[g], u[g])
-        for i in range(m):
-            total, row = 0.0, X[g, i]
-            for e in range(d):
-                total += row[e] * step[e]
-            u[g, i] += a[g, i] - total
+    n, m, d, B = lanes.border.shape
+    L, Y = workspace(m * m, B).reshape(m, m, B), workspace(m * d, B).reshape(m, d, B)
+    b, log_determinant = border.b.reshape(1, d), 0.0
+    for c in range(n):
+        F, a, y = own.F[c], own.a[c], own.y[c]
+        factor(lanes.curvature[c], Q, L, F)
+        log_determinant += log_diagonals(F, min(B, G - c * B))
+        lower(F, lanes.target[c], y)
+        a[:] = 0.0
+        add_lower_transposed(F, y, a)
+        if exact:
+            X = own.X[c]
+            _whiten_border(F, lanes.border[c], Y, X)
+            for i in range(m):
+                products(Y[i], Y[i], border.S, d, True)
+                excess, mean, at = y[i], a[i], lanes.effects[c, i]
+                for l in range(B):
+                    excess[l] = mean[l] - at[l]
+                products(y[i : i + 1], lanes.border[c, i], b, 1, False)
     return log_determinant
 
 
 @nb.njit(**nb.OPTIONS)
-def _whiten_border(F, border, Y):  # type: ignore[no-untyped-def]
-    """``Y = F C`` (m, d) for the inverse F of a level's factor."""
-    m, d = Y.shape
-    for i in range(m):
-        row = Y[i]
-        row[:] = 0.0
-        for j in range(i + 1):
-            factor, other = F[i, j], border[j]
-            for e in range(d):
-                row[e] += factor * other[e]
-
-
-@nb.njit(**nb.OPTIONS)
-def _add_border(F, Y, S, X):  # type: ignore[no-untyped-def]
-    """Subtract ``Y'Y`` from the lower triangle of ``S``, and fill ``X = F'Y``."""
-    m, d = Y.shape
+def _whiten_border(F, C, Y, X):  # type: ignore[no-untyped-def]
+    """``Y = F C`` and ``X = F'Y`` (m, d, B)."""
+    m, d, B = Y.shape
     X[:] = 0.0
     for i in range(m):
-        row = Y[i]
-        for j in range(i + 1):
-            factor, into = F[i, j], X[j]
-            for e in range(d):
-                into[e] += factor * row[e]
         for e in range(d):
-            factor, into = row[e], S[e]
-            for f in range(e + 1):
-                into[f] -= factor * row[f]
+            row = Y[i, e]
+            row[:] = 0.0
+            for j in range(i + 1):
+                factor, other = F[i, j], C[j, e]
+                for l in range(B):
+                    row[l] += factor[l] * other[l]
+            for j in range(i + 1):
+                factor, into = F[i, j], X[j, e]
+                for l in range(B):
+                    into[l] += factor[l] * row[l]
 
 
 @nb.njit(**nb.OPTIONS)
-def subtract_factor_adjoint(F, z, zbar, out):  # type: ignore[no-untyped-def]
-    """Subtract ``F' Phi(z zbar') F + F'F / 2`` from ``out`` (m, m), for the inverse F of a factor.
+def step_of_border(w, border):  # type: ignore[no-untyped-def]
+    """Factor the exact border and fill its ``step``; returns the log determinant of the map."""
+    S, T, b, mean, step, y = border.S, border.T, border.b, border.mean, border.step, border.y
+    d = S.shape[0]
+    for e in range(d):
+        for f in range(e):
+            S[e, f] = S[f, e]
+    log_determinant = -cholesky_with_inverse(S, T)
+    lower_product(T, b, y)
+    lower_transposed_product(T, y, mean)
+    for e in range(d):
+        y[e] += w[e]
+    lower_transposed_product(T, y, step)
+    return log_determinant
 
-    It is the derivative in ``LL'`` of ``-log det L`` and of ``g' L^-T z`` with ``zbar = L^-1 g``; only its sum with its
-    transpose is meaningful.
+
+@nb.njit(**nb.OPTIONS)
+def effects_of_levels(X, own, step, v, u):  # type: ignore[no-untyped-def]
+    """Fill the effects ``u`` (G, m) at whitened coordinates ``v`` (G, m)."""
+    n, m, d, B = X.shape
+    s = step.reshape(1, d)
+    for c in range(n):
+        first, used, out = c * B, min(B, len(u) - c * B), own.u[c]
+        to_lanes(v, first, used, own.v[c])
+        for i in range(m):
+            logits(s, X[c, i], out[i : i + 1], 1)
+            row, mean = out[i], own.a[c, i]
+            for l in range(B):
+                row[l] = mean[l] - row[l]
+        add_lower_transposed(own.F[c], own.v[c], out)
+        from_lanes(out, first, used, u)
+
+
+@nb.njit(**nb.OPTIONS)
+def pull_back_effects(X, own, of_u, sbar, vbar):  # type: ignore[no-untyped-def]
+    """Fill ``vbar`` (G, m) from the gradient in the effects (G, m), and subtract what reaches the step from ``sbar``.
+
+    The workspace's ``u`` then holds the gradient and its ``y`` the adjoint of v.
     """
-    m = F.shape[0]
-    total = np.empty(m)
-    for i in range(m):
-        # row i of Phi(z zbar') F + F / 2
-        for l in range(m):
-            total[l] = 0.5 * F[i, l] if l <= i else 0.0
+    n, m, d, B = X.shape
+    into = sbar.reshape(1, d)
+    for c in range(n):
+        first, used, ubar = c * B, min(B, len(of_u) - c * B), own.u[c]
+        to_lanes(of_u, first, used, ubar)
+        lower(own.F[c], ubar, own.y[c])
+        from_lanes(own.y[c], first, used, vbar)
+        for i in range(m):
+            products(ubar[i : i + 1], X[c, i], into, 1, False)
+
+
+@nb.njit(**nb.OPTIONS)
+def pull_back_border(w, border, wbar):  # type: ignore[no-untyped-def]
+    """Fill ``wbar`` (d,) and the adjoints of an exact border from its ``sbar``; ``Sbar`` is symmetric."""
+    T, Sbar, mean, bbar = border.T, border.Sbar, border.mean, border.bbar
+    d = w.shape[0]
+    lower_product(T, border.sbar, wbar)
+    lower_transposed_product(T, wbar, bbar)
+    for e in range(d):
+        for f in range(d):
+            Sbar[e, f] = -bbar[e] * mean[f]
+    _subtract_factor_adjoint(T, w, wbar, Sbar)
+    for e in range(d):
+        for f in range(e + 1):
+            Sbar[e, f] = 0.5 * (Sbar[e, f] + Sbar[f, e])
+            Sbar[f, e] = Sbar[e, f]
+
+
+@nb.njit(**nb.OPTIONS)
+def _subtract_factor_adjoint(T, z, zbar, out):  # type: ignore[no-untyped-def]
+    """Subtract ``T' Phi(z zbar') T + T'T / 2`` from ``out``; see ``lanes.subtract_factor_adjoints``.
+
+    Row i of ``Phi(z zbar') T`` is ``z_i`` times the sum of ``zbar_j T_j`` over j < i, and half of that with j = i.
+    """
+    d = T.shape[0]
+    total, before = np.empty(d), np.zeros(d)
+    for i in range(d):
+        own = T[i, : i + 1]
+        for l in range(i + 1):
+            half = 0.5 * zbar[i] * own[l]
+            total[l] = z[i] * (before[l] + half) + 0.5 * own[l]
+            before[l] += 2.0 * half
         for j in range(i + 1):
-            factor = z[i] * zbar[j] * (0.5 if j == i else 1.0)
-            for l in range(j + 1):
-                total[l] += factor * F[j, l]
-        for j in range(i + 1):
-            factor, row = F[i, j], out[j]
+            factor, row = own[j], out[j]
             for l in range(i + 1):
                 row[l] -= factor * total[l]
 
 
 @nb.njit(**nb.OPTIONS)
-def pull_back(factors, w, v, of_theta, of_u, wbar, vbar, of_precision):  # type: ignore[no-untyped-def]
-    """Reverse sweep: fill ``wbar`` (d,) and ``vbar`` (G, m), and *add* to ``of_precision`` (m, m).
-
-    ``of_theta`` (d,) and ``of_u`` (G, m) are the gradients of the log joint density.  Only the sum of ``of_precision``
-    with its transpose is meaningful.  The log determinant of the map is differentiated too.  Returns the adjoints of S
-    (d, d), symmetric, and of b (d,).
-    """
-    (G, m), d = of_u.shape, of_theta.shape[0]
-    F, X, T = factors.F, factors.X, factors.T
-    sbar, bbar, y = of_theta.copy(), np.empty(d), np.empty(m)
-    for g in range(G):
-        lower_product(F[g], of_u[g], vbar[g])
+def add_precision_adjoint(G, exact, own, border, adjoint):  # type: ignore[no-untyped-def]
+    """Add to the ``adjoint`` (m, m) of the levels' prior precision; only its sum with its transpose is meaningful."""
+    n, m, B = own.a.shape
+    d = border.step.shape[0]
+    p, scratch, Z = workspace(m, B), workspace(m, B), workspace(d, B)
+    step, bbar = border.step.reshape(1, d), border.bbar.reshape(1, d)
+    of_factor = workspace(m * m, B).reshape(m, m, B)
+    for c in range(n):
+        F, a, vbar, used = own.F[c], own.a[c], own.y[c], min(B, G - c * B)
+        p[:] = 0.0
+        add_lower_transposed(F, vbar, p)
+        if exact:
+            X = own.X[c]
+            for i in range(m):
+                logits(step, X[i], scratch[i : i + 1], 1)
+            for i in range(m):
+                for j in range(m):
+                    adjoint[i, j] += dot(p[i], scratch[j])
+            for i in range(m):
+                logits(bbar, X[i], scratch[:1], 1)
+                row, through = p[i], scratch[0]
+                for l in range(B):
+                    row[l] -= through[l]
+                logits(border.Sbar, X[i], Z, d)
+                for j in range(i + 1):
+                    for e in range(d):
+                        adjoint[i, j] += (1.0 if j == i else 2.0) * dot(Z[e], X[j, e])
+        of_factor[:] = 0.0
+        subtract_factor_adjoints(F, own.v[c], vbar, scratch, of_factor)
         for i in range(m):
-            factor, row = of_u[g, i], X[g, i]
-            for e in range(d):
-                sbar[e] -= factor * row[e]
-    lower_product(T, sbar, wbar)
-    lower_transposed_product(T, wbar, bbar)
-    Sbar = _border_adjoint(factors, w, wbar, bbar)
-    for g in range(G):
-        lower_transposed_product(F[g], vbar[g], y)
-        _add_level_adjoint(factors, g, Sbar, bbar, y, of_precision)
-        subtract_factor_adjoint(F[g], v[g], vbar[g], of_precision)
-    return Sbar, bbar
-
-
-@nb.njit(**nb.OPTIONS)
-def _border_adjoint(factors, w, wbar, bbar):  # type: ignore[no-untyped-def]
-    """The adjoint (d, d) of S, symmetric."""
-    d = w.shape[0]
-    Sbar = np.zeros((d, d))
-    for e in range(d):
-        for f in range(d):
-            Sbar[e, f] = -bbar[e] * factors.mean[f]
-    subtract_factor_adjoint(factors.T, w, wbar, Sbar)
-    for e in range(d):
-        for f in range(e + 1):
-            Sbar[e, f] = 0.5 * (Sbar[e, f] + Sbar[f, e])
-            Sbar[f, e] = Sbar[e, f]
-    return Sbar
-
-
-@nb.njit(**nb.OPTIONS)
-def _add_level_adjoint(factors, g, Sbar, bbar, y, of_precision):  # type: ignore[no-untyped-def]
-    """Add what reaches ``P_g`` through ``a_g`` and ``X_g``; ``y`` is ``P_g^-1 of_u_g``."""
-    m, d = factors.X.shape[1:]
-    X, a, step = factors.X[g], factors.a[g], factors.step
-    row = np.empty(d)
-    for i in range(m):
-        for e in range(d):
-            row[e] = y[i] * step[e]
-        through_mean = y[i]
-        for f in range(d):
-            factor, other = X[i, f], Sbar[f]
-            through_mean -= factor * bbar[f]
-            for e in range(d):
-                row[e] += factor * other[e]
-        for j in range(m):
-            total, other = -through_mean * a[j], X[j]
-            for e in range(d):
-                total += row[e] * other[e]
-            of_precision[i, j] += total
+            for j in range(m):
+                adjoint[i, j] += total(of_factor[i, j, :used]) - dot(p[i], a[j])

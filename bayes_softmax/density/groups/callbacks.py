@@ -9,32 +9,28 @@ from numba import carray, types
 from bayes_softmax.core import compiling as nb
 from bayes_softmax.core.records import IntArray, NativeDensity
 from bayes_softmax.density.callbacks import DATA_SIZE, native_addresses, pack_data, read_data
-from bayes_softmax.density.groups.arrow import ArrowData
-from bayes_softmax.density.groups.kernel import GROUPING_SIZE, GroupsData, whitened_log_joint
+from bayes_softmax.density.groups.kernel import GroupsData, whitened_log_joint
+from bayes_softmax.density.groups.table import GROUPING_SIZE, doubles
 from bayes_softmax.density.log_prior import KEPT
 from bayes_softmax.density.native import Field, checked_addresses
 from bayes_softmax.density.simd import pointer
 
-ARROW_FIELDS = (
-    Field("common", np.float64, ("d",)),
-    Field("effects", np.float64, ("G", "m")),
-    Field("curvature", np.float64, ("G", "m", "m")),
-    Field("target", np.float64, ("G", "m")),
-    Field("border", np.float64, ("G", "m", "d")),
-)
+N_SIZES = 4  # of ``GroupsData.sizes``
 OWN_FIELDS = (
     Field("groupings", np.int64, ("J", GROUPING_SIZE)),
+    Field("sizes", np.int64, (N_SIZES,)),
+    Field("chain", np.int64, ("n_chain",)),
+    Field("common", np.float64, ("d",)),
     Field("curvature", np.float64, ("d", "d")),
     Field("slope", np.float64, ("d",)),
     Field("location", np.float64, ("H",)),
     Field("root", np.float64, ("H", "H")),
 )
-SIZES = ("d", "G", "m", "J", "H")
+SIZES = ("d", "J", "H", "n_chain")
 # Addresses and sizes by name, in one structured type that Python writes and the callback reads.
 TABLE = np.dtype(
     [
         ("linear", np.int64, (DATA_SIZE,)),
-        *((f"arrow_{field.name}", np.int64) for field in ARROW_FIELDS),
         *((name, np.int64) for name in (*(field.name for field in OWN_FIELDS), *SIZES)),
     ]
 )
@@ -48,35 +44,24 @@ def group_callbacks(data: GroupsData, owner: Any) -> NativeDensity:
 
 def _pack(data: GroupsData) -> IntArray:
     """Checked addresses and sizes of all arrays, as one ``TABLE``."""
-    G, m = data.arrow.effects.shape
-    sizes = dict(zip(SIZES, (len(data.slope), G, m, len(data.groupings), len(data.location)), strict=True))
-    addresses = checked_addresses(data.arrow, ARROW_FIELDS, sizes) + checked_addresses(data, OWN_FIELDS, sizes)
+    sizes = dict(zip(SIZES, (len(data.slope), len(data.groupings), len(data.location), len(data.chain)), strict=True))
+    addresses = checked_addresses(data, OWN_FIELDS, sizes)
     return np.array([*pack_data(data.linear), *addresses, *sizes.values()], dtype=np.int64)
-
-
-@nb.njit(**nb.OPTIONS)
-def _doubles(address, shape):  # type: ignore[no-untyped-def]
-    return carray(pointer(address), shape, np.float64)
 
 
 @nb.njit(**nb.OPTIONS)
 def _read(t):  # type: ignore[no-untyped-def]
     """The record behind a ``TABLE``."""
-    arrow = ArrowData(
-        _doubles(t.arrow_common, (t.d,)),
-        _doubles(t.arrow_effects, (t.G, t.m)),
-        _doubles(t.arrow_curvature, (t.G, t.m, t.m)),
-        _doubles(t.arrow_target, (t.G, t.m)),
-        _doubles(t.arrow_border, (t.G, t.m, t.d)),
-    )
     return GroupsData(
         read_data(t.linear),
         carray(pointer(t.groupings), (t.J, GROUPING_SIZE), np.int64),
-        arrow,
-        _doubles(t.curvature, (t.d, t.d)),
-        _doubles(t.slope, (t.d,)),
-        _doubles(t.location, (t.H,)),
-        _doubles(t.root, (t.H, t.H)),
+        carray(pointer(t.sizes), (N_SIZES,), np.int64),
+        carray(pointer(t.chain), (t.n_chain,), np.int64),
+        doubles(t.common, (t.d,)),
+        doubles(t.curvature, (t.d, t.d)),
+        doubles(t.slope, (t.d,)),
+        doubles(t.location, (t.H,)),
+        doubles(t.root, (t.H, t.H)),
     )
 
 

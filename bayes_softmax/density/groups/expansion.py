@@ -55,6 +55,23 @@ def _coordinates(rows, i, where, column, factor):  # type: ignore[no-untyped-def
 
 
 @nb.njit(**nb.OPTIONS)
+def flat_coordinates(rows, i, where, column, factor):  # type: ignore[no-untyped-def]
+    """The same with places in a flat point of the model, ``at`` of every grouping, and all groupings in turn."""
+    n = rows.column.shape[0]
+    for e in range(n):
+        where[e], column[e], factor[e] = e, rows.column[e], rows.X[i, rows.feature[e]]
+    k, first = rows.n_contrasts, 0
+    for j in range(rows.codes.shape[0]):
+        at = rows.at[j] + rows.codes[j, i] * rows.n_terms[j] * k
+        for t in range(rows.n_terms[j]):
+            for a in range(k):
+                where[n], column[n] = at + t * k + a, rows.first_column[j] + a
+                factor[n] = rows.terms[i, first + t]
+                n += 1
+        first += rows.n_terms[j]
+
+
+@nb.njit(**nb.OPTIONS)
 def expand(rows, Q, P, residuals, A, r, C, H, slope):  # type: ignore[no-untyped-def]
     """Add curvature and gradient of all rows: ``A`` (G, m, m), ``r`` (G, m), ``C`` (G, m, d), ``H`` (d, d), ``slope``.
 

@@ -2,57 +2,76 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import NamedTuple, Self
+from typing import Self
 
 import numpy as np
 
 from bayes_softmax.core.records import FloatArray, NativeDensity
 from bayes_softmax.data.design import Design
-from bayes_softmax.density import linear
-from bayes_softmax.density.groups.arrow import ArrowData, new_factors
 from bayes_softmax.density.groups.callbacks import group_callbacks
+from bayes_softmax.density.groups.chains import Chain, chain_of
 from bayes_softmax.density.groups.covariance import CovarianceData
-from bayes_softmax.density.groups.effects import Grouping
-from bayes_softmax.density.groups.expansion import ExpansionRows, expand
+from bayes_softmax.density.groups.curvature import Blocks, JointCurvature, precision
 from bayes_softmax.density.groups.kernel import GroupsData, log_conditional, to_model, whitened_log_joint
-from bayes_softmax.density.groups.packing import LevelRows, grouping_table, pack_levels
-from bayes_softmax.density.log_prior import log_prior_gradient
+from bayes_softmax.density.groups.layout import MAX_BORDER, Layout, ModelPoint
+from bayes_softmax.density.groups.linearised import EffectRows
+from bayes_softmax.density.groups.packing import LevelRows, Packed, pack_lanes, pack_levels
+from bayes_softmax.density.groups.table import Lanes, line
+from bayes_softmax.density.groups.tabulated import grouping_table
 from bayes_softmax.density.posterior import SoftmaxPosterior
-from bayes_softmax.density.prior import PriorCurvature
-
-
-class ModelPoint(NamedTuple):
-    """A point of the model: common coordinates (d,), effects of the first grouping (G, m), and hyperparameters (H,)."""
-
-    common: FloatArray
-    effects: FloatArray
-    hyper: FloatArray
 
 
 @dataclass(frozen=True, eq=False)
 class GroupsPosterior:
-    """Log density of ``z = [w, v, e]``, see :mod:`bayes_softmax.density.groups`.  Made by :func:`groups_posterior`.
+    """Log density of whitened points, see :mod:`bayes_softmax.density.groups`.  Made by :func:`groups_posterior`.
 
-    ``base`` is the model without effects, ``levels`` the rows' levels and terms; the first grouping's levels are
-    eliminated, and it should be the one with the most.
+    ``base`` is the model without effects, ``rows`` have levels and terms, ``reference`` is where the log-likelihood was
+    expanded, and ``lanes`` the expansion in compiled form.
     """
 
     base: SoftmaxPosterior
-    design: Design
-    levels: tuple[LevelRows, ...]
-    packed: tuple[tuple[Grouping, CovarianceData], ...]
+    rows: EffectRows
+    packed: tuple[Packed, ...]
+    chain: Chain
+    reference: ModelPoint
+    lanes: tuple[Lanes | None, ...]
     data: GroupsData
 
     @property
+    def layout(self) -> Layout:
+        """Places of weights and effects in flat points."""
+        return self.rows.layout
+
+    @property
+    def design(self) -> Design:
+        """The rows of the model without effects."""
+        return self.rows.design
+
+    @property
+    def levels(self) -> tuple[LevelRows, ...]:
+        """The rows' levels and terms."""
+        return self.rows.levels
+
+    @property
     def n_common(self) -> int:
-        """Number of common coordinates d: the weights, then the effects of all groupings but the first."""
-        return len(self.data.slope)
+        """Number of the model's common coordinates: the weights, then the effects of all groupings but the first."""
+        G, m = self.layout.shapes[0]
+        return self.layout.size - G * m
 
     @property
     def dimension(self) -> int:
         """Number of coordinates."""
-        return self.n_common + self.data.arrow.effects.size + len(self.data.location)
+        return self.layout.size + len(self.data.location)
+
+    @property
+    def spread(self) -> FloatArray:
+        """Sds (d,) of whitened starting points: doubled but for effects.
+
+        If all effects of thousands of levels were twice too large, their sds would follow them far away.
+        """
+        sds = np.full(self.dimension, 2.0)
+        sds[self.layout.n_border : self.layout.size] = 1.0
+        return sds
 
     def value_gradient(self, z: FloatArray) -> tuple[float, FloatArray]:
         """Log density at ``z``, up to a constant, with the log determinant of the map; and its gradient."""
@@ -66,104 +85,139 @@ class GroupsPosterior:
 
     def log_conditional(self, point: ModelPoint) -> float:
         """Log-likelihood plus log prior of weights and effects given the hyperparameters, up to a constant."""
-        return float(log_conditional(self.data, *point))
+        x = self.layout.flat(point)
+        return float(log_conditional(self.data, x, point.hyper, np.empty_like(x)))
 
     def to_model(self, z: FloatArray) -> ModelPoint:
         """The point of the model at whitened coordinates."""
-        d, shape = self.n_common, self.data.arrow.effects.shape
-        w, v, e = np.split(np.ascontiguousarray(z), [d, d + shape[0] * shape[1]])
-        point = ModelPoint(np.empty(d), np.empty(shape), self.data.location + self.data.root @ e)
-        to_model(self.data, point.hyper, w, v.reshape(shape), new_factors(*shape, d), point.common, point.effects)
-        return point
+        z = np.require(z, dtype=np.float64, requirements=["C", "A", "W"])
+        x, hyper = np.empty(self.layout.size), self.data.location + self.data.root @ z[self.layout.size :]
+        to_model(self.data, hyper, z, x)
+        return self.layout.point(x, hyper)
+
+    def newton_point(self) -> ModelPoint:
+        """Where a Newton step in weights and effects leads from the reference, at its hyperparameters."""
+        if self.layout.exact:
+            return self.to_model(np.zeros(self.dimension))
+        x = self.layout.flat(self.reference)
+        gradient = np.empty_like(x)
+        log_conditional(self.data, x, self.reference.hyper, gradient)
+        return self.layout.point(x + self._curvature.solve(gradient), self.reference.hyper)
 
     def at(self, point: ModelPoint, root: FloatArray) -> Self:
-        """The same density, whitened by the expansion at a point; ``root`` (H, H) is that of the hyperparameters."""
-        arrow, curvature, slope = self._expansion(point)
-        data = GroupsData(
-            self.data.linear, self.data.groupings, arrow, curvature, slope, point.hyper, np.ascontiguousarray(root)
+        """The same density, whitened by the expansion at a point; ``root`` (H, H) is that of the hyperparameters.
+
+        With several groupings whitened level by level the border is that of the weights alone: see :meth:`bordered`.
+        """
+        x = self.layout.flat(point)
+        found = self.rows.expansion(x)
+        lanes: list[Lanes | None] = []
+        for j, own in enumerate(found.levels):
+            if own is None:
+                lanes.append(None)
+                continue
+            A, border = own.curvature, own.border if self.layout.exact else np.zeros_like(own.border)
+            target = np.einsum("gab,gb->ga", A, self._total_effects(x, j)) + own.gradient
+            if j in self.chain.groupings[1:]:  # only their parts reach rows
+                A, target = np.zeros_like(A), np.zeros_like(target)
+            lanes.append(pack_lanes(A, target, border, self.layout.effects(x, j)))
+        if self.layout.exact:
+            common, slope = found.common, found.slope
+        else:
+            common, slope = _inverse_factor(found.common), np.zeros_like(found.slope)
+        data = self._data(lanes, x, common, slope, point.hyper, root)
+        return replace(self, reference=point, lanes=tuple(lanes), data=data)
+
+    def _total_effects(self, x: FloatArray, j: int) -> FloatArray:
+        """Effects (G, m) of a grouping, with those of the levels that contain them if it begins the chain."""
+        total = self.layout.effects(x, j).copy()
+        if j in self.chain.groupings[:1]:
+            at = np.arange(len(total))
+            for parents, outer in zip(self.chain.parents, self.chain.groupings[1:], strict=True):
+                at = parents[at]
+                total += self.layout.effects(x, outer)[at]
+        return total
+
+    def bordered(self) -> Self:
+        """With a fixed border, the slopes of all effects in the weights, and the weights' factor, at the reference."""
+        if self.layout.exact:
+            return self
+        d, curvature, n = self.layout.n_weights, self._curvature, self.layout.size
+        products = np.array([curvature.times(unit) for unit in np.eye(d, n)])
+        slopes = np.array([curvature.solve(row, effects_only=True) for row in products])
+        S = products[:, :d] - slopes[:, d:] @ products[:, d:].T
+        lanes = []
+        for j, (G, m) in enumerate(self.layout.shapes):
+            own = self.lanes[j]
+            assert own is not None
+            X = self.layout.effects(slopes, j).transpose(1, 2, 0)
+            nothing = np.zeros((G, m, m)), np.zeros((G, m))
+            lanes.append(own._replace(border=pack_lanes(*nothing, np.ascontiguousarray(X), nothing[1]).border))
+        x, old = self.layout.flat(self.reference), self.data
+        data = self._data(lanes, x, _inverse_factor(0.5 * (S + S.T)), old.slope, old.location, old.root)
+        return replace(self, lanes=tuple(lanes), data=data)
+
+    def _data(
+        self,
+        lanes: Sequence[Lanes | None],
+        x: FloatArray,
+        common: FloatArray,
+        slope: FloatArray,
+        hyper: FloatArray,
+        root: FloatArray,
+    ) -> GroupsData:
+        table, work = grouping_table(self.packed, lanes, self.layout, self.chain)
+        sizes = np.array([self.layout.n_weights, self.layout.exact, *work], dtype=np.int64)
+        chain, at = np.array(self.chain.groupings, dtype=np.int64), x[: self.layout.n_border].copy()
+        return GroupsData(self.base.data, table, sizes, chain, at, common, slope, hyper, np.ascontiguousarray(root))
+
+    @property
+    def _curvature(self) -> JointCurvature:
+        """The joint curvature at the reference."""
+        x, hyper = self.layout.flat(self.reference), self.reference.hyper
+        found = self.rows.expansion(x)
+        lines = [line(self.data.groupings, j) for j in range(len(self.levels))]
+        precisions = tuple(
+            precision(cov, hyper[t["first_hyper"] : t["first_hyper"] + t["n_hyper"]])
+            for (_, cov), t in zip(self.packed, lines, strict=True)
         )
-        return replace(self, data=data)
-
-    def _expansion(self, point: ModelPoint) -> tuple[ArrowData, FloatArray, FloatArray]:
-        """Expansion of the log-likelihood; curvature and gradient of the common coordinates with the weights' prior."""
-        (G, m), d, n = point.effects.shape, self.n_common, self.base.dimension
-        eta = self._logits(point)
-        eta -= eta.max(axis=1, keepdims=True)
-        P = np.exp(eta)
-        P *= (self.design.totals / P.sum(axis=1))[:, None]
-        A, r, C = np.zeros((G, m, m)), np.zeros((G, m)), np.zeros((G, m, d))
-        H, slope = np.zeros((d, d)), np.zeros(d)
-        expand(self._rows, self._contrasts, P, self.design.dense_counts() - P, A, r, C, H, slope)
-        weights = point.common[:n]
-        prior = PriorCurvature(self.base.prior_rows, self.base.coordinates, weights, convex=True)
-        H[:n, :n] += prior.matrix
-        of_prior = np.zeros(n)
-        log_prior_gradient(self.base.data, np.ascontiguousarray(weights), of_prior)
-        slope[:n] += of_prior
-        target = np.einsum("gab,gb->ga", A, point.effects) + r
-        return ArrowData(point.common, point.effects, A, target, C), H, slope
-
-    def _logits(self, point: ModelPoint) -> FloatArray:
-        """Logits (N, K) of the rows, -inf where a class is not on offer."""
-        V, n = np.empty_like(self.data.linear.YZ), self.base.dimension
-        linear.engine_coefficients(self.data.linear, point.common[:n], V)
-        eta = self.design.standardised() @ V.T
-        C = self.base.coordinates.weights_contrast
-        at = n
-        for j, rows in enumerate(self.levels):
-            m = rows.n_terms * C.shape[1]
-            own = point.effects if j == 0 else point.common[at : at + rows.n_levels * m].reshape(-1, m)
-            at += own.size if j else 0
-            by_term = own.reshape(rows.n_levels, rows.n_terms, -1) @ C.T
-            eta += np.einsum("nt,ntk->nk", rows.terms, by_term[rows.codes])
-        if self.design.offset is not None:
-            eta += self.design.offset
-        return eta if self.design.available is None else np.where(self.design.available, eta, -np.inf)
-
-    @cached_property
-    def _contrasts(self) -> FloatArray:
-        """Columns of contrasts side by side: of the intercept, of the weights, and again for the effects."""
-        Cb, Cw = self.data.linear.Cb, self.data.linear.Cw
-        return np.ascontiguousarray(np.hstack([Cb, Cw]))
-
-    @cached_property
-    def _rows(self) -> ExpansionRows:
-        """The rows' coordinates."""
-        k_b, k_w = self.data.linear.Cb.shape[1], self.data.linear.Cw.shape[1]
-        d, p, first = self.base.dimension, self.design.n_features, int(k_b > 0)
-        column, feature = np.empty(d, dtype=np.int64), np.zeros(d, dtype=np.int64)
-        for c in range(max(k_b, k_w)):
-            start = c * p + min(c + 1, k_b)
-            column[start : start + p], feature[start : start + p] = k_b + c, np.arange(p) + first
-            if c < k_b:
-                column[start - 1] = c
-        J = len(self.levels)
-        return ExpansionRows(
-            self.design.standardised(),
-            column,
-            feature,
-            np.array([rows.codes for rows in self.levels], dtype=np.int64),
-            np.ascontiguousarray(np.hstack([rows.terms for rows in self.levels])),
-            np.array([rows.n_terms for rows in self.levels], dtype=np.int64),
-            np.full(J, k_b, dtype=np.int64),
-            k_w,
-            self.data.groupings[:, -1].copy(),
-        )
+        pairs = zip(found.levels, precisions, strict=True)
+        inverses = [np.linalg.inv(own.curvature + Q) for own, Q in pairs if own is not None]
+        blocks = Blocks(np.linalg.inv(found.common), tuple(inverses))
+        rows, expected = self.rows.rows(range(len(self.levels))), self.rows.expected(x)
+        return JointCurvature(self.layout, rows, self.rows.contrasts, expected, found.prior, precisions, blocks)
 
 
 def groups_posterior(
-    base: SoftmaxPosterior, design: Design, levels: Sequence[LevelRows], covariances: Sequence[CovarianceData]
+    base: SoftmaxPosterior,
+    design: Design,
+    levels: Sequence[LevelRows],
+    covariances: Sequence[CovarianceData],
+    *,
+    max_border: int = MAX_BORDER,
 ) -> GroupsPosterior:
-    """Compose the joint posterior, whitened at zero; ``base`` is the model of ``design`` without effects."""
+    """Compose the joint posterior, whitened at zero; ``base`` is the model of ``design`` without effects.
+
+    The largest grouping is whitened level by level given the hyperparameters, the effects of the others are common
+    coordinates; if there are more of these than ``max_border`` every grouping is whitened level by level.
+    """
     C, part = base.coordinates.weights_contrast, base.likelihood.parts[0].native()
     assert part is not None
     shape = int(part[4]), int(part[6])
     packed = tuple((pack_levels(rows, design, C, shape), c) for rows, c in zip(levels, covariances, strict=True))
-    table = grouping_table(packed, base.dimension)
-    first, m = levels[0], levels[0].n_terms * C.shape[1]
-    d = base.dimension + sum(rows.n_levels * rows.n_terms * C.shape[1] for rows in levels[1:])
-    H = int(table[-1, -3] + table[-1, -2])
-    point = ModelPoint(np.zeros(d), np.zeros((first.n_levels, m)), np.zeros(H))
-    nothing = ArrowData(point.common, point.effects, np.empty((0, m, m)), point.effects, np.empty((0, m, d)))
-    data = GroupsData(base.data, table, nothing, np.empty((d, d)), np.empty(d), point.hyper, np.eye(H))
-    return GroupsPosterior(base, design, tuple(levels), packed, data).at(point, np.eye(H))
+    shapes = [(rows.n_levels, rows.n_terms * C.shape[1]) for rows in levels]
+    layout = Layout.of(base.dimension, shapes, max_border)
+    H = sum(covariance.n_hyper for covariance in covariances)
+    zero, square = layout.point(np.zeros(layout.size), np.zeros(H)), np.zeros((layout.n_border, layout.n_border))
+    nothing = np.empty(0, dtype=np.int64)
+    data = GroupsData(
+        base.data, nothing.reshape(0, 0), nothing, nothing, square[0], square, square[0], zero.hyper, np.eye(H)
+    )
+    rows, chain = EffectRows(base, design, tuple(levels), layout), Chain((), ()) if layout.exact else chain_of(levels)
+    bare = GroupsPosterior(base, rows, packed, chain, zero, (), data)
+    return bare.at(zero, np.eye(H))
+
+
+def _inverse_factor(S: FloatArray) -> FloatArray:
+    """Inverse of the lower Cholesky factor."""
+    return np.ascontiguousarray(np.linalg.inv(np.linalg.cholesky(S)))

@@ -9,7 +9,8 @@ import numpy as np
 from scipy.optimize import minimize
 
 from bayes_softmax.core.records import FloatArray
-from bayes_softmax.density.groups.posterior import GroupsPosterior, ModelPoint
+from bayes_softmax.density.groups.layout import ModelPoint
+from bayes_softmax.density.groups.posterior import GroupsPosterior
 
 MAX_ROUNDS = 30
 TOLERANCE = 0.01  # of a hyperparameter; logs of sds
@@ -33,16 +34,15 @@ def at_reference(density: GroupsPosterior) -> GroupsPosterior:
         if np.abs(found).max() < TOLERANCE:
             break
     density = at_conditional_mode(density)
-    point = density.to_model(np.zeros(density.dimension))
-    return density.at(point, _root(density))
+    return density.at(density.reference, _root(density)).bordered()
 
 
 def at_conditional_mode(density: GroupsPosterior) -> GroupsPosterior:
     """The density expanded at the mode of weights and effects given its hyperparameters' location, by Newton steps."""
     root = density.data.root
     for _ in range(NEWTON_STEPS):
-        start = ModelPoint(density.data.arrow.common, density.data.arrow.effects, density.data.location)
-        end, before = density.to_model(np.zeros(density.dimension)), density.log_conditional(start)
+        start, end = density.reference, density.newton_point()
+        before = density.log_conditional(start)
         gain, share = density.log_conditional(end) - before, 1.0
         while not gain >= 0.0 and share > 0.5**HALVINGS:
             share *= 0.5

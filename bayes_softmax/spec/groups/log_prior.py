@@ -41,6 +41,11 @@ def correlation_name(name: str) -> str:
     return f"{name}_correlation"
 
 
+def group_hyperparameters(effects: tuple[GroupEffects, ...]) -> list[str]:
+    """Names of the hyperparameters of all groupings."""
+    return [name for e in effects for name in (sd_name(e.name), correlation_name(e.name))]
+
+
 def _log_scale_density(prior: ScalePrior, sd: FloatArray) -> FloatArray:
     """Log density of a standard deviation."""
     squared = np.square(sd / prior.scale)

@@ -210,7 +210,7 @@ class GroupLogits:
 
     def expression(self, X: Any, variables: Mapping[str, Any]) -> Any:
         """The same in PyTensor; ``X`` holds the groupings' columns after the features."""
-        from pytensor.tensor import cast  # noqa: PLC0415 (heavy)
+        from pytensor.tensor import cast
 
         p = at = self.n_features
         logits = self.linear.expression(X[:, :p], variables)

@@ -158,18 +158,18 @@ class GroupEffects:
     def effects(self, free: FloatArray) -> FloatArray:
         """Effects (..., q, K) of free coordinates (..., m); with full coding, less their mean over the classes."""
         shaped = free.reshape(*free.shape[:-1], self.n_terms, -1)
-        effects: FloatArray = shaped @ self._to_classes.T
+        effects: FloatArray = shaped @ self.to_classes.T
         return effects
 
     def covariance(self, h: FloatArray) -> FloatArray:
         """Covariance (..., q, K, q, K) of the effects."""
-        q, k = self.n_terms, self._to_classes.shape[1]
+        q, k = self.n_terms, self.to_classes.shape[1]
         free = self.free_covariance(h).reshape(*h.shape[:-1], q, k, q, k)
-        covariance: FloatArray = np.einsum("ca,...sate,de->...sctd", self._to_classes, free, self._to_classes)
+        covariance: FloatArray = np.einsum("ca,...sate,de->...sctd", self.to_classes, free, self.to_classes)
         return covariance
 
     @property
-    def _to_classes(self) -> FloatArray:
+    def to_classes(self) -> FloatArray:
         """(K, k) maps the free coordinates of a term to its effects."""
         if self.coding != "full":
             return self.contrast
