@@ -14,6 +14,8 @@ from scipy.stats import norm
 import bayes_softmax as bs
 from bayes_softmax.answers import group_loo, integrated
 from bayes_softmax.answers.training import training_data
+from bayes_softmax.answers.unit_likelihood import unit_log_likelihood
+from bayes_softmax.answers.units import rows_of_units, units_of
 from tests.inside import changed
 
 LEVELS = 20
@@ -71,9 +73,11 @@ def test_two_and_three_dimensions_are_integrated_as_on_a_fine_grid(monkeypatch):
             assert found[s] == pytest.approx(logsumexp(likelihood + log_prior), abs=tolerance)
 
 
-def by_monte_carlo(post, data, rows, seed=0, times=100):
+def by_monte_carlo(post, data, rows, seed=0, times=100, step=1):
     """Log-likelihood (S,) of rows of one new level, its effects drawn from the population, in plain NumPy."""
-    draws = post.idata["posterior"].dataset.stack(s=("chain", "draw")).transpose("s", ...)
+    draws = (
+        post.idata["posterior"].dataset.stack(s=("chain", "draw")).transpose("s", ...).isel(s=slice(None, None, step))
+    )
     base = draws.intercept.values[:, None] + data.x.to_numpy()[rows][:, None] * draws.weights.values[:, 0][:, None]
     covariance = draws.g_covariance.values[:, 0, :, 0]
     values, vectors = np.linalg.eigh(covariance)
@@ -85,11 +89,13 @@ def by_monte_carlo(post, data, rows, seed=0, times=100):
 
 
 def test_the_integral_over_a_level_is_its_average_over_the_population(fitted):
-    """By the harmonic mean of likelihoods that plain NumPy averages over 100 levels of each draw."""
-    found, data = fitted.loo(groups="g").elpd_i.values, frame()
+    """Of each draw, by plain NumPy from 20 000 levels: standard errors of about .01, for 100 numbers."""
+    inside, data = fitted._fitted, frame()
+    units = units_of(inside, inside.training, "g")
+    found = unit_log_likelihood(inside, rows_of_units(inside, inside.training, units)).values[:, ::400]
     for level in range(LEVELS):
-        log_m = by_monte_carlo(fitted, data, np.flatnonzero(data.g == level))
-        assert found[level] == pytest.approx(np.log(len(log_m)) - logsumexp(-log_m), abs=0.1)
+        log_m = by_monte_carlo(fitted, data, np.flatnonzero(data.g == level), times=20_000, step=400)
+        assert_allclose(found[level], log_m, atol=0.06)
 
 
 def test_leaving_a_group_out_equals_exact_refits(fitted):
