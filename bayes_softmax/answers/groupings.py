@@ -20,7 +20,9 @@ def chosen_groupings(schema: Schema, group: Any) -> list[Grouping]:
     """The groupings of these names, or all, in the order of the model."""
     known = {grouping.name: grouping for grouping in schema.groups}
     if not known:
-        raise ValueError("the model has no groups: write (1 | person) in the formula, or pass groups=")
+        raise ValueError(
+            "this fit is of a model without groups; they are written (1 | person) in a formula, or given as groups="
+        )
     if group is None:
         return list(known.values())
     names = _names(group, "group", "grouping")

@@ -189,7 +189,7 @@ def test_effects_of_an_estimate(estimated) -> None:
 
 
 def test_what_is_not_in_the_model_is_named(post, overlapping) -> None:
-    with pytest.raises(ValueError, match=r"^the model has no groups: write \(1 \| person\) in the formula"):
+    with pytest.raises(ValueError, match=r"^this fit is of a model without groups; they are written \(1 \| person\)"):
         overlapping.map().group_effects()
     for call in (post.group_effects, post.group_covariance):
         with pytest.raises(ValueError, match="group: 'persn' is not a grouping of the model; did you mean 'person'"):
