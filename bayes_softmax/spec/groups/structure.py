@@ -148,10 +148,15 @@ class GroupEffects:
             factor[..., i, i] = np.sqrt(left)
         return factor
 
+    def free_root(self, h: FloatArray) -> FloatArray:
+        """Root (..., m, n) of the covariance of the free coordinates, ``M' D`` times the factor of the correlations."""
+        sds = self.sds(h)[..., self.sd_of_column]
+        root: FloatArray = self.mapping.T @ (sds[..., None] * self.correlation_factor(h))
+        return root
+
     def free_covariance(self, h: FloatArray) -> FloatArray:
         """Covariance (..., m, m) of the free coordinates."""
-        sds = self.sds(h)[..., self.sd_of_column]
-        root = self.mapping.T @ (sds[..., None] * self.correlation_factor(h))
+        root = self.free_root(h)
         covariance: FloatArray = root @ np.swapaxes(root, -1, -2)
         return covariance
 
