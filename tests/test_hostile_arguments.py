@@ -73,6 +73,7 @@ RESPONSE += [["a", 1] * 20, np.eye(3)[CODES] + 1j, np.eye(3)[CODES].astype(str),
 CLASSES = [5, "abc", {"a", "b", "c"}, ["a", "b"], ["a", "a", "b", "c"], ["a", "b", 3], ["a", "b", None], [0, 1, 2], []]
 COSTS = [5, None, COST.to_numpy(), COST[["a", "b"]], COST.rename(columns={"a": "z"}), COST.astype(str), COST + 1j]
 COSTS += [COST * NAN, COST.iloc[:0], COST.set_axis(["a", "a", "b"]), COST.set_axis(["a", "a", "b"], axis=1)]
+GROUPINGS = ["nonsense", "", 5, ["x0"], [], [None], {"g": 1}, True, b"g", object()]
 GROUPS = ["nonsense", 5, np.zeros(3), np.zeros((40, 2)), [None] * 40, {"a": 1}, object()]
 INTERVAL = {"ci_prob": SHARE, "ci_kind": CHOICE}
 LOOK: dict[str, list[Any]] = {
@@ -145,6 +146,9 @@ PLAIN = model().map()
 NET = bs.SoftmaxRegression(X, LABELS, logits=bs.MLP(hidden=2))
 FORMULA = bs.SoftmaxRegression.from_formula("y ~ x0 + g", DATA).map()
 DRAWS = model().laplace(400, random_seed=1, progressbar=False)
+GROUPED = bs.SoftmaxRegression.from_formula("y ~ x0 + (1 | g)", DATA).sample(
+    50, 50, 2, random_seed=1, progressbar=False
+)
 CHAINS = model().sample(draws=100, chains=2, random_seed=1, progressbar=False)
 
 Table = dict[str, list[Any]]
@@ -341,6 +345,16 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
             "draws": [*FLAG, True],
         },
     ),
+    "group_effects": (
+        GROUPED.group_effects,
+        {"group": "g"},
+        {**INTERVAL, "group": GROUPINGS, "terms": GROUPINGS, "vs": [*CLASS, [], [("a", "b"), ("a", "z")]]},
+    ),
+    "group_covariance": (
+        GROUPED.group_covariance,
+        {"group": "g"},
+        {**INTERVAL, "group": GROUPINGS, "vs": [*CLASS, [], [("a", "b"), ("a", "b")]], "draws": FLAG},
+    ),
     "odds_ratios": (
         PLAIN.odds_ratios,
         {},
@@ -372,6 +386,7 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
         {},
         {
             "by": [*CHOICE, None],
+            "groups": [value for value in GROUPS if value is not None],
             "unit": CHOICE,
             "refit": ["no", 5, None],
             "order": [5, "abc", ["a"], list("abz")],
@@ -408,6 +423,7 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
             ],
             "method": [*CHOICE, None],
             "by": CHOICE,
+            "groups": [value for value in GROUPS if value is not None],
             "unit": CHOICE,
             "refit": ["no", 5, None],
             "progressbar": FLAG,
@@ -498,7 +514,13 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
         bs.plots.probabilities,
         {"fit": ESTIMATE, "data": X, "offset": OFFSET, "available": ON},
         {**NEW, **LOOK, "features": NAMES, "at": [*SETTING, "median"], "ci_prob": SHARE, "fit": [*FIT, model()]}
-        | {"panels": CHOICE},
+        | {"panels": CHOICE, "by": ["nonsense", 5, "x0", ["x0"], object(), True]},
+    ),
+    "plots.group_effects": (
+        bs.plots.group_effects,
+        {"fit": GROUPED},
+        {**INTERVAL, **LOOK, "fit": [*FIT, PLAIN, model()], "group": GROUPINGS, "terms": GROUPINGS, "vs": CLASS}
+        | {"most": [*COUNT, None]},
     ),
     "plots.effects": (
         bs.plots.effects,

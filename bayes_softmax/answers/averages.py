@@ -93,11 +93,11 @@ def _encoded(fit: Fitted, population: Population, rows: VariableRows, setting: S
     """Features of rows with variables set, in the limit of the fit; appends cautions about the rows."""
     at = population.with_values(rows, setting)
     encoded = in_the_limit(fit, encode_variables(fit.schema, at))
-    cautions.extend(row_cautions(fit, encoded, partial(_in_words, at)))
+    cautions.extend(row_cautions(fit, encoded, partial(rows_in_words, at)))
     return encoded
 
 
-def _in_words(rows: VariableRows, positions: IntArray) -> str:
+def rows_in_words(rows: VariableRows, positions: IntArray) -> str:
     """Name rows by the values of the first: averages run over distinct rows, which have no labels."""
     first = rows.frame.iloc[int(positions[0])].items()
     values = ", ".join(f"{name}={level_name(value)}" for name, value in itertools.islice(first, SHOWN_VALUES))

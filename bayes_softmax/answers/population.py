@@ -1,6 +1,6 @@
 """Rows to average over, as variables: the data of the fit or new data, with some variables set to values."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -76,7 +76,7 @@ class Population:
             size = len(rows.frame)
             parts.append(rows.take(chosen[(chosen >= first) & (chosen < first + size)] - first))
             first += size
-        joined = parts[0] if len(parts) == 1 else _joined(parts)
+        joined = parts[0] if len(parts) == 1 else joined_rows(parts)
         return Population(joined.chunks, n, self.offered_by)
 
     def range_of(self, name: str) -> tuple[float, float]:
@@ -85,7 +85,8 @@ class Population:
         return min(low for low, _ in ends), max(high for _, high in ends)
 
 
-def _joined(parts: list[VariableRows]) -> VariableRows:
+def joined_rows(parts: Sequence[VariableRows]) -> VariableRows:
+    """Rows of several blocks as one."""
     offset, available = (
         None if getattr(parts[0], name) is None else np.concatenate([getattr(part, name) for part in parts])
         for name in ("offset", "available")

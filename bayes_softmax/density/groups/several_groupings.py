@@ -66,7 +66,8 @@ class SeveralGroupings:
         L = self._root(roots)
         _, (first, border), factor = self._at_mode(np.ascontiguousarray(eta[self._order]), L)
         blocks, _, covariance = inverse_blocks(factor)
-        modes, covariances, at = [np.empty(0)] * len(roots), [np.empty(0)] * len(roots), 0
+        modes: list[FloatArray] = [np.empty(0)] * len(roots)
+        covariances, at = list(modes), 0
         for place, j in enumerate(self._turn):
             G, m, root = self._levels[place].n_levels, self._sizes[place], roots[j]
             own = first if place == 0 else border[at : at + G * m].reshape(G, m)
@@ -93,7 +94,7 @@ class SeveralGroupings:
         turns: list[FloatArray] = [np.empty(0)] * len(roots)
         for levels, size, j in zip(self._levels, self._sizes, self._turn, strict=True):
             places[j] = np.arange(at, at + levels.n_levels * size)
-            turns[j] = np.asarray(np.kron(np.eye(levels.n_levels), roots[j]), dtype=np.float64)
+            turns[j] = block_diag(*[roots[j]] * levels.n_levels)
             at += levels.n_levels * size
         order, turn = np.concatenate(places), block_diag(*turns)
         found: FloatArray = turn @ inverse[np.ix_(order, order)] @ turn.T

@@ -1,0 +1,136 @@
+"""From a model with group-level effects to the marginal density of its weights and hyperparameters, and its maximum."""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from bayes_softmax.core.checks import listed, shortened
+from bayes_softmax.core.records import FloatArray
+from bayes_softmax.core.threads import blas_on_one_thread
+from bayes_softmax.data.design import Design
+from bayes_softmax.data.groups.grouping import parts_of
+from bayes_softmax.density.groups.covariance import CovarianceData
+from bayes_softmax.density.groups.marginal import HyperCoordinates, Integral, MarginalPosterior
+from bayes_softmax.density.groups.one_grouping import OneGrouping
+from bayes_softmax.density.groups.packing import LevelRows
+from bayes_softmax.density.groups.several_groupings import SeveralGroupings
+from bayes_softmax.density.posterior import build_posterior
+from bayes_softmax.fitting.groups import covariance_data
+from bayes_softmax.fitting.solvers import SolverOptions, solve
+from bayes_softmax.inference.redundant import RedundantMode, maximise_redundant
+from bayes_softmax.inference.restarts import lbfgs_restarts
+from bayes_softmax.spec.groups.structure import GroupEffects
+from bayes_softmax.spec.specification import Specification
+
+N_NODES = 15  # in each dimension: the log-likelihood of a panel of binary-like answers is then exact to 1e-6
+CHECK_NODES = 25  # by which the error of the log-likelihood is judged, at the maximum
+MOST_DIMENSIONS = 2  # of a level's effects, up to which they are integrated out by quadrature
+MAX_ITERATIONS = 1000
+LARGEST = 1000  # coordinates up to which the Hessian is formed, by twice as many gradients
+FIRST_SD = 0.5  # from which the search begins, in logits
+
+
+class Rule(NamedTuple):
+    """How levels are integrated out: nodes in each dimension, one for Laplace's method; and in words."""
+
+    n_nodes: int
+    words: str
+
+
+def rule_of(spec: Specification) -> Rule:
+    """Quadrature for one grouping with few effects a level, else Laplace's method."""
+    names = listed([shortened(effects.name) for effects in spec.groups])
+    m = spec.groups[0].n_free
+    if len(spec.groups) == 1 and m <= MOST_DIMENSIONS:
+        nodes = " x ".join([str(N_NODES)] * m)
+        method = f"adaptive Gauss-Hermite quadrature, {nodes} nodes"
+        return Rule(N_NODES, f"the log-likelihood is marginal: levels of {names} integrated out by {method}")
+    method = "Laplace's method, an approximation"
+    return Rule(1, f"the log-likelihood is marginal: levels of {names} integrated out by {method}")
+
+
+def marginal_density(
+    spec: Specification, coordinates: HyperCoordinates, n_nodes: int, *, priors: bool
+) -> MarginalPosterior:
+    """The marginal density of the distinct rows; with priors of weights and hyperparameters, or the likelihood."""
+    design = spec.distinct
+    covariances = tuple(covariance_data(e) if priors else _identified(e) for e in spec.groups)
+    base = build_posterior(design, spec.coordinates, spec.priors)
+    integral = _integral(spec, design, n_nodes)
+    return MarginalPosterior(base, design, integral, covariances, coordinates, priors, design.standardised())
+
+
+def _integral(spec: Specification, design: Design, n_nodes: int) -> Integral:
+    levels, contrasts = level_rows(spec, design), spec.coordinates.weights_contrast
+    if len(levels) == 1:
+        return OneGrouping(design, levels[0], contrasts, n_nodes)
+    return SeveralGroupings(design, levels, contrasts)
+
+
+def level_rows(spec: Specification, design: Design) -> list[LevelRows]:
+    """Levels and terms of the rows, for each grouping."""
+    assert design.group_columns is not None
+    return [
+        LevelRows(codes, grouping.n_levels, terms)
+        for grouping, codes, terms in parts_of(spec.schema.groups, design.group_columns)
+    ]
+
+
+def _identified(effects: GroupEffects) -> CovarianceData:
+    """The same set of covariances in fewer numbers, where no prior needs sds and correlations of all classes.
+
+    With sds and correlations of all columns every covariance of free coordinates is reached, and so it is with those of
+    the free coordinates themselves.
+    """
+    k, form = effects.contrast.shape[1], effects.prior.covariance
+    if effects.coding != "zero-sum" or (form == "independent" and k > 1):
+        return covariance_data(effects)
+    return covariance_data(replace(effects, coding="reference"))
+
+
+def maximum(spec: Specification, density: MarginalPosterior, options: SolverOptions, n_nodes: int) -> RedundantMode:
+    """Maximise the marginal density; where quadrature is used, Laplace's method finds where to begin."""
+    limit = MAX_ITERATIONS if options.max_iterations is None else options.max_iterations
+    unit, n = units(spec, density), density.base.total_weight
+    with blas_on_one_thread(), np.errstate(all="ignore"):
+        start = _start(density, unit)
+        if n_nodes > 1:
+            cheap = replace(density, integral=_integral(spec, density.design, 1))
+            start = lbfgs_restarts(cheap.value_gradient, start[None], n, limit, unit=unit).points[0]
+        return maximise_redundant(
+            density.value_gradient, start, n, unit, density.identified_jacobian, max_iterations=limit
+        )
+
+
+def quadrature_error(spec: Specification, density: MarginalPosterior, mode: RedundantMode, n_nodes: int) -> float:
+    """By how much more nodes change the log-likelihood at the maximum; zero for Laplace's method, whose error differs.
+
+    It is large where variances are so large that levels with one class each have skewed effects.
+    """
+    if n_nodes == 1 or not np.isfinite(mode.value):
+        return 0.0
+    finer = replace(density, integral=_integral(spec, density.design, CHECK_NODES))
+    return abs(finer.value(mode.theta) - mode.value)
+
+
+def _start(density: MarginalPosterior, unit: FloatArray) -> FloatArray:
+    """The weights without effects, and moderate sds."""
+    start = np.zeros(density.dimension)
+    theta = solve(density.base, SolverOptions(max_iterations=20)).theta
+    start[: density.n_weights] = np.where(np.isfinite(theta), theta, 0.0)
+    for cov, at in zip(density.covariances, density.slices, strict=True):
+        sds = slice(density.n_weights + at.start, density.n_weights + at.start + len(cov.scale))
+        start[sds] = FIRST_SD * unit[sds]
+    return start
+
+
+def units(spec: Specification, density: MarginalPosterior) -> FloatArray:
+    """Natural sizes (d + H,): one, and of a slope's sd the inverse of the term's size."""
+    unit = np.ones(density.dimension)
+    for cov, at, rows in zip(density.covariances, density.slices, level_rows(spec, density.design), strict=True):
+        size = np.sqrt((rows.terms**2).mean(axis=0))
+        of_term = 1.0 / np.where(size > 0, size, 1.0)
+        term = np.arange(len(cov.mapping)) * rows.n_terms // len(cov.mapping)
+        unit[density.n_weights + at.start + cov.sd_of_column] = of_term[term]
+    return unit
