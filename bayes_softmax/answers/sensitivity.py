@@ -161,7 +161,8 @@ def _coefficients(fit: Sampled) -> tuple[pd.Index, FloatArray]:
         values, _ = fit.contrast_values(view)
         flat = values.reshape(len(values), -1)
         of_groups, sds = _spreads(fit, view)
-        return index.append(of_groups) if len(of_groups) else index, np.hstack([flat[:, flat.shape[1] - len(index) :], sds])
+        of_weights = flat[:, flat.shape[1] - len(index) :]
+        return index.append(of_groups) if len(of_groups) else index, np.hstack([of_weights, sds])
     if fit.logits.kind in UNIDENTIFIED:
         drawn = effects(fit, n_draws=fit.parameters.n_draws, draws=True)
         levels = [drawn[dim].values.tolist() for dim in ("change", "category")]
