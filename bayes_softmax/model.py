@@ -138,8 +138,9 @@ class SoftmaxRegression:
     def log_density(self) -> LogDensity | WhitenedDensity | NetworkDensity:
         """The compiled log posterior as a ``LogDensity``, for user-defined algorithms.
 
-        Where scales are learned it is a ``WhitenedDensity``, of whitened coefficients and hyperparameters; of a network
-        a ``NetworkDensity``, with hidden layers before the last one, unit by unit: bias, then weights.
+        Where scales are learned, and with groups, it is a ``WhitenedDensity``, of whitened coefficients (and effects)
+        and hyperparameters; of a network a ``NetworkDensity``, with hidden layers before the last one, unit by unit:
+        bias, then weights.
         """
         return door.log_density(self._spec)
 
@@ -233,7 +234,8 @@ class SoftmaxRegression:
         """Test for complete or quasi-complete separation, where the MLE is infinite, by linear programming.
 
         Reports classes, features, direction and example rows, collinear columns, and classes without data.  It is for
-        linear logits; of a network :meth:`mle` says whether its loss goes to zero.
+        linear logits; of a network :meth:`mle` says whether its loss goes to zero.  With groups it is about the weights
+        alone: classes that features separate without any effects have no finite estimate with effects either.
 
         Examples
         --------
