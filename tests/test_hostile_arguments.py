@@ -386,6 +386,7 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
         {},
         {
             "by": [*CHOICE, None],
+            "groups": [value for value in GROUPS if value is not None],
             "unit": CHOICE,
             "refit": ["no", 5, None],
             "order": [5, "abc", ["a"], list("abz")],
@@ -422,6 +423,7 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
             ],
             "method": [*CHOICE, None],
             "by": CHOICE,
+            "groups": [value for value in GROUPS if value is not None],
             "unit": CHOICE,
             "refit": ["no", 5, None],
             "progressbar": FLAG,

@@ -214,8 +214,9 @@ def _errors(fit: Fitted, found: Statistic) -> FloatArray:
     if covariance is None:
         return np.full(found.values.shape[1], np.nan)
     jacobian = np.hstack([found.derivatives[name] for name in names])
-    variance = quadratic_form(jacobian, covariance)
-    error: FloatArray = np.sqrt(np.where(variance > 0, variance, np.nan))
+    with np.errstate(invalid="ignore"):  # a standard deviation of zero has no derivative
+        variance = quadratic_form(jacobian, covariance)
+        error: FloatArray = np.sqrt(np.where(variance > 0, variance, np.nan))
     return error
 
 

@@ -73,10 +73,14 @@ def build_views(schema: Schema, vs: Versus) -> View:
 
 def covariance_of_parameters(fit: Fitted, names: Sequence[str]) -> FloatArray | None:
     """Covariance (d, d) of some parameters of an estimate in their flat order, one after the other; None without."""
-    if fit.delta_covariance is None:
+    try:
+        known = fit.delta_covariance
+    except ValueError:  # effects of so many levels that their covariance is not formed
+        known = None
+    if known is None:
         return None
     sizes = {name: int(np.prod(shape)) for name, shape in fit.logits.shapes.items()}
     starts = dict(zip(sizes, np.cumsum([0, *sizes.values()])[:-1].tolist(), strict=True))
     places = np.concatenate([starts[name] + np.arange(sizes[name]) for name in names])
-    covariance: FloatArray = fit.delta_covariance[np.ix_(places, places)]
+    covariance: FloatArray = known[np.ix_(places, places)]
     return covariance

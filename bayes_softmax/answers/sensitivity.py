@@ -11,7 +11,7 @@ from bayes_softmax.answers.effects import effects
 from bayes_softmax.answers.fitted import Sampled, training_of
 from bayes_softmax.answers.function_space import UNIDENTIFIED
 from bayes_softmax.answers.labels import observation_coordinate
-from bayes_softmax.answers.loo import FEWEST_DRAWS
+from bayes_softmax.answers.loo_limits import FEWEST_DRAWS
 from bayes_softmax.answers.probabilities import announce, over_blocks, row_log_likelihood, sum_over_blocks
 from bayes_softmax.answers.summary import coefficient_index
 from bayes_softmax.core.checks import check_between, counted

@@ -118,6 +118,11 @@ class GroupEffects:
         return self.n_sds + self.n_correlations
 
     @property
+    def dimension(self) -> int:
+        """Coordinates of the effects of all levels, and of the hyperparameters."""
+        return self.grouping.n_levels * self.n_free + self.n_hyper
+
+    @property
     def scale_of_sd(self) -> tuple[ScalePrior, ...]:
         """Prior of each standard deviation."""
         each = self.n_sds // self.n_terms
