@@ -9,6 +9,8 @@ Correlations are drawn from LKJ(2) by rejection: symmetric matrices with uniform
 where they are positive definite.  200 data sets; a right sampler fails with probability 0.001 at most; seed 2026.
 """
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -20,7 +22,7 @@ from bayes_softmax.fitting import groups
 from bayes_softmax.spec.groups.structure import GroupEffects
 from tests.verify.test_calibration import ERROR_RATE, KEPT, uniformity
 
-SIMULATIONS, THIN, LEVELS, ROWS, SCALE = 200, 4, 100, 5, 0.8
+SIMULATIONS, THIN, LEVELS, ROWS, SCALE = 200, 6, 100, 5, 0.8
 PRIORS = {
     "prior": bs.Normal(1.0),
     "intercept_prior": bs.Normal(1.0),
@@ -62,7 +64,9 @@ def p_values(coding: str, simulations: int = SIMULATIONS, swap: bool = False) ->
         model = bs.SoftmaxRegression.from_formula(
             "y ~ x + (1 + x | g)", pd.DataFrame({"x": x, "g": g, "y": y}), classes=[0, 1, 2], coding=coding, **PRIORS
         )
-        post = model.sample(THIN * KEPT, chains=1, cores=1, random_seed=rng, progressbar=False)
+        with warnings.catch_warnings():  # that draws are few where true standard deviations are near zero
+            warnings.simplefilter("ignore", bs.NotReliableWarning)
+            post = model.sample(THIN * KEPT, chains=1, cores=1, random_seed=rng, progressbar=False)
         draws = post.idata["posterior"].dataset.isel(chain=0, draw=slice(THIN - 1, None, THIN))
         back = np.linalg.pinv(C).T
         b, W, effects = draws.intercept.values @ back, draws.weights.values[:, 0] @ back, draws.g.values @ back
