@@ -18,7 +18,11 @@ from bayes_softmax.data.groups.bars import Bar
 from bayes_softmax.data.groups.grouping import Grouping
 
 DROP_ADVICE = "fill it, or pass missing='drop' to leave out such rows"
-TAKEN = ("intercept", "weights", "chain", "draw", "feature", "category", "obs")  # names in every posterior
+TAKEN = (  # names in posteriors
+    "intercept", "weights", "chain", "draw", "feature", "category", "category_other", "obs", "intercept_free",
+    "intercept_at_means", "intercept_at_means_free", "weights_free",
+)  # fmt: skip
+DERIVED = ("_covariance", "_sd", "_correlation", "_correlation_factor", "_z", "_level", "_term", "_term_other")
 MEASURED = 0.5  # share of distinct numbers among the rows from which on a grouping is doubtful
 FEWEST_ROWS = 20  # rows up to which that is not looked at
 
@@ -89,13 +93,21 @@ def fit_groupings(bars: Sequence[Bar], frame: pd.DataFrame, used: Sequence[str])
             if column in used:
                 raise ValueError(f"formula: {shown(column)} is the response and cannot be a grouping")
         if name in TAKEN:
-            raise ValueError(f"groups: {name!r} is the name of something else in every posterior; rename the column")
+            raise ValueError(f"groups: {name!r} is the name of something else in posteriors; rename the column")
         if any(known.name == name for known in groupings):
             raise ValueError(
                 f"formula: the grouping {name!r} appears twice; write its terms in one bar, (1 + x | {name}), or "
                 f"(1 + x || {name}) for terms that are not correlated"
             )
         groupings.append(_fit_grouping(bar, frame))
+    names = [grouping.name for grouping in groupings]
+    for name in names:
+        clash = [f"{name}{suffix}" for suffix in DERIVED if f"{name}{suffix}" in names]
+        if clash:
+            raise ValueError(
+                f"groups: the grouping {clash[0]!r} has the name of a part of the grouping {name!r} in posteriors; "
+                "rename the column"
+            )
     return tuple(groupings)
 
 
