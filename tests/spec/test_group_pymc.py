@@ -76,6 +76,8 @@ def test_many_draws_of_z_are_left_out_and_singular_covariances_are_no_error(monk
     assert_allclose(values["g_correlation_factor"] @ values["g_correlation_factor"].swapaxes(-1, -2), 1.0, atol=1e-6)
     monkeypatch.setattr(pymc_variables, "LARGEST_VALUES", 10)
     assert "g_z" not in group_values((own,), {"g": effects}, hyper)
+    model = bs.SoftmaxRegression.from_formula("y ~ x + (1 | g)", frame())
+    assert "draws of 'g_z' were left out" in model.sample_prior(draws=3, random_seed=1).notes[-1]
 
 
 def test_groupings_with_names_of_other_variables() -> None:
