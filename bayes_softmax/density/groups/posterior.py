@@ -12,7 +12,7 @@ from bayes_softmax.density.groups.callbacks import group_callbacks
 from bayes_softmax.density.groups.chains import Chain, chain_of
 from bayes_softmax.density.groups.covariance import CovarianceData
 from bayes_softmax.density.groups.curvature import Blocks, JointCurvature, precision
-from bayes_softmax.density.groups.kernel import GroupsData, log_conditional, to_model, whitened_log_joint
+from bayes_softmax.density.groups.kernel import GroupsData, log_conditional, to_models, whitened_log_joint
 from bayes_softmax.density.groups.layout import MAX_BORDER, Layout, ModelPoint
 from bayes_softmax.density.groups.linearised import EffectRows, Expansion
 from bayes_softmax.density.groups.packing import LevelRows, Packed, pack_lanes, pack_levels
@@ -98,9 +98,9 @@ class GroupsPosterior:
     def to_model(self, z: FloatArray) -> ModelPoint:
         """The point of the model at whitened coordinates."""
         z = np.require(z, dtype=np.float64, requirements=["C", "A", "W"])
-        x, hyper = np.empty(self.layout.size), self.data.location + self.data.root @ z[self.layout.size :]
-        to_model(self.data, hyper, z, x)
-        return self.layout.point(x, hyper)
+        x, hyper = np.empty((1, self.layout.size)), self.data.location + self.data.root @ z[self.layout.size :]
+        to_models(self.data, hyper[None], z[None], x)
+        return self.layout.point(x[0], hyper)
 
     def newton_point(self) -> ModelPoint:
         """Where a Newton step in weights and effects leads from the reference, at its hyperparameters."""
