@@ -20,13 +20,7 @@ from bayes_softmax.data.formula.encoder import FormulaEncoder, encoder_from_data
 from bayes_softmax.data.formula_data import formula_frame
 from bayes_softmax.data.frames import is_frame, raise_if_missing, require_columns, to_pandas
 from bayes_softmax.data.groups.fitting import group_variables
-from bayes_softmax.data.groups.grouping import (
-    KNOWN,
-    Grouping,
-    choice_of,
-    encode_groups,
-    grouping_from_data,
-)
+from bayes_softmax.data.groups.grouping import KNOWN, Grouping, choice_of, encode_groups, groupings_from_data
 from bayes_softmax.data.offset import read_offset
 from bayes_softmax.data.plain_labels import plain_label
 from bayes_softmax.data.schema_checks import check_array_encoder, check_fields
@@ -246,7 +240,8 @@ class Schema:
             encoder: dict[str, Any] = self.encoder.to_data()
         else:
             encoder = asdict(self.encoder)
-        return json.dumps(_tagged({**fields, "encoder": encoder, "groups": tuple(g.to_data() for g in self.groups)}))
+        groups = {"groups": tuple(g.to_data() for g in self.groups)} if self.groups else {}
+        return json.dumps(_tagged({**fields, "encoder": encoder, **groups}))
 
 
 def schema_from_json(text: str) -> Schema:
@@ -266,7 +261,7 @@ def schema_from_json(text: str) -> Schema:
         else:
             check_array_encoder(written, fields["feature_names"])
             encoder = ArrayEncoder(**written)
-        schema = Schema(encoder=encoder, groups=tuple(map(grouping_from_data, groups)), **fields)
+        schema = Schema(encoder=encoder, groups=groupings_from_data(groups), **fields)
         unknown = [name for name in schema.feature_names if name not in set(encoder.feature_names)]
     except (KeyError, TypeError, AttributeError, IndexError, RecursionError, OverflowError) as error:
         raise ValueError(f"the description of the model is damaged: {type(error).__name__} {error}") from error

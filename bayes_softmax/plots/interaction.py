@@ -121,7 +121,7 @@ def interaction(
     canvas.legend({f"{lines.name} = {name}": mark for name, mark in marks.items()})
     kind = "Average probabilities" if at is None else "Probabilities at the values given"
     over = in_words(asked)
-    kind = kind if over is None else f"{kind} {over}"
+    kind = kind if over is None else f"{kind}, {over}"
     left_out = len(lines.levels) - MOST_VALUES if values is None else 0
     some = f"; {MOST_VALUES} of {len(lines.levels)} levels of {lines.name}" if left_out > 0 else ""
     bands = f"{'bars' if x.levels else 'bands'}: {100 * interval.prob:g} %"

@@ -120,8 +120,8 @@ def probabilities(
     kind = "average probability" if at is None else "probability at the values given"
     alone = bool(without_intervals(fitted))
     over = in_words(asked)
-    kind = kind if over is None else f"{kind} {over}"
-    label = f"{kind} ({'without' if alone else f'{100 * interval.prob:g} %'} intervals)"
+    said = kind if over is None else f"{kind}, {over}"
+    label = f"{said} ({'without' if alone else f'{100 * interval.prob:g} %'} intervals)"
     drawn = _Drawing(curves, styles, label, kind, look.given_axes is None)
     n_panels = len(curves) * len(styles)
     many = len(styles) > FEW_CLASSES and n_panels <= MOST_PANELS

@@ -6,7 +6,15 @@ import pytest
 from scipy.special import softmax
 
 import bayes_softmax as bs
+from bayes_softmax.answers.labels import label_parameters
+from bayes_softmax.answers.levels import ask, at_levels
+from bayes_softmax.answers.mean_probabilities import mean_probabilities
+from bayes_softmax.answers.new_data import encode_rows
 from bayes_softmax.answers.nodes import covariance_roots
+from bayes_softmax.answers.perturbed import moved
+from bayes_softmax.answers.probabilities import ThinnedDraws, over_blocks
+from bayes_softmax.core.parameters import Parameters
+from bayes_softmax.fits.estimate import Estimate
 
 CLASSES = ["a", "b", "c"]
 
@@ -233,3 +241,115 @@ def test_messages(post):
         plain.effects(groups={"g": 1})
     with pytest.raises(ValueError, match="one level for all"):
         post.effects("f", groups={"g": [1, 2]}, levels="known")
+
+
+def relabelled(post, order):
+    """The posterior with its classes in another order: the same draws, permuted."""
+    fitted = post._fitted
+    parameters = fitted.parameters
+    moved = {
+        name: values.take(order, axis=-1) if name.count("covariance") == 0 else values[:, :, order][..., order]
+        for name, values in parameters.arrays.items()
+    }
+    return ThinnedDraws(fitted.logits, Parameters(moved))
+
+
+def test_relabelling_classes_changes_no_average(post):
+    order, fitted = np.array([2, 0, 1]), post._fitted
+    asked = ask(fitted, "average")
+    data = frame().head(4)
+    rows = encode_rows(fitted, data, asked=asked).rows
+    here, there = (
+        mean_probabilities(at.draws, at.place(rows._replace(nodes=None)))
+        for at in (at_levels(draws, fitted.schema, asked, {}) for draws in (fitted, relabelled(post, order)))
+    )
+    assert abs(there - here[:, order]).max() < 2e-4  # 3e-4 per draw, averaged over 200 draws
+
+
+@pytest.mark.parametrize("formula", ["y ~ x + (1 | s/g)", "y ~ x + (0 + x | g) + (1 | s)", "y ~ 1 + (x || g)"])
+def test_averages_of_other_groupings(formula):
+    data = frame(120)
+    model = bs.SoftmaxRegression.from_formula(formula, data)
+    post = model.sample(draws=40, tune=60, chains=1, random_seed=1, progressbar=False)
+    row = pd.DataFrame({"x": [0.8]})
+    draws = post.idata["posterior"].dataset.isel(chain=0)
+    eta = draws.intercept.values + (0.8 * draws.weights.values[:, 0] if draws.sizes["feature"] else 0.0)
+    V = 0.0
+    for g in post._fitted.schema.groups:  # the covariance of all effects on this row
+        own = draws[f"{g.name}_covariance"].values
+        z = np.array([1.0 if term == "intercept" else 0.8 for term in g.terms])
+        V = V + np.einsum("stkul,t,u->skl", own, z, z)
+    z = np.random.default_rng(1).standard_normal((4000, 3))
+    root = np.linalg.cholesky(V + 1e-12 * np.eye(3))
+    P = softmax(eta[:, None] + z @ np.swapaxes(root, 1, 2), axis=-1)
+    found = post.predict_draws(row, levels="average").values[0, :, 0]
+    assert (abs(found - P.mean(axis=1)) < 5 * P.std(axis=1) / np.sqrt(4000) + 2e-3).all()
+
+
+def test_choice_sets_offsets_and_many_classes():
+    rng = np.random.default_rng(2)
+    n, K = 200, 6
+    data = pd.DataFrame({"x": rng.normal(size=n), "g": rng.integers(0, 5, n)})
+    on, offset = np.ones((n, K), dtype=bool), rng.normal(size=(n, K))
+    on[::2, 0] = False
+    data["y"] = [str(rng.choice(np.flatnonzero(row))) for row in on]
+    post = bs.SoftmaxRegression.from_formula("y ~ x + (1 | g)", data, offset=offset, available=on).sample(
+        draws=40, tune=60, chains=1, random_seed=1, progressbar=False
+    )
+    new = {"offset": offset[:4], "available": on[:4]}
+    for levels in ("known", "new", "average"):
+        P = post.predict_proba(data.head(4), levels=levels, random_seed=1, **new)
+        assert np.allclose(P.sum(axis=1), 1.0)
+        assert not P.iloc[::2, 0].any()
+    by_weights = post.effects(data=data.head(4), weights=np.array([2.0, 0.0, 1.0, 1.0]), **new)
+    kept = [0, 0, 2, 3]
+    repeated = post.effects(data=data.iloc[kept], offset=offset[kept], available=on[kept])
+    assert np.allclose(by_weights["mean"], repeated["mean"])
+
+
+def estimate_near(post):
+    """An estimate at the means of the draws, with their covariance."""
+    fitted = post._fitted
+    values = {name: values.mean(axis=0) for name, values in fitted.parameters.arrays.items()}
+    covariance = np.cov(fitted.parameters.flat().T)
+    return bs.PointEstimate(
+        Estimate(
+            kind="map", values=label_parameters(fitted.logits, values, fitted.schema), log_likelihood=0.0,
+            log_prior=0.0, total_weight=240.0, n_obs=240, converged=True, status="", gradient_norm=0.0,
+            newton_decrement=0.0, n_iterations=1, history=np.zeros(1), schema=fitted.schema, logits=fitted.logits,
+            covariance_of=lambda: covariance, training=fitted.training,
+        )
+    )  # fmt: skip
+
+
+def test_averages_of_an_estimate_have_standard_errors(post):
+    fit, data = estimate_near(post), frame().head(3)
+    table, draws = fit.effects(data=frame().head(40)), post.effects(data=frame().head(40))
+    assert np.allclose(table["estimate"], draws["mean"], atol=0.02)
+    ratio = table["std_error"] / draws["sd"]  # the draws are not normal
+    assert ratio.between(0.7, 1.4).all()
+    assert np.allclose(table.groupby(level=[0, 1])["estimate"].sum(), 0.0, atol=1e-9)
+    P = fit.predict_proba(data, levels="average", ci_prob=0.9)
+    by_draws = post.predict_proba(data, levels="average", ci_prob=0.9)
+    assert np.allclose(P.to_numpy(), by_draws.to_numpy(), atol=0.06)
+    assert ((P.xs("estimate", axis=1, level=1) - fit.predict_proba(data, levels="average")).abs() < 1e-9).all(axis=None)
+    cost = pd.DataFrame(1.0 - np.eye(3), CLASSES, CLASSES)
+    decided, of_draws = fit.decide(data, cost, levels="average"), post.decide(data, cost, levels="average")
+    assert np.allclose(decided.iloc[:, 1:4], of_draws.iloc[:, 1:4], atol=0.06)  # expected cost and its interval
+    u, v = fit.uncertainty(data, levels="average"), post.uncertainty(data, levels="average")
+    assert np.allclose(u["total"], v["total"], atol=0.03)
+    assert (u["epistemic"] / v["epistemic"]).between(0.5, 2.0).all()
+    with pytest.raises(ValueError, match="drawn once for each draw of a posterior, and a point estimate has none"):
+        fit.predict(data, levels="new")
+
+
+def test_standard_errors_by_differences_are_those_of_the_exact_jacobian():
+    fit = bs.SoftmaxRegression.from_formula("y ~ x + f", frame()).map()._fitted
+    near = moved(fit.logits, fit.parameters, fit.delta_covariance)
+    rows = encode_rows(fit, frame().head(3), asked=ask(fit, "known")).rows
+    (P,) = over_blocks(near.draws, rows, lambda P, _: P.copy())
+    logit = np.moveaxis(np.log(P / (1 - P)), 2, 0)
+    ends = bs.PointEstimate(fit).predict_proba(frame().head(3), ci_prob=0.9)
+    low, high = (ends.xs(name, axis=1, level=1).to_numpy().T for name in ends.columns.levels[1][1:])
+    half = (np.log(high / (1 - high)) - np.log(low / (1 - low))) / 2
+    assert np.allclose(near.errors(logit) * 1.6448536, half, rtol=1e-5)
