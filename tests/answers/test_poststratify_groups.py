@@ -28,7 +28,7 @@ def model(population) -> bs.SoftmaxRegression:
 
 @pytest.fixture(scope="module")
 def post(model) -> bs.Posterior:
-    return model.sample(draws=1000, tune=200, chains=2, random_seed=1, progressbar=False)
+    return model.sample(draws=1000, tune=400, chains=2, random_seed=1, progressbar=False)
 
 
 def drawn(table: object) -> np.ndarray:
