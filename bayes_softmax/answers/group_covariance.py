@@ -125,7 +125,7 @@ def group_covariance(
 
 def effects_of(grouping: Grouping, view: View) -> Effects:
     """Contrasts of the classes in each term of a grouping."""
-    vectors = np.kron(np.eye(len(grouping.terms)), view.matrix.T)
+    vectors = np.asarray(np.kron(np.eye(len(grouping.terms)), view.matrix.T), dtype=np.float64)
     alone = grouping.terms == (INTERCEPT,)
     names = tuple(name if alone else f"{term}: {name}" for term in grouping.terms for name in view.names)
     return Effects(grouping, vectors, names)
@@ -214,8 +214,9 @@ def _errors(fit: Fitted, found: Statistic) -> FloatArray:
     if covariance is None:
         return np.full(found.values.shape[1], np.nan)
     jacobian = np.hstack([found.derivatives[name] for name in names])
-    variance = quadratic_form(jacobian, covariance)
-    error: FloatArray = np.sqrt(np.where(variance > 0, variance, np.nan))
+    with np.errstate(invalid="ignore"):  # a standard deviation of zero has no derivative
+        variance = quadratic_form(jacobian, covariance)
+        error: FloatArray = np.sqrt(np.where(variance > 0, variance, np.nan))
     return error
 
 

@@ -20,7 +20,9 @@ def chosen_groupings(schema: Schema, group: Any) -> list[Grouping]:
     """The groupings of these names, or all, in the order of the model."""
     known = {grouping.name: grouping for grouping in schema.groups}
     if not known:
-        raise ValueError("the model has no groups: write (1 | person) in the formula, or pass groups=")
+        raise ValueError(
+            "this fit is of a model without groups; they are written (1 | person) in a formula, or given as groups="
+        )
     if group is None:
         return list(known.values())
     names = _names(group, "group", "grouping")
@@ -60,7 +62,7 @@ def build_views(schema: Schema, vs: Versus) -> View:
     """Contrasts as of :func:`build_view`, or of several pairs, ``[("a", "b"), ("c", "d")]``."""
     several = isinstance(vs, list | tuple) and len(vs) > 0 and all(isinstance(pair, list | tuple) for pair in vs)
     if not several:
-        return build_view(schema, vs)  # type: ignore[arg-type]
+        return build_view(schema, vs)
     views = [build_view(schema, tuple(pair)) for pair in vs]  # type: ignore[union-attr, arg-type]
     names = [name for view in views for name in view.names]
     if len(set(names)) < len(names):
@@ -71,10 +73,14 @@ def build_views(schema: Schema, vs: Versus) -> View:
 
 def covariance_of_parameters(fit: Fitted, names: Sequence[str]) -> FloatArray | None:
     """Covariance (d, d) of some parameters of an estimate in their flat order, one after the other; None without."""
-    if fit.delta_covariance is None:
+    try:
+        known = fit.delta_covariance
+    except ValueError:  # effects of so many levels that their covariance is not formed
+        known = None
+    if known is None:
         return None
     sizes = {name: int(np.prod(shape)) for name, shape in fit.logits.shapes.items()}
     starts = dict(zip(sizes, np.cumsum([0, *sizes.values()])[:-1].tolist(), strict=True))
     places = np.concatenate([starts[name] + np.arange(sizes[name]) for name in names])
-    covariance: FloatArray = fit.delta_covariance[np.ix_(places, places)]
+    covariance: FloatArray = known[np.ix_(places, places)]
     return covariance

@@ -11,7 +11,7 @@ import pandas as pd
 from bayes_softmax.answers.cautions import row_cautions
 from bayes_softmax.answers.fitted import Fitted
 from bayes_softmax.answers.new_data import read_rows
-from bayes_softmax.answers.rows import Rows
+from bayes_softmax.answers.shares import Weighted
 from bayes_softmax.answers.variables import level_name, model_variables
 from bayes_softmax.core.checks import describe_rows, shown
 from bayes_softmax.core.records import FloatArray, IntArray
@@ -41,31 +41,11 @@ class Groups(NamedTuple):
 
 
 class Strata(NamedTuple):
-    """Cells with people in them, those of a group together.
+    """Cells with people in them, weighted by their count within their group, with sentences about them."""
 
-    ``rows`` are the encoded cells and ``shares`` (N,) their parts of their group's count; those of group g are
-    ``ends[g]`` to ``ends[g + 1]``.  ``cautions`` are sentences about them.
-    """
-
-    rows: Rows
-    shares: FloatArray
-    ends: IntArray
+    weighted: Weighted
     groups: Groups
     cautions: list[str]
-
-    @property
-    def n_groups(self) -> int:
-        """Number of groups."""
-        return len(self.groups.labels)
-
-    def parts(self, size: int) -> Iterator["Strata"]:
-        """The same cells, at most ``size`` groups at a time, in order; their groups keep only their labels."""
-        for first in range(0, self.n_groups, size):
-            ends = self.ends[first : first + size + 1]
-            place = slice(int(ends[0]), int(ends[-1]))
-            labels = self.groups.labels[first : first + size]
-            groups = Groups(self.groups.by, labels, self.groups.codes[place] - first)
-            yield Strata(self.rows.take(place), self.shares[place], ends - ends[0], groups, [])
 
 
 def read_strata(fit: Fitted, cells: Any, count: Any, by: Any, offset: Any, available: Any) -> Strata:
@@ -93,7 +73,8 @@ def read_strata(fit: Fitted, cells: Any, count: Any, by: Any, offset: Any, avail
     kept = rows.take(order)
     cautions = row_cautions(fit, kept._replace(index=rows.index[order]))
     ends = np.searchsorted(codes, np.arange(len(totals) + 1))
-    return Strata(kept, counts[order] / largest / totals[codes], ends, groups._replace(codes=codes), cautions)
+    weighted = Weighted(kept, counts[order] / largest / totals[codes], ends)
+    return Strata(weighted, groups._replace(codes=codes), cautions)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from bayes_softmax.density.groups.covariance import CovarianceData
 from bayes_softmax.density.groups.packing import LevelRows
 from bayes_softmax.density.groups.posterior import GroupsPosterior, groups_posterior
 from bayes_softmax.density.posterior import build_posterior
-from bayes_softmax.spec.groups.log_prior import correlation_name, sd_name
+from bayes_softmax.spec.groups.log_prior import hyperparameters
 from bayes_softmax.spec.groups.structure import GroupEffects
 from bayes_softmax.spec.specification import Specification
 
@@ -94,12 +94,3 @@ def _hyper_of(effects: tuple[GroupEffects, ...], hypers: FloatArray) -> list[Flo
     """The hyperparameters (S, H_j) of each grouping."""
     ends = np.cumsum([e.n_hyper for e in effects])[:-1]
     return np.split(hypers, ends, axis=-1)
-
-
-def hyperparameters(effects: GroupEffects, h: FloatArray) -> dict[str, FloatArray]:
-    """Standard deviations and correlations of the columns, which are not identified one by one."""
-    factor = effects.correlation_factor(h)
-    return {
-        sd_name(effects.name): effects.sds(h),
-        correlation_name(effects.name): factor @ np.swapaxes(factor, -1, -2),
-    }

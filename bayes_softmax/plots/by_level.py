@@ -1,24 +1,28 @@
 """Probabilities at the levels of a grouping or of a factor, alone or along a variable."""
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import batched
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from bayes_softmax.answers.averages import Level, average_changes
-from bayes_softmax.answers.cautions import warn_of
+from bayes_softmax.answers.cautions import in_the_limit, row_cautions, warn_of
+from bayes_softmax.answers.changes import rows_in_words
 from bayes_softmax.answers.fitted import Fitted, without_intervals
 from bayes_softmax.answers.intervals import Interval
-from bayes_softmax.answers.population import Population
+from bayes_softmax.answers.population import Population, encode_variables
+from bayes_softmax.answers.population_levels import joined_rows
 from bayes_softmax.answers.probabilities import thinned_draws
-from bayes_softmax.answers.quantities import summary_columns
+from bayes_softmax.answers.shares import Weighted, share_table
+from bayes_softmax.answers.training import CHUNK_ROWS
 from bayes_softmax.answers.variables import Covariate, Setting, chosen_variables, level_name, model_variables
 from bayes_softmax.core.checks import did_you_mean, listed, shown
 from bayes_softmax.core.records import IntArray
+from bayes_softmax.data.groups.grouping import Grouping
 from bayes_softmax.data.schema import Schema
 from bayes_softmax.plots import dots, style
-from bayes_softmax.plots.curves import PICTURE_DRAWS, Curve, curve_along, draw_line, finish_curve
+from bayes_softmax.plots.curves import PICTURE_DRAWS, Curve, draw_line, finish_curve, grid_of
 from bayes_softmax.plots.levels import MOST, draw_ranked, highest_and_lowest, ranked
 from bayes_softmax.plots.look import Look
 from bayes_softmax.plots.picture import Panel, Picture, columns_of, panel_width
@@ -29,8 +33,10 @@ FEW_LEVELS = 12  # panels, or rows with a mark for each class
 MOST_LINES = 100  # of one panel
 FEW_CLASSES = 4  # bands that can be told apart in one panel
 RANKING_DRAWS = 40  # enough to order levels by
-EVALUATIONS = 200_000  # rows times levels: as many rows as it allows are averaged over, between these
-FEWEST_ROWS, HEIGHT = 20, 1.5  # rows, inches of a panel
+LINE_DRAWS = 100  # of a mean without a band
+EVALUATIONS, FEWEST_ROWS = 200_000, 20  # averages of so many rows, in all that is drawn, and in each
+HEIGHT = 1.5  # inches of a panel
+Curves = list[tuple[str, Curve]]  # with the names of their levels
 
 
 class Asked(NamedTuple):
@@ -49,18 +55,9 @@ class Asked(NamedTuple):
         return "without intervals" if without_intervals(self.fit) else f"{100 * self.interval.prob:g} % intervals"
 
 
-class _Averages(NamedTuple):
-    """Names of the levels, and their average probabilities (G, K) with ends of intervals."""
-
-    names: list[str]
-    ends: dots.Ends
-
-
 def draw(asked: Asked, features: str | Sequence[str] | None, panels: str | None, look: Look) -> Picture:
     """Average probabilities of each level, or their curves along one variable."""
     settings = level_settings(asked.fit.schema, asked.by)
-    rows = asked.rows.thinned(max(FEWEST_ROWS, EVALUATIONS // len(settings)))
-    asked = asked._replace(rows=rows)
     if features is None:
         if panels is not None:
             raise ValueError(f"panels={shown(panels)} is for curves along a variable; name one by features=")
@@ -74,10 +71,11 @@ def draw(asked: Asked, features: str | Sequence[str] | None, panels: str | None,
     return _along(asked, settings, variable, panels, look)
 
 
-def level_settings(schema: Schema, by: str) -> list[tuple[str, Setting]]:
+def level_settings(schema: Schema, by: Any) -> list[tuple[str, Setting]]:
     """Name of each level of a grouping or factor, and the values of the columns that set it."""
     for grouping in schema.groups:
         if grouping.name == by:
+            _check_free(schema, grouping)
             levels = [variable.levels for variable in grouping.columns.values()]
             places = grouping.seen or tuple((i,) for i in range(grouping.n_levels))
             values = [[own[i] for own, i in zip(levels, at, strict=True)] for at in places]
@@ -85,44 +83,64 @@ def level_settings(schema: Schema, by: str) -> list[tuple[str, Setting]]:
                 (level_name(level), dict(zip(grouping.columns, own, strict=True)))
                 for level, own in zip(grouping.levels, values, strict=True)
             ]
-    variables = model_variables(schema)
-    if isinstance(by, str) and by in variables and variables[by].levels:
-        return [(level_name(level), {by: level}) for level in variables[by].levels]
-    known = [*(g.name for g in schema.groups), *(name for name, v in variables.items() if v.levels)]
+    factors = {name: variable.levels for name, variable in model_variables(schema).items() if variable.levels}
+    for name, own_levels in factors.items():
+        if name == by:
+            return [(level_name(level), {name: level}) for level in own_levels]
+    known = [*(grouping.name for grouping in schema.groups), *factors]
     there = f"(there are {listed(known)})" if known else "(the model has none)"
     raise ValueError(f"by={shown(by)} is not a grouping or factor of the model{did_you_mean(by, known)} {there}")
 
 
-def _average(asked: Asked, settings: Sequence[tuple[str, Setting]], n_draws: int) -> _Averages:
-    """Probabilities with every row set to each level."""
-    fit, changes = asked.fit, [Level(setting) for _, setting in settings]
-    found = average_changes(fit, asked.rows, changes, thinned_draws(fit, n_draws, fit.n_chains))
-    warn_of(fit, found.cautions)
-    columns = list(summary_columns(found.quantities, asked.interval).values())
-    shape = (len(settings), len(fit.schema.classes))
-    ends = dots.Ends(*(np.clip(columns[i].reshape(shape), 0, 1) for i in (0, 2, 3)))
-    return _Averages([name for name, _ in settings], ends)
+def _check_free(schema: Schema, outer: Grouping) -> None:
+    """Raise for a grouping whose levels cannot be set alone, as those of another one exist within one of them."""
+    for inner in schema.groups:
+        if set(outer.columns) < set(inner.columns) and inner.n_levels < np.prod(
+            [len(variable.levels) for variable in inner.columns.values()]
+        ):
+            raise ValueError(
+                f"by={shown(outer.name)}: each level of {shown(inner.name)} is within one level of it, so rows cannot "
+                f"be set to others; use by={shown(inner.name)}"
+            )
+
+
+def _averages(asked: Asked, settings: Sequence[Setting], n_draws: int) -> dots.Ends:
+    """Probabilities with every row set to each setting, with ends of intervals, each (settings, K).
+
+    Rows of many settings are encoded and averaged together, which takes a tenth of the time that each alone would.
+    """
+    fit, population = asked.fit, asked.rows.thinned(max(FEWEST_ROWS, EVALUATIONS // len(settings)))
+    rows, draws = joined_rows(list(population.chunks())), thinned_draws(asked.fit, n_draws, asked.fit.n_chains)
+    n, shares = len(rows.frame), rows.weights / rows.weights.sum()
+    found, cautions = [], list[str]()
+    for some in batched(settings, max(1, CHUNK_ROWS // n)):
+        at = joined_rows([population.with_values(rows, setting) for setting in some])
+        encoded = in_the_limit(fit, encode_variables(fit.schema, at))
+        cautions += row_cautions(fit, encoded, partial(rows_in_words, at))
+        weighted = Weighted(encoded, np.tile(shares, len(some)), n * np.arange(len(some) + 1))
+        found.append(list(share_table(fit, draws, weighted, asked.interval).values()))
+    warn_of(fit, cautions)
+    K = len(fit.schema.classes)
+    return dots.Ends(*(np.concatenate([part[i] for part in found]).reshape(-1, K) for i in (0, 2, 3)))
 
 
 def _alone(asked: Asked, settings: Sequence[tuple[str, Setting]], look: Look) -> Picture:
     """Few levels in one panel, with a mark for each class; many by size in a panel for each class."""
-    found, positions = _average(asked, settings, PICTURE_DRAWS), [s.position for s in asked.styles]
+    ends, names = _averages(asked, [setting for _, setting in settings], PICTURE_DRAWS), [name for name, _ in settings]
     if len(settings) > FEW_LEVELS:
         panels = []
         for s in asked.styles:
-            ends = dots.Ends(*(end[:, s.position] for end in found.ends))
-            panels.append(
-                ranked(s.name, found.names, ends, s.colour, most=MOST, label="average probability", zero=False)
-            )
+            own = dots.Ends(*(end[:, s.position] for end in ends))
+            panels.append(ranked(s.name, names, own, s.colour, most=MOST, label="average probability", zero=False))
         canvas = draw_ranked([panels], look)
         left = f"; in each panel {highest_and_lowest(len(settings), MOST)}" if len(settings) > MOST else ""
         canvas.heading(f"Average probability by {asked.by}, {asked.kind}{left}")
         return canvas.finished()
-    ends = dots.Ends(*(end[:, positions] for end in found.ends))
+    shown_ends = dots.Ends(*(end[:, [s.position for s in asked.styles]] for end in ends))
     colours = [[s.colour for s in asked.styles]] * len(settings)
-    marks = [("o", False)] * len(positions)
+    marks = [("o", False)] * len(asked.styles)
     label = f"average probability ({asked.kind})"
-    one = dots.Dots(asked.by, asked.by, tuple(found.names), ends, colours, marks, label, zero=False)
+    one = dots.Dots(asked.by, asked.by, tuple(names), shown_ends, colours, marks, label, zero=False)
     canvas = look.canvas([[Panel(one.name, one.height)]], left=dots.names_width([one]))
     dots.draw(canvas.panels[0], one)
     canvas.heading()
@@ -141,40 +159,46 @@ def _along(
     most = FEW_LEVELS if each else MOST_LINES
     left = ""
     if len(settings) > most:
-        left = f"; {most} of {len(settings)} levels, evenly spaced in the order of their first class"
+        left = f"; {most} of {len(settings)} levels, evenly spaced in the order of {asked.styles[0].name}"
         settings = [settings[i] for i in _spread(asked, settings, most)]
-    curves = {
-        name: curve_along(asked.fit, asked.rows.at(setting), asked.seen, variable, asked.interval)
-        for name, setting in settings
-    }
+    curves = _curves(asked, settings, variable, PICTURE_DRAWS if each else LINE_DRAWS)
     top = _top(asked.styles, curves)
     if each:
         return _level_panels(asked, curves, top, look, left)
     return _class_panels(asked, curves, top, look, left)
 
 
+def _curves(asked: Asked, settings: Sequence[tuple[str, Setting]], variable: Covariate, n_draws: int) -> Curves:
+    """The curve of each level along a variable."""
+    values, rug = grid_of(variable, asked.seen)
+    each = [{**setting, variable.name: value} for _, setting in settings for value in values]
+    ends = _averages(asked, each, n_draws)
+    centre, low, high = [part.reshape(len(settings), len(values), -1) for part in ends]
+    return [(name, Curve(variable, values, centre[g], low[g], high[g], rug)) for g, (name, _) in enumerate(settings)]
+
+
 def _spread(asked: Asked, settings: Sequence[tuple[str, Setting]], n: int) -> IntArray:
     """Positions of ``n`` levels, evenly spaced in the order of the probability of the first class shown."""
-    found = _average(asked, settings, RANKING_DRAWS).ends.centre[:, asked.styles[0].position]
+    found = _averages(asked, [setting for _, setting in settings], RANKING_DRAWS).centre[:, asked.styles[0].position]
     chosen = np.linspace(0, len(settings) - 1, n).round().astype(np.int64)
     kept: IntArray = np.argsort(-found, kind="stable")[chosen]
     return kept
 
 
-def _top(styles: Sequence[ClassStyle], curves: dict[str, Curve]) -> float:
+def _top(styles: Sequence[ClassStyle], curves: Curves) -> float:
     """End of the axis of probabilities, above all curves."""
     shown = [s.position for s in styles]
-    ends = [part[:, shown] for curve in curves.values() for part in (curve.high, curve.centre)]
+    ends = [part[:, shown] for _, curve in curves for part in (curve.high, curve.centre)]
     return min(1.0, 1.05 * max(float(np.nanmax(part, initial=0.05)) for part in ends))
 
 
-def _level_panels(asked: Asked, curves: dict[str, Curve], top: float, look: Look, left: str) -> Picture:
+def _level_panels(asked: Asked, curves: Curves, top: float, look: Look, left: str) -> Picture:
     """All classes in a panel for each level."""
     across = columns_of(len(curves))
-    rows = [[Panel(name, HEIGHT) for name in part] for part in batched(curves, across, strict=False)]
+    rows = [[Panel(name, HEIGHT) for name, _ in part] for part in batched(curves, across)]
     canvas = look.canvas(rows, width=panel_width(across))
     bands = len(asked.styles) <= FEW_CLASSES
-    for i, (panel, (name, curve)) in enumerate(zip(canvas.panels, curves.items(), strict=True)):
+    for i, (panel, (name, curve)) in enumerate(zip(canvas.panels, curves, strict=True)):
         for s in asked.styles:
             draw_line(panel, curve, s, bands=bands, by_class=False)
         finish_curve(panel, curve, top)
@@ -187,14 +211,14 @@ def _level_panels(asked: Asked, curves: dict[str, Curve], top: float, look: Look
     return canvas.finished()
 
 
-def _class_panels(asked: Asked, curves: dict[str, Curve], top: float, look: Look, left: str) -> Picture:
+def _class_panels(asked: Asked, curves: Curves, top: float, look: Look, left: str) -> Picture:
     """A thin line for each level in a panel for each class, and a thick one for their average."""
     across = columns_of(len(asked.styles))
-    rows = [[Panel(s.name, HEIGHT) for s in part] for part in batched(asked.styles, across, strict=False)]
+    rows = [[Panel(s.name, HEIGHT) for s in part] for part in batched(asked.styles, across)]
     canvas = look.canvas(rows, width=panel_width(across))
-    first = next(iter(curves.values()))
+    _, first = curves[0]
     for i, (panel, s) in enumerate(zip(canvas.panels, asked.styles, strict=True)):
-        lines = np.array([curve.centre[:, s.position] for curve in curves.values()])
+        lines = np.array([curve.centre[:, s.position] for _, curve in curves])
         panel.plot(first.values, lines.T, color=s.colour, linewidth=0.7, alpha=0.5)
         panel.plot(first.values, lines.mean(axis=0), color="black", linewidth=1.8)
         finish_curve(panel, first, top)

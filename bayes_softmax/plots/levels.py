@@ -148,7 +148,7 @@ def ranked(
 def draw_ranked(panels: Sequence[Sequence[dots.Dots]], look: Look) -> Canvas:
     """Panels of ranked levels, those of one grouping and term beside each other; each has names of its own."""
     across = columns_of(len(panels[0]))
-    rows = [list(part) for own in panels for part in batched(own, across, strict=False)]
+    rows = [list(part) for own in panels for part in batched(own, across)]
     several = [one for row in rows for one in row]
     names = dots.names_width(several) if any(any(one.rows) for one in several) else 0.6
     width = max(names + BARS, ALONE if across == 1 else PANEL_WIDTH)

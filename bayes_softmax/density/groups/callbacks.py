@@ -19,13 +19,14 @@ N_SIZES = 4  # of ``GroupsData.sizes``
 OWN_FIELDS = (
     Field("groupings", np.int64, ("J", GROUPING_SIZE)),
     Field("sizes", np.int64, (N_SIZES,)),
+    Field("chain", np.int64, ("n_chain",)),
     Field("common", np.float64, ("d",)),
     Field("curvature", np.float64, ("d", "d")),
     Field("slope", np.float64, ("d",)),
     Field("location", np.float64, ("H",)),
     Field("root", np.float64, ("H", "H")),
 )
-SIZES = ("d", "J", "H")
+SIZES = ("d", "J", "H", "n_chain")
 # Addresses and sizes by name, in one structured type that Python writes and the callback reads.
 TABLE = np.dtype(
     [
@@ -43,7 +44,7 @@ def group_callbacks(data: GroupsData, owner: Any) -> NativeDensity:
 
 def _pack(data: GroupsData) -> IntArray:
     """Checked addresses and sizes of all arrays, as one ``TABLE``."""
-    sizes = dict(zip(SIZES, (len(data.slope), len(data.groupings), len(data.location)), strict=True))
+    sizes = dict(zip(SIZES, (len(data.slope), len(data.groupings), len(data.location), len(data.chain)), strict=True))
     addresses = checked_addresses(data, OWN_FIELDS, sizes)
     return np.array([*pack_data(data.linear), *addresses, *sizes.values()], dtype=np.int64)
 
@@ -55,6 +56,7 @@ def _read(t):  # type: ignore[no-untyped-def]
         read_data(t.linear),
         carray(pointer(t.groupings), (t.J, GROUPING_SIZE), np.int64),
         carray(pointer(t.sizes), (N_SIZES,), np.int64),
+        carray(pointer(t.chain), (t.n_chain,), np.int64),
         doubles(t.common, (t.d,)),
         doubles(t.curvature, (t.d, t.d)),
         doubles(t.slope, (t.d,)),
