@@ -141,6 +141,8 @@ def test_separated_contrasts_are_infinite_and_others_keep_their_errors():
     table = fit.summary(vs="a")
     assert table.loc[("z", "c vs a"), "estimate"] == np.inf
     assert np.isfinite(table.loc[("x", "b vs a")]).all()
+    P = fit.predict_proba(data.head(4))
+    assert (P["c"].round(6) == (data.head(4).y == "c")).all()
 
 
 def test_weights_counts_and_collapsed_rows_are_the_same_data():
