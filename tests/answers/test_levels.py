@@ -232,6 +232,8 @@ def test_messages(post):
         post.predict(data, groups={"G": 1})
     with pytest.raises(ValueError, match=r"groups\['g'\] has shape \(3,\); expected \(2,\)"):
         post.predict(data, groups={"g": [1, 2, 3]})
+    with pytest.raises(ValueError, match=r"data has no column 'g' with levels of the groups .* pass groups={'g': ...}"):
+        post.predict(data.drop(columns="g"))
     with pytest.raises(ValueError, match="'g' has level 100 in rows 0, 1, which the model was not fitted with"):
         post.predict(data.assign(g=100))
     plain = bs.SoftmaxRegression.from_formula("y ~ x", frame()).map()
