@@ -21,12 +21,7 @@ from bayes_softmax.data.formula_data import formula_frame
 from bayes_softmax.data.frames import is_frame, to_pandas
 from bayes_softmax.data.groups.choices import columns_for, frame_for
 from bayes_softmax.data.groups.fitting import group_variables
-from bayes_softmax.data.groups.grouping import (
-    KNOWN,
-    Grouping,
-    encode_groups,
-    grouping_from_data,
-)
+from bayes_softmax.data.groups.grouping import KNOWN, Grouping, encode_groups, groupings_from_data
 from bayes_softmax.data.offset import read_offset
 from bayes_softmax.data.plain_labels import plain_label
 from bayes_softmax.data.schema_checks import check_array_encoder, check_fields
@@ -229,7 +224,8 @@ class Schema:
             encoder: dict[str, Any] = self.encoder.to_data()
         else:
             encoder = asdict(self.encoder)
-        return json.dumps(_tagged({**fields, "encoder": encoder, "groups": tuple(g.to_data() for g in self.groups)}))
+        groups = {"groups": tuple(g.to_data() for g in self.groups)} if self.groups else {}
+        return json.dumps(_tagged({**fields, "encoder": encoder, **groups}))
 
 
 def schema_from_json(text: str) -> Schema:
@@ -249,7 +245,7 @@ def schema_from_json(text: str) -> Schema:
         else:
             check_array_encoder(written, fields["feature_names"])
             encoder = ArrayEncoder(**written)
-        schema = Schema(encoder=encoder, groups=tuple(map(grouping_from_data, groups)), **fields)
+        schema = Schema(encoder=encoder, groups=groupings_from_data(groups), **fields)
         unknown = [name for name in schema.feature_names if name not in set(encoder.feature_names)]
     except (KeyError, TypeError, AttributeError, IndexError, RecursionError, OverflowError) as error:
         raise ValueError(f"the description of the model is damaged: {type(error).__name__} {error}") from error

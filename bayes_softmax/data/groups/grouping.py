@@ -12,6 +12,7 @@ from bayes_softmax.core.checks import describe_rows, did_you_mean, listed, shown
 from bayes_softmax.core.records import AnyArray, FloatArray, IntArray
 from bayes_softmax.data.formula.columns import MANY_LEVELS, ColumnType, column_type_from_data, positions_among
 from bayes_softmax.data.formula.encoder import FormulaEncoder, encoder_from_data
+from bayes_softmax.data.groups.names import check_names
 
 INTERCEPT = "intercept"
 KNOWN, NEW, AVERAGE, KNOWN_OR_NEW = LEVELS = ("known", "new", "average", "known or new")
@@ -188,6 +189,24 @@ def grouping_from_data(data: Any) -> Grouping:
     if not flags[0] and (encoder is None or not encoder.feature_names):
         raise ValueError(f"the grouping {':'.join(types)!r} has no terms")
     return Grouping(types, seen, encoder, *flags)
+
+
+def groupings_from_data(data: Any) -> tuple[Grouping, ...]:
+    """The groupings of a file.
+
+    Raises
+    ------
+    ValueError
+        As :func:`grouping_from_data`; also for names that are not those of different groupings.
+    """
+    if not isinstance(data, tuple):
+        raise ValueError("the description of the groupings is damaged")
+    groups = tuple(map(grouping_from_data, data))
+    names = [group.name for group in groups]
+    if len(set(names)) < len(names):
+        raise ValueError(f"the groupings {listed(names)} have one name")
+    check_names(names)
+    return groups
 
 
 def _within(at: Any, sizes: list[int]) -> bool:
