@@ -197,4 +197,4 @@ def nodes_note(nodes: Nodes | None) -> str | None:
     if nodes is None:
         return None
     dimensions = counted(nodes.roots.shape[2], "dimension")
-    return f"averaged over the population of levels in every draw by {nodes.n_nodes} quadrature nodes in {dimensions}"
+    return f"averaged over the population of levels by {nodes.n_nodes} quadrature nodes in {dimensions}"

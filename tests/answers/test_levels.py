@@ -345,6 +345,17 @@ def test_averages_of_an_estimate_have_standard_errors(post):
         fit.predict(data, levels="new")
 
 
+def test_maximum_likelihood_has_effects_averaged_over_the_population():
+    fit = bs.SoftmaxRegression.from_formula("y ~ x + (1 | g)", frame()).mle()
+    table = fit.effects()
+    assert table.columns.name == "change of probability, averaged over the population of 'g'"
+    assert table["std_error"].between(0.005, 0.1).all()
+    up, down = (fit.predict_proba(frame().assign(x=frame().x + h), levels="average") for h in (1e-4, -1e-4))
+    assert np.allclose(table["estimate"], (up - down).mean() / 2e-4, atol=1e-6)
+    known = fit.predict_proba(frame().head(3))
+    assert abs(known - fit.predict_proba(frame().head(3), levels="average")).max(axis=None) > 0.02
+
+
 def test_standard_errors_by_differences_are_those_of_the_exact_jacobian():
     fit = bs.SoftmaxRegression.from_formula("y ~ x + f", frame()).map()._fitted
     near = moved(fit.logits, fit.parameters, fit.delta_covariance)
