@@ -92,6 +92,13 @@ def _of_fit(command: argparse.ArgumentParser) -> None:
         "more): Normal(2), StudentT(4, 1), Laplace(1), Flat, Jeffreys, R2D2, Normal(HalfNormal(1)); default: normal, "
         "scaled to the features",
     )
+    model.add_argument(
+        "--group-prior",
+        action="append",
+        metavar="[GROUP=]PRIOR",
+        help="prior of the effects of all groupings of the formula, as (1 | person), or of one (repeat for more): "
+        "GroupNormal(HalfNormal(1), LKJ(2)), GroupNormal(covariance='independent'); default: scaled to the terms",
+    )
     model.add_argument("--intercept-prior", metavar="PRIOR", help="prior of the intercept at x = 0")
     model.add_argument(
         "--coding",
