@@ -20,9 +20,11 @@ WHOLE = {
     "is for skip=True": "is for --skip",
     "in the formula, or pass groups=": "in the formula",
     "leave logits at None, or the groups out": "leave --hidden out, or the groups",
+    "known or new": "known-or-new",
     "pass the observed classes as y": "the table needs the column of the observed classes",
 }
 OPTIONS = {
+    "levels": "--levels",
     "prior": "--prior",
     "intercept_prior": "--intercept-prior",
     "group_prior": "--group-prior",

@@ -1,7 +1,9 @@
 """Models with groups from the command line: their priors, tables and answers, and what cannot be used."""
 
+import io
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -43,6 +45,21 @@ def test_groups_are_fitted_and_their_tables_written(table, tmp_path, capsys) -> 
     for command in (["predict", str(out), str(table)], ["effects", str(out)], ["evaluate", str(out)]):
         assert main(command) == 0
         assert capsys.readouterr().out
+    post, others = bs.load(out / "posterior.nc"), frame().assign(g=99)
+    others.to_csv(tmp_path / "others.csv", index=False)
+    for text, levels in (("known-or-new", "known or new"), ("g=average", {"g": "average"})):
+        assert main(["predict", str(out), str(tmp_path / "others.csv"), "--levels", text, "--seed", "3"]) == 0
+        told = pd.read_csv(io.StringIO(capsys.readouterr().out))
+        expected = post.predict_proba(others, levels=levels, random_seed=3)
+        assert np.allclose(told[["a", "b", "c"]], expected)
+    for command, other in (("effects", "new"), ("evaluate", "average")):
+        assert main([command, str(out), "--levels", other]) == 0
+        assert capsys.readouterr().out
+    assert main(["predict", str(out), str(tmp_path / "others.csv")]) == 2
+    assert "--levels 'known-or-new'" in capsys.readouterr().err
+    for words, said in ((["newest"], "--levels 'newest' must be one of"), (["g=new", "known"], "must be GROUP=CHOICE")):
+        assert main(["predict", str(out), str(table), "--levels", *words]) == 2
+        assert said in " ".join(capsys.readouterr().err.split())
     assert fit(table, out, "--force", formula="y ~ x") == 0
     assert sorted(path.name for path in out.iterdir()) == ["posterior.nc", "summary.csv"]
 
