@@ -32,13 +32,13 @@ from bayes_softmax.fitting.group_proposals import (
     free_covariance_data,
     shapes_of,
 )
-from bayes_softmax.fitting.groups import hyperparameters
 from bayes_softmax.fitting.labelling import despite_interrupts, in_chains, labelled_posterior
 from bayes_softmax.fitting.progress import progress_bar
 from bayes_softmax.fitting.refusals import why_uncertified
 from bayes_softmax.fitting.settings import LaplaceSettings, refuse_too_many
 from bayes_softmax.fitting.solvers import SolverOptions
 from bayes_softmax.inference.importance import FEWEST_PROPOSALS, Proposals, Resampled, resample, weigh
+from bayes_softmax.spec.groups.log_prior import hyperparameters
 from bayes_softmax.spec.specification import Specification
 
 TITLE = "laplace (importance resampling of an approximation, levels integrated out)"

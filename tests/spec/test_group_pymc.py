@@ -83,8 +83,8 @@ def test_many_draws_of_z_are_left_out_and_singular_covariances_are_no_error(monk
 def test_groupings_with_names_of_other_variables() -> None:
     data = frame().rename(columns={"s": "g_sd", "g": "X"}).assign(g=frame().g, weights_free=frame().s)
     for formula, words in (
-        ("y ~ x + (1 | g) + (1 | g_sd)", "'g_sd' has the name of a part of the grouping 'g'"),
-        ("y ~ x + (1 | weights_free)", "'weights_free' is the name of something else in posteriors"),
+        ("y ~ x + (1 | g) + (1 | g_sd)", "both have something called 'g_sd'"),
+        ("y ~ x + (1 | weights_free)", "'weights_free' is the name of something else in every posterior"),
     ):
         with pytest.raises(ValueError, match=words):
             bs.SoftmaxRegression.from_formula(formula, data)
