@@ -60,6 +60,7 @@ def test_there_are_notebooks() -> None:
         "03_effects_and_decisions",
         "04_separation_and_priors",
         "05_neural_logits",
+        "06_groups",
     ]
 
 
