@@ -12,12 +12,13 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, column_or_1d, validate_data
 
 from bayes_softmax.answers.rows import Rows
-from bayes_softmax.core.checks import check_flags, describe_rows, is_number, listed, shown
+from bayes_softmax.core.checks import check_choice, check_flags, describe_rows, is_number, listed, shown
 from bayes_softmax.core.records import AnyArray, FloatArray, IntArray
 from bayes_softmax.data.array_encoder import ArrayEncoder
 from bayes_softmax.data.class_columns import class_column_names
 from bayes_softmax.data.containers import to_pandas_or_numpy
 from bayes_softmax.data.frames import check_finite, column_numbers, plain_column, require_columns
+from bayes_softmax.data.groups.grouping import LEVELS
 from bayes_softmax.data.plain_labels import plain_label
 from bayes_softmax.data.schema import Schema
 from bayes_softmax.data.weights import read_numbers
@@ -232,6 +233,7 @@ def read_weights(sample_weight: Any, n_rows: int) -> FloatArray | None:
 def model_of(estimator: Any, given: Given, weights: FloatArray | None) -> SoftmaxRegression:
     """The model of checked training data, with the estimator's priors and coding."""
     check_flags(fit_intercept=estimator.fit_intercept)
+    check_choice("levels", estimator.levels, LEVELS)
     labels = [plain_label(label) for label in given.classes.tolist()]
     kind = object if isinstance(labels[0], str) else None
     y = pd.Series(np.array(labels, dtype=kind)[given.codes], name=given.response_name)

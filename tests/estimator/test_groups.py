@@ -74,5 +74,5 @@ def test_what_cannot_be_used_is_said(options, data, words) -> None:
 
 
 def test_an_unknown_choice_of_levels_is_named(fitted) -> None:
-    with pytest.raises(ValueError, match="levels='newest' must be one of"):
-        clone(fitted).set_params(levels="newest").fit(X, Y).predict(X)
+    with pytest.raises(ValueError, match="levels='newest' is not known"):
+        clone(fitted).set_params(levels="newest").fit(X, Y)
