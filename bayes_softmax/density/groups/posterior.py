@@ -169,7 +169,31 @@ class GroupsPosterior:
         table, work = grouping_table(self.packed, lanes, self.layout, self.chain)
         sizes = np.array([self.layout.n_weights, self.layout.exact, *work], dtype=np.int64)
         chain, at = np.array(self.chain.groupings, dtype=np.int64), x[: self.layout.n_border].copy()
-        return GroupsData(self.base.data, table, sizes, chain, at, common, slope, hyper, np.ascontiguousarray(root))
+        return GroupsData(
+            self.base.data, table, sizes, chain, at, common, slope, hyper, np.ascontiguousarray(root), self._stretch
+        )
+
+    @property
+    def _stretch(self) -> FloatArray:
+        """No stretch; see :meth:`stretched`."""
+        squares = [np.square(rows.terms).mean(axis=0) for rows in self.levels]
+        return np.concatenate([[0.0, 0.0], *squares])
+
+    def stretched(self) -> Self:
+        """With coordinates that grow with the sds of effects, as far as these are those of the prior at the reference."""
+        found, hyper = self.rows.expansion(self.layout.flat(self.reference)), self.reference.hyper
+        lines = [line(self.data.groupings, j) for j in range(len(self.levels))]
+        shares, variance, stretch = [], 0.0, self._stretch
+        at = 2
+        for (_, cov), t, own in zip(self.packed, lines, found.levels, strict=True):
+            Q = precision(cov, hyper[t["first_hyper"] : t["first_hyper"] + t["n_hyper"]])
+            q, k = int(t["q"]), int(t["k"])
+            variance += float(np.repeat(stretch[at : at + q], k) @ np.diag(np.linalg.inv(Q))) / k
+            at += q
+            if own is not None:
+                shares.append(np.einsum("gij,ji->g", np.linalg.inv(own.curvature + Q), Q) / len(Q))
+        stretch[:2] = np.concatenate(shares).mean() if shares else 0.0, variance
+        return replace(self, data=self.data._replace(stretch=stretch))
 
     @property
     def _curvature(self) -> JointCurvature:
@@ -211,7 +235,16 @@ def groups_posterior(
     zero, square = layout.point(np.zeros(layout.size), np.zeros(H)), np.zeros((layout.n_border, layout.n_border))
     nothing = np.empty(0, dtype=np.int64)
     data = GroupsData(
-        base.data, nothing.reshape(0, 0), nothing, nothing, square[0], square, square[0], zero.hyper, np.eye(H)
+        base.data,
+        nothing.reshape(0, 0),
+        nothing,
+        nothing,
+        square[0],
+        square,
+        square[0],
+        zero.hyper,
+        np.eye(H),
+        np.zeros(2),
     )
     rows, chain = EffectRows(base, design, tuple(levels), layout), Chain((), ()) if layout.exact else chain_of(levels)
     bare = GroupsPosterior(base, rows, packed, chain, zero, (), data)

@@ -19,6 +19,7 @@ NEWTON_STEPS = 20
 SMALL_GAIN = 1e-3  # nats, at which a conditional mode is found
 HALVINGS = 20
 SD_LIMITS = (0.02, 2.0)  # of a hyperparameter
+STRETCH = True
 STEP = 1e-3  # for second derivatives
 
 
@@ -34,7 +35,8 @@ def at_reference(density: GroupsPosterior) -> GroupsPosterior:
         if np.abs(found).max() < TOLERANCE:
             break
     density = at_conditional_mode(density)
-    return density.at(density.reference, _root(density)).bordered()
+    density = density.at(density.reference, _root(density)).bordered()
+    return density.stretched() if STRETCH else density
 
 
 def at_conditional_mode(density: GroupsPosterior) -> GroupsPosterior:
