@@ -85,6 +85,12 @@ LOOK: dict[str, list[Any]] = {
     "figure": [5, "figure", object(), True],
 }
 NEW = {"data": NEW_DATA, "offset": LOGITS, "available": OFFERED}
+AT_LEVELS: dict[str, list[Any]] = {
+    "levels": [*CHOICE, None, "new", {"z": "new"}],
+    "groups": [5, "nonsense", {"z": CODES}, {}, [CODES], CODES, object()],
+    "random_seed": SEED,
+    "rng": RNG,
+}
 PRIORS: dict[str, list[Any]] = {"prior": PRIOR, "intercept_prior": [*PRIOR[:4], bs.Laplace(1), bs.Jeffreys()]}
 MODEL = {
     **PRIORS,
@@ -149,6 +155,7 @@ DRAWS = model().laplace(400, random_seed=1, progressbar=False)
 GROUPED = bs.SoftmaxRegression.from_formula("y ~ x0 + (1 | g)", DATA).sample(
     50, 50, 2, random_seed=1, progressbar=False
 )
+GROUPED_ROWS = DATA[["x0"]].head()
 CHAINS = model().sample(draws=100, chains=2, random_seed=1, progressbar=False)
 
 Table = dict[str, list[Any]]
@@ -264,12 +271,12 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
     "predict": (
         ESTIMATE.predict,
         {"data": X, "offset": OFFSET, "available": ON},
-        {**NEW, "class_prior": RATES, "missing": CHOICE},
+        {**NEW, **AT_LEVELS, "class_prior": RATES, "missing": CHOICE},
     ),
     "predict_proba": (
         ESTIMATE.predict_proba,
         {"data": X, "offset": OFFSET, "available": ON},
-        {**NEW, "class_prior": RATES, "missing": [*CHOICE, None], "ci_prob": SHARE},
+        {**NEW, **AT_LEVELS, "class_prior": RATES, "missing": [*CHOICE, None], "ci_prob": SHARE},
     ),
     "predict_proba of a formula": (
         FORMULA.predict_proba,
@@ -290,23 +297,41 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
             "missing": CHOICE,
             "offset": [OFFSET],
             "available": [ON],
+            **AT_LEVELS,
+        },
+    ),
+    "predict_proba with groups": (
+        GROUPED.predict_proba,
+        {"data": GROUPED_ROWS, "levels": "known or new", "groups": {"g": LABELS[:5]}},
+        {
+            "data": [X, "text", None, 5, GROUPED_ROWS.rename(columns={"x0": "x9"})],
+            "ci_prob": SHARE,
+            "class_prior": RATES,
+            "missing": CHOICE,
+            "offset": [OFFSET],
+            "available": [ON],
+            "levels": [*CHOICE, None, {"z": "new"}, {"g": "nonsense"}, {"g": None}, {1: "new"}],
+            "groups": [5, "nonsense", {"z": CODES}, {}, CODES, object(), {"g": CODES}, {"g": None}],
+            "random_seed": SEED,
+            "rng": RNG,
         },
     ),
     "uncertainty": (
         ESTIMATE.uncertainty,
         {"data": X, "offset": OFFSET, "available": ON},
-        {**NEW, "class_prior": RATES, "missing": CHOICE},
+        {**NEW, **AT_LEVELS, "class_prior": RATES, "missing": CHOICE},
     ),
     "decide": (
         ESTIMATE.decide,
         {"data": X, "offset": OFFSET, "available": ON, "cost": COST},
-        {**NEW, "cost": COSTS, "class_prior": RATES, "missing": CHOICE, "ci_prob": SHARE},
+        {**NEW, **AT_LEVELS, "cost": COSTS, "class_prior": RATES, "missing": CHOICE, "ci_prob": SHARE},
     ),
     "effects": (
         ESTIMATE.effects,
         {"data": X, "offset": OFFSET, "available": ON},
         {
             **NEW,
+            **AT_LEVELS,
             **INTERVAL,
             "features": NAMES,
             "at": [*SETTING, "median"],
@@ -322,6 +347,7 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
         {"data": X, "offset": OFFSET, "available": ON, "first": {"x0": 1}, "second": {"x0": 0}},
         {
             **NEW,
+            **AT_LEVELS,
             **INTERVAL,
             "first": [*SETTING, None],
             "second": [*SETTING, None],
@@ -365,6 +391,7 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
         {"data": X, "y": LABELS, "offset": OFFSET, "available": ON},
         {
             **NEW,
+            **AT_LEVELS,
             "missing": CHOICE,
             "y": [v for v in RESPONSE if v is not RESPONSE[6]],
             "weights": ROWS,
@@ -375,11 +402,22 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
     ),
     "summary": (PLAIN.summary, {}, {**INTERVAL, "vs": CLASS, "features": NAMES}),
     "summary of draws": (DRAWS.summary, {}, {**INTERVAL, "vs": CLASS, "features": NAMES}),
-    "predict_draws": (DRAWS.predict_draws, {"data": X}, {"data": TABLE, "offset": [OFFSET], "available": [ON]}),
+    "predict_draws": (
+        DRAWS.predict_draws,
+        {"data": X},
+        {**AT_LEVELS, "data": TABLE, "offset": [OFFSET], "available": [ON]},
+    ),
     "posterior_predictive": (
         DRAWS.posterior_predictive,
         {},
-        {"by": GROUPS, "ci_prob": SHARE, "n_draws": [*COUNT, None], "random_seed": SEED, "rng": RNG},
+        {
+            "by": GROUPS,
+            "ci_prob": SHARE,
+            "n_draws": [*COUNT, None],
+            "random_seed": SEED,
+            "rng": RNG,
+            "levels": AT_LEVELS["levels"],
+        },
     ),
     "loo": (
         DRAWS.loo,
@@ -514,6 +552,7 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
         bs.plots.probabilities,
         {"fit": ESTIMATE, "data": X, "offset": OFFSET, "available": ON},
         {**NEW, **LOOK, "features": NAMES, "at": [*SETTING, "median"], "ci_prob": SHARE, "fit": [*FIT, model()]}
+        | {**AT_LEVELS, "levels": [*CHOICE, "new"]}
         | {"panels": CHOICE, "by": ["nonsense", 5, "x0", ["x0"], object(), True]},
     ),
     "plots.group_effects": (
@@ -525,7 +564,7 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
     "plots.effects": (
         bs.plots.effects,
         {"fit": ESTIMATE, "data": X, "offset": OFFSET, "available": ON},
-        {**NEW, **INTERVAL, **LOOK, "features": NAMES, "at": [*SETTING, "median"], "fit": [*FIT, model()]},
+        {**NEW, **AT_LEVELS, **INTERVAL, **LOOK, "features": NAMES, "at": [*SETTING, "median"], "fit": [*FIT, model()]},
     ),
     "plots.posterior_predictive": (
         bs.plots.posterior_predictive,
@@ -561,6 +600,7 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
         {"fit": ESTIMATE, "along": "x0", "by": "x1", "data": X, "offset": OFFSET, "available": ON},
         {
             **NEW,
+            **AT_LEVELS,
             **NO_COLORS,
             "along": ["nonsense", 1.5, ["x0"], None, True],
             "by": ["X2", "x0", 0, ["x0"], None],
@@ -593,6 +633,7 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
         {"fit": ESTIMATE, "features": ["x0", "x1"], "data": X, "offset": OFFSET, "available": ON},
         {
             **NEW,
+            **AT_LEVELS,
             **LOOK,
             "features": [*NAMES, ["x0"], ["x0", "x0"], "x0"],
             "y": [v for v in RESPONSE if v is not RESPONSE[6]],

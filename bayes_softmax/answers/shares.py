@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import expit, logit
 
-from bayes_softmax.answers.averages import estimate_blocks, level_jacobian
+from bayes_softmax.answers.average_jacobian import estimate_blocks, level_jacobian
 from bayes_softmax.answers.fitted import Fitted, quadratic_form
 from bayes_softmax.answers.intervals import Interval, normal_quantile
 from bayes_softmax.answers.probabilities import HasLogits, sum_over_blocks

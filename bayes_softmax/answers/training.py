@@ -47,17 +47,21 @@ class RowBlock(NamedTuple):
 
 
 class VariableRows(NamedTuple):
-    """Rows as a frame of variables, with offset (n, K) or None, weights (n,), and classes on offer (n, K) or None."""
+    """Rows as a frame of variables, with offset (n, K) or None, weights (n,), and classes on offer (n, K) or None.
+
+    ``codes`` (n, groupings) are those of the levels of groups, None until they are known and without groups.
+    """
 
     frame: pd.DataFrame
     offset: FloatArray | None
     weights: FloatArray
     available: Mask | None = None
+    codes: IntArray | None = None
 
     def take(self, at: Any) -> "VariableRows":
         """Some of the rows, by a slice or by positions."""
-        offset, available = (None if a is None else a[at] for a in (self.offset, self.available))
-        return VariableRows(self.frame.iloc[at], offset, self.weights[at], available)
+        offset, available, codes = (None if a is None else a[at] for a in (self.offset, self.available, self.codes))
+        return VariableRows(self.frame.iloc[at], offset, self.weights[at], available, codes)
 
     def chunks(self) -> Iterator["VariableRows"]:
         """The same rows, some at a time."""

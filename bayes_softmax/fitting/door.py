@@ -19,13 +19,18 @@ STARTS = 1  # the seed of random starts, if none is given: an estimate is the sa
 
 
 def log_density(spec: Specification) -> LogDensity | WhitenedDensity | NetworkDensity:
-    """The density that is maximised or sampled, in whitened coordinates if scales are learned."""
-    load_in_full("bayes_softmax.fitting.scales", "bayes_softmax.fitting.networks")
+    """The density that is maximised or sampled, in whitened coordinates if scales or covariances are learned."""
+    load_in_full(
+        "bayes_softmax.fitting.scales", "bayes_softmax.fitting.networks", "bayes_softmax.fitting.group_sampling"
+    )
+    from bayes_softmax.fitting.group_sampling import prepare_groups
     from bayes_softmax.fitting.networks import network_density
     from bayes_softmax.fitting.problem import density_of, objective_of
     from bayes_softmax.fitting.scales import prepare_hierarchy
 
     refuse_custom(spec.logits, "log_density")
+    if spec.groups:
+        return prepare_groups(spec)[0].density
     if spec.hidden is not None and spec.hidden.learned:
         load_in_full("bayes_softmax.fitting.learned_layers")
         from bayes_softmax.fitting.learned_layers import learned_density

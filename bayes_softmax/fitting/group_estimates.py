@@ -3,26 +3,30 @@
 from functools import partial
 from typing import NamedTuple
 
-import numpy as np
-
 from bayes_softmax.answers.labels import label_parameters
 from bayes_softmax.answers.training import Cells, training_data
 from bayes_softmax.core.checks import check_choice, check_counts, listed
 from bayes_softmax.core.errors import NotConvergedWarning, warn_caller
 from bayes_softmax.core.parameters import size_of
 from bayes_softmax.core.records import FloatArray, Status
-from bayes_softmax.density.groups.marginal import SIGNED, MarginalPosterior
+from bayes_softmax.density.groups.marginal import MarginalPosterior, signed
 from bayes_softmax.fits.estimate import Estimate
 from bayes_softmax.fitting.advice import collinearity_notes, limits_of
 from bayes_softmax.fitting.again import with_cells
 from bayes_softmax.fitting.group_covariance import joint_covariance, row_variances, to_classes
-from bayes_softmax.fitting.group_marginal import LARGEST, marginal_density, maximum, quadrature_error, rule_of
+from bayes_softmax.fitting.group_marginal import (
+    hyperprior_constant,
+    marginal_density,
+    maximum,
+    quadrature_error,
+    refuse_unsuited,
+    rule_of,
+)
 from bayes_softmax.fitting.group_status import boundary, single_notes, status_of
 from bayes_softmax.fitting.notes import notes_of
 from bayes_softmax.fitting.solvers import SolverOptions, may_have_modes
 from bayes_softmax.inference.redundant import RedundantMode
 from bayes_softmax.separation.examination import Examination, what_is_open
-from bayes_softmax.spec.groups.log_prior import correlation_name, log_hyperprior_draws, sd_name
 from bayes_softmax.spec.specification import Specification
 
 SOLVERS = ("newton", "lbfgs")
@@ -48,7 +52,7 @@ def group_estimate(spec: Specification, kind: str, options: SolverOptions) -> Es
     status = status_of(spec, density, mode, found, kind)
     if not mode.converged:
         warn_caller(f"{kind}() {status}", NotConvergedWarning)
-    log_prior = 0.0 if kind == "mle" else density.log_prior(mode.theta) + _constant(spec, density)
+    log_prior = 0.0 if kind == "mle" else density.log_prior(mode.theta) + hyperprior_constant(spec, density)
     own_prior = 0.0 if kind == "mle" else density.log_prior(mode.theta)
     many = size_of(spec.logits.shapes) > MANY_PARAMETERS
     n = spec.design.total_weight
@@ -80,27 +84,13 @@ def group_optimum(spec: Specification, kind: str, options: SolverOptions) -> Gro
     """The maximum of the marginal likelihood (``kind="mle"``), or of the marginal posterior (``"map"``)."""
     _check(spec, kind, options)
     rule = rule_of(spec)
-    density = marginal_density(spec, SIGNED, rule.n_nodes, priors=kind == "map")
-    if density.base.penalty is not None:
-        raise ValueError(
-            f"{kind}(): a Laplace prior has a kink at zero, and the marginal posterior of a model with groups is "
-            "maximised by smooth steps; use Normal or StudentT, or sample()"
-        )
-    refuse_large(density, f"{kind}()")
+    density = marginal_density(spec, signed, rule.n_nodes, priors=kind == "map")
+    refuse_unsuited(density, f"{kind}()")
     mode = maximum(spec, density, options, rule.n_nodes)
     error = quadrature_error(spec, density, mode, rule.n_nodes)
     if not error <= ACCURATE:
         mode = mode._replace(status=Status.UNBOUNDED)
     return GroupOptimum(density, mode, error)
-
-
-def refuse_large(density: MarginalPosterior, method: str) -> None:
-    """Raise if there are too many weights and hyperparameters for their Hessian by differences."""
-    if density.dimension > LARGEST:
-        raise ValueError(
-            f"{method} of a model with groups forms the Hessian of {density.dimension:,} weights and hyperparameters "
-            f"by differences of gradients, possible up to {LARGEST:,}; sample() has no such limit"
-        )
 
 
 def _parameters(spec: Specification, density: MarginalPosterior, point: FloatArray) -> dict[str, FloatArray]:
@@ -113,18 +103,6 @@ def _parameters(spec: Specification, density: MarginalPosterior, point: FloatArr
         found[effects.name] = effects.effects(own)
         found[effects.covariance_name] = (T @ sigma @ T.T).reshape(q, K, q, K)
     return found
-
-
-def _constant(spec: Specification, density: MarginalPosterior) -> float:
-    """By how much the log prior of hyperparameters exceeds that of the density, which is without constants."""
-    x: FloatArray = np.zeros(density.dimension)
-    hyper: dict[str, FloatArray] = {}
-    for effects, at in zip(spec.groups, density.slices, strict=True):
-        x[density.n_weights + at.start : density.n_weights + at.start + effects.n_sds] = 1.0
-        hyper[sd_name(effects.name)] = np.ones(effects.n_sds)
-        hyper[correlation_name(effects.name)] = np.eye(len(effects.pair))
-    base = density.base.log_prior(np.zeros(density.n_weights))
-    return float(log_hyperprior_draws(spec.groups, hyper)) - (density.log_prior(x) - base)
 
 
 def _notes(

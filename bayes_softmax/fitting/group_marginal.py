@@ -11,7 +11,7 @@ from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.data.design import Design
 from bayes_softmax.data.groups.grouping import parts_of
 from bayes_softmax.density.groups.covariance import CovarianceData
-from bayes_softmax.density.groups.marginal import HyperCoordinates, Integral, MarginalPosterior
+from bayes_softmax.density.groups.marginal import CoordinatesOf, Integral, MarginalPosterior
 from bayes_softmax.density.groups.one_grouping import OneGrouping
 from bayes_softmax.density.groups.packing import LevelRows
 from bayes_softmax.density.groups.several_groupings import SeveralGroupings
@@ -20,6 +20,7 @@ from bayes_softmax.fitting.groups import covariance_data
 from bayes_softmax.fitting.solvers import SolverOptions, solve
 from bayes_softmax.inference.redundant import RedundantMode, maximise_redundant
 from bayes_softmax.inference.restarts import lbfgs_restarts
+from bayes_softmax.spec.groups.log_prior import correlation_name, log_hyperprior_draws, sd_name
 from bayes_softmax.spec.groups.structure import GroupEffects
 from bayes_softmax.spec.specification import Specification
 
@@ -51,13 +52,14 @@ def rule_of(spec: Specification) -> Rule:
 
 
 def marginal_density(
-    spec: Specification, coordinates: HyperCoordinates, n_nodes: int, *, priors: bool
+    spec: Specification, coordinates_of: CoordinatesOf, n_nodes: int, *, priors: bool
 ) -> MarginalPosterior:
     """The marginal density of the distinct rows; with priors of weights and hyperparameters, or the likelihood."""
     design = spec.distinct
     covariances = tuple(covariance_data(e) if priors else _identified(e) for e in spec.groups)
     base = build_posterior(design, spec.coordinates, spec.priors)
     integral = _integral(spec, design, n_nodes)
+    coordinates = tuple(map(coordinates_of, covariances))
     return MarginalPosterior(base, design, integral, covariances, coordinates, priors, design.standardised())
 
 
@@ -94,7 +96,7 @@ def maximum(spec: Specification, density: MarginalPosterior, options: SolverOpti
     limit = MAX_ITERATIONS if options.max_iterations is None else options.max_iterations
     unit, n = units(spec, density), density.base.total_weight
     with blas_on_one_thread(), np.errstate(all="ignore"):
-        start = _start(density, unit)
+        start = _start(spec, density)
         if n_nodes > 1:
             cheap = replace(density, integral=_integral(spec, density.design, 1))
             start = lbfgs_restarts(cheap.value_gradient, start[None], n, limit, unit=unit).points[0]
@@ -114,23 +116,56 @@ def quadrature_error(spec: Specification, density: MarginalPosterior, mode: Redu
     return abs(finer.value(mode.theta) - mode.value)
 
 
-def _start(density: MarginalPosterior, unit: FloatArray) -> FloatArray:
+def _start(spec: Specification, density: MarginalPosterior) -> FloatArray:
     """The weights without effects, and moderate sds."""
-    start = np.zeros(density.dimension)
     theta = solve(density.base, SolverOptions(max_iterations=20)).theta
-    start[: density.n_weights] = np.where(np.isfinite(theta), theta, 0.0)
-    for cov, at in zip(density.covariances, density.slices, strict=True):
-        sds = slice(density.n_weights + at.start, density.n_weights + at.start + len(cov.scale))
-        start[sds] = FIRST_SD * unit[sds]
-    return start
+    pairs = zip(density.coordinates, density.covariances, sizes(spec, density), strict=True)
+    hyper = [own.start(cov, FIRST_SD * sds) for own, cov, sds in pairs]
+    return np.concatenate([np.where(np.isfinite(theta), theta, 0.0), *hyper])
 
 
 def units(spec: Specification, density: MarginalPosterior) -> FloatArray:
-    """Natural sizes (d + H,): one, and of a slope's sd the inverse of the term's size."""
-    unit = np.ones(density.dimension)
-    for cov, at, rows in zip(density.covariances, density.slices, level_rows(spec, density.design), strict=True):
+    """Natural sizes (d + H,) of the coordinates."""
+    pairs = zip(density.coordinates, density.covariances, sizes(spec, density), strict=True)
+    return np.concatenate([np.ones(density.n_weights), *(own.unit(cov, sds) for own, cov, sds in pairs)])
+
+
+def sizes(spec: Specification, density: MarginalPosterior) -> list[FloatArray]:
+    """Sds at which effects change logits by one: of each grouping's sds, the inverse of the term's size."""
+    found = []
+    for cov, rows in zip(density.covariances, level_rows(spec, density.design), strict=True):
         size = np.sqrt((rows.terms**2).mean(axis=0))
-        of_term = 1.0 / np.where(size > 0, size, 1.0)
-        term = np.arange(len(cov.mapping)) * rows.n_terms // len(cov.mapping)
-        unit[density.n_weights + at.start + cov.sd_of_column] = of_term[term]
-    return unit
+        term, sds = np.arange(len(cov.mapping)) * rows.n_terms // len(cov.mapping), np.ones(len(cov.scale))
+        sds[cov.sd_of_column] = (1.0 / np.where(size > 0, size, 1.0))[term]
+        found.append(sds)
+    return found
+
+
+def refuse_unsuited(density: MarginalPosterior, method: str) -> None:
+    """Raise for a prior with kinks, and for too many weights and hyperparameters for a Hessian by differences."""
+    if density.base.penalty is not None:
+        raise ValueError(
+            f"{method}: a Laplace prior has a kink at zero, and the marginal posterior of a model with groups is "
+            "maximised by smooth steps; use Normal or StudentT, or sample()"
+        )
+    if density.dimension > LARGEST:
+        raise ValueError(
+            f"{method} of a model with groups forms the Hessian of {density.dimension:,} weights and hyperparameters "
+            f"by differences of gradients, possible up to {LARGEST:,}; sample() has no such limit"
+        )
+
+
+def hyperprior_constant(spec: Specification, density: MarginalPosterior) -> float:
+    """By how much the log prior of hyperparameters exceeds that of the density, which is without constants.
+
+    Compared where all sds are one and all correlations zero, at which the Jacobians of the coordinates are one.
+    """
+    hyper: dict[str, FloatArray] = {}
+    for effects in spec.groups:
+        hyper[sd_name(effects.name)] = np.ones(effects.n_sds)
+        hyper[correlation_name(effects.name)] = np.eye(len(effects.pair))
+    pairs = zip(density.coordinates, density.covariances, strict=True)
+    starts = [own.start(cov, np.ones(len(cov.scale))) for own, cov in pairs]
+    base = density.base.log_prior(np.zeros(density.n_weights))
+    without = density.log_prior(np.concatenate([np.zeros(density.n_weights), *starts])) - base
+    return float(log_hyperprior_draws(spec.groups, hyper)) - without

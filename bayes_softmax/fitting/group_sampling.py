@@ -29,7 +29,7 @@ def sample_groups(spec: Specification, settings: SamplerSettings) -> PosteriorDr
         _refuse_improper_weights(spec)
         grouped, timings = prepare_groups(spec)
         start = time.perf_counter()
-        drawn = nuts(grouped.density, **settings._asdict())
+        drawn = nuts(grouped.density, spread=grouped.density.spread, **settings._asdict())
         timings["sampling"] = time.perf_counter() - start
 
         def label() -> PosteriorDraws:
@@ -53,7 +53,7 @@ def _refuse_improper_weights(spec: Specification) -> None:
 
 
 def prepare_groups(spec: Specification) -> tuple[GroupedDensity, dict[str, float]]:
-    """The density whitened at the mode of the hyperparameters, and the seconds spent on it."""
+    """The density whitened about its mode, and the seconds spent on it."""
     start = time.perf_counter()
     grouped = grouped_density(spec)
     grouped.density.value_gradient(np.zeros(grouped.density.dimension))

@@ -31,8 +31,8 @@ type Jacobian = Callable[[FloatArray], FloatArray]
 class RedundantMode(NamedTuple):
     """Where the search ended, with its certificate, as in :class:`bayes_softmax.core.records.Mode`.
 
-    ``hessian`` (d, d) is that of minus the function; ``basis`` (d, r) its eigenvectors with curvature, in the units of
-    the coordinates, and ``curvatures`` (r,) their eigenvalues, so that ``basis diag(1 / curvatures) basis'`` is the
+    ``basis`` (d, r) are eigenvectors with curvature of the Hessian of minus the function, in the units of the
+    coordinates, and ``curvatures`` (r,) their eigenvalues, so that ``basis diag(1 / curvatures) basis'`` is the
     covariance of what is identified.
     """
 

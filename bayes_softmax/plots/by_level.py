@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bayes_softmax.answers.averages import rows_in_words
 from bayes_softmax.answers.cautions import in_the_limit, row_cautions, warn_of
+from bayes_softmax.answers.changes import rows_in_words
 from bayes_softmax.answers.fitted import Fitted, without_intervals
 from bayes_softmax.answers.intervals import Interval
-from bayes_softmax.answers.population import Population, encode_variables, joined_rows
+from bayes_softmax.answers.population import Population, encode_variables
+from bayes_softmax.answers.population_levels import joined_rows
 from bayes_softmax.answers.probabilities import thinned_draws
 from bayes_softmax.answers.shares import Weighted, share_table
 from bayes_softmax.answers.training import CHUNK_ROWS

@@ -5,8 +5,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bayes_softmax.answers.averages import Level, average_changes
+from bayes_softmax.answers.averages import average_changes
 from bayes_softmax.answers.cautions import warn_of
+from bayes_softmax.answers.changes import Level
 from bayes_softmax.answers.fitted import Fitted
 from bayes_softmax.answers.intervals import Interval
 from bayes_softmax.answers.population import Population

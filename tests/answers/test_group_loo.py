@@ -75,9 +75,8 @@ def test_two_and_three_dimensions_are_integrated_as_on_a_fine_grid(monkeypatch):
 
 def by_monte_carlo(post, data, rows, seed=0, times=100, step=1):
     """Log-likelihood (S,) of rows of one new level, its effects drawn from the population, in plain NumPy."""
-    draws = (
-        post.idata["posterior"].dataset.stack(s=("chain", "draw")).transpose("s", ...).isel(s=slice(None, None, step))
-    )
+    stacked = post.idata["posterior"].dataset.stack(s=("chain", "draw")).transpose("s", ...)
+    draws = stacked.isel(s=slice(None, None, step))
     base = draws.intercept.values[:, None] + data.x.to_numpy()[rows][:, None] * draws.weights.values[:, 0][:, None]
     covariance = draws.g_covariance.values[:, 0, :, 0]
     values, vectors = np.linalg.eigh(covariance)

@@ -7,7 +7,7 @@ from scipy.stats import multivariate_normal
 
 import bayes_softmax as bs
 from bayes_softmax.core.records import FloatArray
-from bayes_softmax.density.groups.marginal import SIGNED, UNCONSTRAINED, HyperCoordinates, MarginalPosterior
+from bayes_softmax.density.groups.marginal import CoordinatesOf, MarginalPosterior, signed, unconstrained
 from bayes_softmax.density.groups.one_grouping import OneGrouping
 from bayes_softmax.density.groups.packing import LevelRows
 from bayes_softmax.density.groups.several_groupings import SeveralGroupings
@@ -18,7 +18,7 @@ N, G = 60, 7
 
 
 def marginal(
-    coding="zero-sum", K=3, slopes=(False,), n_nodes=15, coordinates: HyperCoordinates = SIGNED, priors=True, **options
+    coding="zero-sum", K=3, slopes=(False,), n_nodes=15, coordinates: CoordinatesOf = signed, priors=True, **options
 ):
     """A model with one grouping, or several; some levels have no rows."""
     rng = np.random.default_rng(0)
@@ -33,7 +33,8 @@ def marginal(
     design = spec.design
     integral = OneGrouping(design, levels[0], C, n_nodes) if len(levels) == 1 else SeveralGroupings(design, levels, C)
     base = density_of(spec)
-    density = MarginalPosterior(base, design, integral, tuple(covariances), coordinates, priors, design.standardised())
+    own = tuple(map(coordinates, covariances))
+    density = MarginalPosterior(base, design, integral, tuple(covariances), own, priors, design.standardised())
     return density, levels, 0.5 * np.clip(rng.normal(size=density.dimension), -1.5, 1.5)
 
 
@@ -84,7 +85,7 @@ def test_quadrature_with_counts_offsets_and_choice_sets():
 
 
 # With few nodes the sum over them changes as they turn with a root.
-@pytest.mark.parametrize("coordinates", [SIGNED, UNCONSTRAINED])
+@pytest.mark.parametrize("coordinates", [signed, unconstrained])
 @pytest.mark.parametrize(
     ("coding", "slopes", "n_nodes"),
     [
@@ -107,7 +108,7 @@ def test_two_groupings_of_which_one_does_not_vary_are_one():
     both, levels, point = marginal(slopes=(False, True), priors=False)
     one = MarginalPosterior(
         both.base, both.design, OneGrouping(both.design, levels[1], both.base.coordinates.weights_contrast, 1),
-        both.covariances[1:], SIGNED, False, both.features,
+        both.covariances[1:], both.coordinates[1:], False, both.features,
     )  # fmt: skip
     point[both.n_weights : both.n_weights + 3] = 0.0  # sds of the first
     alone = np.concatenate([point[: both.n_weights], point[both.n_weights + 6 :]])
@@ -148,9 +149,9 @@ def test_covariances_of_all_levels_are_blocks_of_one_inverse():
 
 
 def test_the_prior_of_the_two_coordinates_differs_by_the_jacobian_alone():
-    signed, _, point = marginal(slopes=(True,), coordinates=SIGNED)
-    unconstrained, _, _ = marginal(slopes=(True,), coordinates=UNCONSTRAINED)
-    d, n, rng = signed.n_weights, len(signed.covariances[0].scale), np.random.default_rng(3)
+    of_sds, _, point = marginal(slopes=(True,), coordinates=signed)
+    of_logs, _, _ = marginal(slopes=(True,), coordinates=unconstrained)
+    d, n, rng = of_sds.n_weights, len(of_sds.covariances[0].scale), np.random.default_rng(3)
 
     def density_of_h(h: FloatArray) -> float:
         """The log density of sds and correlations, plus the log Jacobian of both by differences."""
@@ -158,15 +159,15 @@ def test_the_prior_of_the_two_coordinates_differs_by_the_jacobian_alone():
 
         def correlations(h: FloatArray) -> FloatArray:
             at = np.concatenate([np.ones(n), np.arcsin(np.tanh(h))])
-            R = signed._roots(at)[3][0]
+            R = of_sds._roots(at)[3][0]
             return (R @ R.T)[np.tril_indices(n, -1)]
 
         J = np.array([stencil(correlations, h[n:], e) for e in np.eye(len(h) - n)])
         log_jacobian = h[:n].sum() + np.linalg.slogdet(J)[1]
-        return signed.log_prior(np.concatenate([point[:d], x])) + log_jacobian
+        return of_sds.log_prior(np.concatenate([point[:d], x])) + log_jacobian
 
     first, second = (np.concatenate([rng.normal(size=n), 0.4 * rng.normal(size=n * (n - 1) // 2)]) for _ in range(2))
-    of_h = [unconstrained.log_prior(np.concatenate([point[:d], h])) for h in (first, second)]
+    of_h = [of_logs.log_prior(np.concatenate([point[:d], h])) for h in (first, second)]
     assert of_h[0] - of_h[1] == pytest.approx(density_of_h(first) - density_of_h(second), abs=1e-8)
 
 

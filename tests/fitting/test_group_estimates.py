@@ -8,7 +8,7 @@ from scipy.stats import chi2
 
 import bayes_softmax as bs
 from bayes_softmax.core.errors import NotConvergedWarning
-from bayes_softmax.density.groups.marginal import SIGNED
+from bayes_softmax.density.groups.marginal import signed
 from bayes_softmax.fitting.group_marginal import marginal_density
 from tests.density.grouped import stencil
 
@@ -70,7 +70,7 @@ def test_every_form_has_a_certified_maximum(formula, options, method, kind):
 def test_the_map_is_a_maximum_of_likelihood_and_priors():
     spec = model()._spec
     fit = model().map()
-    density = marginal_density(spec, SIGNED, 15, priors=True)
+    density = marginal_density(spec, signed, 15, priors=True)
     raw = spec.coordinates.from_raw(fit.intercept.values, fit.weights.values)
     assert fit.log_prior < 0
     assert fit.log_posterior == pytest.approx(fit.log_likelihood + fit.log_prior)
@@ -169,7 +169,7 @@ def test_errors_of_effects_and_covariances_against_differences():
     """The joint covariance is of modes that move with weights and variances."""
     fit = model(data=frame(K=2), coding="reference").mle()
     spec = model(data=frame(K=2), coding="reference")._spec
-    density = marginal_density(spec.without_priors(), SIGNED, 15, priors=False)
+    density = marginal_density(spec.without_priors(), signed, 15, priors=False)
     theta = spec.coordinates.from_raw(fit.intercept.values, fit.weights.values)
     sd = np.sqrt(fit.parameters["g_covariance"].values[0, 1, 0, 1])
     point = np.append(theta, sd)

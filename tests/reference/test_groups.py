@@ -88,7 +88,7 @@ def simulated(n_levels: int, n_rows: int, sd: float, seed: int) -> tuple[pd.Data
 
 
 @pytest.mark.parametrize(
-    ("n_levels", "n_rows", "sd"), [(300, 1, 1.0), (6, 1000, 1.0), (40, 8, 0.0)], ids=["one row", "1000 rows", "sd 0"]
+    ("n_levels", "n_rows", "sd"), [(300, 2, 1.0), (6, 1000, 1.0), (40, 8, 0.0)], ids=["two rows", "1000 rows", "sd 0"]
 )
 @pytest.mark.parametrize("coding", ["zero-sum", "reference"])
 def test_levels_of_few_and_of_many_rows_and_of_no_effect(n_levels, n_rows, sd, coding):

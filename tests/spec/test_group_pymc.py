@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pymc as pm
+import pytest
 from numpy.testing import assert_allclose
 from pytensor import function
 from scipy.special import softmax
@@ -75,3 +76,19 @@ def test_many_draws_of_z_are_left_out_and_singular_covariances_are_no_error(monk
     assert_allclose(values["g_correlation_factor"] @ values["g_correlation_factor"].swapaxes(-1, -2), 1.0, atol=1e-6)
     monkeypatch.setattr(pymc_variables, "LARGEST_VALUES", 10)
     assert "g_z" not in group_values((own,), {"g": effects}, hyper)
+    model = bs.SoftmaxRegression.from_formula("y ~ x + (1 | g)", frame())
+    assert "draws of 'g_z' were left out" in model.sample_prior(draws=3, random_seed=1).notes[-1]
+
+
+def test_groupings_with_names_of_other_variables() -> None:
+    data = frame().rename(columns={"s": "g_sd", "g": "X"}).assign(g=frame().g, weights_free=frame().s)
+    for formula, words in (
+        ("y ~ x + (1 | g) + (1 | g_sd)", "both have something called 'g_sd'"),
+        ("y ~ x + (1 | weights_free)", "'weights_free' is the name of something else in every posterior"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            bs.SoftmaxRegression.from_formula(formula, data)
+    model = bs.SoftmaxRegression.from_formula("y ~ x + (1 | X)", data)
+    assert model.sample_prior(draws=2).idata["prior"]["X"].shape == (1, 2, 6, 1, 3)
+    with pytest.raises(ValueError, match=r"the grouping 'X' has the name of a variable of the pm.Model"):
+        _ = model.pymc_model

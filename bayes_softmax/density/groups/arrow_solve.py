@@ -7,7 +7,7 @@ dense, and has a Cholesky factor of its own.
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import LinAlgError, cho_solve, cholesky, lapack
+from scipy.linalg import LinAlgError, cho_solve, cholesky, lapack, solve_triangular
 
 from bayes_softmax.core import compiling as nb
 from bayes_softmax.core.records import FloatArray, IntArray
@@ -67,6 +67,18 @@ def inverse_blocks(factor: ArrowFactor) -> tuple[FloatArray, FloatArray, FloatAr
     blocks, Y = factor.inverses.copy(), np.empty_like(factor.X)
     _spread(factor.X, factor.columns, factor.starts, covariance, Y, blocks)
     return blocks, Y, covariance
+
+
+def draw_arrow(factor: ArrowFactor, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
+    """Blocks (G, m) and border (d,) of a draw from the normal distribution around zero with precision ``P``."""
+    G, m = factor.inverses.shape[:2]
+    border = rng.normal(size=len(factor.lower))
+    if len(border):
+        border = solve_triangular(factor.lower, border, lower=True, trans="T")
+    blocks = np.einsum("gab,gb->ga", np.linalg.cholesky(factor.inverses), rng.normal(size=(G, m)))
+    level = np.repeat(np.arange(G), np.diff(factor.starts))
+    np.subtract.at(blocks, level, factor.X * border[factor.columns, None])
+    return blocks, border
 
 
 @nb.njit(**nb.OPTIONS | KEPT)

@@ -9,6 +9,7 @@ from scipy.linalg import block_diag
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.core.threads import in_parallel
 from bayes_softmax.data.design import Design
+from bayes_softmax.density.groups.level_draws import T_DF, T_SHARE, draw_levels
 from bayes_softmax.density.groups.level_modes import LevelRowsData, level_normals
 from bayes_softmax.density.groups.marginal import Integrated, LevelNormals
 from bayes_softmax.density.groups.packing import LevelRows
@@ -17,6 +18,7 @@ from bayes_softmax.density.groups.quadrature import hermite_nodes, log_marginals
 # Rows times nodes of a task, and most tasks: fixed, so that sums do not depend on the number of threads.
 TASK = 2**17
 MOST_TASKS = 64
+STEPS = 5  # of the independence sampler of a level; with proposals that are near normal one would nearly do
 
 
 class OneGrouping:
@@ -69,6 +71,19 @@ class OneGrouping:
         """Covariance of all levels' effects given all else: dense, for not too many."""
         found: FloatArray = block_diag(*self.normals(eta, roots).covariances[0])
         return found
+
+    def draw(self, eta: FloatArray, roots: Sequence[FloatArray], rng: np.random.Generator) -> tuple[FloatArray]:
+        """One draw (G, m) of the levels' effects given all else."""
+        modes, (G, m) = self._modes.copy(), self._modes.shape
+        proposals, effects = rng.normal(size=(G, 1 + STEPS, m)), np.empty((G, m))
+        heavy = rng.random((G, 1 + STEPS)) < T_SHARE
+        proposals[heavy] *= np.sqrt(T_DF / rng.chisquare(T_DF, int(heavy.sum())))[:, None]
+        uniforms = np.log(rng.random((G, STEPS)))
+        for rows, (first, end) in zip(self._rows, self._parts, strict=True):
+            part = slice(first, end)
+            own = self._sorted(eta, first, end)
+            draw_levels(rows, own, roots[0], modes[part], proposals[part], uniforms[part], effects[part])
+        return (effects,)
 
     def _sums(
         self, eta: FloatArray, root: FloatArray, modes: FloatArray, of_sorted: FloatArray

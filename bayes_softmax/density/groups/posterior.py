@@ -14,9 +14,10 @@ from bayes_softmax.density.groups.covariance import CovarianceData
 from bayes_softmax.density.groups.curvature import Blocks, JointCurvature, precision
 from bayes_softmax.density.groups.kernel import GroupsData, log_conditional, to_model, whitened_log_joint
 from bayes_softmax.density.groups.layout import MAX_BORDER, Layout, ModelPoint
-from bayes_softmax.density.groups.linearised import EffectRows
+from bayes_softmax.density.groups.linearised import EffectRows, Expansion
 from bayes_softmax.density.groups.packing import LevelRows, Packed, pack_lanes, pack_levels
-from bayes_softmax.density.groups.table import Lanes, line
+from bayes_softmax.density.groups.rotated import coordinates_of, rotated, sds_and_correlations
+from bayes_softmax.density.groups.table import Lanes
 from bayes_softmax.density.groups.tabulated import grouping_table
 from bayes_softmax.density.posterior import SoftmaxPosterior
 
@@ -86,31 +87,53 @@ class GroupsPosterior:
     def log_conditional(self, point: ModelPoint) -> float:
         """Log-likelihood plus log prior of weights and effects given the hyperparameters, up to a constant."""
         x = self.layout.flat(point)
-        return float(log_conditional(self.data, x, point.hyper, np.empty_like(x)))
+        return float(log_conditional(self.data, x, self._coordinates(point.hyper), np.empty_like(x)))
+
+    def conditional_gradient(self, point: ModelPoint) -> FloatArray:
+        """Gradient (n,) of :meth:`log_conditional` in weights and effects, in a flat point."""
+        x = self.layout.flat(point)
+        gradient = np.empty_like(x)
+        log_conditional(self.data, x, self._coordinates(point.hyper), gradient)
+        return gradient
 
     def to_model(self, z: FloatArray) -> ModelPoint:
         """The point of the model at whitened coordinates."""
         z = np.require(z, dtype=np.float64, requirements=["C", "A", "W"])
-        x, hyper = np.empty(self.layout.size), self.data.location + self.data.root @ z[self.layout.size :]
-        to_model(self.data, hyper, z, x)
+        x, own = np.empty(self.layout.size), self.data.location + self.data.root @ z[self.layout.size :]
+        to_model(self.data, own, z, x)
+        hyper, at = own.copy(), 0
+        for _, covariance in self.packed:
+            if len(covariance.basis):
+                part = slice(at, at + covariance.n_hyper)
+                sds_and_correlations(covariance, own[part], hyper[part])
+            at += covariance.n_hyper
         return self.layout.point(x, hyper)
+
+    def _coordinates(self, hyper: FloatArray) -> FloatArray:
+        """Hyperparameters as compiled code has them, from sds and correlations."""
+        parts = zip(self.packed, self._by_grouping(hyper), strict=True)
+        return np.concatenate([coordinates_of(c, h) if len(c.basis) else h for (_, c), h in parts])
+
+    def _by_grouping(self, hyper: FloatArray) -> list[FloatArray]:
+        return np.split(hyper, np.cumsum([covariance.n_hyper for _, covariance in self.packed])[:-1])
 
     def newton_point(self) -> ModelPoint:
         """Where a Newton step in weights and effects leads from the reference, at its hyperparameters."""
         if self.layout.exact:
             return self.to_model(np.zeros(self.dimension))
-        x = self.layout.flat(self.reference)
-        gradient = np.empty_like(x)
-        log_conditional(self.data, x, self.reference.hyper, gradient)
-        return self.layout.point(x + self._curvature.solve(gradient), self.reference.hyper)
+        x, gradient = self.layout.flat(self.reference), self.conditional_gradient(self.reference)
+        return self.layout.point(x + self.curvature_there().solve(gradient), self.reference.hyper)
 
     def at(self, point: ModelPoint, root: FloatArray) -> Self:
         """The same density, whitened by the expansion at a point; ``root`` (H, H) is that of the hyperparameters.
 
         With several groupings whitened level by level the border is that of the weights alone: see :meth:`bordered`.
         """
+        return self.expanded(point, self.rows.expansion(self.layout.flat(point)), root)
+
+    def expanded(self, point: ModelPoint, found: Expansion, root: FloatArray) -> Self:
+        """The same density, whitened by a given expansion about a point."""
         x = self.layout.flat(point)
-        found = self.rows.expansion(x)
         lanes: list[Lanes | None] = []
         for j, own in enumerate(found.levels):
             if own is None:
@@ -125,7 +148,7 @@ class GroupsPosterior:
             common, slope = found.common, found.slope
         else:
             common, slope = _inverse_factor(found.common), np.zeros_like(found.slope)
-        data = self._data(lanes, x, common, slope, point.hyper, root)
+        data = self._data(lanes, x, common, slope, self._coordinates(point.hyper), root)
         return replace(self, reference=point, lanes=tuple(lanes), data=data)
 
     def _total_effects(self, x: FloatArray, j: int) -> FloatArray:
@@ -142,7 +165,7 @@ class GroupsPosterior:
         """With a fixed border, the slopes of all effects in the weights, and the weights' factor, at the reference."""
         if self.layout.exact:
             return self
-        d, curvature, n = self.layout.n_weights, self._curvature, self.layout.size
+        d, curvature, n = self.layout.n_weights, self.curvature_there(), self.layout.size
         products = np.array([curvature.times(unit) for unit in np.eye(d, n)])
         slopes = np.array([curvature.solve(row, effects_only=True) for row in products])
         S = products[:, :d] - slopes[:, d:] @ products[:, d:].T
@@ -195,16 +218,15 @@ class GroupsPosterior:
         stretch[:2] = np.concatenate(shares).mean() if shares else 0.0, variance
         return replace(self, data=self.data._replace(stretch=stretch))
 
-    @property
-    def _curvature(self) -> JointCurvature:
-        """The joint curvature at the reference."""
-        x, hyper = self.layout.flat(self.reference), self.reference.hyper
+    def precisions(self) -> tuple[FloatArray, ...]:
+        """Prior precision (m, m) of each grouping's effects at the reference."""
+        parts = zip(self.packed, self._by_grouping(self.data.location), strict=True)
+        return tuple(precision(covariance, own) for (_, covariance), own in parts)
+
+    def curvature_there(self) -> JointCurvature:
+        """The joint curvature of weights and effects at the reference, where every grouping is whitened."""
+        x, precisions = self.layout.flat(self.reference), self.precisions()
         found = self.rows.expansion(x)
-        lines = [line(self.data.groupings, j) for j in range(len(self.levels))]
-        precisions = tuple(
-            precision(cov, hyper[t["first_hyper"] : t["first_hyper"] + t["n_hyper"]])
-            for (_, cov), t in zip(self.packed, lines, strict=True)
-        )
         pairs = zip(found.levels, precisions, strict=True)
         inverses = [np.linalg.inv(own.curvature + Q) for own, Q in pairs if own is not None]
         blocks = Blocks(np.linalg.inv(found.common), tuple(inverses))
@@ -228,7 +250,9 @@ def groups_posterior(
     C, part = base.coordinates.weights_contrast, base.likelihood.parts[0].native()
     assert part is not None
     shape = int(part[4]), int(part[6])
-    packed = tuple((pack_levels(rows, design, C, shape), c) for rows, c in zip(levels, covariances, strict=True))
+    packed = tuple(
+        (pack_levels(rows, design, C, shape), rotated(c)) for rows, c in zip(levels, covariances, strict=True)
+    )
     shapes = [(rows.n_levels, rows.n_terms * C.shape[1]) for rows in levels]
     layout = Layout.of(base.dimension, shapes, max_border)
     H = sum(covariance.n_hyper for covariance in covariances)

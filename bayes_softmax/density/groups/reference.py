@@ -1,4 +1,4 @@
-"""Where to whiten a model with effects: at the mode of the hyperparameters' approximate marginal posterior.
+"""Where to whiten a model with effects: about the mode of the hyperparameters' approximate marginal posterior.
 
 Given the expansion at a point, the log density of ``z = [0, 0, e]`` is, but for a constant, the marginal log density of
 the hyperparameters by Laplace's method with the curvature held.  Its mode and the conditional mode there are found in
@@ -9,6 +9,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from bayes_softmax.core.records import FloatArray
+from bayes_softmax.density.groups.averaged import at_average
 from bayes_softmax.density.groups.layout import ModelPoint
 from bayes_softmax.density.groups.posterior import GroupsPosterior
 
@@ -24,6 +25,11 @@ STEP = 1e-3  # for second derivatives
 
 
 def at_reference(density: GroupsPosterior) -> GroupsPosterior:
+    """The density whitened by the normal that is nearest to the posterior: see ``averaged.py``."""
+    return at_average(at_mode(density))
+
+
+def at_mode(density: GroupsPosterior) -> GroupsPosterior:
     """The density whitened at the mode of the approximate marginal posterior of the hyperparameters."""
     H = len(density.data.location)
     unit = np.eye(H)

@@ -7,7 +7,7 @@ from scipy.linalg import block_diag
 
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.data.design import Design
-from bayes_softmax.density.groups.arrow_solve import ArrowFactor, factor_arrow, inverse_blocks, solve_arrow
+from bayes_softmax.density.groups.arrow_solve import ArrowFactor, draw_arrow, factor_arrow, inverse_blocks, solve_arrow
 from bayes_softmax.density.groups.joint_laplace import (
     JointRows,
     add_determinant_adjoints,
@@ -99,6 +99,21 @@ class SeveralGroupings:
         order, turn = np.concatenate(places), block_diag(*turns)
         found: FloatArray = turn @ inverse[np.ix_(order, order)] @ turn.T
         return found
+
+    def draw(self, eta: FloatArray, roots: Sequence[FloatArray], rng: np.random.Generator) -> tuple[FloatArray, ...]:
+        """One draw (G, m) of each grouping's effects given all else, by their normal approximation."""
+        L = self._root(roots)
+        _, modes, factor = self._at_mode(np.ascontiguousarray(eta[self._order]), L)
+        first, border = draw_arrow(factor, rng)
+        first, border = modes[0] + first, modes[1] + border
+        drawn: list[FloatArray] = [np.empty(0)] * len(roots)
+        at = 0
+        for place, j in enumerate(self._turn):
+            G, m = self._levels[place].n_levels, self._sizes[place]
+            own = first if place == 0 else border[at : at + G * m].reshape(G, m)
+            at += 0 if place == 0 else G * m
+            drawn[j] = own @ roots[j].T
+        return tuple(drawn)
 
     def _root(self, roots: Sequence[FloatArray]) -> FloatArray:
         """The roots of a row's levels, in the order in which they are held."""

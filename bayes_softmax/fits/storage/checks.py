@@ -14,6 +14,7 @@ from bayes_softmax.core.parameters import size_of
 from bayes_softmax.core.protocols import Logits
 from bayes_softmax.data.formula.encoder import FormulaEncoder
 from bayes_softmax.data.schema import Schema
+from bayes_softmax.fits.storage.group_checks import check_group_parameters
 from bayes_softmax.fits.tree import GROUP_COLUMNS, HELD, MEMBER
 from bayes_softmax.spec.linear import INTERCEPT, WITH_WEIGHTS
 from bayes_softmax.spec.network.logits import NETWORK
@@ -61,6 +62,7 @@ def check_estimate(data: xr.Dataset, schema: Schema, logits: Logits) -> None:
     q = p + 1
     for name, own in logits.shapes.items():
         check_array(data, name, own)
+    check_group_parameters(data, schema)
     if logits.kind in WITH_WEIGHTS and not schema.has_intercept and data[INTERCEPT].values.any():
         raise ValueError("'intercept' is not zero, but the model has none")
     if "variances" in data:  # of a fit with too many coefficients for a full covariance
@@ -109,6 +111,7 @@ def check_draws(groups: Mapping[str, xr.Dataset], schema: Schema, logits: Logits
         raise ValueError("it holds no draws")
     _check_labels(draws, "category", schema.classes)
     _check_labels(draws, "feature", schema.feature_names)
+    check_group_parameters(draws, schema)
     for name in np.atleast_1d(draws.attrs.get("hyperparameters", [])).tolist():
         if name not in draws.data_vars or draws[name].dims[:2] != ("chain", "draw"):
             raise ValueError(f"hyperparameter {name!r} is missing")

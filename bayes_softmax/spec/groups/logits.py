@@ -104,7 +104,7 @@ class GroupLogits:
 
     def at(self, parameters: Parameters) -> Callable[[FloatArray], FloatArray]:
         """``b + xW`` plus the effects of each row's levels, for all draws."""
-        linear, effects = self.linear.at(parameters), [self._by_class(g, parameters) for g in self.groups]
+        linear, effects = self.linear.at(parameters), [self._by_class(parameters[g.name]) for g in self.groups]
 
         def logits(X: FloatArray) -> FloatArray:
             L = linear(np.ascontiguousarray(X[:, : self.n_features]))
@@ -114,9 +114,9 @@ class GroupLogits:
 
         return logits
 
-    def _by_class(self, g: GroupShape, parameters: Parameters) -> FloatArray:
-        """Effects (q, K, G, S)."""
-        return np.ascontiguousarray(parameters[g.name].transpose(2, 3, 1, 0))
+    def _by_class(self, effects: FloatArray) -> FloatArray:
+        """Effects (q, K, G, S) of (S, G, q, K)."""
+        return np.ascontiguousarray(effects.transpose(2, 3, 1, 0))
 
     def parts(self, X: FloatArray) -> Iterator[tuple[GroupShape, IntArray, FloatArray]]:
         """Each grouping with codes (n,) and terms (n, q) of the rows."""
@@ -127,6 +127,10 @@ class GroupLogits:
                 terms = np.column_stack([np.ones(len(X)), terms])
             yield g, codes, terms
             at += 1 + g.n_slopes
+
+    def terms(self, X: FloatArray) -> dict[str, FloatArray]:
+        """Terms (n, q) of each grouping in rows (n, p + c)."""
+        return {g.name: terms for g, _, terms in self.parts(X)}
 
     def bounds(self, parameters: Parameters, X: FloatArray) -> FloatArray:
         """Those of the linear part, plus the largest effects of any level."""
@@ -186,7 +190,7 @@ class GroupLogits:
             return slope
         slope = np.broadcast_to(slope, (len(slope), len(X), slope.shape[2])).copy()
         for g, codes, terms in self._changes(X, change):
-            _add(slope, codes, terms, self._by_class(g, parameters))
+            _add(slope, codes, terms, self._by_class(parameters[g.name]))
         return slope
 
     def _changes(self, X: FloatArray, change: FloatArray) -> Iterator[tuple[GroupShape, IntArray, FloatArray]]:

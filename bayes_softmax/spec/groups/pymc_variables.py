@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from bayes_softmax.core.checks import listed
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.spec.groups.log_prior import correlation_name, sd_name
 from bayes_softmax.spec.groups.structure import GroupEffects, covariance_name
 from bayes_softmax.spec.scales.hyperpriors import HalfNormal
 
-LARGEST_VALUES = 2**26  # bytes of draws of z, beyond which they are left out
+TAKEN = ("X", "y", "y_observed", "y_weighted", "offset", "available", "group_columns", "group_column")
+LARGEST_VALUES = 2**26  # bytes of draws of effects, beyond which those of z are left out
 SMALLEST = 1e-14  # eigenvalue of a covariance that is told from zero, over the largest
 
 
@@ -25,7 +27,16 @@ def standardised_name(name: str) -> str:
 
 
 def group_variables(effects: tuple[GroupEffects, ...]) -> dict[str, Any]:
-    """Effects (G, q, K) of each grouping, by name."""
+    """Effects (G, q, K) of each grouping, by name.
+
+    Raises
+    ------
+    ValueError
+        For a grouping with the name of another variable of the model.
+    """
+    taken = [own.name for own in effects if own.name in TAKEN]
+    if taken:
+        raise ValueError(f"the grouping {taken[0]!r} has the name of a variable of the pm.Model; rename the column")
     return {own.name: _effects(own) for own in effects}
 
 
@@ -89,7 +100,7 @@ def group_values(
     """Values of these random variables, for draws (chain, draw, *shape) of effects and hyperparameters.
 
     With full coding the logits say nothing of the mean of a level's effects over the classes: it is taken as zero.
-    Draws of ``g_z`` that need more than 64 MB are left out.
+    Draws of ``g_z`` are left out where those of the effects need more than 64 MB.
     """
     values = dict(hyper)
     for own in effects:
@@ -98,13 +109,25 @@ def group_values(
         sds, correlation = hyper[sd_name(own.name)], hyper[correlation_name(own.name)]
         for name, members in correlated_blocks(own).items():
             values[name] = _cholesky(correlation[..., members[:, None], members])
-        u = _free(own, parameters[own.name])
-        if u.nbytes > LARGEST_VALUES:
+        effects_of_levels = parameters[own.name]
+        if effects_of_levels.nbytes > LARGEST_VALUES:
             continue
+        u = _free(own, effects_of_levels)
         scaled = own.mapping.T * sds[..., None, own.sd_of_column]
         factor = _cholesky(scaled @ correlation @ np.swapaxes(scaled, -1, -2))
         values[standardised_name(own.name)] = np.swapaxes(np.linalg.solve(factor, np.swapaxes(u, -1, -2)), -1, -2)
     return values
+
+
+def left_out(effects: tuple[GroupEffects, ...], values: Mapping[str, FloatArray]) -> tuple[str, ...]:
+    """A note where draws of z are not among the values."""
+    names = [name for own in effects if (name := standardised_name(own.name)) not in values]
+    if not names:
+        return ()
+    return (
+        f"draws of {listed(names)} were left out, as those of the effects need more than {LARGEST_VALUES >> 20} MB: "
+        "pm.sample_posterior_predictive would draw effects from their prior; use posterior_predictive()",
+    )
 
 
 def _cholesky(matrices: FloatArray) -> FloatArray:
