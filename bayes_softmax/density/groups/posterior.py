@@ -37,6 +37,7 @@ class GroupsPosterior:
     reference: ModelPoint
     lanes: tuple[Lanes | None, ...]
     data: GroupsData
+    share: float = 0.0
 
     @property
     def layout(self) -> Layout:
@@ -193,30 +194,35 @@ class GroupsPosterior:
         sizes = np.array([self.layout.n_weights, self.layout.exact, *work], dtype=np.int64)
         chain, at = np.array(self.chain.groupings, dtype=np.int64), x[: self.layout.n_border].copy()
         return GroupsData(
-            self.base.data, table, sizes, chain, at, common, slope, hyper, np.ascontiguousarray(root), self._stretch
+            self.base.data,
+            table,
+            sizes,
+            chain,
+            at,
+            common,
+            slope,
+            hyper,
+            np.ascontiguousarray(root),
+            self._stretch(hyper),
         )
 
-    @property
-    def _stretch(self) -> FloatArray:
-        """No stretch; see :meth:`stretched`."""
-        squares = [np.square(rows.terms).mean(axis=0) for rows in self.levels]
-        return np.concatenate([[0.0, 0.0], *squares])
+    def _stretch(self, hyper: FloatArray) -> FloatArray:
+        """Share and variance of effects at hyperparameters in compiled form, and the terms' mean squares."""
+        squares, variance = [np.square(rows.terms).mean(axis=0) for rows in self.levels], 0.0
+        for (_, covariance), own, square in zip(self.packed, self._by_grouping(hyper), squares, strict=True):
+            spread = np.diag(np.linalg.inv(precision(covariance, own))).reshape(len(square), -1)
+            variance += float(square @ spread.mean(axis=1))
+        return np.concatenate([[self.share, variance], *squares])
 
     def stretched(self) -> Self:
-        """With coordinates that grow with the sds of effects, as far as these are those of the prior at the reference."""
-        found, hyper = self.rows.expansion(self.layout.flat(self.reference)), self.reference.hyper
-        lines = [line(self.data.groupings, j) for j in range(len(self.levels))]
-        shares, variance, stretch = [], 0.0, self._stretch
-        at = 2
-        for (_, cov), t, own in zip(self.packed, lines, found.levels, strict=True):
-            Q = precision(cov, hyper[t["first_hyper"] : t["first_hyper"] + t["n_hyper"]])
-            q, k = int(t["q"]), int(t["k"])
-            variance += float(np.repeat(stretch[at : at + q], k) @ np.diag(np.linalg.inv(Q))) / k
-            at += q
+        """The same density, with the share of the prior in the effects' precision at the reference: see ``stretch.py``."""
+        found, shares = self.rows.expansion(self.layout.flat(self.reference)), []
+        for own, Q in zip(found.levels, self.precisions(), strict=True):
             if own is not None:
                 shares.append(np.einsum("gij,ji->g", np.linalg.inv(own.curvature + Q), Q) / len(Q))
-        stretch[:2] = np.concatenate(shares).mean() if shares else 0.0, variance
-        return replace(self, data=self.data._replace(stretch=stretch))
+        stretched = replace(self, share=float(np.concatenate(shares).mean()))
+        data = self.data._replace(stretch=stretched._stretch(self.data.location))
+        return replace(stretched, data=data)
 
     def precisions(self) -> tuple[FloatArray, ...]:
         """Prior precision (m, m) of each grouping's effects at the reference."""
