@@ -369,6 +369,8 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
             "available": OFFERED,
             "n_draws": COUNT,
             "draws": [*FLAG, True],
+            **AT_LEVELS,
+            "levels": [*CHOICE, "new", {"z": "new"}],
         },
     ),
     "group_effects": (

@@ -15,7 +15,7 @@ from bayes_softmax.answers.cautions import NOTE, joined, noted, warn_of
 from bayes_softmax.answers.changes import Change, Difference, Slope, passes
 from bayes_softmax.answers.fitted import Fitted, refuse_intervals, without_intervals
 from bayes_softmax.answers.intervals import resolve_interval
-from bayes_softmax.answers.levels import EVALUATIONS, ask, in_words
+from bayes_softmax.answers.levels import EVALUATIONS, FEWEST_DRAWS, ask, in_words
 from bayes_softmax.answers.nodes import FEWEST_NODES
 from bayes_softmax.answers.population import Population, population_of
 from bayes_softmax.answers.probabilities import ThinnedDraws, thinned_draws
@@ -44,7 +44,6 @@ from bayes_softmax.display.table import table_of
 
 INDEX = ("feature", "change", "class")
 PER_UNIT = "per unit"
-FEWEST_DRAWS = 200
 
 
 def effects(

@@ -7,7 +7,7 @@ import numpy as np
 
 from bayes_softmax.answers.fitted import Fitted
 from bayes_softmax.answers.nodes import FEWEST_NODES, NODES, Nodes, new_effects, nodes_over
-from bayes_softmax.answers.probabilities import HasLogits, ThinnedDraws, announce
+from bayes_softmax.answers.probabilities import HasLogits, ThinnedDraws, announce, thinned_draws
 from bayes_softmax.answers.rows import Rows
 from bayes_softmax.core.checks import counted, listed
 from bayes_softmax.core.logger import LOGGER
@@ -22,6 +22,7 @@ from bayes_softmax.spec.groups.structure import covariance_name
 
 # Probabilities that an answer may evaluate; beyond, it takes fewer nodes or draws, with a message.
 EVALUATIONS = 4e9
+FEWEST_DRAWS = 200
 NODE_EVALUATIONS = 5e8  # from which on fewer nodes are taken: their errors average out over the draws
 
 
@@ -124,9 +125,20 @@ def at_levels(
     return AtLevels(view, nodes_over(changed, view.parameters, terms, n_nodes=n_nodes, shifted=shifted))
 
 
+def affordable_number(n_rows: int, n_draws: int, n_classes: int) -> int:
+    """Number of draws for an average over levels with the fewest nodes: all, or as many as a budget allows."""
+    enough = int(max(FEWEST_DRAWS, EVALUATIONS / max(1, n_rows * n_classes * FEWEST_NODES)))
+    if enough < n_draws:
+        LOGGER.info(f"averaging {n_rows:,} rows over the population of levels in {enough} of {n_draws} draws")
+    return min(enough, n_draws)
+
+
 def at_levels_of_data(fit: Fitted, draws: HasLogits, asked: Asked, n_rows: int) -> AtLevels:
     """The draws for the data of a fit, whose levels are known and may be taken for as many new ones."""
     n_levels = {g.name: g.n_levels for g in fit.schema.groups}
+    if asked.averaged:
+        K, S = fit.logits.n_classes, draws.parameters.n_draws
+        draws = thinned_draws(draws, affordable_number(n_rows, S, K), fit.n_chains)
     n_nodes = affordable_nodes(n_rows, draws.parameters.n_draws, fit.logits.n_classes) if asked.averaged else NODES
     return at_levels(draws, fit.schema, asked, n_levels, n_nodes=n_nodes)
 
@@ -185,4 +197,4 @@ def nodes_note(nodes: Nodes | None) -> str | None:
     if nodes is None:
         return None
     dimensions = counted(nodes.roots.shape[2], "dimension")
-    return f"averaged over the population of levels in every draw by {nodes.n_nodes} quadrature nodes in {dimensions}"
+    return f"averaged over the population of levels by {nodes.n_nodes} quadrature nodes in {dimensions}"

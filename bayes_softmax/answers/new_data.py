@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from bayes_softmax.answers.cautions import in_the_limit
 from bayes_softmax.answers.fitted import Fitted
-from bayes_softmax.answers.levels import Asked, affordable_nodes, ask, at_levels, levels_of_rows
+from bayes_softmax.answers.levels import Asked, affordable_nodes, affordable_number, ask, at_levels, levels_of_rows
 from bayes_softmax.answers.nodes import NODES
-from bayes_softmax.answers.probabilities import HasLogits
+from bayes_softmax.answers.probabilities import HasLogits, thinned_draws
 from bayes_softmax.answers.rows import Rows
 from bayes_softmax.core.checks import check_choice, describe_rows, shown
 from bayes_softmax.data.array_encoder import ArrayEncoder
@@ -151,8 +151,12 @@ def encode_rows(
     asked: Asked,
     missing: str = "error",
     if_missing: str | None = None,
+    thinned: bool = False,
 ) -> Read:
-    """Encode new data; error messages name column and row, ``if_missing`` what to do about a missing value."""
+    """Encode new data; error messages name column and row, ``if_missing`` what to do about a missing value.
+
+    ``thinned`` allows for fewer draws where an average over levels would take minutes with all of them.
+    """
     check_choice("missing", missing, MISSING)
     schema, logits, S = fit.schema, fit.logits, fit.parameters.n_draws
     features = schema.encoder.feature_names
@@ -161,8 +165,13 @@ def encode_rows(
         rows = encode_complete(schema, data, offset, available, levels=asked.choices)
     else:
         rows = encode_all(schema, data, offset, available, if_missing, levels=asked.choices)
-    n_nodes = affordable_nodes(rows.n_rows, S, logits.n_classes) if asked.averaged else NODES
-    at = at_levels(fit, schema, asked, levels_of_rows(schema, rows.X), n_nodes=n_nodes)
+    used: HasLogits = fit
+    if asked.averaged and thinned:
+        used = thinned_draws(fit, affordable_number(rows.n_rows, S, logits.n_classes), fit.n_chains)
+    n_nodes = NODES
+    if asked.averaged:
+        n_nodes = affordable_nodes(rows.n_rows, used.parameters.n_draws, logits.n_classes)
+    at = at_levels(used, schema, asked, levels_of_rows(schema, rows.X), n_nodes=n_nodes)
     return Read(at.place(rows), at.draws)
 
 
@@ -180,7 +189,9 @@ def read_at_levels(
 
     ``advice`` says what to do about a missing value where that is an error.
     """
-    rows, draws = encode_rows(fit, data, offset, available, asked=asked, missing=missing, if_missing=advice)
+    rows, draws = encode_rows(
+        fit, data, offset, available, asked=asked, missing=missing, if_missing=advice, thinned=True
+    )
     check_logits(fit.schema, draws, rows)
     return Read(in_the_limit(fit, rows), draws)
 

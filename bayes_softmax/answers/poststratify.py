@@ -16,15 +16,18 @@ import pandas as pd
 import xarray as xr
 
 from bayes_softmax.answers.cautions import NOTE, joined, noted, warn_of
-from bayes_softmax.answers.effects import affordable_draws
 from bayes_softmax.answers.fitted import Fitted, refuse_intervals, without_intervals
 from bayes_softmax.answers.intervals import resolve_interval
-from bayes_softmax.answers.probabilities import HasLogits, announce
-from bayes_softmax.answers.shares import Weighted, share_draws, share_table
-from bayes_softmax.answers.strata import CLASS, Groups, read_strata
+from bayes_softmax.answers.levels import ask, in_words
+from bayes_softmax.answers.probabilities import announce
+from bayes_softmax.answers.shares import share_draws, share_table
+from bayes_softmax.answers.strata import CLASS, Given, Groups, Strata, read_strata
 from bayes_softmax.answers.tables import index_of
 from bayes_softmax.core.checks import check_flags
+from bayes_softmax.core.randomness import RandomNumbers, RandomSeed
 from bayes_softmax.core.records import FloatArray
+from bayes_softmax.data.groups.choices import Levels
+from bayes_softmax.data.groups.grouping import KNOWN, KNOWN_OR_NEW
 from bayes_softmax.display.digits import estimates
 from bayes_softmax.display.table import table_of
 
@@ -43,6 +46,10 @@ def poststratify(
     available: Any = None,
     n_draws: int | None = None,
     draws: bool = False,
+    levels: Levels | None = None,
+    groups: Any = None,
+    random_seed: RandomSeed = None,
+    rng: RandomNumbers = None,
 ) -> pd.DataFrame | xr.DataArray:
     r"""Shares of the classes in a population, or in parts of it: predictions weighted by the population's counts.
 
@@ -67,6 +74,14 @@ def poststratify(
         as a budget allows (at least 200, with a message).
     draws
         Return the draws of the shares, (chain, draw, group, category), without ``group`` for the whole population.
+    levels
+        Of a model with groups, whose effects the cells have, as in :meth:`predict_proba`.  Default: of a posterior
+        ``"known or new"``, so that a level without observations has effects drawn from the population, the same ones in
+        all of its cells, and a note says which these are; of an estimate ``"known"``.
+    groups
+        Levels of the cells by grouping, as in :meth:`predict_proba`, where they are not columns of ``cells``.
+    random_seed, rng
+        For effects that are drawn, as in :meth:`predict_proba`.
 
     Returns
     -------
@@ -103,21 +118,24 @@ def poststratify(
         raise ValueError("draws=True: a point estimate has no draws; use model.laplace() or model.sample()")
     refuse_intervals(fit, ci_prob)
     interval = resolve_interval(ci_prob, ci_kind)
-    strata = read_strata(fit, cells, count, by, offset, available)
-    thinned = affordable_draws(fit, strata.weighted.rows.n_rows, (), n_draws)
-    note = joined(warn_of(fit, strata.cautions), *without_intervals(fit))
+    usual = KNOWN if fit.is_estimate or not fit.schema.groups else KNOWN_OR_NEW
+    asked = ask(fit, usual if levels is None else levels, groups, random_seed, rng, default=usual)
+    strata = read_strata(fit, Given(cells, offset, available, levels is None), count, by, asked, n_draws)
+    said = None if levels is None or asked.all_averaged else in_words(asked)
+    note = joined(warn_of(fit, strata.cautions), said, strata.note, *without_intervals(fit))
     if draws:
-        drawn = _labelled_draws(fit, _all_draws(fit, thinned, strata.weighted), strata.groups)
+        drawn = _labelled_draws(fit, _all_draws(fit, strata), strata.groups)
         return drawn if note is None else drawn.assign_attrs({NOTE: note})
-    columns = share_table(fit, thinned, strata.weighted, interval)
+    columns = share_table(fit, strata.answer, strata.weighted, interval)
     rows = ((*label, c) for label in strata.groups.labels for c in fit.schema.classes)
     index = index_of(rows, [*strata.groups.by, CLASS]) if strata.groups.by else pd.Index(fit.schema.classes, name=CLASS)
     table = pd.DataFrame(columns, index=index).rename_axis(columns="share of the population")
     return noted(table_of(table, estimates(*columns)), note)
 
 
-def _all_draws(fit: Fitted, draws: HasLogits, weighted: Weighted) -> FloatArray:
+def _all_draws(fit: Fitted, strata: Strata) -> FloatArray:
     """Draws (S, groups, K) of the shares in all groups."""
+    draws, weighted = strata.answer.draws, strata.weighted
     S, K = draws.parameters.n_draws, draws.logits.n_classes
     announce("poststratify()", (S, weighted.n_groups, K))
     out, first = np.empty((S, weighted.n_groups, K)), 0

@@ -1,6 +1,6 @@
 """Weighted averages of probabilities over groups of rows, with their uncertainty."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +9,8 @@ from scipy.special import expit, logit
 from bayes_softmax.answers.average_jacobian import estimate_blocks, level_jacobian
 from bayes_softmax.answers.fitted import Fitted, quadratic_form
 from bayes_softmax.answers.intervals import Interval, normal_quantile
+from bayes_softmax.answers.levels import Asked, AtLevels, at_levels
+from bayes_softmax.answers.perturbed import Moved, moved
 from bayes_softmax.answers.probabilities import HasLogits, sum_over_blocks
 from bayes_softmax.answers.quantities import Quantities, summary_columns
 from bayes_softmax.answers.rows import BLOCK_BYTES, Rows
@@ -43,9 +45,30 @@ class Weighted(NamedTuple):
             yield Weighted(self.rows.take(place), self.shares[place], ends - ends[0])
 
 
-def share_table(fit: Fitted, draws: HasLogits, weighted: Weighted, interval: Interval) -> dict[str, FloatArray]:
+class Answering(NamedTuple):
+    """Draws whose shares are asked for, at the levels of the rows; an estimate may be ``moved`` for its errors."""
+
+    at: AtLevels
+    moved: Moved | None
+
+    @property
+    def draws(self) -> HasLogits:
+        """The draws."""
+        return self.at.draws
+
+
+def answering(fit: Fitted, thinned: HasLogits, asked: Asked, n_levels: Mapping[str, int], n_nodes: int) -> Answering:
+    """Draws of the fit at the levels that are asked for, or an estimate, moved where it is averaged over levels."""
+    covariance = fit.delta_covariance if asked.averaged else None
+    estimate = None if covariance is None else moved(fit.logits, fit.parameters, covariance, asked.averaged)
+    used = thinned if estimate is None else estimate.draws
+    at = at_levels(used, fit.schema, asked, n_levels, n_nodes=n_nodes, shifted=estimate is None)
+    return Answering(at, estimate)
+
+
+def share_table(fit: Fitted, answer: Answering, weighted: Weighted, interval: Interval) -> dict[str, FloatArray]:
     """Centre, spread and interval of the shares in the order (group, class), by column name."""
-    found = [share_columns(shares_of(fit, draws, part), interval) for part in weighted.parts(fit, draws)]
+    found = [share_columns(shares_of(fit, answer, part), interval) for part in weighted.parts(fit, answer.draws)]
     return {name: np.concatenate([part[name] for part in found]) for name in found[0]}
 
 
@@ -62,10 +85,13 @@ def share_columns(quantities: Quantities, interval: Interval) -> dict[str, Float
     return columns
 
 
-def shares_of(fit: Fitted, draws: HasLogits, weighted: Weighted) -> Quantities:
-    """Shares of the classes in each group, in the order (group, class); ``draws`` are those of the fit to use."""
+def shares_of(fit: Fitted, answer: Answering, weighted: Weighted) -> Quantities:
+    """Shares of the classes in each group, in the order (group, class)."""
+    if answer.moved is not None:
+        values = share_draws(answer.draws, weighted)
+        return Quantities(values[:1], answer.moved.errors(values))
     if fit.delta_covariance is None:
-        values = share_draws(draws, weighted)
+        values = share_draws(answer.draws, weighted)
         return Quantities(values, np.full(values.shape[1], np.nan) if fit.is_estimate else None)
     with blas_on_one_thread():  # products of few columns: a second thread costs more than it saves
         estimate, jacobian = _estimate_and_jacobian(fit, weighted)

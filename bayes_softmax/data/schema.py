@@ -18,9 +18,10 @@ from bayes_softmax.data.design import Label
 from bayes_softmax.data.formula.columns import ColumnType
 from bayes_softmax.data.formula.encoder import FormulaEncoder, encoder_from_data
 from bayes_softmax.data.formula_data import formula_frame
-from bayes_softmax.data.frames import is_frame, raise_if_missing, require_columns, to_pandas
+from bayes_softmax.data.frames import is_frame, to_pandas
+from bayes_softmax.data.groups.choices import columns_for, frame_for
 from bayes_softmax.data.groups.fitting import group_variables
-from bayes_softmax.data.groups.grouping import KNOWN, Grouping, choice_of, encode_groups, groupings_from_data
+from bayes_softmax.data.groups.grouping import KNOWN, Grouping, encode_groups, groupings_from_data
 from bayes_softmax.data.offset import read_offset
 from bayes_softmax.data.plain_labels import plain_label
 from bayes_softmax.data.schema_checks import check_array_encoder, check_fields
@@ -133,30 +134,13 @@ class Schema:
         X, index = self.encoder.encode(data, if_missing=if_missing)
         X, beyond = self._without_dropped(X)
         if self.groups:
-            X = np.hstack([X, encode_groups(self.groups, self.group_frame(data, if_missing, levels), levels)])
+            frame = frame_for(self.groups, self.to_pandas_or_numpy(data), levels, advice=if_missing)
+            X = np.hstack([X, encode_groups(self.groups, frame, levels)])
         return X, index, beyond
-
-    def group_frame(
-        self, data: Any, if_missing: str | None = None, levels: str | Mapping[str, str] = KNOWN
-    ) -> pd.DataFrame:
-        """New data as a frame with the columns that the groupings read for ``levels``."""
-        given = self.to_pandas_or_numpy(data)
-        is_array = not isinstance(given, pd.DataFrame)
-        frame = pd.DataFrame(index=pd.RangeIndex(len(given))) if is_array else given.rename(columns=str)
-        read = self.group_columns(frame, levels)
-        if is_array and read:
-            raise TypeError(
-                f"data is an array, and the model has groups: pass a data frame with the columns {listed(read)} "
-                f"beside the features, or groups={{{read[0]!r}: ...}}"
-            )
-        require_columns(frame, read)
-        raise_if_missing(frame, read, advice=if_missing or "fill it, or leave out such rows")
-        return frame
 
     def group_columns(self, frame: pd.DataFrame, levels: str | Mapping[str, str]) -> tuple[str, ...]:
         """Columns of a frame that the groupings read for ``levels``."""
-        read = (name for g in self.groups for name in g.columns_read(frame, choice_of(g, levels)))
-        return tuple(dict.fromkeys(read))
+        return columns_for(self.groups, frame, levels)
 
     def _without_dropped(self, X: FloatArray) -> tuple[FloatArray, NDArray[np.bool_] | None]:
         """The features in the model, and which rows have a value that a dropped column never had."""

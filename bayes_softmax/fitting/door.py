@@ -194,6 +194,12 @@ def laplace(
 
     Notes
     -----
+    With groups, weights and hyperparameters are drawn from an approximation of their marginal posterior, with the
+    levels integrated out, and the levels' effects given these.  Importance weights have the marginal likelihood by
+    quadrature, where :meth:`mle` has it, else an unbiased estimate of it, so that Pareto k judges the effects' draws as
+    well.  It suits few groupings with few effects a level; :meth:`sample` has no such limits.  There is no
+    ``log_evidence``.
+
     The normal approximation of *all* weights can predict much worse than the MAP itself: with ``"full"`` and ``"kron"``
     the notes of the result compare the two by their leave-one-out log loss, with a ``NotReliableWarning`` where the MAP
     is better.  Sources: Immer, Korzepa and Bauer, *AISTATS* 2021; Ritter, Botev and Barber, *ICLR* 2018; Daxberger et

@@ -34,6 +34,7 @@ SOLVERS = ("newton", "lbfgs")
 MANY_PARAMETERS = 3000
 
 
+SMALLEST = 1e-10  # error of a log-likelihood that is told
 ACCURATE = 1e-2  # error of the log-likelihood by quadrature, above which a maximum of it is none of the likelihood
 
 
@@ -116,7 +117,7 @@ def _notes(
 ) -> tuple[str, ...]:
     """How the levels were integrated out, and what the certificate does not cover."""
     rule = rule_of(spec)
-    notes = [f"{rule.words} (error about {error:.0e})" if rule.n_nodes > 1 else rule.words]
+    notes = [f"{rule.words} (error about {max(error, SMALLEST):.0e})" if rule.n_nodes > 1 else rule.words]
     notes += [*boundary(spec, density, mode.theta), *single_notes(spec, density)]
     modes = may_have_modes(density.base) if density.priors and mode.converged else None
     if modes is not None:

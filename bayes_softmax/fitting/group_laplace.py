@@ -1,9 +1,10 @@
 """Draws from an approximation of the marginal posterior of a model with group-level effects, corrected and judged.
 
 Weights and hyperparameters are drawn as :mod:`bayes_softmax.fitting.group_proposals` says, with the levels' effects
-integrated out, and resampled by importance weights.  Given each of them the levels' effects are drawn from their
-conditional distribution: of one grouping by a few steps of an independence sampler for each level, of several groupings
-from their joint normal approximation.
+integrated out, and the effects given each of them, near their conditional modes.  The importance weight of a draw has
+the marginal likelihood by quadrature where that is possible, else an unbiased estimate from the same effects: of many
+proposals for each level of one grouping, of one joint proposal for several groupings.  So resampled draws are those of
+the posterior, and the Pareto k of the weights judges all that was approximated.
 """
 
 import os
@@ -17,7 +18,7 @@ import numpy as np
 from bayes_softmax.answers.training import Cells
 from bayes_softmax.core.errors import ImproperPosteriorError, NotConvergedWarning, NotReliableWarning, warn_caller
 from bayes_softmax.core.interrupts import INTERRUPTED
-from bayes_softmax.core.records import RELIABLE_PARETO_K, Draws, FloatArray
+from bayes_softmax.core.records import RELIABLE_PARETO_K, Draws, FloatArray, IntArray
 from bayes_softmax.core.threads import blas_on_one_thread, in_parallel
 from bayes_softmax.density.groups.marginal import MarginalPosterior, signed
 from bayes_softmax.fits.draws import PosteriorDraws
@@ -43,7 +44,7 @@ from bayes_softmax.spec.specification import Specification
 
 TITLE = "laplace (importance resampling of an approximation, levels integrated out)"
 LEVELS_STREAM, RESAMPLING_STREAM = 17, 18  # of the seed
-DRAWS = 64  # whose levels are drawn in one task: fixed, so that they do not depend on the number of threads
+DRAWS = 64  # whose levels are drawn in one task
 # Nodes in each of two dimensions for importance weights: enough for differences of log densities of plausible points.
 FEWER_NODES = 7
 # Where the mode has a variance of zero or a correlation of one, chains begin inside: sds relative to the prior's scale.
@@ -69,7 +70,7 @@ def sample_group_laplace(spec: Specification, settings: LaplaceSettings) -> Post
         drawn = draw_near(spec, prepared.near, prepared.hyper, offsets, draws=settings.draws, rng=rng)
         timings = {"mode": time.perf_counter() - start}
         proposals = _weighed(prepared, drawn, settings)
-        notes: tuple[str, ...] = (rule_of(spec).words,)
+        notes: tuple[str, ...] = ()
         if proposals.finished < settings.draws:
             notes = (*notes, f"{INTERRUPTED}: {proposals.finished} of {settings.draws} draws were finished")
             warn_caller(notes[-1])
@@ -131,13 +132,23 @@ def _prepared(spec: Specification, density: MarginalPosterior, point: FloatArray
 
 def _weighed(prepared: Prepared, drawn: Drawn, settings: LaplaceSettings) -> Proposals:
     """The draws with their importance weights."""
+    numbered, likelihood = np.column_stack([np.arange(len(drawn.points)), drawn.points]), prepared.likelihood
+
+    def values(some: FloatArray) -> FloatArray:
+        each = [likelihood.estimate(row[1:], _numbers(settings.seed, int(row[0]))) for row in some]
+        found: FloatArray = np.array(each)
+        return found
+
     with progress_bar(settings.progressbar) as progress:
-        found = weigh(
-            prepared.likelihood.values, drawn.points, drawn.log_t, cores=os.cpu_count() or 1, progress=progress
-        )
+        found = weigh(values, numbered, drawn.log_t, cores=os.cpu_count() or 1, progress=progress)
     if found.finished < FEWEST_PROPOSALS:
         raise KeyboardInterrupt("interrupted before enough draws were weighted")
-    return found
+    return found._replace(points=found.points[:, 1:])
+
+
+def _numbers(seed: int, draw: int) -> np.random.Generator:
+    """The random numbers of the effects of a draw, which are made again: those of all draws might not fit in memory."""
+    return np.random.default_rng([seed, LEVELS_STREAM, draw])
 
 
 def _labelled(
@@ -146,27 +157,28 @@ def _labelled(
     """The draws as a posterior, with effects of levels drawn given each."""
     density = prepared.likelihood.density
     points, hypers = drawn.points[found.chosen], drawn.hyper[found.chosen]
-    levels = _draw_levels(prepared.likelihood, points, seed)
+    levels = _levels(prepared, drawn, found.chosen, seed)
     hyper, parameters = dict[str, FloatArray](), spec.coordinates.to_parameters(points[:, : density.n_weights])
-    for j, (effects, at) in enumerate(zip(spec.groups, density.slices, strict=True)):
+    each = np.split(hypers, np.cumsum([effects.n_hyper for effects in spec.groups])[:-1], axis=1)
+    for j, (effects, h) in enumerate(zip(spec.groups, each, strict=True)):
         parameters[effects.name] = np.array([effects.effects(own[j]) for own in levels])
-        parameters[effects.covariance_name] = effects.covariance(hypers[:, at])
-        hyper |= hyperparameters(effects, hypers[:, at])
+        parameters[effects.covariance_name] = effects.covariance(h)
+        hyper |= hyperparameters(effects, h)
     chains = (1, len(points))
     named = in_chains({name: parameters[name] for name in spec.logits.shapes}, chains)
     posterior = labelled_posterior(spec, named, made, TITLE, {}, hyper=in_chains(hyper, chains))
     return replace(posterior, pareto_k=found.pareto_k, ess=found.ess)
 
 
-def _draw_levels(likelihood: Likelihood, points: FloatArray, seed: int) -> list[tuple[FloatArray, ...]]:
-    """A draw of all levels' effects given each point."""
+def _levels(prepared: Prepared, drawn: Drawn, chosen: IntArray, seed: int) -> list[tuple[FloatArray, ...]]:
+    """The effects of the chosen draws."""
 
     def some(first: int, end: int) -> list[tuple[FloatArray, ...]]:
-        rng = np.random.default_rng([seed, LEVELS_STREAM, first])
-        return [likelihood.draw_effects(point, rng) for point in points[first:end]]
+        own = chosen[first:end].tolist()
+        return [prepared.likelihood.draw_effects(drawn.points[i], _numbers(seed, i)) for i in own]
 
-    ranges = [(first, min(first + DRAWS, len(points))) for first in range(0, len(points), DRAWS)]
-    return [own for part in in_parallel(some, ranges) for own in part]
+    ranges = [(first, min(first + DRAWS, len(chosen))) for first in range(0, len(chosen), DRAWS)]
+    return [effects for part in in_parallel(some, ranges) for effects in part]
 
 
 def _again(spec: Specification, settings: LaplaceSettings, cells: Cells, seed: int) -> PosteriorDraws:

@@ -44,22 +44,17 @@ class Likelihood(NamedTuple):
     density: MarginalPosterior
     offsets: FloatArray
 
-    def value(self, point: FloatArray) -> float:
-        """Log of it at weights (d,) and shapes."""
-        own = self._own(point)[0]
-        return self.density.value(own) + self.density.base.log_prior(own[: self.density.n_weights])
-
-    def values(self, points: FloatArray) -> FloatArray:
-        """The same at many points."""
-        found: FloatArray = np.array([self.value(point) for point in points])
-        return found
-
     def value_gradient(self, point: FloatArray) -> tuple[float, FloatArray]:
         """Log of it, and its gradient."""
         own, slopes = self._own(point)
         value, gradient = self.density.value_gradient(own)
         prior = log_prior_gradient(self.density.base.data, own[: self.density.n_weights], gradient)
         return value + float(prior) + self.density.base.log_prior_constant, slopes * gradient
+
+    def estimate(self, point: FloatArray, rng: np.random.Generator) -> float:
+        """Log of the function, or of an unbiased estimate that belongs to the draw by the same random numbers."""
+        own = self._own(point)[0]
+        return self.density.estimate(own, rng) + self.density.base.log_prior(own[: self.density.n_weights])
 
     def draw_effects(self, point: FloatArray, rng: np.random.Generator) -> tuple[FloatArray, ...]:
         """One draw (G, m) of each grouping's effects."""

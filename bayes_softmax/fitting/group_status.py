@@ -6,6 +6,7 @@ from bayes_softmax.core.checks import listed
 from bayes_softmax.core.records import FloatArray, Status
 from bayes_softmax.density.groups.marginal import MarginalPosterior
 from bayes_softmax.density.groups.packing import LevelRows
+from bayes_softmax.fitting.advice import collinearity_notes
 from bayes_softmax.fitting.group_marginal import level_rows
 from bayes_softmax.inference.redundant import RedundantMode
 from bayes_softmax.separation.diagnosis import diagnose_separation
@@ -82,6 +83,8 @@ def _advice(
         return "raise max_iterations"
     if not np.isfinite(mode.value):
         return "the log density is not finite where the search began, with very large offsets"
+    if collinearity_notes(spec, found):
+        return f"features are nearly collinear{then}"
     for effects, sigma, rows in zip(
         spec.groups, density.sigmas(mode.theta), level_rows(spec, density.design), strict=True
     ):
@@ -89,7 +92,7 @@ def _advice(
             return f"every level of {effects.name} has one observation, from which its variance is not determined{then}"
         if np.diag(sigma).max() > LARGE:
             return (
-                f"the variance of {effects.name} grows without end: where levels have only one class each, their "
-                f"effects are not bounded{then}"
+                f"the variance of {effects.name} grows without end, as it does where levels have only one class each, "
+                f"whose effects are not bounded, or where offsets are very large{then}"
             )
     return f"the data hardly determine the variances of the effects{then}; sample() shows what they leave open"

@@ -14,7 +14,7 @@ from bayes_softmax.core.checks import check_choice, shown
 from bayes_softmax.core.randomness import RandomNumbers, RandomSeed
 from bayes_softmax.data.design import Label
 from bayes_softmax.data.groups.choices import Levels
-from bayes_softmax.data.groups.grouping import AVERAGE, KNOWN
+from bayes_softmax.data.groups.grouping import AVERAGE
 from bayes_softmax.plots import by_level, dots, style
 from bayes_softmax.plots.curves import Curve, curve_along, draw_line, finish_curve
 from bayes_softmax.plots.look import Look, drawing
@@ -65,9 +65,9 @@ def probabilities(
     data, at
         Rows to average over, as in ``effects()``; at most 500 of them, evenly spaced, and 400 draws.
     by
-        A grouping, or a factor, by name: every row is set to one of its levels after the other.  Without ``features``
-        the picture shows the average probabilities of each level, of many levels the highest and the lowest in a panel
-        for each class; with one of ``features`` the curves of each level.
+        A grouping, or a factor, by name: every row is set to one of its levels after the other, and other groupings
+        are averaged over.  Without ``features`` the picture shows the average probabilities of each level, of many
+        levels the highest and the lowest in a panel for each class; with one of ``features`` the curves of each level.
     ci_prob
         Probability of the bands; default ArviZ's.
     offset
@@ -75,8 +75,7 @@ def probabilities(
     available
         (N, K) for ``data``, if the model has choice sets and ``data`` has no columns for them.
     levels, groups, random_seed, rng
-        Of a model with groups, whose effects the rows have, as in ``effects()``; default ``"average"``, with ``by``
-        their own.
+        Of a model with groups, whose effects the rows have, as in ``effects()``; default ``"average"``.
     panels
         ``"variable"``: all classes of a variable in one panel; ``"class"``: a panel for each variable and class.
         Default: by class for more than four classes, unless that makes more than 60 panels, or other than the axes
@@ -105,9 +104,12 @@ def probabilities(
     styles = look.class_styles(fitted.schema.classes)
     if panels is not None:
         check_choice("panels", panels, by_level.PANELS if by is not None else PANELS)
-    asked = ask(fitted, (AVERAGE if by is None else KNOWN) if levels is None else levels, groups, random_seed, rng)
-    if by is not None and not asked.all_known:
-        raise ValueError(f"levels={shown(levels)}: with by= rows have the effects of their own levels; leave it out")
+    if by is not None and levels is not None:
+        raise ValueError(
+            f"levels={shown(levels)}: with by= its levels have their own effects, and other groups are averaged over; "
+            "leave levels out"
+        )
+    asked = ask(fitted, AVERAGE if levels is None else levels, groups, random_seed, rng)
     rows = population_of(fitted, data, at, offset, None, available, asked=asked).thinned(PICTURE_ROWS)
     seen = rows
     if at is not None:

@@ -188,15 +188,18 @@ def test_effects_of_an_estimate(estimated) -> None:
     assert without["std_error"].isna().all()
 
 
-def test_a_maximum_of_the_marginal_likelihood_has_effects_and_covariances_with_errors(tmp_path) -> None:
-    """Those of variances are of standard deviations by the chain rule; a file keeps all."""
+def people() -> pd.DataFrame:
+    """Twenty-five people of six rows, with effects of standard deviation 1 against the first class."""
     rng = np.random.default_rng(2)
     person = np.repeat(np.arange(25), 6)
     logits = np.column_stack([np.zeros(25), rng.normal(size=(25, 2))])[person]
     y = np.array(CLASSES)[(logits + rng.gumbel(size=logits.shape)).argmax(axis=1)]
-    fit = bs.SoftmaxRegression.from_formula(
-        "y ~ (1 | person)", pd.DataFrame({"y": y, "person": person}), coding="reference"
-    ).mle()
+    return pd.DataFrame({"y": y, "person": person})
+
+
+def test_a_maximum_of_the_marginal_likelihood_has_effects_and_covariances_with_errors(tmp_path) -> None:
+    """Those of variances are of standard deviations by the chain rule; a file keeps all."""
+    fit = bs.SoftmaxRegression.from_formula("y ~ (1 | person)", people(), coding="reference").mle()
     table, error = fit.group_covariance(), fit.std_error
     variance = np.diag(fit.parameters["person_covariance"].values[0, :, 0])[1:]
     of_variance = np.diag(error["person_covariance"].values[0, :, 0])[1:]
@@ -226,3 +229,18 @@ def test_what_is_not_in_the_model_is_named(post, overlapping) -> None:
         post.group_effects(terms="X")
     with pytest.raises(ValueError, match=r"draws=True: the draws are of one grouping; name it by group="):
         post.group_covariance(draws=True)
+
+
+@pytest.mark.parametrize("kind", ["draws", "estimate"])
+def test_correlations_that_the_prior_fixes_are_left_out(kind) -> None:
+    """Of exchangeable classes all correlations are known; of independent ones those that a common reference makes."""
+    found = {}
+    for covariance in ("exchangeable", "independent"):
+        prior = bs.GroupNormal(covariance=covariance)
+        model = bs.SoftmaxRegression.from_formula("y ~ (1 | person)", people(), group_prior=prior)
+        fit = model.sample(50, 50, 2, random_seed=1, progressbar=False) if kind == "draws" else model.map()
+        found[covariance] = fit.group_covariance(vs="a").index.get_level_values("statistic").tolist()
+    assert found == {
+        "exchangeable": ["sd", "sd", "icc", "icc"],
+        "independent": ["sd", "sd", "correlation", "icc", "icc"],
+    }

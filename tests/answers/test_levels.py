@@ -232,6 +232,8 @@ def test_messages(post):
         post.predict(data, groups={"G": 1})
     with pytest.raises(ValueError, match=r"groups\['g'\] has shape \(3,\); expected \(2,\)"):
         post.predict(data, groups={"g": [1, 2, 3]})
+    with pytest.raises(ValueError, match=r"data has no column 'g' with levels of the groups .* pass groups={'g': ...}"):
+        post.predict(data.drop(columns="g"))
     with pytest.raises(ValueError, match="'g' has level 100 in rows 0, 1, which the model was not fitted with"):
         post.predict(data.assign(g=100))
     plain = bs.SoftmaxRegression.from_formula("y ~ x", frame()).map()
@@ -341,6 +343,17 @@ def test_averages_of_an_estimate_have_standard_errors(post):
     assert (u["epistemic"] / v["epistemic"]).between(0.5, 2.0).all()
     with pytest.raises(ValueError, match="drawn once for each draw of a posterior, and a point estimate has none"):
         fit.predict(data, levels="new")
+
+
+def test_maximum_likelihood_has_effects_averaged_over_the_population():
+    fit = bs.SoftmaxRegression.from_formula("y ~ x + (1 | g)", frame()).mle()
+    table = fit.effects()
+    assert table.columns.name == "change of probability, averaged over the population of 'g'"
+    assert table["std_error"].between(0.005, 0.1).all()
+    up, down = (fit.predict_proba(frame().assign(x=frame().x + h), levels="average") for h in (1e-4, -1e-4))
+    assert np.allclose(table["estimate"], (up - down).mean() / 2e-4, atol=1e-6)
+    known = fit.predict_proba(frame().head(3))
+    assert abs(known - fit.predict_proba(frame().head(3), levels="average")).max(axis=None) > 0.02
 
 
 def test_standard_errors_by_differences_are_those_of_the_exact_jacobian():

@@ -105,8 +105,7 @@ def _log_prior(cov: CovarianceData, h: FloatArray, effects: FloatArray) -> float
             left, place = left * (1 - partial[place] ** 2), place + 1
         R[i, i] = np.sqrt(left)
         total += (n - i - 1 + 2 * SHAPE - 2) * np.log(R[i, i])
-    mapping = cov.basis[:, : cov.mapping.shape[1]] if len(cov.basis) else cov.mapping
-    root = mapping.T @ (sds[:, None] * R)
+    root = cov.mapping.T @ (sds[:, None] * R)
     normal = multivariate_normal(np.zeros(len(root)), root @ root.T)
     total += float(normal.logpdf(effects).sum()) + 0.5 * effects.size * np.log(2 * np.pi)
     squared = (sds / cov.scale) ** 2

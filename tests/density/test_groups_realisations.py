@@ -13,7 +13,7 @@ from scipy.special import softmax
 import bayes_softmax as bs
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.density.groups.covariance import add_log_hyperprior, correlation_factor, covariance_root
-from bayes_softmax.density.groups.posterior import ModelPoint
+from bayes_softmax.density.groups.layout import ModelPoint
 from bayes_softmax.fitting.groups import GroupedDensity, covariance_data, grouped_density
 from bayes_softmax.spec.groups.log_prior import hyperparameters, log_hyperprior_draws
 from bayes_softmax.spec.groups.pymc_variables import correlated_blocks

@@ -82,12 +82,8 @@ def test_no_divergences(made: Callable[[], Grouped]) -> None:
     assert draws.stats["diverging"].sum() == 0
 
 
-def test_the_average_moves_to_the_mean_of_the_posterior() -> None:
+def test_averaged_sds_are_larger_than_those_at_the_mode() -> None:
     """Few observations a level: the sds at the mode of Laplace's approximation are too small."""
     at_the_mode = at_mode(simulated(150, 4, 1.0).density)
     density = at_reference(simulated(150, 4, 1.0).density)
-    drawn = sampled(density).points[:, :, density.layout.size :]
-    identified = [0, 1]  # the sds of two contrasts
-    means, sds = drawn.mean(axis=(0, 1))[identified], drawn.std(axis=(0, 1))[identified]
-    assert (np.abs(means) < sds).all()
     assert (density.reference.hyper[:3].mean() - at_the_mode.reference.hyper[:3].mean()) > 0.1

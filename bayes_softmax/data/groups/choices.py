@@ -8,8 +8,8 @@ import pandas as pd
 
 from bayes_softmax.core.checks import did_you_mean, listed, shown
 from bayes_softmax.data.containers import to_pandas_or_numpy
-from bayes_softmax.data.frames import check_aligned
-from bayes_softmax.data.groups.grouping import LEVELS, Grouping, column_names
+from bayes_softmax.data.frames import check_aligned, raise_if_missing, require_columns
+from bayes_softmax.data.groups.grouping import LEVELS, Grouping, choice_of, column_names
 
 type Levels = str | Mapping[str, str]  # one choice for all groupings, or one for each by name
 
@@ -81,3 +81,39 @@ def _column(frame: pd.DataFrame, given: Any, argument: str) -> pd.Series:
             "level for all"
         )
     return pd.Series(np.asarray(values) if isinstance(values, np.ndarray) else values.array, index=frame.index)
+
+
+def columns_for(groups: Sequence[Grouping], frame: pd.DataFrame, levels: str | Mapping[str, str]) -> tuple[str, ...]:
+    """Columns of a frame that the groupings read for a choice of levels."""
+    return tuple(dict.fromkeys(name for g in groups for name in g.columns_read(frame, choice_of(g, levels))))
+
+
+def frame_for(
+    groups: Sequence[Grouping], data: Any, levels: str | Mapping[str, str], *, advice: str | None
+) -> pd.DataFrame:
+    """New data as a frame with the columns that the groupings read, complete in these.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An array where levels are read, or a column that is missing or has missing values, with the ``advice``.
+    """
+    is_array = not isinstance(data, pd.DataFrame)
+    frame = pd.DataFrame(index=pd.RangeIndex(len(data))) if is_array else data.rename(columns=str)
+    read, of_levels = columns_for(groups, frame, levels), column_names(tuple(groups))
+    instead = "pass groups={%r: ...}, or levels='average' for their population"
+    if is_array and read:
+        raise TypeError(
+            f"data is an array, and the model has groups: pass a data frame with the columns {listed(read)} beside the "
+            f"features, {instead % read[0]}"
+        )
+    for name in read:
+        if name in of_levels and name not in frame:
+            hint = did_you_mean(name, frame.columns)
+            raise ValueError(
+                f"data has no column {shown(name)}{hint} with levels of the groups (columns: {listed(frame.columns)}); "
+                f"{instead % name}"
+            )
+    require_columns(frame, read)
+    raise_if_missing(frame, read, advice=advice or "fill it, or leave out such rows")
+    return frame

@@ -69,16 +69,17 @@ def inverse_blocks(factor: ArrowFactor) -> tuple[FloatArray, FloatArray, FloatAr
     return blocks, Y, covariance
 
 
-def draw_arrow(factor: ArrowFactor, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
-    """Blocks (G, m) and border (d,) of a draw from the normal distribution around zero with precision ``P``."""
+def draw_arrow(factor: ArrowFactor, rng: np.random.Generator) -> tuple[tuple[FloatArray, FloatArray], float]:
+    """Blocks (G, m) and border (d,) of a normal draw around zero with precision ``P``; and its square."""
     G, m = factor.inverses.shape[:2]
-    border = rng.normal(size=len(factor.lower))
+    of_border, of_blocks = rng.normal(size=len(factor.lower)), rng.normal(size=(G, m))
+    square, border = float((of_blocks**2).sum() + of_border @ of_border), of_border
     if len(border):
-        border = solve_triangular(factor.lower, border, lower=True, trans="T")
-    blocks = np.einsum("gab,gb->ga", np.linalg.cholesky(factor.inverses), rng.normal(size=(G, m)))
+        border = solve_triangular(factor.lower, of_border, lower=True, trans="T")
+    blocks = np.einsum("gab,gb->ga", np.linalg.cholesky(factor.inverses), of_blocks)
     level = np.repeat(np.arange(G), np.diff(factor.starts))
     np.subtract.at(blocks, level, factor.X * border[factor.columns, None])
-    return blocks, border
+    return (blocks, border), square
 
 
 @nb.njit(**nb.OPTIONS | KEPT)

@@ -24,6 +24,7 @@ SEARCH = {"maxiter": 15, "maxfun": 20}
 POINTS, LEVEL_POINTS = (4, 12), 4000  # least and most points; about how many of them over all levels
 SD_LIMITS = (0.02, 2.0)  # of a hyperparameter
 STEP = 1e-2  # for second derivatives
+ROOT_POINTS = 300  # pairs of points over all hyperparameters: with many of these, few serve
 # One trial does not bound the effects of a level: with large sds their distribution has the shape of its prior, and
 # whitening by all of the curvature gave divergences there, by this share none.
 SHARE_OF_SINGLES = 0.3
@@ -111,7 +112,9 @@ def _with_singles_shrunk(density: GroupsPosterior, expansion: Expansion) -> Expa
 
 def _root(density: GroupsPosterior, points: FloatArray) -> FloatArray:
     """Symmetric root (H, H) of the covariance of standardised hyperparameters, from the bound's curvature."""
-    H = len(density.data.location)
+    H, pairs = len(density.data.location), len(points) // 2
+    some = np.arange(max(1, min(pairs, ROOT_POINTS // H)))
+    points = np.concatenate([points[some], points[pairs + some]])
     ends = [[_negative(step * unit, density, points)[1] for step in (STEP, -STEP)] for unit in np.eye(H)]
     curvature = np.array([(ahead - behind) / (2 * STEP) for ahead, behind in ends])
     values, vectors = np.linalg.eigh(0.5 * (curvature + curvature.T))

@@ -2,8 +2,7 @@ r"""Compiled covariance of a level's effects, from unconstrained hyperparameters
 
 Hyperparameters ``h`` are the logarithms of the sds, then the inverse hyperbolic tangents of partial correlations, of
 which the Cholesky factor of the correlations R is made row by row (Lewandowski, Kurowicka and Joe, *Journal of
-Multivariate Analysis* 100, 2009).  Where not all of them are identified a sampler moves in other coordinates, see
-:mod:`bayes_softmax.density.groups.rotated`.
+Multivariate Analysis* 100, 2009).
 """
 
 import math
@@ -15,7 +14,6 @@ from bayes_softmax.core import compiling as nb
 from bayes_softmax.core.records import FloatArray, IntArray
 
 HALF_NORMAL, HALF_STUDENT_T = 0, 1
-NO_BASIS = np.empty((0, 0))
 
 
 class CovarianceData(NamedTuple):
@@ -23,8 +21,7 @@ class CovarianceData(NamedTuple):
 
     ``mapping`` (n, m) is M; ``sd_of_column`` (n,) the sd of each column; ``pair`` (n, n) for j < i the place of a
     partial correlation among all of them, -1 where it is zero; ``power`` (n,) the exponent of each diagonal entry of
-    the Cholesky factor in the LKJ density.  Sds have priors ``family``, ``df`` and ``scale`` (n_sds,).  A ``basis``
-    (n, n) is that of rotated coordinates; without it (0, 0).
+    the Cholesky factor in the LKJ density.  Sds have priors ``family``, ``df`` and ``scale`` (n_sds,).
     """
 
     mapping: FloatArray
@@ -34,7 +31,6 @@ class CovarianceData(NamedTuple):
     family: IntArray
     df: FloatArray
     scale: FloatArray
-    basis: FloatArray = NO_BASIS
 
     @property
     def n_hyper(self) -> int:
@@ -76,8 +72,8 @@ def covariance_root(cov, h, R, root):  # type: ignore[no-untyped-def]
 @nb.njit(**nb.OPTIONS)
 def add_log_hyperprior(cov, h, gradient):  # type: ignore[no-untyped-def]
     """Log prior density of ``h`` without its constants; adds its gradient."""
-    value = add_log_partials(cov, h, gradient)
-    for r in range(cov.scale.shape[0]):
+    n, n_sds, value = cov.pair.shape[0], cov.scale.shape[0], 0.0
+    for r in range(n_sds):
         squared = (math.exp(h[r]) / cov.scale[r]) ** 2
         if cov.family[r] == HALF_NORMAL:
             value += h[r] - 0.5 * squared
@@ -86,13 +82,6 @@ def add_log_hyperprior(cov, h, gradient):  # type: ignore[no-untyped-def]
             nu = cov.df[r]
             value += h[r] - 0.5 * (nu + 1.0) * math.log1p(squared / nu)
             gradient[r] += 1.0 - (nu + 1.0) * squared / (nu + squared)
-    return value
-
-
-@nb.njit(**nb.OPTIONS)
-def add_log_partials(cov, h, gradient):  # type: ignore[no-untyped-def]
-    """Log density of the correlations in ``h`` without its constant; adds its gradient."""
-    n, n_sds, value = cov.pair.shape[0], cov.scale.shape[0], 0.0
     for i in range(n):
         # log of the diagonal entry is half the sum of the logs of 1 - c^2 in its row
         after = 0.0

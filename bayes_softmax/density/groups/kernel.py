@@ -163,16 +163,19 @@ def log_conditional(data, x, h, of_x):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(**nb.OPTIONS | KEPT)
-def to_model(data, h, z, x):  # type: ignore[no-untyped-def]
-    """Fill the point ``x`` of the model for hyperparameters ``h``; returns the log determinant of the map.
+def to_models(data, hs, zs, xs):  # type: ignore[no-untyped-def]
+    """Fill points of the model (S, n) for hyperparameters (S, H) and whitened points (S, dimension)."""
+    for s in range(zs.shape[0]):
+        _to_model(data, hs[s], zs[s], xs[s])
 
-    Of the whitened point ``z`` the hyperparameters are not read.
-    """
+
+@nb.njit(**nb.OPTIONS)
+def _to_model(data, h, z, x):  # type: ignore[no-untyped-def]
+    """Fill the point ``x`` of the model; of the whitened point ``z`` the hyperparameters are not read."""
     border = new_border(data.slope.shape[0], data.sizes[1] > 0)
     work, priors = workspace(1, data.sizes[2]).reshape(-1), np.empty(data.sizes[3])
     factor_priors(data.groupings, h, priors)
     kappa = stretch_of(data.stretch, effects_variance(data.groupings, data.stretch, priors))
     scale_precisions(data.groupings, kappa * kappa, priors)
-    log_determinant = change_of_variables(data, z, x, work, priors, border) + len(x) * math.log(kappa)
+    change_of_variables(data, z, x, work, priors, border)
     x *= kappa
-    return log_determinant

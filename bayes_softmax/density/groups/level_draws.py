@@ -1,9 +1,10 @@
 """Compiled draws of levels' effects given weights and hyperparameters, for one grouping.
 
-Given these, levels are independent, and a level's density is strictly log-concave with few dimensions.  A draw is the
-end of a few steps of the independence sampler (Tierney, *Annals of Statistics* 22, 1994), whose proposals come from a
-mixture of the level's normal approximation and a t distribution around the same mode, so that it forgets its start at
-a geometric rate: weights of the proposals are bounded.
+Given these, levels are independent, and a level's density is strictly log-concave with few dimensions.  Proposals come
+from a mixture of the level's normal approximation and a t distribution around the same mode, so that their weights are
+bounded.  The mean of the weights is an unbiased estimate of the level's marginal likelihood, and one proposal is chosen
+by its weight: with that estimate in the importance weight of a draw, the level is a draw from the posterior too (Tran,
+Scharth, Pitt and Kohn, arXiv:1309.3339).
 """
 
 import math
@@ -20,35 +21,40 @@ T_SHARE, T_DF = 0.1, 5.0
 
 @nb.njit(**nb.OPTIONS | KEPT)
 def draw_levels(rows, eta, L, b, proposals, uniforms, effects):  # type: ignore[no-untyped-def]
-    """Fill ``effects`` (G, m) with a draw; ``b`` (G, m) are where modes are sought from, and become the modes.
+    """Fill ``effects`` (G, m) with a draw; returns the log of an estimate of the marginal likelihood.
 
-    ``proposals`` (G, steps + 1, m) are draws from the mixture around zero with unit scale, the first of which is where
-    a chain begins, and ``uniforms`` (G, steps) are the logs of uniform numbers.
+    ``b`` (G, m) are where modes are sought from, and become the modes; ``proposals`` (G, R, m) are draws from the
+    mixture around zero with unit scale, and ``uniforms`` (G,) choose among them.
     """
-    (G, m), K, q = b.shape, eta.shape[1], rows.terms.shape[1]
-    A, X, r, at, u = np.empty((m, m)), np.empty((m, m)), np.empty(m), np.empty(m), np.empty(m)
-    work = np.empty((q, K)), np.empty((q, K)), np.empty(K)
+    (G, m), R, K, q, total = b.shape, proposals.shape[1], eta.shape[1], rows.terms.shape[1], 0.0
+    A, X, r, at, u = np.empty((m, m)), np.empty((m, m)), np.empty(m), np.empty(m), np.empty((R, m))
+    work, weights = (np.empty((q, K)), np.empty((q, K)), np.empty(K)), np.empty(R)
     p = np.empty(((rows.starts[1:] - rows.starts[:-1]).max(), K))
     for g in range(G):
-        first, end = rows.starts[g], rows.starts[g + 1]
-        if first == end:
-            b[g] = 0.0
-            X[:] = 0.0
-            for i in range(m):
-                X[i, i] = 1.0
+        first, end, half = rows.starts[g], rows.starts[g + 1], 0.0
+        if first < end:
+            half = move_to_mode(rows, eta, first, end, L, b[g], p, r, A, X)[1]
         else:
-            move_to_mode(rows, eta, first, end, L, b[g], p, r, A, X)
-        weight = -np.inf
-        for step in range(proposals.shape[1]):
-            z = proposals[g, step]
-            lower_transposed_product(X, z, at)
+            b[g], X[:] = 0.0, np.eye(m)
+        for s in range(R):
+            lower_transposed_product(X, proposals[g, s], at)
             for i in range(m):
                 at[i] += b[g, i]
-            times(L, at, u)
-            value = rows_at(rows, eta, first, end, u, p, r, work) - 0.5 * np.dot(at, at) - log_mixture(z)
-            if step == 0 or uniforms[g, step - 1] < value - weight:
-                weight = value
-                effects[g] = u
+            times(L, at, u[s])
+            value = rows_at(rows, eta, first, end, u[s], p, r, work)
+            weights[s] = value - 0.5 * np.dot(at, at) - log_mixture(proposals[g, s])
+        largest, mass = weights.max(), 0.0
+        for s in range(R):
+            mass += math.exp(weights[s] - largest)
+        total += largest + math.log(mass / R) - half
+        left, chosen = uniforms[g] * mass, 0
+        for s in range(R):
+            left -= math.exp(weights[s] - largest)
+            chosen = s
+            if left <= 0.0:
+                break
+        effects[g] = u[chosen]
+    return total
 
 
 @nb.njit(**nb.OPTIONS)

@@ -70,8 +70,12 @@ class Integral(Protocol):
         """Covariance of all levels' effects given all else, one grouping after the other: dense, for not too many."""
         ...
 
+    def estimate(self, eta: FloatArray, roots: Sequence[FloatArray], rng: np.random.Generator) -> float:
+        """Log of the marginal likelihood by quadrature, or of the unbiased estimate that belongs to :meth:`draw`."""
+        ...
+
     def draw(self, eta: FloatArray, roots: Sequence[FloatArray], rng: np.random.Generator) -> tuple[FloatArray, ...]:
-        """One draw (G, m) of each grouping's effects given all else."""
+        """One draw (G, m) of each grouping's effects given all else; the same random numbers make the same draw."""
         ...
 
 
@@ -223,6 +227,11 @@ class MarginalPosterior:
         """Covariance of all levels' effects given weights and hyperparameters, one grouping after the other."""
         theta, x = np.split(np.ascontiguousarray(point, dtype=np.float64), [self.n_weights])
         return self.integral.joint_covariance(self.logits(theta), self._roots(x)[1])
+
+    def estimate(self, point: FloatArray, rng: np.random.Generator) -> float:
+        """The marginal log-likelihood, or the log of an unbiased estimate that belongs to :meth:`draw_effects`."""
+        theta, x = np.split(np.ascontiguousarray(point, dtype=np.float64), [self.n_weights])
+        return self.integral.estimate(self.logits(theta), self._roots(x)[1], rng)
 
     def draw_effects(self, point: FloatArray, rng: np.random.Generator) -> tuple[FloatArray, ...]:
         """One draw (G, m) of each grouping's effects given weights and hyperparameters."""

@@ -18,7 +18,8 @@ from bayes_softmax.density.groups.quadrature import hermite_nodes, log_marginals
 # Rows times nodes of a task, and most tasks: fixed, so that sums do not depend on the number of threads.
 TASK = 2**17
 MOST_TASKS = 64
-STEPS = 5  # of the independence sampler of a level; with proposals that are near normal one would nearly do
+# Proposals of the effects of a level, among which a draw is chosen: more where they estimate the likelihood too.
+PROPOSALS, FEWER_PROPOSALS = 32, 12
 
 
 class OneGrouping:
@@ -72,18 +73,30 @@ class OneGrouping:
         found: FloatArray = block_diag(*self.normals(eta, roots).covariances[0])
         return found
 
-    def draw(self, eta: FloatArray, roots: Sequence[FloatArray], rng: np.random.Generator) -> tuple[FloatArray]:
-        """One draw (G, m) of the levels' effects given all else."""
-        modes, (G, m) = self._modes.copy(), self._modes.shape
-        proposals, effects = rng.normal(size=(G, 1 + STEPS, m)), np.empty((G, m))
-        heavy = rng.random((G, 1 + STEPS)) < T_SHARE
+    def estimate(self, eta: FloatArray, roots: Sequence[FloatArray], rng: np.random.Generator) -> float:
+        """Log of the marginal likelihood by quadrature, or of the unbiased estimate that belongs to a draw."""
+        return self.value(eta, roots) if self._exact else self._draw(eta, roots[0], rng, PROPOSALS)[0]
+
+    def draw(self, eta: FloatArray, roots: Sequence[FloatArray], rng: np.random.Generator) -> tuple[FloatArray, ...]:
+        """A draw of the levels' effects, each chosen among proposals from around its mode."""
+        return (self._draw(eta, roots[0], rng, FEWER_PROPOSALS if self._exact else PROPOSALS)[1],)
+
+    @property
+    def _exact(self) -> bool:
+        """Whether levels are integrated out by quadrature."""
+        return len(self._nodes.log_weights) > 1
+
+    def _draw(self, eta: FloatArray, root: FloatArray, rng: np.random.Generator, R: int) -> tuple[float, FloatArray]:
+        """The log of an estimate of the marginal likelihood, and the draw (G, m) that belongs to it."""
+        modes, (G, m), total = self._modes.copy(), self._modes.shape, 0.0
+        proposals, uniforms, effects = rng.normal(size=(G, R, m)), rng.random(G), np.empty((G, m))
+        heavy = rng.random((G, R)) < T_SHARE
         proposals[heavy] *= np.sqrt(T_DF / rng.chisquare(T_DF, int(heavy.sum())))[:, None]
-        uniforms = np.log(rng.random((G, STEPS)))
         for rows, (first, end) in zip(self._rows, self._parts, strict=True):
             part = slice(first, end)
             own = self._sorted(eta, first, end)
-            draw_levels(rows, own, roots[0], modes[part], proposals[part], uniforms[part], effects[part])
-        return (effects,)
+            total += draw_levels(rows, own, root, modes[part], proposals[part], uniforms[part], effects[part])
+        return total, effects
 
     def _sums(
         self, eta: FloatArray, root: FloatArray, modes: FloatArray, of_sorted: FloatArray

@@ -12,11 +12,10 @@ from bayes_softmax.density.groups.callbacks import group_callbacks
 from bayes_softmax.density.groups.chains import Chain, chain_of
 from bayes_softmax.density.groups.covariance import CovarianceData
 from bayes_softmax.density.groups.curvature import Blocks, JointCurvature, precision
-from bayes_softmax.density.groups.kernel import GroupsData, log_conditional, to_model, whitened_log_joint
+from bayes_softmax.density.groups.kernel import GroupsData, log_conditional, to_models, whitened_log_joint
 from bayes_softmax.density.groups.layout import MAX_BORDER, Layout, ModelPoint
 from bayes_softmax.density.groups.linearised import EffectRows, Expansion
 from bayes_softmax.density.groups.packing import LevelRows, Packed, pack_lanes, pack_levels
-from bayes_softmax.density.groups.rotated import coordinates_of, rotated, sds_and_correlations
 from bayes_softmax.density.groups.table import Lanes
 from bayes_softmax.density.groups.tabulated import grouping_table
 from bayes_softmax.density.posterior import SoftmaxPosterior
@@ -88,35 +87,21 @@ class GroupsPosterior:
     def log_conditional(self, point: ModelPoint) -> float:
         """Log-likelihood plus log prior of weights and effects given the hyperparameters, up to a constant."""
         x = self.layout.flat(point)
-        return float(log_conditional(self.data, x, self._coordinates(point.hyper), np.empty_like(x)))
+        return float(log_conditional(self.data, x, point.hyper, np.empty_like(x)))
 
     def conditional_gradient(self, point: ModelPoint) -> FloatArray:
         """Gradient (n,) of :meth:`log_conditional` in weights and effects, in a flat point."""
         x = self.layout.flat(point)
         gradient = np.empty_like(x)
-        log_conditional(self.data, x, self._coordinates(point.hyper), gradient)
+        log_conditional(self.data, x, point.hyper, gradient)
         return gradient
 
     def to_model(self, z: FloatArray) -> ModelPoint:
         """The point of the model at whitened coordinates."""
         z = np.require(z, dtype=np.float64, requirements=["C", "A", "W"])
-        x, own = np.empty(self.layout.size), self.data.location + self.data.root @ z[self.layout.size :]
-        to_model(self.data, own, z, x)
-        hyper, at = own.copy(), 0
-        for _, covariance in self.packed:
-            if len(covariance.basis):
-                part = slice(at, at + covariance.n_hyper)
-                sds_and_correlations(covariance, own[part], hyper[part])
-            at += covariance.n_hyper
-        return self.layout.point(x, hyper)
-
-    def _coordinates(self, hyper: FloatArray) -> FloatArray:
-        """Hyperparameters as compiled code has them, from sds and correlations."""
-        parts = zip(self.packed, self._by_grouping(hyper), strict=True)
-        return np.concatenate([coordinates_of(c, h) if len(c.basis) else h for (_, c), h in parts])
-
-    def _by_grouping(self, hyper: FloatArray) -> list[FloatArray]:
-        return np.split(hyper, np.cumsum([covariance.n_hyper for _, covariance in self.packed])[:-1])
+        x, hyper = np.empty((1, self.layout.size)), self.data.location + self.data.root @ z[self.layout.size :]
+        to_models(self.data, hyper[None], z[None], x)
+        return self.layout.point(x[0], hyper)
 
     def newton_point(self) -> ModelPoint:
         """Where a Newton step in weights and effects leads from the reference, at its hyperparameters."""
@@ -149,7 +134,7 @@ class GroupsPosterior:
             common, slope = found.common, found.slope
         else:
             common, slope = _inverse_factor(found.common), np.zeros_like(found.slope)
-        data = self._data(lanes, x, common, slope, self._coordinates(point.hyper), root)
+        data = self._data(lanes, x, common, slope, point.hyper, root)
         return replace(self, reference=point, lanes=tuple(lanes), data=data)
 
     def _total_effects(self, x: FloatArray, j: int) -> FloatArray:
@@ -226,8 +211,9 @@ class GroupsPosterior:
 
     def precisions(self) -> tuple[FloatArray, ...]:
         """Prior precision (m, m) of each grouping's effects at the reference."""
-        parts = zip(self.packed, self._by_grouping(self.data.location), strict=True)
-        return tuple(precision(covariance, own) for (_, covariance), own in parts)
+        ends = np.cumsum([covariance.n_hyper for _, covariance in self.packed])[:-1]
+        parts = np.split(self.reference.hyper, ends)
+        return tuple(precision(covariance, own) for (_, covariance), own in zip(self.packed, parts, strict=True))
 
     def curvature_there(self) -> JointCurvature:
         """The joint curvature of weights and effects at the reference, where every grouping is whitened."""
@@ -256,9 +242,7 @@ def groups_posterior(
     C, part = base.coordinates.weights_contrast, base.likelihood.parts[0].native()
     assert part is not None
     shape = int(part[4]), int(part[6])
-    packed = tuple(
-        (pack_levels(rows, design, C, shape), rotated(c)) for rows, c in zip(levels, covariances, strict=True)
-    )
+    packed = tuple((pack_levels(rows, design, C, shape), c) for rows, c in zip(levels, covariances, strict=True))
     shapes = [(rows.n_levels, rows.n_terms * C.shape[1]) for rows in levels]
     layout = Layout.of(base.dimension, shapes, max_border)
     H = sum(covariance.n_hyper for covariance in covariances)

@@ -2,7 +2,6 @@
 
 from bayes_softmax.core import compiling as nb
 from bayes_softmax.density.groups.covariance import add_log_hyperprior, covariance_root, pull_back_root
-from bayes_softmax.density.groups.rotated import add_rotated_prior
 from bayes_softmax.density.groups.table import line, prior_work, read_covariance
 from bayes_softmax.density.scales.cholesky import cholesky_with_inverse
 
@@ -77,10 +76,7 @@ def add_hyperpriors(groupings, h, of_h, work):  # type: ignore[no-untyped-def]
         t = line(groupings, j)
         cov, own = read_covariance(t), prior_work(t, work)
         h_own, of_own = h[t.first_hyper : t.first_hyper + t.n_hyper], of_h[t.first_hyper : t.first_hyper + t.n_hyper]
-        if cov.basis.shape[0] > 0:
-            value += add_rotated_prior(cov, h_own, of_own)
-        else:
-            value += add_log_hyperprior(cov, h_own, of_own)
+        value += add_log_hyperprior(cov, h_own, of_own)
         pull_back_precision(cov, h_own, own, t.G, of_own)
     return value
 

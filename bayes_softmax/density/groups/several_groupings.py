@@ -100,12 +100,22 @@ class SeveralGroupings:
         found: FloatArray = turn @ inverse[np.ix_(order, order)] @ turn.T
         return found
 
+    def estimate(self, eta: FloatArray, roots: Sequence[FloatArray], rng: np.random.Generator) -> float:
+        """Log of the unbiased estimate of the marginal likelihood that belongs to a draw."""
+        return self._draw(eta, roots, rng)[0]
+
     def draw(self, eta: FloatArray, roots: Sequence[FloatArray], rng: np.random.Generator) -> tuple[FloatArray, ...]:
-        """One draw (G, m) of each grouping's effects given all else, by their normal approximation."""
-        L = self._root(roots)
-        _, modes, factor = self._at_mode(np.ascontiguousarray(eta[self._order]), L)
-        first, border = draw_arrow(factor, rng)
-        first, border = modes[0] + first, modes[1] + border
+        """A draw of all effects from their joint normal approximation."""
+        return self._draw(eta, roots, rng)[1]
+
+    def _draw(
+        self, eta: FloatArray, roots: Sequence[FloatArray], rng: np.random.Generator
+    ) -> tuple[float, tuple[FloatArray, ...]]:
+        eta, L = np.ascontiguousarray(eta[self._order]), self._root(roots)
+        _, (first, border), factor = self._at_mode(eta, L)
+        moves, square = draw_arrow(factor, rng)
+        first, border = first + moves[0], border + moves[1]
+        value = joint_log_likelihood(self._rows, eta, L, first, border) - _half_square(first, border)
         drawn: list[FloatArray] = [np.empty(0)] * len(roots)
         at = 0
         for place, j in enumerate(self._turn):
@@ -113,7 +123,7 @@ class SeveralGroupings:
             own = first if place == 0 else border[at : at + G * m].reshape(G, m)
             at += 0 if place == 0 else G * m
             drawn[j] = own @ roots[j].T
-        return tuple(drawn)
+        return float(value) + 0.5 * square - 0.5 * factor.log_determinant, tuple(drawn)
 
     def _root(self, roots: Sequence[FloatArray]) -> FloatArray:
         """The roots of a row's levels, in the order in which they are held."""

@@ -12,9 +12,9 @@ from bayes_softmax.density.groups.effects import Grouping
 from bayes_softmax.density.simd import pointer
 
 OF_ROWS = ("codes", "terms", "observed", "contrasts")
-OF_COVARIANCE = ("mapping", "sd_of_column", "pair", "power", "family", "df", "scale", "basis")
+OF_COVARIANCE = ("mapping", "sd_of_column", "pair", "power", "family", "df", "scale")
 OF_LANES = ("curvature", "target", "border", "effects")
-SIZES = ("n_blocks", "B", "q", "G", "n", "k", "n_sds", "n_basis", "K1", "n_chunks", "lanes", "n_parents", "in_chain")
+SIZES = ("n_blocks", "B", "q", "G", "n", "k", "n_sds", "K1", "n_chunks", "lanes", "n_parents", "in_chain")
 # ``at``: the place of the effects in a point of the model; the last three are places in the workspaces
 PLACES = ("first_hyper", "n_hyper", "at", "own_at", "chain_at", "prior_at")
 FIELDS = (*OF_ROWS, *OF_COVARIANCE, *OF_LANES, "parents", *SIZES, *PLACES)
@@ -114,7 +114,6 @@ def read_covariance(t):  # type: ignore[no-untyped-def]
         _integers(t.family, (t.n_sds,)),
         doubles(t.df, (t.n_sds,)),
         doubles(t.scale, (t.n_sds,)),
-        doubles(t.basis, (t.n_basis, t.n_basis)),
     )
 
 

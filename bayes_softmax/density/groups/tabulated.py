@@ -28,7 +28,6 @@ COVARIANCE_FIELDS = (
     Field("family", np.int64, ("n_sds",)),
     Field("df", np.float64, ("n_sds",)),
     Field("scale", np.float64, ("n_sds",)),
-    Field("basis", np.float64, ("n_basis", "n_basis")),
 )
 LANE_FIELDS = (
     Field("curvature", np.float64, ("n_chunks", "m", "m", "lanes")),
@@ -77,5 +76,4 @@ def grouping_table(
 def _sizes(rows: Grouping, covariance: CovarianceData) -> dict[str, int]:
     (n_blocks, q, B), (G, _, K1), k = rows.terms.shape, rows.observed.shape, rows.contrasts.shape[1]
     found: dict[str, Any] = {"n_blocks": n_blocks, "B": B, "q": q, "G": G, "K1": K1, "k": k, "m": q * k}
-    found |= {"n": len(covariance.mapping), "n_sds": len(covariance.scale)}
-    return found | {"n_basis": len(covariance.basis)}
+    return found | {"n": len(covariance.mapping), "n_sds": len(covariance.scale)}
