@@ -194,13 +194,12 @@ class GroupsPosterior:
     def _stretch(self, hyper: FloatArray) -> FloatArray:
         """Share and variance of effects at hyperparameters in compiled form, and the terms' mean squares."""
         squares, variance = [np.square(rows.terms).mean(axis=0) for rows in self.levels], 0.0
-        for (_, covariance), own, square in zip(self.packed, self._by_grouping(hyper), squares, strict=True):
-            spread = np.diag(np.linalg.inv(precision(covariance, own))).reshape(len(square), -1)
-            variance += float(square @ spread.mean(axis=1))
+        for Q, square in zip(self._precisions_at(hyper), squares, strict=True):
+            variance += float(square @ np.diag(np.linalg.inv(Q)).reshape(len(square), -1).mean(axis=1))
         return np.concatenate([[self.share, variance], *squares])
 
     def stretched(self) -> Self:
-        """The same density, with the share of the prior in the effects' precision at the reference: see ``stretch.py``."""
+        """The same density, with the prior's share in the effects' precision at the reference: see ``stretch.py``."""
         found, shares = self.rows.expansion(self.layout.flat(self.reference)), []
         for own, Q in zip(found.levels, self.precisions(), strict=True):
             if own is not None:
@@ -211,8 +210,12 @@ class GroupsPosterior:
 
     def precisions(self) -> tuple[FloatArray, ...]:
         """Prior precision (m, m) of each grouping's effects at the reference."""
+        return self._precisions_at(self.reference.hyper)
+
+    def _precisions_at(self, hyper: FloatArray) -> tuple[FloatArray, ...]:
+        """Those at hyperparameters (H,)."""
         ends = np.cumsum([covariance.n_hyper for _, covariance in self.packed])[:-1]
-        parts = np.split(self.reference.hyper, ends)
+        parts = np.split(hyper, ends)
         return tuple(precision(covariance, own) for (_, covariance), own in zip(self.packed, parts, strict=True))
 
     def curvature_there(self) -> JointCurvature:
