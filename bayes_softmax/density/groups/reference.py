@@ -20,13 +20,12 @@ NEWTON_STEPS = 20
 SMALL_GAIN = 1e-3  # nats, at which a conditional mode is found
 HALVINGS = 20
 SD_LIMITS = (0.02, 2.0)  # of a hyperparameter
-STRETCH = True
 STEP = 1e-3  # for second derivatives
 
 
 def at_reference(density: GroupsPosterior) -> GroupsPosterior:
     """The density whitened by the normal that is nearest to the posterior: see ``averaged.py``."""
-    return at_average(at_mode(density))
+    return at_average(at_mode(density).stretched())
 
 
 def at_mode(density: GroupsPosterior) -> GroupsPosterior:
@@ -41,8 +40,7 @@ def at_mode(density: GroupsPosterior) -> GroupsPosterior:
         if np.abs(found).max() < TOLERANCE:
             break
     density = at_conditional_mode(density)
-    density = density.at(density.reference, _root(density)).bordered()
-    return density.stretched() if STRETCH else density
+    return density.at(density.reference, _root(density)).bordered()
 
 
 def at_conditional_mode(density: GroupsPosterior) -> GroupsPosterior:
