@@ -93,7 +93,8 @@ def sample(
     rng
         In place of ``random_seed``: whatever ``np.random.default_rng`` takes; ``rng=1`` is ``random_seed=1``.
     target_accept
-        Step-size target of NUTS; default 0.9, for ``R2D2`` 0.98, for all layers of a network 0.8.
+        Step-size target of NUTS; default 0.9, for ``R2D2`` 0.98, for all layers of a network
+        and with groups 0.8 (0.95 with few levels or few rows a level).
     engine
         ``"nuts"`` (NUTS whitened by the Laplace approximation, through nutpie), ``"independence"``
         (Metropolis-Hastings with proposals from that approximation, faster where the posterior is nearly normal;

@@ -33,6 +33,10 @@ the sds of many levels with few observations are too small by several posterior 
 by side, ``lanes.py``: on the housing panel (361 levels, m = 2, 1289 rows) a gradient takes 40 microseconds instead of
 225, half of them for the rows.
 
+**Stretch.**  Where levels have few rows, weights and effects grow with the sds of effects: the whitened point is
+multiplied by a factor of ``h``, ``stretch.py``.  On 600 levels of one row divergences fell from 29 in 4000 draws to
+none, and with three rows a level leapfrogs from 19 to 15.
+
 **Several groupings.**  The effects of small groupings are common coordinates, an exact border.  With many levels in
 more than one grouping that border would be dense and of thousands of columns.  There each grouping is whitened level by
 level (``whitening.py``): P as above, the border *fixed* at the reference, with X and T of the joint curvature, found by

@@ -25,8 +25,9 @@ OWN_FIELDS = (
     Field("slope", np.float64, ("d",)),
     Field("location", np.float64, ("H",)),
     Field("root", np.float64, ("H", "H")),
+    Field("stretch", np.float64, ("n_stretch",)),
 )
-SIZES = ("d", "J", "H", "n_chain")
+SIZES = ("d", "J", "H", "n_chain", "n_stretch")
 # Addresses and sizes by name, in one structured type that Python writes and the callback reads.
 TABLE = np.dtype(
     [
@@ -44,7 +45,13 @@ def group_callbacks(data: GroupsData, owner: Any) -> NativeDensity:
 
 def _pack(data: GroupsData) -> IntArray:
     """Checked addresses and sizes of all arrays, as one ``TABLE``."""
-    sizes = dict(zip(SIZES, (len(data.slope), len(data.groupings), len(data.location), len(data.chain)), strict=True))
+    sizes = dict(
+        zip(
+            SIZES,
+            (len(data.slope), len(data.groupings), len(data.location), len(data.chain), len(data.stretch)),
+            strict=True,
+        )
+    )
     addresses = checked_addresses(data, OWN_FIELDS, sizes)
     return np.array([*pack_data(data.linear), *addresses, *sizes.values()], dtype=np.int64)
 
@@ -62,6 +69,7 @@ def _read(t):  # type: ignore[no-untyped-def]
         doubles(t.slope, (t.d,)),
         doubles(t.location, (t.H,)),
         doubles(t.root, (t.H, t.H)),
+        doubles(t.stretch, (t.n_stretch,)),
     )
 
 

@@ -6,6 +6,7 @@ grouping that is whitened level by level.  A whitened point has one coordinate f
 standardised hyperparameters (H,).
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +16,14 @@ from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.density.groups.arrow import new_border
 from bayes_softmax.density.groups.effects import add_effects, effective, free_effects, pull_effects
 from bayes_softmax.density.groups.priors import add_effects_priors, add_hyperpriors, factor_priors
+from bayes_softmax.density.groups.stretch import (
+    effects_variance,
+    precision_products,
+    pull_back_stretch,
+    scale_adjoints,
+    scale_precisions,
+    stretch_of,
+)
 from bayes_softmax.density.groups.table import line, read_grouping
 from bayes_softmax.density.groups.whitening import change_of_variables, pull_back
 from bayes_softmax.density.kernel import KernelData, block_logits, block_totals, read_part, softmax_block
@@ -49,6 +58,7 @@ class GroupsData(NamedTuple):
     slope: FloatArray
     location: FloatArray
     root: FloatArray
+    stretch: FloatArray
 
 
 @nb.njit(**nb.OPTIONS)
@@ -122,10 +132,23 @@ def whitened_log_joint(data, z, out):  # type: ignore[no-untyped-def]
     x, of_x, border = np.empty(n), np.empty(n), new_border(d, data.sizes[1] > 0)
     work, priors = workspace(1, data.sizes[2]).reshape(-1), np.empty(data.sizes[3])
     value = factor_priors(data.groupings, h, priors)
-    value += change_of_variables(data, z, x, work, priors, border)
+    variance = effects_variance(data.groupings, data.stretch, priors)
+    kappa = stretch_of(data.stretch, variance)
+    scale_precisions(data.groupings, kappa * kappa, priors)
+    value += change_of_variables(data, z, x, work, priors, border) + n * math.log(kappa)
+    scale_precisions(data.groupings, 1.0 / (kappa * kappa), priors)
+    x *= kappa
     value += log_joint_of_rows(data, x, of_x)
     value += add_effects_priors(data.groupings, x, of_x, priors)
+    of_log_kappa = n + of_x @ x
+    of_x *= kappa
+    scale_adjoints(data.groupings, 1.0 / (kappa * kappa), priors)  # the sweep adds those in the scaled precisions
+    before = precision_products(data.groupings, priors)
     pull_back(data, z, of_x, out, work, priors, border)
+    scale_adjoints(data.groupings, kappa * kappa, priors)
+    after = precision_products(data.groupings, priors)
+    of_log_kappa += 2.0 * (after - kappa * kappa * before)
+    pull_back_stretch(data.groupings, data.stretch, variance, of_log_kappa, h, of_h, priors)
     value += add_hyperpriors(data.groupings, h, of_h, priors)
     out[n:] = data.root.T @ of_h
     return value
@@ -152,4 +175,7 @@ def _to_model(data, h, z, x):  # type: ignore[no-untyped-def]
     border = new_border(data.slope.shape[0], data.sizes[1] > 0)
     work, priors = workspace(1, data.sizes[2]).reshape(-1), np.empty(data.sizes[3])
     factor_priors(data.groupings, h, priors)
+    kappa = stretch_of(data.stretch, effects_variance(data.groupings, data.stretch, priors))
+    scale_precisions(data.groupings, kappa * kappa, priors)
     change_of_variables(data, z, x, work, priors, border)
+    x *= kappa

@@ -36,6 +36,7 @@ class GroupsPosterior:
     reference: ModelPoint
     lanes: tuple[Lanes | None, ...]
     data: GroupsData
+    share: float = 0.0
 
     @property
     def layout(self) -> Layout:
@@ -177,12 +178,44 @@ class GroupsPosterior:
         table, work = grouping_table(self.packed, lanes, self.layout, self.chain)
         sizes = np.array([self.layout.n_weights, self.layout.exact, *work], dtype=np.int64)
         chain, at = np.array(self.chain.groupings, dtype=np.int64), x[: self.layout.n_border].copy()
-        return GroupsData(self.base.data, table, sizes, chain, at, common, slope, hyper, np.ascontiguousarray(root))
+        return GroupsData(
+            self.base.data,
+            table,
+            sizes,
+            chain,
+            at,
+            common,
+            slope,
+            hyper,
+            np.ascontiguousarray(root),
+            self._stretch(hyper),
+        )
+
+    def _stretch(self, hyper: FloatArray) -> FloatArray:
+        """Share and variance of effects at hyperparameters in compiled form, and the terms' mean squares."""
+        squares, variance = [np.square(rows.terms).mean(axis=0) for rows in self.levels], 0.0
+        for Q, square in zip(self._precisions_at(hyper), squares, strict=True):
+            variance += float(square @ np.diag(np.linalg.inv(Q)).reshape(len(square), -1).mean(axis=1))
+        return np.concatenate([[self.share, variance], *squares])
+
+    def stretched(self) -> Self:
+        """The same density, with the prior's share in the effects' precision at the reference: see ``stretch.py``."""
+        found, shares = self.rows.expansion(self.layout.flat(self.reference)), []
+        for own, Q in zip(found.levels, self.precisions(), strict=True):
+            if own is not None:
+                shares.append(np.einsum("gij,ji->g", np.linalg.inv(own.curvature + Q), Q) / len(Q))
+        stretched = replace(self, share=float(np.concatenate(shares).mean()))
+        data = self.data._replace(stretch=stretched._stretch(self.data.location))
+        return replace(stretched, data=data)
 
     def precisions(self) -> tuple[FloatArray, ...]:
         """Prior precision (m, m) of each grouping's effects at the reference."""
+        return self._precisions_at(self.reference.hyper)
+
+    def _precisions_at(self, hyper: FloatArray) -> tuple[FloatArray, ...]:
+        """Those at hyperparameters (H,)."""
         ends = np.cumsum([covariance.n_hyper for _, covariance in self.packed])[:-1]
-        parts = np.split(self.reference.hyper, ends)
+        parts = np.split(hyper, ends)
         return tuple(precision(covariance, own) for (_, covariance), own in zip(self.packed, parts, strict=True))
 
     def curvature_there(self) -> JointCurvature:
@@ -219,7 +252,16 @@ def groups_posterior(
     zero, square = layout.point(np.zeros(layout.size), np.zeros(H)), np.zeros((layout.n_border, layout.n_border))
     nothing = np.empty(0, dtype=np.int64)
     data = GroupsData(
-        base.data, nothing.reshape(0, 0), nothing, nothing, square[0], square, square[0], zero.hyper, np.eye(H)
+        base.data,
+        nothing.reshape(0, 0),
+        nothing,
+        nothing,
+        square[0],
+        square,
+        square[0],
+        zero.hyper,
+        np.eye(H),
+        np.zeros(2),
     )
     rows, chain = EffectRows(base, design, tuple(levels), layout), Chain((), ()) if layout.exact else chain_of(levels)
     bare = GroupsPosterior(base, rows, packed, chain, zero, (), data)

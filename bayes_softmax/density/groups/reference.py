@@ -25,7 +25,7 @@ STEP = 1e-3  # for second derivatives
 
 def at_reference(density: GroupsPosterior) -> GroupsPosterior:
     """The density whitened by the normal that is nearest to the posterior: see ``averaged.py``."""
-    return at_average(at_mode(density))
+    return at_average(at_mode(density).stretched())
 
 
 def at_mode(density: GroupsPosterior) -> GroupsPosterior:
