@@ -90,6 +90,7 @@ def test_r2d2_against_quadrature(n_obs: int, slope: float) -> None:
     assert_moments(found["R2"].values, *moments(R2 + 0 * t, mass))
 
 
+@pytest.mark.verify
 @pytest.mark.parametrize(
     ("prior", "named"), [(LEARNED, ["weights_scale"]), (bs.R2D2(), ["R2", "phi"])], ids=["learned", "R2D2"]
 )

@@ -98,7 +98,7 @@ def test_levels_of_few_and_of_many_rows_and_of_no_effect(n_levels, n_rows, sd, c
     """
     data, weights = simulated(n_levels, n_rows, sd, seed=3)
     model = bs.SoftmaxRegression.from_formula("y ~ x + (1 | g)", data, coding=coding)
-    post = model.sample(draws=300, chains=4, random_seed=1, progressbar=False)
+    post = model.sample(draws=500, chains=4, random_seed=1, progressbar=False)
     assert post.diagnostics.n_divergences == 0
     assert post.diagnostics.max_rhat < 1.03
     draws = post.idata["posterior"].dataset

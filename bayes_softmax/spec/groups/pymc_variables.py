@@ -16,7 +16,6 @@ from bayes_softmax.spec.groups.log_prior import correlation_name, sd_name
 from bayes_softmax.spec.groups.structure import GroupEffects, covariance_name
 from bayes_softmax.spec.scales.hyperpriors import HalfNormal
 
-TAKEN = ("X", "y", "y_observed", "y_weighted", "offset", "available", "group_columns", "group_column")
 LARGEST_VALUES = 2**26  # bytes of draws of effects, beyond which those of z are left out
 SMALLEST = 1e-14  # eigenvalue of a covariance that is told from zero, over the largest
 
@@ -27,16 +26,7 @@ def standardised_name(name: str) -> str:
 
 
 def group_variables(effects: tuple[GroupEffects, ...]) -> dict[str, Any]:
-    """Effects (G, q, K) of each grouping, by name.
-
-    Raises
-    ------
-    ValueError
-        For a grouping with the name of another variable of the model.
-    """
-    taken = [own.name for own in effects if own.name in TAKEN]
-    if taken:
-        raise ValueError(f"the grouping {taken[0]!r} has the name of a variable of the pm.Model; rename the column")
+    """Effects (G, q, K) of each grouping, by name."""
     return {own.name: _effects(own) for own in effects}
 
 
