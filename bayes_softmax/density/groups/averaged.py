@@ -4,8 +4,8 @@ With few observations a level, the curvature at the conditional mode exceeds tha
 their approximate mode are too small: by many posterior sds where there are thousands of levels.  So gradient and
 curvature are averaged over points of the normal itself (Opper and Archambeau, *Neural Computation* 21, 2009), and the
 hyperparameters maximise the evidence bound, the average of the log density over these points in whitened coordinates.
-Measured on 361 levels with 3.6 observations each: location .5 sds off instead of 4, effective draws of hyperparameters
-4000 of 4000 instead of 2200, at half of the tuning steps.
+On 361 levels with 3.6 observations each, effective draws of hyperparameters rose from 2450 of 4000 to between 3300 and
+4250.
 """
 
 from collections.abc import Sequence
