@@ -102,3 +102,15 @@ def test_draws_beyond_memory_are_refused_before_any_work(crossed):
     model, _ = crossed
     with pytest.raises(MemoryError, match="the draws of sample"):
         model.sample(draws=10**9)
+
+
+@pytest.mark.parametrize(("terms", "sizes"), [("(1 | g)", (8,)), ("(1 | g) + (1 | i)", (8, 120))])
+def test_a_forecast_is_of_nuts_and_of_all_effects(terms, sizes):
+    data = frame().assign(i=np.arange(240) // 2)
+    said = bs.SoftmaxRegression.from_formula(f"y ~ x + {terms}", data).forecast(draws=100)
+    assert list(said.sampling_seconds) == ["nuts"]
+    hyper = sum(3 + 3 for _ in sizes)
+    assert said.dimension == 4 + 2 * sum(sizes) + hyper
+    assert 0 < said.sampling_seconds["nuts"] < 60
+    assert said.mode_seconds > 0
+    assert "sample(engine='nuts')" in str(said)
