@@ -118,12 +118,11 @@ def test_swapped_levels_are_found() -> None:
 
 
 def test_an_lkj_density_without_its_jacobian_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """det(R)^(eta - 1) taken as a density of the Cholesky factor's entries."""
+    """Without that of the correlations in their Cholesky factor, and that of the partial correlations' artanh."""
     honest = groups.covariance_data
 
     def without_jacobian(effects: GroupEffects) -> CovarianceData:
-        power = np.full(len(effects.power), 2.0 * (effects.prior.correlation.eta - 1.0))
-        power[0] = 0.0
+        power = np.full(len(effects.power), 2.0 * (effects.prior.correlation.eta - 1.0) - 2.0)
         return honest(effects)._replace(power=power)
 
     monkeypatch.setattr(groups, "covariance_data", without_jacobian)
