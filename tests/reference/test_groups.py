@@ -70,6 +70,7 @@ def test_another_prior_is_told_from_it(panel, bug):
 
 
 @pytest.mark.verify
+@pytest.mark.filterwarnings("ignore:PyTensor could not link to a BLAS:UserWarning")  # for PyMC's draws from LKJ
 def test_pymc_draws_the_same_posterior_of_the_panel(panel):
     post = panel_model(panel).sample(draws=1000, chains=4, random_seed=1, progressbar=False, engine="pymc")
     assert disagreements(scores(post)) == {}
@@ -88,7 +89,7 @@ def simulated(n_levels: int, n_rows: int, sd: float, seed: int) -> tuple[pd.Data
 
 
 def assert_covered(post, weights, sd) -> None:
-    """Weights and standard deviations of all contrasts of two classes are in 99.9 % intervals; small, if the sd is 0."""
+    """Weights and standard deviations of all contrasts of two classes are in 99.9 % intervals; small if sd is 0."""
     draws = post.idata["posterior"].dataset
     W, V = draws.weights.values[:, :, 0], draws.g_covariance.values[:, :, 0, :, 0, :]
     for i, j in ((0, 1), (0, 2), (1, 2)):
