@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from bayes_softmax.answers.cautions import in_the_limit
 from bayes_softmax.answers.fitted import Fitted
-from bayes_softmax.answers.levels import Asked, affordable_nodes, affordable_number, ask, at_levels, levels_of_rows
+from bayes_softmax.answers.levels import Asked, affordable_nodes, affordable_number, at_levels, levels_of_rows
 from bayes_softmax.answers.nodes import NODES
 from bayes_softmax.answers.probabilities import HasLogits, thinned_draws
 from bayes_softmax.answers.rows import Rows
@@ -19,7 +19,6 @@ from bayes_softmax.data.class_columns import class_column_names
 from bayes_softmax.data.containers import to_pandas_or_numpy
 from bayes_softmax.data.frames import check_aligned, missing_rows, require_columns
 from bayes_softmax.data.groups.choices import with_levels_of_rows
-from bayes_softmax.data.groups.grouping import KNOWN
 from bayes_softmax.data.missing import kept_by_row, missing_by_row
 from bayes_softmax.data.schema import Schema
 
@@ -194,16 +193,3 @@ def read_at_levels(
     )
     check_logits(fit.schema, draws, rows)
     return Read(in_the_limit(fit, rows), draws)
-
-
-def read_rows(
-    fit: Fitted,
-    data: Any,
-    offset: Any = None,
-    available: Any = None,
-    *,
-    missing: str = "error",
-    advice: str = NAN_ADVICE,
-) -> Rows:
-    """The same for rows of known levels."""
-    return read_at_levels(fit, data, offset, available, asked=ask(fit, KNOWN), missing=missing, advice=advice).rows

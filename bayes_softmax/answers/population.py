@@ -216,7 +216,7 @@ def derivative(schema: Schema, rows: VariableRows, variable: Covariate) -> Float
     Features that are functions of one variable (polynomials, splines, interactions) move together.  Computed by
     central differences through the formula, one-sided at the ends of the data's range, where splines end.
     """
-    width = len(schema.feature_names) + sum(1 + len(g.slope_names) for g in schema.groups)
+    width = len(schema.feature_names) + sum(1 + g.n_slopes for g in schema.groups)
     if isinstance(schema.encoder, ArrayEncoder):
         return np.eye(width)[[schema.feature_names.index(variable.name)]]
     if variable.name in schema.encoder.stepped:

@@ -29,7 +29,6 @@ DF = 8.0  # degrees of freedom of the t distribution: its tails are heavier than
 STEPS, STEPS_EACH = 300, 20  # of the chains, and more for each hyperparameter
 FEWEST_CHAINS = 20  # for each hyperparameter
 SPREAD = 0.3  # sd of where the chains begin, in logarithms of sds
-FLOOR = 0.02  # sd from which chains begin where the mode has none, relative to its prior's scale
 WIDEST = 3.0  # largest sd of a coordinate
 TINY = 1e-12  # what is left of a row of correlations, below which further angles are not determined
 RANK = 1e-9  # relative eigenvalue of a covariance that is no rounding error

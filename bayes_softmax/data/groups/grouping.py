@@ -1,9 +1,9 @@
 """One grouping of rows: its levels, and the terms whose coefficients vary over them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -75,6 +75,11 @@ class Grouping:
     def variables(self) -> Mapping[str, ColumnType]:
         """All columns that it reads."""
         return {**self.columns, **(self.slopes.variables if self.slopes is not None else {})}
+
+    @property
+    def n_slopes(self) -> int:
+        """Number of terms but the intercept."""
+        return len(self.slope_names)
 
     @property
     def slope_columns(self) -> tuple[str, ...]:
@@ -215,16 +220,27 @@ def _within(at: Any, sizes: list[int]) -> bool:
     return whole and all(0 <= i < n for i, n in zip(at, sizes, strict=True))
 
 
-def parts_of(groups: tuple[Grouping, ...], columns: FloatArray) -> Iterator[tuple[Grouping, IntArray, FloatArray]]:
+class HasTerms(Protocol):
+    """A grouping, or its sizes alone: what says which columns are its own."""
+
+    @property
+    def n_slopes(self) -> int:
+        """Number of terms but the intercept."""
+        ...
+
+    @property
+    def has_intercept(self) -> bool:
+        """Whether the levels have intercepts."""
+        ...
+
+
+def parts_of[G: HasTerms](groups: Sequence[G], columns: FloatArray) -> Iterator[tuple[G, IntArray, FloatArray]]:
     """Each grouping with the codes (N,) of its levels and its terms (N, q), from all groupings' columns (N, c)."""
-    at = 0
-    for grouping in groups:
-        n_slopes = len(grouping.slope_names)
-        codes, slopes = columns[:, at].astype(np.int64), columns[:, at + 1 : at + 1 + n_slopes]
+    for grouping, at in zip(groups, code_columns(0, groups), strict=True):
+        codes, slopes = columns[:, at].astype(np.int64), columns[:, at + 1 : at + 1 + grouping.n_slopes]
         if grouping.has_intercept:
             slopes = np.column_stack([np.ones(len(columns)), slopes])
         yield grouping, codes, np.ascontiguousarray(slopes)
-        at += 1 + n_slopes
 
 
 def encode_groups(
@@ -244,7 +260,7 @@ def column_names(groups: tuple[Grouping, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for grouping in groups for name in grouping.columns))
 
 
-def code_columns(n_features: int, groups: tuple[Grouping, ...]) -> list[int]:
+def code_columns(n_features: int, groups: Sequence[HasTerms]) -> list[int]:
     """Columns of the inputs of the logits, features and groups, that hold the codes of levels: one a grouping."""
-    sizes = [1 + len(grouping.slope_names) for grouping in groups]
+    sizes = [1 + grouping.n_slopes for grouping in groups]
     return [n_features + sum(sizes[:j]) for j in range(len(groups))]

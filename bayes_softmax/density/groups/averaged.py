@@ -17,6 +17,7 @@ from scipy.optimize import minimize
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.density.groups.linearised import Expansion, LevelExpansion
 from bayes_softmax.density.groups.posterior import GroupsPosterior
+from bayes_softmax.density.hyper_root import hyper_root
 
 MAX_ROUNDS, ENOUGH = 6, 0.1  # sds of a hyperparameter
 MAX_MOVE = 3.0  # sds of a hyperparameter in a round
@@ -115,9 +116,4 @@ def _root(density: GroupsPosterior, points: FloatArray) -> FloatArray:
     H, pairs = len(density.data.location), len(points) // 2
     some = np.arange(max(1, min(pairs, ROOT_POINTS // H)))
     points = np.concatenate([points[some], points[pairs + some]])
-    ends = [[_negative(step * unit, density, points)[1] for step in (STEP, -STEP)] for unit in np.eye(H)]
-    curvature = np.array([(ahead - behind) / (2 * STEP) for ahead, behind in ends])
-    values, vectors = np.linalg.eigh(0.5 * (curvature + curvature.T))
-    sds = np.clip(np.maximum(values, SD_LIMITS[1] ** -2) ** -0.5, *SD_LIMITS)
-    root: FloatArray = (vectors * sds) @ vectors.T
-    return root
+    return hyper_root(lambda e: _negative(e, density, points)[1], H, STEP, SD_LIMITS)

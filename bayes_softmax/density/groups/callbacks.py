@@ -1,17 +1,15 @@
 """The joint log density of a model with effects as a C callback, and its table of addresses."""
 
-import functools
 from typing import Any
 
 import numpy as np
-from numba import carray, types
+from numba import carray
 
 from bayes_softmax.core import compiling as nb
 from bayes_softmax.core.records import IntArray, NativeDensity
-from bayes_softmax.density.callbacks import DATA_SIZE, native_addresses, pack_data, read_data
+from bayes_softmax.density.callbacks import DATA_SIZE, compiled_logp, native_addresses, pack_data, read_data
 from bayes_softmax.density.groups.kernel import GroupsData, whitened_log_joint
 from bayes_softmax.density.groups.table import GROUPING_SIZE, doubles
-from bayes_softmax.density.log_prior import KEPT
 from bayes_softmax.density.native import Field, checked_addresses
 from bayes_softmax.density.simd import pointer
 
@@ -84,11 +82,6 @@ def _logp(dimension, z_, out_, value_, user_):  # type: ignore[no-untyped-def]
     return 0 if np.isfinite(value[0]) else 4
 
 
-@functools.lru_cache(maxsize=1)
 def logp_address() -> int:
     """Address of the C callback; compiled at the first call."""
-    double = types.CPointer(types.double)
-    signature = types.int64(types.uint64, double, double, double, types.voidptr)
-    compiled = nb.cfunc(signature, error_model="numpy", nopython=True, **KEPT)(_logp)
-    logp_address.keep = compiled  # type: ignore[attr-defined]
-    return int(compiled.address)
+    return compiled_logp(_logp)

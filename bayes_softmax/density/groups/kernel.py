@@ -46,7 +46,7 @@ class GroupsData(NamedTuple):
     covariances; ``chain`` are lines of nested groupings, inner ones first, or empty; ``common`` (d,) are the common
     coordinates at the reference.  With an exact border ``curvature`` (d, d) and ``slope`` (d,) are theirs there, with
     the priors of the weights alone; with a fixed one ``curvature`` is the inverse of the factor T.
-    ``h = location + root e`` for ``location`` (H,) and ``root`` (H, H).
+    ``h = location + root e`` for ``location`` (H,) and ``root`` (H, H); ``stretch`` is read by ``stretch.py``.
     """
 
     linear: KernelData
@@ -123,6 +123,18 @@ def _log_likelihood(data, V, G, U, Ubar):  # type: ignore[no-untyped-def]
     return value
 
 
+@nb.njit(**nb.OPTIONS)
+def _stretched_map(data, z, x, work, priors, border):  # type: ignore[no-untyped-def]
+    """Fill the point ``x`` of the model, given factored ``priors``: log determinant of the map, kappa, its variance."""
+    variance = effects_variance(data.groupings, data.stretch, priors)
+    kappa = stretch_of(data.stretch, variance)
+    scale_precisions(data.groupings, kappa * kappa, priors)
+    log_determinant = change_of_variables(data, z, x, work, priors, border) + len(x) * math.log(kappa)
+    scale_precisions(data.groupings, 1.0 / (kappa * kappa), priors)
+    x *= kappa
+    return log_determinant, kappa, variance
+
+
 @nb.njit(**nb.OPTIONS | KEPT)
 def whitened_log_joint(data, z, out):  # type: ignore[no-untyped-def]
     """Log density of a whitened point, without its constants; fills ``out`` with its gradient."""
@@ -132,22 +144,17 @@ def whitened_log_joint(data, z, out):  # type: ignore[no-untyped-def]
     x, of_x, border = np.empty(n), np.empty(n), new_border(d, data.sizes[1] > 0)
     work, priors = workspace(1, data.sizes[2]).reshape(-1), np.empty(data.sizes[3])
     value = factor_priors(data.groupings, h, priors)
-    variance = effects_variance(data.groupings, data.stretch, priors)
-    kappa = stretch_of(data.stretch, variance)
-    scale_precisions(data.groupings, kappa * kappa, priors)
-    value += change_of_variables(data, z, x, work, priors, border) + n * math.log(kappa)
-    scale_precisions(data.groupings, 1.0 / (kappa * kappa), priors)
-    x *= kappa
+    log_determinant, kappa, variance = _stretched_map(data, z, x, work, priors, border)
+    value += log_determinant
     value += log_joint_of_rows(data, x, of_x)
-    value += add_effects_priors(data.groupings, x, of_x, priors)
+    quadratic = add_effects_priors(data.groupings, x, of_x, priors)
+    value += quadratic
     of_log_kappa = n + of_x @ x
     of_x *= kappa
     scale_adjoints(data.groupings, 1.0 / (kappa * kappa), priors)  # the sweep adds those in the scaled precisions
-    before = precision_products(data.groupings, priors)
     pull_back(data, z, of_x, out, work, priors, border)
     scale_adjoints(data.groupings, kappa * kappa, priors)
-    after = precision_products(data.groupings, priors)
-    of_log_kappa += 2.0 * (after - kappa * kappa * before)
+    of_log_kappa += 2.0 * (precision_products(data.groupings, priors) - quadratic)  # the latter is that of the prior
     pull_back_stretch(data.groupings, data.stretch, variance, of_log_kappa, h, of_h, priors)
     value += add_hyperpriors(data.groupings, h, of_h, priors)
     out[n:] = data.root.T @ of_h
@@ -175,7 +182,4 @@ def _to_model(data, h, z, x):  # type: ignore[no-untyped-def]
     border = new_border(data.slope.shape[0], data.sizes[1] > 0)
     work, priors = workspace(1, data.sizes[2]).reshape(-1), np.empty(data.sizes[3])
     factor_priors(data.groupings, h, priors)
-    kappa = stretch_of(data.stretch, effects_variance(data.groupings, data.stretch, priors))
-    scale_precisions(data.groupings, kappa * kappa, priors)
-    change_of_variables(data, z, x, work, priors, border)
-    x *= kappa
+    _stretched_map(data, z, x, work, priors, border)

@@ -54,12 +54,6 @@ class GroupsPosterior:
         return self.rows.levels
 
     @property
-    def n_common(self) -> int:
-        """Number of the model's common coordinates: the weights, then the effects of all groupings but the first."""
-        G, m = self.layout.shapes[0]
-        return self.layout.size - G * m
-
-    @property
     def dimension(self) -> int:
         """Number of coordinates."""
         return self.layout.size + len(self.data.location)

@@ -13,6 +13,7 @@ from bayes_softmax.core.checks import listed
 from bayes_softmax.core.parameters import size_of
 from bayes_softmax.core.protocols import Logits
 from bayes_softmax.data.formula.encoder import FormulaEncoder
+from bayes_softmax.data.groups.grouping import code_columns
 from bayes_softmax.data.schema import Schema
 from bayes_softmax.fits.storage.group_checks import check_group_parameters
 from bayes_softmax.fits.tree import GROUP_COLUMNS, HELD, MEMBER
@@ -175,13 +176,11 @@ def check_data(groups: Mapping[str, xr.Dataset], schema: Schema) -> None:
         if not chosen.all():
             raise ValueError(f"the class in {_first(~chosen)} of 'y' was not on offer there")
     if _expected(constant, GROUP_COLUMNS, bool(schema.groups)):
-        check_array(constant, GROUP_COLUMNS, (n, sum(1 + len(g.slope_names) for g in schema.groups)))
-        at = 0
-        for grouping in schema.groups:
+        check_array(constant, GROUP_COLUMNS, (n, sum(1 + g.n_slopes for g in schema.groups)))
+        for grouping, at in zip(schema.groups, code_columns(0, schema.groups), strict=True):
             codes = constant[GROUP_COLUMNS].values[:, at]
             if (codes % 1).any() or codes.min() < 0 or codes.max() >= grouping.n_levels:
                 raise ValueError(f"the levels of {grouping.name!r} are not those of the model")
-            at += 1 + len(grouping.slope_names)
     if "variables" in groups or isinstance(schema.encoder, FormulaEncoder) or schema.groups:
         _check_variables(groups, schema, n)
 

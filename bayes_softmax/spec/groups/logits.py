@@ -13,6 +13,7 @@ import numpy as np
 from bayes_softmax.core.checks import shown
 from bayes_softmax.core.parameters import Parameters, Shapes
 from bayes_softmax.core.records import FloatArray, IntArray
+from bayes_softmax.data.groups.grouping import parts_of
 from bayes_softmax.spec.groups.structure import covariance_name
 from bayes_softmax.spec.linear import GROUPS, LinearLogits
 
@@ -29,9 +30,8 @@ class GroupShape:
     def __post_init__(self) -> None:
         """Sizes may come from a file."""
         whole = all(type(n) is int and n >= 0 for n in (self.n_levels, self.n_slopes))
-        if not (whole and self.n_levels) or {type(self.name), type(self.has_intercept)} != {str, bool}:
-            raise ValueError(f"the sizes of the grouping {shown(self.name)} are impossible")
-        if not self.n_terms:
+        sound = whole and self.n_levels and {type(self.name), type(self.has_intercept)} == {str, bool}
+        if not (sound and self.n_terms):
             raise ValueError(f"the sizes of the grouping {shown(self.name)} are impossible")
 
     @property
@@ -120,13 +120,7 @@ class GroupLogits:
 
     def parts(self, X: FloatArray) -> Iterator[tuple[GroupShape, IntArray, FloatArray]]:
         """Each grouping with codes (n,) and terms (n, q) of the rows."""
-        at = self.n_features
-        for g in self.groups:
-            codes, terms = X[:, at].astype(np.int64), X[:, at + 1 : at + 1 + g.n_slopes]
-            if g.has_intercept:
-                terms = np.column_stack([np.ones(len(X)), terms])
-            yield g, codes, terms
-            at += 1 + g.n_slopes
+        return parts_of(self.groups, X[:, self.n_features :])
 
     def terms(self, X: FloatArray) -> dict[str, FloatArray]:
         """Terms (n, q) of each grouping in rows (n, p + c)."""
@@ -245,4 +239,4 @@ def _add(L: FloatArray, codes: IntArray, terms: FloatArray, effects: FloatArray)
 
 def group_shapes(groups: Any) -> tuple[GroupShape, ...]:
     """Sizes of the groupings of a schema."""
-    return tuple(GroupShape(g.name, g.n_levels, len(g.slope_names), g.has_intercept) for g in groups)
+    return tuple(GroupShape(g.name, g.n_levels, g.n_slopes, g.has_intercept) for g in groups)

@@ -9,6 +9,7 @@ columns i > j of n, given the columns before j, is :math:`2 B - 1` with :math:`B
 import numpy as np
 
 from bayes_softmax.core.records import FloatArray
+from bayes_softmax.data.groups.grouping import code_columns
 from bayes_softmax.spec.groups.log_prior import hyperparameters
 from bayes_softmax.spec.groups.logits import GroupLogits
 from bayes_softmax.spec.groups.structure import GroupEffects
@@ -62,9 +63,8 @@ def _draw_scale(prior: ScalePrior, n: int, rng: np.random.Generator) -> FloatArr
 
 def at_levels_of(logits: GroupLogits, X: FloatArray) -> tuple[GroupLogits, FloatArray]:
     """The same function of the levels of these rows alone, numbered anew, and the rows (n, p + c) in that numbering."""
-    X, n_levels, at = X.copy(), dict[str, int](), logits.n_features
-    for g in logits.groups:
+    X, n_levels = X.copy(), dict[str, int]()
+    for g, at in zip(logits.groups, code_columns(logits.n_features, logits.groups), strict=True):
         seen, X[:, at] = np.unique(X[:, at], return_inverse=True)
         n_levels[g.name] = len(seen)
-        at += 1 + g.n_slopes
     return logits.with_levels(n_levels), X
