@@ -1,6 +1,6 @@
 """The data of a fit, as scores, effects and leave-one-out read them: a block of rows at a time."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
@@ -145,7 +145,12 @@ class TrainingData(Protocol):
 
 def cells_of(training: TrainingData) -> Cells:
     """Cells of all distinct rows."""
-    parts = [(block.first, block.cells) for block in training.blocks()]
+    return cells_in(training.blocks())
+
+
+def cells_in(blocks: Iterable[RowBlock]) -> Cells:
+    """Cells of all rows of these blocks."""
+    parts = [(block.first, block.cells) for block in blocks]
     rows = np.concatenate([first + cells.rows for first, cells in parts])
     codes, counts = (np.concatenate([cells[i] for _, cells in parts]) for i in (1, 2))
     return Cells(rows, codes, counts)

@@ -9,7 +9,7 @@ import pandas as pd
 from bayes_softmax.answers.fitted import Fitted
 from bayes_softmax.answers.folds import group_labels
 from bayes_softmax.answers.rows import Rows
-from bayes_softmax.answers.training import TrainingData, cells_of
+from bayes_softmax.answers.training import TrainingData, cells_in, cells_of
 from bayes_softmax.core.records import AnyArray, FloatArray, IntArray
 from bayes_softmax.data.groups.grouping import parts_of
 
@@ -53,11 +53,7 @@ def units_of(fit: Fitted, training: TrainingData, groups: Any) -> Units:
     column = group_labels(training, fit.schema, groups)
     code_of_row, labels = pd.factorize(column, sort=not pd.api.types.is_object_dtype(column))
     distinct, K = cells_of(training), fit.logits.n_classes
-    parts = [block.cells for block in training.given_blocks()]
-    firsts = [block.first for block in training.given_blocks()]
-    given = np.concatenate([cells.rows + first for cells, first in zip(parts, firsts, strict=True)])
-    codes = np.concatenate([cells.codes for cells in parts])
-    amounts = np.concatenate([cells.counts for cells in parts])
+    given, codes, amounts = cells_in(training.given_blocks())
     rows, unit = training.row_map[given], code_of_row[given].astype(np.int64)
     key = (unit * training.n_rows + rows) * K + codes
     kept, place = np.unique(key, return_inverse=True)

@@ -9,14 +9,12 @@ from bayes_softmax.core.checks import listed, shortened
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.data.design import Design
-from bayes_softmax.data.groups.grouping import parts_of
 from bayes_softmax.density.groups.covariance import CovarianceData
 from bayes_softmax.density.groups.marginal import CoordinatesOf, Integral, MarginalPosterior
 from bayes_softmax.density.groups.one_grouping import OneGrouping
-from bayes_softmax.density.groups.packing import LevelRows
 from bayes_softmax.density.groups.several_groupings import SeveralGroupings
 from bayes_softmax.density.posterior import build_posterior
-from bayes_softmax.fitting.groups import covariance_data
+from bayes_softmax.fitting.groups import covariance_data, level_rows
 from bayes_softmax.fitting.solvers import SolverOptions, solve
 from bayes_softmax.inference.redundant import RedundantMode, maximise_redundant
 from bayes_softmax.inference.restarts import lbfgs_restarts
@@ -68,15 +66,6 @@ def _integral(spec: Specification, design: Design, n_nodes: int) -> Integral:
     if len(levels) == 1:
         return OneGrouping(design, levels[0], contrasts, n_nodes)
     return SeveralGroupings(design, levels, contrasts)
-
-
-def level_rows(spec: Specification, design: Design) -> list[LevelRows]:
-    """Levels and terms of the rows, for each grouping."""
-    assert design.group_columns is not None
-    return [
-        LevelRows(codes, grouping.n_levels, terms)
-        for grouping, codes, terms in parts_of(spec.schema.groups, design.group_columns)
-    ]
 
 
 def _identified(effects: GroupEffects) -> CovarianceData:

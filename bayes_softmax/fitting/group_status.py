@@ -7,7 +7,7 @@ from bayes_softmax.core.records import FloatArray, Status
 from bayes_softmax.density.groups.marginal import MarginalPosterior
 from bayes_softmax.density.groups.packing import LevelRows
 from bayes_softmax.fitting.advice import collinearity_notes
-from bayes_softmax.fitting.group_marginal import level_rows
+from bayes_softmax.fitting.groups import level_rows
 from bayes_softmax.inference.redundant import RedundantMode
 from bayes_softmax.separation.diagnosis import diagnose_separation
 from bayes_softmax.separation.examination import Examination

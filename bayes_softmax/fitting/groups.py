@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bayes_softmax.core.records import FloatArray
+from bayes_softmax.data.design import Design
 from bayes_softmax.data.groups.grouping import parts_of
 from bayes_softmax.density.groups.covariance import CovarianceData
 from bayes_softmax.density.groups.drawn import in_batches
@@ -21,6 +22,15 @@ def covariance_data(effects: GroupEffects) -> CovarianceData:
     return CovarianceData(effects.mapping, effects.sd_of_column, effects.pair, effects.power, *effects.numbers())
 
 
+def level_rows(spec: Specification, design: Design) -> list[LevelRows]:
+    """Levels and terms of the rows, for each grouping."""
+    assert design.group_columns is not None
+    return [
+        LevelRows(codes, grouping.n_levels, terms)
+        for grouping, codes, terms in parts_of(spec.schema.groups, design.group_columns)
+    ]
+
+
 class GroupedDensity(NamedTuple):
     """The compiled log posterior, with its groupings in the order in which it has them, the largest first."""
 
@@ -31,11 +41,7 @@ class GroupedDensity(NamedTuple):
 def grouped_density(spec: Specification) -> GroupedDensity:
     """The compiled log posterior of the distinct rows, expanded at zero."""
     design = spec.distinct
-    assert design.group_columns is not None
-    rows = [
-        LevelRows(codes, grouping.n_levels, terms)
-        for grouping, codes, terms in parts_of(spec.schema.groups, design.group_columns)
-    ]
+    rows = level_rows(spec, design)
     order = sorted(range(len(rows)), key=lambda j: -rows[j].n_levels)
     effects = tuple(spec.groups[j] for j in order)
     base = build_posterior(design, spec.coordinates, spec.priors)
