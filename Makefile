@@ -34,6 +34,8 @@ demo: $(INSTALLED)
 	@$(VENV)/bin/bayes-softmax demo
 
 test: check
+	@echo "== compiling"
+	@$(PY) -m tests.warm
 	@echo "== pytest $(PYTEST_ARGS)"
 	@$(PY) -m pytest $(PYTEST_ARGS)
 

@@ -33,7 +33,8 @@ class SoftmaxRegression:
     r"""Bayesian softmax (multinomial logistic) regression.
 
     For row ``n`` with features :math:`x_n` and K classes,
-    :math:`P(y_n = k) = \mathrm{softmax}(b + x_n W)_k`, with weights ``W`` (p, K) and intercept ``b`` (K,).
+    :math:`P(y_n = k) = \mathrm{softmax}(b + x_n W)_k`, with weights ``W`` (p, K) and intercept ``b`` (K,).  Groups
+    (people, places) add the effects of their levels, :mod:`bayes_softmax.spec.groups`.
 
     Parameters
     ----------
@@ -88,7 +89,9 @@ class SoftmaxRegression:
             ``"species ~ bill_length_mm + island"``; ``"~ 0 + ..."`` has no intercept; several responses
             (``"low + medium + high ~ x"``) are columns of counts; ``"~ ."`` is all other columns, ``"~ . - x"`` all but
             x.  Interactions, ``C()``, ``poly()``, ``bs()``, ``log()`` and others of a fixed list are understood; no
-            code is executed.  Booleans are factors of two levels, as in R.
+            code is executed.  Booleans are factors of two levels, as in R.  Effects of groups: ``(1 | person)``,
+            ``(1 + x | person)`` with a slope that varies over people, ``(x || person)`` without correlations of terms,
+            ``(1 | school/class)`` nested, ``(1 | person) + (1 | item)`` crossed.
         data
             pandas or polars data frame.
         **arguments
@@ -138,8 +141,9 @@ class SoftmaxRegression:
     def log_density(self) -> LogDensity | WhitenedDensity | NetworkDensity:
         """The compiled log posterior as a ``LogDensity``, for user-defined algorithms.
 
-        Where scales are learned it is a ``WhitenedDensity``, of whitened coefficients and hyperparameters; of a network
-        a ``NetworkDensity``, with hidden layers before the last one, unit by unit: bias, then weights.
+        Where scales are learned, and with groups, it is a ``WhitenedDensity``, of whitened coefficients (and effects)
+        and hyperparameters; of a network a ``NetworkDensity``, with hidden layers before the last one, unit by unit:
+        bias, then weights.
         """
         return door.log_density(self._spec)
 
@@ -152,7 +156,8 @@ class SoftmaxRegression:
         :func:`bayes_softmax.spec.autoscale.default_scales`.  See also ``plots.prior``.
 
         Of a network it has a row for the weights and one for the biases of each layer, and with ``skip`` one for each
-        feature; ``sd_over_rows`` is the prior sd of what they add to a unit's input, or to a logit.
+        feature; ``sd_over_rows`` is the prior sd of what they add to a unit's input, or to a logit.  Groups have a row
+        for each term.
 
         Examples
         --------
@@ -233,7 +238,8 @@ class SoftmaxRegression:
         """Test for complete or quasi-complete separation, where the MLE is infinite, by linear programming.
 
         Reports classes, features, direction and example rows, collinear columns, and classes without data.  It is for
-        linear logits; of a network :meth:`mle` says whether its loss goes to zero.
+        linear logits; of a network :meth:`mle` says whether its loss goes to zero.  With groups it is about the weights
+        alone: classes that features separate without any effects have no finite estimate with effects either.
 
         Examples
         --------

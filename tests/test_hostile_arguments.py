@@ -73,6 +73,7 @@ RESPONSE += [["a", 1] * 20, np.eye(3)[CODES] + 1j, np.eye(3)[CODES].astype(str),
 CLASSES = [5, "abc", {"a", "b", "c"}, ["a", "b"], ["a", "a", "b", "c"], ["a", "b", 3], ["a", "b", None], [0, 1, 2], []]
 COSTS = [5, None, COST.to_numpy(), COST[["a", "b"]], COST.rename(columns={"a": "z"}), COST.astype(str), COST + 1j]
 COSTS += [COST * NAN, COST.iloc[:0], COST.set_axis(["a", "a", "b"]), COST.set_axis(["a", "a", "b"], axis=1)]
+GROUPINGS = ["nonsense", "", 5, ["x0"], [], [None], {"g": 1}, True, b"g", object()]
 GROUPS = ["nonsense", 5, np.zeros(3), np.zeros((40, 2)), [None] * 40, {"a": 1}, object()]
 INTERVAL = {"ci_prob": SHARE, "ci_kind": CHOICE}
 LOOK: dict[str, list[Any]] = {
@@ -84,6 +85,12 @@ LOOK: dict[str, list[Any]] = {
     "figure": [5, "figure", object(), True],
 }
 NEW = {"data": NEW_DATA, "offset": LOGITS, "available": OFFERED}
+AT_LEVELS: dict[str, list[Any]] = {
+    "levels": [*CHOICE, None, "new", {"z": "new"}],
+    "groups": [5, "nonsense", {"z": CODES}, {}, [CODES], CODES, object()],
+    "random_seed": SEED,
+    "rng": RNG,
+}
 PRIORS: dict[str, list[Any]] = {"prior": PRIOR, "intercept_prior": [*PRIOR[:4], bs.Laplace(1), bs.Jeffreys()]}
 MODEL = {
     **PRIORS,
@@ -145,6 +152,10 @@ PLAIN = model().map()
 NET = bs.SoftmaxRegression(X, LABELS, logits=bs.MLP(hidden=2))
 FORMULA = bs.SoftmaxRegression.from_formula("y ~ x0 + g", DATA).map()
 DRAWS = model().laplace(400, random_seed=1, progressbar=False)
+GROUPED = bs.SoftmaxRegression.from_formula("y ~ x0 + (1 | g)", DATA).sample(
+    50, 50, 2, random_seed=1, progressbar=False
+)
+GROUPED_ROWS = DATA[["x0"]].head()
 CHAINS = model().sample(draws=100, chains=2, random_seed=1, progressbar=False)
 
 Table = dict[str, list[Any]]
@@ -172,6 +183,9 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
             "fit_intercept": FLAG,
             "offset": [5, "x0", OFFSET, ["a", "b", "c"], {"a": "x0"}, [1, 2, 3]],
             "available": [5, "x0", ON, ["a", "b", "c"], {"a": "x0"}, [1, 2, 3]],
+            "groups": [5, "x0", ["g"], [], {"g": [1]}],
+            "group_prior": MODEL["group_prior"],
+            "levels": [*CHOICE, None],
             "logits": MODEL["logits"],
             "layers": [*CHOICE, "last"],
             "restarts": [],
@@ -262,12 +276,12 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
     "predict": (
         ESTIMATE.predict,
         {"data": X, "offset": OFFSET, "available": ON},
-        {**NEW, "class_prior": RATES, "missing": CHOICE},
+        {**NEW, **AT_LEVELS, "class_prior": RATES, "missing": CHOICE},
     ),
     "predict_proba": (
         ESTIMATE.predict_proba,
         {"data": X, "offset": OFFSET, "available": ON},
-        {**NEW, "class_prior": RATES, "missing": [*CHOICE, None], "ci_prob": SHARE},
+        {**NEW, **AT_LEVELS, "class_prior": RATES, "missing": [*CHOICE, None], "ci_prob": SHARE},
     ),
     "predict_proba of a formula": (
         FORMULA.predict_proba,
@@ -288,23 +302,41 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
             "missing": CHOICE,
             "offset": [OFFSET],
             "available": [ON],
+            **AT_LEVELS,
+        },
+    ),
+    "predict_proba with groups": (
+        GROUPED.predict_proba,
+        {"data": GROUPED_ROWS, "levels": "known or new", "groups": {"g": LABELS[:5]}},
+        {
+            "data": [X, "text", None, 5, GROUPED_ROWS.rename(columns={"x0": "x9"})],
+            "ci_prob": SHARE,
+            "class_prior": RATES,
+            "missing": CHOICE,
+            "offset": [OFFSET],
+            "available": [ON],
+            "levels": [*CHOICE, None, {"z": "new"}, {"g": "nonsense"}, {"g": None}, {1: "new"}],
+            "groups": [5, "nonsense", {"z": CODES}, {}, CODES, object(), {"g": CODES}, {"g": None}],
+            "random_seed": SEED,
+            "rng": RNG,
         },
     ),
     "uncertainty": (
         ESTIMATE.uncertainty,
         {"data": X, "offset": OFFSET, "available": ON},
-        {**NEW, "class_prior": RATES, "missing": CHOICE},
+        {**NEW, **AT_LEVELS, "class_prior": RATES, "missing": CHOICE},
     ),
     "decide": (
         ESTIMATE.decide,
         {"data": X, "offset": OFFSET, "available": ON, "cost": COST},
-        {**NEW, "cost": COSTS, "class_prior": RATES, "missing": CHOICE, "ci_prob": SHARE},
+        {**NEW, **AT_LEVELS, "cost": COSTS, "class_prior": RATES, "missing": CHOICE, "ci_prob": SHARE},
     ),
     "effects": (
         ESTIMATE.effects,
         {"data": X, "offset": OFFSET, "available": ON},
         {
             **NEW,
+            **AT_LEVELS,
             **INTERVAL,
             "features": NAMES,
             "at": [*SETTING, "median"],
@@ -320,6 +352,7 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
         {"data": X, "offset": OFFSET, "available": ON, "first": {"x0": 1}, "second": {"x0": 0}},
         {
             **NEW,
+            **AT_LEVELS,
             **INTERVAL,
             "first": [*SETTING, None],
             "second": [*SETTING, None],
@@ -341,7 +374,19 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
             "available": OFFERED,
             "n_draws": COUNT,
             "draws": [*FLAG, True],
+            **AT_LEVELS,
+            "levels": [*CHOICE, "new", {"z": "new"}],
         },
+    ),
+    "group_effects": (
+        GROUPED.group_effects,
+        {"group": "g"},
+        {**INTERVAL, "group": GROUPINGS, "terms": GROUPINGS, "vs": [*CLASS, [], [("a", "b"), ("a", "z")]]},
+    ),
+    "group_covariance": (
+        GROUPED.group_covariance,
+        {"group": "g"},
+        {**INTERVAL, "group": GROUPINGS, "vs": [*CLASS, [], [("a", "b"), ("a", "b")]], "draws": FLAG},
     ),
     "odds_ratios": (
         PLAIN.odds_ratios,
@@ -353,6 +398,7 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
         {"data": X, "y": LABELS, "offset": OFFSET, "available": ON},
         {
             **NEW,
+            **AT_LEVELS,
             "missing": CHOICE,
             "y": [v for v in RESPONSE if v is not RESPONSE[6]],
             "weights": ROWS,
@@ -363,17 +409,29 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
     ),
     "summary": (PLAIN.summary, {}, {**INTERVAL, "vs": CLASS, "features": NAMES}),
     "summary of draws": (DRAWS.summary, {}, {**INTERVAL, "vs": CLASS, "features": NAMES}),
-    "predict_draws": (DRAWS.predict_draws, {"data": X}, {"data": TABLE, "offset": [OFFSET], "available": [ON]}),
+    "predict_draws": (
+        DRAWS.predict_draws,
+        {"data": X},
+        {**AT_LEVELS, "data": TABLE, "offset": [OFFSET], "available": [ON]},
+    ),
     "posterior_predictive": (
         DRAWS.posterior_predictive,
         {},
-        {"by": GROUPS, "ci_prob": SHARE, "n_draws": [*COUNT, None], "random_seed": SEED, "rng": RNG},
+        {
+            "by": GROUPS,
+            "ci_prob": SHARE,
+            "n_draws": [*COUNT, None],
+            "random_seed": SEED,
+            "rng": RNG,
+            "levels": AT_LEVELS["levels"],
+        },
     ),
     "loo": (
         DRAWS.loo,
         {},
         {
             "by": [*CHOICE, None],
+            "groups": [value for value in GROUPS if value is not None],
             "unit": CHOICE,
             "refit": ["no", 5, None],
             "order": [5, "abc", ["a"], list("abz")],
@@ -410,6 +468,7 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
             ],
             "method": [*CHOICE, None],
             "by": CHOICE,
+            "groups": [value for value in GROUPS if value is not None],
             "unit": CHOICE,
             "refit": ["no", 5, None],
             "progressbar": FLAG,
@@ -500,12 +559,19 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
         bs.plots.probabilities,
         {"fit": ESTIMATE, "data": X, "offset": OFFSET, "available": ON},
         {**NEW, **LOOK, "features": NAMES, "at": [*SETTING, "median"], "ci_prob": SHARE, "fit": [*FIT, model()]}
-        | {"panels": CHOICE},
+        | {**AT_LEVELS, "levels": [*CHOICE, "new"]}
+        | {"panels": CHOICE, "by": ["nonsense", 5, "x0", ["x0"], object(), True]},
+    ),
+    "plots.group_effects": (
+        bs.plots.group_effects,
+        {"fit": GROUPED},
+        {**INTERVAL, **LOOK, "fit": [*FIT, PLAIN, model()], "group": GROUPINGS, "terms": GROUPINGS, "vs": CLASS}
+        | {"most": [*COUNT, None]},
     ),
     "plots.effects": (
         bs.plots.effects,
         {"fit": ESTIMATE, "data": X, "offset": OFFSET, "available": ON},
-        {**NEW, **INTERVAL, **LOOK, "features": NAMES, "at": [*SETTING, "median"], "fit": [*FIT, model()]},
+        {**NEW, **AT_LEVELS, **INTERVAL, **LOOK, "features": NAMES, "at": [*SETTING, "median"], "fit": [*FIT, model()]},
     ),
     "plots.posterior_predictive": (
         bs.plots.posterior_predictive,
@@ -541,6 +607,7 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
         {"fit": ESTIMATE, "along": "x0", "by": "x1", "data": X, "offset": OFFSET, "available": ON},
         {
             **NEW,
+            **AT_LEVELS,
             **NO_COLORS,
             "along": ["nonsense", 1.5, ["x0"], None, True],
             "by": ["X2", "x0", 0, ["x0"], None],
@@ -573,6 +640,7 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
         {"fit": ESTIMATE, "features": ["x0", "x1"], "data": X, "offset": OFFSET, "available": ON},
         {
             **NEW,
+            **AT_LEVELS,
             **LOOK,
             "features": [*NAMES, ["x0"], ["x0", "x0"], "x0"],
             "y": [v for v in RESPONSE if v is not RESPONSE[6]],

@@ -15,8 +15,8 @@ import bayes_softmax as bs
 from bayes_softmax.core import progress
 
 QUESTIONS = """
-    contrast decide effects evaluate kfold odds_ratios poststratify predict predict_proba save summary
-    uncertainty""".split()
+    contrast decide effects evaluate group_covariance group_effects kfold odds_ratios poststratify predict
+    predict_proba save summary uncertainty""".split()
 PUBLIC: dict[str, list[str]] = {
     "SoftmaxRegression": """
         check_separation choose_prior_scale chosen_scale classes describe_prior ensemble feature_names forecast

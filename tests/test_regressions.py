@@ -94,7 +94,7 @@ FORMULAS = [
     ("y ~ x + y", "'y' is the response and cannot explain itself"),
     ("y ~ C(g, levels=['u', 'v'])", r"C\(\) takes the name of a column"),
     ("y ~ C(x > 0)", r"C\(\) takes the name of a column"),
-    ("y ~ x | g", r"group-level effects, \(1 \| g\), are not available yet"),
+    ("y ~ x | g", r"effects of groups are written in parentheses of their own, \(1 \| g\)"),
     ("y ~ .", "has the name of the intercept; rename it"),
     ("y + g ~ x", "column 'y' is text .* expected numbers: several responses of a formula are columns of counts"),
 ]

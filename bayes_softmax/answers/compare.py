@@ -13,6 +13,7 @@ from bayes_softmax.answers.comparable import check_comparable
 from bayes_softmax.answers.compare_functions import compare_functions
 from bayes_softmax.answers.contrasts import Average, build_view
 from bayes_softmax.answers.fitted import Fit, Sampled, training_of
+from bayes_softmax.answers.group_loo import GROUP
 from bayes_softmax.answers.intervals import resolve_interval
 from bayes_softmax.answers.labels import observation_coordinate
 from bayes_softmax.answers.loo import loo, resolve_by
@@ -21,7 +22,7 @@ from bayes_softmax.answers.same_folds import kfold_results
 from bayes_softmax.answers.seen import what_saw
 from bayes_softmax.answers.summary import coefficient_table
 from bayes_softmax.answers.training import TrainingData
-from bayes_softmax.core.checks import check_choice, check_flags, listed, shown
+from bayes_softmax.core.checks import check_choice, check_flags, counted, listed, shown
 from bayes_softmax.core.interrupts import load_in_full
 from bayes_softmax.core.keywords import explains
 from bayes_softmax.core.progress import showing
@@ -99,6 +100,7 @@ def compare_models(
     *,
     method: str = "stacking",
     by: str = "observation",
+    groups: Any = None,
     refit: bool = False,
     unit: str | None = None,
     progressbar: bool = True,
@@ -112,7 +114,7 @@ def compare_models(
         results of :meth:`Posterior.kfold`, all of the same folds (those of one ``random_seed``, or of none).
     method
         Method of the model weights: ``"stacking"``, ``"BB-pseudo-BMA"`` or ``"pseudo-BMA"``.
-    by, refit, unit, progressbar
+    by, groups, refit, unit, progressbar
         As in :meth:`Posterior.loo`, which scores the posteriors.
 
     Returns
@@ -163,10 +165,12 @@ def compare_models(
     check_choice("method", lower.get(str(method).lower(), method), METHODS)
     check_flags(progressbar=progressbar)
     found = kfold_results(posteriors)
-    if found and (by, refit, unit) != ("observation", False, None):
-        raise ValueError("by, refit and unit are of leave-one-out; the results of kfold() have been scored already")
+    if found and ((by, refit, unit) != ("observation", False, None) or groups is not None):
+        raise ValueError(
+            "by, groups, refit and unit are of leave-one-out; the results of kfold() have been scored already"
+        )
     if not found:
-        found = _left_one_out(posteriors, resolve_by(by, unit), refit=refit, progressbar=progressbar)
+        found = _left_one_out(posteriors, resolve_by(by, unit), groups, refit=refit, progressbar=progressbar)
     table: pd.DataFrame = arviz_compare(found, method=method, round_to="none")
     formats = estimates("elpd", "se") | estimates("elpd_diff", "dse")
     shares = {"weight": Format("share"), "p_worse": chance(None)}
@@ -176,7 +180,9 @@ def compare_models(
     return noted(table_of(ordered.rename_axis("model"), formats | shares | {"p": Format("rough")}), _remarks(ordered))
 
 
-def _left_one_out(posteriors: Mapping[str, Any], by: str, *, refit: bool, progressbar: bool) -> dict[str, Any]:
+def _left_one_out(
+    posteriors: Mapping[str, Any], by: str, groups: Any, *, refit: bool, progressbar: bool
+) -> dict[str, Any]:
     """Leave-one-out of every posterior by name; raises unless they are of the same observations."""
     inside = {name: _sampled(name, fit) for name, fit in posteriors.items()}
     first_name, first = next(iter(inside.items()))
@@ -194,12 +200,26 @@ def _left_one_out(posteriors: Mapping[str, Any], by: str, *, refit: bool, progre
             )
             pair = f"{shown(name)} and {shown(first_name)}"
             raise ValueError(f"{pair} were fitted to different observations: {different}{advice}")
-    order = first.schema.classes
+    order = first.schema.classes if groups is None else None
     found = {}
     for name, fit in inside.items():
         with showing(f"loo() of {name!r}", wanted=progressbar):
-            found[str(name)] = loo(fit, by=by, refit=refit, order=order)
+            found[str(name)] = loo(fit, by=by, groups=groups, refit=refit, order=order)
+    if groups is not None:
+        _check_same_groups(found)
     return found
+
+
+def _check_same_groups(found: Mapping[str, Any]) -> None:
+    """Raise unless the scores are of the same groups."""
+    (first_name, first), *others = found.items()
+    for name, other in others:
+        own, expected = other.elpd_i[GROUP].values, first.elpd_i[GROUP].values
+        if own.tolist() != expected.tolist():
+            raise ValueError(
+                f"{shown(name)} and {shown(first_name)} were scored by different groups ({counted(len(own), GROUP)} "
+                f"and {counted(len(expected), GROUP)}); give the labels of the rows, as in groups=data['person']"
+            )
 
 
 def _refuse_optimistic(name: str, fit: Sampled) -> None:

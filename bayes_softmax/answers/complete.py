@@ -2,16 +2,21 @@
 
 from typing import Any, NamedTuple
 
+from bayes_softmax.answers.levels import Asked
 from bayes_softmax.answers.new_data import BY_CLASS, complete_rows
 from bayes_softmax.core.checks import counted
 from bayes_softmax.data.frames import check_aligned
+from bayes_softmax.data.groups.choices import with_levels_of_rows
 from bayes_softmax.data.schema import Schema
 
 ARGUMENTS = ("y", "weights", *BY_CLASS)
 
 
 class Scored(NamedTuple):
-    """New data and what belongs to its rows; ``n_dropped`` is the number of rows that were left out."""
+    """New data and what belongs to its rows; ``n_dropped`` is the number of rows that were left out.
+
+    ``groups`` are levels given by value, before they are columns of the data.
+    """
 
     data: Any
     y: Any
@@ -19,14 +24,17 @@ class Scored(NamedTuple):
     offset: Any
     available: Any
     n_dropped: int = 0
+    groups: Any = None
 
 
-def without_incomplete(schema: Schema, given: Scored) -> Scored:
-    """The rows that are complete in the columns of the model, labels, weights, offset and choice sets."""
+def without_incomplete(schema: Schema, given: Scored, asked: Asked) -> Scored:
+    """The rows that are complete in the columns of the model, levels, labels, weights, offset and choice sets."""
     arguments = {name: getattr(given, name) for name in ARGUMENTS}
     for name, value in arguments.items():
         check_aligned(given.data, value, name, "data")
-    kept = complete_rows(schema, schema.to_pandas_or_numpy(given.data), arguments)
+    data = schema.to_pandas_or_numpy(given.data)
+    data = with_levels_of_rows(schema.groups, schema.encoder.feature_names, data, given.groups)
+    kept = complete_rows(schema, data, arguments, asked.choices)
     n_dropped = len(kept.index) - len(kept.keep)
     if not len(kept.keep):
         raise ValueError(f"data has no rows left ({counted(n_dropped, 'row')} dropped for missing values)")

@@ -1,5 +1,7 @@
 """Decisions at given costs: the one of least expected cost for each row, with its uncertainty."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,15 +13,20 @@ from bayes_softmax.answers.base_rates import BaseRates, prior_shift
 from bayes_softmax.answers.cautions import joined, noted, row_cautions, rows_without_error, warn_of
 from bayes_softmax.answers.fitted import Fitted, refuse_intervals, without_intervals
 from bayes_softmax.answers.intervals import Interval, draws_interval, normal_quantile, resolve_interval
+from bayes_softmax.answers.levels import ask, nodes_note
 from bayes_softmax.answers.mean_probabilities import mean_probabilities
-from bayes_softmax.answers.new_data import read_rows
+from bayes_softmax.answers.moved_rows import cost_errors, moved_rows
+from bayes_softmax.answers.new_data import read_at_levels
 from bayes_softmax.answers.probabilities import HasLogits, over_blocks
 from bayes_softmax.answers.rows import Rows, short_blocks
 from bayes_softmax.answers.tables import row_frame
 from bayes_softmax.core.checks import as_float, is_real, listed, shown
+from bayes_softmax.core.randomness import RandomNumbers, RandomSeed
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.data.design import Label
 from bayes_softmax.data.frames import check_columns
+from bayes_softmax.data.groups.choices import Levels
+from bayes_softmax.data.groups.grouping import KNOWN
 from bayes_softmax.data.schema import Schema
 from bayes_softmax.display.digits import COMMON, Format
 from bayes_softmax.display.table import table_of
@@ -76,6 +83,10 @@ def decide(
     available: Any = None,
     class_prior: BaseRates | None = None,
     missing: str = "error",
+    levels: Levels = KNOWN,
+    groups: Any = None,
+    random_seed: RandomSeed = None,
+    rng: RandomNumbers = None,
 ) -> pd.DataFrame:
     r"""Decision of least expected cost for each row of ``data``.
 
@@ -84,7 +95,7 @@ def decide(
 
     Parameters
     ----------
-    data, offset, available, class_prior, missing
+    data, offset, available, class_prior, missing, levels, groups, random_seed, rng
         As in :meth:`predict_proba`.
     cost
         One row for each decision (classes or anything else) and one column for each class: the cost of the decision
@@ -120,21 +131,24 @@ def decide(
     """
     refuse_intervals(fit, ci_prob)
     costs = read_costs(cost, fit.schema)
-    rows = read_rows(fit, data, offset, available, missing=missing)
-    note = warn_of(fit, row_cautions(fit, rows))
+    asked = ask(fit, levels, groups, random_seed, rng)
+    rows, draws = read_at_levels(fit, data, offset, available, asked=asked, missing=missing)
+    note = joined(warn_of(fit, row_cautions(fit, rows)), nodes_note(rows.nodes))
     shift = prior_shift(fit.schema, class_prior, rows)
     interval = resolve_interval(ci_prob, "eti")
-    P = mean_probabilities(fit, rows, shift)
+    P = mean_probabilities(draws, rows, shift)
     expected = P @ costs.matrix.T  # (N, D)
     order = np.argsort(expected, axis=1, kind="stable")
     chosen = Chosen(expected, order[:, 0], order[:, min(1, len(costs.decisions) - 1)])
     if not fit.is_estimate:
-        spread = _by_draws(fit, rows, shift, matrix=costs.matrix, best=chosen.best, interval=interval)
+        spread = _by_draws(draws, rows, shift, matrix=costs.matrix, best=chosen.best, interval=interval)
         ends = interval.columns()
     elif fit.delta_covariance is None:
         spread, ends = DecisionUncertainty(*np.full((3, rows.n_rows), np.nan)), interval.columns("wald")
     else:
-        error = _DeltaError(fit, fit.delta_covariance, rows, P)
+        error = _DeltaError(fit, fit.delta_covariance, rows, P).of
+        if rows.nodes is not None:
+            error = partial(cost_errors, moved_rows(fit, asked, rows), shift)
         spread = _by_delta(error, costs.matrix, chosen, interval=interval)
         ends = interval.columns("wald")
         spread = spread.without(rows_without_error(rows))
@@ -197,11 +211,16 @@ class _DeltaError(NamedTuple):
         return error
 
 
-def _by_delta(error: _DeltaError, matrix: FloatArray, chosen: Chosen, *, interval: Interval) -> DecisionUncertainty:
-    """The same by the normal approximation, with the best decision against the second best."""
+def _by_delta(
+    error: Callable[[FloatArray], FloatArray], matrix: FloatArray, chosen: Chosen, *, interval: Interval
+) -> DecisionUncertainty:
+    """The same by the normal approximation, with the best decision against the second best.
+
+    ``error`` gives the standard errors (N,) of ``sum_k cost_nk p_nk``.
+    """
     own = matrix[chosen.best]
-    half = normal_quantile(interval) * error.of(own)
-    gap_error = error.of(matrix[chosen.second] - own)
+    half = normal_quantile(interval) * error(own)
+    gap_error = error(matrix[chosen.second] - own)
     with np.errstate(divide="ignore", invalid="ignore"):
         p_best = np.where(gap_error == 0, 1.0, ndtr(chosen.extra / gap_error))
     low, high = own.min(axis=1), own.max(axis=1)

@@ -44,6 +44,9 @@ class Convergence(NamedTuple):
 class Diagnostics:
     """Worst values over all coefficients; of a network, over what it says of the data.
 
+    With groups the coefficients are weights, covariances of effects, and up to 400 effects of levels of each grouping.
+    Standard deviations and correlations of the classes' effects are not identified one by one, and not judged.
+
     The weights of a network have no convergence of their own: hidden units can be exchanged.  It is judged by class
     probabilities (at up to 200 rows, of classes above 0.001), the log-likelihood and the log posterior of the draws.
 
@@ -64,7 +67,7 @@ class Diagnostics:
         Whether the draws are independent and nothing weighs them: those of a normal approximation, or the modes of an
         ensemble, whose distance from the posterior they do not show.
     kinds
-        Where the logits are not linear: a record for each kind of quantity that is judged.
+        With groups, and where the logits are not linear: a record for each kind of quantity that is judged.
     modes
         Where the logits are not linear: the chains, grouped by the mode of the posterior that they are in; one group if
         all chains mix.

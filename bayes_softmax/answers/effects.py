@@ -10,10 +10,13 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
-from bayes_softmax.answers.averages import Change, Difference, Slope, average_changes
+from bayes_softmax.answers.averages import average_changes
 from bayes_softmax.answers.cautions import NOTE, joined, noted, warn_of
+from bayes_softmax.answers.changes import Change, Difference, Slope, passes
 from bayes_softmax.answers.fitted import Fitted, refuse_intervals, without_intervals
 from bayes_softmax.answers.intervals import resolve_interval
+from bayes_softmax.answers.levels import EVALUATIONS, FEWEST_DRAWS, ask, in_words
+from bayes_softmax.answers.nodes import FEWEST_NODES
 from bayes_softmax.answers.population import Population, population_of
 from bayes_softmax.answers.probabilities import ThinnedDraws, thinned_draws
 from bayes_softmax.answers.quantities import summary_columns
@@ -32,15 +35,15 @@ from bayes_softmax.answers.variables import (
 )
 from bayes_softmax.core.checks import check_counts, check_flags, shown
 from bayes_softmax.core.logger import LOGGER
+from bayes_softmax.core.randomness import RandomNumbers, RandomSeed
 from bayes_softmax.core.records import FloatArray
+from bayes_softmax.data.groups.choices import Levels
+from bayes_softmax.data.groups.grouping import AVERAGE
 from bayes_softmax.display.digits import COMMON, estimates
 from bayes_softmax.display.table import table_of
 
 INDEX = ("feature", "change", "class")
 PER_UNIT = "per unit"
-# Probabilities that an average may evaluate with all draws; beyond, the draws are thinned, with a message.
-EVALUATIONS = 4e9
-FEWEST_DRAWS = 200
 
 
 def effects(
@@ -58,6 +61,10 @@ def effects(
     n_draws: int | None = None,
     draws: bool = False,
     per: Mapping[str, float] | None = None,
+    levels: Levels = AVERAGE,
+    groups: Any = None,
+    random_seed: RandomSeed = None,
+    rng: RandomNumbers = None,
 ) -> pd.DataFrame | xr.DataArray:
     r"""Average effect of each variable on each class probability.
 
@@ -95,6 +102,14 @@ def effects(
     per
         Size of the step by numeric variable, ``{"income": 10000}``, as in :meth:`odds_ratios`; default 1, one unit.
         It multiplies the slope; :meth:`contrast` gives the change of a probability over a whole step.
+    levels
+        Of a model with groups, whose effects the rows have, as in :meth:`predict_proba`; the table's title says so.
+        Default ``"average"``: the change of the probabilities averaged over the population, in every draw.  With
+        ``"new"`` the levels of the rows count as new ones, with the same drawn effects before and after a change.
+    groups
+        Levels of the rows of ``data`` by grouping, as in :meth:`predict_proba`; for the data of the fit one for all.
+    random_seed, rng
+        For effects that are drawn, as in :meth:`predict_proba`.
 
     Returns
     -------
@@ -126,15 +141,16 @@ def effects(
     True
     """
     variables = chosen_variables(fit.schema, features)
-    levels = check_setting(fit.schema, {} if base is None else base, "base")
+    bases = check_setting(fit.schema, {} if base is None else base, "base")
     for variable in variables:
-        if variable.name in levels and not variable.levels:
+        if variable.name in bases and not variable.levels:
             raise ValueError(f"base: {shown(variable.name)} is numeric; only factors have a base level")
     steps = steps_of_variables(fit.schema, per, model_variables(fit.schema), variables)
-    named = [change for v in variables for change in _changes(v, levels.get(v.name), steps.get(v.name, 1.0))]
+    named = [change for v in variables for change in _changes(v, bases.get(v.name), steps.get(v.name, 1.0))]
     if not named:
         raise ValueError("the model has only an intercept, and no variable that could have an effect")
-    rows = population_of(fit, data, at, offset, weights, available)
+    asked = ask(fit, levels, groups, random_seed, rng, default=AVERAGE)
+    rows = population_of(fit, data, at, offset, weights, available, asked=asked)
     outside = outside_the_data(fit.schema, [rows.setting])
     return _answer(fit, rows, named, (ci_prob, ci_kind), n_draws, draws=draws, outside=outside)
 
@@ -153,6 +169,10 @@ def contrast(
     available: Any = None,
     n_draws: int | None = None,
     draws: bool = False,
+    levels: Levels = AVERAGE,
+    groups: Any = None,
+    random_seed: RandomSeed = None,
+    rng: RandomNumbers = None,
 ) -> pd.DataFrame | xr.DataArray:
     """Average difference of the class probabilities between two settings: ``first`` minus ``second``.
 
@@ -162,7 +182,7 @@ def contrast(
         Values of variables, ``{"income": 20, "sex": "male"}``; other variables keep their values in the
         rows.  Both set the same variables; one may leave some out, ``{}`` all, which then are as observed.  A value
         outside the data of the fit is said in ``attrs["note"]``.
-    data, at, ci_prob, ci_kind, weights, offset, available, n_draws, draws
+    data, at, ci_prob, ci_kind, weights, offset, available, n_draws, draws, levels, groups, random_seed, rng
         As in :meth:`effects`.
 
     Returns
@@ -183,7 +203,8 @@ def contrast(
     check_comparable(*settings)
     names = ", ".join(dict.fromkeys(str(name) for s in settings for name in s))
     label = " vs ".join(", ".join(f"{k}={v}" for k, v in s.items()) or "as observed" for s in settings)
-    rows = population_of(fit, data, at, offset, weights, available)
+    asked = ask(fit, levels, groups, random_seed, rng, default=AVERAGE)
+    rows = population_of(fit, data, at, offset, weights, available, asked=asked)
     named = [(names, label, Difference(settings[0], settings[1]))]
     outside = outside_the_data(fit.schema, [*settings, rows.setting])
     return _answer(fit, rows, named, (ci_prob, ci_kind), n_draws, draws=draws, outside=outside)
@@ -219,27 +240,37 @@ def _answer(
     refuse_intervals(fit, ci[0])
     interval = resolve_interval(*ci)
     changes = [change for _, _, change in named]
-    thinned = affordable_draws(fit, rows.n_rows, changes, n_draws)
-    found, cautions = average_changes(fit, rows, changes, thinned)
-    note = joined(outside, warn_of(fit, cautions), *without_intervals(fit))
+    thinned = affordable_draws(fit, rows.n_rows, changes, n_draws, averaged=bool(rows.asked.averaged))
+    found, cautions, nodes = average_changes(fit, rows, changes, thinned)
+    note = joined(outside, warn_of(fit, cautions), nodes, *without_intervals(fit))
     classes = list(fit.schema.classes)
     if draws:
         drawn = _labelled_draws(fit, found.values, named)
         return drawn if note is None else drawn.assign_attrs({NOTE: note})
     index = index_of(((feature, label, c) for feature, label, _ in named for c in classes), INDEX)
     columns = summary_columns(found, interval)
-    table = pd.DataFrame(columns, index=index).rename_axis(columns="change of probability")
+    table = pd.DataFrame(columns, index=index).rename_axis(columns=titled("change of probability", rows))
     return noted(table_of(table, COMMON | estimates(*list(columns)[:4]) | {"p_positive": found.chance}), note)
 
 
-def affordable_draws(fit: Fitted, n_rows: int, changes: Sequence[Change], n_draws: int | None) -> ThinnedDraws:
-    """Draws to average over: ``n_draws`` of them, or as many as the budget allows."""
+def titled(title: str, rows: Population) -> str:
+    """The title of a table, with the levels of groups it is for."""
+    return ", ".join(filter(None, (title, in_words(rows.asked))))
+
+
+def affordable_draws(
+    fit: Fitted, n_rows: int, changes: Sequence[Change], n_draws: int | None, *, averaged: bool = False
+) -> ThinnedDraws:
+    """Draws to average over: ``n_draws`` of them, or as many as the budget allows.
+
+    ``averaged`` says that the probabilities of a draw are averages over the population of levels.
+    """
     S, K = fit.parameters.n_draws, fit.logits.n_classes
     if n_draws is not None:
         check_counts(n_draws=n_draws)
         return thinned_draws(fit, int(n_draws), fit.n_chains)
-    passes = 1 + 2 * sum(not isinstance(change, Slope) for change in changes)
-    enough = max(FEWEST_DRAWS, int(EVALUATIONS / (passes * n_rows * K)))
+    each = K * (FEWEST_NODES if averaged else 1)
+    enough = max(FEWEST_DRAWS, int(EVALUATIONS / (passes(changes) * n_rows * each)))
     if enough < S:
         LOGGER.info(f"averaging {n_rows:,} rows over {enough} of {S} draws, evenly spaced (n_draws={S} uses all)")
     return thinned_draws(fit, enough, fit.n_chains)

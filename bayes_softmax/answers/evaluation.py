@@ -9,18 +9,22 @@ from bayes_softmax.answers.base_rates import BaseRates, prior_shift, read_rates
 from bayes_softmax.answers.cautions import row_cautions, unknown_rows, warn_of
 from bayes_softmax.answers.complete import Scored, without_incomplete
 from bayes_softmax.answers.fitted import Fitted, training_of
+from bayes_softmax.answers.levels import Asked, ask, at_levels_of_data, recoded
 from bayes_softmax.answers.loo import checked_cell_loo
 from bayes_softmax.answers.mean_probabilities import probabilities_and_logs
-from bayes_softmax.answers.new_data import check_logits, read_rows
+from bayes_softmax.answers.new_data import check_logits, read_at_levels
 from bayes_softmax.answers.newton_loo import newton_loo
 from bayes_softmax.answers.rows import Rows
 from bayes_softmax.answers.scores import Evaluation, Predicted, score
 from bayes_softmax.answers.training import TrainingData
 from bayes_softmax.core.checks import check_choice, check_counts, check_flags, counted, listed, shown
+from bayes_softmax.core.randomness import RandomNumbers, RandomSeed
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.data.available import Mask, check_outcomes, without_forced
 from bayes_softmax.data.design import dense_counts
 from bayes_softmax.data.frames import check_aligned, is_frame, to_pandas
+from bayes_softmax.data.groups.choices import Levels
+from bayes_softmax.data.groups.grouping import KNOWN
 from bayes_softmax.data.labels import parse_response
 from bayes_softmax.data.schema import Schema
 from bayes_softmax.data.weights import read_weights
@@ -41,6 +45,10 @@ def evaluate(
     loo: bool = False,
     n_bins: int = 10,
     missing: str = "error",
+    levels: Levels = KNOWN,
+    groups: Any = None,
+    random_seed: RandomSeed = None,
+    rng: RandomNumbers = None,
 ) -> Evaluation:
     """Score the predictions: in-sample, on new data, or leave-one-out.
 
@@ -70,6 +78,9 @@ def evaluate(
     missing
         ``"error"`` (default), or ``"drop"``: rows of ``data`` with a missing value in anything that the scores read,
         the observed class among it, are left out, and the result says how many.
+    levels, groups, random_seed, rng
+        Of a model with groups, whose effects the rows have, as in :meth:`predict_proba`; default their own.  With
+        ``"average"`` the scores are those of predictions for people, places or panels not seen before.
 
     Returns
     -------
@@ -85,56 +96,69 @@ def evaluate(
     check_counts(n_bins=n_bins)
     check_flags(loo=loo)
     check_choice("missing", missing, MISSING)
-    schema = fit.schema
+    schema, asked = fit.schema, ask(fit, levels, groups, random_seed, rng)
     rates = np.array(schema.class_totals or [np.nan] * len(schema.classes))  # early file versions did not store them
     if data is not None:
         if loo:
             raise ValueError("loo=True leaves out observations of the data of the fit; it takes no new data")
-        given = _given(schema, Scored(data, y, weights, offset, available), drop=missing == "drop")
-        return _on_new_data(fit, given, class_prior, rates=rates, n_bins=n_bins)
+        given = _given(
+            schema, Scored(data, y, weights, offset, available, groups=groups), drop=missing == "drop", asked=asked
+        )
+        return _on_new_data(fit, given, class_prior, rates=rates, n_bins=n_bins, asked=asked)
     if any(argument is not None for argument in (y, weights, offset, available)):
         raise ValueError("y, weights, offset and available belong to new data; give data too")
+    if groups is not None:
+        raise ValueError("groups belongs to new data; give data too")
     if class_prior is not None:
         raise ValueError("class_prior belongs to new data: the data of the fit have their own base rates")
     training = training_of(fit, "evaluate()", instead="save it with data=True" if loo else "pass data=...")
     if not loo:
-        predicted, counts = _in_sample(fit, training)
+        predicted, counts = _in_sample(fit, training, asked)
         return score("in-sample", predicted, counts, schema=schema, rates=rates, n_bins=n_bins)
+    if not asked.all_known:
+        raise ValueError("loo=True leaves out single observations, whose levels are known; pass levels='known'")
     predicted, counts, codes = _left_out(fit, training)
     rates = rates - np.eye(len(rates))[codes]
     return score("leave-one-out", predicted, counts, schema=schema, rates=rates, n_bins=n_bins)
 
 
-def _given(schema: Schema, given: Scored, *, drop: bool) -> Scored:
+def _given(schema: Schema, given: Scored, *, drop: bool, asked: Asked) -> Scored:
     """New data with their labels and weights, without incomplete rows if these are to be dropped."""
     y = _response_columns(schema, given.data) if given.y is None else given.y
     given = given._replace(y=y, weights=schema.weights_of(given.data, given.weights))
-    return without_incomplete(schema, given) if drop else given
+    return without_incomplete(schema, given, asked) if drop else given
 
 
 def _on_new_data(
-    fit: Fitted, given: Scored, class_prior: BaseRates | None, *, rates: FloatArray, n_bins: int
+    fit: Fitted,
+    given: Scored,
+    class_prior: BaseRates | None,
+    *,
+    rates: FloatArray,
+    n_bins: int,
+    asked: Asked,
 ) -> Evaluation:
     """Scores of predictions for new data."""
-    schema = fit.schema
-    rows = read_rows(fit, given.data, given.offset, given.available, advice=DROP_ADVICE)
+    schema, asked = fit.schema, asked._replace(groups=given.groups)
+    rows, draws = read_at_levels(fit, given.data, given.offset, given.available, asked=asked, advice=DROP_ADVICE)
     unknown = unknown_rows(rows)
     if unknown.any():
         raise ValueError(f"evaluate(): {'; '.join(row_cautions(fit, rows))}. Leave out these rows")
     warn_of(fit, row_cautions(fit, rows))
     counts = new_counts(schema, given.data, given.y, weights=given.weights, rows=rows)
     rates = rates if class_prior is None else read_rates(schema, class_prior)
-    found = probabilities_and_logs(fit, rows, prior_shift(schema, class_prior, rows))
+    found = probabilities_and_logs(draws, rows, prior_shift(schema, class_prior, rows))
     scores = score("new data", Predicted(*found, rows.available), counts, schema=schema, rates=rates, n_bins=n_bins)
     return replace(scores, n_dropped=given.n_dropped)
 
 
-def _in_sample(fit: Fitted, training: TrainingData) -> tuple[Predicted, FloatArray]:
+def _in_sample(fit: Fitted, training: TrainingData, asked: Asked) -> tuple[Predicted, FloatArray]:
     """Predictions for the distinct rows of the data, and their counts."""
-    parts, counts = [], []
+    parts, counts, at = [], [], at_levels_of_data(fit, fit, asked, training.n_rows)
     for block in training.blocks():
-        check_logits(fit.schema, fit, block.rows)
-        parts.append(Predicted(*probabilities_and_logs(fit, block.rows), block.rows.available))
+        rows = at.place(block.rows._replace(X=recoded(fit.schema, block.rows.X, asked)))
+        check_logits(fit.schema, at.draws, rows)
+        parts.append(Predicted(*probabilities_and_logs(at.draws, rows), rows.available))
         counts.append(block.counts)
     return _joined(parts), np.concatenate(counts)
 

@@ -13,6 +13,8 @@ from bayes_softmax.answers.row_labels import label_of_rows
 from bayes_softmax.answers.training import TrainingData, cells_of
 from bayes_softmax.core.checks import describe_rows, did_you_mean, listed, shown
 from bayes_softmax.core.records import FloatArray, IntArray
+from bayes_softmax.data.groups.grouping import Grouping
+from bayes_softmax.data.schema import Schema
 
 
 class Parts(NamedTuple):
@@ -63,10 +65,10 @@ def parts_of(training: TrainingData, ranks: IntArray) -> Parts:
     return Parts(*(np.concatenate(arrays) for arrays in zip(*found, strict=True)))
 
 
-def read_units(training: TrainingData, parts: Parts, groups: Any, by: str) -> tuple[IntArray, str]:
+def read_units(training: TrainingData, schema: Schema, parts: Parts, groups: Any, by: str) -> tuple[IntArray, str]:
     """What is left out together: its number (M,) for each part, and what it is called."""
     if groups is not None:
-        return _codes(_group_labels(training, groups)[parts.rows]), "group"
+        return _codes(_codes(group_labels(training, schema, groups))[parts.rows]), "group"
     if by == "row":
         return _codes(parts.rows), "row"
     return np.arange(len(parts.rows)), "observation"
@@ -78,15 +80,18 @@ def _codes(labels: Any) -> IntArray:
     return codes
 
 
-def _group_labels(training: TrainingData, groups: Any) -> IntArray:
-    """Number of the group (N,) of each row as given."""
+def group_labels(training: TrainingData, schema: Schema, groups: Any) -> pd.Series:
+    """The label (N,) of each row as given: of a grouping, of a variable of the model, or as they are given."""
+    grouping = next((g for g in schema.groups if g.name == groups), None) if isinstance(groups, str) else None
+    if grouping is not None:
+        column = pd.Series([*grouping.levels])[_codes_of(grouping, training)].reset_index(drop=True)
+        return column.astype(pd.CategoricalDtype([*grouping.levels]))
     if isinstance(groups, str):
-        if groups not in training.variables:
-            known = listed(training.variables)
-            hint = did_you_mean(groups, training.variables)
+        known = dict.fromkeys([*(g.name for g in schema.groups), *training.variables])
+        if groups not in known:
             raise ValueError(
-                f"groups={shown(groups)} is not a variable of the model{hint} (variables: {known}); or give a label a "
-                "row, as in groups=data['person']"
+                f"groups={shown(groups)} is not a variable of the model{did_you_mean(groups, known)} (variables: "
+                f"{listed(known)}); or give a label a row, as in groups=data['person']"
             )
         column = training.column(groups)
     else:
@@ -94,7 +99,13 @@ def _group_labels(training: TrainingData, groups: Any) -> IntArray:
     missing = np.flatnonzero(column.isna())
     if missing.size:
         raise ValueError(f"groups: the label is missing in {describe_rows(training.index, missing)}; give each row one")
-    return _codes(column)
+    return column
+
+
+def _codes_of(grouping: Grouping, training: TrainingData) -> IntArray:
+    """Position of the level (N,) of each row as given."""
+    columns = pd.DataFrame({name: training.column(name) for name in grouping.columns})
+    return grouping.codes(columns)
 
 
 def check_number(k: int, n_units: int, unit: str) -> None:

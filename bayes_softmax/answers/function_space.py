@@ -1,8 +1,11 @@
-"""What draws of parameters say of their data: quantities that do not depend on how a function is parametrised.
+"""What draws are judged by where not by each coefficient: quantities that do not depend on the parametrisation.
 
 Hidden units of a network can be exchanged, and those of odd activations change their sign, without a change of the
 logits.  Chains that agree in all that a model predicts may then disagree in every weight, so convergence is judged by
 class probabilities, by the log-likelihood and by the log posterior of the draws.
+
+The standard deviations and correlations of group-level effects are not identified, but the covariance of the effects
+is; and of the effects of thousands of levels some exceed any limit by chance.
 """
 
 from collections.abc import Mapping
@@ -14,14 +17,20 @@ from bayes_softmax.answers.chain_modes import ChainMode, chain_modes
 from bayes_softmax.answers.fitted import Sampled
 from bayes_softmax.answers.probabilities import HasLogits, over_blocks, row_log_likelihood, sum_over_blocks
 from bayes_softmax.answers.training import TrainingData
+from bayes_softmax.core.protocols import Logits
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.spec.custom.logits import OwnLogits
+from bayes_softmax.spec.groups.logits import GroupLogits
+from bayes_softmax.spec.groups.structure import covariance_name
+from bayes_softmax.spec.linear import INTERCEPT, WEIGHTS
 from bayes_softmax.spec.network.linearised import LINEARISED
 from bayes_softmax.spec.network.logits import NETWORK
 
 PROBABILITIES, LOG_LIKELIHOOD, LOG_POSTERIOR = "class probabilities", "log-likelihood", "log posterior"
 PARAMETERS, HYPERPARAMETERS = "parameters", "hyperparameters"
+WEIGHTS_KIND, COVARIANCES, EFFECTS = "weights", "covariances", "effects of levels"
 MOST_ROWS, MOST_PROBABILITIES = 200, 400
+MOST_EFFECTS = 400  # of each grouping
 SMALLEST = 0.001  # of a mean probability: R-hat of a class that is excluded in a row says nothing of the answers
 # Statistics that tell something of the draws of a fit that was saved without its data, the best first: NUTS' density is
 # that of the coordinates in which it runs, and differs from the log posterior by a constant.
@@ -49,6 +58,8 @@ def judged_quantities(fit: Sampled) -> Judged:
 
     Without the data of the fit, or a user's function that makes its logits, no probability and no likelihood is known.
     """
+    if isinstance(fit.logits, GroupLogits):
+        return group_quantities(fit, fit.logits)
     named = fit.logits.kind not in UNIDENTIFIED
     kinds = {PARAMETERS: fit.parameters.flat().reshape(*fit.shape, -1)} if named else {}
     hyper = hyperparameters(fit)
@@ -69,6 +80,33 @@ def judged_quantities(fit: Sampled) -> Judged:
     return Judged(kinds, places)
 
 
+def group_quantities(fit: Sampled, logits: GroupLogits) -> Judged:
+    """Weights with the intercept, covariances of effects, and effects of levels evenly spaced among all."""
+    parameters, shape = fit.parameters, fit.shape
+    kinds = {WEIGHTS_KIND: coefficients_alone(fit)}
+    covariances, effects = [], []
+    for g in logits.groups:
+        matrix = parameters[covariance_name(g.name)].reshape(parameters.n_draws, -1, g.n_terms * logits.n_classes)
+        lower = np.tril_indices(matrix.shape[1])
+        covariances.append(matrix[:, lower[0], lower[1]])
+        effects.append(parameters[g.name][:, levels_judged(logits)[g.name]].reshape(parameters.n_draws, -1))
+    for kind, parts in ((COVARIANCES, covariances), (EFFECTS, effects)):
+        kinds[kind] = np.concatenate(parts, axis=1).reshape(*shape, -1)
+    return Judged(kinds, np.empty((0, 2), dtype=np.int64))
+
+
+def levels_judged(logits: Logits) -> dict[str, IntArray]:
+    """Positions of the levels of each grouping whose effects are judged."""
+    groups, K = (logits.groups, logits.n_classes) if isinstance(logits, GroupLogits) else ((), 1)
+    return {g.name: spaced(g.n_levels, max(MOST_EFFECTS // (g.n_terms * K), 1)) for g in groups}
+
+
+def coefficients_alone(fit: Sampled) -> FloatArray:
+    """Intercept and weights (chain, draw, m)."""
+    parts = [fit.parameters[name].reshape(*fit.shape, -1) for name in (INTERCEPT, WEIGHTS)]
+    return np.concatenate(parts, axis=2)
+
+
 def hyperparameters(fit: Sampled) -> FloatArray:
     """Hyperparameters (chain, draw, m), where scales were learned."""
     draws = fit.idata[fit.group].dataset
@@ -80,8 +118,11 @@ def hyperparameters(fit: Sampled) -> FloatArray:
 def modes_of(judged: Judged, stats: Mapping[str, Any], shape: tuple[int, int]) -> tuple[ChainMode, ...]:
     """The chains, grouped by the modes between which they do not mix.
 
-    Parameters are left out: the labels of some may switch without a change of what the model says.
+    Parameters are left out: the labels of some may switch without a change of what the model says.  With groups there
+    are none.
     """
+    if WEIGHTS_KIND in judged.kinds:
+        return ()
     kinds = {name: draws for name, draws in judged.kinds.items() if name != PARAMETERS}
     draws = judged._replace(kinds=kinds or judged.kinds).all(shape)
     height = judged.kinds.get(LOG_POSTERIOR)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import xarray as xr
+from numpy.typing import NDArray
 
 from bayes_softmax.answers.cautions import noted
 from bayes_softmax.answers.contrasts import View
@@ -29,6 +30,7 @@ from bayes_softmax.spec.groups.structure import covariance_name
 INDEX = ("group", "statistic", "effect", "with")
 SD, CORRELATION, INTRACLASS = "sd", "correlation", "icc"
 RESIDUAL = np.pi**2 / 6  # variance of a standard Gumbel variable
+FIXED = 1e-6  # range or standard error of a correlation that is known beforehand
 DEPENDENT = 1.0 - 1e-9  # cosine of two contrasts of which one is a multiple of the other
 
 
@@ -82,9 +84,9 @@ def group_covariance(
     DataFrame
         Rows ``(group, statistic, effect, with)``: ``sd`` of each contrast in each term, ``correlation`` of two of them,
         and ``icc``, the intraclass correlation of the intercepts.  For draws mean, sd and interval; for an estimate
-        its standard error by the delta method, and intervals on the scales of log sd, of artanh of a correlation and of
-        the logit of an intraclass correlation.  Correlations that the model or the choice of contrasts fixes are left
-        out.
+        its standard error by the delta method, and intervals on the scales of log sd (of a sd below its error, of the
+        sd itself), of artanh of a correlation and of the logit of an intraclass correlation.  Correlations that the
+        model or the choice of contrasts fixes are left out.
 
     Notes
     -----
@@ -137,6 +139,10 @@ class Statistic(NamedTuple):
     values: FloatArray
     derivatives: dict[str, FloatArray]
 
+    def only(self, kept: NDArray[np.bool_]) -> "Statistic":
+        """Some of the values."""
+        return Statistic(self.values[:, kept], {name: slope[kept] for name, slope in self.derivatives.items()})
+
 
 def _covariance(fit: Fitted, grouping: Grouping) -> FloatArray:
     """(S, qK, qK) covariance of a level's effects."""
@@ -155,14 +161,25 @@ def _statistics(fit: Fitted, own: Effects, view: View) -> list[tuple[str, Statis
     found = [(SD, Statistic(sds, {own.grouping.name: by_sd}), [(name, "") for name in own.names])]
     pairs = own.pairs(products)
     if pairs:
-        labels = [(own.names[i], own.names[j]) for i, j in pairs]
-        found.append((CORRELATION, _correlations(own, products, sds, pairs), labels))
+        correlations = _correlations(own, products, sds, pairs)
+        varies = _varies(fit, correlations)
+        if varies.any():
+            labels = [(own.names[i], own.names[j]) for (i, j), kept in zip(pairs, varies, strict=True) if kept]
+            found.append((CORRELATION, correlations.only(varies), labels))
     if INTERCEPT in own.grouping.terms:
         m = len(view.names)
         first = own.grouping.terms.index(INTERCEPT) * m
         labels = [(name, "") for name in own.names[first : first + m]]
         found.append((INTRACLASS, _intraclass(fit, own, view, products, slice(first, first + m)), labels))
     return found
+
+
+def _varies(fit: Fitted, found: Statistic) -> NDArray[np.bool_]:
+    """(m,) whether a statistic is learned: those of exchangeable classes have fixed correlations."""
+    if not fit.is_estimate:
+        return np.ptp(found.values, axis=0) > FIXED if len(found.values) > 1 else np.ones(found.values.shape[1], bool)
+    error = _errors(fit, found)
+    return ~(error < FIXED)
 
 
 def _correlations(own: Effects, products: FloatArray, sds: FloatArray, pairs: list[tuple[int, int]]) -> Statistic:
@@ -214,8 +231,9 @@ def _errors(fit: Fitted, found: Statistic) -> FloatArray:
     if covariance is None:
         return np.full(found.values.shape[1], np.nan)
     jacobian = np.hstack([found.derivatives[name] for name in names])
-    variance = quadratic_form(jacobian, covariance)
-    error: FloatArray = np.sqrt(np.where(variance > 0, variance, np.nan))
+    with np.errstate(invalid="ignore"):  # a standard deviation of zero has no derivative
+        variance = quadratic_form(jacobian, covariance)
+        error: FloatArray = np.sqrt(np.where(variance >= 0, variance, np.nan))
     return error
 
 
@@ -224,8 +242,9 @@ def _ends(statistic: str, value: FloatArray, error: FloatArray, interval: Interv
     z = normal_quantile(interval)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         if statistic == SD:
-            factor = np.exp(z * error / value)
-            return value / factor, value * factor
+            factor, near_zero = np.exp(z * error / value), error > value  # whose logarithm means nothing
+            low = np.where(near_zero, np.maximum(value - z * error, 0.0), value / factor)
+            return low, np.where(near_zero, value + z * error, value * factor)
         if statistic == CORRELATION:
             half = z * error / (1 - value**2)
             return np.tanh(np.arctanh(value) - half), np.tanh(np.arctanh(value) + half)

@@ -25,11 +25,8 @@ from bayes_softmax.display.digits import COMMON, chance, estimates
 from bayes_softmax.display.table import table_of
 
 INDEX = ("group", "term", "level", "contrast")
-MODES = (
-    "these are the levels' most probable effects, given the estimates of the other parameters: the standard errors do "
-    "not include the uncertainty of the covariance, as those of sample() do"
-)
-WITHOUT_ERRORS = "these are the levels' most probable effects, given the estimates; sample() has intervals for so many"
+MODES = "these are the levels' most probable effects, given the estimates of the other parameters"
+WITHOUT_ERRORS = f"{MODES}; for so many levels there are no standard errors, and sample() has intervals"
 
 
 def group_effects(
@@ -60,9 +57,9 @@ def group_effects(
     DataFrame
         Rows ``(group, term, level, contrast)``, levels in their own order; ``.loc[("person", "intercept")]`` are the
         intercepts of all people.  Slopes are per unit of the term.  For draws mean, sd, interval and the probability
-        that the effect is positive; for an estimate the conditional mode, its standard error given the estimated
-        covariance, a Wald interval, and that probability by the normal approximation.  A level without observations has
-        the effects of the population: their mean is near zero.
+        that the effect is positive; for an estimate the conditional mode, its standard error (NaN where the levels are
+        so many that none is formed), a Wald interval, and that probability by the normal approximation.  The effects of
+        a level without observations are those of the population, around zero.
 
     Examples
     --------

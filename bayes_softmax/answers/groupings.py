@@ -20,7 +20,9 @@ def chosen_groupings(schema: Schema, group: Any) -> list[Grouping]:
     """The groupings of these names, or all, in the order of the model."""
     known = {grouping.name: grouping for grouping in schema.groups}
     if not known:
-        raise ValueError("the model has no groups: write (1 | person) in the formula, or pass groups=")
+        raise ValueError(
+            "this fit is of a model without groups; they are written (1 | person) in a formula, or given as groups="
+        )
     if group is None:
         return list(known.values())
     names = _names(group, "group", "grouping")
@@ -71,10 +73,14 @@ def build_views(schema: Schema, vs: Versus) -> View:
 
 def covariance_of_parameters(fit: Fitted, names: Sequence[str]) -> FloatArray | None:
     """Covariance (d, d) of some parameters of an estimate in their flat order, one after the other; None without."""
-    if fit.delta_covariance is None:
+    try:
+        known = fit.delta_covariance
+    except ValueError:  # effects of so many levels that their covariance is not formed
+        known = None
+    if known is None:
         return None
     sizes = {name: int(np.prod(shape)) for name, shape in fit.logits.shapes.items()}
     starts = dict(zip(sizes, np.cumsum([0, *sizes.values()])[:-1].tolist(), strict=True))
     places = np.concatenate([starts[name] + np.arange(sizes[name]) for name in names])
-    covariance: FloatArray = fit.delta_covariance[np.ix_(places, places)]
+    covariance: FloatArray = known[np.ix_(places, places)]
     return covariance

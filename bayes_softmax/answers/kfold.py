@@ -71,8 +71,9 @@ def kfold(
         ``"observation"`` (default): the observations of counts or whole weights are divided and scored one by one.
         ``"row"``: a whole row stays together and is scored as one, with its weight or all its counts.
     groups
-        Rows of one group stay in one fold: the name of a variable of the model, or an array with one label per row of
-        the data (a series is matched by its index).  With as many folds as groups it is leave-one-group-out.
+        Rows of one group stay in one fold: the name of a variable or a grouping of the model, or an array with one
+        label per row of the data (a series is matched by its index).  With as many folds as groups it is
+        leave-one-group-out, with a score for each observation; :meth:`Posterior.loo` scores groups as a whole.
     stratify
         Whether the folds are made alike in their classes, so that a rare class is missing from no training data where
         that can be avoided.
@@ -115,7 +116,7 @@ def kfold(
     if by == "observation":
         check_whole_counts(training, "kfold")
         parts = parts.single()
-    units, unit = read_units(training, parts, groups, by)
+    units, unit = read_units(training, fit.schema, parts, groups, by)
     check_number(k, int(units.max()) + 1, unit)
     seeds = generator.integers(SEEDS, size=k)
     folds = divide(units, ranks[parts.codes], parts.amounts, k, generator, stratify=stratify)

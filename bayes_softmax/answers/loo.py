@@ -5,7 +5,6 @@ Pareto-smoothed (Vehtari, Gelman and Gabry, *Statistics and Computing* 27, 2017;
 Observations of the same class in equal rows have the same result, computed once per such cell.
 """
 
-import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -17,7 +16,9 @@ from scipy.special import logsumexp
 from bayes_softmax.answers.cautions import NOTE
 from bayes_softmax.answers.elpd_data import elpd_data
 from bayes_softmax.answers.fitted import Fitted, Refit, Sampled, training_of
+from bayes_softmax.answers.group_loo import leave_one_group_out
 from bayes_softmax.answers.labels import observation_coordinate
+from bayes_softmax.answers.loo_limits import check_draws, good_k, warn_of_doubts
 from bayes_softmax.answers.newton_loo import check_whole_counts
 from bayes_softmax.answers.probabilities import HasLogits, over_blocks, row_log_likelihood
 from bayes_softmax.answers.seen import warn_of_what_saw, what_saw
@@ -32,7 +33,6 @@ from bayes_softmax.data.schema import Schema
 
 LEFT_OUT = ("observation", "row")
 FORMER = {"unit": "observation", "row": "row"}  # deprecated spellings
-FEWEST_DRAWS = 100
 
 
 class Pointwise(NamedTuple):
@@ -100,6 +100,7 @@ def loo(
     fit: Sampled,
     *,
     by: str = "observation",
+    groups: Any = None,
     refit: bool | Refit = False,
     order: Sequence[Label] | None = None,
     unit: str | None = None,
@@ -114,8 +115,13 @@ def loo(
     by
         ``"observation"`` (default): one observation of the counts or whole weights is left out at a time.
         ``"row"``: a whole row is left out, with its weight or all its counts; that is a different estimand.
+    groups
+        All observations of a group are left out together, and scored together: the name of a grouping or of another
+        variable of the model, or an array with one label per row of the data.  Effects of levels that only this group
+        has are integrated over the population, by adaptive quadrature up to two dimensions, else by importance
+        sampling; those of other levels are among the draws.  The points are then the groups.
     refit
-        True refits the model without each observation whose Pareto k is too large; a loaded fit needs
+        True refits the model without each observation (or group) whose Pareto k is too large; a loaded fit needs
         ``model.sample(...).refit`` of the same model instead of True.
     order
         Order of the classes among the observations of a row of counts; default the model's.
@@ -127,7 +133,7 @@ def loo(
     Returns
     -------
     ELPDDataLOO
-        With pointwise values: along ``obs`` where every row is one observation, else along ``unit``.
+        With pointwise values: along ``obs`` where every row is one observation, else along ``unit``, or ``group``.
 
     Raises
     ------
@@ -154,12 +160,23 @@ def loo(
     training = training_of(fit, "loo()")
     if not (isinstance(refit, bool) or callable(refit)):
         raise TypeError(f"refit={shown(refit)} must be True, False, or the refit of a posterior")
+    if groups is not None:
+        return leave_one_group_out(fit, training, groups, refit=_of_groups(refit, resolve_by(by, unit), order))
     function = fit.refit if refit is True else (refit or None)
     if refit is True and function is None:
         raise ValueError(
             "refit=True: a loaded fit cannot refit; pass refit=model.sample(...).refit of the model it came from"
         )
     return _leave_one_out(fit, training, resolve_by(by, unit), function, _class_order(fit.schema, order))
+
+
+def _of_groups(refit: bool | Refit, by: str, order: Sequence[Label] | None) -> bool:
+    """Whether groups are refitted; raises for what is asked of observations alone."""
+    if by != "observation" or order is not None:
+        raise ValueError("groups: whole groups are left out, and scored as one; leave by and order out")
+    if not isinstance(refit, bool):
+        raise TypeError("refit must be True or False with groups=: a function that refits leaves out one observation")
+    return refit
 
 
 def _class_order(schema: Schema, order: Sequence[Label] | None) -> Sequence[Label]:
@@ -181,9 +198,9 @@ def _leave_one_out(fit: Fitted, training: TrainingData, by: str, refit: Refit | 
         return _result(fit, training, found, *training.observations(positions))
     if refit is not None:
         raise ValueError("refit is for by='observation': exact refits leave out one observation")
-    _check_draws(fit)
+    check_draws(fit)
     warn_of_what_saw(fit)
-    found = _warn_of_doubts(fit, row_loo(fit, training, fit.relative_ess))
+    found = _doubted(fit, row_loo(fit, training, fit.relative_ess))
     rows = np.flatnonzero(training.totals > 0)  # rows without observations are not scored
     _warn_of_pareto_k(fit, training, found.pareto_k[rows], rows, "their estimates are too optimistic")
     return _result(fit, training, found, rows, rows)
@@ -201,9 +218,9 @@ def resolve_by(by: str, unit: str | None) -> str:
 def checked_cell_loo(fit: Fitted, training: TrainingData, refit: Refit | None = None) -> Pointwise:
     """Leave-one-out of every cell; where Pareto k is too large, by ``refit`` or with a warning."""
     check_whole_counts(training)
-    _check_draws(fit)
+    check_draws(fit)
     warn_of_what_saw(fit)
-    found = _warn_of_doubts(fit, cell_loo(fit, training, fit.relative_ess))
+    found = _doubted(fit, cell_loo(fit, training, fit.relative_ess))
     if refit is not None:
         return _refitted(training, found, good_k(fit.parameters.n_draws), refit)
     given, cell = training.observations()
@@ -212,25 +229,9 @@ def checked_cell_loo(fit: Fitted, training: TrainingData, refit: Refit | None = 
     return found
 
 
-def _check_draws(fit: Fitted) -> None:
-    """Raise where importance weights are undefined or too few to judge."""
-    if fit.is_prior:
-        raise ValueError("leave-one-out needs a posterior, and these are draws from the prior; use model.sample()")
-    n_draws = fit.parameters.n_draws
-    if n_draws < FEWEST_DRAWS:
-        few = f"leave-one-out needs at least {FEWEST_DRAWS} draws to judge its weights; there are {n_draws}"
-        raise ValueError(f"{few}. kfold() scores any fit")
-
-
-def _warn_of_doubts(fit: Fitted, found: Pointwise) -> Pointwise:
-    """The same, with a warning where the draws as a whole are unreliable, which no weights can reveal."""
-    if not fit.doubts:
-        return found
-    warn_caller(
-        f"leave-one-out is not reliable here: {'; '.join(fit.doubts)}. Sample longer, or with another engine, first",
-        NotReliableWarning,
-    )
-    return found._replace(pareto_k=np.where(found.pareto_k == -np.inf, np.inf, found.pareto_k))
+def _doubted(fit: Fitted, found: Pointwise) -> Pointwise:
+    """The same, with a warning where the draws as a whole are unreliable."""
+    return found._replace(pareto_k=warn_of_doubts(fit, found.pareto_k))
 
 
 def _warn_of_pareto_k(fit: Fitted, training: TrainingData, pareto_k: FloatArray, rows: IntArray, advice: str) -> None:
@@ -245,11 +246,6 @@ def _warn_of_pareto_k(fit: Fitted, training: TrainingData, pareto_k: FloatArray,
         f"({describe_rows(names, range(len(names)))}): {advice}",
         NotReliableWarning,
     )
-
-
-def good_k(n_draws: int) -> float:
-    """Largest Pareto k of a reliable estimate from this number of draws (Vehtari et al., *JMLR* 25, 2024)."""
-    return min(1.0 - 1.0 / math.log10(max(n_draws, 11)), 0.7)
 
 
 def _refitted(training: TrainingData, found: Pointwise, limit: float, refit: Refit) -> Pointwise:

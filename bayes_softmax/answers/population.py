@@ -7,16 +7,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayes_softmax.answers.average_row import average_row
 from bayes_softmax.answers.fitted import Fitted, training_of
+from bayes_softmax.answers.levels import Asked, ask, levels_of_rows
+from bayes_softmax.answers.population_levels import LevelsOfData, distinct_rows, joined_rows, with_level
 from bayes_softmax.answers.rows import Rows
 from bayes_softmax.answers.training import VariableRows
-from bayes_softmax.answers.variables import Covariate, Setting, check_setting, model_variables
+from bayes_softmax.answers.variables import Covariate, Setting, check_setting
 from bayes_softmax.core.checks import counted, shown
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.array_encoder import ArrayEncoder
 from bayes_softmax.data.available import Mask, without_forced
+from bayes_softmax.data.formula.columns import as_frame, read_columns
 from bayes_softmax.data.formula.encoder import FormulaEncoder
 from bayes_softmax.data.frames import is_frame, require_columns, to_pandas
+from bayes_softmax.data.groups.choices import with_levels_of_rows
+from bayes_softmax.data.groups.grouping import AVERAGE, Grouping, code_columns
 from bayes_softmax.data.schema import Schema
 from bayes_softmax.data.weights import read_weights
 
@@ -25,6 +31,7 @@ STEP = 6e-6
 STEP_FLOOR = 1e-3  # of the range: below, a step proportional to the value would be lost in rounding
 ROUNDINGS = 1e4  # least step in units in the last place
 MEANS = "means"
+WITHOUT_GROUPS = Asked({})
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,12 +49,17 @@ class Population:
         setting one sets the choice sets too.
     setting
         Variables set to one value in all rows.
+    asked, n_levels, groups
+        Which levels of groups the rows have, how many by their codes, and the groupings.
     """
 
     source: Callable[[], Iterator[VariableRows]]
     n_rows: int
     offered_by: tuple[str, ...] = ()
     setting: Mapping[str, Any] = field(default_factory=dict)
+    asked: Asked = WITHOUT_GROUPS
+    n_levels: Mapping[str, int] = field(default_factory=dict)
+    groups: tuple[Grouping, ...] = ()
 
     def chunks(self) -> Iterator[VariableRows]:
         """The rows, some at a time."""
@@ -64,8 +76,10 @@ class Population:
             return rows
         frame = rows.frame.copy(deep=False)
         for name, value in values.items():
-            frame[name] = _repeated(value, frame[name])
-        return rows._replace(frame=frame, available=_offered_with(rows.available, self.offered_by, values))
+            if name in frame:  # a column of a grouping alone is not kept with new data
+                frame[name] = _repeated(value, frame[name])
+        rows = rows._replace(frame=frame, available=_offered_with(rows.available, self.offered_by, values))
+        return with_level(rows, self.groups, values, self.asked.averaged)
 
     def thinned(self, n: int) -> "Population":
         """At most ``n`` rows, evenly spaced."""
@@ -76,22 +90,13 @@ class Population:
             size = len(rows.frame)
             parts.append(rows.take(chosen[(chosen >= first) & (chosen < first + size)] - first))
             first += size
-        joined = parts[0] if len(parts) == 1 else _joined(parts)
-        return Population(joined.chunks, n, self.offered_by)
+        whole = parts[0] if len(parts) == 1 else joined_rows(parts)
+        return replace(self, source=whole.chunks, n_rows=n, setting={})
 
     def range_of(self, name: str) -> tuple[float, float]:
         """Smallest and largest value of a variable."""
         ends = [(float(rows.frame[name].min()), float(rows.frame[name].max())) for rows in self.chunks()]
         return min(low for low, _ in ends), max(high for _, high in ends)
-
-
-def _joined(parts: list[VariableRows]) -> VariableRows:
-    offset, available = (
-        None if getattr(parts[0], name) is None else np.concatenate([getattr(part, name) for part in parts])
-        for name in ("offset", "available")
-    )
-    weights = np.concatenate([part.weights for part in parts])
-    return VariableRows(pd.concat([part.frame for part in parts]), offset, weights, available)
 
 
 def _offered_with(available: Mask | None, offered_by: tuple[str, ...], values: Setting) -> Mask | None:
@@ -123,32 +128,45 @@ def population_of(
     offset: Any = None,
     weights: Any = None,
     available: Any = None,
+    *,
+    asked: Asked | None = None,
 ) -> Population:
-    """Rows to average over: the data of the fit with their weights or new data, with variables set by ``at``."""
+    """Rows to average over: the data of the fit with their weights or new data, with variables set by ``at``.
+
+    Levels of groups are as ``asked``, by default averaged over.
+    """
     schema = fit.schema
+    asked = ask(fit, AVERAGE, default=AVERAGE) if asked is None else asked
     if data is None:
         if any(argument is not None for argument in (weights, offset, available)):
             raise ValueError("weights, offset and available belong to new data; give data too")
         training = training_of(fit, "an average over the data", instead="pass data=...")
-        rows = Population(training.variable_blocks, training.n_rows, schema.available_columns)
+        coded = LevelsOfData(schema, asked)
+        source: Callable[[], Iterator[VariableRows]] = lambda: map(coded.of, training.variable_blocks())  # noqa: E731
+        rows = Population(source, training.n_rows, schema.available_columns, {}, asked, coded.n_levels, schema.groups)
     else:
-        rows = _new_population(schema, data, offset, weights, available)
+        rows = _new_population(schema, data, offset, weights, available, asked)
+    if asked.all_averaged:
+        distinct = distinct_rows(schema, joined_rows(list(rows.chunks())))
+        rows = replace(rows, source=distinct.chunks, n_rows=len(distinct.weights))
     if at is None:
         return rows
     if isinstance(at, str):
         if at != MEANS:
             raise ValueError(f"at={shown(at)} must be {MEANS!r} or a mapping from variable to value")
-        return _average_row(schema, rows)
+        return replace(rows, source=average_row(schema, list(rows.chunks())).chunks, n_rows=1)
     return rows.at(check_setting(schema, at, "at"))
 
 
-def _new_population(schema: Schema, data: Any, offset: Any, weights: Any, available: Any) -> Population:
+def _new_population(schema: Schema, data: Any, offset: Any, weights: Any, available: Any, asked: Asked) -> Population:
     """Rows of new data, checked."""
     data = schema.to_pandas_or_numpy(data)
-    X, _ = schema.encode(data)  # raises for invalid data
-    table = to_pandas(data) if is_frame(data) else pd.DataFrame(X, columns=list(schema.feature_names))
+    data = with_levels_of_rows(schema.groups, schema.encoder.feature_names, data, asked.groups)
+    X, _, _ = schema.encode_marked(data, levels=asked.choices)  # raises for invalid data
+    p = len(schema.feature_names)
+    table = to_pandas(data) if is_frame(data) else pd.DataFrame(X[:, :p], columns=list(schema.feature_names))
     frame = table.rename(columns=str)
-    require_columns(frame, schema.input_columns)
+    require_columns(frame, schema.feature_columns)
     if len(frame) == 0:
         raise ValueError("data has no rows")
     row_weights = read_weights(schema.weights_of(data, weights), data, len(X), table.index)
@@ -157,82 +175,52 @@ def _new_population(schema: Schema, data: Any, offset: Any, weights: Any, availa
         row_weights = without_forced(row_weights, mask)
         if row_weights is not None and not row_weights.any():
             raise ValueError("available: no row has more than one class on offer, so there is nothing to average")
+    codes = X[:, code_columns(p, schema.groups)].astype(np.int64) if schema.groups else None
     rows = VariableRows(
         _as_kept(schema, frame),
         schema.encode_offset(data, offset, len(X)),
         np.ones(len(X)) if row_weights is None else row_weights,
         mask,
+        codes,
     )
-    return Population(rows.chunks, len(X), schema.available_columns if available is None else ())
+    offered_by = schema.available_columns if available is None else ()
+    return Population(rows.chunks, len(X), offered_by, {}, asked, levels_of_rows(schema, X), schema.groups)
 
 
 def _as_kept(schema: Schema, frame: pd.DataFrame) -> pd.DataFrame:
-    """The columns that the model reads, in the types of its own data."""
+    """The columns that the model reads but groupings, in the types of its own data."""
     if isinstance(schema.encoder, FormulaEncoder):
-        return schema.encoder.columns(frame)
-    return frame[list(schema.input_columns)]
-
-
-def _average_row(schema: Schema, population: Population) -> Population:
-    """One row: weighted means of numbers, the most frequent level of factors and choice set, the mean offset."""
-    variables, parts = model_variables(schema), list(population.chunks())
-    weights = [rows.weights for rows in parts]
-    total = sum(float(w.sum()) for w in weights)
-    values: dict[str, Any] = {}
-    for name, variable in variables.items():
-        columns = [rows.frame[name] for rows in parts]
-        if variable.levels:
-
-            def weight_of(level: Any, columns: list[pd.Series] = columns) -> float:
-                return sum(float(w[(c == level).to_numpy()].sum()) for w, c in zip(weights, columns, strict=True))
-
-            values[name] = max(variable.levels, key=weight_of)
-        else:
-            numbers = (c.to_numpy(dtype=np.float64) for c in columns)
-            values[name] = sum(float((x * w).sum()) for x, w in zip(numbers, weights, strict=True)) / total
-    first = parts[0].frame
-    others = {name: first[name].iloc[0] for name in first.columns if name not in values}
-    one = VariableRows(pd.DataFrame([values | others]), _mean_offset(parts, total), np.ones(1), _most_frequent(parts))
-    return Population(one.chunks, 1, population.offered_by)
-
-
-def _mean_offset(parts: list[VariableRows], total: float) -> FloatArray | None:
-    sums = [(rows.offset * rows.weights[:, None]).sum(axis=0) for rows in parts if rows.offset is not None]
-    return np.sum(sums, axis=0)[None] / total if sums else None
-
-
-def _most_frequent(parts: list[VariableRows]) -> Mask | None:
-    """The choice set (1, K) of the largest total weight."""
-    masks = [rows.available for rows in parts if rows.available is not None]
-    if not masks:
-        return None
-    sets, which = np.unique(np.concatenate(masks), axis=0, return_inverse=True)
-    weights = np.concatenate([rows.weights for rows in parts])
-    most = int(np.bincount(which.reshape(-1), weights=weights).argmax())
-    chosen: Mask = sets[most : most + 1]
-    return chosen
+        kept = schema.encoder.columns(frame)
+        slopes = {n: v for g in schema.groups if g.slopes for n, v in g.slopes.variables.items() if n not in kept}
+        return kept.assign(**as_frame(slopes, read_columns(slopes, frame, truth=True), frame.index)) if slopes else kept
+    return frame[list(schema.feature_columns)]
 
 
 def encode_variables(schema: Schema, rows: VariableRows) -> Rows:
     """Encode variables as features."""
     if isinstance(schema.encoder, FormulaEncoder):
-        X, index, beyond = schema.encode_marked(rows.frame)
+        X, index, beyond = schema.encode_marked(rows.frame, levels=AVERAGE)
+        if rows.codes is not None:
+            X[:, code_columns(len(schema.feature_names), schema.groups)] = rows.codes
         return Rows(X, index, rows.offset, None, rows.available, beyond)
     # Directly from the columns: new data have been checked.
     X = np.ascontiguousarray(rows.frame[list(schema.feature_names)].to_numpy(dtype=np.float64))
+    if rows.codes is not None:
+        X = np.hstack([X, rows.codes])  # groups given by value have no slopes
     return Rows(X, rows.frame.index, rows.offset, available=rows.available)
 
 
 def derivative(schema: Schema, rows: VariableRows, variable: Covariate) -> FloatArray:
-    """Change (N, p) of the features per unit of a numeric variable; (1, p) where it is the same in every row.
+    """Change (N, p + c) of the features and the groupings' columns per unit of a numeric variable; one row if equal.
 
     Features that are functions of one variable (polynomials, splines, interactions) move together.  Computed by
     central differences through the formula, one-sided at the ends of the data's range, where splines end.
     """
+    width = len(schema.feature_names) + sum(1 + g.n_slopes for g in schema.groups)
     if isinstance(schema.encoder, ArrayEncoder):
-        return np.eye(len(schema.feature_names))[[schema.feature_names.index(variable.name)]]
+        return np.eye(width)[[schema.feature_names.index(variable.name)]]
     if variable.name in schema.encoder.stepped:
-        return np.full((1, len(schema.feature_names)), np.nan)  # a comparison acts in steps and has no slope
+        return np.full((1, width), np.nan)  # a comparison acts in steps and has no slope
     value = rows.frame[variable.name].to_numpy(dtype=np.float64)
     span = variable.high - variable.low
     # Far from zero, a step proportional to the value would leave the range; it must also be well above rounding.

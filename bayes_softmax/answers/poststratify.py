@@ -14,26 +14,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy.special import expit, logit
 
-from bayes_softmax.answers.averages import estimate_blocks, level_jacobian
 from bayes_softmax.answers.cautions import NOTE, joined, noted, warn_of
-from bayes_softmax.answers.effects import affordable_draws
-from bayes_softmax.answers.fitted import Fitted, quadratic_form, refuse_intervals, without_intervals
-from bayes_softmax.answers.intervals import Interval, normal_quantile, resolve_interval
-from bayes_softmax.answers.probabilities import HasLogits, announce, sum_over_blocks
-from bayes_softmax.answers.quantities import Quantities, summary_columns
-from bayes_softmax.answers.rows import BLOCK_BYTES
-from bayes_softmax.answers.strata import CLASS, Groups, Strata, read_strata
+from bayes_softmax.answers.fitted import Fitted, refuse_intervals, without_intervals
+from bayes_softmax.answers.intervals import resolve_interval
+from bayes_softmax.answers.levels import ask, in_words
+from bayes_softmax.answers.probabilities import announce
+from bayes_softmax.answers.shares import share_draws, share_table
+from bayes_softmax.answers.strata import CLASS, Given, Groups, Strata, read_strata
 from bayes_softmax.answers.tables import index_of
 from bayes_softmax.core.checks import check_flags
-from bayes_softmax.core.parameters import size_of
+from bayes_softmax.core.randomness import RandomNumbers, RandomSeed
 from bayes_softmax.core.records import FloatArray
-from bayes_softmax.core.threads import blas_on_one_thread
+from bayes_softmax.data.groups.choices import Levels
+from bayes_softmax.data.groups.grouping import KNOWN, KNOWN_OR_NEW
 from bayes_softmax.display.digits import estimates
 from bayes_softmax.display.table import table_of
 
-PART_BYTES = BLOCK_BYTES // 4  # of the shares of some groups, one array for each block of cells
 OWN_DIMS = ("chain", "draw", "group", "category")
 
 
@@ -49,6 +46,10 @@ def poststratify(
     available: Any = None,
     n_draws: int | None = None,
     draws: bool = False,
+    levels: Levels | None = None,
+    groups: Any = None,
+    random_seed: RandomSeed = None,
+    rng: RandomNumbers = None,
 ) -> pd.DataFrame | xr.DataArray:
     r"""Shares of the classes in a population, or in parts of it: predictions weighted by the population's counts.
 
@@ -73,6 +74,14 @@ def poststratify(
         as a budget allows (at least 200, with a message).
     draws
         Return the draws of the shares, (chain, draw, group, category), without ``group`` for the whole population.
+    levels
+        Of a model with groups, whose effects the cells have, as in :meth:`predict_proba`.  Default: of a posterior
+        ``"known or new"``, so that a level without observations has effects drawn from the population, the same ones in
+        all of its cells, and a note says which these are; of an estimate ``"known"``.
+    groups
+        Levels of the cells by grouping, as in :meth:`predict_proba`, where they are not columns of ``cells``.
+    random_seed, rng
+        For effects that are drawn, as in :meth:`predict_proba`.
 
     Returns
     -------
@@ -109,92 +118,32 @@ def poststratify(
         raise ValueError("draws=True: a point estimate has no draws; use model.laplace() or model.sample()")
     refuse_intervals(fit, ci_prob)
     interval = resolve_interval(ci_prob, ci_kind)
-    strata = read_strata(fit, cells, count, by, offset, available)
-    thinned = affordable_draws(fit, strata.rows.n_rows, (), n_draws)
-    note = joined(warn_of(fit, strata.cautions), *without_intervals(fit))
+    usual = KNOWN if fit.is_estimate or not fit.schema.groups else KNOWN_OR_NEW
+    asked = ask(fit, usual if levels is None else levels, groups, random_seed, rng, default=usual)
+    strata = read_strata(fit, Given(cells, offset, available, levels is None), count, by, asked, n_draws)
+    said = None if levels is None or asked.all_averaged else in_words(asked)
+    note = joined(warn_of(fit, strata.cautions), said, strata.note, *without_intervals(fit))
     if draws:
-        drawn = _labelled_draws(fit, _all_draws(thinned, strata), strata.groups)
+        drawn = _labelled_draws(fit, _all_draws(fit, strata), strata.groups)
         return drawn if note is None else drawn.assign_attrs({NOTE: note})
-    per_group = 8 * thinned.parameters.n_draws * thinned.logits.n_classes
-    if fit.delta_covariance is not None:
-        per_group *= size_of(fit.logits.shapes)
-    found = [
-        share_columns(_shares(fit, thinned, part), interval) for part in strata.parts(max(1, PART_BYTES // per_group))
-    ]
-    columns = {name: np.concatenate([part[name] for part in found]) for name in found[0]}
+    columns = share_table(fit, strata.answer, strata.weighted, interval)
     rows = ((*label, c) for label in strata.groups.labels for c in fit.schema.classes)
     index = index_of(rows, [*strata.groups.by, CLASS]) if strata.groups.by else pd.Index(fit.schema.classes, name=CLASS)
     table = pd.DataFrame(columns, index=index).rename_axis(columns="share of the population")
     return noted(table_of(table, estimates(*columns)), note)
 
 
-def share_columns(quantities: Quantities, interval: Interval) -> dict[str, FloatArray]:
-    """Centre, spread and interval of shares; that of an estimate is on the logit scale."""
-    columns = summary_columns(quantities, interval)
-    del columns["p_positive"]
-    if quantities.std_error is not None:
-        p, error, (low, high) = quantities.values[0], quantities.std_error, interval.columns("wald")
-        with np.errstate(divide="ignore", invalid="ignore"):
-            centre, half = logit(p), normal_quantile(interval) * error / (p * (1 - p))
-        half[np.isinf(centre) & ~np.isnan(error)] = 0.0  # a class that no cell has on offer, or the only one
-        columns[low], columns[high] = expit(centre - half), expit(centre + half)
-    return columns
-
-
-def _shares(fit: Fitted, draws: HasLogits, strata: Strata) -> Quantities:
-    """Shares of the classes in each group, in the order (group, class)."""
-    if fit.delta_covariance is None:
-        values = _share_draws(draws, strata)
-        return Quantities(values, np.full(values.shape[1], np.nan) if fit.is_estimate else None)
-    with blas_on_one_thread():  # products of few columns: a second thread costs more than it saves
-        estimate, jacobian = _estimate_and_jacobian(fit, strata)
-    variance = quadratic_form(jacobian, fit.delta_covariance)
-    if fit.limits is not None:
-        # A share that is certain only in the limit has no standard error, nor has a NaN.
-        variance[(variance == 0) | np.isnan(estimate)] = np.nan
-    return Quantities(estimate[None], np.sqrt(variance))
-
-
-def _share_draws(draws: HasLogits, strata: Strata) -> FloatArray:
-    """Draws (S, groups x K) of the shares."""
-    K, S, ends = draws.logits.n_classes, draws.parameters.n_draws, strata.ends
-
-    def sums(P: FloatArray, block: slice) -> FloatArray:
-        out = np.zeros((strata.n_groups, K, S))
-        first, last = np.searchsorted(ends, [block.start, block.stop - 1], side="right") - 1
-        for g in range(int(first), int(last) + 1):
-            own = slice(max(int(ends[g]), block.start), min(int(ends[g + 1]), block.stop))
-            out[g] = np.matmul(strata.shares[own], P[:, own.start - block.start : own.stop - block.start])
-        return out
-
-    total = sum_over_blocks(draws, strata.rows, sums)
-    return np.ascontiguousarray(np.minimum(total, 1.0).reshape(-1, S).T)  # never above it by rounding
-
-
-def _all_draws(draws: HasLogits, strata: Strata) -> FloatArray:
+def _all_draws(fit: Fitted, strata: Strata) -> FloatArray:
     """Draws (S, groups, K) of the shares in all groups."""
+    draws, weighted = strata.answer.draws, strata.weighted
     S, K = draws.parameters.n_draws, draws.logits.n_classes
-    announce("poststratify()", (S, strata.n_groups, K))
-    out, first = np.empty((S, strata.n_groups, K)), 0
-    for part in strata.parts(max(1, PART_BYTES // (8 * S * K))):
+    announce("poststratify()", (S, weighted.n_groups, K))
+    out, first = np.empty((S, weighted.n_groups, K)), 0
+    for part in weighted.parts(fit, draws):
         place = slice(first, first + part.n_groups)
-        out[:, place] = _share_draws(draws, part).reshape(S, -1, K)
+        out[:, place] = share_draws(draws, part).reshape(S, -1, K)
         first = place.stop
     return out
-
-
-def _estimate_and_jacobian(fit: Fitted, strata: Strata) -> tuple[FloatArray, FloatArray]:
-    """Shares (groups x K,) at the estimate, and their Jacobian (groups x K, d) with respect to the parameters."""
-    K, d = fit.logits.n_classes, size_of(fit.logits.shapes)
-    value, jacobian = np.zeros((strata.n_groups, K)), np.zeros((strata.n_groups, K, d))
-    for g in range(strata.n_groups):
-        own = slice(int(strata.ends[g]), int(strata.ends[g + 1]))
-        rows, shares = strata.rows.take(own), strata.shares[own]
-        for block in estimate_blocks(rows, K):
-            mean, J = level_jacobian(fit, rows, shares, block)
-            value[g] += mean
-            jacobian[g] += J
-    return np.minimum(value, 1.0).ravel(), jacobian.reshape(-1, d)
 
 
 def _labelled_draws(fit: Fitted, values: FloatArray, groups: Groups) -> xr.DataArray:

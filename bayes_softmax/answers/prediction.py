@@ -11,12 +11,17 @@ from bayes_softmax.answers.cautions import joined, noted, row_cautions, rows_wit
 from bayes_softmax.answers.delta import delta_intervals, normal_logits
 from bayes_softmax.answers.fitted import Fitted, refuse_intervals, without_intervals
 from bayes_softmax.answers.intervals import resolve_interval
+from bayes_softmax.answers.levels import Asked, ask, nodes_note
 from bayes_softmax.answers.mean_probabilities import draw_intervals, mean_probabilities
-from bayes_softmax.answers.new_data import read_rows
-from bayes_softmax.answers.probabilities import over_blocks
+from bayes_softmax.answers.moved_rows import averaged_intervals, moved_rows, normal_rows
+from bayes_softmax.answers.new_data import read_at_levels
+from bayes_softmax.answers.probabilities import HasLogits, over_blocks
 from bayes_softmax.answers.rows import Rows
 from bayes_softmax.answers.tables import interval_frame, label_series, probability_frame
+from bayes_softmax.core.randomness import RandomNumbers, RandomSeed
 from bayes_softmax.core.records import FloatArray
+from bayes_softmax.data.groups.choices import Levels
+from bayes_softmax.data.groups.grouping import KNOWN
 from bayes_softmax.display.digits import Format
 from bayes_softmax.display.table import table_of
 
@@ -30,6 +35,10 @@ def predict_proba(
     available: Any = None,
     class_prior: BaseRates | None = None,
     missing: str = "error",
+    levels: Levels = KNOWN,
+    groups: Any = None,
+    random_seed: RandomSeed = None,
+    rng: RandomNumbers = None,
 ) -> pd.DataFrame:
     r"""Class probabilities of new data: averaged over the draws of a posterior, or at an estimate.
 
@@ -52,6 +61,18 @@ def predict_proba(
         Computation* 14, 2002).
     missing
         ``"error"`` (default), or ``"nan"``: rows with missing values get missing probabilities.
+    levels
+        Of a model with groups, whose effects the rows have; one choice for all groupings, or a mapping such as
+        ``{"person": "new", "item": "known"}``.  ``"known"`` (default): those of their own levels, of which the model
+        must have seen each.  ``"new"``: effects drawn from the population, one draw for each distinct level of these
+        rows and each draw of the posterior, even if the model has seen the level.  ``"known or new"``: their own where
+        the model has seen the level, else drawn.  ``"average"``: probabilities averaged over the population in every
+        draw, so that intervals show the uncertainty of the parameters alone; ``attrs["note"]`` says by how many nodes.
+    groups
+        Levels of the rows by grouping, ``{"person": codes}``: one for each row, or one for all.  They take the place
+        of columns of ``data``.
+    random_seed, rng
+        Integer or NumPy Generator, for effects that are drawn; or as ``rng`` whatever ``np.random.default_rng`` takes.
 
     Returns
     -------
@@ -79,17 +100,21 @@ def predict_proba(
     [{'a': 0.9, 'b': 0.1}]
     """
     refuse_intervals(fit, ci_prob)
-    rows = read_rows(fit, data, offset, available, missing=missing)
+    asked = ask(fit, levels, groups, random_seed, rng)
+    rows, draws = read_at_levels(fit, data, offset, available, asked=asked, missing=missing)
     shift = prior_shift(fit.schema, class_prior, rows)
-    note = warn_of(fit, row_cautions(fit, rows))
+    note = joined(warn_of(fit, row_cautions(fit, rows)), nodes_note(rows.nodes))
     if ci_prob is None:
-        return noted(probability_frame(fit.schema, rows, mean_probabilities(fit, rows, shift)), note)
+        return noted(probability_frame(fit.schema, rows, mean_probabilities(draws, rows, shift)), note)
     interval = resolve_interval(ci_prob, "eti")
     if fit.delta_covariance is None:
-        values, center, ends = draw_intervals(fit, rows, interval, shift=shift), "mean", interval.columns()
+        values, center, ends = draw_intervals(draws, rows, interval, shift=shift), "mean", interval.columns()
     else:
-        values = delta_intervals(fit, rows, interval, covariance=fit.delta_covariance, shift=shift)
         center, ends = "estimate", interval.columns("wald")
+        if rows.nodes is None:
+            values = delta_intervals(fit, rows, interval, covariance=fit.delta_covariance, shift=shift)
+        else:
+            values = averaged_intervals(moved_rows(fit, asked, rows), interval, shift)
     return noted(interval_frame(fit.schema, rows, values, stats=(center, *ends)), note)
 
 
@@ -101,6 +126,10 @@ def predict(
     available: Any = None,
     class_prior: BaseRates | None = None,
     missing: str = "error",
+    levels: Levels = KNOWN,
+    groups: Any = None,
+    random_seed: RandomSeed = None,
+    rng: RandomNumbers = None,
 ) -> pd.Series:
     """Most probable class of each row of ``data``; arguments as in :meth:`predict_proba`.
 
@@ -114,9 +143,10 @@ def predict(
     >>> model.map().predict(penguins.iloc[[0, 200, 300]]).tolist()
     ['Adelie', 'Adelie', 'Gentoo']
     """
-    rows = read_rows(fit, data, offset, available, missing=missing)
+    asked = ask(fit, levels, groups, random_seed, rng)
+    rows, draws = read_at_levels(fit, data, offset, available, asked=asked, missing=missing)
     warn_of(fit, row_cautions(fit, rows))
-    probabilities = mean_probabilities(fit, rows, prior_shift(fit.schema, class_prior, rows))
+    probabilities = mean_probabilities(draws, rows, prior_shift(fit.schema, class_prior, rows))
     return label_series(fit.schema, rows, probabilities)
 
 
@@ -128,6 +158,10 @@ def uncertainty(
     available: Any = None,
     class_prior: BaseRates | None = None,
     missing: str = "error",
+    levels: Levels = KNOWN,
+    groups: Any = None,
+    random_seed: RandomSeed = None,
+    rng: RandomNumbers = None,
 ) -> pd.DataFrame:
     r"""Decomposition of each prediction's uncertainty, in nats.
 
@@ -138,7 +172,7 @@ def uncertainty(
 
     Parameters
     ----------
-    data, offset, available, class_prior, missing
+    data, offset, available, class_prior, missing, levels, groups, random_seed, rng
         As in :meth:`predict_proba`.
 
     Returns
@@ -154,16 +188,28 @@ def uncertainty(
     >>> model.map().uncertainty(penguins.iloc[[0, 300]]).round(2).to_dict("list")
     {'total': [0.02, 0.69], 'aleatoric': [0.01, 0.69], 'epistemic': [0.0, 0.01]}
     """
-    rows = read_rows(fit, data, offset, available, missing=missing)
+    asked = ask(fit, levels, groups, random_seed, rng)
+    rows, draws = read_at_levels(fit, data, offset, available, asked=asked, missing=missing)
     shift = prior_shift(fit.schema, class_prior, rows)
-    note = warn_of(fit, row_cautions(fit, rows))
+    note = joined(warn_of(fit, row_cautions(fit, rows)), nodes_note(rows.nodes))
     columns = ["total", "aleatoric", "epistemic"]
-    frame = pd.DataFrame(rows.expand(entropies(fit, rows, shift)), index=rows.index, columns=columns)
+    found = entropies(fit, rows, shift, draws=draws, asked=asked)
+    frame = pd.DataFrame(rows.expand(found), index=rows.index, columns=columns)
     return noted(table_of(frame, others=Format("amount")), joined(note, *without_intervals(fit)))
 
 
-def entropies(fit: Fitted, rows: Rows, shift: FloatArray | None = None) -> FloatArray:
-    """Total, aleatoric and epistemic uncertainty (N, 3) of encoded rows, in nats; see :func:`uncertainty`."""
+def entropies(
+    fit: Fitted,
+    rows: Rows,
+    shift: FloatArray | None = None,
+    *,
+    draws: HasLogits | None = None,
+    asked: Asked | None = None,
+) -> FloatArray:
+    """Total, aleatoric and epistemic uncertainty (N, 3) of encoded rows, in nats; see :func:`uncertainty`.
+
+    ``draws`` are those of the levels that are ``asked`` for; by default the rows' own.
+    """
     out = np.empty((2, rows.n_rows))
 
     def split(P: FloatArray, block: slice) -> None:
@@ -171,9 +217,12 @@ def entropies(fit: Fitted, rows: Rows, shift: FloatArray | None = None) -> Float
         out[1, block] = _entropy(P).mean(axis=1)
 
     if fit.delta_covariance is None:
-        over_blocks(fit, rows, split, shift=shift)
+        over_blocks(fit if draws is None else draws, rows, split, shift=shift)
         if fit.is_estimate:
             out[1] = np.nan
+    elif asked is not None and rows.nodes is not None:
+        near, here = normal_rows(fit, asked, rows)
+        over_blocks(near, here, split, shift=shift)
     else:
         known = normal_logits(fit, rows, split, covariance=fit.delta_covariance, shift=shift)
         out[1, ~known | rows_without_error(rows)] = np.nan

@@ -11,7 +11,8 @@ import pandas as pd
 
 from bayes_softmax.answers.fitted import Fitted, training_of
 from bayes_softmax.answers.intervals import draws_interval, resolve_interval
-from bayes_softmax.answers.probabilities import announce, sum_over_blocks, thinned_draws
+from bayes_softmax.answers.levels import Asked, ask, at_levels_of_data, in_words
+from bayes_softmax.answers.probabilities import HasLogits, announce, sum_over_blocks, thinned_draws
 from bayes_softmax.answers.quantities import share_positive
 from bayes_softmax.answers.row_labels import label_of_rows
 from bayes_softmax.answers.rows import Rows
@@ -19,6 +20,9 @@ from bayes_softmax.answers.training import TrainingData
 from bayes_softmax.core.checks import check_counts, describe_rows, did_you_mean, listed, shown
 from bayes_softmax.core.randomness import RandomNumbers, RandomSeed, generator_of
 from bayes_softmax.core.records import FloatArray, IntArray
+from bayes_softmax.data.groups.choices import Levels
+from bayes_softmax.data.groups.grouping import KNOWN
+from bayes_softmax.data.schema import Schema
 from bayes_softmax.display.digits import COMMON, Format
 from bayes_softmax.display.table import table_of
 
@@ -48,6 +52,7 @@ def posterior_predictive(
     n_draws: int = DEFAULT_DRAWS,
     random_seed: RandomSeed = None,
     rng: RandomNumbers = None,
+    levels: Levels = KNOWN,
 ) -> pd.DataFrame:
     """Compare class frequencies in the data with those in data sets drawn from the fit.
 
@@ -57,7 +62,7 @@ def posterior_predictive(
     Parameters
     ----------
     by
-        Groups to count in: the name of a variable of the model, or an array with one label per row of the data
+        Groups to count in: the name of a variable or grouping, or an array with one label per row of the data
         (numbers with more than ten values are cut at their quintiles; a series is matched by its index).  Default: all
         rows together.
     ci_prob
@@ -66,6 +71,9 @@ def posterior_predictive(
         Number of replicated data sets, one per draw, for draws evenly spaced.
     random_seed, rng
         Integer or NumPy Generator; or as ``rng`` whatever ``np.random.default_rng`` takes.
+    levels
+        Of a model with groups: ``"known"`` (default) replicates the levels of the data with their own effects,
+        ``"new"`` with effects drawn from the population, which checks the model of the population.
 
     Returns
     -------
@@ -89,9 +97,15 @@ def posterior_predictive(
         raise ValueError("the weights or counts are not whole numbers: there are no observations to replicate")
     check_counts(n_draws=n_draws)
     generator = generator_of(random_seed, rng)
+    asked = ask(fit, levels, rng=int(generator.integers(2**63))) if fit.schema.groups else ask(fit, levels)
+    if asked.averaged:
+        raise ValueError(
+            "levels='average': rows of one level share its effects, so that probabilities averaged over the population "
+            "replicate no data; pass 'known' or 'new'"
+        )
     interval = resolve_interval(ci_prob, "eti")
-    groups = read_groups(training, by)
-    found = replicate(fit, training, groups, n_draws, generator)
+    groups = read_groups(training, by, fit.schema)
+    found = replicate(fit, training, groups, n_draws, generator, asked=asked)
     with np.errstate(invalid="ignore"):
         shares = found.replicated / found.replicated.sum(axis=2, keepdims=True)
         observed = found.observed / found.observed.sum(axis=1, keepdims=True)
@@ -103,13 +117,20 @@ def posterior_predictive(
     n = np.repeat(found.observed.sum(axis=1), len(fit.schema.classes))
     columns = {"observed": observed.ravel(), "replicated": flat.mean(axis=0), names[0]: low, names[1]: high}
     table = pd.DataFrame({**columns, "p_value": above, "n_observations": n}, index=index)
-    return table_of(table.rename_axis(columns="share of observations"), COMMON, Format("share"))
+    title = ", ".join(filter(None, ("share of observations", in_words(asked))))
+    return table_of(table.rename_axis(columns=title), COMMON, Format("share"))
 
 
-def read_groups(training: TrainingData, by: Any) -> Grouping:
-    """Grouping of the rows as given, by a variable or by labels."""
+def read_groups(training: TrainingData, by: Any, schema: Schema | None = None) -> Grouping:
+    """Grouping of the rows as given, by a variable, a grouping of the ``schema``, or by labels."""
     if by is None:
         return Grouping(np.zeros(training.n_obs, dtype=np.int64), (OVERALL,))
+    for grouping in () if schema is None else schema.groups:
+        if isinstance(by, str) and by == grouping.name:
+            frame = pd.DataFrame({name: training.column(name) for name in grouping.columns})
+            codes = grouping.codes(frame)
+            used, codes = np.unique(codes, return_inverse=True)
+            return Grouping(codes, tuple(grouping.levels[i] for i in used))
     if isinstance(by, str):
         if by not in training.variables:
             hint, known = did_you_mean(by, training.variables), listed(training.variables)
@@ -139,14 +160,22 @@ def _plain_name(name: Any) -> Any:
 
 
 def replicate(
-    fit: Fitted, training: TrainingData, groups: Grouping, n_draws: int, rng: np.random.Generator
+    fit: Fitted,
+    training: TrainingData,
+    groups: Grouping,
+    n_draws: int,
+    rng: np.random.Generator,
+    *,
+    asked: Asked | None = None,
 ) -> Replicated:
     """Draw a class for every observation and count by group; equal rows of one group are one multinomial draw."""
     G, K = len(groups.names), fit.logits.n_classes
     cell, distinct = pd.factorize(training.row_map * G + groups.codes)
     totals = np.bincount(cell, weights=training.totals)
     observed = training.tabulate(groups.codes, G)
-    thinned = thinned_draws(fit, n_draws, fit.n_chains)
+    thinned: HasLogits = thinned_draws(fit, n_draws, fit.n_chains)
+    if asked is not None:
+        thinned = at_levels_of_data(fit, thinned, asked, training.n_rows).draws
     announce("posterior_predictive()", (thinned.parameters.n_draws, G, K))
     seeds = rng.integers(2**63, size=len(distinct))  # one per row, so that draws do not depend on the blocks
     whole, order = np.round(totals).astype(np.int64), np.argsort(distinct, kind="stable")

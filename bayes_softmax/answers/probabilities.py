@@ -11,6 +11,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from bayes_softmax.answers.nodes import Nodes
 from bayes_softmax.answers.rows import Rows, block_ranges
 from bayes_softmax.core.logger import LOGGER
 from bayes_softmax.core.memory import refuse_beyond_memory
@@ -21,6 +22,8 @@ from bayes_softmax.core.records import FloatArray
 from bayes_softmax.core.threads import blas_on_one_thread, in_parallel
 
 BATCH = 8  # blocks whose results exist at a time
+NODE_BLOCKS = 32  # smaller blocks where each is read and written once for every node: they stay in the cache
+LARGEST = 300.0  # exponent whose exponential neither overflows nor loses other classes
 ANNOUNCED_BYTES = 256 * 2**20  # the size of larger answers is logged first
 
 
@@ -62,7 +65,8 @@ def over_blocks[T](
     """Apply ``function(P, block)`` to the probabilities P (K, rows, S) of one block of rows after the other.
 
     ``shift`` (K,) is added to all logits; ``log`` gives log probabilities.  The function may overwrite P.  Where it
-    holds the global interpreter lock most of the time, ``parallel=False`` avoids contention for it.
+    holds the global interpreter lock most of the time, ``parallel=False`` avoids contention for it.  Rows with nodes
+    have the averages of their probabilities over these, in every draw.
     """
     added = None if shift is None else shift[:, None, None]
     logits, shape = fit.logits.at(fit.parameters), (fit.logits.n_classes, fit.parameters.n_draws)
@@ -74,12 +78,15 @@ def over_blocks[T](
         if added is not None:
             L += added
         rows.complete_logits(L, block)
-        normalise(L)
+        if rows.nodes is None:
+            normalise(L)
+        else:
+            L = _averaged(L, rows.nodes, rows.X[block], log=log)
         answer = function(L, block)
         count(end - first)
         return answer
 
-    ranges = block_ranges(rows.n_rows, _bytes_per_row(fit))
+    ranges = block_ranges(rows.n_rows, _bytes_per_row(fit) * (1 if rows.nodes is None else NODE_BLOCKS))
     with blas_on_one_thread():
         return in_parallel(one, ranges) if parallel else [one(*part) for part in ranges]
 
@@ -148,6 +155,47 @@ def _log_softmax(L: FloatArray) -> None:
     """Logits (K, ...) to log probabilities, in place: exact where a probability underflows."""
     _shifted(L)
     L -= np.log(np.exp(L).sum(axis=0))
+
+
+def _averaged(base: FloatArray, nodes: Nodes, X: FloatArray, *, log: bool) -> FloatArray:
+    """Probabilities averaged over the nodes' effects, from logits (K, rows, S) without these, or their logarithms.
+
+    The exponentials of logits and effects are taken apart, unless these are so large that their product could overflow.
+    """
+    terms = nodes.terms(X)
+    _shifted(base)
+    W, E = np.empty_like(base), None if log else np.exp(base)
+    total = np.full_like(base, -np.inf if log else 0.0)
+    for node in range(nodes.n_nodes):
+        effects = [
+            _products(term, own) for term, own in zip(terms, nodes.effects(node).transpose(1, 2, 0), strict=True)
+        ]
+        if E is not None and all(np.abs(own).max() < LARGEST / len(effects) for own in effects):
+            np.multiply(E, np.exp(effects[0]), out=W)
+            for own in effects[1:]:
+                W *= np.exp(own)
+            W /= W.sum(axis=0)
+            total += W
+            continue
+        np.copyto(W, base)
+        for own in effects:
+            W += own
+        if log:
+            _log_softmax(W)
+            np.logaddexp(total, W, out=total)
+        else:
+            _softmax(W)
+            total += W
+    if log:
+        total -= np.log(nodes.n_nodes)
+    else:
+        total /= nodes.n_nodes
+    return total
+
+
+def _products(term: FloatArray | None, effects: FloatArray) -> FloatArray:
+    """A term (n,) times its effects (K, S): (K, n, S), or (K, 1, S) for an intercept."""
+    return effects[:, None, :] if term is None else term[:, None] * effects[:, None, :]
 
 
 def row_log_likelihood(L: FloatArray, counts: FloatArray) -> FloatArray:

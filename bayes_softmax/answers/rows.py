@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from bayes_softmax.answers.nodes import Nodes
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.available import Mask
 
@@ -18,7 +19,8 @@ class Rows(NamedTuple):
     ``position`` (N,) holds the positions of these rows in the answer, where rows with missing values were left out;
     ``available`` (N, K) marks the classes on offer, None where all are.  ``beyond`` (N,) marks rows in which a dropped
     column differs from its constant.  For an optimum at infinity, ``excluded`` (N, K) marks classes of probability 0,
-    ``loose`` (N, K) those whose probability is not determined; else None.
+    ``loose`` (N, K) those whose probability is not determined; else None.  ``nodes`` are effects of levels of groups to
+    average over.
     """
 
     X: FloatArray
@@ -29,6 +31,7 @@ class Rows(NamedTuple):
     beyond: Any = None
     excluded: Any = None
     loose: Any = None
+    nodes: Nodes | None = None
 
     @property
     def n_rows(self) -> int:
@@ -42,8 +45,10 @@ class Rows(NamedTuple):
 
     def take(self, at: Any) -> "Rows":
         """Some of the rows, by a slice or by positions, without their index."""
-        marks = (None if a is None else a[at] for a in (self.available, self.beyond, self.excluded, self.loose))
-        return Rows(self.X[at], None, None if self.offset is None else self.offset[at], None, *marks)
+        by_row = ("offset", "available", "beyond", "excluded", "loose")
+        values = {name: getattr(self, name) for name in by_row}
+        cut = {name: None if value is None else value[at] for name, value in values.items()}
+        return self._replace(X=self.X[at], index=None, position=None, **cut)
 
     def complete_logits(self, L: FloatArray, block: slice) -> None:
         """Add the offset to logits ``L`` (K, rows, ...) of a block of these rows; minus infinity where not on offer."""

@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayes_softmax.answers.contrasts import build_view
+from bayes_softmax.answers.contrasts import View, build_view
 from bayes_softmax.answers.effects import effects
 from bayes_softmax.answers.fitted import Sampled, training_of
 from bayes_softmax.answers.function_space import UNIDENTIFIED
 from bayes_softmax.answers.labels import observation_coordinate
-from bayes_softmax.answers.loo import FEWEST_DRAWS
+from bayes_softmax.answers.loo_limits import FEWEST_DRAWS
 from bayes_softmax.answers.probabilities import announce, over_blocks, row_log_likelihood, sum_over_blocks
 from bayes_softmax.answers.summary import coefficient_index
 from bayes_softmax.core.checks import check_between, counted
@@ -20,7 +20,8 @@ from bayes_softmax.core.interrupts import load_in_full
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.display.digits import Format
 from bayes_softmax.display.table import table_of
-from bayes_softmax.spec.linear import LINEAR
+from bayes_softmax.spec.groups.structure import covariance_name
+from bayes_softmax.spec.linear import WITH_WEIGHTS
 
 SAMPLE_DIMS = ("chain", "draw")
 CONFLICT, STRONG = "potential prior-data conflict", "potential strong prior / weak likelihood"
@@ -100,7 +101,9 @@ def prior_sensitivity(fit: Sampled, threshold: float = 0.05) -> pd.DataFrame:
     -------
     DataFrame
         Rows ``(feature, contrast)`` as in :meth:`summary`; of a network, whose weights have no meaning of their own,
-        ``(effect, class)`` of the average effects, as in :meth:`effects`; for other logits one for each parameter;
+        ``(effect, class)`` of the average effects, as in :meth:`effects`; for other logits one for each parameter.
+        With groups also ``sd`` of the effects of each grouping and term; the prior is that of weights and
+        hyperparameters, as what the levels' effects have is part of the model;
         columns ``prior``, ``likelihood`` and ``diagnosis``, in the words of ``az.psense_summary``.  Where both
         sensitivities are at least the threshold, prior and data may be in conflict; where only that to the prior is,
         the prior is strong or the likelihood weak.  ``attrs["note"]`` says what to do.
@@ -152,12 +155,14 @@ def prior_sensitivity(fit: Sampled, threshold: float = 0.05) -> pd.DataFrame:
 
 def _coefficients(fit: Sampled) -> tuple[pd.Index, FloatArray]:
     """Names and draws (S, m) of the contrasts of :meth:`summary`; of effects or parameters if logits are not linear."""
-    if fit.logits.kind == LINEAR:
+    if fit.logits.kind in WITH_WEIGHTS:
         view = build_view(fit.schema, None)
         index = coefficient_index(fit.schema, view)
         values, _ = fit.contrast_values(view)
         flat = values.reshape(len(values), -1)
-        return index, flat[:, flat.shape[1] - len(index) :]
+        of_groups, sds = _spreads(fit, view)
+        of_weights = flat[:, flat.shape[1] - len(index) :]
+        return index.append(of_groups) if len(of_groups) else index, np.hstack([of_weights, sds])
     if fit.logits.kind in UNIDENTIFIED:
         drawn = effects(fit, n_draws=fit.parameters.n_draws, draws=True)
         levels = [drawn[dim].values.tolist() for dim in ("change", "category")]
@@ -169,6 +174,18 @@ def _coefficients(fit: Sampled) -> tuple[pd.Index, FloatArray]:
         for place in np.ndindex(*shape)
     ]
     return pd.Index(names, name="parameter"), fit.parameters.flat()
+
+
+def _spreads(fit: Sampled, view: View) -> tuple[pd.MultiIndex, FloatArray]:
+    """Names and draws (S, m) of the standard deviations of contrasts of the effects of each grouping and term."""
+    names, found = list[tuple[str, str]](), [np.empty((fit.parameters.n_draws, 0))]
+    for grouping in fit.schema.groups:
+        covariance = fit.parameters[covariance_name(grouping.name)]
+        for t, term in enumerate(grouping.terms):
+            variance = np.einsum("km,skl,lm->sm", view.matrix, covariance[:, t, :, t], view.matrix)
+            found.append(np.sqrt(np.maximum(variance, 0.0)))
+            names += [(f"sd({term} | {grouping.name})", name) for name in view.names]
+    return pd.MultiIndex.from_tuples(names, names=["feature", "contrast"]), np.hstack(found)
 
 
 def _sensitivity(tree: xr.DataTree, group: str) -> FloatArray:

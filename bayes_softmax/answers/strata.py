@@ -8,14 +8,20 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from bayes_softmax.answers.cautions import row_cautions
+from bayes_softmax.answers.cautions import in_the_limit, joined, row_cautions
+from bayes_softmax.answers.effects import affordable_draws
 from bayes_softmax.answers.fitted import Fitted
-from bayes_softmax.answers.new_data import read_rows
+from bayes_softmax.answers.levels import Asked, affordable_nodes, levels_of_rows, nodes_note
+from bayes_softmax.answers.new_data import check_logits, encode_all
+from bayes_softmax.answers.probabilities import HasLogits
 from bayes_softmax.answers.rows import Rows
+from bayes_softmax.answers.shares import Answering, Weighted, answering
 from bayes_softmax.answers.variables import level_name, model_variables
-from bayes_softmax.core.checks import describe_rows, shown
+from bayes_softmax.core.checks import LISTED, counted, describe_rows, first_few, shown
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.data.frames import check_aligned, is_frame, raise_if_missing, require_columns, to_pandas
+from bayes_softmax.data.groups.choices import with_levels_of_rows
+from bayes_softmax.data.groups.grouping import KNOWN_OR_NEW, code_columns, column_names
 from bayes_softmax.data.schema import Schema
 from bayes_softmax.data.weights import read_numbers
 
@@ -41,46 +47,44 @@ class Groups(NamedTuple):
 
 
 class Strata(NamedTuple):
-    """Cells with people in them, those of a group together.
+    """Cells with people in them, weighted by their count within their group; the draws that answer, and sentences."""
 
-    ``rows`` are the encoded cells and ``shares`` (N,) their parts of their group's count; those of group g are
-    ``ends[g]`` to ``ends[g + 1]``.  ``cautions`` are sentences about them.
-    """
-
-    rows: Rows
-    shares: FloatArray
-    ends: IntArray
+    weighted: Weighted
     groups: Groups
+    answer: Answering
     cautions: list[str]
-
-    @property
-    def n_groups(self) -> int:
-        """Number of groups."""
-        return len(self.groups.labels)
-
-    def parts(self, size: int) -> Iterator["Strata"]:
-        """The same cells, at most ``size`` groups at a time, in order; their groups keep only their labels."""
-        for first in range(0, self.n_groups, size):
-            ends = self.ends[first : first + size + 1]
-            place = slice(int(ends[0]), int(ends[-1]))
-            labels = self.groups.labels[first : first + size]
-            groups = Groups(self.groups.by, labels, self.groups.codes[place] - first)
-            yield Strata(self.rows.take(place), self.shares[place], ends - ends[0], groups, [])
+    note: str | None
 
 
-def read_strata(fit: Fitted, cells: Any, count: Any, by: Any, offset: Any, available: Any) -> Strata:
+class Given(NamedTuple):
+    """The cells, with the arguments that have a value for each; levels may have to be among their columns."""
+
+    cells: Any
+    offset: Any
+    available: Any
+    by_column: bool
+
+
+def read_strata(fit: Fitted, given: Given, count: Any, by: Any, asked: Asked, n_draws: int | None) -> Strata:
     """Cells, checked and encoded, sorted by group; those of count zero are left out."""
     schema = fit.schema
     with _called("cells"):
-        cells = schema.to_pandas_or_numpy(cells)
+        cells = schema.to_pandas_or_numpy(given.cells)
     if np.shape(cells)[:1] == (0,):
         raise ValueError("cells has no rows")
-    for argument, values in (("count", count), ("offset", offset), ("available", available)):
+    for argument, values in (("count", count), ("offset", given.offset), ("available", given.available)):
         check_aligned(cells, values, argument, "cells")
     with _called("cells"):
-        rows = read_rows(fit, cells, offset, available, advice=ADVICE)
-    counts = _read_counts(schema, cells, count, rows.index)
-    groups = _read_groups(cells, by, count, rows.n_rows)
+        frame = with_levels_of_rows(schema.groups, schema.encoder.feature_names, cells, asked.groups)
+        if given.by_column and is_frame(frame):
+            require_columns(frame, column_names(schema.groups))
+        rows = encode_all(schema, frame, given.offset, given.available, ADVICE, levels=asked.choices)
+        thinned = affordable_draws(fit, rows.n_rows, (), n_draws, averaged=bool(asked.averaged))
+        answer = answering(fit, thinned, asked, levels_of_rows(schema, rows.X), _nodes(fit, thinned, asked, rows))
+        check_logits(schema, answer.draws, rows)
+    rows = in_the_limit(fit, answer.at.place(rows))
+    counts = _read_counts(schema, frame, count, rows.index)
+    groups = _read_groups(frame, by, count, rows.n_rows)
     largest = counts.max()
     totals = np.bincount(groups.codes, weights=counts / (largest or 1.0), minlength=len(groups.labels))
     empty = np.flatnonzero(totals == 0)
@@ -92,8 +96,34 @@ def read_strata(fit: Fitted, cells: Any, count: Any, by: Any, offset: Any, avail
     codes = groups.codes[order]
     kept = rows.take(order)
     cautions = row_cautions(fit, kept._replace(index=rows.index[order]))
+    note = joined(nodes_note(answer.at.nodes), *_unseen(schema, asked, frame, kept.X, order))
     ends = np.searchsorted(codes, np.arange(len(totals) + 1))
-    return Strata(kept, counts[order] / largest / totals[codes], ends, groups._replace(codes=codes), cautions)
+    weighted = Weighted(kept, counts[order] / largest / totals[codes], ends)
+    return Strata(weighted, groups._replace(codes=codes), answer, cautions, note)
+
+
+def _nodes(fit: Fitted, thinned: HasLogits, asked: Asked, rows: Rows) -> int:
+    """Number of nodes of an average over levels."""
+    if not asked.averaged:
+        return 1
+    return affordable_nodes(rows.n_rows, thinned.parameters.n_draws, fit.logits.n_classes)
+
+
+def _unseen(schema: Schema, asked: Asked, frame: Any, X: FloatArray, at: IntArray) -> Iterator[str]:
+    """Sentences on levels that the model was not fitted with; ``X`` are the cells ``at`` these rows of the frame."""
+    for g, column in zip(schema.groups, code_columns(len(schema.feature_names), schema.groups), strict=True):
+        codes, first = np.unique(X[:, column], return_index=True)
+        first = np.sort(first[codes >= g.n_levels])
+        if asked.choices[g.name] != KNOWN_OR_NEW or not len(first):
+            continue
+        if not all(name in frame for name in g.columns):
+            yield f"cells do not say which {shown(g.name)} they are of: all count as one new level"
+            continue
+        labels = [":".join(str(frame[name].iloc[at[i]]) for name in g.columns) for i in first[:LISTED]]
+        yield (
+            f"{counted(len(first), 'level')} of {shown(g.name)} not in the data of the fit, with effects drawn from "
+            f"the population: {first_few(labels, len(first))}"
+        )
 
 
 @contextmanager

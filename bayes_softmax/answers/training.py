@@ -1,6 +1,6 @@
 """The data of a fit, as scores, effects and leave-one-out read them: a block of rows at a time."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
@@ -47,17 +47,21 @@ class RowBlock(NamedTuple):
 
 
 class VariableRows(NamedTuple):
-    """Rows as a frame of variables, with offset (n, K) or None, weights (n,), and classes on offer (n, K) or None."""
+    """Rows as a frame of variables, with offset (n, K) or None, weights (n,), and classes on offer (n, K) or None.
+
+    ``codes`` (n, groupings) are those of the levels of groups, None until they are known and without groups.
+    """
 
     frame: pd.DataFrame
     offset: FloatArray | None
     weights: FloatArray
     available: Mask | None = None
+    codes: IntArray | None = None
 
     def take(self, at: Any) -> "VariableRows":
         """Some of the rows, by a slice or by positions."""
-        offset, available = (None if a is None else a[at] for a in (self.offset, self.available))
-        return VariableRows(self.frame.iloc[at], offset, self.weights[at], available)
+        offset, available, codes = (None if a is None else a[at] for a in (self.offset, self.available, self.codes))
+        return VariableRows(self.frame.iloc[at], offset, self.weights[at], available, codes)
 
     def chunks(self) -> Iterator["VariableRows"]:
         """The same rows, some at a time."""
@@ -141,7 +145,12 @@ class TrainingData(Protocol):
 
 def cells_of(training: TrainingData) -> Cells:
     """Cells of all distinct rows."""
-    parts = [(block.first, block.cells) for block in training.blocks()]
+    return cells_in(training.blocks())
+
+
+def cells_in(blocks: Iterable[RowBlock]) -> Cells:
+    """Cells of all rows of these blocks."""
+    parts = [(block.first, block.cells) for block in blocks]
     rows = np.concatenate([first + cells.rows for first, cells in parts])
     codes, counts = (np.concatenate([cells[i] for _, cells in parts]) for i in (1, 2))
     return Cells(rows, codes, counts)

@@ -9,6 +9,7 @@ from bayes_softmax.answers.variables import level_name, model_variables
 from bayes_softmax.cli.files import read_table
 from bayes_softmax.cli.fit import text_format
 from bayes_softmax.cli.folder import fit_in
+from bayes_softmax.cli.levels import levels_of
 from bayes_softmax.cli.output import (
     STANDARD_OUTPUT,
     check_out_file,
@@ -40,10 +41,11 @@ def predict(options: argparse.Namespace) -> int:
     data = read_table(options.data, text_format(options)._replace(as_text=tuple(as_text)))
     kept = _kept(options, data)
     missing = "nan" if options.allow_missing else "error"
-    shares = fitted.predict_proba(data, options.intervals, missing=missing)
+    levels = levels_of(options)
+    shares = fitted.predict_proba(data, options.intervals, missing=missing, **levels)
     if options.digits is not None:
         shares = shares.round(options.digits)
-    predicted = fitted.predict(data, missing=missing).to_numpy()
+    predicted = fitted.predict(data, missing=missing, **levels).to_numpy()
     _deliver(_joined(kept, predicted, flat_columns(shares.rename_axis(None)).iloc[:, 1:]), options)
     return 0
 
@@ -83,7 +85,8 @@ def effects(options: argparse.Namespace) -> int:
         if name not in model_variables(schema) and Path(name).is_file():
             raise ValueError(f"{name!r} is a file, not a variable of the model; pass it as --data {name}")
     at, per = _setting(schema, options.at), _steps(options.per)
-    table: Any = fitted.effects(options.features or None, data, at=at, ci_prob=options.intervals, per=per)
+    chosen = {"at": at, "ci_prob": options.intervals, "per": per, **levels_of(options)}
+    table: Any = fitted.effects(options.features or None, data, **chosen)
     if options.out is None:
         say_table(table)
     else:
@@ -96,7 +99,8 @@ def evaluate(options: argparse.Namespace) -> int:
     check_out_file(options.out, force=options.force)
     fitted = bs.load(fit_in(options.fit))
     data = None if options.data is None else read_table(options.data, text_format(options))
-    scores = fitted.evaluate(data, loo=options.loo, missing="drop" if options.drop_missing else "error")
+    missing = "drop" if options.drop_missing else "error"
+    scores = fitted.evaluate(data, loo=options.loo, missing=missing, **levels_of(options))
     if options.out != STANDARD_OUTPUT:
         say(repr(scores))
         say("")

@@ -8,10 +8,20 @@ import bayes_softmax as bs
 from bayes_softmax.answers.contrasts import build_view
 from bayes_softmax.answers.intervals import resolve_interval
 from bayes_softmax.cli.files import read_table
-from bayes_softmax.cli.folder import ESTIMATE, POSTERIOR, TABLE, check_out, write_files, write_fit
+from bayes_softmax.cli.folder import (
+    COVARIANCES,
+    ESTIMATE,
+    GROUP_TABLES,
+    LEVELS,
+    POSTERIOR,
+    TABLE,
+    check_out,
+    replace_tables,
+    write_fit,
+)
 from bayes_softmax.cli.network import check_network_options, logits_of
 from bayes_softmax.cli.output import Stages, csv_bytes, flat_columns, say, say_table, shows_progress
-from bayes_softmax.cli.prior_text import prior_of, priors_of
+from bayes_softmax.cli.prior_text import OF_GROUPS, prior_of, priors_of
 from bayes_softmax.cli.text_table import TextFormat
 from bayes_softmax.cli.wording import in_options
 from bayes_softmax.core.checks import counted, did_you_mean, listed, shown
@@ -32,7 +42,7 @@ def fit(options: argparse.Namespace) -> int:
     """Run ``fit``."""
     _check_method(options)
     check_network_options(options)
-    check_out(options.out, [TABLE], force=options.force)
+    check_out(options.out, [TABLE, *GROUP_TABLES], force=options.force)
     stages = Stages(quiet=options.quiet)
     with stages.stage(f"read {options.data}"):
         data = read_table(options.data, text_format(options))
@@ -53,10 +63,14 @@ def fit(options: argparse.Namespace) -> int:
     name = ESTIMATE if options.method in ("mle", "map") else POSTERIOR
     write_fit(options.out, name, fitted.save)  # before all else, so that Ctrl-C loses no draws
     table = fitted.summary(vs=versus, ci_prob=options.intervals)
-    write_files(options.out, {TABLE: csv_bytes(flat_columns(table))})
+    tables = {TABLE: table, **(_of_groups(fitted, versus, options.intervals) if schema.groups else {})}
+    replace_tables(options.out, {file: csv_bytes(flat_columns(shown)) for file, shown in tables.items()})
     say(text_of(fitted._brief(), in_options))
     say_table(table)
-    say(f"written to {options.out}: {name}, {TABLE}")
+    if schema.groups:
+        say("")
+        say_table(tables[COVARIANCES])
+    say(f"written to {options.out}: {', '.join([name, *tables])}")
     partial_draws = any(note.startswith(INTERRUPTED) for note in fitted.notes)
     return INTERRUPTED_STATUS if partial_draws else 0
 
@@ -68,6 +82,7 @@ def _model(options: argparse.Namespace, data: "pd.DataFrame", labels: dict[str, 
         options.formula,
         data,
         prior=priors_of(options.prior, "--prior"),
+        group_prior=priors_of(options.group_prior, "--group-prior", OF_GROUPS),
         intercept_prior=None if intercept_prior is None else prior_of(intercept_prior, "--intercept-prior"),
         coding=options.coding,
         classes=_classes(options.classes, labels),
@@ -78,6 +93,14 @@ def _model(options: argparse.Namespace, data: "pd.DataFrame", labels: dict[str, 
         constant="drop" if options.drop_constant else "error",
         logits=logits_of(options),
     )
+
+
+def _of_groups(fitted: Any, versus: Any, intervals: float | None) -> dict[str, "pd.DataFrame"]:
+    """Tables of a fit with groups by the names of their files: covariances of effects, and effects of all levels."""
+    return {
+        COVARIANCES: fitted.group_covariance(vs=versus, ci_prob=intervals),
+        LEVELS: fitted.group_effects(vs=versus, ci_prob=intervals),
+    }
 
 
 def text_format(options: argparse.Namespace) -> TextFormat:

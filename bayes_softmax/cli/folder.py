@@ -9,8 +9,10 @@ from bayes_softmax.fits.storage.files import replace_file
 from bayes_softmax.fits.storage.ownership import holds_fit, refuse_strange_file
 
 POSTERIOR, ESTIMATE, TABLE = "posterior.nc", "estimate.nc", "summary.csv"
+GROUP_TABLES = COVARIANCES, LEVELS = "group_covariance.csv", "group_effects.csv"
 FITS = (POSTERIOR, ESTIMATE)
-TABLE_HEADS = (b"feature,contrast,", b"parameter,inputs,")  # of coefficients, and of a network's layers
+# First columns of the tables of coefficients, of a network's layers, and of groups.
+TABLE_HEADS = (b"feature,contrast,", b"parameter,inputs,", b"group,statistic,", b"group,term,level,")
 
 
 def check_out(out: Path, names: Sequence[str], *, force: bool) -> None:
@@ -69,6 +71,13 @@ def write_files(out: Path, contents: Mapping[str, bytes]) -> None:
     """Write files atomically, over older ones."""
     for file, content in contents.items():
         replace_file(Path(os.path.realpath(out / file)), content)
+
+
+def replace_tables(out: Path, contents: Mapping[str, bytes]) -> None:
+    """Write the tables of a fit; those of groups of an earlier fit go (see :func:`check_out`)."""
+    write_files(out, contents)
+    for other in set(GROUP_TABLES) - set(contents):
+        (out / other).unlink(missing_ok=True)
 
 
 def fit_in(path: Path) -> Path:

@@ -34,7 +34,8 @@ COMMANDS = {
         "bayes-softmax fit DATA --formula FORMULA --out FOLDER [options]",
         """\
 Fit a softmax regression to a table.  The folder then holds the fit, which
-predict, effects and evaluate read, and summary.csv.  Rows are counted from 1.""",
+predict, effects and evaluate read, and summary.csv; with groups also
+group_covariance.csv and group_effects.csv.  Rows are counted from 1.""",
         """\
 examples:
   bayes-softmax fit data.csv --formula "species ~ bill_length_mm + sex" \\
@@ -47,6 +48,8 @@ examples:
       --available bus=has_bus car=has_car walk=can_walk --vs walk
   bayes-softmax fit data.csv --formula "species ~ ." --out results \\
       --hidden 50 20 --activation relu --skip --prior "hidden_1=Normal(0.5)"
+  bayes-softmax fit panel.csv --formula "y ~ x + (1|person)" --out results \\
+      --group-prior "GroupNormal(HalfNormal(1), LKJ(2))"
   zcat data.csv.gz | bayes-softmax fit - --formula "y ~ x" --out results""",
     ),
     "predict": Help(
@@ -61,6 +64,7 @@ examples:
   bayes-softmax predict results new.csv --out predicted.csv
   bayes-softmax predict results new.csv --keep customer_id --keep age --digits 4
   bayes-softmax predict results new.csv --intervals 0.9 --out predicted.parquet
+  bayes-softmax predict results new.csv --levels person=new item=known
   bayes-softmax predict results - < new.csv | head""",
     ),
     "effects": Help(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import bayes_softmax as bs
 from bayes_softmax.cli import help_text
+from bayes_softmax.cli.levels import add_levels
 from bayes_softmax.cli.network import add_network_options
 from bayes_softmax.cli.text_table import SEPARATORS
 from bayes_softmax.core.checks import did_you_mean
@@ -92,6 +93,13 @@ def _of_fit(command: argparse.ArgumentParser) -> None:
         "more): Normal(2), StudentT(4, 1), Laplace(1), Flat, Jeffreys, R2D2, Normal(HalfNormal(1)); default: normal, "
         "scaled to the features",
     )
+    model.add_argument(
+        "--group-prior",
+        action="append",
+        metavar="[GROUP=]PRIOR",
+        help="prior of the effects of all groupings of the formula, as (1 | person), or of one (repeat for more): "
+        "GroupNormal(HalfNormal(1), LKJ(2)), GroupNormal(covariance='independent'); default: scaled to the terms",
+    )
     model.add_argument("--intercept-prior", metavar="PRIOR", help="prior of the intercept at x = 0")
     model.add_argument(
         "--coding",
@@ -132,6 +140,7 @@ def _of_predict(command: argparse.ArgumentParser) -> None:
     )
     _of_intervals(command, "add an interval of this probability for each class, for example 0.9")
     command.add_argument("--allow-missing", action="store_true", help="rows with missing values get empty predictions")
+    add_levels(command, "known")
     _of_text(command)
 
 
@@ -147,6 +156,7 @@ def _of_effects(command: argparse.ArgumentParser) -> None:
     )
     _of_intervals(command, "probability of the intervals (default 0.89)")
     command.add_argument("--out", metavar="FILE", help="write the table to a file; - writes CSV to standard output")
+    add_levels(command, "average")
     _of_text(command)
 
 
@@ -156,6 +166,7 @@ def _of_evaluate(command: argparse.ArgumentParser) -> None:
     command.add_argument("--loo", action="store_true", help="leave-one-out on the data of the fit")
     command.add_argument("--drop-missing", action="store_true", help="leave out rows with missing values")
     command.add_argument("--out", metavar="FILE", help="write the scores to a file; - writes CSV to standard output")
+    add_levels(command, "known")
     _of_text(command)
 
 

@@ -18,11 +18,16 @@ WHOLE = {
     ", and () is the linear model": "; without --hidden logits are linear",
     "with skip=True": "with --skip",
     "is for skip=True": "is for --skip",
+    "in the formula, or pass groups=": "in the formula",
+    "leave logits at None, or the groups out": "leave --hidden out, or the groups",
+    "known or new": "known-or-new",
     "pass the observed classes as y": "the table needs the column of the observed classes",
 }
 OPTIONS = {
+    "levels": "--levels",
     "prior": "--prior",
     "intercept_prior": "--intercept-prior",
+    "group_prior": "--group-prior",
     "coding": "--coding",
     "classes": "--classes",
     "weights": "--weights",
@@ -45,7 +50,7 @@ OF_NETWORK = re.compile(r"^(hidden|activation)=")  # not where the network is wr
 METHOD = re.compile(r"\b(?:model\.)?(map|mle|laplace|sample|ensemble)\((?:solver='[\w-]+')?\)")
 NAMES = "|".join(sorted(OPTIONS, key=len, reverse=True))
 VALUE = re.compile(rf"(?<![\w'.-])({NAMES})=(?='|\[|\(|[A-Z]\w*\(|None\b|-?\d)")
-FIRST = re.compile(rf"(?<![\w'.-])({NAMES})(?=: | has | names | must | lacks | is not | leaves )")
+FIRST = re.compile(rf"(?<![\w'.-])({NAMES})(?=: | has | names | must | lacks | is not | leaves | was given)")
 
 
 # And advice that a command has an option for.

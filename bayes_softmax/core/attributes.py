@@ -18,6 +18,11 @@ OF_FITS: dict[str, str] = {
     "predict_draws": "there are draws in what model.laplace() and model.sample() return",
     "loo": "leave-one-out is asked of draws, model.laplace().loo(), or evaluate(loo=True) of any fit",
     "idata": "there are draws in what model.laplace() and model.sample() return",
+    "ranef": "the effects of the levels of groups are in group_effects()",
+    "random_effects": "the effects of the levels of groups are in group_effects()",
+    "VarCorr": "the covariance of the levels' effects is in group_covariance()",
+    "cov_re": "the covariance of the levels' effects is in group_covariance()",
+    "icc": "intraclass correlations are in group_covariance()",
 } | dict.fromkeys(("coef", "params", "bse", "conf_int", "pvalues", "tvalues", "to_frame", "table"), COEFFICIENTS)
 OF_ESTIMATES: dict[str, str] = (
     OF_FITS

@@ -111,7 +111,7 @@ def slope_by_differences(logits: Function, X: FloatArray, change: FloatArray, sc
 
     ``scale`` (p,) sets the size of a small change of each feature.
     """
-    upper, lower, width = _ends(X, change, scale)
+    upper, lower, width = ends_of_step(X, change, scale)
     slope = logits(upper)
     slope -= logits(lower)
     slope /= width[:, None]
@@ -129,13 +129,13 @@ def pull_back_slope_by_differences(
 
     ``pull_back(X, derivatives)`` does the same for derivatives in the logits.
     """
-    upper, lower, width = _ends(X, change, scale)
+    upper, lower, width = ends_of_step(X, change, scale)
     weighted = derivatives / width[:, None, None]
     return pull_back(upper, weighted) - pull_back(lower, weighted)
 
 
-def _ends(X: FloatArray, change: FloatArray, scale: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Features a small step up and down, and the distance (n,) in units of the change."""
+def ends_of_step(X: FloatArray, change: FloatArray, scale: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Features (n, p) a small step up and down along a change (n, p) or (1, p), and the distance (n,) in its units."""
     smallest = np.maximum(STEP * scale, ROUNDINGS * np.spacing(np.abs(X)))
     with np.errstate(divide="ignore"):
         step = (smallest / np.abs(change)).min(axis=1, initial=np.inf)

@@ -18,9 +18,10 @@ from bayes_softmax.data.design import Label
 from bayes_softmax.data.formula.columns import ColumnType
 from bayes_softmax.data.formula.encoder import FormulaEncoder, encoder_from_data
 from bayes_softmax.data.formula_data import formula_frame
-from bayes_softmax.data.frames import is_frame, raise_if_missing, require_columns, to_pandas
+from bayes_softmax.data.frames import is_frame, to_pandas
+from bayes_softmax.data.groups.choices import columns_for, frame_for
 from bayes_softmax.data.groups.fitting import group_variables
-from bayes_softmax.data.groups.grouping import KNOWN, Grouping, column_names, encode_groups, grouping_from_data
+from bayes_softmax.data.groups.grouping import KNOWN, Grouping, encode_groups, groupings_from_data
 from bayes_softmax.data.offset import read_offset
 from bayes_softmax.data.plain_labels import plain_label
 from bayes_softmax.data.schema_checks import check_array_encoder, check_fields
@@ -94,10 +95,10 @@ class Schema:
     @property
     def input_columns(self) -> tuple[str, ...]:
         """Columns of a data frame that :meth:`encode` reads."""
-        return tuple(dict.fromkeys((*self._feature_columns, *group_variables(self.groups))))
+        return tuple(dict.fromkeys((*self.feature_columns, *group_variables(self.groups))))
 
     @property
-    def _feature_columns(self) -> tuple[str, ...]:
+    def feature_columns(self) -> tuple[str, ...]:
         """Columns from which the features are made."""
         if isinstance(self.encoder, FormulaEncoder):
             return tuple(self.encoder.variables)
@@ -123,33 +124,23 @@ class Schema:
         return X, index
 
     def encode_marked(
-        self, data: Any, *, if_missing: str | None = None, levels: str = KNOWN
+        self, data: Any, *, if_missing: str | None = None, levels: str | Mapping[str, str] = KNOWN
     ) -> tuple[FloatArray, Any, NDArray[np.bool_] | None]:
         """As :meth:`encode`, and which rows (N,) have a value that a dropped column never had, or None.
 
-        The columns of groups follow the features: those of ``levels`` ``"known"``, ``"new"`` or ``"average"``.
+        The columns of groups follow the features: by their ``levels``, as :meth:`Grouping.encode` has them.
         ``if_missing`` is the advice on missing values.
         """
         X, index = self.encoder.encode(data, if_missing=if_missing)
         X, beyond = self._without_dropped(X)
         if self.groups:
-            X = np.hstack([X, encode_groups(self.groups, self.group_frame(data, if_missing, levels), levels)])
+            frame = frame_for(self.groups, self.to_pandas_or_numpy(data), levels, advice=if_missing)
+            X = np.hstack([X, encode_groups(self.groups, frame, levels)])
         return X, index, beyond
 
-    def group_frame(self, data: Any, if_missing: str | None = None, levels: str = KNOWN) -> pd.DataFrame:
-        """New data as a frame with the columns of the groupings, of which only those of known levels are needed."""
-        frame = self.to_pandas_or_numpy(data)
-        if not isinstance(frame, pd.DataFrame):
-            names = column_names(self.groups)
-            raise TypeError(
-                f"data is an array, and the model has groups: pass a data frame with the columns {listed(names)} "
-                f"beside the features, or groups={{{names[0]!r}: ...}}"
-            )
-        frame = frame.rename(columns=str)
-        read = [name for g in self.groups for name in (g.variables if levels == KNOWN else g.slope_columns)]
-        require_columns(frame, read)
-        raise_if_missing(frame, read, advice=if_missing or "fill it, or leave out such rows")
-        return frame
+    def group_columns(self, frame: pd.DataFrame, levels: str | Mapping[str, str]) -> tuple[str, ...]:
+        """Columns of a frame that the groupings read for ``levels``."""
+        return columns_for(self.groups, frame, levels)
 
     def _without_dropped(self, X: FloatArray) -> tuple[FloatArray, NDArray[np.bool_] | None]:
         """The features in the model, and which rows have a value that a dropped column never had."""
@@ -233,7 +224,8 @@ class Schema:
             encoder: dict[str, Any] = self.encoder.to_data()
         else:
             encoder = asdict(self.encoder)
-        return json.dumps(_tagged({**fields, "encoder": encoder, "groups": tuple(g.to_data() for g in self.groups)}))
+        groups = {"groups": tuple(g.to_data() for g in self.groups)} if self.groups else {}
+        return json.dumps(_tagged({**fields, "encoder": encoder, **groups}))
 
 
 def schema_from_json(text: str) -> Schema:
@@ -253,7 +245,7 @@ def schema_from_json(text: str) -> Schema:
         else:
             check_array_encoder(written, fields["feature_names"])
             encoder = ArrayEncoder(**written)
-        schema = Schema(encoder=encoder, groups=tuple(map(grouping_from_data, groups)), **fields)
+        schema = Schema(encoder=encoder, groups=groupings_from_data(groups), **fields)
         unknown = [name for name in schema.feature_names if name not in set(encoder.feature_names)]
     except (KeyError, TypeError, AttributeError, IndexError, RecursionError, OverflowError) as error:
         raise ValueError(f"the description of the model is damaged: {type(error).__name__} {error}") from error

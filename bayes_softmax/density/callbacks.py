@@ -5,6 +5,8 @@ sizes of all arrays (:func:`pack_pointers`).
 """
 
 import functools
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numba import carray, types
@@ -155,13 +157,22 @@ def _expand(dimension, size, z_, out_, user_):  # type: ignore[no-untyped-def]
     return 0
 
 
-@functools.lru_cache(maxsize=1)
+_DOUBLES = types.CPointer(types.double)
+_LOGP = types.int64(types.uint64, _DOUBLES, _DOUBLES, _DOUBLES, types.voidptr)
+_EXPAND = types.int64(types.uint64, types.uint64, _DOUBLES, _DOUBLES, types.voidptr)
+
+
+@functools.cache
+def _compiled(function: Callable[..., int], signature: Any) -> Any:
+    """The C callback of a function: kept, since its address is of no use after it is gone."""
+    return nb.cfunc(signature, error_model="numpy", nopython=True, **KEPT)(function)
+
+
+def compiled_logp(function: Callable[..., int]) -> int:
+    """Address of a function for value with gradient as a C callback; compiled at the first call."""
+    return int(_compiled(function, _LOGP).address)
+
+
 def native_addresses() -> tuple[int, int]:
     """Addresses of the C callbacks for value with gradient and for storing a draw; compiled at the first call."""
-    double = types.CPointer(types.double)
-    logp = types.int64(types.uint64, double, double, double, types.voidptr)
-    expand = types.int64(types.uint64, types.uint64, double, double, types.voidptr)
-    options = KEPT | {"error_model": "numpy", "nopython": True}
-    compiled = [nb.cfunc(sig, **options)(f) for sig, f in ((logp, _logp), (expand, _expand))]
-    native_addresses.keep = compiled  # type: ignore[attr-defined]
-    return compiled[0].address, compiled[1].address
+    return compiled_logp(_logp), int(_compiled(_expand, _EXPAND).address)

@@ -15,20 +15,23 @@ from bayes_softmax.core.checks import check_choice
 from bayes_softmax.core.errors import NotEstimableWarning, warn_caller
 from bayes_softmax.core.keywords import explains
 from bayes_softmax.core.records import AnyArray, FloatArray
+from bayes_softmax.data.groups.grouping import KNOWN
 from bayes_softmax.density.textbook import log_softmax, softmax
-from bayes_softmax.estimator.coefficients import ATTRIBUTES, NO_COEFFICIENTS, coefficients_of
-from bayes_softmax.estimator.methods import METHODS
-from bayes_softmax.estimator.reading import model_of, read_new, read_training, read_weights
+from bayes_softmax.estimator.coefficients import ATTRIBUTES, NO_COEFFICIENTS, set_coefficients
+from bayes_softmax.estimator.methods import METHODS, asked_of_fits
+from bayes_softmax.estimator.reading import at_levels, model_of, read_new, read_training, read_weights
 from bayes_softmax.fits.estimate import Estimate
 from bayes_softmax.fits.point_estimate import PointEstimate
 from bayes_softmax.fits.posterior import Posterior
 from bayes_softmax.spec.custom.argument import CustomLogits
+from bayes_softmax.spec.groups.arguments import GroupNormal
 from bayes_softmax.spec.network.mlp import MLP
 from bayes_softmax.spec.priors import Prior, PriorArgument
 
 type PriorOrMapping = PriorArgument
 type PriorOrNone = Prior | None
 type LogitsOrNone = MLP | CustomLogits | None
+type GroupPrior = GroupNormal | Mapping[str, GroupNormal] | None
 type ByColumn = Sequence[str] | Mapping[Any, str] | None  # a column for each class
 
 
@@ -57,6 +60,10 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         Columns of X, one for each class, that are added to the logits, or say which classes are on offer, as in
         :class:`~bayes_softmax.SoftmaxRegression`; they are not features.  K names in the order of ``classes_``, or a
         mapping from class to column, but not where scikit-learn numbers the classes anew (``cross_val_predict``).
+    groups, group_prior, levels
+        Columns of X whose levels have effects of their own, priors of these, and in predictions ``"known"``, ``"new"``,
+        ``"known or new"`` or ``"average"``, as in :meth:`~bayes_softmax.Posterior.predict_proba`: levels that only a
+        test fold has are not known.  The groups of a splitter are an argument of ``cross_val_score``, and not these.
     logits, layers
         ``MLP(hidden=(50,))`` for a neural network, whose layers ``prior`` is then of, and the layers that
         ``method="sample"`` draws, as in :class:`~bayes_softmax.SoftmaxRegression`.
@@ -123,6 +130,9 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         fit_intercept: bool = True,
         offset: ByColumn = None,
         available: ByColumn = None,
+        groups: str | Sequence[str] | None = None,
+        group_prior: GroupPrior = None,
+        levels: str = KNOWN,
         logits: LogitsOrNone = None,
         layers: str | None = None,
         solver: str = "newton",
@@ -144,6 +154,9 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         self.fit_intercept = fit_intercept
         self.offset = offset
         self.available = available
+        self.groups = groups
+        self.group_prior = group_prior
+        self.levels = levels
         self.logits = logits
         self.layers = layers
         self.solver = solver
@@ -191,20 +204,11 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         model = model_of(self, given, read_weights(sample_weight, len(given.codes)))
         self.result_: PointEstimate | Posterior = METHODS[self.method](self, model)
         self.classes_ = given.classes
-        self._set_coefficients()
-        return self
-
-    def _set_coefficients(self) -> None:
-        """Coefficients in scikit-learn's layout, where logits are linear, and the number of iterations."""
+        set_coefficients(self)
         fit = self.result_._fitted
-        found = coefficients_of(fit)
-        if found is not None:
-            self.coef_names_, self.coef_, self.intercept_ = found
-        else:
-            for name in set(vars(self)) & set(ATTRIBUTES):  # of an earlier fit
-                delattr(self, name)
         steps = fit.n_iterations if isinstance(fit, Estimate) else fit.tune + fit.shape[1]
         self.n_iter_ = np.array([steps], dtype=np.int32)
+        return self
 
     def decision_function(self, X: Any) -> FloatArray:
         """Logits (N, K), or for two classes (N,) the log odds of the second.
@@ -266,6 +270,8 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
     def _scores(self, X: Any) -> FloatArray:
         """Logits (N, K) of an estimate; log probabilities averaged over draws."""
         check_is_fitted(self, "result_")
+        if self.groups is not None and self.levels != KNOWN:
+            return at_levels(self, X)
         fit = self.result_._fitted
         rows = read_new(self, X, fit.schema)
         check_logits(fit.schema, fit, rows)
@@ -285,16 +291,10 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
             hints = OF_ESTIMATORS
             if "result_" in vars(self):
                 hints = hints | dict.fromkeys(ATTRIBUTES, NO_COEFFICIENTS)
-            return get_missing(self, name, _asked_of_fits() | hints)
+            return get_missing(self, name, asked_of_fits() | hints)
 
     def __sklearn_tags__(self) -> Any:
         """What the estimator takes, for scikit-learn."""
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
-
-
-def _asked_of_fits() -> dict[str, str]:
-    """Names of what is asked of fits, each with where it is."""
-    names = {name for kind in (Posterior, PointEstimate) for name in dir(kind) if not name.startswith("_")}
-    return {name: f"that is of the fit, clf.result_.{name}" for name in names}

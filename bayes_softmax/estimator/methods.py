@@ -17,6 +17,12 @@ LARGEST_SEED = 2**64
 type Method = Callable[[Any, SoftmaxRegression], PointEstimate | Posterior]
 
 
+def asked_of_fits() -> dict[str, str]:
+    """Names of what is asked of fits, each with where it is."""
+    names = {name for kind in (Posterior, PointEstimate) for name in dir(kind) if not name.startswith("_")}
+    return {name: f"that is of the fit, clf.result_.{name}" for name in names}
+
+
 def _map(estimator: Any, model: SoftmaxRegression) -> PointEstimate:
     return model.map(estimator.solver, **_search(estimator))
 

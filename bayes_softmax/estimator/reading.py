@@ -12,12 +12,13 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, column_or_1d, validate_data
 
 from bayes_softmax.answers.rows import Rows
-from bayes_softmax.core.checks import check_flags, describe_rows, is_number, listed, shown
+from bayes_softmax.core.checks import check_choice, check_flags, describe_rows, is_number, listed, shown
 from bayes_softmax.core.records import AnyArray, FloatArray, IntArray
 from bayes_softmax.data.array_encoder import ArrayEncoder
 from bayes_softmax.data.class_columns import class_column_names
 from bayes_softmax.data.containers import to_pandas_or_numpy
 from bayes_softmax.data.frames import check_finite, column_numbers, plain_column, require_columns
+from bayes_softmax.data.groups.grouping import LEVELS
 from bayes_softmax.data.plain_labels import plain_label
 from bayes_softmax.data.schema import Schema
 from bayes_softmax.data.weights import read_numbers
@@ -28,6 +29,7 @@ NUMBERS: dict[str, Any] = {"dtype": np.float64, "ensure_all_finite": False}
 BY_CLASS = ("offset", "available")  # parameters that name a column of X for each class
 HANDED_ON = ("prior", "intercept_prior", "coding", "logits")  # to the model, as they are
 FILL = "fill it first, for example with sklearn.impute.SimpleImputer, or leave out such rows"
+LEVELS_SEED = 1  # of effects of new levels
 CONSTANT = "drop"  # users of pipelines expect a column that does not vary in one fold to be left out
 
 
@@ -50,7 +52,7 @@ def read_training(estimator: Any, X: Any, y: Any) -> Given:
     if isinstance(y, np.ma.MaskedArray):
         y = to_pandas_or_numpy(y, "y")
     _refuse_complex(y, "y")
-    factors = _has_factors(X, _named_columns(estimator, X))
+    factors = _has_factors(X, _named_columns(estimator, X)) or bool(_groups(estimator, X))
     if factors or _has_named(estimator):
         X, y = validate_data(estimator, X, y, skip_check_array=True)
         y = column_or_1d(y, warn=True)
@@ -65,12 +67,29 @@ def read_training(estimator: Any, X: Any, y: Any) -> Given:
 
 def _has_named(estimator: Any) -> bool:
     """Whether columns of X hold an offset or choice sets."""
-    return any(getattr(estimator, argument) is not None for argument in BY_CLASS)
+    return estimator.groups is not None or any(getattr(estimator, argument) is not None for argument in BY_CLASS)
+
+
+def _groups(estimator: Any, X: Any) -> list[str]:
+    """Columns of X that are groupings."""
+    if estimator.groups is None:
+        return []
+    given = estimator.groups
+    names = [given] if isinstance(given, str) else given
+    if not isinstance(names, list | tuple) or not names or not all(isinstance(name, str) for name in names):
+        raise TypeError(
+            f"groups={shown(given)} must name columns of X, as groups='person'; for one level a row beside X there is "
+            "SoftmaxRegression"
+        )
+    if not isinstance(X, pd.DataFrame):
+        raise TypeError(f"groups names the columns {listed(names)}, but X is not a data frame")
+    require_columns(X, names, "groups: X")
+    return list(names)
 
 
 def _named_columns(estimator: Any, X: Any) -> list[str]:
-    """Columns of X that hold offset or choice sets, and are no features."""
-    names: list[str] = []
+    """Columns of X that hold offset, choice sets or groups, and are no features."""
+    names = _groups(estimator, X)
     for argument in BY_CLASS:
         value = getattr(estimator, argument)
         if value is None:
@@ -214,6 +233,7 @@ def read_weights(sample_weight: Any, n_rows: int) -> FloatArray | None:
 def model_of(estimator: Any, given: Given, weights: FloatArray | None) -> SoftmaxRegression:
     """The model of checked training data, with the estimator's priors and coding."""
     check_flags(fit_intercept=estimator.fit_intercept)
+    check_choice("levels", estimator.levels, LEVELS)
     labels = [plain_label(label) for label in given.classes.tolist()]
     kind = object if isinstance(labels[0], str) else None
     y = pd.Series(np.array(labels, dtype=kind)[given.codes], name=given.response_name)
@@ -221,6 +241,8 @@ def model_of(estimator: Any, given: Given, weights: FloatArray | None) -> Softma
     arguments |= {
         name: getattr(estimator, name) for name in ("prior", "intercept_prior", "coding", "logits", *BY_CLASS)
     }
+    groups = _groups(estimator, given.X)
+    arguments |= {"groups": groups or None, "group_prior": estimator.group_prior}
     intercept = estimator.fit_intercept
     if not isinstance(given.X, pd.DataFrame):
         return SoftmaxRegression(given.X, y, _names(estimator, given.X), intercept=intercept, **arguments)
@@ -241,7 +263,16 @@ def _formula(response: str, features: list[str], *, intercept: bool) -> str:
         if "`" in name or not name:
             raise ValueError(f"X: column {name!r} has no name that a formula can quote in backticks; rename it")
     terms = [f"`{name}`" for name in features]
-    return f"`{response}` ~ {' + '.join(terms if intercept else ['0', *terms])}"
+    return f"`{response}` ~ {' + '.join([*([] if intercept and terms else [str(int(intercept))]), *terms])}"
+
+
+def at_levels(estimator: Any, X: Any) -> FloatArray:
+    """Log probabilities (N, K) of rows whose levels have the effects that ``levels`` says, drawn from a fixed seed."""
+    X = validate_data(estimator, to_pandas_or_numpy(X, "X"), reset=False, skip_check_array=True)
+    shares = estimator.result_.predict_proba(X, levels=estimator.levels, random_seed=LEVELS_SEED).to_numpy()
+    with np.errstate(divide="ignore"):
+        logs: FloatArray = np.log(shares)
+    return logs
 
 
 def read_new(estimator: Any, X: Any, schema: Schema) -> Rows:

@@ -21,7 +21,13 @@ from bayes_softmax.answers.diagnostics import (
 )
 from bayes_softmax.answers.effective import p_waic
 from bayes_softmax.answers.fitted import Refit, RefitCells
-from bayes_softmax.answers.function_space import Judged, hyperparameters, judged_quantities, modes_of
+from bayes_softmax.answers.function_space import (
+    Judged,
+    coefficients_alone,
+    hyperparameters,
+    judged_quantities,
+    modes_of,
+)
 from bayes_softmax.answers.layers import ALL, layers_in_words
 from bayes_softmax.answers.tables import size_in_words
 from bayes_softmax.answers.training import TrainingData
@@ -33,7 +39,7 @@ from bayes_softmax.data.schema import Schema
 from bayes_softmax.display.brief import Brief, as_markup, as_text
 from bayes_softmax.fits.storage.records import PosteriorRecord
 from bayes_softmax.fits.tree import HELD, held_parameters
-from bayes_softmax.spec.linear import INTERCEPT, LINEAR, WEIGHTS, require_linear
+from bayes_softmax.spec.linear import GROUPS, INTERCEPT, LINEAR, WEIGHTS, require_linear
 from bayes_softmax.spec.network.linearised import network_in
 
 NEXT_STEP = "Next: prior_sensitivity(), or a fit with a wider prior to compare"
@@ -181,20 +187,21 @@ class PosteriorDraws:
         """Effective over actual number of draws: averaged over what is judged, or from the importance weights."""
         if self.ess is not None:
             return self.ess / float(self.shape[1])
-        return relative_ess(self._flat if self.logits.is_linear else self.all_draws)
+        return relative_ess(self._flat if self._has_coefficients_alone else self.all_draws)
 
     @cached_property
     def diagnostics(self) -> Diagnostics:
         """Divergences, and worst R-hat and ESS over coefficients (in their own coding) and hyperparameters.
 
-        Where the logits are not linear, over what the draws say of the data.
+        Where the logits are not linear, over what the draws say of the data; with groups, over the weights, the
+        covariances of effects, and up to 400 effects of levels of each grouping.
         """
         if self.is_prior:
             raise ValueError("diagnostics are of a posterior, and these are independent draws from the prior")
         stats = {str(name): values.values for name, values in self.idata["sample_stats"].data_vars.items()}
         if self.ess is not None:
-            return diagnose_weighted(self._flat, self.ess, self.pareto_k)
-        if self.logits.is_linear:
+            return diagnose_weighted(self._told_apart_by, self.ess, self.pareto_k)
+        if self._has_coefficients_alone:
             return diagnose_chains(self.all_draws, stats, self.tune)
         modes = modes_of(self._judged, stats, self.shape)
         return diagnose_kinds(self._judged.kinds, stats, self.tune, modes)
@@ -203,16 +210,26 @@ class PosteriorDraws:
     def all_draws(self) -> FloatArray:
         """All quantities (chain, draw, m) by which convergence is judged.
 
-        Parameters and hyperparameters, in their own coding; where the logits are not linear, what these say of the
-        data (:mod:`bayes_softmax.answers.function_space`).
+        Parameters and hyperparameters, in their own coding; with groups or where the logits are not linear, the
+        quantities of :mod:`bayes_softmax.answers.function_space`.
         """
-        if self.logits.is_linear:
+        if self._has_coefficients_alone:
             return np.concatenate([self._flat, hyperparameters(self)], axis=2)
         return self._judged.all(self.shape)
 
+    @property
+    def _has_coefficients_alone(self) -> bool:
+        """Whether all parameters are coefficients, each of which is judged."""
+        return self.logits.is_linear and self.logits.kind != GROUPS
+
+    @property
+    def _told_apart_by(self) -> FloatArray:
+        """Parameters (chain, draw, m) by which draws are told apart; without the effects of thousands of levels."""
+        return coefficients_alone(self) if self.logits.kind == GROUPS else self._flat
+
     @cached_property
     def _judged(self) -> Judged:
-        """Quantities by which draws of logits that are not linear are judged."""
+        """Quantities by which draws are judged where not by each coefficient."""
         return judged_quantities(self)
 
     @cached_property
@@ -221,7 +238,7 @@ class PosteriorDraws:
         if self.is_prior:
             return ()
         S = self.parameters.n_draws
-        distinct = n_distinct(self._flat.reshape(S, -1))
+        distinct = n_distinct(self._told_apart_by.reshape(S, -1))
         few = () if distinct >= min(FEWEST_DISTINCT, S) else (f"only {distinct} of {S} draws are distinct",)
         return few + self.diagnostics.doubts
 

@@ -20,7 +20,7 @@ from bayes_softmax.core.protocols import Logits
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.schema import Schema
 from bayes_softmax.display.brief import Brief, as_markup, as_text
-from bayes_softmax.fits.coefficients import contrasts_of, covariance_table
+from bayes_softmax.fits.coefficients import contrasts_of, covariance_table, errors_after
 from bayes_softmax.fits.search import Search, search_lines
 from bayes_softmax.fits.storage.records import EstimateRecord
 from bayes_softmax.fits.words import certificate_line, covariance_refused, likelihood_line
@@ -142,7 +142,7 @@ class Estimate:
     def limiting_covariance(self) -> FloatArray:
         """Covariance (q, K, q, K) of the raw coefficients, valid for finite contrasts."""
         q, K = 1 + self.weights.sizes["feature"], self.weights.sizes["category"]
-        return self.parameter_covariance.reshape(q, K, q, K)
+        return self.parameter_covariance[: q * K, : q * K].reshape(q, K, q, K)  # before effects of groups
 
     @cached_property
     def variances(self) -> FloatArray:
@@ -170,14 +170,15 @@ class Estimate:
 
     @property
     def std_error(self) -> xr.Dataset:
-        """Standard errors of ``intercept`` and ``weights``, from the inverse Hessian at the estimate."""
+        """Standard errors of all parameters; with very many effects of levels those of the coefficients alone."""
         require_linear(self.logits, "standard errors")
         infinite = contrast_limits(self.recession, own_contrasts(self.schema)) != 0
         variance = np.einsum("ikk->ik", self.variances)
         error = np.where(infinite, np.nan, np.sqrt(np.maximum(variance, 0.0)))
-        return xr.Dataset(
-            {"intercept": self.intercept.copy(data=error[0]), "weights": self.weights.copy(data=error[1:])}
-        )
+        found = {"intercept": self.intercept.copy(data=error[0]), "weights": self.weights.copy(data=error[1:])}
+        if self.variance_of is None and self.logits.kind != LINEAR:
+            found |= errors_after(self.values, self.parameter_covariance)
+        return xr.Dataset(found)
 
     def contrast_values(self, view: View) -> tuple[FloatArray, FloatArray]:
         """Contrasts of the class columns as one draw (1, q, m), intercept first, and their standard errors (q, m).

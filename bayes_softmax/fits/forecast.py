@@ -78,11 +78,12 @@ class Forecast:
                 "laplace": (laplace, ", of the last layer, after the mode"),
             }
         remark = ", where the posterior is nearly normal (engine='auto' tests this)"
-        return {
+        known = {
             "nuts": ("sample(engine='nuts')", steps),
             "independence": ("sample(engine='independence')", remark),
             "laplace": (laplace, ""),
         }
+        return {engine: known[engine] for engine in self.sampling_seconds}
 
     __repr__ = as_text
     _repr_html_ = as_markup

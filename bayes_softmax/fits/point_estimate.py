@@ -103,7 +103,11 @@ class PointEstimate:
 
     @property
     def std_error(self) -> xr.Dataset:
-        """Standard errors of ``intercept`` and ``weights``, from the inverse Hessian at the estimate."""
+        """Standard errors of ``intercept`` and ``weights``, from the inverse Hessian at the estimate.
+
+        With groups also those of the levels' effects, which include the uncertainty of weights and covariances, and of
+        these covariances, by the delta method.
+        """
         return self._fitted.std_error
 
     @property

@@ -113,7 +113,13 @@ def _sample_groups(spec: Specification, settings: SamplerSettings, engine: str) 
     """Draw weights, effects of levels and their covariances."""
     if engine not in GROUP_ENGINES:
         raise ValueError(f"engine={engine!r} is not for models with groups, which have {listed(GROUP_ENGINES)}")
-    return GROUP_ENGINES[engine](spec, settings)
+    refit = partial(_refit_groups, spec, settings._replace(seed=REFIT_SEED, progressbar=False), engine)
+    return replace(GROUP_ENGINES[engine](spec, settings), refit=refit)
+
+
+def _refit_groups(spec: Specification, settings: SamplerSettings, engine: str, row: int, code: int) -> PosteriorDraws:
+    """Posterior of weights, effects and covariances without one observation, by the same engine and settings."""
+    return complete(_sample_groups(without_one(spec, row, code), settings, engine))
 
 
 def refuse_layers(spec: Specification, layers: str | None) -> None:

@@ -12,6 +12,7 @@ from bayes_softmax.fits.estimate import Estimate
 from bayes_softmax.fitting.advice import advice, limits_of, notes_on_optimum, status_of
 from bayes_softmax.fitting.again import with_cells
 from bayes_softmax.fitting.covariance import raw_covariance, variances_of
+from bayes_softmax.fitting.group_estimates import group_estimate
 from bayes_softmax.fitting.intercept_alone import warn_if_intercept_alone
 from bayes_softmax.fitting.network_estimates import network_estimate
 from bayes_softmax.fitting.notes import notes_of
@@ -19,7 +20,7 @@ from bayes_softmax.fitting.problem import certified, objective_of, problem_of
 from bayes_softmax.fitting.refusals import refuse_learned_scales
 from bayes_softmax.fitting.solvers import SolverOptions, solve
 from bayes_softmax.separation.examination import what_is_open
-from bayes_softmax.spec.linear import LINEAR
+from bayes_softmax.spec.linear import GROUPS, LINEAR
 from bayes_softmax.spec.network.logits import NETWORK
 from bayes_softmax.spec.specification import Specification
 
@@ -87,5 +88,6 @@ def _again(spec: Specification, kind: str, options: SolverOptions, cells: Cells,
 # By the name of the compiled part of a logit function; others are refused where their density is built.
 ESTIMATES: dict[str, Callable[[Specification, str, SolverOptions], Estimate]] = {
     LINEAR: linear_estimate,
+    GROUPS: group_estimate,
     NETWORK: network_estimate,
 }

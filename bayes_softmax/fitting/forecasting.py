@@ -5,6 +5,7 @@ import os
 from bayes_softmax.core.parameters import size_of
 from bayes_softmax.density.posterior import SoftmaxPosterior
 from bayes_softmax.fits.forecast import Forecast, draws_bytes
+from bayes_softmax.fitting.group_forecast import group_forecast
 from bayes_softmax.fitting.network_forecast import network_forecast
 from bayes_softmax.fitting.sampling import compiled_problem
 from bayes_softmax.fitting.settings import SamplerSettings
@@ -20,6 +21,8 @@ def forecast(spec: Specification, settings: SamplerSettings) -> Forecast:
     """Time and memory of a run, from a few timed evaluations."""
     if spec.learns_scales:
         raise ValueError("forecast() cannot predict runs with learned scales; try sample() with few draws")
+    if spec.groups:
+        return group_forecast(spec, settings)
     return _linear(spec, settings) if spec.hidden is None else network_forecast(spec, settings, _linear)
 
 

@@ -1,26 +1,34 @@
 """From the specification of a model with group-level effects to its compiled density."""
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 
 from bayes_softmax.core.records import FloatArray
+from bayes_softmax.data.design import Design
 from bayes_softmax.data.groups.grouping import parts_of
 from bayes_softmax.density.groups.covariance import CovarianceData
+from bayes_softmax.density.groups.drawn import in_batches
 from bayes_softmax.density.groups.packing import LevelRows
 from bayes_softmax.density.groups.posterior import GroupsPosterior, groups_posterior
 from bayes_softmax.density.posterior import build_posterior
-from bayes_softmax.spec.groups.log_prior import correlation_name, sd_name
+from bayes_softmax.spec.groups.log_prior import hyperparameters
 from bayes_softmax.spec.groups.structure import GroupEffects
 from bayes_softmax.spec.specification import Specification
-
-BATCH = 256  # draws that are converted at a time
 
 
 def covariance_data(effects: GroupEffects) -> CovarianceData:
     """The covariance of a grouping as compiled code reads it."""
     return CovarianceData(effects.mapping, effects.sd_of_column, effects.pair, effects.power, *effects.numbers())
+
+
+def level_rows(spec: Specification, design: Design) -> list[LevelRows]:
+    """Levels and terms of the rows, for each grouping."""
+    assert design.group_columns is not None
+    return [
+        LevelRows(codes, grouping.n_levels, terms)
+        for grouping, codes, terms in parts_of(spec.schema.groups, design.group_columns)
+    ]
 
 
 class GroupedDensity(NamedTuple):
@@ -33,11 +41,7 @@ class GroupedDensity(NamedTuple):
 def grouped_density(spec: Specification) -> GroupedDensity:
     """The compiled log posterior of the distinct rows, expanded at zero."""
     design = spec.distinct
-    assert design.group_columns is not None
-    rows = [
-        LevelRows(codes, grouping.n_levels, terms)
-        for grouping, codes, terms in parts_of(spec.schema.groups, design.group_columns)
-    ]
+    rows = level_rows(spec, design)
     order = sorted(range(len(rows)), key=lambda j: -rows[j].n_levels)
     effects = tuple(spec.groups[j] for j in order)
     base = build_posterior(design, spec.coordinates, spec.priors)
@@ -60,11 +64,11 @@ def named_draws(spec: Specification, grouped: GroupedDensity, points: FloatArray
     shapes, found = spec.logits.shapes, dict[str, FloatArray]()
     for effects in grouped.effects:
         found[effects.name] = np.empty((S, *shapes[effects.name]))
-    for start in range(0, S, BATCH):
-        part = slice(start, min(start + BATCH, S))
-        free = _free_effects(grouped, points[part], thetas[part], hypers[part], n_weights)
-        for effects in grouped.effects:
-            found[effects.name][part] = effects.effects(free[effects.name])
+    for batch in in_batches(density, points):
+        part = slice(batch.first, batch.first + len(batch.flat))
+        thetas[part], hypers[part] = batch.flat[:, :n_weights], batch.hyper
+        for j, effects in enumerate(grouped.effects):
+            found[effects.name][part] = effects.effects(density.layout.effects(batch.flat, j))
     parameters = {**spec.coordinates.to_parameters(thetas), **found}
     hyper: dict[str, FloatArray] = {}
     for effects, h in zip(grouped.effects, _hyper_of(grouped.effects, hypers), strict=True):
@@ -73,33 +77,7 @@ def named_draws(spec: Specification, grouped: GroupedDensity, points: FloatArray
     return NamedDraws({name: parameters[name] for name in shapes}, hyper)
 
 
-def _free_effects(
-    grouped: GroupedDensity, points: FloatArray, thetas: FloatArray, hypers: FloatArray, n_weights: int
-) -> Mapping[str, FloatArray]:
-    """Free effects (n, G, m) by grouping; fills weights and hyperparameters."""
-    free: dict[str, list[FloatArray]] = {effects.name: [] for effects in grouped.effects}
-    for i, z in enumerate(points):
-        point = grouped.density.to_model(z)
-        thetas[i], hypers[i] = point.common[:n_weights], point.hyper
-        at = n_weights
-        for j, effects in enumerate(grouped.effects):
-            size = effects.grouping.n_levels * effects.n_free
-            own = point.effects if j == 0 else point.common[at : at + size]
-            at += size if j else 0
-            free[effects.name].append(own.reshape(-1, effects.n_free))
-    return {name: np.array(values) for name, values in free.items()}
-
-
 def _hyper_of(effects: tuple[GroupEffects, ...], hypers: FloatArray) -> list[FloatArray]:
     """The hyperparameters (S, H_j) of each grouping."""
     ends = np.cumsum([e.n_hyper for e in effects])[:-1]
     return np.split(hypers, ends, axis=-1)
-
-
-def hyperparameters(effects: GroupEffects, h: FloatArray) -> dict[str, FloatArray]:
-    """Standard deviations and correlations of the columns, which are not identified one by one."""
-    factor = effects.correlation_factor(h)
-    return {
-        sd_name(effects.name): effects.sds(h),
-        correlation_name(effects.name): factor @ np.swapaxes(factor, -1, -2),
-    }

@@ -15,6 +15,7 @@ from bayes_softmax.fits.tree import HELD, build_idata, held_group
 from bayes_softmax.fitting.notes import notes_of
 from bayes_softmax.spec.custom.recognition import recognisable
 from bayes_softmax.spec.groups.log_prior import log_hyperprior_draws
+from bayes_softmax.spec.groups.pymc_variables import left_out
 from bayes_softmax.spec.parameter_draws import log_prior_of_draws, random_variables_of_draws
 from bayes_softmax.spec.scales.shared import hyperparameter_dims
 from bayes_softmax.spec.specification import Specification
@@ -57,7 +58,7 @@ def labelled_posterior(
     idata = build_idata(logits, draws, free, stats, training, spec.schema, engine, group, hyper_dims)
     if held:
         idata[HELD] = held_group(spec.logits, held, spec.schema)
-    notes = notes_of(spec) + drawn.notes
+    notes = notes_of(spec) + drawn.notes + (left_out(spec.groups, free) if hyper else ())
     return PosteriorDraws(idata, spec.schema, engine, drawn.tune, logits, notes, timings, training=training)
 
 

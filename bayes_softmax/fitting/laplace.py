@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from bayes_softmax.fits.draws import PosteriorDraws
+from bayes_softmax.fitting.group_laplace import sample_group_laplace
 from bayes_softmax.fitting.last_layer_laplace import sample_last
 from bayes_softmax.fitting.network_laplace import STRUCTURES, sample_all_layers
 from bayes_softmax.fitting.refusals import refuse_learned_scales
@@ -44,4 +45,6 @@ def laplace_draws(spec: Specification, settings: LaplaceSettings) -> PosteriorDr
             "structure='kron' is for the logits of a network; linear logits are one layer, for which laplace() has one "
             "approximation: leave structure at None"
         )
+    if spec.groups:
+        return sample_group_laplace(spec, settings)
     return sample_laplace(spec, settings.draws, settings.seed, settings.progressbar, subsampling_of(settings))

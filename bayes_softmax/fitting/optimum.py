@@ -20,12 +20,18 @@ def mle(
 ) -> PointEstimate:
     """Maximum-likelihood estimate: minimises the softmax cross-entropy; priors are ignored.
 
+    With groups it maximises the marginal likelihood, with the levels' effects integrated out: of one grouping by
+    adaptive Gauss-Hermite quadrature where a level has up to two free effects (terms times classes minus one), else by
+    Laplace's method, which is approximate, most for levels with few observations.  Effects of levels are their
+    conditional modes.  A variance may be zero at the maximum, which then is on the boundary: the status says so.
+
     Parameters
     ----------
     solver
         ``"newton"`` (default: by Cholesky factorisation, or by preconditioned conjugate gradients where that is
         faster), ``"newton-cg"`` (always the latter), ``"lbfgs"`` or ``"gradient-descent"``.  A network is fitted by
-        ``"lbfgs"``, and by default with Newton steps at the end where it is small.
+        ``"lbfgs"``, and by default with Newton steps at the end where it is small; a model with groups by L-BFGS and
+        Newton steps.
     max_iterations
         Limit on the solver's iterations.
     learning_rate
@@ -41,6 +47,11 @@ def mle(
     PointEstimate
         With the certificate of the optimum.  Where none exists (separated classes, collinear features, an
         empty class) a ``NotConvergedWarning`` says why; ``summary()`` then marks the infinite contrasts.
+
+    Notes
+    -----
+    Quadrature is that of Liu and Pierce, *Biometrika* 81 (1994), with 15 nodes in each dimension; the error of the
+    log-likelihood is judged by 25 nodes.
 
     Examples
     --------
@@ -75,6 +86,10 @@ def map(
     rng: RandomNumbers = None,
 ) -> PointEstimate:
     """Maximum a posteriori estimate; with flat priors this is the maximum-likelihood estimate.
+
+    With groups it maximises the marginal posterior density of the weights' free coordinates and of standard deviations
+    and correlations *as such*, the quantities to which their priors refer: there is no Jacobian of logarithms or other
+    transformations.  The joint density of these and the levels' effects has no maximum.
 
     ``prior=Normal(s), intercept_prior=Flat()`` is L2-penalised cross-entropy: scikit-learn's ``C = s**2``
     (for two classes under zero-sum or full coding, ``C = 2 * s**2``).  Parameters as in :meth:`mle`.

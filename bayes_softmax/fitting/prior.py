@@ -10,6 +10,7 @@ from bayes_softmax.fits.posterior import Posterior
 from bayes_softmax.fitting.labelling import labelled_posterior
 from bayes_softmax.fitting.settings import refuse_too_many
 from bayes_softmax.spec.from_prior import draws_from_prior
+from bayes_softmax.spec.groups.log_prior import group_hyperparameters
 from bayes_softmax.spec.specification import HasSpecification
 
 TITLE = "prior (independent draws, no data)"
@@ -20,6 +21,8 @@ def sample_prior(
     model: HasSpecification, draws: int = 1000, *, random_seed: RandomSeed = None, rng: RandomNumbers = None
 ) -> Posterior:
     """Draw the coefficients, or a network's weights and biases, from their priors, before the classes are observed.
+
+    Of groups the covariances are drawn from their hyperpriors, and the effects of all levels given these.
 
     The result has the methods of a posterior (``posterior_predictive`` is then the prior predictive); its draws are in
     the group ``prior`` of ``idata``.
@@ -46,5 +49,8 @@ def sample_prior(
     check_counts(draws=draws)
     spec, generator = model._spec, np.random.default_rng(seed_of(random_seed, rng))
     refuse_too_many(spec, "sample_prior", 1, draws)
-    parameters = {name: values[None] for name, values in draws_from_prior(spec, draws, generator).items()}  # one chain
-    return Posterior(labelled_posterior(spec, parameters, Draws(np.empty(0), {}, 0), TITLE, {}, group="prior"))
+    drawn = {name: values[None] for name, values in draws_from_prior(spec, draws, generator).items()}  # one chain
+    of_groups = group_hyperparameters(spec.groups)
+    hyper = {name: drawn.pop(name) for name in of_groups}
+    none = Draws(np.empty(0), {}, 0)
+    return Posterior(labelled_posterior(spec, drawn, none, TITLE, {}, group="prior", hyper=hyper or None))

@@ -47,6 +47,11 @@ def _refuse(spec: Specification) -> None:
     """Raise where the Laplace evidence does not exist, or is not a function of the scales."""
     refuse_custom(spec.logits, "choose_prior_scale()")
     priors = spec.priors
+    if spec.groups:
+        raise ValueError(
+            "choose_prior_scale() is for models without groups, and this one has "
+            f"{listed([effects.name for effects in spec.groups])}: compare kfold() of a few scales, or plots.map_path"
+        )
     if not len(priors.features.family):
         raise ValueError("choose_prior_scale(): the model has no features, so no weights whose scale could be chosen")
     if spec.learns_scales:

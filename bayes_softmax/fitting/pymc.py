@@ -18,6 +18,7 @@ from bayes_softmax.fitting.settings import SamplerSettings, refuse_too_many
 from bayes_softmax.fitting.solvers import SolverOptions, solve
 from bayes_softmax.inference.interrupted import keep_chains
 from bayes_softmax.spec.custom.logits import OwnLogits
+from bayes_softmax.spec.groups.log_prior import group_hyperparameters
 from bayes_softmax.spec.parameter_draws import random_variables_of_draws
 from bayes_softmax.spec.pymc_model import build_pymc_model
 from bayes_softmax.spec.specification import Specification
@@ -79,7 +80,7 @@ def sample_pymc(
             for k, v in stats.data_vars.items()
             if v.dims == ("chain", "draw") and v.dtype.kind in "fiub"
         }
-        known = hyperparameters_of(spec)
+        known = [*hyperparameters_of(spec), *group_hyperparameters(spec.groups)]
         hyper = {name: posterior[name].values for name in known if name in posterior}
         drawn = Draws(np.empty(0), kept_stats, tune, notes)
         return labelled_posterior(spec, parameters, drawn, title, timings, hyper=hyper)

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from bayes_softmax.core.checks import check_between, check_choice, check_counts, check_counts_or_none, check_flags
+from bayes_softmax.core.logger import LOGGER
 from bayes_softmax.core.memory import refuse_beyond_memory
 from bayes_softmax.core.parameters import size_of
 from bayes_softmax.fits.forecast import draws_bytes
@@ -13,6 +14,7 @@ from bayes_softmax.spec.specification import Specification
 
 STEP_BYTES = 280.0  # statistics that nutpie keeps per step, tuning included; measured
 FEWEST_WEIGHTS = 100
+ANNOUNCED_BYTES = 256 * 2**20  # draws of effects beyond it are announced
 STRUCTURES, PREDICTIVES = ("last-layer", "full", "kron"), ("glm", "mc")
 
 
@@ -74,6 +76,9 @@ def refuse_too_many(
     whole = (whole_network and spec.hidden is not None) or spec.logits.kind == CUSTOM
     if spec.logits.kind == CUSTOM:
         dimension = sampled = size_of(shapes)
+    elif spec.groups:
+        dimension = sampled = spec.coordinates.dimension + sum(effects.dimension for effects in spec.groups)
+        whole = True
     else:
         dimension = sampled = (spec.network_coordinates if whole else spec.coordinates).dimension
         if spec.hidden is None:  # with more features than rows, the row space of the features is sampled
@@ -84,3 +89,5 @@ def refuse_too_many(
     asked = {"draws": draws, "chains": chains, "tune": tune}
     shown = ", ".join(f"{name}={n}" for name, n in asked.items() if name == "draws" or n > 1)
     refuse_beyond_memory(f"the draws of {method}({shown})", size, "ask for fewer draws, chains or tuning steps")
+    if spec.groups and size > ANNOUNCED_BYTES:
+        LOGGER.info(f"{chains * draws:,} draws of {sampled:,} weights and effects: up to {size / 2**30:.1f} GiB")

@@ -61,7 +61,8 @@ def read_chain(points: Any, stats: Any, dimension: int) -> Chain:
         return pyarrow.array(table.column(name))
 
     sampled = ~column(stats, "tuning").to_numpy(zero_copy_only=False)
-    z = column(points, "z").flatten().to_numpy(zero_copy_only=False).reshape(-1, dimension)[sampled]
+    z = column(points, "z").flatten().to_numpy(zero_copy_only=False).reshape(-1, dimension)
+    z = z if sampled.all() else z[sampled]  # a copy of thousands of coordinates would take gigabytes
     kept = [name for name in KEPT_STATS if name in stats.column_names]
     return z, {name: column(stats, name).to_numpy(zero_copy_only=False)[sampled] for name in kept}
 

@@ -27,6 +27,7 @@ NO_START = "All initialization points failed"  # nutpie's message
 # Above nutpie's 0.8: if a posterior is skewed (separated classes, weak priors) its curvature away from the mode exceeds
 # that of the whitening. Measured: smaller steps end the divergences there and cost nothing elsewhere.
 DEFAULT_TARGET_ACCEPT = 0.9
+START_SPREAD = 2.0  # doubled sds, so that R-hat can detect a stuck chain
 MAX_CORES = 4 * (os.cpu_count() or 1)
 
 
@@ -110,13 +111,17 @@ def nuts(
     seed: int,
     target_accept: float | None,
     progressbar: bool,
+    spread: FloatArray | float = START_SPREAD,
 ) -> Draws:
-    """Sample a nearly standard normal density; parameters and result as in :func:`whitened_nuts`."""
+    """Sample a nearly standard normal density; parameters and result as in :func:`whitened_nuts`.
+
+    ``spread`` (d,) or one number are the sds of starting points.
+    """
     load_in_full("nutpie", "pyarrow")
     import nutpie
 
     tune, d = DEFAULT_TUNE if tune is None else tune, density.dimension
-    start = partial(_start, d=d)
+    start = partial(_start, d=d, spread=spread)
     callbacks = density.callbacks()
     used = InUse()
     model = callback_model(d, callbacks, used, start) if callbacks else python_model(density, start)
@@ -211,6 +216,7 @@ def in_one(chains: Sequence[Chain], kept: KeptChains, tune: int) -> Draws:
     return Draws(np.stack([z[:n] for z, _ in chains]), stats, tune, kept.notes)
 
 
-def _start(seed: int, d: int) -> FloatArray:
-    """A starting point from the normal approximation with doubled sds, so that R-hat can detect a stuck chain."""
-    return 2.0 * np.random.default_rng(seed).normal(size=d)
+def _start(seed: int, d: int, spread: FloatArray | float) -> FloatArray:
+    """A starting point from the normal approximation with other sds."""
+    point: FloatArray = spread * np.random.default_rng(seed).normal(size=d)
+    return point

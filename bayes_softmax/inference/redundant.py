@@ -31,8 +31,8 @@ type Jacobian = Callable[[FloatArray], FloatArray]
 class RedundantMode(NamedTuple):
     """Where the search ended, with its certificate, as in :class:`bayes_softmax.core.records.Mode`.
 
-    ``hessian`` (d, d) is that of minus the function; ``basis`` (d, r) its eigenvectors with curvature, in the units of
-    the coordinates, and ``curvatures`` (r,) their eigenvalues, so that ``basis diag(1 / curvatures) basis'`` is the
+    ``basis`` (d, r) are eigenvectors with curvature of the Hessian of minus the function, in the units of the
+    coordinates, and ``curvatures`` (r,) their eigenvalues, so that ``basis diag(1 / curvatures) basis'`` is the
     covariance of what is identified.
     """
 
@@ -158,7 +158,7 @@ def _status(
 ) -> Status:
     """What the certificate implies."""
     stopped = Status.MAX_ITERATIONS if at_limit else Status.NO_PROGRESS
-    if not np.isfinite(at.value):
+    if not np.isfinite(at.value) or (at_limit and at.norm > GRADIENT_TOLERANCE):
         return stopped
     if curvature.rising is not None:
         return Status.SADDLE
@@ -183,6 +183,8 @@ def _newton(
         if after is None:
             break
         fast, at, steps, fresh = after.norm < FAST * at.norm, after, steps + 1, False
+        if not fast and at.norm <= GRADIENT_TOLERANCE:  # towards infinity the gradient vanishes, but not fast
+            break
         if not fast:
             curvature, fresh = curvature_at(at.theta), True
     return at, curvature if fresh else curvature_at(at.theta), steps
@@ -213,13 +215,13 @@ def _curvature(density: ValueGradient, theta: FloatArray, unit: FloatArray, iden
         return _Curvature(np.empty((len(theta), 0)), np.empty(0), True, None)
     _, sizes, directions = np.linalg.svd(identified(theta) * unit)
     rank = int((sizes > REDUNDANT * sizes[0]).sum())
-    own, others = directions[:rank].T, directions[rank:].T
-    values, vectors = np.linalg.eigh(own.T @ H @ own)
+    others, largest = directions[rank:].T, float(np.abs(np.linalg.eigvalsh(H)[[0, -1]]).max())
     of_others, ways = np.linalg.eigh(others.T @ H @ others)
-    least, in_units, rising = FLAT * max(float(values[-1]), 0.0), unit[:, None] * (own @ vectors), None
-    if values[0] < -least:
-        rising = in_units[:, 0]
-    elif of_others.min(initial=0.0) < -RISING * values[-1]:
-        rising = unit * (others @ ways[:, 0])
+    if of_others.min(initial=0.0) < -RISING * largest:
+        return _Curvature(np.empty((len(theta), 0)), np.empty(0), True, unit * (others @ ways[:, 0]))
+    # A prior, or a variance of zero, gives curvature to directions in which nothing else changes.
+    own = np.column_stack([directions[:rank].T, others @ ways[:, of_others > RISING * largest]])
+    values, vectors = np.linalg.eigh(own.T @ H @ own)
+    in_units, least = unit[:, None] * (own @ vectors), FLAT * largest
     kept = values > least
-    return _Curvature(in_units[:, kept], values[kept], not kept.all(), rising)
+    return _Curvature(in_units[:, kept], values[kept], not kept.all(), in_units[:, 0] if values[0] < -least else None)

@@ -9,6 +9,7 @@ from bayes_softmax.plots.checks import calibration, posterior_predictive
 from bayes_softmax.plots.coefficients import compare, forest
 from bayes_softmax.plots.confusion import confusion
 from bayes_softmax.plots.interaction import interaction
+from bayes_softmax.plots.levels import group_effects
 from bayes_softmax.plots.pareto import pareto_k
 from bayes_softmax.plots.path import map_path
 from bayes_softmax.plots.prior_predictive import prior
@@ -24,6 +25,7 @@ __all__ = [
     "confusion",
     "effects",
     "forest",
+    "group_effects",
     "interaction",
     "map_path",
     "pareto_k",

@@ -10,7 +10,10 @@ from bayes_softmax.answers.effects import effects as effects_table
 from bayes_softmax.answers.fitted import Fit, without_intervals
 from bayes_softmax.answers.intervals import resolve_interval
 from bayes_softmax.answers.variables import Setting
+from bayes_softmax.core.randomness import RandomNumbers, RandomSeed
 from bayes_softmax.data.design import Label
+from bayes_softmax.data.groups.choices import Levels
+from bayes_softmax.data.groups.grouping import AVERAGE
 from bayes_softmax.plots import dots, style
 from bayes_softmax.plots.look import Look, drawing
 from bayes_softmax.plots.picture import Picture
@@ -30,6 +33,10 @@ def effects(
     ci_kind: str | None = None,
     offset: Any = None,
     available: Any = None,
+    levels: Levels = AVERAGE,
+    groups: Any = None,
+    random_seed: RandomSeed = None,
+    rng: RandomNumbers = None,
     classes: Sequence[Label] | None = None,
     colors: Any = None,
     title: str | None = None,
@@ -45,7 +52,7 @@ def effects(
     ----------
     fit
         Point estimate or posterior.
-    features, data, at, ci_prob, ci_kind, offset, available
+    features, data, at, ci_prob, ci_kind, offset, available, levels, groups, random_seed, rng
         As in ``fit.effects()``.
     classes, colors, title, figsize, ax, figure
         See :class:`~bayes_softmax.plots.look.Look`.
@@ -68,8 +75,9 @@ def effects(
     look, interval = Look(ax, figure, figsize, classes, colors, title), resolve_interval(ci_prob, ci_kind)
     styles = look.class_styles(fitted.schema.classes)
     table = effects_table(
-        fitted, features, data, at=at, ci_prob=ci_prob, ci_kind=ci_kind, offset=offset, available=available
-    )
+        fitted, features, data, at=at, ci_prob=ci_prob, ci_kind=ci_kind, offset=offset, available=available,
+        levels=levels, groups=groups, random_seed=random_seed, rng=rng,
+    )  # fmt: skip
     assert isinstance(table, pd.DataFrame)  # not draws
     changes = list(dict.fromkeys(zip(*(table.index.get_level_values(i) for i in (0, 1)), strict=True)))
     values = table.to_numpy(dtype=np.float64).reshape(len(changes), len(fitted.schema.classes), -1)
@@ -83,7 +91,9 @@ def effects(
     kind = f"{100 * interval.prob:g} % {'Wald' if 'estimate' in table else interval.kind.upper()}"
     if without_intervals(fitted):
         kind = "without"
-    canvas.heading(f"Average effects ({kind} intervals; those of one change sum to 0 over all classes)")
+    over = str(table.columns.name).partition(", ")[2]
+    what = f"Average effects, {over}" if over else "Average effects"
+    canvas.heading(f"{what} ({kind} intervals; those of one change sum to 0 over all classes)")
     if any(len(d.markers) > 1 for d in several):
         canvas.legend(dots.class_legend(styles))
     return canvas.finished()

@@ -5,8 +5,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bayes_softmax.answers.averages import Level, average_changes
+from bayes_softmax.answers.averages import average_changes
 from bayes_softmax.answers.cautions import warn_of
+from bayes_softmax.answers.changes import Level
 from bayes_softmax.answers.fitted import Fitted
 from bayes_softmax.answers.intervals import Interval
 from bayes_softmax.answers.population import Population
@@ -33,16 +34,20 @@ class Curve(NamedTuple):
     rug: FloatArray
 
 
+def grid_of(variable: Covariate, seen: Population) -> tuple[Sequence[Any], FloatArray]:
+    """Values to compute a curve at, over the range in the data or the levels, and the values in the rows seen."""
+    if variable.levels:
+        return variable.levels, np.zeros(0)
+    low, high = variable.low, variable.high
+    if not np.isfinite(high - low):  # features of an array carry no range
+        low, high = seen.range_of(variable.name)
+    rug = np.concatenate([part.frame[variable.name].to_numpy(dtype=np.float64) for part in seen.chunks()])
+    return np.linspace(low, high, GRID).tolist(), rug
+
+
 def curve_along(fit: Fitted, rows: Population, seen: Population, variable: Covariate, interval: Interval) -> Curve:
     """Average probabilities along a variable over its range in the data, or at its levels."""
-    values: Sequence[Any] = variable.levels
-    rug = np.zeros(0)
-    if not values:
-        low, high = variable.low, variable.high
-        if not np.isfinite(high - low):  # features of an array carry no range
-            low, high = seen.range_of(variable.name)
-        values = np.linspace(low, high, GRID).tolist()
-        rug = np.concatenate([part.frame[variable.name].to_numpy(dtype=np.float64) for part in seen.chunks()])
+    values, rug = grid_of(variable, seen)
     changes = [Level({variable.name: value}) for value in values]
     averages = average_changes(fit, rows, changes, thinned_draws(fit, PICTURE_DRAWS, fit.n_chains))
     warn_of(fit, averages.cautions)

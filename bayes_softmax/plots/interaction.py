@@ -5,17 +5,22 @@ from typing import Any
 
 import numpy as np
 
-from bayes_softmax.answers.averages import Level, average_changes
+from bayes_softmax.answers.averages import average_changes
 from bayes_softmax.answers.cautions import warn_of
+from bayes_softmax.answers.changes import Level
 from bayes_softmax.answers.fitted import Fit, Fitted, refuse_intervals, without_intervals
 from bayes_softmax.answers.intervals import Interval, resolve_interval
+from bayes_softmax.answers.levels import ask, in_words
 from bayes_softmax.answers.population import Population, population_of
 from bayes_softmax.answers.probabilities import thinned_draws
 from bayes_softmax.answers.quantities import summary_columns
 from bayes_softmax.answers.variables import Covariate, Setting, check_setting, chosen_variables, level_name
 from bayes_softmax.core.checks import shown
+from bayes_softmax.core.randomness import RandomNumbers, RandomSeed
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.design import Label
+from bayes_softmax.data.groups.choices import Levels
+from bayes_softmax.data.groups.grouping import AVERAGE
 from bayes_softmax.plots import style
 from bayes_softmax.plots.look import Look, drawing
 from bayes_softmax.plots.picture import Panel, Picture, in_rows
@@ -39,6 +44,10 @@ def interaction(
     ci_prob: float | None = None,
     offset: Any = None,
     available: Any = None,
+    levels: Levels = AVERAGE,
+    groups: Any = None,
+    random_seed: RandomSeed = None,
+    rng: RandomNumbers = None,
     classes: Sequence[Label] | None = None,
     title: str | None = None,
     figsize: tuple[float, float] | None = None,
@@ -67,6 +76,8 @@ def interaction(
         Probability of the bands; default ArviZ's.
     offset, available
         (N, K) for ``data``, if the model has an offset or choice sets that are not among its columns.
+    levels, groups, random_seed, rng
+        Of a model with groups, whose effects the rows have, as in ``effects()``.
     classes, title, figsize, ax, figure
         See :class:`~bayes_softmax.plots.look.Look`.
 
@@ -93,7 +104,8 @@ def interaction(
     if x.name == lines.name:
         raise ValueError(f"by={shown(by)} must be another variable than along")
     _check_free(at, x, lines)
-    rows = population_of(fitted, data, at, offset, None, available).thinned(ROWS)
+    asked = ask(fitted, levels, groups, random_seed, rng, default=AVERAGE)
+    rows = population_of(fitted, data, at, offset, None, available, asked=asked).thinned(ROWS)
     chosen = _values(fitted, lines, values, rows)
     grid: list[Any] = list(x.levels) or np.linspace(*_range(x, rows), GRID).tolist()
     found = find_lines(fitted, rows, (x.name, grid), (lines.name, chosen), interval)
@@ -108,6 +120,8 @@ def interaction(
         style.tidy(panel)
     canvas.legend({f"{lines.name} = {name}": mark for name, mark in marks.items()})
     kind = "Average probabilities" if at is None else "Probabilities at the values given"
+    over = in_words(asked)
+    kind = kind if over is None else f"{kind}, {over}"
     left_out = len(lines.levels) - MOST_VALUES if values is None else 0
     some = f"; {MOST_VALUES} of {len(lines.levels)} levels of {lines.name}" if left_out > 0 else ""
     bands = f"{'bars' if x.levels else 'bands'}: {100 * interval.prob:g} %"

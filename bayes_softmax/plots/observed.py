@@ -10,12 +10,14 @@ from bayes_softmax.answers.cautions import in_the_limit, row_cautions, warn_of
 from bayes_softmax.answers.evaluation import find_response, new_counts
 from bayes_softmax.answers.fitted import Fitted, training_of
 from bayes_softmax.answers.labels import observation_coordinate
+from bayes_softmax.answers.levels import ask
 from bayes_softmax.answers.new_data import check_logits
 from bayes_softmax.answers.population import encode_variables, population_of
 from bayes_softmax.answers.rows import Rows
 from bayes_softmax.answers.training import TrainingData
 from bayes_softmax.core.checks import shown
 from bayes_softmax.core.records import FloatArray, IntArray
+from bayes_softmax.data.groups.grouping import KNOWN
 from bayes_softmax.plots import style
 
 POINTS = 1000  # rows shown; more would hide each other
@@ -101,7 +103,7 @@ def observed_rows(
         if any(argument is not None for argument in (y, offset, available)):
             raise ValueError("y, offset and available belong to new data; give data too")
         return _of_training(fit, training_of(fit, "a picture of the data"), limit)
-    population = population_of(fit, data, None, offset, None, available)
+    population = population_of(fit, data, None, offset, None, available, asked=ask(fit, KNOWN))
     parts = [encode_variables(fit.schema, rows) for rows in population.chunks()]
     frame = pd.concat([rows.frame for rows in population.chunks()])
     whole = _joined(parts, frame.index)

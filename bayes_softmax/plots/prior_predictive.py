@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from bayes_softmax.core.checks import check_counts, counted
 from bayes_softmax.core.checks import shown as in_words
-from bayes_softmax.core.parameters import Parameters
 from bayes_softmax.core.randomness import RandomNumbers, RandomSeed, generator_of
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.design import Label
@@ -24,7 +23,7 @@ from bayes_softmax.spec.custom.logits import CUSTOM
 from bayes_softmax.spec.families import registry
 from bayes_softmax.spec.families.normal import Normal
 from bayes_softmax.spec.families.registry import FamilyPrior
-from bayes_softmax.spec.from_prior import draws_from_prior
+from bayes_softmax.spec.from_prior import logits_from_prior
 from bayes_softmax.spec.priors import repeated
 from bayes_softmax.spec.specification import HasSpecification, Specification
 
@@ -57,9 +56,8 @@ def implied_probabilities(spec: Specification, draws: int, rng: np.random.Genera
     design = spec.design
     rows: NDArray[np.int64] = np.flatnonzero(design.totals > 0)
     rows = rows[np.linspace(0, len(rows) - 1, min(MAX_ROWS, len(rows))).astype(np.int64)]
-    drawn = Parameters(draws_from_prior(spec, draws, rng))
     X, offset, available = design.encoded(rows)
-    logits = spec.logits.at(drawn)(X).transpose(2, 1, 0)
+    logits = logits_from_prior(spec, X, draws, rng)
     if offset is not None:
         logits += offset
     if available is not None:
@@ -68,7 +66,7 @@ def implied_probabilities(spec: Specification, draws: int, rng: np.random.Genera
 
 
 def _under(spec: Specification, prior: FamilyPrior) -> Specification:
-    """The model with one prior for all of its raw coefficients, or weights and biases."""
+    """The model with one prior for all of its raw coefficients, or weights and biases; groups keep theirs."""
     priors = replace(
         spec.priors,
         features=repeated(prior, len(spec.priors.by_default)),
@@ -108,8 +106,8 @@ def prior(
         Draws from the prior.
     against
         Prior of all raw coefficients, including the intercept at x = 0, to compare with the model's; of a network a
-        normal one of all weights and biases.  Default ``Normal(2.5)``.  None shows the model's prior
-        alone, as it is with ``CustomLogits``.
+        normal one of all weights and biases; groups keep their own.  Default ``Normal(2.5)``.  None shows the model's
+        prior alone, as it is with ``CustomLogits``.
     random_seed, rng
         Integer or NumPy Generator; or as ``rng`` whatever ``np.random.default_rng`` takes.  Default: the same picture
         every time.
@@ -164,7 +162,8 @@ def prior(
         styles = styles[:MAX_CLASSES]
     shown = [("this model's prior", OURS, implied_probabilities(spec, draws, generator))]
     if against is not None:
-        label = f"{against} on {'raw coefficients' if spec.hidden is None else 'all weights and biases'}"
+        on = "raw coefficients" if spec.hidden is None else "all weights and biases"
+        label = f"{against} on {on}{', the same groups' if spec.groups else ''}"
         shown.append((label, OTHER, implied_probabilities(_under(spec, against), draws, generator)))
     height = max(2.4, 1.2 * rows_height([s.name for s in styles], len(shown)))
     canvas = look.canvas([[Panel("largest", height), Panel("classes", height)]], width=4.6)

@@ -7,10 +7,14 @@ import numpy as np
 
 from bayes_softmax.answers.fitted import Fit, refuse_intervals, without_intervals
 from bayes_softmax.answers.intervals import resolve_interval
+from bayes_softmax.answers.levels import ask, in_words
 from bayes_softmax.answers.population import population_of
 from bayes_softmax.answers.variables import Setting, chosen_variables, level_name
-from bayes_softmax.core.checks import check_choice
+from bayes_softmax.core.checks import check_choice, shown
+from bayes_softmax.core.randomness import RandomNumbers, RandomSeed
 from bayes_softmax.data.design import Label
+from bayes_softmax.data.groups.choices import Levels
+from bayes_softmax.data.groups.grouping import AVERAGE
 from bayes_softmax.plots import by_level, dots, style
 from bayes_softmax.plots.curves import Curve, curve_along, draw_line, finish_curve
 from bayes_softmax.plots.look import Look, drawing
@@ -36,6 +40,10 @@ def probabilities(
     ci_prob: float | None = None,
     offset: Any = None,
     available: Any = None,
+    levels: Levels | None = None,
+    groups: Any = None,
+    random_seed: RandomSeed = None,
+    rng: RandomNumbers = None,
     panels: str | None = None,
     classes: Sequence[Label] | None = None,
     colors: Any = None,
@@ -57,15 +65,17 @@ def probabilities(
     data, at
         Rows to average over, as in ``effects()``; at most 500 of them, evenly spaced, and 400 draws.
     by
-        A grouping, or a factor, by name: every row is set to one of its levels after the other.  Without ``features``
-        the picture shows the average probabilities of each level, of many levels the highest and the lowest in a panel
-        for each class; with one of ``features`` the curves of each level.
+        A grouping, or a factor, by name: every row is set to one of its levels after the other, and other groupings
+        are averaged over.  Without ``features`` the picture shows the average probabilities of each level, of many
+        levels the highest and the lowest in a panel for each class; with one of ``features`` the curves of each level.
     ci_prob
         Probability of the bands; default ArviZ's.
     offset
         (N, K) for ``data``, if the model has an offset that is not among its columns.
     available
         (N, K) for ``data``, if the model has choice sets and ``data`` has no columns for them.
+    levels, groups, random_seed, rng
+        Of a model with groups, whose effects the rows have, as in ``effects()``; default ``"average"``.
     panels
         ``"variable"``: all classes of a variable in one panel; ``"class"``: a panel for each variable and class.
         Default: by class for more than four classes, unless that makes more than 60 panels, or other than the axes
@@ -94,15 +104,24 @@ def probabilities(
     styles = look.class_styles(fitted.schema.classes)
     if panels is not None:
         check_choice("panels", panels, by_level.PANELS if by is not None else PANELS)
-    rows = population_of(fitted, data, at, offset, None, available).thinned(PICTURE_ROWS)
-    seen = rows if at is None else population_of(fitted, data, None, offset, None, available).thinned(PICTURE_ROWS)
+    if by is not None and levels is not None:
+        raise ValueError(
+            f"levels={shown(levels)}: with by= its levels have their own effects, and other groups are averaged over; "
+            "leave levels out"
+        )
+    asked = ask(fitted, AVERAGE if levels is None else levels, groups, random_seed, rng)
+    rows = population_of(fitted, data, at, offset, None, available, asked=asked).thinned(PICTURE_ROWS)
+    seen = rows
+    if at is not None:
+        seen = population_of(fitted, data, None, offset, None, available, asked=asked).thinned(PICTURE_ROWS)
     if by is not None:
-        asked = by_level.Asked(fitted, rows, seen, interval, styles, by)
-        return by_level.draw(asked, features, panels, look)
+        return by_level.draw(by_level.Asked(fitted, rows, seen, interval, styles, by), features, panels, look)
     curves = [curve_along(fitted, rows, seen, v, interval) for v in chosen_variables(fitted.schema, features)]
     kind = "average probability" if at is None else "probability at the values given"
     alone = bool(without_intervals(fitted))
-    label = f"{kind} ({'without' if alone else f'{100 * interval.prob:g} %'} intervals)"
+    over = in_words(asked)
+    said = kind if over is None else f"{kind}, {over}"
+    label = f"{said} ({'without' if alone else f'{100 * interval.prob:g} %'} intervals)"
     drawn = _Drawing(curves, styles, label, kind, look.given_axes is None)
     n_panels = len(curves) * len(styles)
     many = len(styles) > FEW_CLASSES and n_panels <= MOST_PANELS

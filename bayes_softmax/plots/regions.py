@@ -6,18 +6,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bayes_softmax.answers.cautions import in_the_limit, row_cautions, warn_of
-from bayes_softmax.answers.delta import normal_logits
 from bayes_softmax.answers.fitted import Fit, Fitted, refuse_intervals
 from bayes_softmax.answers.intervals import Interval, resolve_interval
-from bayes_softmax.answers.mean_probabilities import mean_probabilities
+from bayes_softmax.answers.levels import Asked, ask, in_words
 from bayes_softmax.answers.population import MEANS, Population, encode_variables, population_of
-from bayes_softmax.answers.probabilities import over_blocks, thinned_draws
-from bayes_softmax.answers.rows import Rows
 from bayes_softmax.answers.variables import Covariate, Setting, check_setting, chosen_variables, level_name
 from bayes_softmax.core.checks import counted, listed, shown
+from bayes_softmax.core.randomness import RandomNumbers, RandomSeed
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.data.design import Label
+from bayes_softmax.data.groups.choices import Levels
+from bayes_softmax.data.groups.grouping import AVERAGE
 from bayes_softmax.plots import style
+from bayes_softmax.plots.agreement import probabilities_and_agreement
 from bayes_softmax.plots.look import Look, drawing
 from bayes_softmax.plots.observed import Observed, observed_rows, scatter_classes, square
 from bayes_softmax.plots.picture import Panel, Picture
@@ -68,6 +69,10 @@ def regions(
     ci_prob: float | None = None,
     offset: Any = None,
     available: Any = None,
+    levels: Levels = AVERAGE,
+    groups: Any = None,
+    random_seed: RandomSeed = None,
+    rng: RandomNumbers = None,
     classes: Sequence[Label] | None = None,
     colors: Any = None,
     title: str | None = None,
@@ -96,6 +101,8 @@ def regions(
         Share of draws that agree beyond which a class is settled; default that of ArviZ's intervals.
     offset, available
         (N, K) for ``data``, if the model has an offset or choice sets that are not among its columns.
+    levels, groups, random_seed, rng
+        Of a model with groups, whose effects the rows have, as in ``effects()``.
     classes
         Classes in colour, the others being grey; default all.
     colors, title, figsize, ax, figure
@@ -122,7 +129,8 @@ def regions(
     interval, styles = resolve_interval(ci_prob, "eti"), look.class_styles(fitted.schema.classes)
     axes = _two_variables(fitted, features, data)
     names = (axes[0].name, axes[1].name)
-    one = typical_row(fitted, data, at, names, offset=offset, available=available)
+    asked = ask(fitted, levels, groups, random_seed, rng, default=AVERAGE)
+    one = typical_row(fitted, data, at, names, offset=offset, available=available, asked=asked)
     points = observed_rows(fitted, data, y, offset=offset, available=available)
     found = find_regions(fitted, one, names, [_range(variable, points) for variable in axes])
     canvas = look.canvas([[Panel("regions", HEIGHT)]], width=PANEL)
@@ -139,7 +147,7 @@ def regions(
     canvas.legend({s.name: square(s.colour) for s in styles if s.position in coloured | dotted})
     of_what = "normal approximation" if fitted.is_estimate else "draws"
     agree = f"hatched: fewer than {100 * interval.prob:g} % of the {of_what} agree" if hatched else ""
-    canvas.heading(_heading(one, names, [agree, points.remark]))
+    canvas.heading(_heading(one, names, [in_words(asked) or "", agree, points.remark]))
     return canvas.finished()
 
 
@@ -171,14 +179,21 @@ def _two_variables(fit: Fitted, features: Any, data: Any) -> tuple[Covariate, Co
 
 
 def typical_row(
-    fit: Fitted, data: Any, at: Setting | None, besides: Sequence[str], *, offset: Any, available: Any
+    fit: Fitted,
+    data: Any,
+    at: Setting | None,
+    besides: Sequence[str],
+    *,
+    offset: Any,
+    available: Any,
+    asked: Asked | None = None,
 ) -> Population:
     """One row: means and most frequent levels, with some variables set, but none of ``besides``."""
     setting = {} if at is None else check_setting(fit.schema, at, "at")
     for name in besides:
         if name in setting:
             raise ValueError(f"at: {shown(name)} varies in the picture, and cannot be set")
-    return population_of(fit, data, MEANS, offset, None, available).at(setting)
+    return population_of(fit, data, MEANS, offset, None, available, asked=asked).at(setting)
 
 
 def _range(variable: Covariate, points: Observed) -> tuple[float, float]:
@@ -200,33 +215,13 @@ def find_regions(
     frame[names[0]], frame[names[1]] = np.tile(x, GRID), np.repeat(y, GRID)
     rows = in_the_limit(fit, encode_variables(fit.schema, repeated._replace(frame=frame)))
     warn_of(fit, row_cautions(fit, rows, lambda positions: f"{len(positions)} of {rows.n_rows} cells of the picture"))
-    P, agreement = _probabilities(fit, rows)
+    P, agreement = probabilities_and_agreement(fit, one, rows)
     return Regions(x, y, P.reshape(GRID, GRID, -1), agreement.reshape(GRID, GRID))
 
 
 def _apart(low: float, high: float) -> tuple[float, float]:
     """Ends of an axis, also where new rows have a single value."""
     return (low, high) if high > low else (low - 0.5, high + 0.5)
-
-
-def _probabilities(fit: Fitted, rows: Rows) -> tuple[FloatArray, FloatArray]:
-    """Mean probabilities (n, K), and the share (n,) of draws with the same most probable class."""
-    draws, agreement = thinned_draws(fit, DRAWS, fit.n_chains), np.empty(rows.n_rows)
-    P = mean_probabilities(draws, rows)
-    chosen = np.nan_to_num(P, nan=-1.0).argmax(axis=1)
-
-    def compare(drawn: FloatArray, block: slice) -> None:
-        agreement[block] = (drawn.argmax(axis=0) == chosen[block, None]).mean(axis=1)
-
-    if not fit.is_estimate:
-        over_blocks(draws, rows, compare)
-    elif fit.delta_covariance is None:
-        agreement[:] = np.nan
-    else:
-        known = normal_logits(fit, rows, compare, covariance=fit.delta_covariance)
-        agreement[~known] = np.nan
-    agreement[np.isnan(P[:, 0])] = np.nan
-    return P, agreement
 
 
 def _colour_regions(panel: Any, found: Regions, styles: Sequence[style.ClassStyle]) -> set[int]:
@@ -281,7 +276,8 @@ def _name_regions(panel: Any, found: Regions, classes: Sequence[Label]) -> None:
 def _heading(one: Population, names: Sequence[str], remarks: Sequence[str]) -> str:
     """What is shown, and at which values of the other variables."""
     (row,) = one.chunks()
-    others = [f"{n} = {_short(value)}" for n, value in row.frame.iloc[0].items() if n not in names]
+    unread = {*names, *(name for g in one.groups for name in g.columns)}
+    others = [f"{n} = {_short(value)}" for n, value in row.frame.iloc[0].items() if n not in unread]
     more = f", and {len(others) - SHOWN_VALUES} more at typical values" if len(others) > SHOWN_VALUES else ""
     lines = ["Most probable class" + (f" at {', '.join(others[:SHOWN_VALUES])}{more}" if others else "")]
     lines += ["points: all rows, whatever their own values of these" if others else "", *remarks]

@@ -14,6 +14,7 @@ from bayes_softmax.answers.function_space import (
     PROBABILITIES,
     UNIDENTIFIED,
     judged_quantities,
+    levels_judged,
 )
 from bayes_softmax.answers.labels import observation_coordinate
 from bayes_softmax.core.checks import check_counts, did_you_mean, listed, shown
@@ -22,7 +23,8 @@ from bayes_softmax.data.design import Label
 from bayes_softmax.plots import style
 from bayes_softmax.plots.look import Look, drawing
 from bayes_softmax.plots.picture import Panel, Picture
-from bayes_softmax.spec.linear import INTERCEPT
+from bayes_softmax.spec.groups.structure import covariance_name
+from bayes_softmax.spec.linear import GROUPS, INTERCEPT
 
 MOST, BINS = 5, 20  # coefficients shown; bars of the ranks of a chain
 HEIGHT, WIDTH = 1.1, 3.6  # inches of a panel
@@ -192,7 +194,8 @@ def _quantities(post: Sampled) -> list[tuple[str, FloatArray, tuple[str | None, 
     That are coefficients and learned scales, or, of logits that are not linear, quantities of
     :mod:`bayes_softmax.answers.function_space`.
     """
-    return _parameters(post) if post.logits.is_linear else _parameters(post) + _said_of_the_data(post)
+    named = post.logits.is_linear or post.logits.kind == GROUPS
+    return _parameters(post) if named else _parameters(post) + _said_of_the_data(post)
 
 
 def _said_of_the_data(post: Sampled) -> list[tuple[str, FloatArray, tuple[str | None, int | None]]]:
@@ -215,19 +218,23 @@ def _said_of_the_data(post: Sampled) -> list[tuple[str, FloatArray, tuple[str | 
 
 
 def _parameters(post: Sampled) -> list[tuple[str, FloatArray, tuple[str | None, int | None]]]:
-    """Coefficients and learned scales; of a network these alone, since labels of its units switch."""
+    """Coefficients and learned scales, those alone of a network, whose units switch; covariances and some effects."""
     dataset, K = post.idata[post.group].dataset, len(post.schema.classes)
     learned = [str(name) for name in np.atleast_1d(dataset.attrs.get("hyperparameters", []))]
     found: list[tuple[str, FloatArray, tuple[str | None, int | None]]] = []
     named = [] if post.logits.kind in UNIDENTIFIED else [name for name in post.logits.shapes if name in dataset]
+    levels = levels_judged(post.logits)
+    covariances = {covariance_name(name) for name in levels}
     for variable in [*named, *learned]:
         array = dataset[variable].transpose("chain", "draw", ...)
+        if variable in levels:
+            array = array.isel({f"{variable}_level": levels[variable]})
         dims = [str(dim) for dim in array.dims[2:]]
         mirrored = dims[-1:] == ["category"] and K == TWO and np.array_equal(array[..., 0], -array[..., 1])
         for place in np.ndindex(array.shape[2:]):
             at = dict(zip(dims, place, strict=True))
             feature = str(array["feature"].values[at["feature"]]) if "feature" in at else None
-            if mirrored and at["category"] == 0:
+            if (mirrored and at["category"] == 0) or (variable in covariances and place[:2] < place[2:]):
                 continue
             parts = [post.schema.classes[i] if dim == "category" else array[dim].values[i] for dim, i in at.items()]
             short = variable if feature is None or variable in learned else ""

@@ -62,13 +62,14 @@ def limits_of_rays(rays: FloatArray) -> Limits:
 
 
 def rows_in_the_limit(limits: Limits, X: FloatArray, available: NDArray[np.bool_] | None = None) -> InTheLimit:
-    """Which classes of rows ``X`` (n, p) are excluded, and which not determined, among those on offer (n, K)."""
+    """Which classes of rows ``X`` (n, >= p) are excluded, and which not determined, among those on offer (n, K)."""
     n, (R, K, _) = len(X), limits.rows.shape
     found = InTheLimit(np.zeros((n, K), bool), np.zeros((n, K), bool), np.zeros(n, bool))
     step = max(1, BLOCK_NUMBERS // max((R + len(limits.lines)) * K, 1))
     for start in range(0, n, step):
         block = slice(start, start + step)
-        Z = np.column_stack([np.ones(len(X[block])), (X[block] - limits.centre) / limits.scale])
+        own = X[block, : len(limits.centre)]  # the features come first: groups' levels follow, whose effects are finite
+        Z = np.column_stack([np.ones(len(own)), (own - limits.centre) / limits.scale])
         offered = np.ones((len(Z), K), dtype=bool) if available is None else available[block]
         for part, values in zip(found, _judged(limits, Z, offered), strict=True):
             part[block] = values

@@ -7,7 +7,8 @@ import numpy as np
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.spec.custom.logits import CUSTOM, OwnLogits
 from bayes_softmax.spec.custom.prior import derived_values, log_prior
-from bayes_softmax.spec.linear import INTERCEPT, WEIGHTS
+from bayes_softmax.spec.groups.pymc_variables import group_values
+from bayes_softmax.spec.linear import GROUPS, INTERCEPT, WEIGHTS
 from bayes_softmax.spec.log_prior import log_prior_draws
 from bayes_softmax.spec.network.hidden import HiddenLayers
 from bayes_softmax.spec.network.learned import scales_of
@@ -36,7 +37,7 @@ def random_variables_of_draws(
 ) -> dict[str, FloatArray]:
     """Values of the ``pm.Model``'s random variables that are not parameters, for draws (chain, draw, *shape) of these.
 
-    ``hyper`` are the hyperparameters of learned scales, by name.
+    ``hyper`` are the hyperparameters of learned scales and of groupings, by name.
     """
     of = OTHERS.get(spec.logits.kind)
     return of(spec, parameters, hyper or {}) if of else free_variables(spec.priors, spec.coordinates, parameters, hyper)
@@ -106,7 +107,14 @@ def _of_own(spec: Specification, parameters: Draws, _: Draws) -> dict[str, Float
     return derived_values(spec.logits, parameters)
 
 
+def _of_groups(spec: Specification, parameters: Draws, hyper: Draws) -> dict[str, FloatArray]:
+    """Those of weights and intercept, and of each grouping."""
+    values = free_variables(spec.priors, spec.coordinates, parameters)
+    return values | group_values(spec.groups, parameters, hyper)
+
+
 OTHERS: dict[str, Callable[[Specification, Draws, Draws], dict[str, FloatArray]]] = {
     NETWORK: _of_network,
     CUSTOM: _of_own,
+    GROUPS: _of_groups,
 }

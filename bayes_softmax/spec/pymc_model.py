@@ -2,8 +2,10 @@
 
 It has data containers ``X`` and ``y_observed``, coordinates ``obs``, ``feature`` and ``category``, the raw
 ``intercept`` and ``weights`` with all K categories, and the likelihood ``y``; a network also has the weights and biases
-of its hidden layers, ``hidden_1``, ``hidden_1_bias``, ..., over units ``unit_1``, ...  A test holds it equal to the
-compiled density, up to a constant.  Under ``CustomLogits`` the variables are those that the function names.
+of its hidden layers, ``hidden_1``, ``hidden_1_bias``, ..., over units ``unit_1``, ...; groupings are described in
+:mod:`bayes_softmax.spec.groups.pymc_variables`, with levels and terms of the rows in ``group_columns``.  A test holds
+it equal to the compiled density, up to a constant.  Under ``CustomLogits`` the variables are those that the function
+names.
 """
 
 from typing import Any
@@ -13,6 +15,7 @@ import numpy as np
 from bayes_softmax.core.interrupts import load_in_full
 from bayes_softmax.data.design import Design
 from bayes_softmax.spec.custom.logits import OwnLogits
+from bayes_softmax.spec.groups.pymc_variables import group_variables
 from bayes_softmax.spec.linear import INTERCEPT, WEIGHTS
 from bayes_softmax.spec.network.pymc_variables import network_variables
 from bayes_softmax.spec.pymc_priors import intercept_block, intercept_variable, weights_blocks, weights_variable
@@ -43,7 +46,11 @@ def build_pymc_model(spec: Specification) -> Any:
         }
     with pm.Model(coords=coords) as model:
         X = pm.Data("X", design.X, dims=("obs", "feature"))
-        logits = spec.logits.expression(X, _variables(spec))
+        inputs = X
+        if design.group_columns is not None:
+            columns = pm.Data("group_columns", design.group_columns, dims=("obs", "group_column"))
+            inputs = pt.concatenate([X, columns], axis=1)
+        logits = spec.logits.expression(inputs, _variables(spec))
         if design.offset is not None:
             logits = logits + pm.Data("offset", design.offset, dims=("obs", "category"))
         if design.available is not None:  # a mask: no coefficient depends on a class where it is not on offer
@@ -57,7 +64,9 @@ def _variables(spec: Specification) -> dict[str, Any]:
     """The parameters by name; none of a function that names them itself."""
     if isinstance(spec.logits, OwnLogits):
         return {}
-    return _linear_variables(spec) if spec.hidden is None else network_variables(spec)
+    if spec.hidden is not None:
+        return network_variables(spec)
+    return _linear_variables(spec) | group_variables(spec.groups)
 
 
 def _linear_variables(spec: Specification) -> dict[str, Any]:

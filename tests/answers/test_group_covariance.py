@@ -183,13 +183,40 @@ def test_effects_of_an_estimate(estimated) -> None:
     at = start + 7 * 6 + 3  # person 7, x, class a
     V = estimated.delta_covariance[at : at + 3, at : at + 3]
     assert_allclose(table.loc[("person", "x", 7, "c vs a"), "std_error"], np.sqrt(V[0, 0] + V[2, 2] - 2 * V[0, 2]))
-    assert "most probable effects, given the estimates" in table.attrs["note"]
+    assert "most probable effects, given the estimates of the other" in table.attrs["note"]
     without = group_effects(Estimated(estimated.schema, estimated.logits, estimated.parameters, None))
     assert without["std_error"].isna().all()
 
 
+def people() -> pd.DataFrame:
+    """Twenty-five people of six rows, with effects of standard deviation 1 against the first class."""
+    rng = np.random.default_rng(2)
+    person = np.repeat(np.arange(25), 6)
+    logits = np.column_stack([np.zeros(25), rng.normal(size=(25, 2))])[person]
+    y = np.array(CLASSES)[(logits + rng.gumbel(size=logits.shape)).argmax(axis=1)]
+    return pd.DataFrame({"y": y, "person": person})
+
+
+def test_a_maximum_of_the_marginal_likelihood_has_effects_and_covariances_with_errors(tmp_path) -> None:
+    """Those of variances are of standard deviations by the chain rule; a file keeps all."""
+    fit = bs.SoftmaxRegression.from_formula("y ~ (1 | person)", people(), coding="reference").mle()
+    table, error = fit.group_covariance(), fit.std_error
+    variance = np.diag(fit.parameters["person_covariance"].values[0, :, 0])[1:]
+    of_variance = np.diag(error["person_covariance"].values[0, :, 0])[1:]
+    assert_allclose(table.loc[("person", "sd"), "estimate"], np.sqrt(variance))
+    assert_allclose(table.loc[("person", "sd"), "std_error"], of_variance / (2 * np.sqrt(variance)), rtol=1e-6)
+    effects = fit.group_effects()
+    assert_allclose(effects["std_error"], error["person"].values[:, 0, 1:].ravel(), rtol=1e-9)
+    shares = fit.poststratify(pd.DataFrame({"person": np.arange(25), "n": 1}))
+    assert_allclose(shares["estimate"].sum(), 1.0)
+    fit.save(tmp_path / "fit.nc")
+    loaded = bs.load(tmp_path / "fit.nc")
+    for question in ("group_covariance", "group_effects"):
+        pd.testing.assert_frame_equal(getattr(loaded, question)(), getattr(fit, question)())
+
+
 def test_what_is_not_in_the_model_is_named(post, overlapping) -> None:
-    with pytest.raises(ValueError, match=r"^the model has no groups: write \(1 \| person\) in the formula"):
+    with pytest.raises(ValueError, match=r"^this fit is of a model without groups; they are written \(1 \| person\)"):
         overlapping.map().group_effects()
     for call in (post.group_effects, post.group_covariance):
         with pytest.raises(ValueError, match="group: 'persn' is not a grouping of the model; did you mean 'person'"):
@@ -202,3 +229,18 @@ def test_what_is_not_in_the_model_is_named(post, overlapping) -> None:
         post.group_effects(terms="X")
     with pytest.raises(ValueError, match=r"draws=True: the draws are of one grouping; name it by group="):
         post.group_covariance(draws=True)
+
+
+@pytest.mark.parametrize("kind", ["draws", "estimate"])
+def test_correlations_that_the_prior_fixes_are_left_out(kind) -> None:
+    """Of exchangeable classes all correlations are known; of independent ones those that a common reference makes."""
+    found = {}
+    for covariance in ("exchangeable", "independent"):
+        prior = bs.GroupNormal(covariance=covariance)
+        model = bs.SoftmaxRegression.from_formula("y ~ (1 | person)", people(), group_prior=prior)
+        fit = model.sample(50, 50, 2, random_seed=1, progressbar=False) if kind == "draws" else model.map()
+        found[covariance] = fit.group_covariance(vs="a").index.get_level_values("statistic").tolist()
+    assert found == {
+        "exchangeable": ["sd", "sd", "icc", "icc"],
+        "independent": ["sd", "sd", "correlation", "icc", "icc"],
+    }

@@ -365,5 +365,5 @@ def test_models_are_compared_on_the_same_folds() -> None:
     ):
         with pytest.raises((TypeError, ValueError), match=told):
             bs.compare_models({"a": a, "b": other})
-    with pytest.raises(ValueError, match="by, refit and unit are of leave-one-out"):
+    with pytest.raises(ValueError, match="by, groups, refit and unit are of leave-one-out"):
         bs.compare_models({"a": a, "b": b}, by="row")

@@ -9,7 +9,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import bayes_softmax as bs
-from bayes_softmax.answers import poststratify, rows
+from bayes_softmax.answers import rows, shares
 from bayes_softmax.answers.strata import Groups
 from tests.conftest import simulate
 from tests.inside import changed
@@ -154,7 +154,7 @@ def test_blocks_and_parts_change_nothing(post, cells, monkeypatch) -> None:
     by = ["region", "age"]
     table, draws = post.poststratify(cells, by=by), post.poststratify(cells, by=by, draws=True)
     for part, block in ((1, 7), (3, 5)):
-        monkeypatch.setattr(poststratify, "PART_BYTES", part * 8 * 300 * 3)
+        monkeypatch.setattr(shares, "PART_BYTES", part * 8 * 300 * 3)
         monkeypatch.setattr(rows, "BLOCK_BYTES", block * 8 * 300 * 3)
         assert_allclose(post.poststratify(cells, by=by).to_numpy(), table.to_numpy(), rtol=1e-11)
         assert_allclose(post.poststratify(cells, by=by, draws=True), draws, rtol=1e-11)

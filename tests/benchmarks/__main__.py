@@ -3,6 +3,7 @@
     python -m tests.benchmarks                        everything: hours, since peers run into the limit
     python -m tests.benchmarks --quick                the small sets, in 5 minutes
     python -m tests.benchmarks map start              only these tables
+    python -m tests.benchmarks groups --scale         with thousands of levels
     python -m tests.benchmarks sampling --sets iris wine --engines ours stan --limit 120
 
 ``make bench BENCH_ARGS="..."`` passes the same arguments, after making the peers' environments in ``.bench/``.
@@ -17,9 +18,9 @@ from pathlib import Path
 from tests.benchmarks.data import OVERHEAD, SETS
 from tests.benchmarks.engines import ENGINES
 from tests.benchmarks.report import Report, machine
-from tests.benchmarks.tables import answers, estimates, gradient, memory, networks, questions, sampling, start
+from tests.benchmarks.tables import answers, estimates, gradient, groups, memory, networks, questions, sampling, start
 
-TABLES = ("questions", "start", "sampling", "map", "networks", "gradient", "memory", "answers")
+TABLES = ("questions", "start", "sampling", "map", "networks", "gradient", "memory", "answers", "groups")
 LIMIT, QUICK_LIMIT = 600.0, 30.0
 QUICK_TABLES = ("start", "sampling", "map", "networks", "gradient", "answers")
 QUICK_ENGINES = ("ours", "pymc", "stan")
@@ -41,6 +42,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--sets", nargs="+", choices=SETS, metavar="NAME", help=f"of {', '.join(SETS)}")
     parser.add_argument("--engines", nargs="+", choices=ENGINES, metavar="NAME", help=f"of {', '.join(ENGINES)}")
     parser.add_argument("--tune", type=int, metavar="N", help="warm-up of the peers (default: each one's own)")
+    parser.add_argument("--scale", action="store_true", help="groups: thousands of levels too, for minutes each")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the tables to this file as well")
     options = parser.parse_intermixed_args(arguments)
     if unknown := [name for name in options.tables if name not in TABLES]:
@@ -50,7 +52,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 def flags(options: argparse.Namespace) -> str:
     """The options that change results, as they are typed."""
-    words = ["--quick"] if options.quick else []
+    words = [f"--{name}" for name in ("quick", "scale") if getattr(options, name)]
     for name in ("limit", "tune"):
         if (value := getattr(options, name)) is not None:
             words += [f"--{name}", f"{value:g}"]
@@ -91,6 +93,8 @@ def main() -> None:
         memory.table(report, limit)
     if "answers" in tables:
         answers.table(report, limit, quick=quick)
+    if "groups" in tables:
+        groups.table(report, limit, options.tune, scale=options.scale)
 
 
 if __name__ == "__main__":

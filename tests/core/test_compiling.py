@@ -57,6 +57,7 @@ def test_a_temporary_folder_where_no_other_can_be_written(locked: Path, tmp_path
     assert list(folder.rglob("*.nbc"))
 
 
+@pytest.mark.verify
 def test_no_cache_where_the_temporary_folder_is_not_ones_own(locked: Path, tmp_path: Path) -> None:
     """What lies in a cache is executed: a folder that others can write is not used."""
     folder = tmp_path / "tmp" / f"bayes_softmax-{os.getuid()}"
@@ -78,6 +79,7 @@ def test_a_full_disk(tmp_path: Path) -> None:
     assert "cannot be kept" in said[0]
 
 
+@pytest.mark.verify
 def test_damaged_caches_are_compiled_again(tmp_path: Path) -> None:
     (tmp_path / "tmp").mkdir()
     package, cache = Path(bs.__file__).parents[1], tmp_path / "cache"

@@ -66,7 +66,7 @@ def at_random(case: Grouped, rng: np.random.Generator) -> Grouped:
     density = case.density
     point = ModelPoint(*(0.4 * rng.normal(size=part.shape) for part in density.reference))
     H = len(point.hyper)
-    density = density.at(point, 0.3 * np.eye(H) + 0.05 * rng.normal(size=(H, H))).bordered()
+    density = density.at(point, 0.3 * np.eye(H) + 0.05 * rng.normal(size=(H, H))).bordered().stretched()
     return case._replace(density=density)
 
 

@@ -89,6 +89,15 @@ def test_the_first_fits_do_not_know_base_rates() -> None:
 Change = Callable[[xr.DataTree], None]
 
 
+GROUPED = "y ~ (1 + x | g) + (1 | g:h)"
+SHORT: dict[str, Any] = {"draws": 10, "tune": 20, "chains": 1, "random_seed": 1, "progressbar": False}
+
+
+def grouped(data: pd.DataFrame) -> pd.DataFrame:
+    """With a second column of levels."""
+    return data.assign(h=np.arange(len(data)) % 3)
+
+
 @pytest.fixture(scope="module")
 def bytes_of(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     data = pd.read_csv(SAVED / "data.csv")
@@ -100,6 +109,7 @@ def bytes_of(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
         ("estimate", model.map()),
         ("posterior", model.laplace(draws=100, random_seed=1, progressbar=False)),
         ("formula", bs.SoftmaxRegression.from_formula("y ~ x + g", data).map()),
+        ("groups", bs.SoftmaxRegression.from_formula(GROUPED, grouped(data)).sample(**SHORT)),
         ("network", near_modes(bs.SoftmaxRegression(data[["x"]].to_numpy(), data["y"], logits=bs.MLP(hidden=(4,))))),
     ):
         fit.save(folder / f"{name}.nc")
@@ -149,6 +159,42 @@ def shorter(group: str, name: str) -> Change:
     return change
 
 
+def of_grouping(at: int, name: str, value: Any) -> Change:
+    def change(tree: xr.DataTree) -> None:
+        schema = json.loads(tree.attrs["schema"])
+        (groups,) = (item[1] for item in schema["items"] if item[0] == "groups")
+        fields = groups["tuple"][at]
+        fields["items"] = [[k, value if k == name else v] for k, v in fields["items"]]
+        tree.attrs["schema"] = json.dumps(schema)
+
+    return change
+
+
+def in_first_draw(name: str, place: tuple[int, ...] | None, value: float) -> Change:
+    def change(tree: xr.DataTree) -> None:
+        dataset = tree["posterior"].to_dataset()
+        values = dataset[name].values.copy()
+        values[(0, 0, *(place or ()))] = value
+        tree["posterior"] = xr.DataTree(dataset.assign({name: (dataset[name].dims, values)}))
+
+    return change
+
+
+def relabelled(dim: str) -> Change:
+    def change(tree: xr.DataTree) -> None:
+        dataset = tree["posterior"].to_dataset()
+        tree["posterior"] = xr.DataTree(dataset.assign_coords({dim: dataset[dim].values[::-1]}))
+
+    return change
+
+
+def without(group: str, name: str) -> Change:
+    return lambda tree: tree.__setitem__(group, xr.DataTree(tree[group].to_dataset().drop_vars(name)))
+
+
+NOT_THOSE = "its logits are not those of its features and classes"
+SIZES = {"name": "g", "n_slopes": 0, "has_intercept": True}
+CATEGORICAL = {"items": [["kind", "categorical"], ["levels", {"tuple": ["u", "v"]}]]}
 OTHER_ENCODER = {"items": [["feature_names", {"tuple": ["z"]}], ["has_intercept", True]]}
 CRAFTED: list[tuple[str, Change, str]] = [
     ("estimate", field("classes", {"tuple": ["a", "a", "b"]}), "the schema's classes cannot be ('a', 'a', 'b')"),
@@ -200,13 +246,47 @@ CRAFTED: list[tuple[str, Change, str]] = [
     ("network", attribute("logits", "{}"), "the description of its logits is damaged: KeyError"),
     ("network", entry("posterior", "hidden_1", np.nan), "'hidden_1' is NaN or infinite in position (0, 0, 0, 0)"),
     ("network", shorter("posterior", "hidden_1_bias"), "expected"),
+    ("groups", of_grouping(0, "columns", {"items": []}), "the description of a grouping is damaged"),
+    ("groups", of_grouping(0, "columns", {"items": [["w/g", CATEGORICAL]]}), "'w/g' cannot be a grouping"),
+    ("groups", of_grouping(0, "columns", {"items": [["weights", CATEGORICAL]]}), "the name of something else"),
+    ("groups", of_grouping(1, "columns", {"items": [["g", CATEGORICAL]]}), "the levels of the grouping 'g' are"),
+    ("groups", of_grouping(1, "seen", {"tuple": [{"tuple": [0, 9]}]}), "the levels of the grouping 'g:h' are damaged"),
+    ("groups", of_grouping(1, "seen", {"tuple": [{"tuple": [0, 0]}]}), NOT_THOSE),
+    ("groups", of_grouping(0, "has_intercept", 1), "the description of a grouping is damaged"),
+    ("groups", of_grouping(0, "has_intercept", False), NOT_THOSE),
+    ("groups", of_grouping(0, "slopes", None), NOT_THOSE),
+    ("groups", of_grouping(0, "slopes", {"items": [["formula", "__import__('os')"]]}), "is damaged"),
+    ("groups", field("groups", {"tuple": []}), NOT_THOSE),
+    ("groups", field("groups", 5), "the description of the groupings is damaged"),
+    ("groups", of_logits("groups", [{**SIZES, "n_levels": 10**12}]), NOT_THOSE),
+    ("groups", of_logits("groups", [{**SIZES, "n_levels": -1}]), "impossible"),
+    ("groups", of_logits("groups", [{"name": "g"}]), "the description of its logits is damaged"),
+    ("groups", of_logits("groups", 5), "damaged"),
+    ("groups", entry("posterior", "g", np.nan), "'g' is NaN or infinite in position (0, 0, 0, 0, 0)"),
+    ("groups", shorter("posterior", "g"), "expected"),
+    ("groups", entry("posterior", "g_covariance", -5.0), "'g_covariance' is no covariance: it has a negative"),
+    ("groups", in_first_draw("g_covariance", (0, 0, 0, 1), 9.0), "is no covariance: it is not symmetric"),
+    ("groups", in_first_draw("g_covariance", None, -1e3), "is no covariance: it has a negative"),
+    ("groups", relabelled("g_level"), "the labels of 'g_level' are not those of the model"),
+    ("groups", relabelled("g_term"), "the labels of 'g_term' are not those of the model"),
+    ("groups", entry("constant_data", "group_columns", 0.5), "the levels of 'g' are not those of the model"),
+    ("groups", entry("constant_data", "group_columns", 99.0), "the levels of 'g' are not those of the model"),
+    ("groups", shorter("constant_data", "group_columns"), "'group_columns' has shape (29, 3), expected (30, 3)"),
+    ("groups", without("constant_data", "group_columns"), "'group_columns' is missing"),
+    ("groups", without("posterior", "g_covariance"), "'g_covariance' is missing"),
+    ("groups", entry("variables", "column_0", 77), "'column_0' is out of range"),
     ("posterior", attribute("timing_seconds", [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]), "is damaged"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("kind", "change", "told", "suffix"),
-    [(*case, suffix) for case in CRAFTED for suffix in (".nc", ".zarr") if suffix == ".nc" or case[0] != "network"],
+    [
+        (*case, suffix)
+        for case in CRAFTED
+        for suffix in (".nc", ".zarr")
+        if suffix == ".nc" or case[0] not in ("network", "groups")
+    ],
 )
 def test_contents_that_contradict_each_other_are_named(
     kind: str, change: Change, told: str, suffix: str, bytes_of: dict[str, bytes], tmp_path: Path

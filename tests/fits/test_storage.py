@@ -252,7 +252,7 @@ def test_newer_versions_are_named(posterior: bs.Posterior, tmp_path: Path) -> No
         tree = opened.load()
     tree.attrs["format_version"] = 99
     tree.to_netcdf(tmp_path / "new.nc", engine="h5netcdf")
-    with pytest.raises(ValueError, match="has format version 99, this bayes_softmax reads up to 3: upgrade it"):
+    with pytest.raises(ValueError, match="has format version 99, this bayes_softmax reads up to 4: upgrade it"):
         bs.load(tmp_path / "new.nc")
 
 

@@ -86,3 +86,31 @@ def test_groups_are_for_linear_logits_with_fixed_scales():
             bs.SoftmaxRegression.from_formula("y ~ x + (1 | g)", frame(), **options)
     with pytest.raises(ValueError, match="has no groups"):
         bs.SoftmaxRegression.from_formula("y ~ x", frame(), group_prior=bs.GroupNormal())
+
+
+def test_flat_priors_of_weights_need_classes_that_overlap():
+    data = frame()
+    flat = {"prior": bs.Flat(), "intercept_prior": bs.Flat(), "coding": "reference"}
+    model = bs.SoftmaxRegression.from_formula("y ~ x + (1 | g)", data, **flat)
+    assert model.sample(draws=20, tune=50, chains=1, random_seed=1, progressbar=False).diagnostics.n_divergences == 0
+    separated = data.assign(z=data.y.map({"a": -1.0, "b": 0.0, "c": 1.0}))
+    with pytest.raises(bs.ImproperPosteriorError, match="improper"):
+        bs.SoftmaxRegression.from_formula("y ~ z + (1 | g)", separated, **flat).sample(progressbar=False)
+
+
+def test_draws_beyond_memory_are_refused_before_any_work(crossed):
+    model, _ = crossed
+    with pytest.raises(MemoryError, match="the draws of sample"):
+        model.sample(draws=10**9)
+
+
+@pytest.mark.parametrize(("terms", "sizes"), [("(1 | g)", (8,)), ("(1 | g) + (1 | i)", (8, 120))])
+def test_a_forecast_is_of_nuts_and_of_all_effects(terms, sizes):
+    data = frame().assign(i=np.arange(240) // 2)
+    said = bs.SoftmaxRegression.from_formula(f"y ~ x + {terms}", data).forecast(draws=100)
+    assert list(said.sampling_seconds) == ["nuts"]
+    hyper = sum(3 + 3 for _ in sizes)
+    assert said.dimension == 4 + 2 * sum(sizes) + hyper
+    assert 0 < said.sampling_seconds["nuts"] < 60
+    assert said.mode_seconds > 0
+    assert "sample(engine='nuts')" in str(said)

@@ -47,7 +47,10 @@ def moments(values: np.ndarray, mass: np.ndarray) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize("scale_prior", [bs.HalfNormal(1.0), bs.HalfStudentT(4, 0.7)], ids=["half-normal", "half-t"])
-@pytest.mark.parametrize(("n_obs", "slope"), [(12, 0.3), (80, 2.0)], ids=["few rows", "a clear slope"])
+@pytest.mark.parametrize(
+    ("n_obs", "slope"),
+    [pytest.param(12, 0.3, marks=pytest.mark.verify, id="few rows"), pytest.param(80, 2.0, id="a clear slope")],
+)
 def test_learned_scale_against_quadrature(scale_prior: object, n_obs: int, slope: float) -> None:
     """Weight and scale by a trapezoid rule over both; the raw difference of the logits is ``sqrt(2) g x``.
 
@@ -90,6 +93,7 @@ def test_r2d2_against_quadrature(n_obs: int, slope: float) -> None:
     assert_moments(found["R2"].values, *moments(R2 + 0 * t, mass))
 
 
+@pytest.mark.verify
 @pytest.mark.parametrize(
     ("prior", "named"), [(LEARNED, ["weights_scale"]), (bs.R2D2(), ["R2", "phi"])], ids=["learned", "R2D2"]
 )

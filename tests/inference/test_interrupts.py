@@ -64,7 +64,7 @@ def test_without_a_draw_it_is_an_interrupt() -> None:
         keep_chains([0, 0], 10)
 
 
-@pytest.mark.parametrize("cores", [1, 2])
+@pytest.mark.parametrize("cores", [pytest.param(1, marks=pytest.mark.verify), 2])
 @pytest.mark.parametrize("prior", ["", "prior=bs.Normal(scale=bs.HalfNormal(1))"])
 def test_nuts_keeps_what_is_finished_with_more_chains_than_cores(cores: int, prior: str, tmp_path: Path) -> None:
     code = f"""

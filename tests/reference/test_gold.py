@@ -201,6 +201,7 @@ def test_intercept_only_posterior_equals_quadrature(counts, form):
     assert disagreements(scores) == {}
 
 
+@pytest.mark.verify
 def test_pymc_engine_draws_from_the_same_posterior(hsb2):
     """``engine="pymc"`` and the default engine agree, under the default priors and zero-sum coding."""
     model = bs.SoftmaxRegression.from_formula("prog ~ write", hsb2)

@@ -16,9 +16,9 @@ from bayes_softmax.data.formula.terms import parse_terms
 from bayes_softmax.data.frames import check_aligned, plain_column, raise_if_missing, require_columns
 from bayes_softmax.data.groups.bars import Bar
 from bayes_softmax.data.groups.grouping import Grouping
+from bayes_softmax.data.groups.names import check_names
 
 DROP_ADVICE = "fill it, or pass missing='drop' to leave out such rows"
-TAKEN = ("intercept", "weights", "chain", "draw", "feature", "category", "obs")  # names in every posterior
 MEASURED = 0.5  # share of distinct numbers among the rows from which on a grouping is doubtful
 FEWEST_ROWS = 20  # rows up to which that is not looked at
 
@@ -80,16 +80,16 @@ def fit_groupings(bars: Sequence[Bar], frame: pd.DataFrame, used: Sequence[str])
     Raises
     ------
     ValueError, TypeError
-        A grouping that is the response, appears twice, has a single level, or holds real numbers.
+        A grouping that is the response, appears twice, has a single level, or holds real numbers; or whose name is
+        that of something else.
     """
     groupings: list[Grouping] = []
+    for column in [column for bar in bars for column in bar.columns]:
+        if column in used:
+            raise ValueError(f"formula: {shown(column)} is the response and cannot be a grouping")
+    check_names([":".join(bar.columns) for bar in bars])
     for bar in bars:
         name = ":".join(bar.columns)
-        for column in bar.columns:
-            if column in used:
-                raise ValueError(f"formula: {shown(column)} is the response and cannot be a grouping")
-        if name in TAKEN:
-            raise ValueError(f"groups: {name!r} is the name of something else in every posterior; rename the column")
         if any(known.name == name for known in groupings):
             raise ValueError(
                 f"formula: the grouping {name!r} appears twice; write its terms in one bar, (1 + x | {name}), or "

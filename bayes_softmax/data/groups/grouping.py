@@ -1,9 +1,9 @@
 """One grouping of rows: its levels, and the terms whose coefficients vary over them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -12,9 +12,10 @@ from bayes_softmax.core.checks import describe_rows, did_you_mean, listed, shown
 from bayes_softmax.core.records import AnyArray, FloatArray, IntArray
 from bayes_softmax.data.formula.columns import MANY_LEVELS, ColumnType, column_type_from_data, positions_among
 from bayes_softmax.data.formula.encoder import FormulaEncoder, encoder_from_data
+from bayes_softmax.data.groups.names import check_names
 
 INTERCEPT = "intercept"
-KNOWN, NEW, AVERAGE = LEVELS = ("known", "new", "average")
+KNOWN, NEW, AVERAGE, KNOWN_OR_NEW = LEVELS = ("known", "new", "average", "known or new")
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,11 @@ class Grouping:
         return {**self.columns, **(self.slopes.variables if self.slopes is not None else {})}
 
     @property
+    def n_slopes(self) -> int:
+        """Number of terms but the intercept."""
+        return len(self.slope_names)
+
+    @property
     def slope_columns(self) -> tuple[str, ...]:
         """Columns that the terms read."""
         return () if self.slopes is None else tuple(self.slopes.variables)
@@ -83,17 +89,37 @@ class Grouping:
     def encode(self, frame: pd.DataFrame, levels: str = KNOWN) -> FloatArray:
         """The grouping's columns (N, 1 + slopes) of rows: code of the level, then the terms but the intercept.
 
-        With ``levels`` ``"new"`` the codes number the distinct levels of these rows, as none of them was seen before;
-        without the grouping's columns, and with ``"average"``, all rows have code 0.
+        With ``levels`` ``"new"`` the codes number the distinct levels of these rows, as none of them was seen before,
+        and with ``"known or new"`` those that the model does not have come after the ones it has.  Without the
+        grouping's columns, rows have one new level; with ``"average"``, all have code 0.
         """
-        codes: AnyArray = np.zeros(len(frame))
-        if levels == KNOWN:
-            codes = self.codes(frame)
-        elif levels == NEW and all(name in frame for name in self.columns):
-            codes = frame.groupby(list(self.columns), sort=False, dropna=False, observed=True).ngroup().to_numpy()
+        codes: AnyArray = self.codes_by_choice(frame, levels)
         if self.slopes is None:
             return np.asarray(codes, dtype=np.float64)[:, None]
         return np.column_stack([codes, self.slopes.encode(frame)[0]])
+
+    def codes_by_choice(self, frame: pd.DataFrame, levels: str) -> IntArray:
+        """Codes (N,) of the rows' levels, as :meth:`encode` has them."""
+        if levels == AVERAGE:
+            return np.zeros(len(frame), dtype=np.int64)
+        if levels == KNOWN:
+            return self.codes(frame)
+        has_columns = all(name in frame for name in self.columns)
+        numbers = np.zeros(len(frame), dtype=np.int64)
+        if has_columns:
+            groups = frame.groupby(list(self.columns), sort=False, dropna=False, observed=True)
+            numbers = np.array(groups.ngroup(), dtype=np.int64)
+        if levels == NEW:
+            return numbers
+        known = self.positions(frame) if has_columns else np.full(len(frame), -1)
+        unseen = known < 0
+        _, numbers[unseen] = np.unique(numbers[unseen], return_inverse=True)
+        return np.where(unseen, self.n_levels + numbers, known)
+
+    def columns_read(self, frame: pd.DataFrame, levels: str) -> tuple[str, ...]:
+        """Columns that :meth:`encode` reads; those of new levels if they are there."""
+        names = {KNOWN: True, AVERAGE: False}.get(levels, any(name in frame for name in self.columns))
+        return tuple(self.variables) if names else self.slope_columns
 
     def codes(self, frame: pd.DataFrame) -> IntArray:
         """Position (N,) of each row's level; raises for a level that the model does not have."""
@@ -136,8 +162,8 @@ class Grouping:
             hint = did_you_mean(value, self.levels)
         return ValueError(
             f"data: {shown(self.name)} has level {shown(value)} in {describe_rows(frame.index, where)}, which the "
-            f"model was not fitted with (levels: {listed(self.levels)}){hint}; levels='new' draws effects of unseen "
-            "levels from the population, levels='average' averages over it"
+            f"model was not fitted with (levels: {listed(self.levels)}){hint}; levels='known or new' draws the "
+            "effects of such levels from the population, levels='average' averages over it"
         )
 
 
@@ -170,29 +196,71 @@ def grouping_from_data(data: Any) -> Grouping:
     return Grouping(types, seen, encoder, *flags)
 
 
+def groupings_from_data(data: Any) -> tuple[Grouping, ...]:
+    """The groupings of a file.
+
+    Raises
+    ------
+    ValueError
+        As :func:`grouping_from_data`; also for names that are not those of different groupings.
+    """
+    if not isinstance(data, tuple):
+        raise ValueError("the description of the groupings is damaged")
+    groups = tuple(map(grouping_from_data, data))
+    names = [group.name for group in groups]
+    if len(set(names)) < len(names):
+        raise ValueError(f"the groupings {listed(names)} have one name")
+    check_names(names)
+    return groups
+
+
 def _within(at: Any, sizes: list[int]) -> bool:
     """Whether these are positions of levels of each column."""
     whole = isinstance(at, tuple) and len(at) == len(sizes) and all(type(i) is int for i in at)
     return whole and all(0 <= i < n for i, n in zip(at, sizes, strict=True))
 
 
-def parts_of(groups: tuple[Grouping, ...], columns: FloatArray) -> Iterator[tuple[Grouping, IntArray, FloatArray]]:
+class HasTerms(Protocol):
+    """A grouping, or its sizes alone: what says which columns are its own."""
+
+    @property
+    def n_slopes(self) -> int:
+        """Number of terms but the intercept."""
+        ...
+
+    @property
+    def has_intercept(self) -> bool:
+        """Whether the levels have intercepts."""
+        ...
+
+
+def parts_of[G: HasTerms](groups: Sequence[G], columns: FloatArray) -> Iterator[tuple[G, IntArray, FloatArray]]:
     """Each grouping with the codes (N,) of its levels and its terms (N, q), from all groupings' columns (N, c)."""
-    at = 0
-    for grouping in groups:
-        n_slopes = len(grouping.slope_names)
-        codes, slopes = columns[:, at].astype(np.int64), columns[:, at + 1 : at + 1 + n_slopes]
+    for grouping, at in zip(groups, code_columns(0, groups), strict=True):
+        codes, slopes = columns[:, at].astype(np.int64), columns[:, at + 1 : at + 1 + grouping.n_slopes]
         if grouping.has_intercept:
             slopes = np.column_stack([np.ones(len(columns)), slopes])
         yield grouping, codes, np.ascontiguousarray(slopes)
-        at += 1 + n_slopes
 
 
-def encode_groups(groups: tuple[Grouping, ...], frame: pd.DataFrame, levels: str = KNOWN) -> FloatArray:
-    """The columns (N, c) of all groupings, side by side."""
-    return np.column_stack([grouping.encode(frame, levels) for grouping in groups])
+def encode_groups(
+    groups: tuple[Grouping, ...], frame: pd.DataFrame, levels: str | Mapping[str, str] = KNOWN
+) -> FloatArray:
+    """The columns (N, c) of all groupings, side by side; ``levels`` of all, or of each by name."""
+    return np.column_stack([grouping.encode(frame, choice_of(grouping, levels)) for grouping in groups])
+
+
+def choice_of(grouping: Grouping, levels: str | Mapping[str, str]) -> str:
+    """What a choice for all groupings, or for each by name, says of one."""
+    return levels if isinstance(levels, str) else levels[grouping.name]
 
 
 def column_names(groups: tuple[Grouping, ...]) -> tuple[str, ...]:
     """Columns of the data that are groupings, each once."""
     return tuple(dict.fromkeys(name for grouping in groups for name in grouping.columns))
+
+
+def code_columns(n_features: int, groups: Sequence[HasTerms]) -> list[int]:
+    """Columns of the inputs of the logits, features and groups, that hold the codes of levels: one a grouping."""
+    sizes = [1 + grouping.n_slopes for grouping in groups]
+    return [n_features + sum(sizes[:j]) for j in range(len(groups))]

@@ -27,4 +27,23 @@ log joint density the reverse sweep is
 
 with :math:`\Phi` the lower triangle with half of the diagonal (the differential of a Cholesky factor, Murray, 2016).
 The precision :math:`\Sigma^{-1}` enters through ``P`` alone, so its adjoint is the sum of the :math:`\bar P_g`.
+
+**Where.**  The expansion is an average over points of the whitened normal itself, ``averaged.py``: at the mode alone
+the sds of many levels with few observations are too small by several posterior sds.  Arithmetic is on many levels side
+by side, ``lanes.py``: on the housing panel (361 levels, m = 2, 1289 rows) a gradient takes 40 microseconds instead of
+225, half of them for the rows.
+
+**Stretch.**  Where levels have few rows, weights and effects grow with the sds of effects: the whitened point is
+multiplied by a factor of ``h``, ``stretch.py``.  On 600 levels of one row divergences fell from 29 in 4000 draws to
+none, and with three rows a level leapfrogs from 19 to 15.
+
+**Several groupings.**  The effects of small groupings are common coordinates, an exact border.  With many levels in
+more than one grouping that border would be dense and of thousands of columns.  There each grouping is whitened level by
+level (``whitening.py``): P as above, the border *fixed* at the reference, with X and T of the joint curvature, found by
+conjugate gradients (``curvature.py``).  What is lost is that levels of crossed groupings inform each other: the
+condition number that remains is about :math:`(1 + r) / (1 - r)` for :math:`r^2` the product of the shares of
+information that rows contribute to a level of each.  Measured on InstEval (2972 students x 1128 lecturers, m = 4,
+73 421 rows): 1.6 milliseconds a gradient, 0.2 of them for the levels, and 31 leapfrogs a draw, as many as a standard
+normal of 16 000 coordinates needs.  Eliminating one of the crossed groupings given the other would cost several times
+what the rows cost.  Nested groupings (``nested.py``) need no approximation: inner levels are eliminated first.
 """

@@ -64,8 +64,22 @@ def add_log_prior_of_sds(cov, x, gradient):  # type: ignore[no-untyped-def]
     ``cov.power`` holds the exponents for the Cholesky factor: those of the correlations are smaller by the number of
     columns after each that are correlated with it.
     """
-    n, n_sds, value = cov.pair.shape[0], cov.scale.shape[0], 0.0
-    for r in range(n_sds):
+    n, value = cov.pair.shape[0], _add_log_density_of_sds(cov, x, gradient)
+    for i in range(n):
+        power = cov.power[i]
+        for l in range(i + 1, n):
+            power -= 1.0 if cov.pair[l, i] >= 0 else 0.0
+        for j in range(i):
+            if power != 0.0:
+                value += _add_log_cosine(cov, x, gradient, i, j, power)
+    return value
+
+
+@nb.njit(**nb.OPTIONS)
+def _add_log_density_of_sds(cov, x, gradient):  # type: ignore[no-untyped-def]
+    """Log density of the sds, whatever their signs; adds its gradient."""
+    value = 0.0
+    for r in range(cov.scale.shape[0]):
         ratio = x[r] / cov.scale[r]
         if cov.family[r] == HALF_NORMAL:
             value -= 0.5 * ratio * ratio
@@ -74,13 +88,15 @@ def add_log_prior_of_sds(cov, x, gradient):  # type: ignore[no-untyped-def]
             nu = cov.df[r]
             value -= 0.5 * (nu + 1.0) * math.log1p(ratio * ratio / nu)
             gradient[r] -= (nu + 1.0) * ratio / (nu + ratio * ratio) / cov.scale[r]
-    for i in range(n):
-        power = cov.power[i]
-        for l in range(i + 1, n):
-            power -= 1.0 if cov.pair[l, i] >= 0 else 0.0
-        for j in range(i):
-            pair = cov.pair[i, j]
-            if pair >= 0 and power != 0.0:
-                value += power * math.log(abs(math.cos(x[n_sds + pair])))
-                gradient[n_sds + pair] -= power * math.tan(x[n_sds + pair])
     return value
+
+
+@nb.njit(**nb.OPTIONS)
+def _add_log_cosine(cov, x, gradient, i, j, power):  # type: ignore[no-untyped-def]
+    """A power of the cosine of the angle of columns i and j, if there is one: its logarithm; adds its gradient."""
+    pair = cov.pair[i, j]
+    if pair < 0:
+        return 0.0
+    at = cov.scale.shape[0] + pair
+    gradient[at] -= power * math.tan(x[at])
+    return power * math.log(abs(math.cos(x[at])))

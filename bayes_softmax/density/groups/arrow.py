@@ -19,6 +19,7 @@ from bayes_softmax.density.groups.lanes import (
     lower,
     subtract_factor_adjoints,
     to_lanes,
+    total,
 )
 from bayes_softmax.density.linear import logits, products, workspace
 from bayes_softmax.density.scales.cholesky import cholesky_with_inverse, lower_product, lower_transposed_product
@@ -192,6 +193,7 @@ def add_precision_adjoint(G, exact, own, border, adjoint):  # type: ignore[no-un
     d = border.step.shape[0]
     p, scratch, Z = workspace(m, B), workspace(m, B), workspace(d, B)
     step, bbar = border.step.reshape(1, d), border.bbar.reshape(1, d)
+    of_factor = workspace(m * m, B).reshape(m, m, B)
     for c in range(n):
         F, a, vbar, used = own.F[c], own.a[c], own.y[c], min(B, G - c * B)
         p[:] = 0.0
@@ -212,7 +214,8 @@ def add_precision_adjoint(G, exact, own, border, adjoint):  # type: ignore[no-un
                 for j in range(i + 1):
                     for e in range(d):
                         adjoint[i, j] += (1.0 if j == i else 2.0) * dot(Z[e], X[j, e])
+        of_factor[:] = 0.0
+        subtract_factor_adjoints(F, own.v[c], vbar, scratch, of_factor)
         for i in range(m):
             for j in range(m):
-                adjoint[i, j] -= dot(p[i], a[j])
-        subtract_factor_adjoints(F, own.v[c], vbar, used, scratch, adjoint)
+                adjoint[i, j] += total(of_factor[i, j, :used]) - dot(p[i], a[j])

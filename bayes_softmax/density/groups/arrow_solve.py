@@ -7,7 +7,7 @@ dense, and has a Cholesky factor of its own.
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import LinAlgError, cho_solve, cholesky, lapack
+from scipy.linalg import LinAlgError, cho_solve, cholesky, lapack, solve_triangular
 
 from bayes_softmax.core import compiling as nb
 from bayes_softmax.core.records import FloatArray, IntArray
@@ -67,6 +67,19 @@ def inverse_blocks(factor: ArrowFactor) -> tuple[FloatArray, FloatArray, FloatAr
     blocks, Y = factor.inverses.copy(), np.empty_like(factor.X)
     _spread(factor.X, factor.columns, factor.starts, covariance, Y, blocks)
     return blocks, Y, covariance
+
+
+def draw_arrow(factor: ArrowFactor, rng: np.random.Generator) -> tuple[tuple[FloatArray, FloatArray], float]:
+    """Blocks (G, m) and border (d,) of a normal draw around zero with precision ``P``; and its square."""
+    G, m = factor.inverses.shape[:2]
+    of_border, of_blocks = rng.normal(size=len(factor.lower)), rng.normal(size=(G, m))
+    square, border = float((of_blocks**2).sum() + of_border @ of_border), of_border
+    if len(border):
+        border = solve_triangular(factor.lower, of_border, lower=True, trans="T")
+    blocks = np.einsum("gab,gb->ga", np.linalg.cholesky(factor.inverses), of_blocks)
+    level = np.repeat(np.arange(G), np.diff(factor.starts))
+    np.subtract.at(blocks, level, factor.X * border[factor.columns, None])
+    return (blocks, border), square
 
 
 @nb.njit(**nb.OPTIONS | KEPT)

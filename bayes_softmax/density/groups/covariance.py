@@ -32,6 +32,11 @@ class CovarianceData(NamedTuple):
     df: FloatArray
     scale: FloatArray
 
+    @property
+    def n_hyper(self) -> int:
+        """Number of hyperparameters."""
+        return len(self.scale) + int(self.pair.max(initial=-1)) + 1
+
 
 @nb.njit(**nb.OPTIONS)
 def correlation_factor(cov, h, R):  # type: ignore[no-untyped-def]

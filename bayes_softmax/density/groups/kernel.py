@@ -6,30 +6,26 @@ grouping that is whitened level by level.  A whitened point has one coordinate f
 standardised hyperparameters (H,).
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 
 from bayes_softmax.core import compiling as nb
 from bayes_softmax.core.records import FloatArray, IntArray
-from bayes_softmax.density.groups.arrow import (
-    add_precision_adjoint,
-    effects_of_levels,
-    factor_levels,
-    new_border,
-    pull_back_border,
-    pull_back_effects,
-    step_of_border,
-)
+from bayes_softmax.density.groups.arrow import new_border
 from bayes_softmax.density.groups.effects import add_effects, effective, free_effects, pull_effects
-from bayes_softmax.density.groups.priors import (
-    add_common_priors,
-    add_effects_priors,
-    add_hyperpriors,
-    factor_priors,
-    pull_back_common_priors,
+from bayes_softmax.density.groups.priors import add_effects_priors, add_hyperpriors, factor_priors
+from bayes_softmax.density.groups.stretch import (
+    effects_variance,
+    precision_products,
+    pull_back_stretch,
+    scale_adjoints,
+    scale_precisions,
+    stretch_of,
 )
-from bayes_softmax.density.groups.table import line, own_work, prior_work, read_grouping, read_lanes
+from bayes_softmax.density.groups.table import line, read_grouping
+from bayes_softmax.density.groups.whitening import change_of_variables, pull_back
 from bayes_softmax.density.kernel import KernelData, block_logits, block_totals, read_part, softmax_block
 from bayes_softmax.density.linear import (
     differences,
@@ -40,7 +36,6 @@ from bayes_softmax.density.linear import (
     workspace,
 )
 from bayes_softmax.density.log_prior import KEPT, log_prior_gradient
-from bayes_softmax.density.scales.cholesky import lower_product, lower_transposed_product
 
 
 class GroupsData(NamedTuple):
@@ -48,19 +43,22 @@ class GroupsData(NamedTuple):
 
     ``linear`` are the rows and the weights' priors; ``groupings`` (J, ``table.GROUPING_SIZE``) addresses and sizes;
     ``sizes`` are the number of weights, whether the border is exact, and the sizes of the workspaces of effects and of
-    covariances; ``common`` (d,) are the common coordinates at the reference.  With an exact border ``curvature`` (d, d)
-    and ``slope`` (d,) are theirs there, with the priors of the weights alone; with a fixed one ``curvature`` is the
-    inverse of the factor T.  ``h = location + root e`` for ``location`` (H,) and ``root`` (H, H).
+    covariances; ``chain`` are lines of nested groupings, inner ones first, or empty; ``common`` (d,) are the common
+    coordinates at the reference.  With an exact border ``curvature`` (d, d) and ``slope`` (d,) are theirs there, with
+    the priors of the weights alone; with a fixed one ``curvature`` is the inverse of the factor T.
+    ``h = location + root e`` for ``location`` (H,) and ``root`` (H, H); ``stretch`` is read by ``stretch.py``.
     """
 
     linear: KernelData
     groupings: IntArray
     sizes: IntArray
+    chain: IntArray
     common: FloatArray
     curvature: FloatArray
     slope: FloatArray
     location: FloatArray
     root: FloatArray
+    stretch: FloatArray
 
 
 @nb.njit(**nb.OPTIONS)
@@ -126,54 +124,15 @@ def _log_likelihood(data, V, G, U, Ubar):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(**nb.OPTIONS)
-def change_of_variables(data, z, x, work, priors, border):  # type: ignore[no-untyped-def]
-    """Fill a point of the model, given factored ``priors``; returns the log determinant of the map."""
-    d, exact, log_determinant = data.slope.shape[0], data.sizes[1] > 0, 0.0
-    if exact:
-        border.S[:] = data.curvature
-        border.b[:] = data.slope
-        add_common_priors(data.groupings, data.common, border.S, border.b, priors)
-    for j in range(data.groupings.shape[0]):
-        t = line(data.groupings, j)
-        if t.at >= d:
-            own, Q = own_work(t, d, exact, work), prior_work(t, priors).precision
-            log_determinant += factor_levels(read_lanes(t, d), Q, t.G, exact, own, border)
-    if exact:
-        log_determinant += step_of_border(z[:d], border)
-    else:
-        lower_transposed_product(data.curvature, z[:d], border.step)
-    for e in range(d):
-        x[e] = data.common[e] + border.step[e]
-    for j in range(data.groupings.shape[0]):
-        t = line(data.groupings, j)
-        if t.at >= d:
-            own, m, end = own_work(t, d, exact, work), t.q * t.k, t.at + t.G * t.q * t.k
-            X = own.X if exact else read_lanes(t, d).border
-            effects_of_levels(X, own, border.step, z[t.at : end].reshape(t.G, m), x[t.at : end].reshape(t.G, m))
-    return log_determinant
-
-
-@nb.njit(**nb.OPTIONS)
-def pull_back(data, z, of_x, out, work, priors, border):  # type: ignore[no-untyped-def]
-    """Fill the gradient ``out`` in all whitened coordinates but hyperparameters; *adds* to the priors' adjoints."""
-    d, exact = data.slope.shape[0], data.sizes[1] > 0
-    border.sbar[:] = of_x[:d]
-    for j in range(data.groupings.shape[0]):
-        t = line(data.groupings, j)
-        if t.at >= d:
-            own, m, end = own_work(t, d, exact, work), t.q * t.k, t.at + t.G * t.q * t.k
-            X = own.X if exact else read_lanes(t, d).border
-            pull_back_effects(X, own, of_x[t.at : end].reshape(t.G, m), border.sbar, out[t.at : end].reshape(t.G, m))
-    if exact:
-        pull_back_border(z[:d], border, out[:d])
-        pull_back_common_priors(data.groupings, data.common, border.Sbar, border.bbar, priors)
-    else:
-        lower_product(data.curvature, border.sbar, out[:d])
-    for j in range(data.groupings.shape[0]):
-        t = line(data.groupings, j)
-        if t.at >= d:
-            adjoint = prior_work(t, priors).adjoint
-            add_precision_adjoint(t.G, exact, own_work(t, d, exact, work), border, adjoint)
+def _stretched_map(data, z, x, work, priors, border):  # type: ignore[no-untyped-def]
+    """Fill the point ``x`` of the model, given factored ``priors``: log determinant of the map, kappa, its variance."""
+    variance = effects_variance(data.groupings, data.stretch, priors)
+    kappa = stretch_of(data.stretch, variance)
+    scale_precisions(data.groupings, kappa * kappa, priors)
+    log_determinant = change_of_variables(data, z, x, work, priors, border) + len(x) * math.log(kappa)
+    scale_precisions(data.groupings, 1.0 / (kappa * kappa), priors)
+    x *= kappa
+    return log_determinant, kappa, variance
 
 
 @nb.njit(**nb.OPTIONS | KEPT)
@@ -185,10 +144,18 @@ def whitened_log_joint(data, z, out):  # type: ignore[no-untyped-def]
     x, of_x, border = np.empty(n), np.empty(n), new_border(d, data.sizes[1] > 0)
     work, priors = workspace(1, data.sizes[2]).reshape(-1), np.empty(data.sizes[3])
     value = factor_priors(data.groupings, h, priors)
-    value += change_of_variables(data, z, x, work, priors, border)
+    log_determinant, kappa, variance = _stretched_map(data, z, x, work, priors, border)
+    value += log_determinant
     value += log_joint_of_rows(data, x, of_x)
-    value += add_effects_priors(data.groupings, x, of_x, priors)
+    quadratic = add_effects_priors(data.groupings, x, of_x, priors)
+    value += quadratic
+    of_log_kappa = n + of_x @ x
+    of_x *= kappa
+    scale_adjoints(data.groupings, 1.0 / (kappa * kappa), priors)  # the sweep adds those in the scaled precisions
     pull_back(data, z, of_x, out, work, priors, border)
+    scale_adjoints(data.groupings, kappa * kappa, priors)
+    of_log_kappa += 2.0 * (precision_products(data.groupings, priors) - quadratic)  # the latter is that of the prior
+    pull_back_stretch(data.groupings, data.stretch, variance, of_log_kappa, h, of_h, priors)
     value += add_hyperpriors(data.groupings, h, of_h, priors)
     out[n:] = data.root.T @ of_h
     return value
@@ -203,12 +170,16 @@ def log_conditional(data, x, h, of_x):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(**nb.OPTIONS | KEPT)
-def to_model(data, h, z, x):  # type: ignore[no-untyped-def]
-    """Fill the point ``x`` of the model for hyperparameters ``h``; returns the log determinant of the map.
+def to_models(data, hs, zs, xs):  # type: ignore[no-untyped-def]
+    """Fill points of the model (S, n) for hyperparameters (S, H) and whitened points (S, dimension)."""
+    for s in range(zs.shape[0]):
+        _to_model(data, hs[s], zs[s], xs[s])
 
-    Of the whitened point ``z`` the hyperparameters are not read.
-    """
+
+@nb.njit(**nb.OPTIONS)
+def _to_model(data, h, z, x):  # type: ignore[no-untyped-def]
+    """Fill the point ``x`` of the model; of the whitened point ``z`` the hyperparameters are not read."""
     border = new_border(data.slope.shape[0], data.sizes[1] > 0)
     work, priors = workspace(1, data.sizes[2]).reshape(-1), np.empty(data.sizes[3])
     factor_priors(data.groupings, h, priors)
-    return change_of_variables(data, z, x, work, priors, border)
+    _stretched_map(data, z, x, work, priors, border)

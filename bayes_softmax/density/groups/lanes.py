@@ -30,10 +30,19 @@ def subtract_product(x, y, into):  # type: ignore[no-untyped-def]
 @nb.njit(**_sums)
 def dot(x, y):  # type: ignore[no-untyped-def]
     """Sum of products over lanes."""
-    total = 0.0
+    found = 0.0
     for l in range(x.shape[0]):
-        total += x[l] * y[l]
-    return total
+        found += x[l] * y[l]
+    return found
+
+
+@nb.njit(**_sums)
+def total(x):  # type: ignore[no-untyped-def]
+    """Sum over lanes."""
+    found = 0.0
+    for l in range(x.shape[0]):
+        found += x[l]
+    return found
 
 
 @nb.njit(**nb.OPTIONS)
@@ -72,13 +81,13 @@ def factor(A, Q, L, F):  # type: ignore[no-untyped-def]
 @nb.njit(**nb.OPTIONS)
 def log_diagonals(F, c):  # type: ignore[no-untyped-def]
     """Sum of the logarithms of the diagonals of the first ``c`` lanes of ``F`` (m, m, B)."""
-    total, m = 0.0, F.shape[0]
+    found, m = 0.0, F.shape[0]
     for l in range(c):
         product = 1.0
         for i in range(m):
             product *= F[i, i, l]
-        total += math.log(product)
-    return total
+        found += math.log(product)
+    return found
 
 
 @nb.njit(**nb.OPTIONS)
@@ -120,25 +129,25 @@ def from_lanes(x, first, c, out):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(**nb.OPTIONS)
-def subtract_factor_adjoints(F, v, vbar, c, total, out):  # type: ignore[no-untyped-def]
-    """Subtract the sum over the first ``c`` lanes of ``F' Phi(v vbar') F + F'F / 2`` from ``out`` (m, m).
+def subtract_factor_adjoints(F, v, vbar, scratch, out):  # type: ignore[no-untyped-def]
+    """Subtract ``F' Phi(v vbar') F + F'F / 2`` from ``out`` (m, m, B).
 
     It is the derivative in ``LL' = (F'F)^-1`` of ``-log det L`` and of ``g' L^-T v`` with ``vbar = F g``; only its sum
-    with its transpose is meaningful.  ``total`` (m, B) is scratch.
+    with its transpose is meaningful.  ``scratch`` is (m, B).
     """
     m, B = v.shape
     for i in range(m):
         # row i of Phi(v vbar') F + F / 2
         for h in range(i + 1):
-            into, own = total[h], F[i, h]
+            into, own = scratch[h], F[i, h]
             for l in range(B):
                 into[l] = 0.5 * own[l]
         for j in range(i + 1):
             share, vi, vj = 0.5 if j == i else 1.0, v[i], vbar[j]
             for h in range(j + 1):
-                into, own = total[h], F[j, h]
+                into, own = scratch[h], F[j, h]
                 for l in range(B):
                     into[l] += share * vi[l] * vj[l] * own[l]
         for j in range(i + 1):
             for h in range(i + 1):
-                out[j, h] -= dot(F[i, j, :c], total[h, :c])
+                subtract_product(F[i, j], scratch[h], out[j, h])

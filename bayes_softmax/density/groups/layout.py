@@ -8,7 +8,7 @@ import numpy as np
 
 from bayes_softmax.core.records import FloatArray
 
-# Measured (see the package's docstring): an exact border costs its size squared for each level.
+# An exact border costs its size squared for each level, and then soon more than the rows.
 MAX_BORDER = 64
 
 

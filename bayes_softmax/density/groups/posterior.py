@@ -2,75 +2,71 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import NamedTuple, Self
+from typing import Self
 
 import numpy as np
 
 from bayes_softmax.core.records import FloatArray, NativeDensity
 from bayes_softmax.data.design import Design
-from bayes_softmax.density import linear
 from bayes_softmax.density.groups.callbacks import group_callbacks
+from bayes_softmax.density.groups.chains import Chain, chain_of
 from bayes_softmax.density.groups.covariance import CovarianceData
 from bayes_softmax.density.groups.curvature import Blocks, JointCurvature, precision
-from bayes_softmax.density.groups.expansion import ExpansionRows, expand
-from bayes_softmax.density.groups.kernel import GroupsData, log_conditional, to_model, whitened_log_joint
+from bayes_softmax.density.groups.kernel import GroupsData, log_conditional, to_models, whitened_log_joint
 from bayes_softmax.density.groups.layout import MAX_BORDER, Layout, ModelPoint
-from bayes_softmax.density.groups.packing import LevelRows, Packed, grouping_table, pack_lanes, pack_levels
-from bayes_softmax.density.groups.table import Lanes, line
-from bayes_softmax.density.log_prior import log_prior_gradient
+from bayes_softmax.density.groups.linearised import EffectRows, Expansion
+from bayes_softmax.density.groups.packing import LevelRows, Packed, pack_lanes, pack_levels
+from bayes_softmax.density.groups.table import Lanes
+from bayes_softmax.density.groups.tabulated import grouping_table
 from bayes_softmax.density.posterior import SoftmaxPosterior
-from bayes_softmax.density.prior import PriorCurvature
-
-
-class LevelExpansion(NamedTuple):
-    """Curvature (G, m, m), gradient (G, m), and border (G, m, d) with the common coordinates, of a log-likelihood."""
-
-    curvature: FloatArray
-    gradient: FloatArray
-    border: FloatArray
-
-
-class Expansion(NamedTuple):
-    """Second-order expansion of a log-likelihood in each grouping that is whitened level by level, and the border.
-
-    ``levels`` are None for the other groupings.  ``common`` (d, d) and ``slope`` (d,) contain the prior of the weights,
-    whose curvature is ``prior``.
-    """
-
-    levels: tuple[LevelExpansion | None, ...]
-    common: FloatArray
-    slope: FloatArray
-    prior: FloatArray
 
 
 @dataclass(frozen=True, eq=False)
 class GroupsPosterior:
     """Log density of whitened points, see :mod:`bayes_softmax.density.groups`.  Made by :func:`groups_posterior`.
 
-    ``base`` is the model without effects, ``levels`` the rows' levels and terms, ``reference`` where the log-likelihood
-    was expanded, and ``lanes`` the expansion in compiled form.
+    ``base`` is the model without effects, ``rows`` have levels and terms, ``reference`` is where the log-likelihood was
+    expanded, and ``lanes`` the expansion in compiled form.
     """
 
     base: SoftmaxPosterior
-    design: Design
-    levels: tuple[LevelRows, ...]
+    rows: EffectRows
     packed: tuple[Packed, ...]
-    layout: Layout
+    chain: Chain
     reference: ModelPoint
     lanes: tuple[Lanes | None, ...]
     data: GroupsData
+    share: float = 0.0
 
     @property
-    def n_common(self) -> int:
-        """Number of the model's common coordinates: the weights, then the effects of all groupings but the first."""
-        G, m = self.layout.shapes[0]
-        return self.layout.size - G * m
+    def layout(self) -> Layout:
+        """Places of weights and effects in flat points."""
+        return self.rows.layout
+
+    @property
+    def design(self) -> Design:
+        """The rows of the model without effects."""
+        return self.rows.design
+
+    @property
+    def levels(self) -> tuple[LevelRows, ...]:
+        """The rows' levels and terms."""
+        return self.rows.levels
 
     @property
     def dimension(self) -> int:
         """Number of coordinates."""
         return self.layout.size + len(self.data.location)
+
+    @property
+    def spread(self) -> FloatArray:
+        """Sds (d,) of whitened starting points: doubled but for effects.
+
+        If all effects of thousands of levels were twice too large, their sds would follow them far away.
+        """
+        sds = np.full(self.dimension, 2.0)
+        sds[self.layout.n_border : self.layout.size] = 1.0
+        return sds
 
     def value_gradient(self, z: FloatArray) -> tuple[float, FloatArray]:
         """Log density at ``z``, up to a constant, with the log determinant of the map; and its gradient."""
@@ -87,36 +83,47 @@ class GroupsPosterior:
         x = self.layout.flat(point)
         return float(log_conditional(self.data, x, point.hyper, np.empty_like(x)))
 
+    def conditional_gradient(self, point: ModelPoint) -> FloatArray:
+        """Gradient (n,) of :meth:`log_conditional` in weights and effects, in a flat point."""
+        x = self.layout.flat(point)
+        gradient = np.empty_like(x)
+        log_conditional(self.data, x, point.hyper, gradient)
+        return gradient
+
     def to_model(self, z: FloatArray) -> ModelPoint:
         """The point of the model at whitened coordinates."""
         z = np.require(z, dtype=np.float64, requirements=["C", "A", "W"])
-        x, hyper = np.empty(self.layout.size), self.data.location + self.data.root @ z[self.layout.size :]
-        to_model(self.data, hyper, z, x)
-        return self.layout.point(x, hyper)
+        x, hyper = np.empty((1, self.layout.size)), self.data.location + self.data.root @ z[self.layout.size :]
+        to_models(self.data, hyper[None], z[None], x)
+        return self.layout.point(x[0], hyper)
 
     def newton_point(self) -> ModelPoint:
         """Where a Newton step in weights and effects leads from the reference, at its hyperparameters."""
         if self.layout.exact:
             return self.to_model(np.zeros(self.dimension))
-        x = self.layout.flat(self.reference)
-        gradient = np.empty_like(x)
-        log_conditional(self.data, x, self.reference.hyper, gradient)
-        return self.layout.point(x + self._curvature.solve(gradient), self.reference.hyper)
+        x, gradient = self.layout.flat(self.reference), self.conditional_gradient(self.reference)
+        return self.layout.point(x + self.curvature_there().solve(gradient), self.reference.hyper)
 
     def at(self, point: ModelPoint, root: FloatArray) -> Self:
         """The same density, whitened by the expansion at a point; ``root`` (H, H) is that of the hyperparameters.
 
         With several groupings whitened level by level the border is that of the weights alone: see :meth:`bordered`.
         """
-        found, x = self._expansion(point), self.layout.flat(point)
+        return self.expanded(point, self.rows.expansion(self.layout.flat(point)), root)
+
+    def expanded(self, point: ModelPoint, found: Expansion, root: FloatArray) -> Self:
+        """The same density, whitened by a given expansion about a point."""
+        x = self.layout.flat(point)
         lanes: list[Lanes | None] = []
         for j, own in enumerate(found.levels):
             if own is None:
                 lanes.append(None)
                 continue
-            u, border = self.layout.effects(x, j), own.border if self.layout.exact else np.zeros_like(own.border)
-            target = np.einsum("gab,gb->ga", own.curvature, u) + own.gradient
-            lanes.append(pack_lanes(own.curvature, target, border, u))
+            A, border = own.curvature, own.border if self.layout.exact else np.zeros_like(own.border)
+            target = np.einsum("gab,gb->ga", A, self._total_effects(x, j)) + own.gradient
+            if j in self.chain.groupings[1:]:  # only their parts reach rows
+                A, target = np.zeros_like(A), np.zeros_like(target)
+            lanes.append(pack_lanes(A, target, border, self.layout.effects(x, j)))
         if self.layout.exact:
             common, slope = found.common, found.slope
         else:
@@ -124,11 +131,21 @@ class GroupsPosterior:
         data = self._data(lanes, x, common, slope, point.hyper, root)
         return replace(self, reference=point, lanes=tuple(lanes), data=data)
 
+    def _total_effects(self, x: FloatArray, j: int) -> FloatArray:
+        """Effects (G, m) of a grouping, with those of the levels that contain them if it begins the chain."""
+        total = self.layout.effects(x, j).copy()
+        if j in self.chain.groupings[:1]:
+            at = np.arange(len(total))
+            for parents, outer in zip(self.chain.parents, self.chain.groupings[1:], strict=True):
+                at = parents[at]
+                total += self.layout.effects(x, outer)[at]
+        return total
+
     def bordered(self) -> Self:
         """With a fixed border, the slopes of all effects in the weights, and the weights' factor, at the reference."""
         if self.layout.exact:
             return self
-        d, curvature, n = self.layout.n_weights, self._curvature, self.layout.size
+        d, curvature, n = self.layout.n_weights, self.curvature_there(), self.layout.size
         products = np.array([curvature.times(unit) for unit in np.eye(d, n)])
         slopes = np.array([curvature.solve(row, effects_only=True) for row in products])
         S = products[:, :d] - slopes[:, d:] @ products[:, d:].T
@@ -152,98 +169,58 @@ class GroupsPosterior:
         hyper: FloatArray,
         root: FloatArray,
     ) -> GroupsData:
-        table, work = grouping_table(self.packed, lanes, self.layout)
+        table, work = grouping_table(self.packed, lanes, self.layout, self.chain)
         sizes = np.array([self.layout.n_weights, self.layout.exact, *work], dtype=np.int64)
-        d = self.layout.n_border
-        return GroupsData(self.base.data, table, sizes, x[:d].copy(), common, slope, hyper, np.ascontiguousarray(root))
-
-    @property
-    def _curvature(self) -> JointCurvature:
-        """The joint curvature at the reference."""
-        found, hyper = self._expansion(self.reference), self.reference.hyper
-        lines = [line(self.data.groupings, j) for j in range(len(self.levels))]
-        precisions = tuple(
-            precision(cov, hyper[t["first_hyper"] : t["first_hyper"] + t["n_hyper"]])
-            for (_, cov), t in zip(self.packed, lines, strict=True)
+        chain, at = np.array(self.chain.groupings, dtype=np.int64), x[: self.layout.n_border].copy()
+        return GroupsData(
+            self.base.data,
+            table,
+            sizes,
+            chain,
+            at,
+            common,
+            slope,
+            hyper,
+            np.ascontiguousarray(root),
+            self._stretch(hyper),
         )
+
+    def _stretch(self, hyper: FloatArray) -> FloatArray:
+        """Share and variance of effects at hyperparameters in compiled form, and the terms' mean squares."""
+        squares, variance = [np.square(rows.terms).mean(axis=0) for rows in self.levels], 0.0
+        for Q, square in zip(self._precisions_at(hyper), squares, strict=True):
+            variance += float(square @ np.diag(np.linalg.inv(Q)).reshape(len(square), -1).mean(axis=1))
+        return np.concatenate([[self.share, variance], *squares])
+
+    def stretched(self) -> Self:
+        """The same density, with the prior's share in the effects' precision at the reference: see ``stretch.py``."""
+        found, shares = self.rows.expansion(self.layout.flat(self.reference)), []
+        for own, Q in zip(found.levels, self.precisions(), strict=True):
+            if own is not None:
+                shares.append(np.einsum("gij,ji->g", np.linalg.inv(own.curvature + Q), Q) / len(Q))
+        stretched = replace(self, share=float(np.concatenate(shares).mean()))
+        data = self.data._replace(stretch=stretched._stretch(self.data.location))
+        return replace(stretched, data=data)
+
+    def precisions(self) -> tuple[FloatArray, ...]:
+        """Prior precision (m, m) of each grouping's effects at the reference."""
+        return self._precisions_at(self.reference.hyper)
+
+    def _precisions_at(self, hyper: FloatArray) -> tuple[FloatArray, ...]:
+        """Those at hyperparameters (H,)."""
+        ends = np.cumsum([covariance.n_hyper for _, covariance in self.packed])[:-1]
+        parts = np.split(hyper, ends)
+        return tuple(precision(covariance, own) for (_, covariance), own in zip(self.packed, parts, strict=True))
+
+    def curvature_there(self) -> JointCurvature:
+        """The joint curvature of weights and effects at the reference, where every grouping is whitened."""
+        x, precisions = self.layout.flat(self.reference), self.precisions()
+        found = self.rows.expansion(x)
         pairs = zip(found.levels, precisions, strict=True)
         inverses = [np.linalg.inv(own.curvature + Q) for own, Q in pairs if own is not None]
         blocks = Blocks(np.linalg.inv(found.common), tuple(inverses))
-        rows, expected = self._rows(range(len(self.levels))), self._expected(self.reference)
-        return JointCurvature(self.layout, rows, self._contrasts, expected, found.prior, precisions, blocks)
-
-    def _expansion(self, point: ModelPoint) -> Expansion:
-        """Expansion at a point; given several groupings whitened level by level, of each without the others."""
-        x, d, n = self.layout.flat(point), self.layout.n_border, self.layout.n_weights
-        P = self._expected(point)
-        residuals, J = self.design.dense_counts() - P, len(self.levels)
-        H, slope = np.zeros((d, d)), np.zeros(d)
-        levels: list[LevelExpansion | None] = []
-        for j, (G, m) in enumerate(self.layout.shapes):
-            if not self.layout.own[j]:
-                levels.append(None)
-                continue
-            own = LevelExpansion(np.zeros((G, m, m)), np.zeros((G, m)), np.zeros((G, m, d)))
-            H[:], slope[:] = 0.0, 0.0
-            others = [l for l in range(J) if l != j] if self.layout.exact else []
-            expand(self._rows([j, *others]), self._contrasts, P, residuals, *own, H, slope)
-            levels.append(own)
-        prior = PriorCurvature(self.base.prior_rows, self.base.coordinates, x[:n], convex=True).matrix
-        H[:n, :n] += prior
-        of_prior = np.zeros(n)
-        log_prior_gradient(self.base.data, np.ascontiguousarray(x[:n]), of_prior)
-        slope[:n] += of_prior
-        return Expansion(tuple(levels), H, slope, prior)
-
-    def _expected(self, point: ModelPoint) -> FloatArray:
-        """Expected counts (N, K) of the rows."""
-        eta = self._logits(point)
-        eta -= eta.max(axis=1, keepdims=True)
-        P = np.exp(eta)
-        P *= (self.design.totals / P.sum(axis=1))[:, None]
-        return P
-
-    def _logits(self, point: ModelPoint) -> FloatArray:
-        """Logits (N, K) of the rows, -inf where a class is not on offer."""
-        V, x = np.empty_like(self.data.linear.YZ), self.layout.flat(point)
-        linear.engine_coefficients(self.data.linear, x[: self.layout.n_weights], V)
-        eta = self.design.standardised() @ V.T
-        C = self.base.coordinates.weights_contrast
-        for j, rows in enumerate(self.levels):
-            by_term = self.layout.effects(x, j).reshape(rows.n_levels, rows.n_terms, -1) @ C.T
-            eta += np.einsum("nt,ntk->nk", rows.terms, by_term[rows.codes])
-        if self.design.offset is not None:
-            eta += self.design.offset
-        return eta if self.design.available is None else np.where(self.design.available, eta, -np.inf)
-
-    @cached_property
-    def _contrasts(self) -> FloatArray:
-        """Columns of contrasts side by side: of the intercept, of the weights, and again for the effects."""
-        Cb, Cw = self.data.linear.Cb, self.data.linear.Cw
-        return np.ascontiguousarray(np.hstack([Cb, Cw]))
-
-    def _rows(self, order: Sequence[int]) -> ExpansionRows:
-        """The rows' coordinates, with some groupings in an order."""
-        k_b, k_w = self.data.linear.Cb.shape[1], self.data.linear.Cw.shape[1]
-        d, p, first = self.base.dimension, self.design.n_features, int(k_b > 0)
-        column, feature = np.empty(d, dtype=np.int64), np.zeros(d, dtype=np.int64)
-        for c in range(max(k_b, k_w)):
-            start = c * p + min(c + 1, k_b)
-            column[start : start + p], feature[start : start + p] = k_b + c, np.arange(p) + first
-            if c < k_b:
-                column[start - 1] = c
-        levels = [self.levels[j] for j in order]
-        return ExpansionRows(
-            self.design.standardised(),
-            column,
-            feature,
-            np.array([rows.codes for rows in levels], dtype=np.int64),
-            np.ascontiguousarray(np.hstack([rows.terms for rows in levels])),
-            np.array([rows.n_terms for rows in levels], dtype=np.int64),
-            np.full(len(order), k_b, dtype=np.int64),
-            k_w,
-            np.array([self.layout.at[j] for j in order], dtype=np.int64),
-        )
+        rows, expected = self.rows.rows(range(len(self.levels))), self.rows.expected(x)
+        return JointCurvature(self.layout, rows, self.rows.contrasts, expected, found.prior, precisions, blocks)
 
 
 def groups_posterior(
@@ -265,11 +242,23 @@ def groups_posterior(
     packed = tuple((pack_levels(rows, design, C, shape), c) for rows, c in zip(levels, covariances, strict=True))
     shapes = [(rows.n_levels, rows.n_terms * C.shape[1]) for rows in levels]
     layout = Layout.of(base.dimension, shapes, max_border)
-    H = sum(len(cov.scale) + int(cov.pair.max(initial=-1)) + 1 for cov in covariances)
+    H = sum(covariance.n_hyper for covariance in covariances)
     zero, square = layout.point(np.zeros(layout.size), np.zeros(H)), np.zeros((layout.n_border, layout.n_border))
-    nothing = np.empty((0, 0), dtype=np.int64)
-    data = GroupsData(base.data, nothing, nothing[0:0].ravel(), square[0], square, square[0], zero.hyper, np.eye(H))
-    bare = GroupsPosterior(base, design, tuple(levels), packed, layout, zero, (), data)
+    nothing = np.empty(0, dtype=np.int64)
+    data = GroupsData(
+        base.data,
+        nothing.reshape(0, 0),
+        nothing,
+        nothing,
+        square[0],
+        square,
+        square[0],
+        zero.hyper,
+        np.eye(H),
+        np.zeros(2),
+    )
+    rows, chain = EffectRows(base, design, tuple(levels), layout), Chain((), ()) if layout.exact else chain_of(levels)
+    bare = GroupsPosterior(base, rows, packed, chain, zero, (), data)
     return bare.at(zero, np.eye(H))
 
 

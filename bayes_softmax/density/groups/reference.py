@@ -1,4 +1,4 @@
-"""Where to whiten a model with effects: at the mode of the hyperparameters' approximate marginal posterior.
+"""Where to whiten a model with effects: about the mode of the hyperparameters' approximate marginal posterior.
 
 Given the expansion at a point, the log density of ``z = [0, 0, e]`` is, but for a constant, the marginal log density of
 the hyperparameters by Laplace's method with the curvature held.  Its mode and the conditional mode there are found in
@@ -9,8 +9,10 @@ import numpy as np
 from scipy.optimize import minimize
 
 from bayes_softmax.core.records import FloatArray
+from bayes_softmax.density.groups.averaged import SD_LIMITS, at_average
 from bayes_softmax.density.groups.layout import ModelPoint
 from bayes_softmax.density.groups.posterior import GroupsPosterior
+from bayes_softmax.density.hyper_root import hyper_root
 
 MAX_ROUNDS = 30
 TOLERANCE = 0.01  # of a hyperparameter; logs of sds
@@ -18,11 +20,15 @@ MAX_MOVE = 1.0  # of a hyperparameter in one round, as the expansion moves with 
 NEWTON_STEPS = 20
 SMALL_GAIN = 1e-3  # nats, at which a conditional mode is found
 HALVINGS = 20
-SD_LIMITS = (0.02, 2.0)  # of a hyperparameter
 STEP = 1e-3  # for second derivatives
 
 
 def at_reference(density: GroupsPosterior) -> GroupsPosterior:
+    """The density whitened by the normal that is nearest to the posterior: see ``averaged.py``."""
+    return at_average(at_mode(density).stretched())
+
+
+def at_mode(density: GroupsPosterior) -> GroupsPosterior:
     """The density whitened at the mode of the approximate marginal posterior of the hyperparameters."""
     H = len(density.data.location)
     unit = np.eye(H)
@@ -70,9 +76,4 @@ def _negative(e: FloatArray, density: GroupsPosterior) -> tuple[float, FloatArra
 
 def _root(density: GroupsPosterior) -> FloatArray:
     """Symmetric root (H, H) of the hyperparameters' covariance, from the curvature of their marginal log density."""
-    H = len(density.data.location)
-    ends = [(_negative(STEP * unit, density)[1], _negative(-STEP * unit, density)[1]) for unit in np.eye(H)]
-    curvature = np.array([(ahead - behind) / (2 * STEP) for ahead, behind in ends])
-    values, vectors = np.linalg.eigh(0.5 * (curvature + curvature.T))
-    sds = np.clip(np.maximum(values, SD_LIMITS[1] ** -2) ** -0.5, *SD_LIMITS)
-    return np.ascontiguousarray((vectors * sds) @ vectors.T)
+    return hyper_root(lambda e: _negative(e, density)[1], len(density.data.location), STEP, SD_LIMITS)

@@ -7,7 +7,7 @@ from scipy.linalg import block_diag
 
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.data.design import Design
-from bayes_softmax.density.groups.arrow_solve import ArrowFactor, factor_arrow, inverse_blocks, solve_arrow
+from bayes_softmax.density.groups.arrow_solve import ArrowFactor, draw_arrow, factor_arrow, inverse_blocks, solve_arrow
 from bayes_softmax.density.groups.joint_laplace import (
     JointRows,
     add_determinant_adjoints,
@@ -66,7 +66,8 @@ class SeveralGroupings:
         L = self._root(roots)
         _, (first, border), factor = self._at_mode(np.ascontiguousarray(eta[self._order]), L)
         blocks, _, covariance = inverse_blocks(factor)
-        modes, covariances, at = [np.empty(0)] * len(roots), [np.empty(0)] * len(roots), 0
+        modes: list[FloatArray] = [np.empty(0)] * len(roots)
+        covariances, at = list(modes), 0
         for place, j in enumerate(self._turn):
             G, m, root = self._levels[place].n_levels, self._sizes[place], roots[j]
             own = first if place == 0 else border[at : at + G * m].reshape(G, m)
@@ -93,11 +94,36 @@ class SeveralGroupings:
         turns: list[FloatArray] = [np.empty(0)] * len(roots)
         for levels, size, j in zip(self._levels, self._sizes, self._turn, strict=True):
             places[j] = np.arange(at, at + levels.n_levels * size)
-            turns[j] = np.asarray(np.kron(np.eye(levels.n_levels), roots[j]), dtype=np.float64)
+            turns[j] = block_diag(*[roots[j]] * levels.n_levels)
             at += levels.n_levels * size
         order, turn = np.concatenate(places), block_diag(*turns)
         found: FloatArray = turn @ inverse[np.ix_(order, order)] @ turn.T
         return found
+
+    def estimate(self, eta: FloatArray, roots: Sequence[FloatArray], rng: np.random.Generator) -> float:
+        """Log of the unbiased estimate of the marginal likelihood that belongs to a draw."""
+        return self._draw(eta, roots, rng)[0]
+
+    def draw(self, eta: FloatArray, roots: Sequence[FloatArray], rng: np.random.Generator) -> tuple[FloatArray, ...]:
+        """A draw of all effects from their joint normal approximation."""
+        return self._draw(eta, roots, rng)[1]
+
+    def _draw(
+        self, eta: FloatArray, roots: Sequence[FloatArray], rng: np.random.Generator
+    ) -> tuple[float, tuple[FloatArray, ...]]:
+        eta, L = np.ascontiguousarray(eta[self._order]), self._root(roots)
+        _, (first, border), factor = self._at_mode(eta, L)
+        moves, square = draw_arrow(factor, rng)
+        first, border = first + moves[0], border + moves[1]
+        value = joint_log_likelihood(self._rows, eta, L, first, border) - _half_square(first, border)
+        drawn: list[FloatArray] = [np.empty(0)] * len(roots)
+        at = 0
+        for place, j in enumerate(self._turn):
+            G, m = self._levels[place].n_levels, self._sizes[place]
+            own = first if place == 0 else border[at : at + G * m].reshape(G, m)
+            at += 0 if place == 0 else G * m
+            drawn[j] = own @ roots[j].T
+        return float(value) + 0.5 * square - 0.5 * factor.log_determinant, tuple(drawn)
 
     def _root(self, roots: Sequence[FloatArray]) -> FloatArray:
         """The roots of a row's levels, in the order in which they are held."""

@@ -14,10 +14,10 @@ from bayes_softmax.density.simd import pointer
 OF_ROWS = ("codes", "terms", "observed", "contrasts")
 OF_COVARIANCE = ("mapping", "sd_of_column", "pair", "power", "family", "df", "scale")
 OF_LANES = ("curvature", "target", "border", "effects")
-SIZES = ("n_blocks", "B", "q", "G", "n", "k", "n_sds", "K1", "n_chunks", "lanes")
-# ``at``: the place of the effects in a point of the model; the last two are places in the workspaces
-PLACES = ("first_hyper", "n_hyper", "at", "own_at", "prior_at")
-FIELDS = (*OF_ROWS, *OF_COVARIANCE, *OF_LANES, *SIZES, *PLACES)
+SIZES = ("n_blocks", "B", "q", "G", "n", "k", "n_sds", "K1", "n_chunks", "lanes", "n_parents", "in_chain")
+# ``at``: the place of the effects in a point of the model; the last three are places in the workspaces
+PLACES = ("first_hyper", "n_hyper", "at", "own_at", "chain_at", "prior_at")
+FIELDS = (*OF_ROWS, *OF_COVARIANCE, *OF_LANES, "parents", *SIZES, *PLACES)
 GROUPING = np.dtype([(name, np.int64) for name in FIELDS])
 GROUPING_SIZE = len(FIELDS)
 
@@ -49,6 +49,20 @@ class OwnWork(NamedTuple):
     v: FloatArray
     u: FloatArray
     y: FloatArray
+
+
+class ChainWork(NamedTuple):
+    """Workspace of a grouping in a chain of nested ones, laid out as :class:`Lanes`.
+
+    Symbols as at the top of ``nested.py``: ``W``, later the adjoint of P; ``M``; ``g``, later the adjoint of t; ``U``
+    and ``p``.
+    """
+
+    W: FloatArray
+    M: FloatArray
+    g: FloatArray
+    U: FloatArray
+    p: FloatArray
 
 
 class PriorWork(NamedTuple):
@@ -125,6 +139,23 @@ def own_work(t, d, exact, work):  # type: ignore[no-untyped-def]
     at, F = at + of_F + of_X, work[at : at + of_F].reshape(n, m, m, B)
     rest = work[at : at + 4 * size].reshape(4, n, m, B)
     return OwnWork(F, X, rest[0], rest[1], rest[2], rest[3])
+
+
+@nb.njit(**nb.OPTIONS)
+def chain_work(t, work):  # type: ignore[no-untyped-def]
+    """The workspace of one grouping in a chain; of no use for another."""
+    n, m, B = t.n_chunks, t.q * t.k, t.lanes
+    size, at = n * m * B, t.chain_at
+    squares = work[at : at + 2 * size * m].reshape(2, n, m, m, B)
+    at += 2 * size * m
+    rest = work[at : at + 3 * size].reshape(3, n, m, B)
+    return ChainWork(squares[0], squares[1], rest[0], rest[1], rest[2])
+
+
+@nb.njit(**nb.OPTIONS)
+def read_parents(t):  # type: ignore[no-untyped-def]
+    """The level that contains each level, in the next grouping of a chain; empty where there is none."""
+    return _integers(t.parents, (t.n_parents,))
 
 
 @nb.njit(**nb.OPTIONS)

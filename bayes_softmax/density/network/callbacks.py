@@ -1,16 +1,15 @@
 """A network's log posterior as C callbacks on whitened coordinates, and its table of addresses."""
 
-import functools
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from numba import carray, types
+from numba import carray
 from numpy.typing import NDArray
 
 from bayes_softmax.core import compiling as nb
 from bayes_softmax.core.records import FloatArray, IntArray, LayerWhitening, Whitening
-from bayes_softmax.density.callbacks import DATA_SIZE, pack_data, read_data, to_free, to_whitened
+from bayes_softmax.density.callbacks import DATA_SIZE, compiled_logp, pack_data, read_data, to_free, to_whitened
 from bayes_softmax.density.callbacks import native_addresses as linear_addresses
 from bayes_softmax.density.kernel import PART, PART_SIZE
 from bayes_softmax.density.log_prior import KEPT
@@ -183,14 +182,9 @@ def _logp(dimension, z_, out_, value_, user_):  # type: ignore[no-untyped-def]
 TABLE_SIZE = TABLE.itemsize // 8
 
 
-@functools.lru_cache(maxsize=1)
 def native_addresses() -> tuple[int, int]:
     """Addresses of the C callbacks for value with gradient and for storing a draw; compiled at the first call."""
-    double = types.CPointer(types.double)
-    signature = types.int64(types.uint64, double, double, double, types.voidptr)
-    compiled = nb.cfunc(signature, **KEPT | {"error_model": "numpy", "nopython": True})(_logp)
-    native_addresses.keep = compiled  # type: ignore[attr-defined]
-    return compiled.address, linear_addresses()[1]
+    return compiled_logp(_logp), linear_addresses()[1]
 
 
 def is_kept() -> bool:

@@ -10,7 +10,6 @@ ever do, whereas given the weights it would be fixed to one part in the root of 
 and Sköld, *Statistical Science* 22, 2007).  Coordinates with fixed priors are the weights themselves.
 """
 
-import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,11 +17,12 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-from numba import carray, types
+from numba import carray
 
 from bayes_softmax.core import compiling as nb
 from bayes_softmax.core.records import FloatArray, IntArray, NativeDensity
 from bayes_softmax.data.design import Design
+from bayes_softmax.density.callbacks import compiled_logp
 from bayes_softmax.density.callbacks import native_addresses as linear_addresses
 from bayes_softmax.density.log_prior import KEPT
 from bayes_softmax.density.native import Field, checked_addresses
@@ -208,11 +208,6 @@ def _logp(dimension, u_, out_, value_, user_):  # type: ignore[no-untyped-def]
 TABLE_SIZE, read_network = callbacks.TABLE_SIZE, callbacks.read_network
 
 
-@functools.lru_cache(maxsize=1)
 def logp_address() -> int:
     """Address of the C callback; compiled at the first call."""
-    double = types.CPointer(types.double)
-    signature = types.int64(types.uint64, double, double, double, types.voidptr)
-    compiled = nb.cfunc(signature, error_model="numpy", nopython=True, **KEPT)(_logp)
-    logp_address.keep = compiled  # type: ignore[attr-defined]
-    return int(compiled.address)
+    return compiled_logp(_logp)

@@ -1,15 +1,12 @@
 """The joint posterior in whitened coordinates as a C callback, and its table of addresses."""
 
-import functools
-
 import numpy as np
-from numba import carray, types
+from numba import carray
 
 from bayes_softmax.core import compiling as nb
 from bayes_softmax.core.records import IntArray
-from bayes_softmax.density.callbacks import DATA_SIZE, pack_data, read_data
+from bayes_softmax.density.callbacks import DATA_SIZE, compiled_logp, pack_data, read_data
 from bayes_softmax.density.kernel import KernelData
-from bayes_softmax.density.log_prior import KEPT
 from bayes_softmax.density.native import Field, checked_addresses, leading_shape, require
 from bayes_softmax.density.scales.conditional import ConditionalNormal
 from bayes_softmax.density.scales.hyperpriors import N_PARAMETERS, HyperpriorData
@@ -109,11 +106,6 @@ def _logp(dimension, u_, out_, value_, user_):  # type: ignore[no-untyped-def]
     return 0 if np.isfinite(value[0]) else 4
 
 
-@functools.lru_cache(maxsize=1)
 def logp_address() -> int:
     """Address of the C callback; compiled at the first call."""
-    double = types.CPointer(types.double)
-    signature = types.int64(types.uint64, double, double, double, types.voidptr)
-    compiled = nb.cfunc(signature, error_model="numpy", nopython=True, **KEPT)(_logp)
-    logp_address.keep = compiled  # type: ignore[attr-defined]
-    return int(compiled.address)
+    return compiled_logp(_logp)

@@ -10,6 +10,7 @@ from scipy.optimize import minimize
 
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.core.threads import blas_on_one_thread
+from bayes_softmax.density.hyper_root import hyper_root
 from bayes_softmax.density.posterior import SoftmaxPosterior
 from bayes_softmax.density.scales.conditional import ConditionalNormal, log_marginal_posterior
 from bayes_softmax.density.scales.hyperpriors import HyperpriorData, conditional_scales, hyperprior_data
@@ -87,12 +88,10 @@ def marginal_mode(
 
 def marginal_root(hyper: HyperpriorData, normal: ConditionalNormal, h: FloatArray) -> FloatArray:
     """Symmetric root (H, H) of the hyperparameters' covariance, from the curvature of their log marginal posterior."""
-    H = len(h)
-    curvature, ahead, behind = np.empty((H, H)), np.empty(H), np.empty(H)
-    for i, unit in enumerate(np.eye(H)):
-        log_marginal_posterior(hyper, normal, h + STEP * unit, ahead)
-        log_marginal_posterior(hyper, normal, h - STEP * unit, behind)
-        curvature[i] = (behind - ahead) / (2 * STEP)
-    values, vectors = np.linalg.eigh(0.5 * (curvature + curvature.T))
-    sds = np.clip(np.maximum(values, SD_LIMITS[1] ** -2) ** -0.5, *SD_LIMITS)
-    return np.ascontiguousarray((vectors * sds) @ vectors.T)
+
+    def gradient(displacement: FloatArray) -> FloatArray:
+        rising = np.empty(len(h))
+        log_marginal_posterior(hyper, normal, h + displacement, rising)
+        return -rising
+
+    return hyper_root(gradient, len(h), STEP, SD_LIMITS)

@@ -13,7 +13,9 @@ from bayes_softmax.core.checks import listed
 from bayes_softmax.core.parameters import size_of
 from bayes_softmax.core.protocols import Logits
 from bayes_softmax.data.formula.encoder import FormulaEncoder
+from bayes_softmax.data.groups.grouping import code_columns
 from bayes_softmax.data.schema import Schema
+from bayes_softmax.fits.storage.group_checks import check_group_parameters
 from bayes_softmax.fits.tree import GROUP_COLUMNS, HELD, MEMBER
 from bayes_softmax.spec.linear import INTERCEPT, WITH_WEIGHTS
 from bayes_softmax.spec.network.logits import NETWORK
@@ -61,6 +63,7 @@ def check_estimate(data: xr.Dataset, schema: Schema, logits: Logits) -> None:
     q = p + 1
     for name, own in logits.shapes.items():
         check_array(data, name, own)
+    check_group_parameters(data, schema)
     if logits.kind in WITH_WEIGHTS and not schema.has_intercept and data[INTERCEPT].values.any():
         raise ValueError("'intercept' is not zero, but the model has none")
     if "variances" in data:  # of a fit with too many coefficients for a full covariance
@@ -109,6 +112,7 @@ def check_draws(groups: Mapping[str, xr.Dataset], schema: Schema, logits: Logits
         raise ValueError("it holds no draws")
     _check_labels(draws, "category", schema.classes)
     _check_labels(draws, "feature", schema.feature_names)
+    check_group_parameters(draws, schema)
     for name in np.atleast_1d(draws.attrs.get("hyperparameters", [])).tolist():
         if name not in draws.data_vars or draws[name].dims[:2] != ("chain", "draw"):
             raise ValueError(f"hyperparameter {name!r} is missing")
@@ -172,13 +176,11 @@ def check_data(groups: Mapping[str, xr.Dataset], schema: Schema) -> None:
         if not chosen.all():
             raise ValueError(f"the class in {_first(~chosen)} of 'y' was not on offer there")
     if _expected(constant, GROUP_COLUMNS, bool(schema.groups)):
-        check_array(constant, GROUP_COLUMNS, (n, sum(1 + len(g.slope_names) for g in schema.groups)))
-        at = 0
-        for grouping in schema.groups:
+        check_array(constant, GROUP_COLUMNS, (n, sum(1 + g.n_slopes for g in schema.groups)))
+        for grouping, at in zip(schema.groups, code_columns(0, schema.groups), strict=True):
             codes = constant[GROUP_COLUMNS].values[:, at]
             if (codes % 1).any() or codes.min() < 0 or codes.max() >= grouping.n_levels:
                 raise ValueError(f"the levels of {grouping.name!r} are not those of the model")
-            at += 1 + len(grouping.slope_names)
     if "variables" in groups or isinstance(schema.encoder, FormulaEncoder) or schema.groups:
         _check_variables(groups, schema, n)
 

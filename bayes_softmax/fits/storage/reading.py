@@ -22,7 +22,8 @@ from bayes_softmax.spec.groups.logits import GroupLogits, group_shapes
 from bayes_softmax.spec.linear import WITH_WEIGHTS, LinearLogits
 from bayes_softmax.spec.logits import UnknownLogitsError, logits_from_json, logits_to_json
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
+WITHOUT_GROUPS = 3  # the version of fits without groups, which older readers know
 FIRST_WITH_CHECKSUM = 3
 KINDS = ("mle", "map", "posterior")
 LOGITS = "logits"  # header attribute: kind and data of the logit function

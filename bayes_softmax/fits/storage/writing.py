@@ -14,7 +14,7 @@ from bayes_softmax.fits.storage.draws import draws_groups, draws_header
 from bayes_softmax.fits.storage.estimates import estimate_group
 from bayes_softmax.fits.storage.files import SUFFIXES, path_of, replace_file, replace_folder
 from bayes_softmax.fits.storage.ownership import FORMAT, refuse_strange_file, refuse_strange_folder
-from bayes_softmax.fits.storage.reading import FORMAT_VERSION, LOGITS, one_line, verified
+from bayes_softmax.fits.storage.reading import FORMAT_VERSION, LOGITS, WITHOUT_GROUPS, one_line, verified
 from bayes_softmax.fits.storage.records import EstimateRecord, Record, Recorded
 from bayes_softmax.spec.logits import logits_to_json
 
@@ -74,7 +74,8 @@ def _tree(record: Record, *, data: bool) -> xr.DataTree:
     if data:
         groups |= training_groups(record.training, record.schema)
     described = {"schema": record.schema.to_json(), LOGITS: logits_to_json(record.logits)}
-    header = {"format": FORMAT, "format_version": FORMAT_VERSION, "kind": kind, **described, **more}
+    version = FORMAT_VERSION if record.schema.groups else WITHOUT_GROUPS
+    header = {"format": FORMAT, "format_version": version, "kind": kind, **described, **more}
     tree = xr.DataTree.from_dict({"/": xr.Dataset(attrs=header), **groups})
     tree.attrs[CHECKSUM] = checksum(tree)
     return tree

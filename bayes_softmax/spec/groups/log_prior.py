@@ -41,6 +41,23 @@ def correlation_name(name: str) -> str:
     return f"{name}_correlation"
 
 
+def hyperparameters(effects: GroupEffects, h: FloatArray) -> dict[str, FloatArray]:
+    """Standard deviations (S, n_sds) and correlations (S, n, n) of the columns, of hyperparameters (S, H).
+
+    They are not identified one by one.
+    """
+    factor = effects.correlation_factor(h)
+    return {
+        sd_name(effects.name): effects.sds(h),
+        correlation_name(effects.name): factor @ np.swapaxes(factor, -1, -2),
+    }
+
+
+def group_hyperparameters(effects: tuple[GroupEffects, ...]) -> list[str]:
+    """Names of the hyperparameters of all groupings."""
+    return [name for e in effects for name in (sd_name(e.name), correlation_name(e.name))]
+
+
 def _log_scale_density(prior: ScalePrior, sd: FloatArray) -> FloatArray:
     """Log density of a standard deviation."""
     squared = np.square(sd / prior.scale)

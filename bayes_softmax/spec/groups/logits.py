@@ -13,6 +13,7 @@ import numpy as np
 from bayes_softmax.core.checks import shown
 from bayes_softmax.core.parameters import Parameters, Shapes
 from bayes_softmax.core.records import FloatArray, IntArray
+from bayes_softmax.data.groups.grouping import parts_of
 from bayes_softmax.spec.groups.structure import covariance_name
 from bayes_softmax.spec.linear import GROUPS, LinearLogits
 
@@ -29,9 +30,8 @@ class GroupShape:
     def __post_init__(self) -> None:
         """Sizes may come from a file."""
         whole = all(type(n) is int and n >= 0 for n in (self.n_levels, self.n_slopes))
-        if not (whole and self.n_levels) or {type(self.name), type(self.has_intercept)} != {str, bool}:
-            raise ValueError(f"the sizes of the grouping {shown(self.name)} are impossible")
-        if not self.n_terms:
+        sound = whole and self.n_levels and {type(self.name), type(self.has_intercept)} == {str, bool}
+        if not (sound and self.n_terms):
             raise ValueError(f"the sizes of the grouping {shown(self.name)} are impossible")
 
     @property
@@ -104,34 +104,32 @@ class GroupLogits:
 
     def at(self, parameters: Parameters) -> Callable[[FloatArray], FloatArray]:
         """``b + xW`` plus the effects of each row's levels, for all draws."""
-        linear, effects = self.linear.at(parameters), [self._by_class(g, parameters) for g in self.groups]
+        linear, effects = self.linear.at(parameters), [self._by_class(parameters[g.name]) for g in self.groups]
 
         def logits(X: FloatArray) -> FloatArray:
             L = linear(np.ascontiguousarray(X[:, : self.n_features]))
-            for (_, codes, terms), own in zip(self._parts(X), effects, strict=True):
+            for (_, codes, terms), own in zip(self.parts(X), effects, strict=True):
                 _add(L, codes, terms, own)
             return L
 
         return logits
 
-    def _by_class(self, g: GroupShape, parameters: Parameters) -> FloatArray:
-        """Effects (q, K, G, S)."""
-        return np.ascontiguousarray(parameters[g.name].transpose(2, 3, 1, 0))
+    def _by_class(self, effects: FloatArray) -> FloatArray:
+        """Effects (q, K, G, S) of (S, G, q, K)."""
+        return np.ascontiguousarray(effects.transpose(2, 3, 1, 0))
 
-    def _parts(self, X: FloatArray) -> Iterator[tuple[GroupShape, IntArray, FloatArray]]:
+    def parts(self, X: FloatArray) -> Iterator[tuple[GroupShape, IntArray, FloatArray]]:
         """Each grouping with codes (n,) and terms (n, q) of the rows."""
-        at = self.n_features
-        for g in self.groups:
-            codes, terms = X[:, at].astype(np.int64), X[:, at + 1 : at + 1 + g.n_slopes]
-            if g.has_intercept:
-                terms = np.column_stack([np.ones(len(X)), terms])
-            yield g, codes, terms
-            at += 1 + g.n_slopes
+        return parts_of(self.groups, X[:, self.n_features :])
+
+    def terms(self, X: FloatArray) -> dict[str, FloatArray]:
+        """Terms (n, q) of each grouping in rows (n, p + c)."""
+        return {g.name: terms for g, _, terms in self.parts(X)}
 
     def bounds(self, parameters: Parameters, X: FloatArray) -> FloatArray:
         """Those of the linear part, plus the largest effects of any level."""
         bounds = self.linear.bounds(parameters, X[:, : self.n_features])
-        for g, _, terms in self._parts(X):
+        for g, _, terms in self.parts(X):
             values = parameters[g.name]
             largest = np.maximum(values.max(axis=(0, 1)), -values.min(axis=(0, 1)))
             bounds = bounds + (np.abs(terms) @ largest).max(axis=1)
@@ -159,7 +157,7 @@ class GroupLogits:
         """Starts of the K coefficients of each input of one row, and the inputs."""
         K, p = self.n_classes, self.n_features
         at, factors = [np.arange(1 + p) * K], [np.concatenate([[1.0], row[:p]])]
-        for g, codes, terms in self._parts(row[None]):
+        for g, codes, terms in self.parts(row[None]):
             at.append(places[g.name] + (int(codes[0]) * g.n_terms + np.arange(g.n_terms)) * K)
             factors.append(terms[0])
         return np.concatenate(at), np.concatenate(factors)
@@ -167,7 +165,7 @@ class GroupLogits:
     def pull_back(self, parameters: Parameters, X: FloatArray, derivatives: FloatArray) -> FloatArray:
         """``sum_n x_n B_n``, and the same of each level's rows."""
         parts = [self.linear.pull_back(parameters, X[:, : self.n_features], derivatives)]
-        for g, codes, terms in self._parts(X):
+        for g, codes, terms in self.parts(X):
             parts += self._pulled(g, codes, terms, derivatives)
         return np.concatenate(parts, axis=1)
 
@@ -186,13 +184,13 @@ class GroupLogits:
             return slope
         slope = np.broadcast_to(slope, (len(slope), len(X), slope.shape[2])).copy()
         for g, codes, terms in self._changes(X, change):
-            _add(slope, codes, terms, self._by_class(g, parameters))
+            _add(slope, codes, terms, self._by_class(parameters[g.name]))
         return slope
 
     def _changes(self, X: FloatArray, change: FloatArray) -> Iterator[tuple[GroupShape, IntArray, FloatArray]]:
         """Each grouping with codes (n,) and changes (n, q) of the terms, of which an intercept has none."""
-        changes = [terms for _, _, terms in self._parts(change)]
-        for (g, codes, _), terms in zip(self._parts(X), changes, strict=True):
+        changes = [terms for _, _, terms in self.parts(change)]
+        for (g, codes, _), terms in zip(self.parts(X), changes, strict=True):
             moved = terms.copy()
             if g.has_intercept:
                 moved[:, 0] = 0.0
@@ -210,7 +208,7 @@ class GroupLogits:
 
     def expression(self, X: Any, variables: Mapping[str, Any]) -> Any:
         """The same in PyTensor; ``X`` holds the groupings' columns after the features."""
-        from pytensor.tensor import cast  # noqa: PLC0415 (heavy)
+        from pytensor.tensor import cast
 
         p = at = self.n_features
         logits = self.linear.expression(X[:, :p], variables)
@@ -241,4 +239,4 @@ def _add(L: FloatArray, codes: IntArray, terms: FloatArray, effects: FloatArray)
 
 def group_shapes(groups: Any) -> tuple[GroupShape, ...]:
     """Sizes of the groupings of a schema."""
-    return tuple(GroupShape(g.name, g.n_levels, len(g.slope_names), g.has_intercept) for g in groups)
+    return tuple(GroupShape(g.name, g.n_levels, g.n_slopes, g.has_intercept) for g in groups)

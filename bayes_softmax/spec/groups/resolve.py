@@ -31,9 +31,9 @@ def group_effects(
     if not groups:
         return ()
     assert design.group_columns is not None
-    used = design.totals > 0
+    used, totals = design.totals > 0, design.totals[design.totals > 0]
     return tuple(
-        GroupEffects(grouping, priors[grouping.name], _scales(priors[grouping.name], terms), coding, contrast)
+        GroupEffects(grouping, priors[grouping.name], _scales(priors[grouping.name], terms, totals), coding, contrast)
         for grouping, _, terms in parts_of(groups, design.group_columns[used])
     )
 
@@ -55,12 +55,17 @@ def _by_grouping(given: Any, groups: tuple[Grouping, ...]) -> dict[str, GroupNor
     return {name: by_name.get(name) or GroupNormal() for name in names}
 
 
-def _scales(prior: GroupNormal, terms: FloatArray) -> tuple[ScalePrior, ...]:
-    """Prior of the standard deviation of each term's effects, (N, q) the terms: as given, or by the terms' spread."""
+def _scales(prior: GroupNormal, terms: FloatArray, totals: FloatArray) -> tuple[ScalePrior, ...]:
+    """Prior of the standard deviation of each term's effects: as given, or by the terms' spread.
+
+    That is of the terms (N, q) over the observations, of which the rows have ``totals`` (N,).
+    """
     if prior.scale is not None:
         n_terms: int = terms.shape[1]
         return (prior.scale,) * n_terms
-    sd = np.std(terms, axis=0)
+    mean = np.average(terms, axis=0, weights=totals)
+    sd = np.sqrt(np.average(np.square(terms - mean), axis=0, weights=totals))
+    sd[np.ptp(terms, axis=0) == 0] = 0.0  # up to rounding
     unit = feature_spread(terms, np.where(sd > 0, sd, 1.0))
     unit[sd == 0] = 1.0  # an intercept is its own unit
     return tuple(HalfStudentT(DEFAULT_DF, DEFAULT_INTERCEPT_SCALE / u) for u in unit.tolist())

@@ -118,6 +118,11 @@ class GroupEffects:
         return self.n_sds + self.n_correlations
 
     @property
+    def dimension(self) -> int:
+        """Coordinates of the effects of all levels, and of the hyperparameters."""
+        return self.grouping.n_levels * self.n_free + self.n_hyper
+
+    @property
     def scale_of_sd(self) -> tuple[ScalePrior, ...]:
         """Prior of each standard deviation."""
         each = self.n_sds // self.n_terms
@@ -148,28 +153,33 @@ class GroupEffects:
             factor[..., i, i] = np.sqrt(left)
         return factor
 
+    def free_root(self, h: FloatArray) -> FloatArray:
+        """Root (..., m, n) of the covariance of the free coordinates, ``M' D`` times the factor of the correlations."""
+        sds = self.sds(h)[..., self.sd_of_column]
+        root: FloatArray = self.mapping.T @ (sds[..., None] * self.correlation_factor(h))
+        return root
+
     def free_covariance(self, h: FloatArray) -> FloatArray:
         """Covariance (..., m, m) of the free coordinates."""
-        sds = self.sds(h)[..., self.sd_of_column]
-        root = self.mapping.T @ (sds[..., None] * self.correlation_factor(h))
+        root = self.free_root(h)
         covariance: FloatArray = root @ np.swapaxes(root, -1, -2)
         return covariance
 
     def effects(self, free: FloatArray) -> FloatArray:
         """Effects (..., q, K) of free coordinates (..., m); with full coding, less their mean over the classes."""
         shaped = free.reshape(*free.shape[:-1], self.n_terms, -1)
-        effects: FloatArray = shaped @ self._to_classes.T
+        effects: FloatArray = shaped @ self.to_classes.T
         return effects
 
     def covariance(self, h: FloatArray) -> FloatArray:
         """Covariance (..., q, K, q, K) of the effects."""
-        q, k = self.n_terms, self._to_classes.shape[1]
+        q, k = self.n_terms, self.to_classes.shape[1]
         free = self.free_covariance(h).reshape(*h.shape[:-1], q, k, q, k)
-        covariance: FloatArray = np.einsum("ca,...sate,de->...sctd", self._to_classes, free, self._to_classes)
+        covariance: FloatArray = np.einsum("ca,...sate,de->...sctd", self.to_classes, free, self.to_classes)
         return covariance
 
     @property
-    def _to_classes(self) -> FloatArray:
+    def to_classes(self) -> FloatArray:
         """(K, k) maps the free coordinates of a term to its effects."""
         if self.coding != "full":
             return self.contrast
