@@ -138,7 +138,7 @@ def _rows(asked: Asked, source: Source) -> tuple[SourceRows, Schema]:
         passes = replace(passes, store=Store(None if options.scratch is None else options.scratch * 2**30))
     sample = reader.raw_design(scan.sample.reset_index(drop=True))
     provisional = Provisional(provisional_of(sample))
-    gatherer = Gatherer(provisional, gathering.IN_MEMORY if size <= gathering.IN_MEMORY else 0.0, options.collapse)
+    gatherer = Gatherer(provisional, gathering.IN_MEMORY, options.collapse, size <= gathering.IN_MEMORY)
     merge = partial(merge_gathered, gatherer)
     gathered = passes.run(reader, partial(gather_partition, gatherer), merge, "encoding the rows")
     return _held(gathered, encoder, options) or _streamed(gathered, provisional, reader, sample, passes)

@@ -30,15 +30,19 @@ class Gathered(NamedTuple):
 
 @dataclass(frozen=True)
 class Gatherer:
-    """How rows are gathered: sums in a provisional standardisation, and rows up to a limit in bytes."""
+    """How rows are gathered: sums in a provisional standardisation, and rows up to a limit in bytes.
+
+    ``keep`` says whether rows as given are gathered, which makes no sense where all are known to be too large.
+    """
 
     provisional: Provisional
     limit: float
     collapse: bool
+    keep: bool = True
 
     def of_rows(self, design: Design) -> Gathered:
         """What is gathered of one design."""
-        small = size_of(design) <= self.limit
+        small = self.keep and size_of(design) <= self.limit
         collapsed = collapse_rows(design) if self.collapse and design.n_obs else None
         distinct = None if collapsed is None else collapsed.design
         return Gathered(self.provisional.of_rows(design), (design,) if small else None, distinct)
