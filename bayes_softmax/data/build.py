@@ -9,15 +9,16 @@ import numpy as np
 import pandas as pd
 
 from bayes_softmax.core.checks import check_flags, counted, shown, times
-from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.array_encoder import ArrayEncoder
 from bayes_softmax.data.available import Mask, check_outcomes, read_available, without_forced
 from bayes_softmax.data.class_columns import class_column_names
 from bayes_softmax.data.containers import to_pandas_or_numpy
 from bayes_softmax.data.design import Design, Response, observation_totals
+from bayes_softmax.data.features import Features
 from bayes_softmax.data.formula.columns import as_frame, read_columns
 from bayes_softmax.data.formula.dot import terms_of_data
 from bayes_softmax.data.formula.encoder import fit_encoder, required_columns
+from bayes_softmax.data.formula.rows import formula_features
 from bayes_softmax.data.formula.sides import split_formula
 from bayes_softmax.data.frames import check_aligned, require_columns
 from bayes_softmax.data.groups.bars import split_bars
@@ -28,7 +29,7 @@ from bayes_softmax.data.missing import without_missing, without_missing_arrays
 from bayes_softmax.data.offset import read_offset
 from bayes_softmax.data.options import BY_ROW, Options, given_options, named_columns, require_named
 from bayes_softmax.data.schema import Encoder, Schema
-from bayes_softmax.data.standardise import check_range, check_weightless, standardise, without_constant
+from bayes_softmax.data.standardise import check_range, check_weightless, standardise, used_rows, without_constant
 from bayes_softmax.data.weights import read_weights
 
 
@@ -70,10 +71,9 @@ def design_from_formula(formula: str, data: Any, options: Options) -> tuple[Desi
     else:
         response = count_columns(frame[list(responses)], options.classes, "counts")
     encoder = fit_encoder(right, terms, frame, options.constant)
-    X, index, read = encoder.encode_columns(frame)
-    design, schema = _assemble(X, index, response, encoder, frame, options, n_dropped)
-    variables = as_frame(encoder.variables, read, index)
-    return _with_groups(replace(design, frame=variables), schema, fit_groupings(bars, frame, responses), frame)
+    made, read = formula_features(encoder, frame)
+    design, schema = _assemble(made, frame.index, response, encoder, frame, options, n_dropped)
+    return _with_groups(replace(design, frame=read), schema, fit_groupings(bars, frame, responses), frame)
 
 
 def design_from_arrays(
@@ -100,18 +100,18 @@ def design_from_arrays(
     X, y, n_dropped, options = without_missing_arrays(X, y, options)
     if len(X) == 0:
         raise ValueError("X has no rows" + (f" left ({n_dropped} dropped for missing values)" if n_dropped else ""))
-    features, grouped = X, columns_read(bars)
+    given, grouped = X, columns_read(bars)
     if isinstance(X, pd.DataFrame) and (named_columns(options) or grouped):
         require_named(X, options, "X")
-        features = X.drop(columns=[*named_columns(options), *grouped])
-    names = _feature_names(features, feature_names)
+        given = X.drop(columns=[*named_columns(options), *grouped])
+    names = _feature_names(given, feature_names)
     encoder = ArrayEncoder(names, intercept)
-    matrix, index = encoder.encode(_renamed(features, names), "X")
+    features, index = encoder.features(_renamed(given, names), "X")
     response = parse_response(y, options.classes)
     n_labels = len(response.codes) if response.codes is not None else len(response.counts)  # type: ignore[arg-type]
-    if n_labels != len(matrix):
-        raise ValueError(f"X has {counted(len(matrix), 'row')}, but y has {n_labels}")
-    design, schema = _assemble(matrix, index, response, encoder, X, options, n_dropped)
+    if n_labels != len(given):
+        raise ValueError(f"X has {counted(len(given), 'row')}, but y has {n_labels}")
+    design, schema = _assemble(features, index, response, encoder, X, options, n_dropped)
     if not bars:
         return design, schema
     design = replace(design, frame=pd.DataFrame(design.X, index=index, columns=list(design.feature_names)))
@@ -132,7 +132,7 @@ def _with_groups(
 
 
 def _assemble(
-    X: FloatArray,
+    X: Features,
     index: Any,
     response: Response,
     encoder: Encoder,
@@ -141,26 +141,27 @@ def _assemble(
     n_dropped: int,
 ) -> tuple[Design, Schema]:
     """Check weights and offset, standardise, and put design and schema together."""
-    weights, available = read_weights(options.weights, data, len(X), index), None
+    n_obs = X.shape[0]
+    weights, available = read_weights(options.weights, data, n_obs, index), None
     if options.available is not None:
-        available = read_available(options.available, data, len(X), response.classes, index)
+        available = read_available(options.available, data, n_obs, response.classes, index)
         check_outcomes(available, response, index)
         weights = without_forced(weights, available)
     names = tuple(encoder.feature_names)
-    totals = observation_totals(response, weights, len(X))
+    totals = observation_totals(response, weights, n_obs)
     used = totals > 0  # rows that hold no observation must not move centre, scale or default prior
     if not used.any():
         raise ValueError(_why_nothing(response, options.weights, available))
     X, names, dropped = without_constant(X, names, used, options.constant, has_intercept=encoder.has_intercept)
-    rows, row_totals = (X, totals) if used.all() else (X[used], totals[used])
-    if len(rows) < len(X):
+    rows, row_totals = used_rows(X, used), totals if used.all() else totals[used]
+    if not used.all():
         check_weightless(X, names, used, index, has_intercept=encoder.has_intercept)
     with np.errstate(over="ignore", invalid="ignore"):  # overflow of large values, which the next check names
         standardisation = standardise(rows, row_totals, names, has_intercept=encoder.has_intercept)
     check_range(X, names, standardisation.scale, index)
     if not names and not encoder.has_intercept:
         raise ValueError("the model has neither features nor an intercept: there is nothing to estimate")
-    offset = None if options.offset is None else read_offset(options.offset, data, len(X), response.classes)
+    offset = None if options.offset is None else read_offset(options.offset, data, n_obs, response.classes)
     design = Design(
         X, response, weights, offset, names, encoder.has_intercept, standardisation, index, n_dropped,
         available=available,

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from bayes_softmax.core.checks import listed, shown
 from bayes_softmax.core.records import FloatArray, IntArray
+from bayes_softmax.data.features import Features, some_columns
 from bayes_softmax.spec.autoscale import (
     DEFAULT_INTERCEPT_SCALE,
     column_rms,
@@ -29,7 +30,7 @@ def resolve_priors(
     intercept_prior: Prior | None,
     *,
     coding: str,
-    X: FloatArray,
+    X: Features,
     totals: FloatArray,
     scale: FloatArray,
     feature_names: Sequence[str],
@@ -45,7 +46,7 @@ def resolve_priors(
     chosen = _per_feature(prior, feature_names)
     by_default, constant = chosen.by_default, np.nan
     if by_default.any():
-        taking = X if by_default.all() else X[:, by_default]
+        taking = X if by_default.all() else some_columns(X, np.flatnonzero(by_default))
         rms = column_rms(taking, totals, scale[by_default], has_intercept=has_intercept)
         constant, scales = default_scales(feature_spread(taking, rms), rms)
         for extreme in scales[~((scales > 0) & (scales < np.inf))].tolist():
@@ -90,7 +91,7 @@ def _of_intercept(prior: Prior) -> FamilyPrior:
     return resolved
 
 
-def _learned(carried: dict[ShrinkagePrior, IntArray], X: FloatArray, scale: FloatArray) -> tuple[SharedScale, ...]:
+def _learned(carried: dict[ShrinkagePrior, IntArray], X: Features, scale: FloatArray) -> tuple[SharedScale, ...]:
     """Learned scales of the features that carry each prior; those that share one :math:`R^2` share its variance."""
     carried = {prior: features for prior, features in carried.items() if len(features)}  # a model may have none
     if not carried:

@@ -13,6 +13,7 @@ from bayes_softmax.data.numeric_labels import numeric_warning
 from bayes_softmax.data.observations import Observations
 from bayes_softmax.data.options import Options
 from bayes_softmax.data.schema import Schema
+from bayes_softmax.data.standardise import used_rows
 from bayes_softmax.data.unused_classes import unused_warning
 from bayes_softmax.spec.by_term import priors_by_feature
 from bayes_softmax.spec.custom.argument import CustomLogits
@@ -52,7 +53,7 @@ def _specify(design: Design, schema: Schema, options: Options) -> Specification:
         prior,
         options.intercept_prior,
         coding=schema.coding,
-        X=design.X if used.all() else design.X[used],
+        X=used_rows(design.features, used),
         totals=design.totals[used],
         scale=design.standardisation.scale,
         feature_names=design.feature_names,
