@@ -1,6 +1,6 @@
 """Centre and scale of the features, and the columns that have none: constant, or beyond double precision."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -44,13 +44,31 @@ def standardise(
     Without an intercept nothing is centred, and a constant column is allowed: its size is its scale.
     """
     mean, sd, constant = _moments(X, weights)
+
+    def ends(j: int) -> tuple[float, float]:
+        column = column_of(X, j)
+        return float(column.min()), float(column.max())
+
+    return standardised_by(mean, sd, constant, ends, feature_names, has_intercept=has_intercept)
+
+
+def standardised_by(
+    mean: FloatArray,
+    sd: FloatArray,
+    constant: NDArray[np.bool_],
+    ends: Callable[[int], tuple[float, float]],
+    feature_names: Sequence[str],
+    *,
+    has_intercept: bool,
+) -> Standardisation:
+    """The standardisation by moments of features; ``ends`` finds the smallest and the largest value of one."""
     # Rounding in the mean leaves an sd of about eps |mean| in a column that carries no information.
-    constant |= sd <= 4 * np.finfo(float).eps * np.abs(mean)
+    constant = constant | (sd <= 4 * np.finfo(float).eps * np.abs(mean))
     if has_intercept:
         for j in np.flatnonzero(constant).tolist():
             raise ValueError(
-                f"X: column {shown(feature_names[j])} is constant ({_values(column_of(X, j))}), which is what the "
-                "intercept already is; remove the column, or pass constant='drop'"
+                f"X: column {shown(feature_names[j])} is constant ({_values(*ends(j))}), which is what "
+                "the intercept already is; remove the column, or pass constant='drop'"
             )
         return Standardisation(mean, sd)
     for j in np.flatnonzero(constant & (mean == 0)).tolist():
@@ -66,9 +84,8 @@ def about_means(design: Design) -> Standardisation:
     return Standardisation(_moments(design.features, design.totals)[0], design.standardisation.scale)
 
 
-def _values(column: FloatArray) -> str:
+def _values(low: float, high: float) -> str:
     """The values of a column that carries no information, in words."""
-    low, high = float(column.min()), float(column.max())
     if low == high:
         return f"every value is {low:g}"
     return f"its values, from {low!r} to {high!r}, differ by less than double precision can use: change its unit"
