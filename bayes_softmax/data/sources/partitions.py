@@ -40,15 +40,6 @@ class Source:
     partitions: tuple[Partition, ...]
     columns: tuple[str, ...]
 
-    def head(self) -> pd.DataFrame:
-        """The first frame that has rows, or an empty one."""
-        frame = pd.DataFrame(columns=list(self.columns))
-        for partition in self.partitions:
-            for frame in partition.frames(None):
-                if len(frame):
-                    return frame
-        return frame
-
 
 class Numbered[T](NamedTuple):
     """What a task gets: the number and the name of a partition, and its frames or designs, one at a time."""
@@ -64,8 +55,13 @@ type Merge[R] = Callable[[R, R], R]
 
 def in_frames(frame: pd.DataFrame) -> Iterator[pd.DataFrame]:
     """A frame in pieces of at most ``FRAME_ROWS``, rows numbered from 0."""
-    frame = frame.reset_index(drop=True)
+    frame = numbered_frame(frame, 0)
     if not len(frame):
         yield frame
     for start in range(0, len(frame), FRAME_ROWS):
         yield frame.iloc[start : start + FRAME_ROWS]
+
+
+def numbered_frame(frame: pd.DataFrame, start: int) -> pd.DataFrame:
+    """The frame with its rows numbered from ``start``."""
+    return frame.set_axis(pd.RangeIndex(start, start + len(frame)))
