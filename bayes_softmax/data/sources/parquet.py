@@ -1,6 +1,7 @@
 """Parquet files and pyarrow datasets as sources: a partition is a row group, or a fragment."""
 
 import glob
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,31 +10,39 @@ from typing import Any
 import pandas as pd
 
 from bayes_softmax.core.checks import did_you_mean, shown
-from bayes_softmax.data.sources.partitions import FRAME_ROWS, Source
+from bayes_softmax.data.sources.partitions import Source, frame_rows
 
 SUFFIXES = (".parquet", ".pq")
 GLOB_SIGNS = "*?["
+SPLIT_ROWS = 262_144  # of a row group that is read in pieces, at least twice as many
 
 
 @dataclass(frozen=True)
 class RowGroup:
-    """One row group of a Parquet file."""
+    """Rows ``first <= i < end`` of one row group of a Parquet file."""
 
     path: str
     number: int
+    first: int
+    end: int
     name: str
 
     def frames(self, columns: Sequence[str] | None) -> Iterator[pd.DataFrame]:
-        """Its rows, in frames."""
+        """Its rows, in frames; they are numbered as in the row group."""
         from pyarrow.parquet import ParquetFile
 
         start = 0
         with ParquetFile(self.path) as file:
-            known = set(file.schema_arrow.names)
-            wanted = None if columns is None else [name for name in columns if name in known]
-            for batch in file.iter_batches(FRAME_ROWS, row_groups=[self.number], columns=wanted, use_threads=False):
-                yield _as_frame(batch, start)
-                start += batch.num_rows
+            known = file.schema_arrow.names
+            wanted = known if columns is None else [name for name in columns if name in set(known)]
+            rows = frame_rows(len(wanted))
+            for batch in file.iter_batches(rows, row_groups=[self.number], columns=wanted, use_threads=False):
+                start, before = start + batch.num_rows, start
+                cut = batch.slice(max(self.first - before, 0), max(self.end - max(self.first, before), 0))
+                if cut.num_rows:
+                    yield _as_frame(cut, max(self.first, before))
+                if start >= self.end:
+                    return
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,9 +55,9 @@ class Fragment:
 
     def frames(self, columns: Sequence[str] | None) -> Iterator[pd.DataFrame]:
         """Its rows, in frames."""
-        start = 0
-        wanted = None if columns is None else list(columns)
-        for batch in self.fragment.to_batches(self.schema, columns=wanted, batch_size=FRAME_ROWS, use_threads=False):
+        start, wanted = 0, list(self.schema.names if columns is None else columns)
+        rows = frame_rows(len(wanted))
+        for batch in self.fragment.to_batches(self.schema, columns=wanted, batch_size=rows, use_threads=False):
             yield _as_frame(batch, start)
             start += batch.num_rows
 
@@ -71,18 +80,34 @@ def parquet_source(value: Any) -> Source:
     files = parquet_files(value)
     groups: list[RowGroup] = []
     columns: tuple[str, ...] = ()
+    n_rows = 0
     for path in files:
         short = Path(path).name
         try:
             with ParquetFile(path) as file:
-                n = file.num_row_groups
+                sizes = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
                 columns = columns or tuple(file.schema_arrow.names)
         except Exception as error:
             raise ValueError(f"{short}: cannot be read as Parquet: {error}") from error
-        groups += [RowGroup(path, i, short if n == 1 else f"{short}, row group {i}") for i in range(n)]
+        for i, size in enumerate(sizes):
+            groups += row_groups(path, i, size, short if len(sizes) == 1 else f"{short}, row group {i}")
+        n_rows += sum(sizes)
     if not groups:
         raise ValueError(f"data={shown(str(value))} has no rows")
-    return Source(str(value), tuple(groups), columns)
+    return Source(str(value), tuple(groups), columns, n_rows)
+
+
+def row_groups(path: str, number: int, size: int, name: str) -> list[RowGroup]:
+    """A row group as partitions: a large one in up to four pieces, so that there is work for several threads.
+
+    Each reads what is before it in the group as well, so there are few; they do not depend on the number of cores,
+    because random numbers do not.
+    """
+    n = max(min(size // SPLIT_ROWS, 4), 1)
+    bounds = [size * i // n for i in range(n + 1)]
+    if n == 1:
+        return [RowGroup(path, number, 0, size, name)]
+    return [RowGroup(path, number, a, b, f"{name}, rows {a} to {b - 1}") for a, b in itertools.pairwise(bounds)]
 
 
 def parquet_files(value: Any) -> list[str]:
