@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from bayes_softmax.data.design import Design, Response, Standardisation
+from bayes_softmax.data.features import DenseFeatures
 from bayes_softmax.data.sources import parquet
 from bayes_softmax.data.sources.moments import BLOCK, Provisional, merged_moments
 from bayes_softmax.data.sources.partitions import FRAME_ROWS, frame_rows
@@ -18,7 +19,9 @@ def _design(X: np.ndarray, weights: np.ndarray | None = None) -> Design:
     codes = np.arange(len(X)) % 2
     names = tuple(f"x{j}" for j in range(p))
     unscaled = Standardisation(np.zeros(p), np.ones(p))
-    return Design(X, Response("y", (0, 1), codes, None, ()), weights, None, names, True, unscaled, range(len(X)))
+    return Design(
+        DenseFeatures(X), Response("y", (0, 1), codes, None, ()), weights, None, names, True, unscaled, range(len(X))
+    )
 
 
 @pytest.mark.parametrize("n_rows", [1, 15, 16, 17, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK + 33])
