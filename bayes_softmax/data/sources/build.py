@@ -30,7 +30,7 @@ from bayes_softmax.data.sources.partitions import Source
 from bayes_softmax.data.sources.passes import LocalPasses, Passes
 from bayes_softmax.data.sources.reader import FrameReader
 from bayes_softmax.data.sources.rows import StreamedRows
-from bayes_softmax.data.sources.scan import Scan, Scanner, merged_scans, scan_partition
+from bayes_softmax.data.sources.scan import Scan, Scanner, merged_scans, scan_partition, share_of
 from bayes_softmax.data.sources.store import Store
 from bayes_softmax.data.sources.summary import kept_of, provisional_of, sample_design, summary_of
 
@@ -119,7 +119,8 @@ def _rows(asked: Asked, source: Source) -> tuple[SourceRows, Schema]:
     passes = LocalPasses(source)
     options = asked.options
     coded = frozenset() if asked.terms is None else frozenset(coded_columns(asked.terms))
-    scanner = Scanner(asked.features, coded, asked.responses, asked.columns, options)
+    share = share_of(source.n_rows, options)
+    scanner = Scanner(asked.features, coded, asked.responses, asked.columns, options, share)
     scan = passes.run_frames(asked.columns, partial(scan_partition, scanner), merged_scans, "reading the rows")
     n_left = scan.n_rows - scan.n_dropped
     if not n_left:
