@@ -116,6 +116,7 @@ MODEL |= {
     ],
     "group_prior": [5, "normal", bs.Normal(1), bs.GroupNormal, {"h": bs.GroupNormal()}, bs.GroupNormal()],
 }
+MODEL |= {"client": [5, "tcp://nowhere", True, object()], "scratch": [5, "a", -1, True], "checkpoint": [5, "a.json"]}
 CODES_ = [CODES + 0.5, CODES + 1j, CODES - 1, LABELS, CODES[:3], np.zeros((40, 2)), 5, "text", [None] * 40]
 LOGIT_ARRAYS = ["text", 5, OFFSET + 1j, OFFSET.astype(str), [[1.0], [1.0, 2.0]], object(), None]
 WEIGHT_ARRAYS = ["text", 5, np.ones(3), np.ones(40) + 0j, ["a"] * 40, object()]

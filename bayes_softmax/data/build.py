@@ -11,10 +11,10 @@ import pandas as pd
 from bayes_softmax.core.checks import check_flags, counted, shown, times
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.array_encoder import ArrayEncoder
-from bayes_softmax.data.available import Mask, check_outcomes, read_available, without_forced
-from bayes_softmax.data.class_columns import class_column_names
+from bayes_softmax.data.available import check_outcomes, read_available, without_forced
 from bayes_softmax.data.containers import to_pandas_or_numpy
-from bayes_softmax.data.design import Design, Response, observation_totals
+from bayes_softmax.data.design import Design, Response
+from bayes_softmax.data.finishing import finished_design, unscaled
 from bayes_softmax.data.formula.columns import as_frame, read_columns
 from bayes_softmax.data.formula.dot import terms_of_data
 from bayes_softmax.data.formula.encoder import fit_encoder, required_columns
@@ -28,7 +28,6 @@ from bayes_softmax.data.missing import without_missing, without_missing_arrays
 from bayes_softmax.data.offset import read_offset
 from bayes_softmax.data.options import BY_ROW, Options, given_options, named_columns, require_named
 from bayes_softmax.data.schema import Encoder, Schema
-from bayes_softmax.data.standardise import check_range, check_weightless, standardise, without_constant
 from bayes_softmax.data.weights import read_weights
 
 
@@ -140,63 +139,18 @@ def _assemble(
     options: Options,
     n_dropped: int,
 ) -> tuple[Design, Schema]:
-    """Check weights and offset, standardise, and put design and schema together."""
+    """Read weights, offset and choice sets, and put design and schema together."""
     weights, available = read_weights(options.weights, data, len(X), index), None
     if options.available is not None:
         available = read_available(options.available, data, len(X), response.classes, index)
         check_outcomes(available, response, index)
         weights = without_forced(weights, available)
-    names = tuple(encoder.feature_names)
-    totals = observation_totals(response, weights, len(X))
-    used = totals > 0  # rows that hold no observation must not move centre, scale or default prior
-    if not used.any():
-        raise ValueError(_why_nothing(response, options.weights, available))
-    X, names, dropped = without_constant(X, names, used, options.constant, has_intercept=encoder.has_intercept)
-    rows, row_totals = (X, totals) if used.all() else (X[used], totals[used])
-    if len(rows) < len(X):
-        check_weightless(X, names, used, index, has_intercept=encoder.has_intercept)
-    with np.errstate(over="ignore", invalid="ignore"):  # overflow of large values, which the next check names
-        standardisation = standardise(rows, row_totals, names, has_intercept=encoder.has_intercept)
-    check_range(X, names, standardisation.scale, index)
-    if not names and not encoder.has_intercept:
-        raise ValueError("the model has neither features nor an intercept: there is nothing to estimate")
     offset = None if options.offset is None else read_offset(options.offset, data, len(X), response.classes)
-    design = Design(
-        X, response, weights, offset, names, encoder.has_intercept, standardisation, index, n_dropped,
-        available=available,
+    raw = Design(
+        X, response, weights, offset, tuple(encoder.feature_names), encoder.has_intercept, unscaled(X.shape[1]), index,
+        n_dropped, available=available,
     )  # fmt: skip
-    counts = design.class_counts()  # a row of weight zero holds no observation
-    response = replace(response, unused=tuple(c for c, n in zip(response.classes, counts, strict=True) if n == 0))
-    design = replace(design, response=response)
-    return design, replace(_schema(design, encoder, options), dropped_values=dropped)
-
-
-def _why_nothing(response: Response, given_weights: Any, available: Mask | None) -> str:
-    """Why no row holds an observation."""
-    if available is not None and (response.counts is None or response.counts.any()):
-        return "available: no observation had more than one class on offer, so there is nothing to estimate"
-    what = "all counts are zero" if given_weights is None else "all rows have weight or count zero"
-    return f"y: {what}; at least one observation is needed"
-
-
-def _schema(design: Design, encoder: Encoder, options: Options) -> Schema:
-    """What new data need, and the names in the answers."""
-    response = design.response
-    return Schema(
-        classes=response.classes,
-        response_name=response.name,
-        unused_classes=response.unused,
-        feature_names=design.feature_names,
-        encoder=encoder,
-        coding=options.coding,
-        has_intercept=encoder.has_intercept,
-        offset_columns=class_column_names(options.offset, response.classes),
-        has_offset=options.offset is not None,
-        class_totals=tuple(design.class_counts().tolist()),
-        weights_column=options.weights if isinstance(options.weights, str) else None,
-        available_columns=class_column_names(options.available, response.classes),
-        has_available=options.available is not None,
-    )
+    return finished_design(raw, encoder, options)
 
 
 def _feature_names(X: Any, feature_names: Sequence[str] | None) -> tuple[str, ...]:

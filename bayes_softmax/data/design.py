@@ -124,6 +124,11 @@ class Design:
         """Observations in all."""
         return float(self.totals.sum())
 
+    @property
+    def n_forced(self) -> int:
+        """Rows with a single class on offer."""
+        return 0 if self.available is None else int((self.available.sum(axis=1) == 1).sum())
+
     def class_counts(self) -> FloatArray:
         """(K,) observations of each class."""
         if self.response.codes is None:

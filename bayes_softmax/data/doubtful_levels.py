@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from bayes_softmax.core.checks import counted, first_few, shown
-from bayes_softmax.data.design import Design, Label
+from bayes_softmax.data.design import Label
 from bayes_softmax.data.formula.columns import levels_of
 from bayes_softmax.data.formula.encoder import FormulaEncoder
 from bayes_softmax.data.formula.expressions import Call, columns_of, walk
+from bayes_softmax.data.rows_in_short import RowsInShort
 from bayes_softmax.data.schema import Encoder
 
 MANY = 20  # levels, up to which a factor is taken as it is
@@ -18,7 +19,7 @@ NAMED = 3  # groups of spellings in a note
 NUMBER = re.compile(r"[-+]?[$€£]?\s*\d{1,3}(?:[,.' ]?\d{3})*(?:[.,]\d+)?(?:e[-+]?\d+)?\s*[%€$£]?", re.IGNORECASE)
 
 
-def doubtful_factors(encoder: Encoder, design: Design) -> list[str]:
+def doubtful_factors(encoder: Encoder, design: RowsInShort) -> list[str]:
     """Warnings on factors of very many levels: text that looks like numbers, outside ``C()``, and identifiers."""
     if not isinstance(encoder, FormulaEncoder):
         return []
@@ -41,7 +42,7 @@ def doubtful_factors(encoder: Encoder, design: Design) -> list[str]:
     return found
 
 
-def spelling_notes(encoder: Encoder, design: Design) -> list[str]:
+def spelling_notes(encoder: Encoder, design: RowsInShort) -> list[str]:
     """Notes on classes, and on levels of a factor, whose names differ only in upper and lower case or in spaces."""
     counts = design.class_counts().tolist()
     notes = _alike(design.response.name, "classes", design.response.classes, counts)

@@ -83,16 +83,10 @@ def plain_classes(classes: Any, argument: str = "classes") -> tuple[Label, ...]:
 
 def parse_labels(series: pd.Series, classes: Sequence[Label] | None, name: str, *, missing: str = DROP) -> Response:
     """Labels as codes ``0..K-1`` into ``classes``; unused categorical levels are declared classes."""
-    absent = np.flatnonzero(series.isna().to_numpy(dtype=bool))
-    if absent.size:
-        raise ValueError(f"{name}: the label is missing in {describe_rows(series.index, absent)}; {missing}")
     declared = plain_classes(classes) if classes is not None else None
-    if isinstance(series.dtype, pd.CategoricalDtype):
-        levels = _category_names(series.cat.categories, name)
-        values = levels[series.cat.codes.to_numpy()]
-        declared = declared if declared is not None else tuple(levels.tolist())
-    else:
-        values = plain_array(series.to_numpy(), name, series.index)
+    values, levels = _plain_labels(series, name, missing)
+    if declared is None and levels is not None:
+        declared = levels
     if values.dtype.kind in "biu" and len(values) <= FEW_ROWS:
         distinct, found = np.unique(values, return_inverse=True)
     else:
@@ -105,6 +99,33 @@ def parse_labels(series: pd.Series, classes: Sequence[Label] | None, name: str, 
     observed = np.bincount(codes, minlength=len(declared)) > 0
     unused = tuple(c for c, seen in zip(declared, observed, strict=True) if not seen)
     return Response(name, declared, codes, None, unused, declared=given)
+
+
+def labels_in(series: pd.Series, name: str) -> tuple[tuple[Label, ...], bool]:
+    """Distinct labels of a column, and whether they are declared: the categories of a categorical, in order."""
+    values, levels = _plain_labels(series, name, DROP)
+    return (tuple(pd.unique(values).tolist()), False) if levels is None else (levels, True)
+
+
+def response_of_labels(
+    labels: Sequence[Any], classes: Sequence[Label] | None, name: str, *, declared: bool
+) -> Response:
+    """The response of a column with these distinct labels, without its rows."""
+    found = tuple(labels) if declared else tuple(sorted(labels))
+    given = found if classes is None else plain_classes(classes)
+    _check_classes(given, name)
+    return Response(name, given, None, None, (), declared=declared or classes is not None)
+
+
+def _plain_labels(series: pd.Series, name: str, missing: str) -> tuple[AnyArray, tuple[Label, ...] | None]:
+    """Labels (N,) of plain types, and those that a categorical declares."""
+    absent = np.flatnonzero(series.isna().to_numpy(dtype=bool))
+    if absent.size:
+        raise ValueError(f"{name}: the label is missing in {describe_rows(series.index, absent)}; {missing}")
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        levels = _category_names(series.cat.categories, name)
+        return levels[series.cat.codes.to_numpy()], tuple(levels.tolist())
+    return plain_array(series.to_numpy(), name, series.index), None
 
 
 def _category_names(categories: pd.Index, name: str) -> AnyArray:

@@ -17,10 +17,23 @@ class Observations:
         The rows as given.
     collapse
         Whether equal rows are collapsed where that helps.
+    n_given
+        Rows that were given, where they were collapsed before they came here; None where they were not.
     """
 
     design: Design
     collapse: bool = True
+    n_given: int | None = None
+
+    @property
+    def summary(self) -> Design:
+        """What is known of the rows without looking at them."""
+        return self.design
+
+    @property
+    def n_obs(self) -> int:
+        """Rows of the data."""
+        return self.design.n_obs if self.n_given is None else self.n_given
 
     @cached_property
     def collapsed(self) -> Collapsed | None:

@@ -38,6 +38,9 @@ class Options:
     logits: Any = None
     groups: Any = None
     group_prior: Any = None
+    client: Any = None
+    scratch: float | None = None
+    checkpoint: Any = None
 
 
 def given_options(options: Options) -> Options:

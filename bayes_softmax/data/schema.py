@@ -16,7 +16,8 @@ from bayes_softmax.data.available import Mask, read_available
 from bayes_softmax.data.containers import to_pandas_or_numpy
 from bayes_softmax.data.design import Label
 from bayes_softmax.data.formula.columns import ColumnType
-from bayes_softmax.data.formula.encoder import FormulaEncoder, encoder_from_data
+from bayes_softmax.data.formula.encoder import FormulaEncoder
+from bayes_softmax.data.formula.stored import encoder_from_data
 from bayes_softmax.data.formula_data import formula_frame
 from bayes_softmax.data.frames import is_frame, to_pandas
 from bayes_softmax.data.groups.choices import columns_for, frame_for

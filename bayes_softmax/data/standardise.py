@@ -35,13 +35,27 @@ def standardise(
     Without an intercept nothing is centred, and a constant column is allowed: its size is its scale.
     """
     mean, sd, constant = _moments(X, weights)
+    low, high = (X.min(axis=0), X.max(axis=0)) if X.size else (mean, mean)
+    return standardised_by(mean, sd, constant, (low, high), feature_names, has_intercept=has_intercept)
+
+
+def standardised_by(
+    mean: FloatArray,
+    sd: FloatArray,
+    constant: NDArray[np.bool_],
+    ends: tuple[FloatArray, FloatArray],
+    feature_names: Sequence[str],
+    *,
+    has_intercept: bool,
+) -> Standardisation:
+    """The standardisation by moments of features, of which ``ends`` are the smallest and the largest values."""
     # Rounding in the mean leaves an sd of about eps |mean| in a column that carries no information.
-    constant |= sd <= 4 * np.finfo(float).eps * np.abs(mean)
+    constant = constant | (sd <= 4 * np.finfo(float).eps * np.abs(mean))
     if has_intercept:
         for j in np.flatnonzero(constant).tolist():
             raise ValueError(
-                f"X: column {shown(feature_names[j])} is constant ({_values(X[:, j])}), which is what the intercept "
-                "already is; remove the column, or pass constant='drop'"
+                f"X: column {shown(feature_names[j])} is constant ({_values(ends[0][j], ends[1][j])}), which is what "
+                "the intercept already is; remove the column, or pass constant='drop'"
             )
         return Standardisation(mean, sd)
     for j in np.flatnonzero(constant & (mean == 0)).tolist():
@@ -57,9 +71,9 @@ def about_means(design: Design) -> Standardisation:
     return Standardisation(_moments(design.X, design.totals)[0], design.standardisation.scale)
 
 
-def _values(column: FloatArray) -> str:
+def _values(lowest: float, highest: float) -> str:
     """The values of a column that carries no information, in words."""
-    low, high = float(column.min()), float(column.max())
+    low, high = float(lowest), float(highest)
     if low == high:
         return f"every value is {low:g}"
     return f"its values, from {low!r} to {high!r}, differ by less than double precision can use: change its unit"

@@ -6,9 +6,10 @@ import numpy as np
 
 from bayes_softmax.core.checks import listed
 from bayes_softmax.data.design import Design, Label
+from bayes_softmax.data.rows_in_short import RowsInShort
 
 
-def unused_classes(design: Design) -> tuple[tuple[Label, ...], tuple[Label, ...]]:
+def unused_classes(design: RowsInShort) -> tuple[tuple[Label, ...], tuple[Label, ...]]:
     """Classes that do not occur in the data, and classes that occur only in rows of weight zero."""
     codes, unused = design.response.codes, design.response.unused
     if codes is None or not unused:
@@ -18,11 +19,11 @@ def unused_classes(design: Design) -> tuple[tuple[Label, ...], tuple[Label, ...]
     return tuple(c for c in unused if c not in weightless), weightless
 
 
-def unused_notes(design: Design) -> list[str]:
+def unused_notes(design: RowsInShort) -> list[str]:
     """Notes of a fit on classes without an observation."""
     absent, weightless = unused_classes(design)
     notes = []
-    if weightless:
+    if weightless and isinstance(design, Design):
         notes.append(f"{_without_weight(design, weightless)}: only the prior informs {_them(weightless)}")
     if absent:
         notes.append(f"no observation of {_in_words(absent)}: only the prior informs {_them(absent)}")

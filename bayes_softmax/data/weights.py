@@ -15,6 +15,14 @@ from bayes_softmax.data.real_numbers import real_numbers
 
 def read_weights(weights: Any, data: Any, n_obs: int, index: Any) -> FloatArray | None:
     """(N,) frequency weights from an array, a column, or the name of a column of the data."""
+    values = read_part_weights(weights, data, n_obs, index)
+    if values is not None and values.sum() <= 0:
+        raise ValueError("weights: their sum is zero; at least one observation needs a positive weight")
+    return values
+
+
+def read_part_weights(weights: Any, data: Any, n_obs: int, index: Any) -> FloatArray | None:
+    """The same of some of the rows, all of which may have weight zero."""
     if weights is None:
         return None
     if isinstance(weights, str):
@@ -34,8 +42,6 @@ def read_weights(weights: Any, data: Any, n_obs: int, index: Any) -> FloatArray 
         raise ValueError(
             f"weights is {values[bad[0]]:g} in {describe_rows(index, bad)}; weights must be finite and not negative"
         )
-    if values.sum() <= 0:
-        raise ValueError("weights: their sum is zero; at least one observation needs a positive weight")
     return values
 
 

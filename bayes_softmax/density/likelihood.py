@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
+from typing import Protocol
 
 import numpy as np
 
@@ -11,6 +12,74 @@ from bayes_softmax.core.protocols import Part
 from bayes_softmax.core.records import ExpectedRows, FloatArray
 from bayes_softmax.core.threads import in_parallel, ranges
 from bayes_softmax.density import curvature, linear
+
+
+class LogLikelihood(Protocol):
+    """The log-likelihood of all rows, wherever they are; methods as those of :class:`Likelihood`."""
+
+    @property
+    def constant(self) -> float:
+        """The offsets' term, which does not depend on the coefficients."""
+        ...
+
+    @property
+    def n_obs(self) -> int:
+        """Number of rows of positive weight."""
+        ...
+
+    @property
+    def total_weight(self) -> float:
+        """Number of observations, with their weights."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Number of feature values held in memory."""
+        ...
+
+    @property
+    def work(self) -> float:
+        """Number of multiplications of one evaluation."""
+        ...
+
+    @property
+    def hessian_work(self) -> float:
+        """Number of multiplications of one Hessian."""
+        ...
+
+    @property
+    def is_small(self) -> bool:
+        """Whether one thread evaluates it as quickly as several do."""
+        ...
+
+    @property
+    def has_small_hessian(self) -> bool:
+        """Whether one thread computes the Hessian as quickly as several do."""
+        ...
+
+    def value_gradient(self, V: FloatArray) -> tuple[float, FloatArray]:
+        """Value and gradient (K, q)."""
+        ...
+
+    def values(self, Vs: FloatArray) -> FloatArray:
+        """Values (S,) at S coefficient matrices (S, K, q), in one pass over the rows."""
+        ...
+
+    def hessian(self, V: FloatArray) -> FloatArray:
+        """Hessian (K, q, K, q) of minus the value."""
+        ...
+
+    def hessian_product(self, V: FloatArray) -> Callable[[FloatArray], FloatArray]:
+        """A function that multiplies a direction (K, q) by that Hessian."""
+        ...
+
+    def metric_sums(self, V: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """The two factors (q, q) and (K, K) of the metric in ``density/kronecker.py``."""
+        ...
+
+    def expected_rows(self, V: FloatArray) -> Iterator[ExpectedRows]:
+        """Features and expected counts of all rows, some at a time."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)

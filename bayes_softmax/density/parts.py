@@ -109,6 +109,19 @@ class _MemoryCurvature:
 
 def pack_part(design: Design) -> MemoryPart:
     """The rows of a design as a part; rows of weight zero carry no information and are left out."""
+    rows, kept, constant = _packed(design)
+    Y = pack_counts(design, kept, rows.Z.shape[2])
+    return MemoryPart(rows, _response_products(rows.Z, Y), constant, design.total_weight)
+
+
+def pack_without_responses(design: Design) -> MemoryPart:
+    """The same without ``linear``, the sums over the responses, which are zero: for passes that know them."""
+    rows, _, constant = _packed(design)
+    return MemoryPart(rows, np.zeros((design.n_classes, rows.Z.shape[1])), constant, design.total_weight)
+
+
+def _packed(design: Design) -> tuple[kernel.RowData, IntArray, float]:
+    """The packed rows that hold an observation, their positions, and the offsets' term of the log-likelihood."""
     totals, K = design.totals, design.n_classes
     kept = np.flatnonzero(totals > 0)
     Z = pack_features(design, kept)
@@ -121,7 +134,7 @@ def pack_part(design: Design) -> MemoryPart:
         offset=offset,
         available=pack_mask(None if design.available is None else design.available[kept], K, B),
     )
-    return MemoryPart(rows, _response_products(Z, pack_counts(design, kept, B)), constant, design.total_weight)
+    return rows, kept, constant
 
 
 def parts_of(rows: Design | Sequence[Design], n_parts: int = 1) -> tuple[MemoryPart, ...]:

@@ -1,14 +1,12 @@
 """The log posterior of a model: a sum over parts of rows, and the prior, in free coordinates, as a ``LogDensity``."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self
 
 import numpy as np
 
-from bayes_softmax.core.logger import LOGGER
-from bayes_softmax.core.protocols import Part
 from bayes_softmax.core.records import (
     BlockMetric,
     ExpectedRows,
@@ -20,18 +18,12 @@ from bayes_softmax.core.records import (
     Whitening,
 )
 from bayes_softmax.core.threads import blas_on_one_thread
-from bayes_softmax.data.design import Design
 from bayes_softmax.density import callbacks, fused, kernel, kronecker, linear
-from bayes_softmax.density.likelihood import Likelihood
+from bayes_softmax.density.likelihood import LogLikelihood
 from bayes_softmax.density.log_prior import FLAT, log_prior_gradient
 from bayes_softmax.density.native import kernel_addresses
-from bayes_softmax.density.parts import holds_intercept, part_table, parts_of
-from bayes_softmax.density.prior import PriorCurvature, PriorRows, penalty_of, prior_rows, rows_that_are, surrogate_df
+from bayes_softmax.density.prior import PriorCurvature, PriorRows, penalty_of, rows_that_are, surrogate_df
 from bayes_softmax.spec.coding import Coordinates, free_vectors
-from bayes_softmax.spec.log_prior import log_prior_constant
-from bayes_softmax.spec.priors import PriorTable
-
-COMPILE_NOTICE = "compiling the likelihood for this machine (once; later runs load it from disk)"
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,14 +31,14 @@ class SoftmaxPosterior:
     """Log posterior of a softmax regression in free coordinates: the sum over its parts, plus the log prior.
 
     ``value`` is the log-likelihood without multinomial coefficients, plus the log prior density of the raw free
-    coordinates with its normalising constant (zero for flat priors).  Construct it with :func:`build_posterior`, or
-    from parts of your own with :func:`posterior_of_parts`.
+    coordinates with its normalising constant (zero for flat priors).  It is put together in
+    :mod:`bayes_softmax.density.building`.
 
     Under priors with kinks the mode is found from ``smooth_part`` and ``penalty``, and the whitening from the
     ``surrogate``; ``definite`` then refers to the surrogate's Hessian.
     """
 
-    likelihood: Likelihood
+    likelihood: LogLikelihood
     data: kernel.KernelData
     coordinates: Coordinates
     log_prior_constant: float
@@ -128,7 +120,7 @@ class SoftmaxPosterior:
     def hessian_vector(self, theta: FloatArray, *, convex: bool = True) -> Callable[[FloatArray], FloatArray]:
         """A function that multiplies a vector by the metric or Hessian at ``theta``, at about a gradient's cost."""
         prior = self._prior_curvature(theta, convex=convex)
-        if len(self.data.parts) == 1 and self.likelihood.is_small:
+        if self._in_memory and len(self.data.parts) == 1 and self.likelihood.is_small:
             P = fused.counts_of_one(self.data, _contiguous(theta))
 
             def of_small(vector: FloatArray) -> FloatArray:
@@ -248,48 +240,6 @@ class SoftmaxPosterior:
     def prior_rows(self) -> PriorRows:
         """The priors, in the kernel's form."""
         return PriorRows(self.data.family, self.data.scale, self.data.df, self.data.centre)
-
-
-def build_posterior(
-    rows: Design | Sequence[Design], coordinates: Coordinates, priors: PriorTable, parts: int = 1
-) -> SoftmaxPosterior:
-    """Compose the log posterior and announce the compilation of the kernel, if it has not been compiled yet.
-
-    Parameters
-    ----------
-    rows
-        A design, or several with the same classes, features and standardisation, each of which becomes a part.
-    coordinates, priors
-        Those of the model.
-    parts
-        Number of parts, of consecutive rows, into which each design is split.
-    """
-    held = priors.flat_intercept and holds_intercept(rows)  # where there is a prior nobody asks
-    return posterior_of_parts(parts_of(rows, parts), coordinates, priors, intercept_is_held=held)
-
-
-def posterior_of_parts(
-    parts: Sequence[Part], coordinates: Coordinates, priors: PriorTable, *, intercept_is_held: bool = False
-) -> SoftmaxPosterior:
-    """Compose the log posterior of rows wherever they are; load the kernel as :func:`build_posterior` does.
-
-    ``intercept_is_held`` is what :func:`holds_intercept` says of all rows; without it flat intercepts are not taken for
-    determined, and a solver examines the curvature where it ends.
-    """
-    likelihood = Likelihood(tuple(parts))
-    data = kernel.KernelData(
-        parts=part_table(parts),
-        YZ=likelihood.linear,
-        Cb=np.ascontiguousarray(coordinates.intercept_contrast),
-        Cw=np.ascontiguousarray(coordinates.weights_contrast),
-        **prior_rows(priors, coordinates)._asdict(),
-    )
-    curved = rows_that_are(data.family, "log_concave", "proper")
-    definite = bool(curved[int(coordinates.has_intercept) :].all()) and (not priors.flat_intercept or intercept_is_held)
-    posterior = SoftmaxPosterior(likelihood, data, coordinates, log_prior_constant(priors, coordinates), definite)
-    if not kernel.is_compiled():
-        LOGGER.info(COMPILE_NOTICE)
-    return posterior
 
 
 def _contiguous(a: FloatArray) -> FloatArray:

@@ -23,7 +23,7 @@ def build_idata(
     draws: Mapping[str, FloatArray],
     free: Mapping[str, FloatArray],
     stats: Mapping[str, Any],
-    training: TrainingData,
+    training: TrainingData | None,
     schema: Schema,
     engine: str,
     group: str = "posterior",

@@ -12,7 +12,7 @@ from bayes_softmax.separation.diagnosis import diagnose_separation
 from bayes_softmax.separation.directions import deciding_directions, recession_rays, unseen_directions
 from bayes_softmax.separation.examination import Examination, flat_columns
 from bayes_softmax.separation.limits import Limits
-from bayes_softmax.separation.rank import near_collinearity
+from bayes_softmax.separation.rank import collinearity_in, near_collinearity
 from bayes_softmax.spec.specification import Specification
 
 
@@ -69,7 +69,12 @@ def collinearity_notes(spec: Specification, found: Examination | None) -> tuple[
     """Nearly collinear columns, which hardly determine their coefficients though an optimum exists."""
     if found is not None and not found.is_determined:
         return ()
-    near = near_collinearity(spec.distinct, flat_columns(spec.design, spec.priors))
+    free = flat_columns(spec.summary, spec.priors)
+    if spec.streamed is None:
+        near = near_collinearity(spec.distinct, free)
+    else:
+        summary = spec.streamed.summary
+        near = collinearity_in(summary.cross_products[np.ix_(free, free)] / summary.total_weight, summary, free)
     return () if near is None else (str(near),)
 
 

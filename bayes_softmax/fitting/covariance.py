@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayes_softmax.core.records import FloatArray, Mode, Penalty
+from bayes_softmax.density.posterior import SoftmaxPosterior
 from bayes_softmax.fitting.problem import MANY_COORDINATES, Problem, density_of
 from bayes_softmax.inference.laplace import DENSE_DIMENSION, covariance, covariance_without, laplace_approximation
 from bayes_softmax.inference.limiting import complement_covariance
@@ -14,9 +15,14 @@ from bayes_softmax.separation.examination import Examination
 from bayes_softmax.spec.specification import Specification
 
 
-def raw_covariance(spec: Specification, mode: Mode, found: Examination | None) -> FloatArray:
-    """Covariance of the raw coefficients; with the optimum at infinity, of those that do not diverge, else NaN."""
-    coordinates, density = spec.coordinates, density_of(spec)
+def raw_covariance(
+    spec: Specification, mode: Mode, found: Examination | None, density: SoftmaxPosterior | None = None
+) -> FloatArray:
+    """Covariance of the raw coefficients; with the optimum at infinity, of those that do not diverge, else NaN.
+
+    ``density`` is the model's own, built anew where it is not given.
+    """
+    coordinates, density = spec.coordinates, density or density_of(spec)
     raw_map, free = coordinates.raw_map, None
     held = held_at_kink(density.penalty, mode.theta)
     if mode.converged:

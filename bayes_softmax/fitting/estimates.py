@@ -4,8 +4,9 @@ from collections.abc import Callable
 from functools import partial
 
 from bayes_softmax.answers.labels import label_parameters
-from bayes_softmax.answers.training import Cells, training_data
+from bayes_softmax.answers.training import Cells
 from bayes_softmax.core.errors import NotConvergedWarning, warn_caller
+from bayes_softmax.core.records import FloatArray
 from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.density.by_row import without_rounding
 from bayes_softmax.fits.estimate import Estimate
@@ -16,10 +17,10 @@ from bayes_softmax.fitting.group_estimates import group_estimate
 from bayes_softmax.fitting.intercept_alone import warn_if_intercept_alone
 from bayes_softmax.fitting.network_estimates import network_estimate
 from bayes_softmax.fitting.notes import notes_of
-from bayes_softmax.fitting.problem import certified, objective_of, problem_of
+from bayes_softmax.fitting.problem import Problem, certified, objective_of, problem_of
 from bayes_softmax.fitting.refusals import refuse_learned_scales
 from bayes_softmax.fitting.solvers import SolverOptions, solve
-from bayes_softmax.separation.examination import what_is_open
+from bayes_softmax.fitting.streamed import examined, training_of_model
 from bayes_softmax.spec.linear import GROUPS, LINEAR
 from bayes_softmax.spec.network.logits import NETWORK
 from bayes_softmax.spec.specification import Specification
@@ -42,35 +43,45 @@ def linear_estimate(spec: Specification, kind: str, options: SolverOptions) -> E
         objective = problem.full
     status, found = mode.status.value, None
     if not mode.converged:
-        found = what_is_open(spec.design, spec.priors)
+        found = examined(spec)
         status = status_of(mode, advice(mode, kind, found, options.solver))
         warn_caller(f"{kind}(solver={options.solver!r}) {status}", NotConvergedWarning)
     alone = warn_if_intercept_alone(spec) if mode.converged else ()
     parameters = problem.coordinates.to_parameters(mode.theta[None])
     values = {name: draws[0] for name, draws in parameters.items()}
     log_prior = objective.log_prior(mode.theta)
+    # Rows in memory are packed anew if it is asked for: an estimate does not keep them.
+    kept = problem.full if spec.streamed is not None else None
     return Estimate(
         kind=kind,
         values=label_parameters(spec.logits, values, spec.schema),
-        log_likelihood=without_rounding(mode.value - log_prior, spec.distinct, problem.coordinates, mode.theta),
+        log_likelihood=_log_likelihood(problem, mode.value - log_prior, mode.theta),
         log_prior=log_prior,
-        total_weight=spec.design.total_weight,
-        n_obs=spec.design.n_obs,
+        total_weight=spec.summary.total_weight,
+        n_obs=spec.rows.n_obs,
         converged=mode.converged,
         status=status,
         gradient_norm=mode.gradient_norm,
         newton_decrement=mode.newton_decrement,
         n_iterations=mode.n_iterations,
-        history=-mode.history / spec.design.total_weight,
+        history=-mode.history / spec.summary.total_weight,
         schema=spec.schema,
         logits=spec.logits,
-        covariance_of=lambda: raw_covariance(spec, mode, found),
+        covariance_of=lambda: raw_covariance(spec, mode, found, kept),
         notes=alone + _without_restarts(options) + notes_of(spec) + notes_on_optimum(problem, objective, mode, found),
-        training=training_data(spec.design, spec.collapsed),
+        training=training_of_model(spec),
         limits_of=None if found is None else lambda: limits_of(found),
         variance_of=variances_of(problem, solved, mode),
         refit_cells=partial(_again, spec, kind, options),
     )
+
+
+def _log_likelihood(problem: Problem, value: float, theta: FloatArray) -> float:
+    """The log-likelihood at the optimum; near zero it is summed row by row, where rows are in memory."""
+    spec = problem.spec
+    if spec.streamed is not None:
+        return value
+    return without_rounding(value, spec.distinct, problem.coordinates, theta)
 
 
 def _without_restarts(options: SolverOptions) -> tuple[str, ...]:

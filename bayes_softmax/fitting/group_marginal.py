@@ -9,11 +9,11 @@ from bayes_softmax.core.checks import listed, shortened
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.data.design import Design
+from bayes_softmax.density.building import build_posterior
 from bayes_softmax.density.groups.covariance import CovarianceData
 from bayes_softmax.density.groups.marginal import CoordinatesOf, Integral, MarginalPosterior
 from bayes_softmax.density.groups.one_grouping import OneGrouping
 from bayes_softmax.density.groups.several_groupings import SeveralGroupings
-from bayes_softmax.density.posterior import build_posterior
 from bayes_softmax.fitting.groups import covariance_data, level_rows
 from bayes_softmax.fitting.solvers import SolverOptions, solve
 from bayes_softmax.inference.redundant import RedundantMode, maximise_redundant

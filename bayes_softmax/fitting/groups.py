@@ -7,11 +7,11 @@ import numpy as np
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.design import Design
 from bayes_softmax.data.groups.grouping import parts_of
+from bayes_softmax.density.building import build_posterior
 from bayes_softmax.density.groups.covariance import CovarianceData
 from bayes_softmax.density.groups.drawn import in_batches
 from bayes_softmax.density.groups.packing import LevelRows
 from bayes_softmax.density.groups.posterior import GroupsPosterior, groups_posterior
-from bayes_softmax.density.posterior import build_posterior
 from bayes_softmax.spec.groups.log_prior import hyperparameters
 from bayes_softmax.spec.groups.structure import GroupEffects
 from bayes_softmax.spec.specification import Specification

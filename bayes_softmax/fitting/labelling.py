@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from bayes_softmax.answers.training import training_data
 from bayes_softmax.core.errors import warn_caller
 from bayes_softmax.core.interrupts import INTERRUPTED, held_back
 from bayes_softmax.core.parameters import Parameters
@@ -13,6 +12,7 @@ from bayes_softmax.core.records import Draws, FloatArray
 from bayes_softmax.fits.draws import PosteriorDraws
 from bayes_softmax.fits.tree import HELD, build_idata, held_group
 from bayes_softmax.fitting.notes import notes_of
+from bayes_softmax.fitting.streamed import training_of_model
 from bayes_softmax.spec.custom.recognition import recognisable
 from bayes_softmax.spec.groups.log_prior import log_hyperprior_draws
 from bayes_softmax.spec.groups.pymc_variables import left_out
@@ -51,7 +51,7 @@ def labelled_posterior(
             stats["log_prior"] = np.concatenate(known).reshape(shape)
             if spec.groups and hyper:
                 stats["log_prior"] = stats["log_prior"] + log_hyperprior_draws(spec.groups, hyper)
-    training = training_data(spec.design, spec.collapsed)
+    training = training_of_model(spec)
     hyper_dims = hyperparameters_of(spec) if hyper else {}
     draws = {name: parameters[name] for name in spec.parameters if name not in held}
     logits = recognisable(spec.logits, parameters)

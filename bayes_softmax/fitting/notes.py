@@ -16,21 +16,19 @@ from bayes_softmax.spec.specification import Specification
 
 def notes_of(spec: Specification) -> tuple[str, ...]:
     """Notes on the data for the reader of a result."""
-    notes = unused_notes(spec.design) + spelling_notes(spec.schema.encoder, spec.design)
-    notes += dropped_notes(spec.design.n_dropped)
-    if spec.design.available is not None:
-        forced = int((spec.design.available.sum(axis=1) == 1).sum())
-        if forced:
-            notes.append(f"{counted(forced, 'row')} with a single class on offer count for nothing")
-    if spec.collapsed is not None:
+    notes = unused_notes(spec.summary) + spelling_notes(spec.schema.encoder, spec.summary)
+    notes += dropped_notes(spec.summary.n_dropped)
+    if spec.summary.n_forced:
+        notes.append(f"{counted(spec.summary.n_forced, 'row')} with a single class on offer count for nothing")
+    if spec.streamed is None and spec.distinct.n_obs < spec.rows.n_obs:
         distinct = counted(spec.distinct.n_obs, "distinct one")
-        notes.append(f"{spec.design.n_obs} rows were collapsed to {distinct}, without loss")
+        notes.append(f"{spec.rows.n_obs} rows were collapsed to {distinct}, without loss")
     dropped = list(spec.schema.dropped_names)
     if isinstance(spec.schema.encoder, FormulaEncoder):
         dropped += spec.schema.encoder.one_level
     if dropped:
         notes.append(f"columns that do not vary were dropped: {listed(dropped)}")
-    if isinstance(spec.logits, NetworkLogits) and not spec.design.n_features:
+    if isinstance(spec.logits, NetworkLogits) and not spec.summary.n_features:
         notes.append("without features the hidden units are constants, and so are the logits")
     if spec.priors.choice is not None:
         notes.append(str(spec.priors.choice))
@@ -60,7 +58,7 @@ def groups_lines(spec: Specification) -> tuple[str | Names, ...]:
 
 def brief_of(spec: Specification) -> Brief:
     """What a model is, in a few lines."""
-    schema, design = spec.schema, spec.design
+    schema, design = spec.schema, spec.summary
     names = [shortened(name, SHOWN) for name in schema.feature_names]
     counts = [
         f"{shown(label)} {count:.10g}"
@@ -70,7 +68,7 @@ def brief_of(spec: Specification) -> Brief:
     coding = () if isinstance(spec.logits, OwnLogits) else (f"coding: {schema.coding}{without}",)
     return Brief(
         f"SoftmaxRegression of {shown(schema.response_name)}: {len(schema.classes)} classes, "
-        f"{counted(len(schema.feature_names), 'feature')}, {counted(design.n_obs, 'row')}",
+        f"{counted(len(schema.feature_names), 'feature')}, {counted(spec.rows.n_obs, 'row')}",
         (
             Names("classes", counts),
             Names("features", names or ["none (intercept only)"]),

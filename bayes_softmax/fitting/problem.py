@@ -10,9 +10,11 @@ from bayes_softmax.core.checks import listed
 from bayes_softmax.core.records import FloatArray, Mode, Status
 from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.data.design import Design
+from bayes_softmax.density.building import build_posterior
 from bayes_softmax.density.jeffreys import JeffreysPosterior
-from bayes_softmax.density.posterior import SoftmaxPosterior, build_posterior
+from bayes_softmax.density.posterior import SoftmaxPosterior
 from bayes_softmax.density.rowspace import RowSpace, row_space
+from bayes_softmax.density.streamed import streamed_posterior
 from bayes_softmax.inference.block_metric import preconditioner
 from bayes_softmax.inference.laplace import DENSE_DIMENSION
 from bayes_softmax.inference.newton import newton_cg
@@ -62,7 +64,10 @@ class Problem:
 
 def density_of(spec: Specification) -> SoftmaxPosterior:
     """The compiled log posterior of the distinct rows, in the free coordinates of the model."""
-    return builder_of(spec)(spec.distinct, spec.coordinates, spec.priors)
+    build = builder_of(spec)
+    if spec.streamed is not None:
+        return streamed_posterior(spec.streamed, spec.coordinates, spec.priors)
+    return build(spec.distinct, spec.coordinates, spec.priors)
 
 
 def builder_of(spec: Specification) -> Builder:
@@ -85,7 +90,7 @@ def objective_of(spec: Specification, density: SoftmaxPosterior) -> SoftmaxPoste
 def problem_of(spec: Specification) -> Problem:
     """The density of a specification on distinct rows, in their row space if there are more features than rows."""
     build = builder_of(spec)
-    linear = spec.logits.compiled == LINEAR
+    linear = spec.logits.compiled == LINEAR and spec.streamed is None
     reduced = row_space(spec.distinct, spec.priors, spec.schema.coding) if linear else None
     if reduced is None:
         return Problem(spec, density_of(spec), spec.coordinates)

@@ -31,7 +31,7 @@ def with_warnings(spec: Specification, run: Callable[[], PosteriorDraws]) -> Pos
 
 def unequal_spread(spec: Specification) -> tuple[str, ...]:
     """A note on features that share a learned scale per raw unit though their spreads differ very much."""
-    scale, notes = spec.design.standardisation.scale, []
+    scale, notes = spec.summary.standardisation.scale, []
     for shared in spec.priors.learned:
         features = list(shared.features)
         spread = scale[features]

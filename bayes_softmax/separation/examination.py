@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from bayes_softmax.core.records import IntArray
 from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.data.design import Design, Standardisation
+from bayes_softmax.data.rows_in_short import RowsInShort
 from bayes_softmax.separation.choice_sets import informative_rows, unseen_lines
 from bayes_softmax.separation.margins import observed_pairs
 from bayes_softmax.separation.rank import NullSpace, coefficient_names, independent_columns, null_space, rounding_of
@@ -80,7 +81,7 @@ def what_is_open(design: Design, priors: PriorTable) -> Examination:
     return examine(design, flat_columns(design, priors))
 
 
-def flat_columns(design: Design, priors: PriorTable) -> NDArray[np.bool_]:
+def flat_columns(design: RowsInShort, priors: PriorTable) -> NDArray[np.bool_]:
     """(q,) True for coefficients without a proper prior."""
     intercept = [priors.flat_intercept] if design.has_intercept else []
     return np.append(np.array(intercept, dtype=np.bool_), priors.flat_features)

@@ -12,6 +12,7 @@ from scipy.linalg import eigh, qr, solve_triangular
 from bayes_softmax.core.checks import listed
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.data.design import Design
+from bayes_softmax.data.rows_in_short import RowsInShort
 
 BLOCK_ROWS = 8192  # rows standardised at once
 # Standard errors along such a direction are about a thousand times those without the other columns.
@@ -21,7 +22,7 @@ MANY_COLUMNS = 1000  # whose eigenvalues would take longer than the fit
 MAIN_SHARE = 0.5  # of a coefficient's variance that a direction must make up to be what inflates it (Belsley)
 
 
-def coefficient_names(design: Design) -> tuple[str, ...]:
+def coefficient_names(design: RowsInShort) -> tuple[str, ...]:
     """Names of the q columns of the standardised features."""
     return (("intercept",) if design.has_intercept else ()) + design.feature_names
 
@@ -136,11 +137,18 @@ def near_collinearity(design: Design, free: NDArray[np.bool_]) -> NearCollineari
     condition index :math:`s_1 / s_k` above 1000 that makes up more than half of that sum is what inflates it (Belsley,
     Kuh and Welsch, *Regression Diagnostics*, 1980, section 3.2).
     """
-    names = np.array(coefficient_names(design), dtype=object)[free]
+    if not 2 <= free.sum() <= MANY_COLUMNS:
+        return None
+    return collinearity_in(_cross_products(design, free), design, free)
+
+
+def collinearity_in(products: FloatArray, rows: RowsInShort, free: NDArray[np.bool_]) -> NearCollinearity | None:
+    """The same by the weighted ``Z'Z`` of the free columns."""
+    names = np.array(coefficient_names(rows), dtype=object)[free]
     if not 2 <= len(names) <= MANY_COLUMNS:
         return None
     # Eigenvalues of Z'Z are good to 1e-16 of the largest: condition indices to 1e7, and these here to many digits.
-    values, vectors = eigh(_cross_products(design, free))
+    values, vectors = eigh(products)
     values = np.maximum(values, np.finfo(float).eps * values[-1])
     index = np.sqrt(values[-1] / values)
     shares = vectors**2 / values

@@ -4,6 +4,7 @@ import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
+from os import PathLike
 from typing import Any, TypedDict, get_type_hints
 
 from numpy.typing import ArrayLike
@@ -67,6 +68,15 @@ class Arguments(TypedDict, total=False):
     group_prior
         Prior of the levels' effects: ``GroupNormal(...)`` for all groupings, or a mapping from grouping to one.
         Default: autoscaled, see :meth:`~bayes_softmax.SoftmaxRegression.describe_prior`.
+    client
+        A ``distributed.Client``, on whose workers the partitions of a source are read and summed; True is the active
+        one.  Default: threads of this process.
+    scratch
+        GiB of disk, in the folder for temporary files, that encoded rows of a source may take, so that later passes
+        need not decode them again.  Default: half of what is free; 0 keeps none.
+    checkpoint
+        File in which fits of a source keep the point that they have reached after each pass, and from which the same
+        fit goes on.  Default: none.
     """
 
     prior: PriorArgument
@@ -82,6 +92,9 @@ class Arguments(TypedDict, total=False):
     logits: MLP | CustomLogits | None
     groups: Mapping[str, ArrayLike] | Sequence[str] | str | None
     group_prior: GroupNormal | Mapping[str, GroupNormal] | None
+    client: Any
+    scratch: float | None
+    checkpoint: str | PathLike[str] | None
 
 
 def options_of(door: str, arguments: Arguments) -> Options:

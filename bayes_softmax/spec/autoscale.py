@@ -1,5 +1,8 @@
 """The default prior of the weights: a scale for each column, from the spread of the columns over the data."""
 
+from dataclasses import dataclass
+from typing import Protocol
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -66,6 +69,56 @@ def _has_two_values(X: FloatArray) -> NDArray[np.bool_]:
         return np.zeros(X.shape[1], dtype=np.bool_)
     two: NDArray[np.bool_] = ((X.min(axis=0) == X) | (X.max(axis=0) == X)).all(axis=0)
     return two
+
+
+class FeatureColumns(Protocol):
+    """What default priors need to know of the columns of the features, over the rows that hold observations."""
+
+    def rms(self, at: NDArray[np.bool_], scale: FloatArray) -> FloatArray:
+        """Root mean squares of some columns with standard deviations ``scale``, as :func:`column_rms`."""
+        ...
+
+    def spread(self, at: NDArray[np.bool_], scale: FloatArray) -> FloatArray:
+        """Units of some columns of this scale, as :func:`feature_spread`."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class ColumnsInMemory:
+    """Columns ``X`` (N, p) of rows with ``totals`` (N,) observations."""
+
+    X: FloatArray
+    totals: FloatArray
+    has_intercept: bool
+
+    def rms(self, at: NDArray[np.bool_], scale: FloatArray) -> FloatArray:
+        """Root mean squares of some columns."""
+        return column_rms(self._columns(at), self.totals, scale, has_intercept=self.has_intercept)
+
+    def spread(self, at: NDArray[np.bool_], scale: FloatArray) -> FloatArray:
+        """Units of some columns."""
+        return feature_spread(self._columns(at), scale)
+
+    def _columns(self, at: NDArray[np.bool_]) -> FloatArray:
+        return self.X if at.all() else self.X[:, at]
+
+
+@dataclass(frozen=True, eq=False)
+class ColumnsSummed:
+    """Columns of which sums are known: their root mean squares about zero, and distances of two values, else 0."""
+
+    about_zero: FloatArray
+    two_valued_ranges: FloatArray
+    has_intercept: bool
+
+    def rms(self, at: NDArray[np.bool_], scale: FloatArray) -> FloatArray:
+        """Root mean squares of some columns."""
+        return scale if self.has_intercept else self.about_zero[at]
+
+    def spread(self, at: NDArray[np.bool_], scale: FloatArray) -> FloatArray:
+        """Units of some columns."""
+        unit: FloatArray = np.maximum(scale, BINARY_SD_FLOOR * self.two_valued_ranges[at])
+        return unit
 
 
 def variance_units(unit: FloatArray, sd: FloatArray) -> FloatArray:

@@ -14,7 +14,7 @@ from bayes_softmax.spec.prior_table import prior_table
 from bayes_softmax.spec.specification import Specification
 
 TABLES: dict[str, Callable[[Specification], pd.DataFrame]] = {
-    LINEAR: lambda spec: prior_table(spec.priors, spec.design),
+    LINEAR: lambda spec: prior_table(spec.priors, spec.summary),
     NETWORK: network_prior_table,
     CUSTOM: own_prior_table,
     GROUPS: group_prior_table,

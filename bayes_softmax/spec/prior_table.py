@@ -7,6 +7,8 @@ import pandas as pd
 
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.design import Design
+from bayes_softmax.data.rows_in_short import RowsInShort
+from bayes_softmax.data.sources.rows import RowSummary
 from bayes_softmax.display.digits import Format
 from bayes_softmax.display.table import table_of
 from bayes_softmax.spec.autoscale import DEFAULT_INTERCEPT_SCALE, DEFAULT_TOTAL_SCALE
@@ -26,7 +28,7 @@ CHOSEN_FORMULA = "All scales of weights are multiplied by {factor:.4g}: chosen f
 TOTAL_FORMULA = "A logit then has a prior sd of {logit:.3g}, averaged as variance over the rows of the data."
 
 
-def prior_table(priors: PriorTable, design: Design) -> pd.DataFrame:
+def prior_table(priors: PriorTable, design: RowsInShort) -> pd.DataFrame:
     r"""One row per coefficient row: the prior, the numbers it was made from, and its effect on a logit.
 
     ``logit_sd`` is the prior scale of the free coordinates times the sd of the feature (without an intercept, its root
@@ -147,10 +149,13 @@ def chosen_factor(priors: PriorTable, layer: str) -> float:
     return 1.0 if priors.choice is None else priors.choice.factors.get(layer, 1.0)
 
 
-def feature_moments(design: Design) -> tuple[FloatArray, FloatArray]:
+def feature_moments(design: RowsInShort) -> tuple[FloatArray, FloatArray]:
     """Mean and root mean square deviation of the features; both about zero where there is no intercept."""
     centre, sd = design.standardisation
     if design.has_intercept or not design.n_features:
         return centre, sd
+    if isinstance(design, RowSummary):
+        return np.zeros_like(centre), np.hypot(design.mean, design.sd)
+    assert isinstance(design, Design)
     w = design.totals / design.total_weight
     return np.zeros_like(centre), np.sqrt(w @ np.square(design.X))

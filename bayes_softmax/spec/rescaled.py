@@ -93,7 +93,7 @@ def _times(scale: FloatArray, factor: FloatArray) -> FloatArray:
 def _with_priors(spec: Specification, priors: PriorTable) -> Specification:
     schema = replace(spec.schema, chosen_scale=priors.choice is not None)
     if spec.hidden is None:
-        sds = prior_sds(priors, spec.design.standardisation.centre, spec.design.n_classes)
+        sds = prior_sds(priors, spec.summary.standardisation.centre, spec.summary.n_classes)
         schema = replace(schema, prior_sd=sds)
     return with_layer_sds(replace(spec, priors=priors, schema=schema))
 

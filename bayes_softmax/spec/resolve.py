@@ -10,9 +10,8 @@ from bayes_softmax.core.checks import listed, shown
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.spec.autoscale import (
     DEFAULT_INTERCEPT_SCALE,
-    column_rms,
+    FeatureColumns,
     default_scales,
-    feature_spread,
     variance_units,
 )
 from bayes_softmax.spec.families import registry
@@ -29,8 +28,7 @@ def resolve_priors(
     intercept_prior: Prior | None,
     *,
     coding: str,
-    X: FloatArray,
-    totals: FloatArray,
+    columns: FeatureColumns,
     scale: FloatArray,
     feature_names: Sequence[str],
     has_intercept: bool,
@@ -38,16 +36,15 @@ def resolve_priors(
     """Turn the ``prior`` and ``intercept_prior`` arguments into one family per feature.
 
     A mapping is of features: terms are resolved by :func:`~bayes_softmax.spec.by_term.priors_by_feature`.
-    ``X`` and ``totals`` are of the rows that hold observations; ``scale`` is the features' standard deviation there.
+    ``columns`` are those of the rows that hold observations; ``scale`` is the features' standard deviation there.
     """
     if isinstance(prior, Jeffreys):
         return _jeffreys_table(intercept_prior, coding, len(feature_names), has_intercept=has_intercept)
     chosen = _per_feature(prior, feature_names)
     by_default, constant = chosen.by_default, np.nan
     if by_default.any():
-        taking = X if by_default.all() else X[:, by_default]
-        rms = column_rms(taking, totals, scale[by_default], has_intercept=has_intercept)
-        constant, scales = default_scales(feature_spread(taking, rms), rms)
+        rms = columns.rms(by_default, scale[by_default])
+        constant, scales = default_scales(columns.spread(by_default, rms), rms)
         for extreme in scales[~((scales > 0) & (scales < np.inf))].tolist():
             Normal(extreme)  # which refuses it
         chosen.features.scale[by_default] = scales
@@ -60,7 +57,7 @@ def resolve_priors(
         "means" if intercept_prior is None else "zero",
         coding == "zero-sum",
         by_default,
-        learned=_learned(chosen.learned, X, scale),
+        learned=_learned(chosen.learned, columns, scale),
         constant=constant,
     )
     if coding == "full" and table.flat_features.any():
@@ -90,12 +87,14 @@ def _of_intercept(prior: Prior) -> FamilyPrior:
     return resolved
 
 
-def _learned(carried: dict[ShrinkagePrior, IntArray], X: FloatArray, scale: FloatArray) -> tuple[SharedScale, ...]:
+def _learned(
+    carried: dict[ShrinkagePrior, IntArray], columns: FeatureColumns, scale: FloatArray
+) -> tuple[SharedScale, ...]:
     """Learned scales of the features that carry each prior; those that share one :math:`R^2` share its variance."""
     carried = {prior: features for prior, features in carried.items() if len(features)}  # a model may have none
     if not carried:
         return ()
-    units = feature_spread(X, scale)
+    units = columns.spread(np.ones(len(scale), dtype=np.bool_), scale)
     for features in carried.values():
         units[features] = variance_units(units[features], scale[features])
     return shared_scales(carried, units)

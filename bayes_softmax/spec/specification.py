@@ -8,7 +8,9 @@ from bayes_softmax.core.protocols import Logits
 from bayes_softmax.data.collapse import Collapsed
 from bayes_softmax.data.design import Design
 from bayes_softmax.data.observations import Observations
+from bayes_softmax.data.rows_in_short import RowsInShort
 from bayes_softmax.data.schema import Schema
+from bayes_softmax.data.sources.rows import StreamedRows
 from bayes_softmax.spec.coding import Coordinates, build_coordinates, contrast_matrix
 from bayes_softmax.spec.custom.logits import CUSTOM
 from bayes_softmax.spec.groups.structure import GroupEffects
@@ -25,7 +27,7 @@ class Specification:
     Attributes
     ----------
     rows
-        The observations.
+        The observations, in memory or streamed.
     schema
         Names and encodings.
     priors
@@ -39,7 +41,7 @@ class Specification:
         Effects of the levels of each grouping, with their priors.
     """
 
-    rows: Observations
+    rows: Observations | StreamedRows
     schema: Schema
     priors: PriorTable
     logits: Logits
@@ -47,19 +49,39 @@ class Specification:
     groups: tuple[GroupEffects, ...] = ()
 
     @property
+    def summary(self) -> RowsInShort:
+        """What is known of the rows without looking at them."""
+        return self.rows.summary
+
+    @property
+    def streamed(self) -> StreamedRows | None:
+        """The rows if they are not in memory, but read in passes."""
+        return self.rows if isinstance(self.rows, StreamedRows) else None
+
+    @property
+    def observations(self) -> Observations:
+        """The rows in memory; raises where they are not."""
+        if isinstance(self.rows, StreamedRows):
+            raise ValueError(
+                f"this needs the rows in memory, and those of {self.rows.source_name} are read in passes, since they "
+                "are too many; fit a sample of them, as a data frame"
+            )
+        return self.rows
+
+    @property
     def design(self) -> Design:
         """The rows as given."""
-        return self.rows.design
+        return self.observations.design
 
     @property
     def collapsed(self) -> Collapsed | None:
         """The rows with equal ones collapsed, where that helps."""
-        return self.rows.collapsed
+        return self.observations.collapsed
 
     @property
     def distinct(self) -> Design:
         """The rows that are fitted."""
-        return self.rows.distinct
+        return self.observations.distinct
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -81,12 +103,12 @@ class Specification:
     @cached_property
     def coordinates(self) -> Coordinates:
         """Linear maps between free, engine and raw coordinates; of a network, of its last layer."""
-        features = self.design.standardisation
+        features = self.summary.standardisation
         return build_coordinates(
             self.schema.coding,
-            self.design.n_classes,
+            self.summary.n_classes,
             *(features if self.hidden is None else self.hidden.of_last_layer(features)),
-            has_intercept=self.design.has_intercept,
+            has_intercept=self.summary.has_intercept,
             flat_intercept=self.priors.flat_intercept,
         )
 
@@ -101,7 +123,7 @@ class Specification:
         coding = "zero-sum" if self.schema.coding == "full" else self.schema.coding
         schema = replace(self.schema, coding=coding, prior_sd=(), layer_sd=(), dropped_flat=True, chosen_scale=False)
         hidden = None if self.hidden is None else self.hidden.with_flat_priors()
-        contrast = contrast_matrix(coding, self.design.n_classes)
+        contrast = contrast_matrix(coding, self.summary.n_classes)
         groups = tuple(replace(effects, coding=coding, contrast=contrast) for effects in self.groups)
         return replace(self, schema=schema, priors=flat_table(self.priors), hidden=hidden, groups=groups)
 

@@ -9,7 +9,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 import bayes_softmax as bs
-from bayes_softmax.data.formula.encoder import encoder_from_data
+from bayes_softmax.data.formula.stored import encoder_from_data
 from bayes_softmax.data.formula.terms import parse_terms
 from bayes_softmax.data.schema import schema_from_json
 

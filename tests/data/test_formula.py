@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 import bayes_softmax as bs
-from bayes_softmax.data.formula.encoder import encoder_from_data
 from bayes_softmax.data.formula.expressions import BINARY, COMPARISONS, text
 from bayes_softmax.data.formula.parsing import Reader
 from bayes_softmax.data.formula.sides import split_formula
+from bayes_softmax.data.formula.stored import encoder_from_data
 from bayes_softmax.data.schema import schema_from_json
 
 N = 120

@@ -19,7 +19,7 @@ FACTORS = r"; expected numbers. For factors use a formula, .*from_formula\('y ~ 
 
 NO_DATA = {
     "name of a file": ("sales.csv", r"X='sales.csv' names a file; read it first: pandas.read_csv\('sales.csv'\)"),
-    "path": (Path("sales.parquet"), r"X='sales.parquet' names a file; .* pandas.read_parquet\('sales.parquet'\)"),
+    "path": (Path("sales.feather"), r"X='sales.feather' names a file; .* pandas.read_feather\('sales.feather'\)"),
     "formula": ("y ~ a", r"X='y ~ a' is a formula: SoftmaxRegression.from_formula\('y ~ a', data\)"),
     "set": ({1, 2}, "X is a set, which has no order; expected an array or a data frame"),
     "generator": ((row for row in X), r"X is an iterator of type generator; .*: list\(X\)"),

@@ -14,10 +14,11 @@ from bayes_softmax.core.protocols import Part, PartCurvature
 from bayes_softmax.core.records import ExpectedRows
 from bayes_softmax.data.design import Design
 from bayes_softmax.density import kernel
+from bayes_softmax.density.building import build_posterior, posterior_of_parts
 from bayes_softmax.density.jeffreys import JeffreysPosterior
 from bayes_softmax.density.likelihood import each_range
 from bayes_softmax.density.parts import MemoryPart, holds_intercept, parts_of, rows_of
-from bayes_softmax.density.posterior import SoftmaxPosterior, build_posterior, posterior_of_parts
+from bayes_softmax.density.posterior import SoftmaxPosterior
 from bayes_softmax.fitting.problem import COMPILED, density_of
 from bayes_softmax.inference.laplace import laplace_whitening
 from bayes_softmax.inference.newton import newton

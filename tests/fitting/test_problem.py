@@ -18,8 +18,9 @@ import bayes_softmax as bs
 from bayes_softmax.core.parameters import Parameters
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.design import Design
+from bayes_softmax.density.building import build_posterior
 from bayes_softmax.density.jeffreys import JeffreysPosterior
-from bayes_softmax.density.posterior import SoftmaxPosterior, build_posterior
+from bayes_softmax.density.posterior import SoftmaxPosterior
 from bayes_softmax.fitting import door
 from bayes_softmax.fitting.problem import COMPILED, certified, density_of, objective_of, problem_of
 from bayes_softmax.fitting.scales import prepare_hierarchy

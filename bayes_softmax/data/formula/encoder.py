@@ -6,7 +6,6 @@ arguments (:mod:`~bayes_softmax.data.formula.transforms`).  Nothing is evaluated
 splines, polynomials and contrast matrices are called directly.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,7 +20,6 @@ from bayes_softmax.data.formula.columns import (
     ColumnType,
     as_frame,
     check_levels,
-    column_type_from_data,
     column_type_of,
     read_columns,
 )
@@ -29,8 +27,7 @@ from bayes_softmax.data.formula.evaluation import Evaluator, factor_values, make
 from bayes_softmax.data.formula.expressions import COMPARISONS, Call, Node, Operation, columns_of, factor_name, walk
 from bayes_softmax.data.formula.features import Factor, Layout, fill, lay_out
 from bayes_softmax.data.formula.named import NamedTerm
-from bayes_softmax.data.formula.states import read_state
-from bayes_softmax.data.formula.terms import Term, parse_terms, terms_from_data, terms_to_data
+from bayes_softmax.data.formula.terms import Term, terms_to_data
 from bayes_softmax.data.formula.transforms import key_of, transforms_in
 from bayes_softmax.data.formula_data import formula_frame
 from bayes_softmax.data.frames import raise_if_missing, require_columns
@@ -168,7 +165,7 @@ class FormulaEncoder:
         return as_frame(self.variables, self.read(data), data.index)
 
     def to_data(self) -> dict[str, Any]:
-        """What :func:`encoder_from_data` reads: names, numbers and lists."""
+        """What :func:`~bayes_softmax.data.formula.stored.encoder_from_data` reads: names, numbers and lists."""
         return {
             "formula": self.formula,
             "terms": terms_to_data(self.terms),
@@ -178,44 +175,6 @@ class FormulaEncoder:
         }
 
 
-def encoder_from_data(data: Mapping[str, Any]) -> FormulaEncoder:
-    """The encoder of :meth:`FormulaEncoder.to_data`, or of a file of an older version, which held the formula as text.
-
-    Raises
-    ------
-    ValueError
-        Data not of this form: terms, functions and arguments are checked like those of a formula, states and levels
-        for their sizes.
-    """
-    formula, given, states = data.get("formula"), data.get("variables"), data.get("state")
-    if not (isinstance(formula, str) and isinstance(given, Mapping) and isinstance(states, Mapping)):
-        raise ValueError("the formula in the file is damaged")
-    edition = data.get("edition", EDITION) if "terms" in data else 1
-    if isinstance(edition, bool) or edition not in range(1, EDITION + 1):
-        raise ValueError(f"the formula in the file is of edition {edition!r}; this version reads up to {EDITION}")
-    terms = terms_from_data(data["terms"]) if "terms" in data else parse_terms(formula, older=True)
-    variables = {name: column_type_from_data(name, fields) for name, fields in given.items() if isinstance(name, str)}
-    if set(variables) != _columns(terms):
-        raise ValueError("the terms of the formula in the file do not fit its columns")
-    state = {}
-    for call in _stateful(terms):
-        key = key_of(call)
-        state[key] = read_state(call, states[key] if key in states else states.get(_older_key(call)))
-    encoder = FormulaEncoder(formula, variables, state, terms, edition)
-    _ = encoder.layout  # a mismatch raises here
-    return encoder
-
-
-def _older_key(call: Call) -> str:
-    """Name of a state in files of versions 1 and 2: names in backticks had other signs replaced."""
-
-    def plain(match: re.Match[str]) -> str:
-        name = re.sub(r"\W", "_", match.group(1))
-        return f"_{name}" if name[0].isdigit() else name
-
-    return re.sub(r"`([^`]*)`", plain, key_of(call))
-
-
 def fit_encoder(formula: str, terms: tuple[Term, ...], data: pd.DataFrame, constant: str = "error") -> FormulaEncoder:
     """Learn levels and transform states from the data, which have the columns that the terms of the formula read.
 
@@ -223,16 +182,12 @@ def fit_encoder(formula: str, terms: tuple[Term, ...], data: pd.DataFrame, const
     """
     names = required_columns(terms)
     raise_if_missing(data, names, advice="fill it, or pass missing='drop' to leave out such rows")
-    for name in names:
-        if name.lower() == "intercept":
-            raise ValueError(f"data: column {name!r} has the name of the intercept; rename it")
-    coded = _columns(terms, within_c=True)
+    coded = coded_columns(terms)
     variables = {name: column_type_of(data[name], name, coded=name in coded) for name in names}
-    for name in sorted(coded):
-        check_levels(variables[name], name, len(data))
+    _check_variables(variables, coded, len(data))
     states: dict[str, dict[str, Any]] = {}
     encoder = FormulaEncoder(formula, variables, states, terms)
-    calls = _stateful(terms)
+    calls = stateful_calls(terms)
     if calls:
         evaluator = Evaluator(encoder.read(data), variables, states, data.index, fitting=True)
         with np.errstate(all="ignore"):
@@ -240,6 +195,34 @@ def fit_encoder(formula: str, terms: tuple[Term, ...], data: pd.DataFrame, const
                 evaluator.of(call)
     _check_features(encoder, constant)
     return encoder
+
+
+def encoder_of_types(
+    formula: str,
+    terms: tuple[Term, ...],
+    variables: Mapping[str, ColumnType],
+    states: Mapping[str, dict[str, Any]],
+    n_obs: int,
+    constant: str,
+) -> FormulaEncoder:
+    """The encoder of columns of known types, with the states of its transforms; checked like one that was fitted."""
+    _check_variables(variables, coded_columns(terms), n_obs)
+    encoder = FormulaEncoder(formula, variables, states, terms)
+    _check_features(encoder, constant)
+    return encoder
+
+
+def _check_variables(variables: Mapping[str, ColumnType], coded: set[str], n_obs: int) -> None:
+    for name in variables:
+        if name.lower() == "intercept":
+            raise ValueError(f"data: column {name!r} has the name of the intercept; rename it")
+    for name in sorted(coded):
+        check_levels(variables[name], name, n_obs)
+
+
+def coded_columns(terms: tuple[Term, ...]) -> set[str]:
+    """Columns that terms read in ``C()``, where numbers are names of levels."""
+    return columns_in(terms, within_c=True)
 
 
 def _check_features(encoder: FormulaEncoder, constant: str) -> None:
@@ -258,20 +241,20 @@ def _check_features(encoder: FormulaEncoder, constant: str) -> None:
 
 def required_columns(terms: tuple[Term, ...]) -> tuple[str, ...]:
     """Columns that the right-hand side of a formula reads."""
-    return tuple(sorted(_columns(terms)))
+    return tuple(sorted(columns_in(terms)))
 
 
 def _factors(terms: tuple[Term, ...]) -> list[Node]:
     return [factor for term in terms for factor in term.factors]
 
 
-def _columns(terms: tuple[Term, ...], *, within_c: bool = False) -> set[str]:
+def columns_in(terms: tuple[Term, ...], *, within_c: bool = False) -> set[str]:
     """Columns that terms read, or those of them that they read in ``C()``."""
     read = [n for n in _factors(terms) if not within_c or (isinstance(n, Call) and n.function == "C")]
     return {name for node in read for name in columns_of(node)}
 
 
-def _stateful(terms: tuple[Term, ...]) -> list[Call]:
+def stateful_calls(terms: tuple[Term, ...]) -> list[Call]:
     """Calls that keep a state, each once, inner ones first."""
     calls = {key_of(call): call for node in _factors(terms) for call in reversed(transforms_in(node))}
     return list(calls.values())

@@ -11,7 +11,8 @@ import pandas as pd
 from bayes_softmax.core.checks import describe_rows, did_you_mean, listed, shown
 from bayes_softmax.core.records import AnyArray, FloatArray, IntArray
 from bayes_softmax.data.formula.columns import MANY_LEVELS, ColumnType, column_type_from_data, positions_among
-from bayes_softmax.data.formula.encoder import FormulaEncoder, encoder_from_data
+from bayes_softmax.data.formula.encoder import FormulaEncoder
+from bayes_softmax.data.formula.stored import encoder_from_data
 from bayes_softmax.data.groups.names import check_names
 
 INTERCEPT = "intercept"

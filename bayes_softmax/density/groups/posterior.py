@@ -236,8 +236,7 @@ def groups_posterior(
     The largest grouping is whitened level by level given the hyperparameters, the effects of the others are common
     coordinates; if there are more of these than ``max_border`` every grouping is whitened level by level.
     """
-    C, part = base.coordinates.weights_contrast, base.likelihood.parts[0].native()
-    assert part is not None
+    C, part = base.coordinates.weights_contrast, base.data.parts[0]
     shape = int(part[4]), int(part[6])
     packed = tuple((pack_levels(rows, design, C, shape), c) for rows, c in zip(levels, covariances, strict=True))
     shapes = [(rows.n_levels, rows.n_terms * C.shape[1]) for rows in levels]

@@ -20,6 +20,7 @@ from bayes_softmax.core.records import (
 from bayes_softmax.core.threads import ranges
 from bayes_softmax.data.design import Design
 from bayes_softmax.density import linear
+from bayes_softmax.density.building import COMPILE_NOTICE
 from bayes_softmax.density.kernel import PART_SIZE, KernelData
 from bayes_softmax.density.kronecker import mixed_metric
 from bayes_softmax.density.likelihood import each_range
@@ -30,7 +31,6 @@ from bayes_softmax.density.network.layers import kronecker_factors
 from bayes_softmax.density.network.parts import NetworkPart, network_parts, part_tables, skip_at
 from bayes_softmax.density.network.prior import NetworkPrior
 from bayes_softmax.density.network.second_order import hessian, hessian_products
-from bayes_softmax.density.posterior import COMPILE_NOTICE
 from bayes_softmax.density.prior import prior_rows, surrogate_df
 from bayes_softmax.spec.log_prior import log_prior_constant
 from bayes_softmax.spec.network.activations import code_of

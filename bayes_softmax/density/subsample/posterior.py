@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from bayes_softmax.core.records import FloatArray
-from bayes_softmax.density.posterior import SoftmaxPosterior, build_posterior
+from bayes_softmax.density.building import build_posterior
+from bayes_softmax.density.posterior import SoftmaxPosterior
 from bayes_softmax.density.subsample.remainders import remainder_errors
 from bayes_softmax.density.subsample.rows import RowProbabilities, RowSample, sample_of
 from bayes_softmax.spec.coding import Coordinates

@@ -1,0 +1,75 @@
+"""From encoded rows to a design: features that vary, standardised, in a range that double precision can use."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from bayes_softmax.data.available import Mask
+from bayes_softmax.data.class_columns import class_column_names
+from bayes_softmax.data.design import Design, Response, Standardisation
+from bayes_softmax.data.options import Options
+from bayes_softmax.data.rows_in_short import RowsInShort
+from bayes_softmax.data.schema import Encoder, Schema
+from bayes_softmax.data.standardise import check_range, check_weightless, standardise, without_constant
+
+NOTHING = "the model has neither features nor an intercept: there is nothing to estimate"
+
+
+def unscaled(p: int) -> Standardisation:
+    """The standardisation that changes nothing."""
+    return Standardisation(np.zeros(p), np.ones(p))
+
+
+def finished_design(raw: Design, encoder: Encoder, options: Options) -> tuple[Design, Schema]:
+    """The design of encoded rows, and its schema; constant columns are refused, or dropped on request."""
+    X, names, index, totals = raw.X, raw.feature_names, raw.index, raw.totals
+    used = totals > 0  # rows that hold no observation must not move centre, scale or default prior
+    if not used.any():
+        raise ValueError(why_nothing(raw.response, options.weights, raw.available))
+    X, names, dropped = without_constant(X, names, used, options.constant, has_intercept=encoder.has_intercept)
+    rows, row_totals = (X, totals) if used.all() else (X[used], totals[used])
+    if len(rows) < len(X):
+        check_weightless(X, names, used, index, has_intercept=encoder.has_intercept)
+    with np.errstate(over="ignore", invalid="ignore"):  # overflow of large values, which the next check names
+        standardisation = standardise(rows, row_totals, names, has_intercept=encoder.has_intercept)
+    check_range(X, names, standardisation.scale, index)
+    if not names and not encoder.has_intercept:
+        raise ValueError(NOTHING)
+    design = replace(raw, X=X, feature_names=names, standardisation=standardisation)
+    design = replace(design, response=with_unused(design.response, design.class_counts()))
+    return design, schema_of(design, encoder, options, dropped)
+
+
+def with_unused(response: Response, counts: Any) -> Response:
+    """The response with the classes that have no observation; a row of weight zero holds none."""
+    return replace(response, unused=tuple(c for c, n in zip(response.classes, counts, strict=True) if n == 0))
+
+
+def why_nothing(response: Response, given_weights: Any, available: Mask | None) -> str:
+    """Why no row holds an observation."""
+    if available is not None and (response.counts is None or response.counts.any()):
+        return "available: no observation had more than one class on offer, so there is nothing to estimate"
+    what = "all counts are zero" if given_weights is None else "all rows have weight or count zero"
+    return f"y: {what}; at least one observation is needed"
+
+
+def schema_of(rows: RowsInShort, encoder: Encoder, options: Options, dropped: tuple[float, ...]) -> Schema:
+    """What new data need, and the names in the answers."""
+    response = rows.response
+    return Schema(
+        classes=response.classes,
+        response_name=response.name,
+        unused_classes=response.unused,
+        feature_names=rows.feature_names,
+        encoder=encoder,
+        coding=options.coding,
+        has_intercept=encoder.has_intercept,
+        offset_columns=class_column_names(options.offset, response.classes),
+        has_offset=options.offset is not None,
+        class_totals=tuple(rows.class_counts().tolist()),
+        weights_column=options.weights if isinstance(options.weights, str) else None,
+        available_columns=class_column_names(options.available, response.classes),
+        has_available=options.available is not None,
+        dropped_values=dropped,
+    )

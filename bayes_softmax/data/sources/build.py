@@ -1,0 +1,193 @@
+"""From a source to the rows of a model: two passes, then a design in memory or rows that are streamed."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from bayes_softmax.core.checks import check_flags, shown
+from bayes_softmax.data.array_encoder import ArrayEncoder
+from bayes_softmax.data.design import Design, Response
+from bayes_softmax.data.finishing import finished_design, schema_of
+from bayes_softmax.data.formula.dot import terms_of_data
+from bayes_softmax.data.formula.encoder import coded_columns, encoder_of_types, required_columns, stateful_calls
+from bayes_softmax.data.formula.expressions import text
+from bayes_softmax.data.formula.sides import split_formula
+from bayes_softmax.data.formula.terms import Term
+from bayes_softmax.data.frames import require_columns
+from bayes_softmax.data.groups.bars import split_bars
+from bayes_softmax.data.labels import count_columns, response_of_labels
+from bayes_softmax.data.observations import Observations
+from bayes_softmax.data.options import BY_ROW, Options, given_options, named_columns, require_named
+from bayes_softmax.data.schema import Encoder, Schema
+from bayes_softmax.data.sources import gathering
+from bayes_softmax.data.sources.gathering import Gathered, Gatherer, gather_partition, joined_designs, merge_gathered
+from bayes_softmax.data.sources.moments import Provisional
+from bayes_softmax.data.sources.partitions import Source
+from bayes_softmax.data.sources.passes import LocalPasses, Passes
+from bayes_softmax.data.sources.reader import FrameReader
+from bayes_softmax.data.sources.rows import StreamedRows
+from bayes_softmax.data.sources.scan import Scan, Scanner, merged_scans, scan_partition
+from bayes_softmax.data.sources.store import Store
+from bayes_softmax.data.sources.summary import kept_of, provisional_of, sample_design, summary_of
+
+type SourceRows = Observations | StreamedRows
+
+
+class Asked(NamedTuple):
+    """What a model reads of a source: columns of responses and features; the terms of a formula, or None."""
+
+    responses: tuple[str, ...]
+    features: tuple[str, ...]
+    options: Options
+    right: str = ""
+    terms: tuple[Term, ...] | None = None
+    intercept: bool = True
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All columns."""
+        return tuple(dict.fromkeys((*self.responses, *self.features, *named_columns(self.options))))
+
+
+def rows_from_formula(formula: str, source: Source, options: Options) -> tuple[SourceRows, Schema]:
+    """The rows of ``response ~ terms`` over the columns of a source."""
+    options = _checked(options)
+    responses, right = split_formula(formula)
+    right, bars = split_bars(right)
+    if bars:
+        raise ValueError(
+            f"formula: effects of groups, as (... | {':'.join(bars[0].columns)}), need the rows in memory: {WHAT_TO_DO}"
+        )
+    head = source.head().rename(columns=str)
+    by_row = {argument: getattr(options, argument) for argument in BY_ROW}
+    terms = terms_of_data(right, head, [*responses, *named_columns(options)], by_row)
+    calls = stateful_calls(terms)
+    if calls:
+        raise ValueError(f"formula: {text(calls[0])} needs the rows in memory: {WHAT_TO_DO}")
+    features = required_columns(terms)
+    for name in responses:
+        if name in features:
+            raise ValueError(f"formula: {shown(name)} is the response and cannot explain itself")
+    asked = Asked(tuple(responses), features, options, right, terms)
+    require_columns(head, [*responses, *features])
+    require_named(head, options, "data")
+    return _rows(asked, source)
+
+
+def rows_from_columns(
+    source: Source, y: Any, feature_names: Any, intercept: bool, options: Options
+) -> tuple[SourceRows, Schema]:
+    """The rows of all other columns of a source as features, and one column (or several, of counts) as response."""
+    check_flags(intercept=intercept)
+    options = _checked(options)
+    names = [y] if isinstance(y, str) else y
+    if not isinstance(names, Sequence) or not names or not all(isinstance(name, str) for name in names):
+        raise TypeError(f"y must name the column of labels of {source.name}, or its columns of counts")
+    if feature_names is not None:
+        raise ValueError("feature_names is for arrays: the columns of a source have their names")
+    head = source.head().rename(columns=str)
+    require_columns(head, names, "y: X")
+    require_named(head, options, "X")
+    features = tuple(name for name in head.columns if name not in {*names, *named_columns(options)})
+    ArrayEncoder(features, intercept).encode(head[list(features)].dropna(), "X")  # raises for columns without numbers
+    return _rows(Asked(tuple(names), features, options, intercept=intercept), source)
+
+
+WHAT_TO_DO = "read them first (pandas.read_parquet, .compute(), .collect()), or leave it out"
+
+
+def _checked(options: Options) -> Options:
+    """The options, if they name columns and are of linear logits."""
+    options = given_options(options)
+    for argument in BY_ROW:
+        value = getattr(options, argument)
+        if value is not None and not any(name in named_columns(options) for name in _names(value)):
+            raise TypeError(f"{argument}: name the columns of the source; arrays have no rows of partitions")
+    for argument in ("groups", "group_prior", "logits"):
+        if getattr(options, argument) is not None:
+            raise ValueError(f"{argument}= needs the rows in memory: {WHAT_TO_DO}")
+    return options
+
+
+def _names(value: Any) -> list[str]:
+    found = [value] if isinstance(value, str) else list(value.values()) if isinstance(value, dict) else value
+    return [name for name in found if isinstance(name, str)] if isinstance(found, list | tuple) else []
+
+
+def _rows(asked: Asked, source: Source) -> tuple[SourceRows, Schema]:
+    """The two passes."""
+    passes = LocalPasses(source)
+    options = asked.options
+    coded = frozenset() if asked.terms is None else frozenset(coded_columns(asked.terms))
+    scanner = Scanner(asked.features, coded, asked.responses, asked.columns, options)
+    scan = passes.run_frames(asked.columns, partial(scan_partition, scanner), merged_scans, "reading the rows")
+    n_left = scan.n_rows - scan.n_dropped
+    if not n_left:
+        left = f" left ({scan.n_dropped} dropped for missing values)" if scan.n_dropped else ""
+        raise ValueError(f"{source.name} has no rows{left}")
+    encoder, response = _encoder_of(asked, scan), _response_of(asked, scan)
+    plain = replace(options, prior=None, intercept_prior=None, client=None)
+    reader = FrameReader(
+        asked.responses, response, encoder, plain, asked.columns, with_variables=asked.terms is not None
+    )
+    size = 8.0 * n_left * (len(encoder.feature_names) + 1)
+    if size > gathering.IN_MEMORY:
+        passes = replace(passes, store=Store(None if options.scratch is None else options.scratch * 2**30))
+    sample = reader.raw_design(scan.sample.reset_index(drop=True))
+    provisional = Provisional(provisional_of(sample))
+    gatherer = Gatherer(provisional, gathering.IN_MEMORY, options.collapse, size <= gathering.IN_MEMORY)
+    merge = partial(merge_gathered, gatherer)
+    gathered = passes.run(reader, partial(gather_partition, gatherer), merge, "encoding the rows")
+    return _held(gathered, encoder, options) or _streamed(gathered, provisional, reader, sample, passes)
+
+
+def _encoder_of(asked: Asked, scan: Scan) -> Encoder:
+    """The encoder of the features, with the levels of all partitions."""
+    unseen = [name for name in asked.features if name not in scan.columns]
+    if unseen:
+        raise ValueError(f"data: column {shown(unseen[0])} has no value in any row")
+    if asked.terms is None:
+        return ArrayEncoder(asked.features, asked.intercept)
+    types = {name: scan.columns[name].type for name in asked.features}
+    n = scan.n_rows - scan.n_dropped
+    return encoder_of_types(asked.right, asked.terms, types, {}, n, asked.options.constant)
+
+
+def _response_of(asked: Asked, scan: Scan) -> Response:
+    """Name and classes of the response."""
+    if scan.labels is None:
+        counts = count_columns(scan.sample[list(asked.responses)], asked.options.classes, "counts")
+        return replace(counts, counts=None, unused=())
+    return response_of_labels(scan.labels, asked.options.classes, asked.responses[0], declared=scan.declared)
+
+
+def _held(gathered: Gathered, encoder: Encoder, options: Options) -> tuple[Observations, Schema] | None:
+    """The rows in memory, as given or collapsed; None where they are too many."""
+    moments = gathered.moments
+    assert moments is not None
+    if gathered.rows:
+        raw, n_given, collapse = joined_designs([d for d in gathered.rows if d.n_obs] or gathered.rows[:1]), None, True
+    elif gathered.distinct is not None:
+        raw, n_given, collapse = gathered.distinct, moments.n_obs, False
+    else:
+        return None
+    raw = replace(raw, n_dropped=moments.n_dropped, index=pd.RangeIndex(raw.n_obs))
+    design, schema = finished_design(raw, encoder, options)
+    return Observations(design, options.collapse and collapse, n_given), schema
+
+
+def _streamed(
+    gathered: Gathered, provisional: Provisional, reader: FrameReader, sample: Design, passes: Passes
+) -> tuple[StreamedRows, Schema]:
+    """Rows that later passes read again."""
+    moments, options = gathered.moments, reader.options
+    assert moments is not None
+    kept, dropped = kept_of(moments, options.constant, has_intercept=reader.encoder.has_intercept)
+    reader = replace(reader, kept=None if kept.all() else kept, with_variables=False)
+    summary = summary_of(moments, provisional, reader, kept)
+    reader = replace(reader, standardisation=summary.standardisation, response=summary.response)
+    rows = StreamedRows(summary, sample_design(sample, reader, summary.total_weight), reader, passes)
+    return rows, schema_of(summary, reader.encoder, options, dropped)

@@ -1,0 +1,112 @@
+"""From a frame of a source to a design: encoded with what the first pass learned, the same in every partition."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bayes_softmax.data.available import check_outcomes, read_available, without_forced
+from bayes_softmax.data.design import Design, Response, Standardisation
+from bayes_softmax.data.finishing import unscaled
+from bayes_softmax.data.formula.columns import as_frame
+from bayes_softmax.data.formula.encoder import FormulaEncoder
+from bayes_softmax.data.frames import require_columns
+from bayes_softmax.data.labels import count_columns, parse_labels
+from bayes_softmax.data.missing import without_missing
+from bayes_softmax.data.offset import read_offset
+from bayes_softmax.data.options import Options
+from bayes_softmax.data.schema import Encoder
+from bayes_softmax.data.sources.partitions import Partition
+from bayes_softmax.data.weights import read_part_weights
+
+
+@dataclass(frozen=True, eq=False)
+class FrameReader:
+    """How frames of a source become designs; small, and sent to other processes.
+
+    Attributes
+    ----------
+    responses
+        The column of labels, or the columns of counts.
+    response
+        Name and classes; it holds no observations.
+    encoder
+        Encodes the features, with the levels of all partitions.
+    options
+        Names of weights, offset and choice sets, and what to do with missing values.
+    columns
+        All columns that are read.
+    standardisation
+        That of the designs; zero and one until moments are known.
+    kept
+        (p,) which features are in the model, or None for all.
+    with_variables
+        Whether designs have the frame of columns that their features were made of.
+    """
+
+    responses: tuple[str, ...]
+    response: Response
+    encoder: Encoder
+    options: Options
+    columns: tuple[str, ...]
+    standardisation: Standardisation | None = None
+    kept: NDArray[np.bool_] | None = None
+    with_variables: bool = False
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the features in the model."""
+        names = tuple(self.encoder.feature_names)
+        return names if self.kept is None else tuple(np.array(names, dtype=object)[self.kept])
+
+    def designs(self, partition: Partition) -> Iterator[Design]:
+        """The rows of a partition as the model reads them."""
+        return self.finished(self.raw_designs(partition))
+
+    def raw_designs(self, partition: Partition) -> Iterator[Design]:
+        """The encoded rows of a partition, with all features and not standardised."""
+        return map(self.raw_design, partition.frames(self.columns))
+
+    def raw_design(self, frame: pd.DataFrame) -> Design:
+        """The encoded rows of a frame; those with missing values are left out, on request, and counted."""
+        frame = frame.rename(columns=str)
+        require_columns(frame, self.columns)
+        frame, n_dropped, _ = without_missing(frame, list(self.columns), self.options)
+        response = self._response_of(frame)
+        X, index, variables = self._features(frame)
+        options, available = self.options, None
+        weights = read_part_weights(options.weights, frame, len(X), index)
+        if options.available is not None:
+            available = read_available(options.available, frame, len(X), response.classes, index)
+            check_outcomes(available, response, index)
+            weights = without_forced(weights, available)
+        offset = None if options.offset is None else read_offset(options.offset, frame, len(X), response.classes)
+        return Design(
+            X, response, weights, offset, tuple(self.encoder.feature_names), self.encoder.has_intercept,
+            unscaled(X.shape[1]), index, n_dropped, variables, available,
+        )  # fmt: skip
+
+    def finished(self, designs: Iterable[Design]) -> Iterator[Design]:
+        """Designs with the features and the standardisation of the model."""
+        for design in designs:
+            X = design.X if self.kept is None else np.ascontiguousarray(design.X[:, self.kept])
+            at = design.standardisation if self.standardisation is None else self.standardisation
+            yield replace(design, X=X, feature_names=self.feature_names, standardisation=at)
+
+    def _response_of(self, frame: pd.DataFrame) -> Response:
+        classes = self.response.classes
+        if len(self.responses) == 1:
+            parsed = parse_labels(frame[self.responses[0]], classes, self.responses[0])
+        else:
+            parsed = count_columns(frame[list(self.responses)], classes, "counts")
+        return replace(self.response, codes=parsed.codes, counts=parsed.counts)
+
+    def _features(self, frame: pd.DataFrame) -> tuple[Any, Any, pd.DataFrame | None]:
+        if isinstance(self.encoder, FormulaEncoder):
+            X, index, read = self.encoder.encode_columns(frame)
+            return X, index, as_frame(self.encoder.variables, read, index) if self.with_variables else None
+        X, index = self.encoder.encode(frame[list(self.encoder.feature_names)], "X")
+        return X, index, None
