@@ -34,14 +34,29 @@ class Source:
         In order.
     columns
         Names of its columns, in order.
+    narrow
+        The same source with some of its columns, where that saves reading the others; else None.
+    first
+        Its first rows, where they can be had without a whole frame; else None.
+    on_dask
+        Whether Dask holds the rows: passes are then made by the workers of the active client, if there is one.
     """
 
     name: str
     partitions: tuple[Partition, ...]
     columns: tuple[str, ...]
+    narrow: "Callable[[Sequence[str]], Source] | None" = None
+    first: Callable[[], pd.DataFrame] | None = None
+    on_dask: bool = False
+
+    def narrowed(self, columns: Sequence[str]) -> "Source":
+        """The source, of which only some columns will be read."""
+        return self if self.narrow is None else self.narrow(columns)
 
     def head(self) -> pd.DataFrame:
         """The first frame that has rows, or an empty one."""
+        if self.first is not None:
+            return self.first()
         frame = pd.DataFrame(columns=list(self.columns))
         for partition in self.partitions:
             for frame in partition.frames(None):

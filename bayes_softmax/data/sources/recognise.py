@@ -4,6 +4,7 @@ import sys
 from os import PathLike
 from typing import Any
 
+from bayes_softmax.data.sources.dask_frames import dask_source
 from bayes_softmax.data.sources.functions import made_source
 from bayes_softmax.data.sources.parquet import dataset_source, names_parquet, parquet_source
 from bayes_softmax.data.sources.partitions import Source
@@ -16,6 +17,9 @@ def source_of(data: Any) -> Source | None:
     dataset = sys.modules.get("pyarrow.dataset")
     if dataset is not None and isinstance(data, dataset.Dataset):
         return dataset_source(data)
+    dask = sys.modules.get("dask.dataframe")
+    if dask is not None and isinstance(data, dask.DataFrame):
+        return dask_source(data)
     if callable(data) and not isinstance(data, type):
         return made_source(data)
     return None
