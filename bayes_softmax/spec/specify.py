@@ -17,6 +17,7 @@ from bayes_softmax.data.schema import Schema
 from bayes_softmax.data.sources.build import SourceRows, rows_from_columns, rows_from_formula
 from bayes_softmax.data.sources.recognise import source_of
 from bayes_softmax.data.sources.rows import StreamedRows
+from bayes_softmax.data.standardise import used_rows
 from bayes_softmax.data.unused_classes import unused_warning
 from bayes_softmax.spec.autoscale import ColumnsInMemory, ColumnsSummed, FeatureColumns
 from bayes_softmax.spec.by_term import priors_by_feature
@@ -108,4 +109,4 @@ def _columns_of(rows: SourceRows) -> FeatureColumns:
         return ColumnsSummed(np.hypot(known.mean, known.sd), known.two_valued_ranges, known.has_intercept)
     design = rows.design
     used = design.totals > 0
-    return ColumnsInMemory(design.X if used.all() else design.X[used], design.totals[used], design.has_intercept)
+    return ColumnsInMemory(used_rows(design.features, used), design.totals[used], design.has_intercept)

@@ -15,6 +15,7 @@ import pandas as pd
 from bayes_softmax.core.logger import LOGGER
 from bayes_softmax.core.records import AnyArray
 from bayes_softmax.data.design import Design
+from bayes_softmax.data.features import DenseFeatures
 
 FREE_SHARE = 0.5  # of the free space of the disk, taken at most by default
 
@@ -93,9 +94,10 @@ class Store:
             self._full = True
             self._remove(path, tuple(arrays))
             return None
+        nothing = replace(design.response, codes=None, counts=None)
         bare = replace(
-            design, X=np.empty((0, 0)), response=replace(design.response, codes=None, counts=None), weights=None,
-            offset=None, index=pd.RangeIndex(design.n_obs), frame=None, available=None,
+            design, features=DenseFeatures(np.empty((0, 0))), response=nothing, weights=None, offset=None,
+            index=pd.RangeIndex(design.n_obs), frame=None, available=None,
         )  # fmt: skip
         return _Kept(bare, path, tuple(arrays))
 
@@ -123,4 +125,5 @@ def _with_arrays(bare: Design, arrays: dict[str, AnyArray]) -> Design:
     codes = None if codes is None else codes.astype(np.int64)
     response = replace(bare.response, codes=codes, counts=arrays.get("counts"))
     weights, offset, available = (arrays.get(name) for name in ("weights", "offset", "available"))
-    return replace(bare, X=arrays["X"], response=response, weights=weights, offset=offset, available=available)
+    features = DenseFeatures(arrays["X"])
+    return replace(bare, features=features, response=response, weights=weights, offset=offset, available=available)
