@@ -38,8 +38,18 @@ class Answering(Protocol):
         ...
 
     @property
+    def n_chains(self) -> int:
+        """Number of chains; the draws are their concatenation."""
+        ...
+
+    @property
+    def is_estimate(self) -> bool:
+        """Whether this is one estimate, and not draws."""
+        ...
+
+    @property
     def delta_covariance(self) -> FloatArray | None:
-        """Covariance of estimated parameters, if there is one."""
+        """Covariance of estimated parameters, if there is one and it is needed."""
         ...
 
     @property
@@ -59,15 +69,19 @@ class FitAlone(NamedTuple):
     schema: Schema
     logits: Logits
     parameters: Parameters
+    n_chains: int
+    is_estimate: bool
     delta_covariance: FloatArray | None
     limits: Limits | None
     caution: str | None
 
 
-def alone(fit: Answering, parameters: Parameters | None = None) -> FitAlone:
-    """The fit without its data, perhaps with some of its draws."""
+def alone(fit: Answering, parameters: Parameters | None = None, *, covariance: bool = False) -> FitAlone:
+    """The fit without its data, perhaps with some of its draws; with its covariance where that is needed."""
+    needed = covariance or (fit.caution is not None and fit.limits is not None)
     own = fit.parameters if parameters is None else parameters
-    return FitAlone(fit.schema, fit.logits, own, fit.delta_covariance, fit.limits, fit.caution)
+    uncertain = (fit.delta_covariance if needed else None, fit.limits, fit.caution)
+    return FitAlone(fit.schema, fit.logits, own, fit.n_chains, fit.is_estimate, *uncertain)
 
 
 @runtime_checkable
