@@ -217,7 +217,8 @@ class _Tables:
 
 def flat(table: pd.DataFrame) -> pd.DataFrame:
     """The table with names of columns in one level, as text: ``('a', 'mean')`` is ``a_mean``."""
-    names = ["_".join(map(str, name)) if isinstance(name, tuple) else str(name) for name in table.columns]
+    columns: list[Any] = table.columns.tolist()
+    names = ["_".join(map(str, name)) if isinstance(name, tuple) else str(name) for name in columns]
     twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
     if twice is not None:
         raise ValueError(f"two columns of the answer would be called {twice!r} in a file; rename a class")
