@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from bayes_softmax.core.checks import shown
-from bayes_softmax.data.sources.partitions import FRAME_ROWS, Source, numbered_frame
+from bayes_softmax.data.sources.partitions import Source, frame_rows, numbered_frame
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +26,11 @@ class Fragment:
 
         start = 0
         wanted = None if columns is None else [name for name in columns if name in self.schema.names]
-        read: dict[str, Any] = {"columns": wanted, "batch_size": FRAME_ROWS, "use_threads": False}
+        read: dict[str, Any] = {
+            "columns": wanted,
+            "batch_size": frame_rows(len(self.schema.names if wanted is None else wanted)),
+            "use_threads": False,
+        }
         if not self.filtered:
             read["schema"] = self.schema
         try:

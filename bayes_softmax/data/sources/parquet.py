@@ -1,6 +1,7 @@
 """Parquet files as sources: a partition is a row group."""
 
 import glob
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,11 +13,12 @@ import numpy as np
 import pandas as pd
 
 from bayes_softmax.core.checks import did_you_mean, shown
-from bayes_softmax.data.sources.partitions import FRAME_ROWS, Source, numbered_frame
+from bayes_softmax.data.sources.partitions import Source, frame_rows, numbered_frame
 
 SUFFIXES = (".parquet", ".pq")
 GLOB_SIGNS = "*?["
 NO_VALUE = "__HIVE_DEFAULT_PARTITION__"  # how Hive, and all that write such folders, name a missing value
+SPLIT_ROWS = 262_144  # of a row group that is read in pieces, at least twice as many
 WHOLE = re.compile(r"[-+]?\d+")
 
 
@@ -35,25 +37,32 @@ class InPath(NamedTuple):
 
 @dataclass(frozen=True)
 class RowGroup:
-    """One row group of a Parquet file."""
+    """Rows ``first <= i < end`` of one row group of a Parquet file."""
 
     path: str
     number: int
+    first: int
+    end: int
     name: str
     in_path: tuple[InPath, ...] = ()
 
     def frames(self, columns: Sequence[str] | None) -> Iterator[pd.DataFrame]:
-        """Its rows, in frames."""
+        """Its rows, in frames; they are numbered as in the row group."""
         from pyarrow.parquet import ParquetFile
 
         start, values = 0, [value for value in self.in_path if columns is None or value.name in columns]
         with ParquetFile(self.path) as file:
-            known = set(file.schema_arrow.names) - {value.name for value in values}
-            wanted = None if columns is None else [name for name in columns if name in known]
-            for batch in file.iter_batches(FRAME_ROWS, row_groups=[self.number], columns=wanted, use_threads=False):
-                frame = numbered_frame(batch.to_pandas(use_threads=False), start)
-                yield frame.assign(**{value.name: value.column(len(frame)) for value in values})
-                start += batch.num_rows
+            known = [name for name in file.schema_arrow.names if name not in {value.name for value in values}]
+            wanted = known if columns is None else [name for name in columns if name in set(known)]
+            rows = frame_rows(len(wanted))
+            for batch in file.iter_batches(rows, row_groups=[self.number], columns=wanted, use_threads=False):
+                start, before = start + batch.num_rows, start
+                cut = batch.slice(max(self.first - before, 0), max(self.end - max(self.first, before), 0))
+                if cut.num_rows:
+                    frame = numbered_frame(cut.to_pandas(use_threads=False), max(self.first, before))
+                    yield frame.assign(**{value.name: value.column(len(frame)) for value in values})
+                if start >= self.end:
+                    return
 
 
 def names_parquet(value: Any) -> bool:
@@ -77,20 +86,35 @@ def parquet_source(value: Any) -> Source:
     folder = _common_folder(files)
     groups: list[RowGroup] = []
     columns: tuple[str, ...] = ()
-    values = _values_in_paths(files, folder)
+    values, n_rows = _values_in_paths(files, folder), 0
     for path in files:
         short = str(Path(path).relative_to(folder))
         try:
             with ParquetFile(path) as file:
-                n = file.num_row_groups
+                sizes = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
                 columns = columns or (*file.schema_arrow.names, *(found.name for found in values[path]))
         except Exception as error:
             raise ValueError(f"{short}: cannot be read as Parquet: {error}") from error
-        names = [short if n == 1 else f"{short}, row group {i}" for i in range(n)]
-        groups += [RowGroup(path, i, name, values[path]) for i, name in enumerate(names)]
+        for i, size in enumerate(sizes):
+            name = short if len(sizes) == 1 else f"{short}, row group {i}"
+            groups += row_groups(path, i, size, name, values[path])
+        n_rows += sum(sizes)
     if not groups:
         raise ValueError(f"data={shown(str(value))} has no rows")
-    return Source(str(value), tuple(groups), columns)
+    return Source(str(value), tuple(groups), columns, n_rows)
+
+
+def row_groups(path: str, number: int, size: int, name: str, values: tuple[InPath, ...] = ()) -> list[RowGroup]:
+    """A row group as partitions: a large one in up to four pieces, so that there is work for several threads.
+
+    Each reads what is before it in the group as well, so there are few; they do not depend on the number of cores,
+    because random numbers do not.
+    """
+    n = max(min(size // SPLIT_ROWS, 4), 1)
+    bounds = [size * i // n for i in range(n + 1)]
+    if n == 1:
+        return [RowGroup(path, number, 0, size, name, values)]
+    return [RowGroup(path, number, a, b, f"{name}, rows {a} to {b - 1}", values) for a, b in itertools.pairwise(bounds)]
 
 
 def parquet_files(value: Any) -> list[str]:

@@ -1,8 +1,8 @@
 """The first pass: what makes the encoding of a source, summed over its partitions."""
 
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,13 +18,12 @@ from bayes_softmax.data.labels import labels_in
 from bayes_softmax.data.missing import without_missing
 from bayes_softmax.data.options import Options
 from bayes_softmax.data.sources.partitions import Numbered
-from bayes_softmax.data.sources.samples import Sample
+from bayes_softmax.data.sources.samples import SAMPLE_ROWS, Sample
 from bayes_softmax.data.sources.spread import Spread, merged_spreads
 from bayes_softmax.data.sources.transforms import spread_of_call
 
 SAMPLE_STREAM = 15  # random numbers of the sample
 NO_ROWS = Sample()
-EMPTY: Mapping[str, Any] = MappingProxyType({})
 KINDS = {"numeric": "numbers", "boolean": "booleans", "categorical": "text or levels"}
 LABELS = {str: "categorical", int: "numeric", bool: "boolean"}
 
@@ -62,9 +61,9 @@ class Scan:
 
     n_rows: int = 0
     n_dropped: int = 0
-    columns: Mapping[str, Found] = EMPTY
-    labels: Mapping[str, Found] = EMPTY
-    spreads: Mapping[str, Spread] = EMPTY
+    columns: Mapping[str, Found] = field(default_factory=dict)
+    labels: Mapping[str, Found] = field(default_factory=dict)
+    spreads: Mapping[str, Spread] = field(default_factory=dict)
     sample: Sample = NO_ROWS
 
     @property
@@ -76,7 +75,8 @@ class Scan:
 class Scanner(NamedTuple):
     """What is read in the first pass: columns of features, those of them inside ``C()``, the response, transforms.
 
-    ``calls`` are transforms that keep a state, with a value near those of their arguments.
+    ``calls`` are transforms that keep a state, with a value near those of their arguments.  ``share`` bounds the random
+    keys of rows in the sample, so that what comes back of many partitions is small.
     """
 
     features: tuple[str, ...]
@@ -85,12 +85,21 @@ class Scanner(NamedTuple):
     columns: tuple[str, ...]
     options: Options
     calls: tuple[tuple[Call, float], ...] = ()
+    share: float = 1.0
+
+
+def share_of(n_rows: int | None, options: Options) -> float:
+    """A bound on the keys of the sample: 1 unless all rows are known to be candidates, and enough below it."""
+    if not n_rows or options.missing != "error":
+        return 1.0
+    # Twelve standard deviations above the expected number of keys below the bound.
+    return min(1.0, (SAMPLE_ROWS + 12 * math.sqrt(SAMPLE_ROWS)) / n_rows)
 
 
 def scan_partition(scanner: Scanner, part: Numbered[pd.DataFrame]) -> Scan:
     """The scan of one partition."""
     rng = np.random.default_rng([SAMPLE_STREAM, part.number])
-    total = Scan()
+    total = Scan(sample=Sample(limit=scanner.share))
     for frame in part.items:
         start = frame.index[0] if len(frame) else 0
         where = f"{part.name} from row {start:,} on" if start else part.name
