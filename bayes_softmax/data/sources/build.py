@@ -29,7 +29,7 @@ from bayes_softmax.data.sources.head import head_of
 from bayes_softmax.data.sources.moments import Provisional
 from bayes_softmax.data.sources.partitions import Source
 from bayes_softmax.data.sources.passes import Passes
-from bayes_softmax.data.sources.reader import FrameReader
+from bayes_softmax.data.sources.reader import FrameReader, read_through
 from bayes_softmax.data.sources.rows import StreamedRows
 from bayes_softmax.data.sources.scan import Scan, Scanner, merged_scans, scan_partition, share_of
 from bayes_softmax.data.sources.summary import kept_of, provisional_of, sample_design, summary_of
@@ -136,7 +136,7 @@ def _rows(asked: Asked, source: Source) -> tuple[SourceRows, Schema]:
     size = 8.0 * scan.n_left * (len(encoder.feature_names) + 1)
     if size > gathering.IN_MEMORY:
         passes = passes.keeping(None if options.scratch is None else options.scratch * 2**30, size)
-    sample = reader.raw_design(first)
+    sample = _encoded_sample(first, reader, passes)
     provisional = Provisional(provisional_of(sample))
     gatherer = Gatherer(provisional, gathering.IN_MEMORY, options.collapse, size <= gathering.IN_MEMORY)
     merge = partial(merge_gathered, gatherer)
@@ -145,6 +145,15 @@ def _rows(asked: Asked, source: Source) -> tuple[SourceRows, Schema]:
     notes = transform_notes([call for call, _ in asked.calls], scan.n_left)
     rows, schema = _held(gathered, encoder, options) or _streamed(gathered, provisional, reader, sample, passes)
     return replace(rows, notes=notes), schema
+
+
+def _encoded_sample(first: pd.DataFrame, reader: FrameReader, passes: Passes) -> Design:
+    """The sample, encoded; what is wrong in it is raised with the partition where it is found."""
+    try:
+        return reader.raw_design(first)
+    except (ValueError, TypeError):
+        passes.run(reader, read_through, max, "looking for the row")
+        raise
 
 
 def _check_same(source: Source, scan: Scan, gathered: Gathered) -> None:

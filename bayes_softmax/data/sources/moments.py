@@ -64,7 +64,8 @@ class Provisional:
         totals = design.totals
         used = totals > 0
         X, w = (design.X, totals) if used.all() else (design.X[used], totals[used])
-        gram, values, many = _sums(X, None if (w == 1).all() else w, self.at)
+        with np.errstate(over="ignore", invalid="ignore"):  # overflow of large values, which are refused by their ends
+            gram, values, many = _sums(X, None if (w == 1).all() else w, self.at)
         others = _ends(design.X[~used])
         return Moments(
             design.n_obs, design.n_dropped, int(used.sum()), design.n_forced, design.class_counts(), gram, values, many,

@@ -20,7 +20,7 @@ from bayes_softmax.data.missing import without_missing
 from bayes_softmax.data.offset import read_offset
 from bayes_softmax.data.options import Options
 from bayes_softmax.data.schema import Encoder
-from bayes_softmax.data.sources.partitions import Partition
+from bayes_softmax.data.sources.partitions import Numbered, Partition
 from bayes_softmax.data.weights import read_part_weights
 
 
@@ -131,3 +131,8 @@ class FrameReader:
             return X, index, as_frame(self.encoder.variables, read, index) if self.with_variables else None
         X, index = self.encoder.encode(frame[list(self.encoder.feature_names)], "X")
         return X, index, None
+
+
+def read_through(part: Numbered[Design]) -> int:
+    """Encode the rows of a partition, for the errors in them."""
+    return sum(design.n_obs for design in part.items)
