@@ -113,7 +113,7 @@ class LocalPasses:
                 running.append((partition, pool.submit(_alone, of_partition, number, partition, stop)))
                 return
 
-        with showing(title), steps("partitions", n) as count, ThreadPoolExecutor(self.n_threads) as pool:
+        with showing(title), steps("partitions", n) as count, ThreadPoolExecutor(self.n_threads, "partitions") as pool:
             try:
                 for _ in range(2 * self.n_threads):  # one that is large does not make the others wait
                     start(pool)
@@ -148,11 +148,11 @@ def until[T](items: Iterator[T], stop: threading.Event) -> Iterator[T]:
 
 def encoded(reader: FrameReader, number: int, partition: Partition, store: Store | None) -> Iterator[Design]:
     """The encoded rows of a partition: from the store, or read and kept there if it has room."""
-    if store is None or reader.with_variables:
+    if store is None:
         return reader.designs(partition)
-    if store.has(number):
-        return reader.finished(store.read(number))
-    return reader.finished(store.filled(number, reader.raw_designs(partition)))
+    if not store.has(number):
+        return reader.finished(store.filled(number, reader.raw_designs(partition)))
+    return reader.designs(partition) if reader.with_variables else reader.finished(store.read(number))
 
 
 def _result[T](partition: Partition, future: Future[T]) -> T:
