@@ -2,7 +2,8 @@
 
 from bayes_softmax.answers.source_rows import RowsOfSource
 from bayes_softmax.answers.training import TrainingData, training_data
-from bayes_softmax.separation.examination import Examination, what_is_open
+from bayes_softmax.separation.examination import Examination
+from bayes_softmax.separation.in_passes import what_is_open_in
 from bayes_softmax.spec.specification import Specification
 
 
@@ -15,4 +16,4 @@ def training_of_model(spec: Specification) -> TrainingData | RowsOfSource:
 
 def examined(spec: Specification) -> Examination:
     """What the data leave open in the coefficients, where no optimum is certified."""
-    return what_is_open(spec.design, spec.priors)
+    return what_is_open_in(spec.rows, spec.priors)
