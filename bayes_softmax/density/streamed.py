@@ -106,9 +106,11 @@ class StreamedLikelihood:
     """Sum over rows that are read in passes, at coefficients ``V`` (K, q): a ``LogLikelihood``.
 
     The sums at the last points are remembered, so that value, gradient and Hessian at a point are one pass.
+    ``watch`` is told of every point where a pass was completed, and the value there.
     """
 
     rows: StreamedRows
+    watch: Callable[[FloatArray, float], None] | None = None
     _known: "OrderedDict[bytes, Sums]" = field(default_factory=OrderedDict)
     _responses: list[tuple[FloatArray, float]] = field(default_factory=list)
 
@@ -146,9 +148,9 @@ class StreamedLikelihood:
 
     @property
     def hessian_work(self) -> float:
-        """Number of multiplications of one Hessian."""
+        """Number of multiplications of one Hessian: none beside the gradient, with which it is computed."""
         K, q = self.shape
-        return float(self.n_obs) * q * q * K * (K - 1) / 4
+        return 0.0 if self._has_hessian else float(self.n_obs) * q * q * K * (K - 1) / 4
 
     @property
     def is_small(self) -> bool:
@@ -162,10 +164,12 @@ class StreamedLikelihood:
 
     def value_gradient(self, V: FloatArray) -> tuple[float, FloatArray]:
         """Value and gradient (K, q)."""
-        K, q = self.shape
-        sums = self._at(V, hessian=K * (K - 1) // 2 * q * q <= MANY_PAIRS)
+        sums = self._at(V, hessian=self._has_hessian)
         G, (products, constant) = sums.gradient.copy(), self._of_responses
-        return sums.value + linear.linear_term(products, V, G) + constant, G
+        value = sums.value + linear.linear_term(products, V, G) + constant
+        if self.watch is not None:
+            self.watch(V, value)
+        return value, G
 
     def values(self, Vs: FloatArray) -> FloatArray:
         """Values (S,) at S coefficient matrices (S, K, q), in one pass over the rows."""
@@ -202,6 +206,12 @@ class StreamedLikelihood:
     def expected_rows(self, V: FloatArray) -> Iterator[ExpectedRows]:
         """Raise: it is for more features than rows, which fit into memory."""
         raise ValueError("expected counts of single rows need the rows in memory")
+
+    @property
+    def _has_hessian(self) -> bool:
+        """Whether each gradient comes with the Hessian."""
+        K, q = self.shape
+        return K * (K - 1) // 2 * q * q <= MANY_PAIRS
 
     @property
     def _of_responses(self) -> tuple[FloatArray, float]:

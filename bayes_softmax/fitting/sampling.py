@@ -15,7 +15,8 @@ from bayes_softmax.fitting.problem import Problem, certified, problem_of
 from bayes_softmax.fitting.progress import progress_bar
 from bayes_softmax.fitting.refusals import refuse_improper, refuse_jeffreys, refuse_kink
 from bayes_softmax.fitting.settings import SamplerSettings, refuse_too_many
-from bayes_softmax.fitting.solvers import SolverOptions, solve
+from bayes_softmax.fitting.solvers import SolverOptions
+from bayes_softmax.fitting.streamed_mode import mode_of
 from bayes_softmax.fitting.subsampled import refuse_subsampling, subsample_of, why_not_subsampled
 from bayes_softmax.inference.importance import Target
 from bayes_softmax.inference.independence import choose, independence_chains
@@ -56,7 +57,7 @@ def prepare(spec: Specification, *, rounded: bool = True) -> Prepared:
     problem, seconds = compiled_problem(spec)
     start = time.perf_counter()
     density = problem.density.surrogate if rounded else problem.density
-    mode = solve(density, SolverOptions())
+    mode = mode_of(spec, density, SolverOptions())
     refuse_improper(spec, certified(spec, problem, mode, max_iterations=0))
     if not rounded:
         refuse_kink(spec, problem, mode)

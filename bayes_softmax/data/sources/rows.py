@@ -109,13 +109,16 @@ class StreamedRows:
 
     def run[T](self, task: Task[Design, T], merge: Merge[T], title: str) -> T:
         """A pass over all rows, as the model reads them."""
-        self.log.append(title)
-        return self.passes.run(self.reader, task, merge, title)
+        return self.passes.run(self.reader, task, merge, self._logged(title))
 
     def run_variables[T](self, task: Task[Design, T], merge: Merge[T], title: str) -> T:
         """The same with the columns that the features were made of."""
+        return self.passes.run(replace(self.reader, with_variables=True), task, merge, self._logged(title))
+
+    def _logged(self, title: str) -> str:
+        """The title with the number of the pass, of which the first two read and encoded the rows."""
         self.log.append(title)
-        return self.passes.run(replace(self.reader, with_variables=True), task, merge, title)
+        return f"pass {len(self.log) + 2}, {title}"
 
     @property
     def n_obs(self) -> int:
