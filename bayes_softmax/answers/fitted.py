@@ -9,6 +9,7 @@ import xarray as xr
 
 from bayes_softmax.answers.contrasts import View
 from bayes_softmax.answers.diagnostics import Diagnostics
+from bayes_softmax.answers.source_rows import RowsOfSource
 from bayes_softmax.answers.training import Cells, TrainingData
 from bayes_softmax.core.checks import shown
 from bayes_softmax.core.parameters import Parameters
@@ -99,7 +100,7 @@ class Fitted(Protocol):
         ...
 
     @property
-    def training(self) -> TrainingData | None:
+    def training(self) -> TrainingData | RowsOfSource | None:
         """The data of the fit; None if it was saved without data."""
         ...
 
@@ -184,6 +185,12 @@ def training_of(fit: Fitted, what: str, *, instead: str = "save it with data=Tru
     """The data of a fit, or an error naming the method that needs them, and what to do ``instead``."""
     if fit.training is None:
         raise ValueError(f"{what} needs the data of the fit, which was saved without them (data=False); {instead}")
+    if isinstance(fit.training, RowsOfSource):
+        pass_data = "; pass data=..., a data frame of some of them" if "data=..." in instead else ""
+        raise ValueError(
+            f"{what} needs rows of the data in memory, and those of {fit.training.name} are read in passes, since they "
+            f"are too many{pass_data}"
+        )
     return fit.training
 
 

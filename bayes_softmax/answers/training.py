@@ -203,7 +203,7 @@ class RowsInMemory:
     @property
     def variables(self) -> tuple[str, ...]:
         """Names of the columns that the model reads."""
-        return tuple(self.distinct.variables.columns)
+        return self.distinct.variable_names
 
     def _blocks(self, n: int) -> Iterator[slice]:
         for start in range(0, n, CHUNK_ROWS):
@@ -226,9 +226,11 @@ class RowsInMemory:
 
     def variable_blocks(self) -> Iterator[VariableRows]:
         """Distinct rows as variables."""
-        distinct = self.distinct
-        whole = VariableRows(distinct.variables, distinct.offset, distinct.totals, distinct.available)
-        yield from whole.chunks()
+        distinct, totals = self.distinct, self.distinct.totals
+        for place in self._blocks(self.n_rows):
+            offset = None if distinct.offset is None else distinct.offset[place]
+            available = None if distinct.available is None else distinct.available[place]
+            yield VariableRows(distinct.variables_of(place), offset, totals[place], available)
 
     def take(self, at: Any) -> Rows:
         """Some distinct rows by their positions, or by a slice."""

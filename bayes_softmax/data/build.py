@@ -9,15 +9,16 @@ import numpy as np
 import pandas as pd
 
 from bayes_softmax.core.checks import check_flags, counted, shown, times
-from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.array_encoder import ArrayEncoder
 from bayes_softmax.data.available import check_outcomes, read_available, without_forced
 from bayes_softmax.data.containers import to_pandas_or_numpy
 from bayes_softmax.data.design import Design, Response
+from bayes_softmax.data.features import Features
 from bayes_softmax.data.finishing import finished_design, unscaled
 from bayes_softmax.data.formula.columns import as_frame, read_columns
 from bayes_softmax.data.formula.dot import terms_of_data
 from bayes_softmax.data.formula.encoder import fit_encoder, required_columns
+from bayes_softmax.data.formula.rows import formula_features
 from bayes_softmax.data.formula.sides import split_formula
 from bayes_softmax.data.frames import check_aligned, require_columns
 from bayes_softmax.data.groups.bars import split_bars
@@ -69,10 +70,9 @@ def design_from_formula(formula: str, data: Any, options: Options) -> tuple[Desi
     else:
         response = count_columns(frame[list(responses)], options.classes, "counts")
     encoder = fit_encoder(right, terms, frame, options.constant)
-    X, index, read = encoder.encode_columns(frame)
-    design, schema = _assemble(X, index, response, encoder, frame, options, n_dropped)
-    variables = as_frame(encoder.variables, read, index)
-    return _with_groups(replace(design, frame=variables), schema, fit_groupings(bars, frame, responses), frame)
+    made, read = formula_features(encoder, frame)
+    design, schema = _assemble(made, frame.index, response, encoder, frame, options, n_dropped)
+    return _with_groups(replace(design, frame=read), schema, fit_groupings(bars, frame, responses), frame)
 
 
 def design_from_arrays(
@@ -99,18 +99,18 @@ def design_from_arrays(
     X, y, n_dropped, options = without_missing_arrays(X, y, options)
     if len(X) == 0:
         raise ValueError("X has no rows" + (f" left ({n_dropped} dropped for missing values)" if n_dropped else ""))
-    features, grouped = X, columns_read(bars)
+    given, grouped = X, columns_read(bars)
     if isinstance(X, pd.DataFrame) and (named_columns(options) or grouped):
         require_named(X, options, "X")
-        features = X.drop(columns=[*named_columns(options), *grouped])
-    names = _feature_names(features, feature_names)
+        given = X.drop(columns=[*named_columns(options), *grouped])
+    names = feature_names_of(given, feature_names)
     encoder = ArrayEncoder(names, intercept)
-    matrix, index = encoder.encode(_renamed(features, names), "X")
+    features, index = encoder.features(_renamed(given, names), "X")
     response = parse_response(y, options.classes)
     n_labels = len(response.codes) if response.codes is not None else len(response.counts)  # type: ignore[arg-type]
-    if n_labels != len(matrix):
-        raise ValueError(f"X has {counted(len(matrix), 'row')}, but y has {n_labels}")
-    design, schema = _assemble(matrix, index, response, encoder, X, options, n_dropped)
+    if n_labels != len(given):
+        raise ValueError(f"X has {counted(len(given), 'row')}, but y has {n_labels}")
+    design, schema = _assemble(features, index, response, encoder, X, options, n_dropped)
     if not bars:
         return design, schema
     design = replace(design, frame=pd.DataFrame(design.X, index=index, columns=list(design.feature_names)))
@@ -131,7 +131,7 @@ def _with_groups(
 
 
 def _assemble(
-    X: FloatArray,
+    X: Features,
     index: Any,
     response: Response,
     encoder: Encoder,
@@ -140,20 +140,21 @@ def _assemble(
     n_dropped: int,
 ) -> tuple[Design, Schema]:
     """Read weights, offset and choice sets, and put design and schema together."""
-    weights, available = read_weights(options.weights, data, len(X), index), None
+    n_obs, p = X.shape
+    weights, available = read_weights(options.weights, data, n_obs, index), None
     if options.available is not None:
-        available = read_available(options.available, data, len(X), response.classes, index)
+        available = read_available(options.available, data, n_obs, response.classes, index)
         check_outcomes(available, response, index)
         weights = without_forced(weights, available)
-    offset = None if options.offset is None else read_offset(options.offset, data, len(X), response.classes)
+    offset = None if options.offset is None else read_offset(options.offset, data, n_obs, response.classes)
     raw = Design(
-        X, response, weights, offset, tuple(encoder.feature_names), encoder.has_intercept, unscaled(X.shape[1]), index,
+        X, response, weights, offset, tuple(encoder.feature_names), encoder.has_intercept, unscaled(p), index,
         n_dropped, available=available,
     )  # fmt: skip
     return finished_design(raw, encoder, options)
 
 
-def _feature_names(X: Any, feature_names: Sequence[str] | None) -> tuple[str, ...]:
+def feature_names_of(X: Any, feature_names: Sequence[str] | None) -> tuple[str, ...]:
     """Names of the columns of ``X``: given, the frame's own, or x0, x1, ..."""
     if X.ndim != 2:
         hint = "; one column is X.reshape(-1, 1)" if X.ndim == 1 else ""

@@ -1,5 +1,6 @@
 """Equal rows collapsed without loss: those with the same features, levels, offset and choice set become one."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -7,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from bayes_softmax.core.records import FloatArray, IntArray
-from bayes_softmax.data.design import Design
+from bayes_softmax.data.design import Design, as_doubles
+from bayes_softmax.data.features import DenseFeatures
 
 SAMPLE = 2048  # rows looked at before all are hashed
 SAMPLE_COLUMNS = 16
@@ -28,48 +30,59 @@ class Collapsed(NamedTuple):
 
 def collapse_rows(design: Design) -> Collapsed | None:
     """Collapse equal rows; None where fewer than half of them would go; a sample is tested first."""
-    arrays = [design.X]
-    if design.offset is not None:
-        arrays.append(design.offset)
-    if design.available is not None:
-        arrays.append(design.available.astype(np.float64))
-    if design.group_columns is not None:
-        arrays.append(design.group_columns)
-    if design.n_obs < 2 or not _sample_repeats(arrays, design.n_obs):
+    if design.n_obs < 2 or not _sample_repeats(design):
         return None
-    row_map, distinct = pd.factorize(row_hashes(arrays))
+    design.features.check_unchanged()
+    row_map, distinct = pd.factorize(_hashes(design))
     n_distinct = len(distinct)
     if n_distinct > MAX_SHARE * design.n_obs:
         return None
     representative = np.empty(n_distinct, dtype=np.int64)
     representative[row_map[::-1]] = np.arange(design.n_obs - 1, -1, -1)
-    if not _equal_to(arrays, representative[row_map]):  # two patterns with one hash: once in 10^8 data sets
-        return None
     collapsed = replace(
         design,
-        X=design.X[representative],
+        features=DenseFeatures(design.features.at(representative)),
         response=replace(design.response, codes=None, counts=_summed(design, row_map, n_distinct)),
         weights=None,
         offset=None if design.offset is None else design.offset[representative],
         available=None if design.available is None else design.available[representative],
         group_columns=None if design.group_columns is None else design.group_columns[representative],
         index=pd.RangeIndex(n_distinct),
-        frame=None if design.frame is None else design.frame.iloc[representative].reset_index(drop=True),
+        frame=None if design.frame is None else as_doubles(design.frame.iloc[representative]).reset_index(drop=True),
     )
+    if not _equal_to(design, collapsed, row_map):  # two patterns with one hash: once in 10^8 data sets
+        return None
     return Collapsed(collapsed, row_map.astype(np.int64, copy=False))
 
 
-def _sample_repeats(arrays: list[FloatArray], n_obs: int) -> bool:
+def _arrays(design: Design, rows: slice | IntArray) -> list[FloatArray]:
+    """Everything but the response, of some rows: rows that are equal in it are one."""
+    others = [a[rows] for a in (design.offset, design.available, design.group_columns) if a is not None]
+    return [design.features.at(rows), *(a.astype(np.float64, copy=False) for a in others)]
+
+
+def _sample_repeats(design: Design) -> bool:
     """Whether enough rows of a sample repeat each other."""
-    rows = np.arange(n_obs)
-    if n_obs > SAMPLE:  # at random: data in the order of their patterns, or in cycles, would bias a regular sample
-        rows = np.random.default_rng(0).choice(n_obs, size=SAMPLE, replace=False)
+    rows = np.arange(design.n_obs)
+    if design.n_obs > SAMPLE:  # at random: data in the order of their patterns, or in cycles, would bias a regular one
+        rows = np.random.default_rng(0).choice(design.n_obs, size=SAMPLE, replace=False)
+    arrays = _arrays(design, rows)
     # Most distinct rows differ in the first few columns already.
     for columns in (slice(SAMPLE_COLUMNS), slice(None)):
-        hashes = row_hashes([a[rows, columns] for a in arrays])
+        hashes = row_hashes([a[:, columns] for a in arrays])
         if len(np.unique(hashes)) > (1 - MIN_REPEATS) * len(rows):
             return False
     return True
+
+
+def _hashes(design: Design) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
+    """Hash of each row."""
+    return np.concatenate([row_hashes(_arrays(design, rows)) for rows in _places(design.n_obs)])
+
+
+def _places(n_obs: int) -> Iterator[slice]:
+    for start in range(0, n_obs, BLOCK_ROWS):
+        yield slice(start, min(start + BLOCK_ROWS, n_obs))
 
 
 def row_hashes(arrays: list[FloatArray]) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
@@ -93,13 +106,12 @@ def row_hashes(arrays: list[FloatArray]) -> np.ndarray[tuple[int], np.dtype[np.u
     return out
 
 
-def _equal_to(arrays: list[FloatArray], rows: IntArray) -> bool:
+def _equal_to(design: Design, collapsed: Design, row_map: IntArray) -> bool:
     """Whether every row equals the one that replaces it."""
-    starts = range(0, len(rows), BLOCK_ROWS)
     return all(
-        bool((a[start : start + BLOCK_ROWS] == a[rows[start : start + BLOCK_ROWS]]).all())
-        for a in arrays
-        for start in starts
+        bool((row == distinct).all())
+        for rows in _places(design.n_obs)
+        for row, distinct in zip(_arrays(design, rows), _arrays(collapsed, row_map[rows]), strict=True)
     )
 
 

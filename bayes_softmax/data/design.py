@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bayes_softmax.core.records import FloatArray, IntArray
+from bayes_softmax.data.features import Features
 
 Label = Hashable
 
@@ -60,8 +61,8 @@ class Design:
 
     Attributes
     ----------
-    X
-        (N, p) features as given, float64, C-contiguous.
+    features
+        The p features of the rows, as given.
     response
         The observed classes.
     weights
@@ -79,14 +80,14 @@ class Design:
     n_dropped
         Rows with missing values dropped on request.
     frame
-        Columns of the data that a formula reads, row by row with ``X``; None for arrays.
+        Columns of the data that a formula reads, row by row with the features; None for arrays.
     available
         (N, K) True where a class is on offer in a row, or None where all classes are everywhere.
     group_columns
         (N, c) levels and terms of groupings (:mod:`bayes_softmax.data.groups.grouping`), or None without groups.
     """
 
-    X: FloatArray
+    features: Features
     response: Response
     weights: FloatArray | None
     offset: FloatArray | None
@@ -100,14 +101,19 @@ class Design:
     group_columns: FloatArray | None = None
 
     @property
+    def X(self) -> FloatArray:
+        """(N, p) features, float64 and C-contiguous: a new copy of large data, which are better read in blocks."""
+        return self.features.at(slice(None))
+
+    @property
     def n_obs(self) -> int:
         """Rows of the data, N."""
-        return int(self.X.shape[0])
+        return self.features.shape[0]
 
     @property
     def n_features(self) -> int:
         """Features without the intercept, p."""
-        return int(self.X.shape[1])
+        return self.features.shape[1]
 
     @property
     def n_classes(self) -> int:
@@ -147,16 +153,26 @@ class Design:
         The inputs are the features (n, p), with groups followed by their columns.
         """
         offset = None if self.offset is None else self.offset[at]
-        X = self.X[at] if self.group_columns is None else np.hstack([self.X[at], self.group_columns[at]])
+        X = self.features.at(at)
+        X = X if self.group_columns is None else np.hstack([X, self.group_columns[at]])
         return X, offset, None if self.available is None else self.available[at]
+
+    @property
+    def variable_names(self) -> tuple[str, ...]:
+        """Names of the columns that the model reads: columns of the formula, or features."""
+        return self.feature_names if self.frame is None else tuple(self.frame.columns)
 
     @cached_property
     def variables(self) -> pd.DataFrame:
-        """The rows as a frame of what the model reads: columns of the formula, or features."""
+        """The rows as a frame of what the model reads."""
+        return self.variables_of(slice(None))
+
+    def variables_of(self, rows: slice) -> pd.DataFrame:
+        """Some rows as a frame of what the model reads: numbers as float64, booleans, and categoricals."""
         if self.frame is not None:
-            frame: pd.DataFrame = self.frame
-            return frame
-        return pd.DataFrame(self.X, columns=list(self.feature_names), copy=False)
+            return as_doubles(self.frame.iloc[rows])
+        index = pd.RangeIndex(self.n_obs)[rows]
+        return pd.DataFrame(self.features.at(rows), index=index, columns=list(self.feature_names), copy=False)
 
     def standardised(self) -> FloatArray:
         """(N, q) internal features, with a first column of ones if there is an intercept."""
@@ -165,6 +181,12 @@ class Design:
         np.subtract(self.X, self.standardisation.centre, out=Z[:, first:])
         Z[:, first:] /= self.standardisation.scale
         return Z
+
+
+def as_doubles(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with its numbers as float64, of whatever type they are kept."""
+    kept = {n: t for n, t in frame.dtypes.items() if isinstance(t, np.dtype) and t.kind in "iuf" and t != np.float64}
+    return frame.astype(dict.fromkeys(kept, np.float64)) if kept else frame
 
 
 def observation_totals(response: Response, weights: FloatArray | None, n_obs: int) -> FloatArray:

@@ -11,7 +11,7 @@ from bayes_softmax.data.design import Design, Response, Standardisation
 from bayes_softmax.data.options import Options
 from bayes_softmax.data.rows_in_short import RowsInShort
 from bayes_softmax.data.schema import Encoder, Schema
-from bayes_softmax.data.standardise import check_range, check_weightless, standardise, without_constant
+from bayes_softmax.data.standardise import check_range, check_weightless, standardise, used_rows, without_constant
 
 NOTHING = "the model has neither features nor an intercept: there is nothing to estimate"
 
@@ -23,20 +23,20 @@ def unscaled(p: int) -> Standardisation:
 
 def finished_design(raw: Design, encoder: Encoder, options: Options) -> tuple[Design, Schema]:
     """The design of encoded rows, and its schema; constant columns are refused, or dropped on request."""
-    X, names, index, totals = raw.X, raw.feature_names, raw.index, raw.totals
+    X, names, index, totals = raw.features, raw.feature_names, raw.index, raw.totals
     used = totals > 0  # rows that hold no observation must not move centre, scale or default prior
     if not used.any():
         raise ValueError(why_nothing(raw.response, options.weights, raw.available))
     X, names, dropped = without_constant(X, names, used, options.constant, has_intercept=encoder.has_intercept)
-    rows, row_totals = (X, totals) if used.all() else (X[used], totals[used])
-    if len(rows) < len(X):
+    rows, row_totals = used_rows(X, used), totals if used.all() else totals[used]
+    if not used.all():
         check_weightless(X, names, used, index, has_intercept=encoder.has_intercept)
     with np.errstate(over="ignore", invalid="ignore"):  # overflow of large values, which the next check names
         standardisation = standardise(rows, row_totals, names, has_intercept=encoder.has_intercept)
     check_range(X, names, standardisation.scale, index)
     if not names and not encoder.has_intercept:
         raise ValueError(NOTHING)
-    design = replace(raw, X=X, feature_names=names, standardisation=standardisation)
+    design = replace(raw, features=X, feature_names=names, standardisation=standardisation)
     design = replace(design, response=with_unused(design.response, design.class_counts()))
     return design, schema_of(design, encoder, options, dropped)
 

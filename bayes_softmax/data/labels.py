@@ -87,7 +87,10 @@ def parse_labels(series: pd.Series, classes: Sequence[Label] | None, name: str, 
     values, levels = _plain_labels(series, name, missing)
     if declared is None and levels is not None:
         declared = levels
-    if values.dtype.kind in "biu" and len(values) <= FEW_ROWS:
+    if isinstance(values, pd.api.extensions.ExtensionArray):
+        found, strings = pd.factorize(series)
+        distinct = strings.to_numpy(dtype=object)
+    elif values.dtype.kind in "biu" and len(values) <= FEW_ROWS:
         distinct, found = np.unique(values, return_inverse=True)
     else:
         found, distinct = pd.factorize(values)
@@ -103,8 +106,14 @@ def parse_labels(series: pd.Series, classes: Sequence[Label] | None, name: str, 
 
 def labels_in(series: pd.Series, name: str) -> tuple[tuple[Label, ...], bool]:
     """Distinct labels of a column, and whether they are declared: the categories of a categorical, in order."""
-    values, levels = _plain_labels(series, name, DROP)
+    values, levels = _plain_labels(_first_of_each(series), name, DROP)
     return (tuple(pd.unique(values).tolist()), False) if levels is None else (levels, True)
+
+
+def _first_of_each(series: pd.Series) -> pd.Series:
+    """The first rows of distinct values, where pandas tells them apart: a column of one type without missing values."""
+    plain = isinstance(series.dtype, pd.StringDtype) or series.dtype.kind in "biu"
+    return series.drop_duplicates() if plain and not series.hasnans else series
 
 
 def response_of_labels(
@@ -117,14 +126,16 @@ def response_of_labels(
     return Response(name, given, None, None, (), declared=declared or classes is not None)
 
 
-def _plain_labels(series: pd.Series, name: str, missing: str) -> tuple[AnyArray, tuple[Label, ...] | None]:
-    """Labels (N,) of plain types, and those that a categorical declares."""
+def _plain_labels(series: pd.Series, name: str, missing: str) -> tuple[Any, tuple[Label, ...] | None]:
+    """Labels (N,) of plain types, an array of NumPy or of strings of pandas, and those that a categorical declares."""
     absent = np.flatnonzero(series.isna().to_numpy(dtype=bool))
     if absent.size:
         raise ValueError(f"{name}: the label is missing in {describe_rows(series.index, absent)}; {missing}")
     if isinstance(series.dtype, pd.CategoricalDtype):
         levels = _category_names(series.cat.categories, name)
         return levels[series.cat.codes.to_numpy()], tuple(levels.tolist())
+    if isinstance(series.dtype, pd.StringDtype) and len(series):
+        return series.array, None  # plain already, and hashed faster than strings of Python
     return plain_array(series.to_numpy(), name, series.index), None
 
 

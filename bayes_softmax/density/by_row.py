@@ -29,7 +29,7 @@ def log_likelihood_by_row(design: Design, V: FloatArray) -> float:
     counts, total = design.dense_counts(), 0.0
     for start in range(0, design.n_obs, BLOCK):
         rows = slice(start, start + BLOCK)
-        logits = ((design.X[rows] - centre) / scale) @ V[:, first:].T
+        logits = ((design.features.at(rows) - centre) / scale) @ V[:, first:].T
         if first:
             logits += V[:, 0]
         if design.offset is not None:

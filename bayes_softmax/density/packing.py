@@ -9,6 +9,7 @@ from bayes_softmax.core import compiling as nb
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.core.threads import in_parallel, ranges
 from bayes_softmax.data.design import Design
+from bayes_softmax.data.features import as_slice
 from bayes_softmax.density.simd import ROW_MULTIPLE
 
 # Multiples of the tile with an odd number of cache lines: powers of two would map a block's features to few sets of
@@ -16,6 +17,7 @@ from bayes_softmax.density.simd import ROW_MULTIPLE
 BLOCK_ROWS = (264, 216, 168, 120, 72, 24)
 BLOCK_DOUBLES = 64_000
 BLOCK_OVERHEAD = 24  # cost of starting a block, in rows
+CHUNK_ROWS = 16_384  # rows encoded at once on their way into blocks
 
 assert all(rows % ROW_MULTIPLE == 0 for rows in BLOCK_ROWS)
 
@@ -74,14 +76,14 @@ def pack_offset(design: Design, rows: IntArray, B: int) -> tuple[FloatArray, flo
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
-def _pack_features(X, rows, centre, scale, out, first, end):  # type: ignore[no-untyped-def]
-    """Standardise and pack the blocks ``first <= b < end``; ``rows`` (N,) are the rows of ``X`` to take."""
-    q, B = out.shape[1:]
+def _pack_features(X, centre, scale, out):  # type: ignore[no-untyped-def]
+    """Standardise and pack rows ``X`` (N, p) into as many blocks ``out`` (n, q, B) as they fill."""
+    n, q, B = out.shape
     p = X.shape[1]
     ones = q - p
-    for b in range(first, end):
-        for i in range(min(B, rows.shape[0] - b * B)):
-            row = X[rows[b * B + i]]
+    for b in range(n):
+        for i in range(min(B, X.shape[0] - b * B)):
+            row = X[b * B + i]
             if ones > 0:
                 out[b, 0, i] = 1.0
             for j in range(p):
@@ -104,18 +106,25 @@ def pack_features(design: Design, rows: IntArray, B: int | None = None) -> Float
     B = block_rows(len(rows), q) if B is None else B
     out = aligned((max(-(-len(rows) // B), 1), q, B))
     centre, scale = (np.ascontiguousarray(a, dtype=np.float64) for a in design.standardisation)
-    in_parallel(
-        lambda first, end: _pack_features(design.X, rows, centre, scale, out, first, end),
-        ranges(len(out), 4.0 * out.size),
-    )
+    design.features.check_unchanged()
+    step = max(CHUNK_ROWS // B, 1)
+
+    def pack(first: int, end: int) -> None:
+        for b in range(first, end, step):
+            blocks = out[b : min(b + step, end)]
+            X = design.features.at(as_slice(rows[b * B : (b + len(blocks)) * B]))
+            _pack_features(X, centre, scale, blocks)
+
+    in_parallel(pack, ranges(len(out), 4.0 * out.size))
     return out
 
 
 def pack_counts(design: Design, rows: IntArray, B: int) -> FloatArray:
     """Weighted counts (n, K, B) of the given rows."""
     codes = design.response.codes
-    if codes is None:
-        return pack_rows(design.dense_counts()[rows], B)
+    if design.response.counts is not None:
+        counts = design.response.counts[rows]
+        return pack_rows(counts if design.weights is None else counts * design.weights[rows, None], B)
     out = aligned((max(-(-len(rows) // B), 1), design.n_classes, B))
     weights = np.empty(0) if design.weights is None else design.weights
     _pack_labels(codes, weights, rows, out, 0, len(out))

@@ -11,9 +11,18 @@ from bayes_softmax.core.protocols import Part, PartCurvature
 from bayes_softmax.core.records import ExpectedRows, FloatArray, IntArray
 from bayes_softmax.core.threads import in_parallel, ranges
 from bayes_softmax.data.design import Design
+from bayes_softmax.data.features import some_rows
 from bayes_softmax.density import curvature, kernel
 from bayes_softmax.density.native import part_numbers
-from bayes_softmax.density.packing import aligned, pack_counts, pack_features, pack_mask, pack_offset, pack_rows
+from bayes_softmax.density.packing import (
+    CHUNK_ROWS,
+    aligned,
+    pack_counts,
+    pack_features,
+    pack_mask,
+    pack_offset,
+    pack_rows,
+)
 from bayes_softmax.separation.choice_sets import connected_classes
 
 
@@ -110,8 +119,7 @@ class _MemoryCurvature:
 def pack_part(design: Design) -> MemoryPart:
     """The rows of a design as a part; rows of weight zero carry no information and are left out."""
     rows, kept, constant = _packed(design)
-    Y = pack_counts(design, kept, rows.Z.shape[2])
-    return MemoryPart(rows, _response_products(rows.Z, Y), constant, design.total_weight)
+    return MemoryPart(rows, _response_products(design, kept, rows.Z), constant, design.total_weight)
 
 
 def pack_without_responses(design: Design) -> MemoryPart:
@@ -163,7 +171,7 @@ def rows_of(design: Design, rows: slice | IntArray) -> Design:
     response = replace(design.response, codes=cut(design.response.codes), counts=cut(design.response.counts))
     return replace(
         design,
-        X=design.X[rows],
+        features=some_rows(design.features, rows),
         response=response,
         weights=cut(design.weights),
         offset=cut(design.offset),
@@ -183,15 +191,20 @@ def holds_intercept(rows: Design | Sequence[Design]) -> bool:
     return len(offered) < len(designs) or len(connected_classes(np.concatenate(offered))) == 1
 
 
-def _response_products(Z: FloatArray, Y: FloatArray) -> FloatArray:
-    """``Y'Z`` (K, q) of packed counts and features."""
+def _response_products(design: Design, kept: IntArray, Z: FloatArray) -> FloatArray:
+    """``Y'Z`` (K, q) of the counts of the rows and their packed features; counts are packed some blocks at a time."""
+    (_, q, B), K = Z.shape, design.n_classes
+    step = max(CHUNK_ROWS // B, 1)
 
     def part(first: int, end: int) -> FloatArray:
-        out = np.zeros((Y.shape[1], Z.shape[1]))
-        curvature.response_products(Z, Y, out, first, end)
+        out = np.zeros((K, q))
+        for b in range(first, end, step):
+            blocks = Z[b : min(b + step, end)]
+            Y = pack_counts(design, kept[b * B : (b + len(blocks)) * B], B)
+            curvature.response_products(blocks, Y, out, 0, len(blocks))
         return out
 
-    parts = in_parallel(part, ranges(len(Z), float(Z.size * Y.shape[1])))
+    parts = in_parallel(part, ranges(len(Z), float(Z.size * K)))
     total: FloatArray = -np.sum(parts, axis=0)
     return total
 

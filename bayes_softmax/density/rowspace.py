@@ -25,6 +25,7 @@ from scipy.linalg import qr
 
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.design import Design, Standardisation
+from bayes_softmax.data.features import DenseFeatures
 from bayes_softmax.spec.coding import Coordinates, build_coordinates, free_vectors
 from bayes_softmax.spec.families import registry
 from bayes_softmax.spec.families.flat import Flat
@@ -144,7 +145,7 @@ def row_space(design: Design, priors: PriorTable, coding: str) -> RowSpace | Non
     size = np.sqrt((features**2).mean(axis=0))
     standardisation = Standardisation(np.zeros(rank), np.where(size > 0, size, 1.0))
     return RowSpace(
-        replace(design, X=features, feature_names=names, standardisation=standardisation),
+        replace(design, features=DenseFeatures(features), feature_names=names, standardisation=standardisation),
         build_coordinates(
             coding,
             design.n_classes,

@@ -15,6 +15,7 @@ from bayes_softmax.core.errors import NotConvergedWarning, warn_caller
 from bayes_softmax.core.interrupts import INTERRUPTED
 from bayes_softmax.core.parameters import Parameters
 from bayes_softmax.core.records import Draws, FloatArray
+from bayes_softmax.data.features import DenseFeatures
 from bayes_softmax.data.observations import Observations
 from bayes_softmax.fits.draws import PosteriorDraws
 from bayes_softmax.fitting.again import complete, without_one
@@ -62,7 +63,7 @@ def last_layer_specification(spec: Specification, hidden: Values) -> Specificati
     names = units + (spec.schema.feature_names if layers.skip else ())
     design = replace(
         distinct,
-        X=np.ascontiguousarray(inputs),
+        features=DenseFeatures(np.ascontiguousarray(inputs)),
         feature_names=names,
         standardisation=layers.of_last_layer(distinct.standardisation),
         frame=None,

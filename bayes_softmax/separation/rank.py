@@ -168,7 +168,7 @@ def _cross_products(design: Design, free: NDArray[np.bool_]) -> FloatArray:
     total = np.zeros((int(free.sum()),) * 2)
     for start in range(0, design.n_obs, BLOCK_ROWS):
         rows = slice(start, start + BLOCK_ROWS)
-        Z = (design.X[rows][:, features] - centre) / scale
+        Z = (design.features.at(rows)[:, features] - centre) / scale
         if ones:
             Z = np.column_stack([np.ones(len(Z)), Z])
         total += (Z * design.totals[rows, None]).T @ Z

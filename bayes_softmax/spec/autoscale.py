@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayes_softmax.core.records import FloatArray
+from bayes_softmax.data.features import DenseFeatures, Features, blocks, ranges_of, some_columns
 
 DEFAULT_INTERCEPT_SCALE = 1.5
 DEFAULT_TOTAL_SCALE = 2.0
@@ -36,39 +37,33 @@ def default_scales(unit: FloatArray, rms: FloatArray) -> tuple[float, FloatArray
     return constant, constant / unit
 
 
-def column_rms(X: FloatArray, totals: FloatArray, scale: FloatArray, *, has_intercept: bool) -> FloatArray:
+def column_rms(X: Features, totals: FloatArray, scale: FloatArray, *, has_intercept: bool) -> FloatArray:
     """Root mean square of each column, weighted: about its mean, or about zero where there is no intercept."""
-    if has_intercept or not X.size:
+    N, p = X.shape
+    if has_intercept or not N * p:
         return scale
-    size = np.abs(X).max(axis=0)
+    low, high, _ = ranges_of(X)
+    size = np.maximum(-low, high)
     size[size == 0] = 1.0
-    rms: FloatArray = size * np.sqrt((totals / totals.sum()) @ np.square(X / size))  # squares must not overflow
+    shares = totals / totals.sum()
+    mean = np.sum([shares[place] @ np.square(rows / size) for place, rows in blocks(X)], axis=0)
+    rms: FloatArray = size * np.sqrt(mean)  # squares must not overflow
     return rms
 
 
-def feature_spread(X: FloatArray, scale: FloatArray) -> FloatArray:
+def feature_spread(X: Features, scale: FloatArray) -> FloatArray:
     """Unit of each feature: its ``scale``, for a column with two values at least half their distance.
 
     The scale is the standard deviation; in a model without an intercept the root mean square, since a column far from
     zero, in units of its standard deviation, would have all of the variance, and the others none.
     """
-    few = X[:: max(len(X) // 64, 1)]  # most columns show a third value among a few rows
-    candidates = np.flatnonzero(_has_two_values(few))
-    if not len(candidates):
-        return scale.copy()
-    columns = X[:, candidates]
-    two = _has_two_values(columns)
+    few = DenseFeatures(X.at(np.arange(0, X.shape[0], max(X.shape[0] // 64, 1))))
+    candidates = np.flatnonzero(ranges_of(few).two_valued)  # most columns show a third value among a few rows
     unit = scale.copy()
-    unit[candidates[two]] = np.maximum(scale[candidates[two]], BINARY_SD_FLOOR * np.ptp(columns[:, two], axis=0))
+    if len(candidates):
+        low, high, two = ranges_of(some_columns(X, candidates))
+        unit[candidates[two]] = np.maximum(scale[candidates[two]], BINARY_SD_FLOOR * (high - low)[two])
     return unit
-
-
-def _has_two_values(X: FloatArray) -> NDArray[np.bool_]:
-    """Which columns have two values at most."""
-    if not len(X):
-        return np.zeros(X.shape[1], dtype=np.bool_)
-    two: NDArray[np.bool_] = ((X.min(axis=0) == X) | (X.max(axis=0) == X)).all(axis=0)
-    return two
 
 
 class FeatureColumns(Protocol):
@@ -87,7 +82,7 @@ class FeatureColumns(Protocol):
 class ColumnsInMemory:
     """Columns ``X`` (N, p) of rows with ``totals`` (N,) observations."""
 
-    X: FloatArray
+    X: Features
     totals: FloatArray
     has_intercept: bool
 
@@ -99,8 +94,8 @@ class ColumnsInMemory:
         """Units of some columns."""
         return feature_spread(self._columns(at), scale)
 
-    def _columns(self, at: NDArray[np.bool_]) -> FloatArray:
-        return self.X if at.all() else self.X[:, at]
+    def _columns(self, at: NDArray[np.bool_]) -> Features:
+        return self.X if at.all() else some_columns(self.X, np.flatnonzero(at))
 
 
 @dataclass(frozen=True, eq=False)

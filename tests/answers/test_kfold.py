@@ -20,6 +20,7 @@ from bayes_softmax.answers.folds import divide
 from bayes_softmax.answers.training import Cells
 from bayes_softmax.core import progress
 from bayes_softmax.core.interrupts import INTERRUPTED
+from bayes_softmax.data.features import DenseFeatures
 from bayes_softmax.data.observations import Observations
 from bayes_softmax.fitting import engines
 from bayes_softmax.fitting.again import complete
@@ -100,7 +101,13 @@ def subset(spec: Any, rows: Any) -> Any:
     design = spec.design
     response = replace(design.response, codes=design.response.codes[rows])
     offset = None if design.offset is None else design.offset[rows]
-    taken = replace(design, X=design.X[rows].copy(), response=response, offset=offset, index=design.index[rows])
+    taken = replace(
+        design,
+        features=DenseFeatures(design.X[rows].copy()),
+        response=response,
+        offset=offset,
+        index=design.index[rows],
+    )
     return replace(spec, rows=Observations(taken, collapse=False))
 
 

@@ -18,6 +18,7 @@ import bayes_softmax as bs
 from bayes_softmax.core.parameters import Parameters
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.design import Design
+from bayes_softmax.data.features import DenseFeatures
 from bayes_softmax.density.building import build_posterior
 from bayes_softmax.density.jeffreys import JeffreysPosterior
 from bayes_softmax.density.posterior import SoftmaxPosterior
@@ -141,7 +142,7 @@ def test_the_compiled_part_is_looked_up_by_its_name(
     """What is put into the table under the name of the part builds the density: here of rows that are bent before."""
 
     def build(design: Design, coordinates: Coordinates, priors: PriorTable) -> SoftmaxPosterior:
-        return build_posterior(replace(design, X=np.tanh(design.X)), coordinates, priors)
+        return build_posterior(replace(design, features=DenseFeatures(np.tanh(design.X))), coordinates, priors)
 
     monkeypatch.setitem(COMPILED, "bend", build)
     bent = replace(model._spec, logits=Bent("bend"))

@@ -9,6 +9,7 @@ from scipy.special import logsumexp
 
 import bayes_softmax as bs
 from bayes_softmax.data.collapse import collapse_rows
+from bayes_softmax.data.features import DenseFeatures
 from bayes_softmax.separation.diagnosis import check_separation, diagnose_separation
 from bayes_softmax.separation.directions import open_directions, recession_rays
 from bayes_softmax.separation.examination import examine
@@ -231,7 +232,9 @@ def test_collapsed_counts_give_the_same_verdict(seed):
         counts = np.zeros((len(first), design.n_classes))
         np.add.at(counts, (which.ravel(), y), 1.0)
         response = replace(design.response, codes=None, counts=counts)
-        merged = replace(design, X=design.X[first], response=response, index=first, available=available[first])
+        merged = replace(
+            design, features=DenseFeatures(design.X[first]), response=response, index=first, available=available[first]
+        )
         given, collapsed = diagnose_separation(examine(design)), diagnose_separation(examine(merged))
         for name in ("kind", "features", "pairs", "empty_classes", "never_offered", "unconnected", "undetermined"):
             assert getattr(given, name) == getattr(collapsed, name), name

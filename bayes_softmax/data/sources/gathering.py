@@ -9,6 +9,7 @@ import pandas as pd
 
 from bayes_softmax.data.collapse import collapse_rows
 from bayes_softmax.data.design import Design, dense_counts
+from bayes_softmax.data.features import DenseFeatures
 from bayes_softmax.data.sources.moments import Moments, Provisional, merged_moments
 from bayes_softmax.data.sources.partitions import Numbered
 
@@ -113,7 +114,7 @@ def joined_designs(designs: Sequence[Design]) -> Design:
     X = np.concatenate([design.X for design in designs])
     return replace(
         first,
-        X=X,
+        features=DenseFeatures(X),
         response=response,
         weights=joined(weights),
         offset=joined([design.offset for design in designs]),

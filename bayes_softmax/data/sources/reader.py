@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from bayes_softmax.data.available import check_outcomes, read_available, without_forced
 from bayes_softmax.data.design import Design, Response, Standardisation
+from bayes_softmax.data.features import DenseFeatures, some_columns
 from bayes_softmax.data.finishing import unscaled
 from bayes_softmax.data.formula.columns import as_frame
 from bayes_softmax.data.formula.encoder import FormulaEncoder
@@ -85,16 +86,16 @@ class FrameReader:
             weights = without_forced(weights, available)
         offset = None if options.offset is None else read_offset(options.offset, frame, len(X), response.classes)
         return Design(
-            X, response, weights, offset, tuple(self.encoder.feature_names), self.encoder.has_intercept,
+            DenseFeatures(X), response, weights, offset, tuple(self.encoder.feature_names), self.encoder.has_intercept,
             unscaled(X.shape[1]), index, n_dropped, variables, available,
         )  # fmt: skip
 
     def finished(self, designs: Iterable[Design]) -> Iterator[Design]:
         """Designs with the features and the standardisation of the model."""
         for design in designs:
-            X = design.X if self.kept is None else np.ascontiguousarray(design.X[:, self.kept])
+            X = design.features if self.kept is None else some_columns(design.features, np.flatnonzero(self.kept))
             at = design.standardisation if self.standardisation is None else self.standardisation
-            yield replace(design, X=X, feature_names=self.feature_names, standardisation=at)
+            yield replace(design, features=X, feature_names=self.feature_names, standardisation=at)
 
     def _response_of(self, frame: pd.DataFrame) -> Response:
         classes = self.response.classes

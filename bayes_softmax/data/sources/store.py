@@ -15,6 +15,7 @@ import pandas as pd
 from bayes_softmax.core.logger import LOGGER
 from bayes_softmax.core.records import AnyArray
 from bayes_softmax.data.design import Design
+from bayes_softmax.data.features import DenseFeatures
 
 FREE_SHARE = 0.5  # of the free space of the disk, taken at most by default
 
@@ -93,9 +94,10 @@ class Store:
             self._full = True
             self._remove(path, tuple(arrays))
             return None
+        nothing = replace(design.response, codes=None, counts=None)
         bare = replace(
-            design, X=np.empty((0, 0)), response=replace(design.response, codes=None, counts=None), weights=None,
-            offset=None, index=pd.RangeIndex(design.n_obs), frame=None, available=None,
+            design, features=DenseFeatures(np.empty((0, 0))), response=nothing, weights=None, offset=None,
+            index=pd.RangeIndex(design.n_obs), frame=None, available=None,
         )  # fmt: skip
         return _Kept(bare, path, tuple(arrays))
 
@@ -112,9 +114,20 @@ def _arrays_of(design: Design) -> dict[str, AnyArray]:
         "offset": design.offset, "available": design.available,
     }  # fmt: skip
     arrays: dict[str, AnyArray] = {name: array for name, array in found.items() if array is not None}
+    arrays["X"] = _narrow(arrays["X"])
     if response.codes is not None and response.n_classes <= 256:
         arrays["codes"] = response.codes.astype(np.uint8)
     return arrays
+
+
+def _narrow(X: AnyArray) -> AnyArray:
+    """The same numbers in fewer bytes, where they allow it: flags and small whole numbers, and single precision."""
+    some = X[:: max(len(X) // 64, 1)]  # shows of most features that they do not
+    for dtype in (np.int8, np.float32):
+        with np.errstate(invalid="ignore", over="ignore"):
+            if (some.astype(dtype) == some).all() and (X.astype(dtype) == X).all():
+                return X.astype(dtype)
+    return X
 
 
 def _with_arrays(bare: Design, arrays: dict[str, AnyArray]) -> Design:
@@ -123,4 +136,5 @@ def _with_arrays(bare: Design, arrays: dict[str, AnyArray]) -> Design:
     codes = None if codes is None else codes.astype(np.int64)
     response = replace(bare.response, codes=codes, counts=arrays.get("counts"))
     weights, offset, available = (arrays.get(name) for name in ("weights", "offset", "available"))
-    return replace(bare, X=arrays["X"], response=response, weights=weights, offset=offset, available=available)
+    features = DenseFeatures(arrays["X"].astype(np.float64, copy=False))
+    return replace(bare, features=features, response=response, weights=weights, offset=offset, available=available)

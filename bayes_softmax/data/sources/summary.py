@@ -48,7 +48,11 @@ def summary_of(moments: Moments, provisional: Provisional, reader: FrameReader, 
     _check_range(moments, names)
     mean, sd = moments.about(at)
     low, high = moments.values
-    exact = standardised_by(mean, sd, low == high, (low, high), names, has_intercept=has_intercept)
+
+    def ends(j: int) -> tuple[float, float]:
+        return float(low[j]), float(high[j])
+
+    exact = standardised_by(mean, sd, low == high, ends, names, has_intercept=has_intercept)
     response = with_unused(reader.response, moments.class_counts)
     products = _cross_products(moments.gram, at, exact, has_intercept=has_intercept)
     return RowSummary(response, names, has_intercept, exact, moments, mean, sd, products)

@@ -7,6 +7,7 @@ import numpy as np
 
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.data.design import Design, Standardisation
+from bayes_softmax.data.features import DenseFeatures
 from bayes_softmax.density import kernel as linear_kernel
 from bayes_softmax.density.kernel import PART_SIZE, RowData
 from bayes_softmax.density.native import Field, checked_addresses, part_numbers, require
@@ -93,7 +94,9 @@ def _features(design: Design, coordinates: NetworkCoordinates) -> Design:
         np.concatenate([hidden.inputs.centre, last.centre[hidden.n_units :]]),
         np.concatenate([hidden.inputs.scale, last.scale[hidden.n_units :]]),
     )
-    return replace(design, has_intercept=True, X=np.hstack([design.X, design.X]), standardisation=both)
+    return replace(
+        design, has_intercept=True, features=DenseFeatures(np.hstack([design.X, design.X])), standardisation=both
+    )
 
 
 def pack_network_part(design: Design, coordinates: NetworkCoordinates) -> NetworkPart:

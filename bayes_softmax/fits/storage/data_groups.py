@@ -7,9 +7,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bayes_softmax.answers.source_rows import RowsOfSource
 from bayes_softmax.answers.training import RowsInMemory, TrainingData
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.data.design import Design, Response, Standardisation, dense_counts
+from bayes_softmax.data.features import DenseFeatures
 from bayes_softmax.data.formula.columns import as_frame
 from bayes_softmax.data.schema import Schema
 from bayes_softmax.fits.storage.checks import check_data
@@ -19,9 +21,9 @@ ROW = "row"
 DATA_GROUPS = ("observed_data", "constant_data", "variables")
 
 
-def training_groups(training: TrainingData | None, schema: Schema) -> dict[str, xr.Dataset]:
+def training_groups(training: TrainingData | RowsOfSource | None, schema: Schema) -> dict[str, xr.Dataset]:
     """Groups of the data to write; ``variables`` holds the columns that a formula reads, with levels as codes."""
-    if training is None:
+    if training is None or isinstance(training, RowsOfSource):
         return {}
     if not isinstance(training, RowsInMemory):
         raise ValueError("data that are not in memory are not saved with a fit; pass data=False")
@@ -63,7 +65,7 @@ def read_training(groups: Mapping[str, xr.Dataset], schema: Schema) -> RowsInMem
     frame = _frame(groups["variables"], schema) if "variables" in groups else None
     p = len(schema.feature_names)
     design = Design(
-        X, response, weights, offset, schema.feature_names, schema.has_intercept,
+        DenseFeatures(X), response, weights, offset, schema.feature_names, schema.has_intercept,
         Standardisation(np.zeros(p), np.ones(p)), index, frame=frame, available=available, group_columns=columns,
     )  # fmt: skip
     given = RowsInMemory(design, response, weights, row_map, index)

@@ -8,6 +8,7 @@ import numpy as np
 from bayes_softmax.core.checks import did_you_mean, listed, shown
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.design import Design
+from bayes_softmax.data.features import DenseFeatures
 from bayes_softmax.data.groups.grouping import Grouping, parts_of
 from bayes_softmax.spec.autoscale import DEFAULT_INTERCEPT_SCALE, feature_spread
 from bayes_softmax.spec.groups.arguments import GroupNormal
@@ -66,6 +67,6 @@ def _scales(prior: GroupNormal, terms: FloatArray, totals: FloatArray) -> tuple[
     mean = np.average(terms, axis=0, weights=totals)
     sd = np.sqrt(np.average(np.square(terms - mean), axis=0, weights=totals))
     sd[np.ptp(terms, axis=0) == 0] = 0.0  # up to rounding
-    unit = feature_spread(terms, np.where(sd > 0, sd, 1.0))
+    unit = feature_spread(DenseFeatures(terms), np.where(sd > 0, sd, 1.0))
     unit[sd == 0] = 1.0  # an intercept is its own unit
     return tuple(HalfStudentT(DEFAULT_DF, DEFAULT_INTERCEPT_SCALE / u) for u in unit.tolist())

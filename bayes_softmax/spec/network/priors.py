@@ -25,6 +25,7 @@ import numpy as np
 from bayes_softmax.core.checks import did_you_mean, listed, shown
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.design import Design, Standardisation
+from bayes_softmax.data.features import DenseFeatures
 from bayes_softmax.data.standardise import about_means
 from bayes_softmax.spec.autoscale import (
     DEFAULT_INTERCEPT_SCALE,
@@ -136,7 +137,7 @@ def _of_features(X: FloatArray, inputs: Standardisation) -> FloatArray:
     """Default scales (p,) of weights of standardised features; a constant one, centred, is no input at all."""
     varies = np.ptp(X, axis=0) > 0
     sd = inputs.scale[varies]
-    constant, scales = default_scales(feature_spread(X[:, varies], sd), sd)
+    constant, scales = default_scales(feature_spread(DenseFeatures(X[:, varies]), sd), sd)
     found = np.full(len(varies), constant)
     found[varies] = scales * sd
     return found

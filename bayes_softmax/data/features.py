@@ -1,0 +1,232 @@
+"""Features of the rows, read in blocks: small data are an array; large data stay where the user keeps them.
+
+A model of N rows and p features packs them once, ``8 (p + 1) N`` bytes, for its density.  A float64 copy of large data
+beside that would double its memory, so that the rows are encoded anew, block by block, in each of the few passes.
+"""
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bayes_softmax.core.records import AnyArray, FloatArray, IntArray
+
+HELD_BYTES = 2**25  # features up to this size are held as an array: encoding them again would cost more than 32 MiB
+BLOCK_ROWS = 32768  # of a pass
+STAMP_ROWS = 65536  # of memory that is not contiguous, read at once
+COPY_ON_WRITE = int(pd.__version__.split(".")[0]) >= 3  # a frame keeps its values whatever becomes of its twin
+
+
+class Features(Protocol):
+    """Features (N, p) of the rows of a model."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """N and p."""
+        ...
+
+    def at(self, rows: slice | IntArray) -> FloatArray:
+        """Features (n, p) of some rows, float64 and C-contiguous; perhaps a view, so never written to."""
+        ...
+
+    def check_unchanged(self) -> None:
+        """Raise if the memory that is shared with the user holds other values than when the model was made."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class DenseFeatures:
+    """Features in an array (N, p) of the model's own, float64 and C-contiguous."""
+
+    values: FloatArray
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """N and p."""
+        return self.values.shape[0], self.values.shape[1]
+
+    def at(self, rows: slice | IntArray) -> FloatArray:
+        """Features (n, p) of some rows."""
+        return self.values[rows]
+
+    def check_unchanged(self) -> None:
+        """Nothing is shared."""
+
+
+@dataclass(frozen=True, eq=False)
+class ArrayFeatures:
+    """Features in the user's array (N, p) of real numbers of any type and layout; ``stamp`` is :func:`stamp_of` it."""
+
+    given: AnyArray
+    stamp: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """N and p."""
+        return self.given.shape[0], self.given.shape[1]
+
+    def at(self, rows: slice | IntArray) -> FloatArray:
+        """Features (n, p) of some rows."""
+        with np.errstate(over="ignore"):
+            return np.ascontiguousarray(self.given[rows], dtype=np.float64)
+
+    def check_unchanged(self) -> None:
+        """Raise if the user has written to the array since."""
+        if stamp_of(self.given) != self.stamp:
+            raise ValueError(
+                f"X was changed after the model was made: an array of more than {HELD_BYTES / 2**20:.0f} MB is not "
+                "copied, so the model reads it where it is. Make the model again, or give it a copy: "
+                "SoftmaxRegression(X.copy(), y)"
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class FrameFeatures:
+    """Features in the columns of a frame of numbers and booleans, which shares memory with the user's."""
+
+    frame: pd.DataFrame
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """N and p."""
+        return self.frame.shape
+
+    def at(self, rows: slice | IntArray) -> FloatArray:
+        """Features (n, p) of some rows."""
+        return np.ascontiguousarray(self.frame.iloc[rows].to_numpy(dtype=np.float64))
+
+    def check_unchanged(self) -> None:
+        """Frames of pandas are copied when one of two that share memory is written to."""
+
+
+@dataclass(frozen=True, eq=False)
+class SomeRows:
+    """Some rows of other features, by their positions."""
+
+    whole: Features
+    rows: IntArray
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """N and p."""
+        return len(self.rows), self.whole.shape[1]
+
+    def at(self, rows: slice | IntArray) -> FloatArray:
+        """Features (n, p) of some rows."""
+        return self.whole.at(as_slice(self.rows[rows]))
+
+    def check_unchanged(self) -> None:
+        """Raise if the rows were changed."""
+        self.whole.check_unchanged()
+
+
+@dataclass(frozen=True, eq=False)
+class SomeColumns:
+    """Some columns of other features."""
+
+    whole: Features
+    columns: IntArray
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """N and p."""
+        return self.whole.shape[0], len(self.columns)
+
+    def at(self, rows: slice | IntArray) -> FloatArray:
+        """Features (n, p) of some rows."""
+        return np.ascontiguousarray(self.whole.at(rows)[:, self.columns])
+
+    def check_unchanged(self) -> None:
+        """Raise if the rows were changed."""
+        self.whole.check_unchanged()
+
+
+class Range(NamedTuple):
+    """Least and largest value (p,) of each feature, and whether it has no third one."""
+
+    low: FloatArray
+    high: FloatArray
+    two_valued: NDArray[np.bool_]
+
+
+def stamp_of(array: AnyArray) -> int:
+    """Checksum of the values of an array: 160 MB take 0.02 s where they are contiguous."""
+    for layout in (array, array.T):
+        if layout.flags.c_contiguous:
+            return zlib.crc32(layout.view(np.uint8).data) if layout.size else 0
+    stamp = 0
+    for start in range(0, len(array), STAMP_ROWS):
+        stamp = zlib.crc32(np.ascontiguousarray(array[start : start + STAMP_ROWS]).view(np.uint8).data, stamp)
+    return stamp
+
+
+def is_real_type(dtype: Any) -> bool:
+    """Whether a NumPy type is of real numbers or booleans; others are read once, with all that may be wrong."""
+    return isinstance(dtype, np.dtype) and dtype.kind in "biuf"
+
+
+def as_slice(rows: IntArray) -> slice | IntArray:
+    """Positions as a slice where they are consecutive: a view then needs no copy."""
+    n = len(rows)
+    if n and rows[-1] - rows[0] == n - 1 and (np.diff(rows) == 1).all():
+        return slice(int(rows[0]), int(rows[0]) + n)
+    return rows
+
+
+def is_large(n_obs: int, n_features: int) -> bool:
+    """Whether features are left where they are."""
+    return 8 * n_obs * n_features > HELD_BYTES
+
+
+def blocks(features: Features) -> Iterator[tuple[slice, FloatArray]]:
+    """All rows, a block at a time, with their place."""
+    for start in range(0, features.shape[0], BLOCK_ROWS):
+        place = slice(start, min(start + BLOCK_ROWS, features.shape[0]))
+        yield place, features.at(place)
+
+
+def all_finite(features: Features) -> bool:
+    """Whether no entry is NaN or infinite."""
+    return all(bool(np.isfinite(X).all()) for _, X in blocks(features))
+
+
+def column_of(features: Features, j: int) -> FloatArray:
+    """Values (N,) of one feature."""
+    return np.concatenate([X[:, j] for _, X in blocks(features)])
+
+
+def some_rows(features: Features, rows: slice | IntArray) -> Features:
+    """The features of some rows; those of an array in memory are a view for a slice."""
+    if isinstance(features, DenseFeatures):
+        return DenseFeatures(features.values[rows])
+    return SomeRows(features, np.arange(features.shape[0])[rows])
+
+
+def some_columns(features: Features, columns: IntArray) -> Features:
+    """The features of some columns."""
+    if isinstance(features, DenseFeatures):
+        return DenseFeatures(np.ascontiguousarray(features.values[:, columns]))
+    return SomeColumns(features, columns)
+
+
+def ranges_of(features: Features) -> Range:
+    """Least and largest value of each feature, and which have two values at most, in one pass."""
+    found = [_range_of(X) for _, X in blocks(features)]
+    if not found:
+        none = np.zeros(features.shape[1])
+        return Range(none, none, none.astype(np.bool_))
+    low: FloatArray = np.stack([part.low for part in found]).min(axis=0)
+    high: FloatArray = np.stack([part.high for part in found]).max(axis=0)
+    two = np.ones(len(low), dtype=np.bool_)
+    for part in found:
+        two &= part.two_valued & ((part.low == low) | (part.low == high)) & ((part.high == low) | (part.high == high))
+    return Range(low, high, two)
+
+
+def _range_of(X: FloatArray) -> Range:
+    low, high = X.min(axis=0), X.max(axis=0)
+    return Range(low, high, ((low == X) | (high == X)).all(axis=0))

@@ -1,0 +1,60 @@
+"""Features of a formula over the rows of a model: encoded at once, or block by block where they are large."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from bayes_softmax.core.records import FloatArray, IntArray
+from bayes_softmax.data.features import COPY_ON_WRITE, DenseFeatures, Features, blocks, is_large, is_real_type
+from bayes_softmax.data.formula.columns import as_frame, read_columns
+from bayes_softmax.data.formula.encoder import FormulaEncoder
+from bayes_softmax.data.frames import raise_if_missing
+
+
+@dataclass(frozen=True, eq=False)
+class FormulaFeatures:
+    """Features that a formula makes of the columns of a frame, which were checked when the model was made."""
+
+    encoder: FormulaEncoder
+    frame: pd.DataFrame
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """N and p."""
+        return len(self.frame), len(self.encoder.feature_names)
+
+    def at(self, rows: slice | IntArray) -> FloatArray:
+        """Features (n, p) of some rows."""
+        some = self.frame.iloc[rows]
+        X = np.zeros((len(some), self.shape[1]))
+        self.encoder.write(X, self.encoder.read(some), some.index)
+        return X
+
+    def check_unchanged(self) -> None:
+        """Frames of pandas are copied when one of two that share memory is written to."""
+
+
+def formula_features(encoder: FormulaEncoder, data: pd.DataFrame) -> tuple[Features, pd.DataFrame]:
+    """Features of the data that an encoder was fitted to, and the columns that it reads, one by one.
+
+    Numbers stay in the user's memory and type where the features are large; levels become codes.
+    """
+    if not is_large(len(data), len(encoder.feature_names)):
+        X, index, columns = encoder.encode_columns(data)
+        return DenseFeatures(X), as_frame(encoder.variables, columns, index)
+    raise_if_missing(data, encoder.variables, advice="fill it, or leave out such rows")
+    kept = {}
+    for name, variable in encoder.variables.items():
+        column = data[name]
+        read = as_frame({name: variable}, read_columns({name: variable}, data, truth=True), data.index)[name]
+        kept[name] = column if COPY_ON_WRITE and variable.kind == "numeric" and is_real_type(column.dtype) else read
+    frame = pd.DataFrame(kept, index=data.index, copy=False)
+    features = FormulaFeatures(encoder, frame)
+    try:
+        for _ in blocks(features):
+            pass
+    except ValueError:  # a value that is not finite, in some block: its message counts all such rows
+        encoder.encode_columns(data)
+        raise
+    return features, frame
