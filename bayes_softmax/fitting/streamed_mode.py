@@ -56,7 +56,23 @@ def mode_of(spec: Specification, objective: SoftmaxPosterior | JeffreysPosterior
 
 
 def streamed_mode(spec: Specification, rows: StreamedRows, density: SoftmaxPosterior, options: SolverOptions) -> Mode:
-    """The mode of a density over rows that are read in passes, from a checkpoint if there is one."""
+    """The mode of a density over rows that are read in passes; one that was found before is known."""
+    key = _described(spec, density, options)
+    if key not in rows.modes:
+        mode = _search(spec, rows, density, options)
+        if not mode.converged:
+            return mode
+        rows.modes[key] = mode
+    return rows.modes[key]
+
+
+def _described(spec: Specification, density: SoftmaxPosterior, options: SolverOptions) -> tuple[object, ...]:
+    """What is maximised, and how."""
+    return (spec.schema.coding, *(rows.tobytes() for rows in density.prior_rows), options)
+
+
+def _search(spec: Specification, rows: StreamedRows, density: SoftmaxPosterior, options: SolverOptions) -> Mode:
+    """The mode, from a checkpoint if there is one, else from that of the sample."""
     given, chosen = given_by(options), _suited(spec, rows, density, options.solver)
     checkpoint, before = checkpoint_of(spec), len(rows.log)
     start = None if checkpoint is None else checkpoint.point()
