@@ -23,15 +23,15 @@ from bayes_softmax.data.observations import Observations
 from bayes_softmax.data.options import BY_ROW, Options, given_options, named_columns, require_named
 from bayes_softmax.data.schema import Encoder, Schema
 from bayes_softmax.data.sources import gathering
+from bayes_softmax.data.sources.cluster import passes_of
 from bayes_softmax.data.sources.gathering import Gathered, Gatherer, gather_partition, joined_designs, merge_gathered
 from bayes_softmax.data.sources.head import head_of
 from bayes_softmax.data.sources.moments import Provisional
 from bayes_softmax.data.sources.partitions import Source
-from bayes_softmax.data.sources.passes import LocalPasses, Passes
+from bayes_softmax.data.sources.passes import Passes
 from bayes_softmax.data.sources.reader import FrameReader
 from bayes_softmax.data.sources.rows import StreamedRows
 from bayes_softmax.data.sources.scan import Scan, Scanner, merged_scans, scan_partition, share_of
-from bayes_softmax.data.sources.store import Store
 from bayes_softmax.data.sources.summary import kept_of, provisional_of, sample_design, summary_of
 
 type SourceRows = Observations | StreamedRows
@@ -116,24 +116,24 @@ def _names(value: Any) -> list[str]:
 
 def _rows(asked: Asked, source: Source) -> tuple[SourceRows, Schema]:
     """The two passes."""
-    passes = LocalPasses(source)
     options = asked.options
+    passes = passes_of(source.narrowed(asked.columns), options.client)
     coded = frozenset() if asked.terms is None else frozenset(coded_columns(asked.terms))
+    plain = replace(options, prior=None, intercept_prior=None, client=None)  # what is sent to other processes
     share = share_of(source.n_rows, options)
-    scanner = Scanner(asked.features, coded, asked.responses, asked.columns, options, share)
+    scanner = Scanner(asked.features, coded, asked.responses, asked.columns, plain, share)
     scan = passes.run_frames(asked.columns, partial(scan_partition, scanner), merged_scans, "reading the rows")
     n_left = scan.n_rows - scan.n_dropped
     if not n_left:
         left = f" left ({scan.n_dropped} dropped for missing values)" if scan.n_dropped else ""
         raise ValueError(f"{source.name} has no rows{left}")
     encoder, response = _encoder_of(asked, scan), _response_of(asked, scan)
-    plain = replace(options, prior=None, intercept_prior=None, client=None)
     reader = FrameReader(
         asked.responses, response, encoder, plain, asked.columns, with_variables=asked.terms is not None
     )
     size = 8.0 * n_left * (len(encoder.feature_names) + 1)
     if size > gathering.IN_MEMORY:
-        passes = replace(passes, store=Store(None if options.scratch is None else options.scratch * 2**30))
+        passes = passes.keeping(None if options.scratch is None else options.scratch * 2**30, size)
     sample = reader.raw_design(scan.sample.reset_index(drop=True))
     provisional = Provisional(provisional_of(sample))
     gatherer = Gatherer(provisional, gathering.IN_MEMORY, options.collapse, size <= gathering.IN_MEMORY)

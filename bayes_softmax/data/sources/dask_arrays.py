@@ -15,7 +15,10 @@ RESPONSE, WEIGHTS = "y", "weights"
 
 @dataclass(frozen=True, eq=False)
 class Chunk:
-    """Chunks of arrays with the same rows: names of the columns of each, and what is computed."""
+    """Chunks of arrays with the same rows: names of the columns of each, and what is computed.
+
+    As part of a task of Dask's what is computed is replaced by its values.
+    """
 
     parts: tuple[tuple[tuple[str, ...], Any], ...]
     number: int
@@ -31,7 +34,7 @@ class Chunk:
         for names, lazy in self.parts:
             if columns is not None and not set(names) & set(columns):
                 continue
-            values = np.asarray(lazy.compute(scheduler="synchronous"))
+            values = lazy if isinstance(lazy, np.ndarray) else np.asarray(lazy.compute(scheduler="synchronous"))
             made = pd.DataFrame(values.reshape(len(values), len(names)), columns=list(names), copy=False)
             if found and len(made) != len(found[0]):
                 raise ValueError(
@@ -74,4 +77,4 @@ def dask_array_source(X: Any, y: Any, names: tuple[str, ...], weights: Any) -> S
             raise ValueError(f"X has {counted(X.numblocks[0], 'chunk')} of rows, but {name} has {value.numblocks[0]}")
         parts.append(((name,), value))
     chunks = tuple(Chunk(tuple((part, array.blocks[i]) for part, array in parts), i) for i in range(X.numblocks[0]))
-    return Source("the Dask array", chunks, (*names, *others))
+    return Source("the Dask array", chunks, (*names, *others), on_dask=True)

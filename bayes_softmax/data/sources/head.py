@@ -10,6 +10,8 @@ HEAD_ROWS = 10_000  # enough to tell an identifier from a factor
 
 def head_of(source: Source) -> pd.DataFrame:
     """The first frames with ``HEAD_ROWS`` rows, or all there are, names of columns as text."""
+    if source.first is not None:
+        return source.first().rename(columns=str)
     found: list[pd.DataFrame] = []
     for partition in source.partitions:
         try:

@@ -41,12 +41,25 @@ class Source:
         Names of its columns, in order.
     n_rows
         Rows in all, where that is known without reading them.
+    narrow
+        The same source with some of its columns, where that saves reading the others; else None.
+    first
+        Its first rows, where they can be had without a whole frame; else None.
+    on_dask
+        Whether Dask holds the rows: passes are then made by the workers of the active client, if there is one.
     """
 
     name: str
     partitions: tuple[Partition, ...]
     columns: tuple[str, ...]
     n_rows: int | None = None
+    narrow: "Callable[[Sequence[str]], Source] | None" = None
+    first: Callable[[], pd.DataFrame] | None = None
+    on_dask: bool = False
+
+    def narrowed(self, columns: Sequence[str]) -> "Source":
+        """The source, of which only some columns will be read."""
+        return self if self.narrow is None else self.narrow(columns)
 
 
 class Numbered[T](NamedTuple):

@@ -7,7 +7,7 @@ from typing import Any
 
 import narwhals as nw
 
-from bayes_softmax.data.sources.dask_frames import dask_frame_source
+from bayes_softmax.data.sources.dask_frames import dask_source
 from bayes_softmax.data.sources.datasets import dataset_source
 from bayes_softmax.data.sources.functions import made_source
 from bayes_softmax.data.sources.lazy import lazy_source
@@ -33,7 +33,7 @@ def source_of(data: Any, argument: str = "data") -> Source | None:
     if polars is not None and isinstance(data, polars.LazyFrame):
         return lazy_source(data)
     if frames is not None and isinstance(data, frames.DataFrame):
-        return dask_frame_source(data)
+        return dask_source(data)
     _refuse_once(data, argument)
     if callable(data) and not isinstance(data, type):
         return made_source(data)

@@ -37,10 +37,12 @@ class Store:
     ----------
     budget
         Bytes; default half of what is free in the folder for temporary files.
+    within
+        The folder for temporary files; default is the system's.
     """
 
-    def __init__(self, budget: float | None = None) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="bayes_softmax_"))
+    def __init__(self, budget: float | None = None, within: Path | None = None) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="bayes_softmax_", dir=within))
         free = shutil.disk_usage(self.folder).free
         self.budget = FREE_SHARE * free if budget is None else budget
         self.used = 0.0
@@ -52,6 +54,10 @@ class Store:
     def has(self, number: int) -> bool:
         """Whether it has all rows of a partition."""
         return number in self._kept
+
+    def numbers(self) -> list[int]:
+        """The partitions of which it has all rows."""
+        return list(self._kept)
 
     def read(self, number: int) -> Iterator[Design]:
         """The rows of a partition."""
