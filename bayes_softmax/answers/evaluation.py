@@ -15,7 +15,10 @@ from bayes_softmax.answers.mean_probabilities import probabilities_and_logs
 from bayes_softmax.answers.new_data import check_logits, read_at_levels
 from bayes_softmax.answers.newton_loo import newton_loo
 from bayes_softmax.answers.rows import Rows
-from bayes_softmax.answers.scores import Evaluation, Predicted, score
+from bayes_softmax.answers.scores import Evaluation, score
+from bayes_softmax.answers.source_rows import RowsOfSource
+from bayes_softmax.answers.source_scores import scores_of_source
+from bayes_softmax.answers.tallies import Predicted
 from bayes_softmax.answers.training import TrainingData
 from bayes_softmax.core.checks import check_choice, check_counts, check_flags, counted, listed, shown
 from bayes_softmax.core.randomness import RandomNumbers, RandomSeed
@@ -111,7 +114,11 @@ def evaluate(
         raise ValueError("groups belongs to new data; give data too")
     if class_prior is not None:
         raise ValueError("class_prior belongs to new data: the data of the fit have their own base rates")
-    training = training_of(fit, "evaluate()", instead="save it with data=True" if loo else "pass data=...")
+    if isinstance(fit.training, RowsOfSource) and not loo:
+        return scores_of_source(fit, fit.training, rates, n_bins)
+    training = training_of(
+        fit, "evaluate(loo=True)" if loo else "evaluate()", instead="save it with data=True" if loo else "pass data=..."
+    )
     if not loo:
         predicted, counts = _in_sample(fit, training, asked)
         return score("in-sample", predicted, counts, schema=schema, rates=rates, n_bins=n_bins)

@@ -16,6 +16,7 @@ import numpy as np
 from bayes_softmax.answers.chain_modes import ChainMode, chain_modes
 from bayes_softmax.answers.fitted import Sampled
 from bayes_softmax.answers.probabilities import HasLogits, over_blocks, row_log_likelihood, sum_over_blocks
+from bayes_softmax.answers.source_rows import RowsOfSource
 from bayes_softmax.answers.training import TrainingData
 from bayes_softmax.core.protocols import Logits
 from bayes_softmax.core.records import FloatArray, IntArray
@@ -67,7 +68,7 @@ def judged_quantities(fit: Sampled) -> Judged:
         kinds[HYPERPARAMETERS] = hyper
     stats = {str(name): values.values[:, :, None] for name, values in fit.idata["sample_stats"].data_vars.items()}
     unknown = isinstance(fit.logits, OwnLogits) and not fit.logits.is_known
-    if fit.training is None or unknown:
+    if fit.training is None or isinstance(fit.training, RowsOfSource) or unknown:
         told = [name for name in BY_THE_SAMPLER if name in stats][:1]
         kinds |= {BY_THE_SAMPLER[name]: stats[name] for name in told}
         return Judged(kinds, np.empty((0, 2), dtype=np.int64))

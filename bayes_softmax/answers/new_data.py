@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bayes_softmax.answers.cautions import in_the_limit
-from bayes_softmax.answers.fitted import Fitted
+from bayes_softmax.answers.fitted import Answering
 from bayes_softmax.answers.levels import Asked, affordable_nodes, affordable_number, at_levels, levels_of_rows
 from bayes_softmax.answers.nodes import NODES
 from bayes_softmax.answers.probabilities import HasLogits, thinned_draws
@@ -142,7 +142,7 @@ class Read(NamedTuple):
 
 
 def encode_rows(
-    fit: Fitted,
+    fit: Answering,
     data: Any,
     offset: Any = None,
     available: Any = None,
@@ -175,7 +175,7 @@ def encode_rows(
 
 
 def read_at_levels(
-    fit: Fitted,
+    fit: Answering,
     data: Any,
     offset: Any = None,
     available: Any = None,

@@ -43,6 +43,14 @@ class UnusedClassWarning(UserWarning):
     """A declared class has no observation: only the prior informs it."""
 
 
+class ClusterError(RuntimeError):
+    """A pass over rows on a Dask cluster could not be finished; the message says where it stopped and what to do.
+
+    The scheduler was lost, the client was closed, or worker after worker died in one partition.  Callers catch it as a
+    ``RuntimeError``.
+    """
+
+
 class NotEnoughMemoryError(ValueError, MemoryError):
     """A call does not fit into memory; the message says how much it needs and how much is available.
 

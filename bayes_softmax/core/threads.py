@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 from threadpoolctl import OpenBLASController, ThreadpoolController
@@ -105,6 +106,20 @@ def blas_on_one_thread() -> Iterator[None]:
         _limit.leave()
 
 
+_ALONE: ContextVar[bool] = ContextVar("alone", default=False)
+
+
+@contextmanager
+def in_this_thread() -> Iterator[None]:
+    """Context that uses no other thread: the cores belong to tasks beside this one."""
+    token = _ALONE.set(True)
+    try:
+        with blas_on_one_thread():
+            yield
+    finally:
+        _ALONE.reset(token)
+
+
 @functools.cache
 def _n_threads() -> int:
     return os.cpu_count() or 1  # a system call of microseconds each time
@@ -142,7 +157,8 @@ def in_parallel[T](function: Callable[[int, int], T], parts: Sequence[tuple[int,
         for i in waiting:
             results[i] = function(*parts[i])
 
-    others = [_pool().submit(work) for _ in range(min(_n_threads() - 1, len(parts) - 1))]
+    n_others = 0 if _ALONE.get() else min(_n_threads() - 1, len(parts) - 1)
+    others = [_pool().submit(work) for _ in range(n_others)]
     try:
         work()
     finally:

@@ -29,6 +29,7 @@ from bayes_softmax.answers.function_space import (
     modes_of,
 )
 from bayes_softmax.answers.layers import ALL, layers_in_words
+from bayes_softmax.answers.source_rows import RowsOfSource
 from bayes_softmax.answers.tables import size_in_words
 from bayes_softmax.answers.training import TrainingData
 from bayes_softmax.core.checks import counted
@@ -92,7 +93,7 @@ class PosteriorDraws:
     pareto_k: float | None = None
     ess: float | None = None
     log_evidence: float | None = None
-    training: TrainingData | None = None
+    training: TrainingData | RowsOfSource | None = None
     refit: Refit | None = None
     refit_cells: RefitCells | None = None
     seen: str = ""
@@ -168,7 +169,9 @@ class PosteriorDraws:
     @cached_property
     def effective(self) -> dict[str, float] | None:
         """Effective number of all parameters together, by the draws; None without data, or with too few draws."""
-        if self.training is None or self.is_prior or self.parameters.n_draws < FEWEST_DISTINCT:
+        if self.training is None or isinstance(self.training, RowsOfSource) or self.is_prior:
+            return None
+        if self.parameters.n_draws < FEWEST_DISTINCT:
             return None
         return {ALL: p_waic(self, self.training)}
 

@@ -12,6 +12,7 @@ import xarray as xr
 from bayes_softmax.answers.contraction import MANY_COEFFICIENTS, prior_dominated, prior_notes
 from bayes_softmax.answers.contrasts import View
 from bayes_softmax.answers.fitted import RefitCells
+from bayes_softmax.answers.source_rows import RowsOfSource
 from bayes_softmax.answers.tables import size_in_words
 from bayes_softmax.answers.training import TrainingData
 from bayes_softmax.core.checks import counted
@@ -76,7 +77,7 @@ class Estimate:
     logits: Logits
     covariance_of: Callable[[], FloatArray] | None = None
     notes: tuple[str, ...] = ()
-    training: TrainingData | None = None
+    training: TrainingData | RowsOfSource | None = None
     limits_of: Callable[[], Limits] | None = None
     variance_of: Callable[[], FloatArray] | None = None
     refit_cells: RefitCells | None = None

@@ -7,6 +7,7 @@ import numpy as np
 import xarray as xr
 
 from bayes_softmax.answers.labels import group_coordinates, observation_coordinate
+from bayes_softmax.answers.source_rows import RowsOfSource
 from bayes_softmax.answers.training import RowsInMemory, TrainingData
 from bayes_softmax.core.protocols import Logits
 from bayes_softmax.core.records import FloatArray
@@ -23,7 +24,7 @@ def build_idata(
     draws: Mapping[str, FloatArray],
     free: Mapping[str, FloatArray],
     stats: Mapping[str, Any],
-    training: TrainingData | None,
+    training: TrainingData | RowsOfSource | None,
     schema: Schema,
     engine: str,
     group: str = "posterior",

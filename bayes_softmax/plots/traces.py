@@ -17,6 +17,7 @@ from bayes_softmax.answers.function_space import (
     levels_judged,
 )
 from bayes_softmax.answers.labels import observation_coordinate
+from bayes_softmax.answers.source_rows import RowsOfSource
 from bayes_softmax.core.checks import check_counts, did_you_mean, listed, shown
 from bayes_softmax.core.records import RELIABLE_PARETO_K, FloatArray
 from bayes_softmax.data.design import Label
@@ -206,7 +207,7 @@ def _said_of_the_data(post: Sampled) -> list[tuple[str, FloatArray, tuple[str | 
         if kind in (PROBABILITIES, PARAMETERS, HYPERPARAMETERS):
             continue
         found.append((kind, draws[:, :, 0], (None, None)))
-    if training is None:
+    if training is None or isinstance(training, RowsOfSource):
         return found
     labels = np.asarray(observation_coordinate(training.index))
     given = dict(zip(training.row_map[::-1].tolist(), labels[::-1].tolist(), strict=True))  # the first of equal rows

@@ -4,7 +4,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn, Protocol
 
 import pandas as pd
@@ -15,6 +15,7 @@ from bayes_softmax.data.design import Design
 from bayes_softmax.data.sources.partitions import Merge, Numbered, Partition, Source, Task
 from bayes_softmax.data.sources.reader import FrameReader
 from bayes_softmax.data.sources.store import Store
+from bayes_softmax.data.sources.tree import Tree
 
 
 class Passes(Protocol):
@@ -37,6 +38,13 @@ class Passes(Protocol):
 
     def run[T](self, reader: FrameReader, task: Task[Design, T], merge: Merge[T], title: str) -> T:
         """A pass over encoded rows."""
+        ...
+
+    def keeping(self, budget: float | None, size: float) -> "Passes":
+        """Passes that keep encoded rows for the next ones, on so many bytes of disk, or half of what is free.
+
+        ``size`` is about what all encoded rows take.
+        """
         ...
 
 
@@ -81,11 +89,15 @@ class LocalPasses:
 
         return self._run(of_partition, merge, title)
 
+    def keeping(self, budget: float | None, size: float) -> "LocalPasses":
+        """Passes with a store of so many bytes."""
+        return replace(self, store=Store(budget))
+
     def _run[T](self, of_partition: Callable[[int, Partition, threading.Event], T], merge: Merge[T], title: str) -> T:
-        """Results of all partitions, merged in their order; no more are started than threads can work on."""
+        """Results of all partitions, merged in their order; few are started before the first is done."""
         stop, waiting = threading.Event(), iter(enumerate(self.source.partitions))
         running: list[tuple[Partition, Future[T]]] = []
-        merged: list[T] = []
+        merged = Tree(merge)
         n = len(self.source.partitions)
 
         def start(pool: ThreadPoolExecutor) -> None:
@@ -95,12 +107,12 @@ class LocalPasses:
 
         with showing(title), steps("partitions", n) as count, ThreadPoolExecutor(self.n_threads) as pool:
             try:
-                for _ in range(self.n_threads + 1):
+                for _ in range(2 * self.n_threads):  # one that is large does not make the others wait
                     start(pool)
                 while running:
                     partition, future = running.pop(0)
                     found = _result(partition, future)
-                    merged[:] = [merge(merged[0], found)] if merged else [found]
+                    merged.add(found)
                     count(1)
                     start(pool)
             except BaseException:
@@ -108,7 +120,7 @@ class LocalPasses:
                 for _, future in running:
                     future.cancel()
                 raise
-        return merged[0]
+        return merged.root()
 
 
 def _alone[T](

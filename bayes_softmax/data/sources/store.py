@@ -37,10 +37,12 @@ class Store:
     ----------
     budget
         Bytes; default half of what is free in the folder for temporary files.
+    within
+        The folder for temporary files; default is the system's.
     """
 
-    def __init__(self, budget: float | None = None) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="bayes_softmax_"))
+    def __init__(self, budget: float | None = None, within: Path | None = None) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="bayes_softmax_", dir=within))
         free = shutil.disk_usage(self.folder).free
         self.budget = FREE_SHARE * free if budget is None else budget
         self.used = 0.0
@@ -52,6 +54,10 @@ class Store:
     def has(self, number: int) -> bool:
         """Whether it has all rows of a partition."""
         return number in self._kept
+
+    def numbers(self) -> list[int]:
+        """The partitions of which it has all rows."""
+        return list(self._kept)
 
     def read(self, number: int) -> Iterator[Design]:
         """The rows of a partition."""
@@ -114,9 +120,20 @@ def _arrays_of(design: Design) -> dict[str, AnyArray]:
         "offset": design.offset, "available": design.available,
     }  # fmt: skip
     arrays: dict[str, AnyArray] = {name: array for name, array in found.items() if array is not None}
+    arrays["X"] = _narrow(arrays["X"])
     if response.codes is not None and response.n_classes <= 256:
         arrays["codes"] = response.codes.astype(np.uint8)
     return arrays
+
+
+def _narrow(X: AnyArray) -> AnyArray:
+    """The same numbers in fewer bytes, where they allow it: flags and small whole numbers, and single precision."""
+    some = X[:: max(len(X) // 64, 1)]  # shows of most features that they do not
+    for dtype in (np.int8, np.float32):
+        with np.errstate(invalid="ignore", over="ignore"):
+            if (some.astype(dtype) == some).all() and (X.astype(dtype) == X).all():
+                return X.astype(dtype)
+    return X
 
 
 def _with_arrays(bare: Design, arrays: dict[str, AnyArray]) -> Design:
@@ -125,5 +142,5 @@ def _with_arrays(bare: Design, arrays: dict[str, AnyArray]) -> Design:
     codes = None if codes is None else codes.astype(np.int64)
     response = replace(bare.response, codes=codes, counts=arrays.get("counts"))
     weights, offset, available = (arrays.get(name) for name in ("weights", "offset", "available"))
-    features = DenseFeatures(arrays["X"])
+    features = DenseFeatures(arrays["X"].astype(np.float64, copy=False))
     return replace(bare, features=features, response=response, weights=weights, offset=offset, available=available)

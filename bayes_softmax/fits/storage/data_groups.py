@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bayes_softmax.answers.source_rows import RowsOfSource
 from bayes_softmax.answers.training import RowsInMemory, TrainingData
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.data.design import Design, Response, Standardisation, dense_counts
@@ -20,9 +21,9 @@ ROW = "row"
 DATA_GROUPS = ("observed_data", "constant_data", "variables")
 
 
-def training_groups(training: TrainingData | None, schema: Schema) -> dict[str, xr.Dataset]:
+def training_groups(training: TrainingData | RowsOfSource | None, schema: Schema) -> dict[str, xr.Dataset]:
     """Groups of the data to write; ``variables`` holds the columns that a formula reads, with levels as codes."""
-    if training is None:
+    if training is None or isinstance(training, RowsOfSource):
         return {}
     if not isinstance(training, RowsInMemory):
         raise ValueError("data that are not in memory are not saved with a fit; pass data=False")

@@ -5,6 +5,7 @@ from typing import NamedTuple, Protocol
 
 import xarray as xr
 
+from bayes_softmax.answers.source_rows import RowsOfSource
 from bayes_softmax.answers.training import TrainingData
 from bayes_softmax.core.protocols import Logits
 from bayes_softmax.core.records import FloatArray
@@ -38,7 +39,7 @@ class EstimateRecord(NamedTuple):
     covariance: FloatArray | None
     variances: FloatArray | None
     limits: Limits | None
-    training: TrainingData | None
+    training: TrainingData | RowsOfSource | None
     search: Search | None
 
 
@@ -54,7 +55,7 @@ class PosteriorRecord(NamedTuple):
     pareto_k: float | None
     ess: float | None
     log_evidence: float | None
-    training: TrainingData | None
+    training: TrainingData | RowsOfSource | None
     logits: Logits
     seen: str
 

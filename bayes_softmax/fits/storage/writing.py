@@ -6,6 +6,7 @@ from typing import Any
 
 import xarray as xr
 
+from bayes_softmax.answers.source_rows import RowsOfSource
 from bayes_softmax.core.protocols import Logits
 from bayes_softmax.fits.storage.containers import from_netcdf, from_zarr, to_netcdf, to_zarr
 from bayes_softmax.fits.storage.data_groups import training_groups
@@ -29,6 +30,7 @@ def save(fit: Recorded, path: Any, *, data: bool = True) -> None:
         is kept and raises an error.
     data
         Whether to store the data too, each distinct row once: ``evaluate()``, ``effects()`` and ``loo()`` need them.
+        Rows that are read in passes are never stored, and a note of the loaded fit says so.
 
     Examples
     --------
@@ -49,7 +51,7 @@ def save(fit: Recorded, path: Any, *, data: bool = True) -> None:
         raise FileNotFoundError(f"there is no folder {str(target.parent)!r} to save in")
     check = refuse_strange_file if given.suffix == ".nc" else refuse_strange_folder
     check(target)
-    record = fit.record
+    record = _with_note(fit.record)
     tree = _tree(record, data=data)
     contents = to_netcdf(tree) if given.suffix == ".nc" else []
     files = to_zarr(tree) if given.suffix == ".zarr" else {}
@@ -79,6 +81,14 @@ def _tree(record: Record, *, data: bool) -> xr.DataTree:
     tree = xr.DataTree.from_dict({"/": xr.Dataset(attrs=header), **groups})
     tree.attrs[CHECKSUM] = checksum(tree)
     return tree
+
+
+def _with_note(record: Record) -> Record:
+    """The record, with a note that rows which are read in passes are not in the file."""
+    if not isinstance(record.training, RowsOfSource):
+        return record
+    note = f"the rows of {record.training.name} were read in passes, and none of them are stored with the fit"
+    return record._replace(notes=(*record.notes, note))
 
 
 def _try_out(tree: xr.DataTree, path: Any, logits: Logits) -> None:

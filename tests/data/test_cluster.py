@@ -1,0 +1,134 @@
+"""Passes on a real Dask cluster of two worker processes: the same sums, and what happens when something fails."""
+
+import _thread
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from distributed import Client, LocalCluster
+
+from bayes_softmax.core.errors import ClusterError
+from bayes_softmax.data.sources.cluster import DaskPasses
+from bayes_softmax.data.sources.passes import LocalPasses
+from tests.data.clusters import always, die, drawn_source, fail, once, slow_total, total
+
+N = 20
+FORMULA = "y ~ a + b + g"
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Client]:
+    """A client of two worker processes, without a dashboard."""
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster, Client(cluster) as client:
+        yield client
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 20.0) -> None:
+    """Wait until something holds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come to hold"
+        time.sleep(0.05)
+
+
+def tasks_of(client: Client) -> list[str]:
+    """Keys of the tasks of passes that the scheduler knows."""
+    keys = client.run_on_scheduler(lambda dask_scheduler: [str(key) for key in dask_scheduler.tasks])
+    return [key for key in keys if not key.startswith("scratch")]
+
+
+def run(passes: Any, task: Any, title: str = "sums") -> Any:
+    return passes.run_frames(None, task, np.add, title)
+
+
+def test_sums_are_those_of_threads_to_the_last_bit(client: Client) -> None:
+    for n in (1, 7, 8, 9, 65):
+        source = drawn_source(n)
+        assert run(DaskPasses(source, client), total).tolist() == run(LocalPasses(source), total).tolist()
+
+
+def test_a_pass_leaves_nothing_on_the_cluster(client: Client) -> None:
+    run(DaskPasses(drawn_source(N), client), total)
+    wait_for(lambda: not tasks_of(client))
+
+
+def test_a_worker_that_is_killed_changes_nothing(client: Client, tmp_path: Path) -> None:
+    """The worker process dies while it has results of other partitions, of which some are not merged yet."""
+    source, before = drawn_source(N), set(client.run(os.getpid).values())
+    found = run(DaskPasses(source, client), partial(once, str(tmp_path), 11, die))
+    assert found.tolist() == run(LocalPasses(source), total).tolist()
+    wait_for(lambda: len(client.nthreads()) == 2)
+    assert set(client.run(os.getpid).values()) != before
+
+
+def test_a_partition_that_kills_every_worker_is_named(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client.cluster.scheduler, "allowed_failures", 0)
+    with pytest.raises(ClusterError, match=r"^rows-7\.parquet: 1 worker died .* smaller partitions$"):
+        run(DaskPasses(drawn_source(N), client), partial(always, 7, die))
+    wait_for(lambda: len(client.nthreads()) == 2 and not tasks_of(client))
+
+
+def test_an_error_that_passes_is_tried_again(client: Client, tmp_path: Path) -> None:
+    source, task = drawn_source(N), partial(fail, OSError, "the network is down")
+    with pytest.raises(ValueError, match=r"rows-2\.parquet: cannot be read: OSError: the network is down"):
+        run(DaskPasses(source, client, retries=0), partial(once, str(tmp_path), 2, task))
+    (tmp_path / "done").unlink()
+    assert run(DaskPasses(source, client), partial(once, str(tmp_path), 2, task)).tolist() == (
+        run(LocalPasses(source), total).tolist()
+    )
+
+
+@pytest.mark.parametrize("passes", [DaskPasses, LocalPasses])
+def test_an_error_names_the_partition_as_in_one_process(client: Client, passes: Any) -> None:
+    made = DaskPasses(drawn_source(N), client) if passes is DaskPasses else LocalPasses(drawn_source(N))
+    with pytest.raises(TypeError, match=r"^rows-5\.parquet: column 'a' has dates$"):
+        run(made, partial(always, 5, partial(fail, TypeError, "column 'a' has dates")))
+
+
+def test_an_error_of_a_merge_is_raised_as_it_is(client: Client) -> None:
+    def merge(a: Any, b: Any) -> Any:
+        raise ValueError("column 'a' has two kinds of values")
+
+    with pytest.raises(ValueError, match=r"^column 'a' has two kinds of values$"):
+        DaskPasses(drawn_source(N), client).run_frames(None, total, merge, "sums")
+
+
+def test_control_c_stops_the_pass_on_the_cluster(client: Client) -> None:
+    threading.Timer(0.7, _thread.interrupt_main).start()
+    with pytest.raises(KeyboardInterrupt):
+        run(DaskPasses(drawn_source(200), client), partial(slow_total, 0.2))
+    wait_for(lambda: not tasks_of(client), 3.0)  # the whole pass takes 20 s
+    assert run(DaskPasses(drawn_source(2), client), total).shape == (2,)
+
+
+def test_a_scheduler_that_dies_is_an_error_that_says_so(tmp_path: Path) -> None:
+    file = tmp_path / "scheduler.json"
+    command = (sys.executable, "-m", "distributed.cli.dask_scheduler", "--port", "0", "--no-dashboard")
+    process = subprocess.Popen([*command, "--scheduler-file", str(file)], stderr=subprocess.DEVNULL)
+    try:
+        wait_for(file.exists)
+        with Client(scheduler_file=str(file), timeout=1) as client:
+            passes = DaskPasses(drawn_source(N), client)
+            threading.Timer(0.5, partial(os.kill, process.pid, signal.SIGKILL)).start()
+            start = time.monotonic()
+            with pytest.raises(ClusterError, match=r"(?s)was lost in the pass 'sums', after 0 of 20 .* checkpoint="):
+                run(passes, total)  # there is no worker: it would wait for ever
+            assert time.monotonic() - start < 5
+            wait_for(lambda: client.status == "closed")
+            with pytest.raises(
+                ClusterError,
+                match=r"^the pass 'sums' needs the Dask client of this model, which is closed:",
+            ):
+                run(passes, total)
+    finally:
+        process.kill()
+        process.wait()
