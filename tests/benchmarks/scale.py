@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.benchmarks.many_rows import CLASSES, FEATURES
+from tests.benchmarks.many_rows import CLASSES, FEATURES, parquet_file
 from tests.benchmarks.projection import Cost, projection
 from tests.benchmarks.report import Report, machine
 from tests.benchmarks.streamed import DATA, Fit, fit, worker
