@@ -25,7 +25,7 @@ from bayes_softmax.data.schema import Encoder, Schema
 from bayes_softmax.data.sources import gathering
 from bayes_softmax.data.sources.cluster import passes_of
 from bayes_softmax.data.sources.gathering import Gathered, Gatherer, gather_partition, joined_designs, merge_gathered
-from bayes_softmax.data.sources.head import head_of
+from bayes_softmax.data.sources.head import head_of, with_values
 from bayes_softmax.data.sources.moments import Provisional
 from bayes_softmax.data.sources.partitions import Source
 from bayes_softmax.data.sources.passes import Passes
@@ -66,7 +66,7 @@ def rows_from_formula(formula: str, source: Source, options: Options) -> tuple[S
         )
     head = head_of(source)
     by_row = {argument: getattr(options, argument) for argument in BY_ROW}
-    terms = terms_of_data(right, head, [*responses, *named_columns(options)], by_row)
+    terms = terms_of_data(right, with_values(head), [*responses, *named_columns(options)], by_row)
     calls = stateful_calls(terms)
     check_calls(calls, WHAT_TO_DO)
     features = required_columns(terms)

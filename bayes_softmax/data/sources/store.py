@@ -48,7 +48,7 @@ class Store:
         self.budget = FREE_SHARE * free if budget is None else budget
         self.used = 0.0
         self._kept: dict[int, list[_Kept]] = {}
-        self._full = False
+        self._full = self._gone = False
         self._lock = threading.Lock()
         weakref.finalize(self, _remove_folder, self.folder, os.getpid())
 
@@ -59,7 +59,10 @@ class Store:
             return False
         if all(Path(f"{some.path}.{name}.npy").exists() for some in kept for name in some.names):
             return True
-        LOGGER.info(f"files in {self.folder} are gone: the rows are read from the source again")
+        with self._lock:
+            first, self._gone = not self._gone, True
+        if first:
+            LOGGER.info(f"files in {self.folder} are gone: the rows are read from the source again")
         del self._kept[number]
         self._full = True
         return False

@@ -25,7 +25,7 @@ class Part:
     def frames(self, columns: Sequence[str] | None) -> Iterator[pd.DataFrame]:
         """Its rows, in frames."""
         self.reads.append(1)
-        frame = self.frame if columns is None else self.frame[list(columns)]
+        frame = self.frame if columns is None else self.frame[[name for name in columns if name in self.frame]]
         whole = next(iter(in_frames(frame)))
         for start in range(0, max(len(whole), 1), self.piece):
             if self.before is not None:
