@@ -4,8 +4,15 @@ from bayes_softmax.answers.source_rows import RowsOfSource
 from bayes_softmax.answers.training import TrainingData, training_data
 from bayes_softmax.core.checks import counted
 from bayes_softmax.inference.importance import CHUNK
-from bayes_softmax.separation.examination import Examination, what_is_open
+from bayes_softmax.separation.examination import Examination
+from bayes_softmax.separation.in_passes import what_is_open_in
 from bayes_softmax.spec.specification import Specification
+
+PASS_POINTS = 2048  # points that are evaluated in one pass
+NO_NUTS = (
+    "its draws are kept all the same, since NUTS takes a pass over the rows for each of its steps; see the "
+    "diagnostics, or fit a sample of the rows, as a data frame"
+)
 
 
 def training_of_model(spec: Specification) -> TrainingData | RowsOfSource:
@@ -17,14 +24,7 @@ def training_of_model(spec: Specification) -> TrainingData | RowsOfSource:
 
 def examined(spec: Specification) -> Examination:
     """What the data leave open in the coefficients, where no optimum is certified."""
-    return what_is_open(spec.design, spec.priors)
-
-
-PASS_POINTS = 2048  # points that are evaluated in one pass
-NO_NUTS = (
-    "its draws are kept all the same, since NUTS takes a pass over the rows for each of its steps; see the "
-    "diagnostics, or fit a sample of the rows, as a data frame"
-)
+    return what_is_open_in(spec.rows, spec.priors)
 
 
 def batches_of(spec: Specification, cores: int, *, of_sample: bool) -> dict[str, int]:
