@@ -40,6 +40,8 @@ class SoftmaxRegression:
     ----------
     X
         (N, p) array, or data frame of numeric columns.  For categorical features use :meth:`from_formula`.
+        Features of more than 32 MB are read where they are, without a copy: an array must not be changed while the
+        model or a fit is in use, which is checked.
     y
         (N,) labels (strings, integers, booleans, categorical), or (N, K) one-hot rows or counts.  Categories that are
         intervals, dates or real numbers are named by their printed form.

@@ -109,4 +109,5 @@ def _columns_of(rows: SourceRows) -> FeatureColumns:
         return ColumnsSummed(np.hypot(known.mean, known.sd), known.two_valued_ranges, known.has_intercept)
     design = rows.design
     used = design.totals > 0
-    return ColumnsInMemory(used_rows(design.features, used), design.totals[used], design.has_intercept)
+    totals = design.totals if used.all() else design.totals[used]
+    return ColumnsInMemory(used_rows(design.features, used), totals, design.has_intercept)
