@@ -124,7 +124,7 @@ def _rows(asked: Asked, source: Source) -> tuple[SourceRows, Schema]:
     coded = frozenset() if asked.terms is None else frozenset(coded_columns(asked.terms))
     plain = replace(options, prior=None, intercept_prior=None, client=None)  # what is sent to other processes
     scanner = Scanner(asked.features, coded, asked.responses, asked.columns, plain)
-    scan = passes.run_frames(asked.columns, partial(scan_partition, scanner), merged_scans, "reading the rows")
+    scan = passes.run_frames(asked.columns, partial(scan_partition, scanner), merged_scans, "pass 1 (reading the rows)")
     n_left = scan.n_rows - scan.n_dropped
     if not n_left:
         left = f" left ({scan.n_dropped} dropped for missing values)" if scan.n_dropped else ""
@@ -140,7 +140,7 @@ def _rows(asked: Asked, source: Source) -> tuple[SourceRows, Schema]:
     provisional = Provisional(provisional_of(sample))
     gatherer = Gatherer(provisional, gathering.IN_MEMORY, options.collapse, size <= gathering.IN_MEMORY)
     merge = partial(merge_gathered, gatherer)
-    gathered = passes.run(reader, partial(gather_partition, gatherer), merge, "encoding the rows")
+    gathered = passes.run(reader, partial(gather_partition, gatherer), merge, "pass 2 (encoding the rows)")
     return _held(gathered, encoder, options) or _streamed(gathered, provisional, reader, sample, passes)
 
 

@@ -109,13 +109,16 @@ class StreamedRows:
 
     def run[T](self, task: Task[Design, T], merge: Merge[T], title: str) -> T:
         """A pass over all rows, as the model reads them."""
-        self.log.append(title)
-        return self.passes.run(self.reader, task, merge, title)
+        return self.passes.run(self.reader, task, merge, self._numbered(title))
 
     def run_variables[T](self, task: Task[Design, T], merge: Merge[T], title: str) -> T:
         """The same with the columns that the features were made of."""
+        return self.passes.run(replace(self.reader, with_variables=True), task, merge, self._numbered(title))
+
+    def _numbered(self, title: str) -> str:
+        """The title of the next pass, as progress and errors show it: a scan and the encoding came before."""
         self.log.append(title)
-        return self.passes.run(replace(self.reader, with_variables=True), task, merge, title)
+        return f"pass {len(self.log) + 2} ({title})"
 
     @property
     def n_obs(self) -> int:
