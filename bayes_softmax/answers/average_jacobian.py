@@ -1,13 +1,15 @@
 """Averages of an estimate's probabilities and slopes, with their exact Jacobian; the formulae are in ``averages``."""
 
 from collections.abc import Mapping, Sequence
-from typing import cast
+from functools import partial
+from typing import NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bayes_softmax.answers.cautions import both_cautions
 from bayes_softmax.answers.changes import Change, Slope, encoded_rows, of_block, settings_of, slopes_of
-from bayes_softmax.answers.fitted import Fitted
+from bayes_softmax.answers.fitted import Answering, alone
 from bayes_softmax.answers.population import Population
 from bayes_softmax.answers.probabilities import HasLogits, over_blocks
 from bayes_softmax.answers.rows import Rows, block_ranges
@@ -16,10 +18,33 @@ from bayes_softmax.core.records import FloatArray
 from bayes_softmax.separation.limits import Limits, moving_pairs
 
 
+class SumsAtEstimate(NamedTuple):
+    """Weighted sums over rows: values (changes, K), their Jacobian (changes, K, d), weights, and cautions."""
+
+    value: FloatArray
+    jacobian: FloatArray
+    total: float
+    cautions: tuple[str, ...]
+
+
 def estimate_and_jacobian(
-    fit: Fitted, rows: Population, changes: Sequence[Change], cautions: list[str]
+    fit: Answering, rows: Population, changes: Sequence[Change], cautions: list[str]
 ) -> tuple[FloatArray, FloatArray]:
     """Averages (changes, K), and their Jacobian (changes, K, d) with respect to the parameters."""
+    sums = rows.total(partial(_sums_at_estimate, alone(fit), tuple(changes)), _added)
+    cautions.extend(sums.cautions)
+    return sums.value / sums.total, sums.jacobian / sums.total
+
+
+def _added(a: SumsAtEstimate, b: SumsAtEstimate) -> SumsAtEstimate:
+    return SumsAtEstimate(
+        a.value + b.value, a.jacobian + b.jacobian, a.total + b.total, both_cautions(a.cautions, b.cautions)
+    )
+
+
+def _sums_at_estimate(fit: Answering, changes: Sequence[Change], rows: Population) -> SumsAtEstimate:
+    """The sums over some rows."""
+    cautions: list[str] = []
     K, d = fit.logits.n_classes, size_of(fit.logits.shapes)
     value, jacobian, total = np.zeros((len(changes), K)), np.zeros((len(changes), K, d)), 0.0
     for chunk in rows.chunks():
@@ -43,7 +68,7 @@ def estimate_and_jacobian(
                 for i, sign in parts:
                     value[i] += sign * mean
                     jacobian[i] += sign * J
-    return value / total, jacobian / total
+    return SumsAtEstimate(value, jacobian, float(total), tuple(cautions))
 
 
 def estimate_blocks(rows: Rows, K: int) -> list[slice]:

@@ -1,6 +1,7 @@
 """The row of means: means of numbers, the most frequent of all that has no mean."""
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -11,51 +12,82 @@ from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.data.available import Mask
 from bayes_softmax.data.schema import Schema
 
+type Frequencies = Mapping[tuple[int, ...], float]
 
-def average_row(schema: Schema, parts: list[VariableRows]) -> VariableRows:
-    """One row: weighted means of numbers, the most frequent level of factors and choice set, the mean offset."""
+
+class RowSums(NamedTuple):
+    """What the row of means is made of, summed over rows.
+
+    ``numbers`` are weighted sums by variable, ``levels`` weights of the levels of each factor, ``offset`` a weighted
+    sum (K,), ``sets`` weights of choice sets, ``codes`` those of the codes of each grouping, ``others`` the first
+    values of columns that are no variables.
+    """
+
+    total: float
+    numbers: Mapping[str, float]
+    levels: Mapping[str, FloatArray]
+    offset: FloatArray | None
+    sets: Frequencies
+    codes: tuple[Frequencies, ...]
+    others: Mapping[str, Any]
+
+
+def sums_of_rows(schema: Schema, rows: VariableRows) -> RowSums:
+    """The sums over some rows."""
+    frame, w = rows.frame, rows.weights
+    numbers: dict[str, float] = {}
+    levels: dict[str, FloatArray] = {}
     variables = model_variables(schema)
-    weights = [rows.weights for rows in parts]
-    total = sum(float(w.sum()) for w in weights)
-    values: dict[str, Any] = {}
     for name, variable in variables.items():
-        columns = [rows.frame[name] for rows in parts]
         if variable.levels:
-
-            def weight_of(level: Any, columns: list[pd.Series] = columns) -> float:
-                return sum(float(w[(c == level).to_numpy()].sum()) for w, c in zip(weights, columns, strict=True))
-
-            values[name] = max(variable.levels, key=weight_of)
+            levels[name] = np.array([w[(frame[name] == level).to_numpy()].sum() for level in variable.levels])
         else:
-            numbers = (c.to_numpy(dtype=np.float64) for c in columns)
-            values[name] = sum(float((x * w).sum()) for x, w in zip(numbers, weights, strict=True)) / total
-    first = parts[0].frame
-    others = {name: first[name].iloc[0] for name in first.columns if name not in values}
-    offset, codes = _mean_offset(parts, total), _most_frequent_levels(parts)
-    return VariableRows(pd.DataFrame([values | others]), offset, np.ones(1), _most_frequent(parts), codes)
+            numbers[name] = float((frame[name].to_numpy(dtype=np.float64) * w).sum())
+    offset = None if rows.offset is None else (rows.offset * w[:, None]).sum(axis=0)
+    sets = {} if rows.available is None else _frequencies(rows.available, w)
+    codes = () if rows.codes is None else tuple(_frequencies(column[:, None], w) for column in rows.codes.T)
+    others = {name: frame[name].iloc[0] for name in frame.columns if name not in variables}
+    return RowSums(float(w.sum()), numbers, levels, offset, sets, codes, others)
 
 
-def _most_frequent_levels(parts: list[VariableRows]) -> IntArray | None:
-    """Codes (1, groupings) of the levels of the largest total weight."""
-    known = [rows.codes for rows in parts if rows.codes is not None]
-    if not known:
-        return None
-    weights = np.concatenate([rows.weights for rows in parts])
-    return np.array([[np.bincount(codes, weights=weights).argmax() for codes in np.concatenate(known).T]])
+def _frequencies(values: IntArray | Mask, w: FloatArray) -> Frequencies:
+    """Weight of each distinct row of values (n, m)."""
+    distinct, which = np.unique(values, axis=0, return_inverse=True)
+    weights = np.bincount(which.reshape(-1), weights=w)
+    return dict(zip(map(tuple, distinct.tolist()), weights.tolist(), strict=True))
 
 
-def _mean_offset(parts: list[VariableRows], total: float) -> FloatArray | None:
-    sums = [(rows.offset * rows.weights[:, None]).sum(axis=0) for rows in parts if rows.offset is not None]
-    return np.sum(sums, axis=0)[None] / total if sums else None
+def added_rows(a: RowSums, b: RowSums) -> RowSums:
+    """The sums over the rows of both."""
+    return RowSums(
+        a.total + b.total,
+        {name: value + b.numbers[name] for name, value in a.numbers.items()},
+        {name: value + b.levels[name] for name, value in a.levels.items()},
+        None if a.offset is None or b.offset is None else a.offset + b.offset,
+        _merged(a.sets, b.sets),
+        tuple(map(_merged, a.codes, b.codes)),
+        a.others,
+    )
 
 
-def _most_frequent(parts: list[VariableRows]) -> Mask | None:
-    """The choice set (1, K) of the largest total weight."""
-    masks = [rows.available for rows in parts if rows.available is not None]
-    if not masks:
-        return None
-    sets, which = np.unique(np.concatenate(masks), axis=0, return_inverse=True)
-    weights = np.concatenate([rows.weights for rows in parts])
-    most = int(np.bincount(which.reshape(-1), weights=weights).argmax())
-    chosen: Mask = sets[most : most + 1]
-    return chosen
+def _merged(a: Frequencies, b: Frequencies) -> Frequencies:
+    return {key: a.get(key, 0.0) + b.get(key, 0.0) for key in (*a, *b)}
+
+
+def average_row(schema: Schema, sums: RowSums) -> VariableRows:
+    """One row: weighted means of numbers, the most frequent level of factors and choice set, the mean offset."""
+    values: dict[str, Any] = {}
+    for name, variable in model_variables(schema).items():
+        if variable.levels:
+            values[name] = variable.levels[int(sums.levels[name].argmax())]
+        else:
+            values[name] = sums.numbers[name] / sums.total
+    offset = None if sums.offset is None else sums.offset[None] / sums.total
+    available = np.array([most_frequent(sums.sets)], dtype=bool) if sums.sets else None
+    codes = np.array([[most_frequent(own)[0] for own in sums.codes]]) if sums.codes else None
+    return VariableRows(pd.DataFrame([values | dict(sums.others)]), offset, np.ones(1), available, codes)
+
+
+def most_frequent(found: Frequencies) -> Sequence[int]:
+    """The key of the largest weight, the first in order if there are several."""
+    return min(found, key=lambda key: (-found[key], key))

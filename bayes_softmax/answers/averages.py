@@ -12,13 +12,15 @@ these back to its parameters.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
 from bayes_softmax.answers.average_jacobian import estimate_and_jacobian
+from bayes_softmax.answers.cautions import both_cautions
 from bayes_softmax.answers.changes import Change, encoded_rows, of_block, passes, settings_of, slopes_of
-from bayes_softmax.answers.fitted import Fitted, quadratic_form
+from bayes_softmax.answers.fitted import Answering, Fitted, alone, quadratic_form
 from bayes_softmax.answers.levels import AtLevels, affordable_nodes, at_levels, nodes_note
 from bayes_softmax.answers.nodes import NODES
 from bayes_softmax.answers.perturbed import moved
@@ -79,11 +81,32 @@ def _by_draws(fit: Fitted, draws: HasLogits, rows: Population, changes: Sequence
     return Averages(Quantities(values, np.full(values.shape[1], np.nan) if fit.is_estimate else None), cautions, note)
 
 
+class SumsOfDraws(NamedTuple):
+    """Weighted sums over rows: values (changes, K, S), weights, and cautions."""
+
+    values: FloatArray
+    total: float
+    cautions: tuple[str, ...]
+
+
 def _average_draws(
     fit: Fitted, at_draws: AtLevels, rows: Population, changes: Sequence[Change], cautions: list[str]
 ) -> FloatArray:
     """(S, changes x K)."""
-    draws = at_draws.draws
+    bare = alone(fit, at_draws.draws.parameters)
+    sums = rows.total(partial(_sums_of_draws, bare, at_draws, tuple(changes)), _added)
+    cautions.extend(sums.cautions)
+    out = sums.values / sums.total
+    return np.ascontiguousarray(out.reshape(-1, out.shape[2]).T)
+
+
+def _added(a: SumsOfDraws, b: SumsOfDraws) -> SumsOfDraws:
+    return SumsOfDraws(a.values + b.values, a.total + b.total, both_cautions(a.cautions, b.cautions))
+
+
+def _sums_of_draws(fit: Answering, at_draws: AtLevels, changes: Sequence[Change], rows: Population) -> SumsOfDraws:
+    """The sums over some rows."""
+    draws, cautions = at_draws.draws, list[str]()
     out = np.zeros((len(changes), draws.logits.n_classes, draws.parameters.n_draws))
     total = 0.0
     for chunk in rows.chunks():
@@ -98,8 +121,7 @@ def _average_draws(
             mean = sum_over_blocks(draws, at, lambda P, block: np.matmul(weights[block], P))  # noqa: B023
             for i, sign in parts:
                 out[i] += sign * mean
-    out /= total
-    return np.ascontiguousarray(out.reshape(-1, out.shape[2]).T)
+    return SumsOfDraws(out, float(total), tuple(cautions))
 
 
 def _add_averaged_slopes(

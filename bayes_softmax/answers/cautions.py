@@ -7,19 +7,20 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bayes_softmax.answers.fitted import Fitted
+from bayes_softmax.answers.fitted import Answering, Fitted
 from bayes_softmax.answers.rows import Rows
 from bayes_softmax.core.checks import describe_rows, listed
 from bayes_softmax.core.errors import NotConvergedWarning, NotEstimableWarning, warn_caller
 from bayes_softmax.core.records import IntArray
 from bayes_softmax.separation.limits import rows_in_the_limit
 
+MOST_CAUTIONS = 8
 NOTE = "note"  # key in the attributes of a table
 
 Naming = Callable[[IntArray], str]
 
 
-def in_the_limit(fit: Fitted, rows: Rows) -> Rows:
+def in_the_limit(fit: Answering, rows: Rows) -> Rows:
     """The rows, marked for an optimum at infinity and for dropped columns.
 
     Excluded classes get an offset of minus infinity, and rows with unknown probabilities an offset of NaN; classes
@@ -61,7 +62,7 @@ def rows_without_error(rows: Rows) -> NDArray[np.bool_]:
     return without
 
 
-def row_cautions(fit: Fitted, rows: Rows, name: Naming | None = None) -> list[str]:
+def row_cautions(fit: Answering, rows: Rows, name: Naming | None = None) -> list[str]:
     """Sentences on rows that neither data nor prior inform, and on dropped columns that count as zero.
 
     ``name`` names rows by their positions; default by their labels.  The last sentence is that the optimum is not
@@ -93,7 +94,7 @@ def row_cautions(fit: Fitted, rows: Rows, name: Naming | None = None) -> list[st
     return sentences + last
 
 
-def _regular(fit: Fitted, rows: Rows) -> bool:
+def _regular(fit: Answering, rows: Rows) -> bool:
     """Whether all probabilities of the rows depend only on finite contrasts that the estimate determines."""
     if rows.loose is None or not np.isfinite(fit.delta_covariance).all():  # type: ignore[arg-type]
         return False
@@ -113,6 +114,11 @@ def warn_of(fit: Fitted, sentences: Sequence[str]) -> str | None:
         category = NotEstimableWarning if parts else NotConvergedWarning
         warn_caller("; ".join(told), category)
     return "; ".join([*parts, *caution]) or None
+
+
+def both_cautions(a: Sequence[str], b: Sequence[str]) -> tuple[str, ...]:
+    """The different sentences of two sets of rows, the first few: each names rows of its own."""
+    return tuple(dict.fromkeys((*a, *b)))[:MOST_CAUTIONS]
 
 
 def joined(*notes: str | None) -> str | None:

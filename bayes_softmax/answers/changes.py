@@ -6,7 +6,7 @@ from functools import partial
 from typing import NamedTuple
 
 from bayes_softmax.answers.cautions import in_the_limit, row_cautions
-from bayes_softmax.answers.fitted import Fitted
+from bayes_softmax.answers.fitted import Answering
 from bayes_softmax.answers.population import Population, derivative, encode_variables
 from bayes_softmax.answers.rows import Rows
 from bayes_softmax.answers.training import VariableRows
@@ -41,7 +41,7 @@ Change = Slope | Difference | Level
 
 
 def encoded_rows(
-    fit: Fitted, population: Population, rows: VariableRows, setting: Setting, cautions: list[str]
+    fit: Answering, population: Population, rows: VariableRows, setting: Setting, cautions: list[str]
 ) -> Rows:
     """Features of rows with variables set, in the limit of the fit; appends cautions about the rows."""
     at = population.with_values(rows, setting)

@@ -1,7 +1,7 @@
 """The protocol that point estimates and posteriors share, so that one function answers a question for both."""
 
 from collections.abc import Callable, Mapping
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,71 @@ from bayes_softmax.core.protocols import Logits
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.schema import Schema
 from bayes_softmax.separation.limits import Limits
+
+
+class Answering(Protocol):
+    """What answers about rows need of a fit: how their logits come about, and where these are not finite."""
+
+    @property
+    def schema(self) -> Schema:
+        """Names and encodings."""
+        ...
+
+    @property
+    def logits(self) -> Logits:
+        """Logits of rows as a function of parameters."""
+        ...
+
+    @property
+    def parameters(self) -> Parameters:
+        """Draws of the parameters, or the estimate as one draw."""
+        ...
+
+    @property
+    def n_chains(self) -> int:
+        """Number of chains; the draws are their concatenation."""
+        ...
+
+    @property
+    def is_estimate(self) -> bool:
+        """Whether this is one estimate, and not draws."""
+        ...
+
+    @property
+    def delta_covariance(self) -> FloatArray | None:
+        """Covariance of estimated parameters, if there is one and it is needed."""
+        ...
+
+    @property
+    def limits(self) -> Limits | None:
+        """Directions that the estimate leaves undetermined."""
+        ...
+
+    @property
+    def caution(self) -> str | None:
+        """Note on every answer from an optimum that is not certified."""
+        ...
+
+
+class FitAlone(NamedTuple):
+    """A fit without its data, which is sent to where rows are."""
+
+    schema: Schema
+    logits: Logits
+    parameters: Parameters
+    n_chains: int
+    is_estimate: bool
+    delta_covariance: FloatArray | None
+    limits: Limits | None
+    caution: str | None
+
+
+def alone(fit: Answering, parameters: Parameters | None = None, *, covariance: bool = False) -> FitAlone:
+    """The fit without its data, perhaps with some of its draws; with its covariance where that is needed."""
+    needed = covariance or (fit.caution is not None and fit.limits is not None)
+    own = fit.parameters if parameters is None else parameters
+    uncertain = (fit.delta_covariance if needed else None, fit.limits, fit.caution)
+    return FitAlone(fit.schema, fit.logits, own, fit.n_chains, fit.is_estimate, *uncertain)
 
 
 @runtime_checkable

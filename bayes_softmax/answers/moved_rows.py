@@ -7,7 +7,7 @@ from scipy.special import expit, ndtri
 from scipy.stats import qmc
 
 from bayes_softmax.answers.delta import LOGIT_POINTS
-from bayes_softmax.answers.fitted import Fitted
+from bayes_softmax.answers.fitted import Answering
 from bayes_softmax.answers.intervals import Interval, normal_quantile
 from bayes_softmax.answers.levels import Asked, at_levels
 from bayes_softmax.answers.perturbed import Moved, moved, parameters_at, principal_axes
@@ -24,7 +24,7 @@ class MovedRows(NamedTuple):
     rows: Rows
 
 
-def moved_rows(fit: Fitted, asked: Asked, rows: Rows) -> MovedRows:
+def moved_rows(fit: Answering, asked: Asked, rows: Rows) -> MovedRows:
     """The rows at the estimate and near it; ``rows`` are encoded for what is asked."""
     assert fit.delta_covariance is not None
     near = moved(fit.logits, fit.parameters, fit.delta_covariance, asked.averaged)
@@ -66,7 +66,7 @@ def cost_errors(near: MovedRows, shift: FloatArray | None, cost: FloatArray) -> 
     return error
 
 
-def normal_rows(fit: Fitted, asked: Asked, rows: Rows) -> tuple[HasLogits, Rows]:
+def normal_rows(fit: Answering, asked: Asked, rows: Rows) -> tuple[HasLogits, Rows]:
     """The rows at draws of the normal approximation of an estimate."""
     assert fit.delta_covariance is not None
     axes = principal_axes(fit.logits, fit.delta_covariance, asked.averaged)

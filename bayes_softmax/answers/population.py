@@ -2,29 +2,30 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial, reduce
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from bayes_softmax.answers.average_row import average_row
+from bayes_softmax.answers.average_row import RowSums, added_rows, average_row, sums_of_rows
 from bayes_softmax.answers.fitted import Fitted, training_of
-from bayes_softmax.answers.levels import Asked, ask, levels_of_rows
+from bayes_softmax.answers.levels import Asked, ask
+from bayes_softmax.answers.new_variables import new_rows, new_rows_of
 from bayes_softmax.answers.population_levels import LevelsOfData, distinct_rows, joined_rows, with_level
 from bayes_softmax.answers.rows import Rows
+from bayes_softmax.answers.source_population import Elsewhere, VariablesOfSource
+from bayes_softmax.answers.source_rows import RowsOfSource
 from bayes_softmax.answers.training import VariableRows
 from bayes_softmax.answers.variables import Covariate, Setting, check_setting
 from bayes_softmax.core.checks import counted, shown
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.array_encoder import ArrayEncoder
-from bayes_softmax.data.available import Mask, without_forced
-from bayes_softmax.data.formula.columns import as_frame, read_columns
+from bayes_softmax.data.available import Mask
 from bayes_softmax.data.formula.encoder import FormulaEncoder
-from bayes_softmax.data.frames import is_frame, require_columns, to_pandas
-from bayes_softmax.data.groups.choices import with_levels_of_rows
 from bayes_softmax.data.groups.grouping import AVERAGE, Grouping, code_columns
 from bayes_softmax.data.schema import Schema
-from bayes_softmax.data.weights import read_weights
+from bayes_softmax.data.sources.recognise import source_of
 
 # Central differences: the cube root of the machine epsilon balances rounding and truncation errors.
 STEP = 6e-6
@@ -51,6 +52,8 @@ class Population:
         Variables set to one value in all rows.
     asked, n_levels, groups
         Which levels of groups the rows have, how many by their codes, and the groupings.
+    elsewhere
+        The rows if they are not in memory.
     """
 
     source: Callable[[], Iterator[VariableRows]]
@@ -60,6 +63,14 @@ class Population:
     asked: Asked = WITHOUT_GROUPS
     n_levels: Mapping[str, int] = field(default_factory=dict)
     groups: tuple[Grouping, ...] = ()
+    elsewhere: Elsewhere | None = None
+
+    def total[T](self, of_rows: "Callable[[Population], T]", add: Callable[[T, T], T]) -> T:
+        """What a function gives for these rows, added up over parts of them where they are not in memory."""
+        if self.elsewhere is None:
+            return of_rows(self)
+        template = replace(self, source=_nothing, elsewhere=None)
+        return self.elsewhere.total(partial(_of_part, of_rows, template), add)
 
     def chunks(self) -> Iterator[VariableRows]:
         """The rows, some at a time."""
@@ -82,7 +93,10 @@ class Population:
         return with_level(rows, self.groups, values, self.asked.averaged)
 
     def thinned(self, n: int) -> "Population":
-        """At most ``n`` rows, evenly spaced."""
+        """At most ``n`` rows, evenly spaced; of rows that are not in memory some of a sample."""
+        if self.elsewhere is not None:
+            sample = self.elsewhere.sample()
+            return replace(self, source=sample.chunks, n_rows=len(sample.frame), elsewhere=None).thinned(n)
         if self.n_rows <= n:
             return self
         chosen, first, parts = np.linspace(0, self.n_rows - 1, n).astype(np.int64), 0, []
@@ -95,8 +109,30 @@ class Population:
 
     def range_of(self, name: str) -> tuple[float, float]:
         """Smallest and largest value of a variable."""
-        ends = [(float(rows.frame[name].min()), float(rows.frame[name].max())) for rows in self.chunks()]
-        return min(low for low, _ in ends), max(high for _, high in ends)
+        return self.total(partial(_range_of, name), _wider)
+
+
+def _range_of(name: str, population: Population) -> tuple[float, float]:
+    ends = [(float(rows.frame[name].min()), float(rows.frame[name].max())) for rows in population.chunks()]
+    return min(low for low, _ in ends), max(high for _, high in ends)
+
+
+def _wider(a: tuple[float, float], b: tuple[float, float]) -> tuple[float, float]:
+    return min(a[0], b[0]), max(a[1], b[1])
+
+
+def _nothing() -> Iterator[VariableRows]:
+    raise ValueError("these rows are not in memory")
+
+
+def _of_part[T](of_rows: Callable[[Population], T], template: Population, rows: VariableRows) -> T:
+    """What a function gives for some rows, as a population with the same settings."""
+    return of_rows(replace(template, source=rows.chunks, n_rows=len(rows.frame)))
+
+
+def _sums(schema: Schema, population: Population) -> RowSums:
+    """The sums that the row of means is made of."""
+    return reduce(added_rows, (sums_of_rows(schema, rows) for rows in population.chunks()))
 
 
 def _offered_with(available: Mask | None, offered_by: tuple[str, ...], values: Setting) -> Mask | None:
@@ -140,10 +176,7 @@ def population_of(
     if data is None:
         if any(argument is not None for argument in (weights, offset, available)):
             raise ValueError("weights, offset and available belong to new data; give data too")
-        training = training_of(fit, "an average over the data", instead="pass data=...")
-        coded = LevelsOfData(schema, asked)
-        source: Callable[[], Iterator[VariableRows]] = lambda: map(coded.of, training.variable_blocks())  # noqa: E731
-        rows = Population(source, training.n_rows, schema.available_columns, {}, asked, coded.n_levels, schema.groups)
+        rows = _own_population(fit, asked)
     else:
         rows = _new_population(schema, data, offset, weights, available, asked)
     if asked.all_averaged:
@@ -154,46 +187,32 @@ def population_of(
     if isinstance(at, str):
         if at != MEANS:
             raise ValueError(f"at={shown(at)} must be {MEANS!r} or a mapping from variable to value")
-        return replace(rows, source=average_row(schema, list(rows.chunks())).chunks, n_rows=1)
+        average = average_row(schema, rows.total(partial(_sums, schema), added_rows))
+        return replace(rows, source=average.chunks, n_rows=1, elsewhere=None)
     return rows.at(check_setting(schema, at, "at"))
+
+
+def _own_population(fit: Fitted, asked: Asked) -> Population:
+    """The rows of the data of the fit."""
+    schema, offered_by = fit.schema, fit.schema.available_columns
+    if isinstance(fit.training, RowsOfSource):
+        elsewhere = VariablesOfSource(fit.training)
+        return Population(_nothing, fit.training.n_obs, offered_by, {}, asked, elsewhere=elsewhere)
+    training = training_of(fit, "an average over the data", instead="pass data=...")
+    coded = LevelsOfData(schema, asked)
+    source: Callable[[], Iterator[VariableRows]] = lambda: map(coded.of, training.variable_blocks())  # noqa: E731
+    return Population(source, training.n_rows, offered_by, {}, asked, coded.n_levels, schema.groups)
 
 
 def _new_population(schema: Schema, data: Any, offset: Any, weights: Any, available: Any, asked: Asked) -> Population:
     """Rows of new data, checked."""
-    data = schema.to_pandas_or_numpy(data)
-    data = with_levels_of_rows(schema.groups, schema.encoder.feature_names, data, asked.groups)
-    X, _, _ = schema.encode_marked(data, levels=asked.choices)  # raises for invalid data
-    p = len(schema.feature_names)
-    table = to_pandas(data) if is_frame(data) else pd.DataFrame(X[:, :p], columns=list(schema.feature_names))
-    frame = table.rename(columns=str)
-    require_columns(frame, schema.feature_columns)
-    if len(frame) == 0:
-        raise ValueError("data has no rows")
-    row_weights = read_weights(schema.weights_of(data, weights), data, len(X), table.index)
-    mask = schema.encode_available(data, available, table.index)
-    if mask is not None:
-        row_weights = without_forced(row_weights, mask)
-        if row_weights is not None and not row_weights.any():
-            raise ValueError("available: no row has more than one class on offer, so there is nothing to average")
-    codes = X[:, code_columns(p, schema.groups)].astype(np.int64) if schema.groups else None
-    rows = VariableRows(
-        _as_kept(schema, frame),
-        schema.encode_offset(data, offset, len(X)),
-        np.ones(len(X)) if row_weights is None else row_weights,
-        mask,
-        codes,
-    )
     offered_by = schema.available_columns if available is None else ()
-    return Population(rows.chunks, len(X), offered_by, {}, asked, levels_of_rows(schema, X), schema.groups)
-
-
-def _as_kept(schema: Schema, frame: pd.DataFrame) -> pd.DataFrame:
-    """The columns that the model reads but groupings, in the types of its own data."""
-    if isinstance(schema.encoder, FormulaEncoder):
-        kept = schema.encoder.columns(frame)
-        slopes = {n: v for g in schema.groups if g.slopes for n, v in g.slopes.variables.items() if n not in kept}
-        return kept.assign(**as_frame(slopes, read_columns(slopes, frame, truth=True), frame.index)) if slopes else kept
-    return frame[list(schema.feature_columns)]
+    source = source_of(data)
+    if source is not None:
+        elsewhere = new_rows_of(source, schema, (offset, weights, available), asked)
+        return Population(_nothing, elsewhere.n_rows, offered_by, {}, asked, elsewhere=elsewhere)
+    rows, n_levels = new_rows(schema, data, offset, weights, available, asked)
+    return Population(rows.chunks, len(rows.frame), offered_by, {}, asked, n_levels, schema.groups)
 
 
 def encode_variables(schema: Schema, rows: VariableRows) -> Rows:

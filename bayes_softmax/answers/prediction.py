@@ -1,20 +1,23 @@
 """Class probabilities and classes of new data, with intervals, other base rates and entropies."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.special import xlogy
 
+from bayes_softmax.answers.answer_files import Answer, write_for_source, write_one
 from bayes_softmax.answers.base_rates import BaseRates, prior_shift
 from bayes_softmax.answers.cautions import joined, noted, row_cautions, rows_without_error, warn_of
 from bayes_softmax.answers.delta import delta_intervals, normal_logits
-from bayes_softmax.answers.fitted import Fitted, refuse_intervals, without_intervals
+from bayes_softmax.answers.fitted import FitAlone, Fitted, alone, refuse_intervals, without_intervals
 from bayes_softmax.answers.intervals import resolve_interval
 from bayes_softmax.answers.levels import Asked, ask, nodes_note
 from bayes_softmax.answers.mean_probabilities import draw_intervals, mean_probabilities
 from bayes_softmax.answers.moved_rows import averaged_intervals, moved_rows, normal_rows
 from bayes_softmax.answers.new_data import read_at_levels
+from bayes_softmax.answers.new_sources import source_of_answer
 from bayes_softmax.answers.probabilities import HasLogits, over_blocks
 from bayes_softmax.answers.rows import Rows
 from bayes_softmax.answers.tables import interval_frame, label_series, probability_frame
@@ -39,13 +42,15 @@ def predict_proba(
     groups: Any = None,
     random_seed: RandomSeed = None,
     rng: RandomNumbers = None,
+    out: Any = None,
 ) -> pd.DataFrame:
     r"""Class probabilities of new data: averaged over the draws of a posterior, or at an estimate.
 
     Parameters
     ----------
     data
-        Data frame with the model's columns, or array (N, p).
+        Data frame with the model's columns, or array (N, p); with ``out`` also any source of rows that a model can be
+        made of (Parquet files, datasets, lazy frames, a function that returns frames), which is read once.
     ci_prob
         If given, each probability comes with an interval of this level: equal-tailed over the draws, or by the
         delta method on the logit scale.
@@ -73,10 +78,15 @@ def predict_proba(
         of columns of ``data``.
     random_seed, rng
         Integer or NumPy Generator, for effects that are drawn; or as ``rng`` whatever ``np.random.default_rng`` takes.
+    out
+        A new folder for the answers, which then are not returned: one Parquet file for each partition of the data, with
+        its rows in their order.  Columns are the classes, or ``class_statistic`` with intervals; row labels are kept.
+        The folder is there when all files are complete, or not at all.
 
     Returns
     -------
     DataFrame
+        With ``out`` the files, with the partition and the number of rows of each; else the probabilities.
         Rows as in ``data``; columns are the classes, or ``(class, statistic)`` with intervals.  Where an estimate is
         not certified as an optimum, a warning and ``attrs["note"]`` say so.  Where its optimum lies at infinity,
         classes whose logits diverge to minus infinity relative to another have probability 0; the others have the
@@ -101,21 +111,69 @@ def predict_proba(
     """
     refuse_intervals(fit, ci_prob)
     asked = ask(fit, levels, groups, random_seed, rng)
-    rows, draws = read_at_levels(fit, data, offset, available, asked=asked, missing=missing)
-    shift = prior_shift(fit.schema, class_prior, rows)
-    note = joined(warn_of(fit, row_cautions(fit, rows)), nodes_note(rows.nodes))
-    if ci_prob is None:
-        return noted(probability_frame(fit.schema, rows, mean_probabilities(draws, rows, shift)), note)
-    interval = resolve_interval(ci_prob, "eti")
-    if fit.delta_covariance is None:
-        values, center, ends = draw_intervals(draws, rows, interval, shift=shift), "mean", interval.columns()
-    else:
-        center, ends = "estimate", interval.columns("wald")
-        if rows.nodes is None:
-            values = delta_intervals(fit, rows, interval, covariance=fit.delta_covariance, shift=shift)
+    question = Probabilities(alone(fit, covariance=ci_prob is not None), asked, missing, class_prior, ci_prob)
+    source = source_of_answer(data, out)
+    if source is not None:
+        written = write_for_source(source, fit.schema, question.of, (offset, available), asked, out)
+        return noted(written.table, joined(warn_of(fit, written.cautions), *written.notes))
+    answer = question.of(data, offset, available)
+    note = joined(warn_of(fit, answer.cautions), *answer.notes)
+    if out is not None:
+        return noted(write_one(answer, out).table, note)
+    return noted(answer.table, note)
+
+
+@dataclass(frozen=True)
+class Probabilities:
+    """Class probabilities as a question to any rows; it can be sent to where rows are.
+
+    Attributes
+    ----------
+    fit
+        The fit, without its data.
+    asked, missing, class_prior, ci_prob
+        As in :func:`predict_proba`.
+    """
+
+    fit: FitAlone
+    asked: Asked
+    missing: str
+    class_prior: BaseRates | None
+    ci_prob: float | None = None
+
+    def of(self, data: Any, offset: Any = None, available: Any = None) -> Answer:
+        """The table of some rows."""
+        fit, asked = self.fit, self.asked
+        rows, draws = read_at_levels(fit, data, offset, available, asked=asked, missing=self.missing)
+        shift = prior_shift(fit.schema, self.class_prior, rows)
+        said = (tuple(row_cautions(fit, rows)), (nodes_note(rows.nodes),))
+        if self.ci_prob is None:
+            return Answer(probability_frame(fit.schema, rows, mean_probabilities(draws, rows, shift)), *said)
+        interval = resolve_interval(self.ci_prob, "eti")
+        if fit.delta_covariance is None:
+            values, center, ends = draw_intervals(draws, rows, interval, shift=shift), "mean", interval.columns()
         else:
-            values = averaged_intervals(moved_rows(fit, asked, rows), interval, shift)
-    return noted(interval_frame(fit.schema, rows, values, stats=(center, *ends)), note)
+            center, ends = "estimate", interval.columns("wald")
+            if rows.nodes is None:
+                values = delta_intervals(fit, rows, interval, covariance=fit.delta_covariance, shift=shift)
+            else:
+                values = averaged_intervals(moved_rows(fit, asked, rows), interval, shift)
+        return Answer(interval_frame(fit.schema, rows, values, stats=(center, *ends)), *said)
+
+    def best(self, data: Any, offset: Any = None, available: Any = None) -> Answer:
+        """The most probable class of each row, a column called by the response."""
+        fit = self.fit
+        rows, draws = read_at_levels(fit, data, offset, available, asked=self.asked, missing=self.missing)
+        probabilities = mean_probabilities(draws, rows, prior_shift(fit.schema, self.class_prior, rows))
+        labels = label_series(fit.schema, rows, probabilities)
+        return Answer(labels.to_frame(), tuple(row_cautions(fit, rows)))
+
+    def best_for_file(self, data: Any, offset: Any = None, available: Any = None) -> Answer:
+        """The same in a type that is the same for all rows, with or without missing labels."""
+        answer = self.best(data, offset, available)
+        kinds = {type(label) for label in self.fit.schema.classes}
+        dtype: Any = {bool: "boolean", int: "Int64"}.get(kinds.pop(), "string") if len(kinds) == 1 else "string"
+        return answer._replace(table=answer.table.astype(dtype))
 
 
 def predict(
@@ -130,10 +188,12 @@ def predict(
     groups: Any = None,
     random_seed: RandomSeed = None,
     rng: RandomNumbers = None,
+    out: Any = None,
 ) -> pd.Series:
     """Most probable class of each row of ``data``; arguments as in :meth:`predict_proba`.
 
-    Missing for rows that neither data nor prior inform.
+    Missing for rows that neither data nor prior inform.  With ``out`` the files of a folder have them, in one column
+    with the name of the response, and the numbers of rows by file are returned.
 
     Examples
     --------
@@ -144,10 +204,15 @@ def predict(
     ['Adelie', 'Adelie', 'Gentoo']
     """
     asked = ask(fit, levels, groups, random_seed, rng)
-    rows, draws = read_at_levels(fit, data, offset, available, asked=asked, missing=missing)
-    warn_of(fit, row_cautions(fit, rows))
-    probabilities = mean_probabilities(draws, rows, prior_shift(fit.schema, class_prior, rows))
-    return label_series(fit.schema, rows, probabilities)
+    question = Probabilities(alone(fit), asked, missing, class_prior)
+    source = source_of_answer(data, out)
+    if source is not None:
+        written = write_for_source(source, fit.schema, question.best_for_file, (offset, available), asked, out)
+        warn_of(fit, written.cautions)
+        return written.table["rows"]
+    answer = (question.best if out is None else question.best_for_file)(data, offset, available)
+    warn_of(fit, answer.cautions)
+    return answer.table.iloc[:, 0] if out is None else write_one(answer, out).table["rows"]
 
 
 def uncertainty(

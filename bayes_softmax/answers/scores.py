@@ -2,23 +2,23 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from bayes_softmax.answers.calibration import calibration_error, calibration_table, top_label_table, top_shares
+from bayes_softmax.answers.calibration import calibration_error, calibration_table, cuts_of, top_label_table
 from bayes_softmax.answers.intervals import resolve_interval
+from bayes_softmax.answers.tallies import Predicted, Tally, tally_of
 from bayes_softmax.core.checks import counted
 from bayes_softmax.core.errors import warn_caller
 from bayes_softmax.core.records import FloatArray
-from bayes_softmax.data.available import Mask
 from bayes_softmax.data.missing import dropped_notes
 from bayes_softmax.data.schema import Schema
 from bayes_softmax.display.brief import Brief, as_markup, as_text
 from bayes_softmax.display.digits import Format, estimates
 from bayes_softmax.display.table import table_of
 
+NOTHING = "there is no observation to score"
 MEANINGS = {
     "accuracy": "share of observations whose most probable class is right, ties shared equally; 1 is best",
     "balanced_accuracy": "recall averaged over the classes; 1 is best",
@@ -58,6 +58,8 @@ class Evaluation:
         The same table for the most probable class of each row: confidence and accuracy.
     n_dropped
         Rows of new data that were left out for missing values.
+    notes
+        What was done otherwise with rows that are read in passes.
     """
 
     kind: str
@@ -73,6 +75,7 @@ class Evaluation:
     calibration: pd.DataFrame
     top_label: pd.DataFrame
     n_dropped: int = 0
+    notes: tuple[str, ...] = ()
 
     @property
     def n_units(self) -> float:
@@ -99,7 +102,7 @@ class Evaluation:
                 f"Brier {self.brier:.4f} ± {error['brier']:.4f}",
                 f"McFadden R2 {self.mcfadden_r2:.3f}, calibration error {self.calibration_error:.3f}",
             ),
-            dropped_notes(self.n_dropped),
+            (*dropped_notes(self.n_dropped), *self.notes),
             tables=(("scores", self.to_frame()), ("confusion", self.confusion)),
         )
 
@@ -107,64 +110,43 @@ class Evaluation:
     _repr_html_ = as_markup
 
 
-class Predicted(NamedTuple):
-    """Predicted probabilities (n, K), their logarithms, finite where the former underflow, and classes on offer."""
-
-    P: FloatArray
-    log_P: FloatArray
-    available: Mask | None = None
-
-
 def score(
     kind: str, predicted: Predicted, counts: FloatArray, *, schema: Schema, rates: FloatArray, n_bins: int
 ) -> Evaluation:
     """Scores of predictions for weighted counts (n, K); ``rates`` (K,) or (n, K) are the null model's."""
-    P, total = predicted.P, float(counts.sum())
-    if total <= 0:
-        raise ValueError("there is no observation to score")
-    right = top_shares(P)
-    brier = (P**2).sum(axis=1, keepdims=True) - 2 * P + 1.0
-    scores = {"accuracy": right, "log_loss": -predicted.log_P, "brier": brier}
-    means = {name: _mean(values, counts) for name, values in scores.items()}
-    found = counts.T @ right
-    labels = list(schema.classes)
-    seen = found.sum(axis=1) > 0
+    if counts.sum() <= 0:
+        raise ValueError(NOTHING)
+    cuts = cuts_of(predicted.P, counts, n_bins, predicted.available)
+    return evaluation_of(kind, tally_of(predicted, counts, rates, cuts), schema)
+
+
+def evaluation_of(kind: str, found: Tally, schema: Schema, notes: tuple[str, ...] = ()) -> Evaluation:
+    """Scores of the observations of a tally."""
+    if found.total <= 0:
+        raise ValueError(NOTHING)
+    labels, confusion = list(schema.classes), found.confusion
+    seen = confusion.sum(axis=1) > 0
     interval = resolve_interval(None, "eti")
-    confusion = pd.DataFrame(found, pd.Index(labels, name="observed"), pd.Index(labels, name="predicted"))
-    if predicted.available is not None:  # the null model, too, is renormalised over the classes on offer
-        rates = rates * predicted.available
-    calibration = calibration_table(
-        P, counts, schema.classes, interval=interval, n_bins=n_bins, available=predicted.available
-    )
+    table = pd.DataFrame(confusion, pd.Index(labels, name="observed"), pd.Index(labels, name="predicted"))
+    calibration = calibration_table(found.bins, schema.classes, interval)
+    log_loss = found.means["log_loss"].mean
     return Evaluation(
         kind=kind,
-        n_observations=total,
-        accuracy=means["accuracy"][0],
-        log_loss=means["log_loss"][0],
-        brier=means["brier"][0],
-        balanced_accuracy=float((np.diag(found)[seen] / found[seen].sum(axis=1)).mean()),
-        mcfadden_r2=_mcfadden(means["log_loss"][0], rates, counts),
+        n_observations=found.total,
+        accuracy=found.means["accuracy"].mean,
+        log_loss=log_loss,
+        brier=found.means["brier"].mean,
+        balanced_accuracy=float((np.diag(confusion)[seen] / confusion[seen].sum(axis=1)).mean()),
+        mcfadden_r2=_mcfadden(log_loss, found.null.mean),
         calibration_error=calibration_error(calibration),
-        std_error={name: error for name, (_, error) in means.items()},
-        confusion=table_of(confusion, others=Format("count")),
+        std_error={name: mean.error for name, mean in found.means.items()},
+        confusion=table_of(table, others=Format("count")),
         calibration=calibration,
-        top_label=top_label_table(P, counts, interval=interval, n_bins=n_bins),
+        top_label=top_label_table(found.bins, interval),
+        notes=notes,
     )
 
 
-def _mcfadden(log_loss: float, rates: FloatArray, counts: FloatArray) -> float:
+def _mcfadden(log_loss: float, null: float) -> float:
     """Relative reduction of the null model's log loss; NaN where that loss is infinite or zero."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        losses = -np.log(rates / rates.sum(axis=-1, keepdims=True))
-    null, _ = _mean(np.broadcast_to(losses, counts.shape), counts)
     return 1.0 - log_loss / null if np.isfinite(null) and null > 0 else float("nan")
-
-
-def _mean(values: FloatArray, counts: FloatArray) -> tuple[float, float]:
-    """Mean of a score (n, K) over the observations of ``counts`` (n, K), and its standard error."""
-    used = counts > 0
-    v, w = values[used], counts[used]
-    mean = float(np.average(v, weights=w))
-    if not np.isfinite(mean):
-        return mean, float("nan")
-    return mean, float(np.sqrt((w * (v - mean) ** 2).sum() / max(w.sum() - 1, 1) / w.sum()))

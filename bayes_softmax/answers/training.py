@@ -206,6 +206,7 @@ class RowsInMemory:
         return self.distinct.variable_names
 
     def _blocks(self, n: int) -> Iterator[slice]:
+        self.distinct.features.check_unchanged()
         for start in range(0, n, CHUNK_ROWS):
             yield slice(start, min(start + CHUNK_ROWS, n))
 

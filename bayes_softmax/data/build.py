@@ -103,7 +103,7 @@ def design_from_arrays(
     if isinstance(X, pd.DataFrame) and (named_columns(options) or grouped):
         require_named(X, options, "X")
         given = X.drop(columns=[*named_columns(options), *grouped])
-    names = _feature_names(given, feature_names)
+    names = feature_names_of(given, feature_names)
     encoder = ArrayEncoder(names, intercept)
     features, index = encoder.features(_renamed(given, names), "X")
     response = parse_response(y, options.classes)
@@ -154,7 +154,7 @@ def _assemble(
     return finished_design(raw, encoder, options)
 
 
-def _feature_names(X: Any, feature_names: Sequence[str] | None) -> tuple[str, ...]:
+def feature_names_of(X: Any, feature_names: Sequence[str] | None) -> tuple[str, ...]:
     """Names of the columns of ``X``: given, the frame's own, or x0, x1, ..."""
     if X.ndim != 2:
         hint = "; one column is X.reshape(-1, 1)" if X.ndim == 1 else ""

@@ -1,6 +1,5 @@
 """Equal rows collapsed without loss: those with the same features, levels, offset and choice set become one."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -9,7 +8,7 @@ import pandas as pd
 
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.data.design import Design, as_doubles
-from bayes_softmax.data.features import DenseFeatures
+from bayes_softmax.data.features import DenseFeatures, places
 
 SAMPLE = 2048  # rows looked at before all are hashed
 SAMPLE_COLUMNS = 16
@@ -63,9 +62,9 @@ def _arrays(design: Design, rows: slice | IntArray) -> list[FloatArray]:
 
 def _sample_repeats(design: Design) -> bool:
     """Whether enough rows of a sample repeat each other."""
-    rows = np.arange(design.n_obs)
-    if design.n_obs > SAMPLE:  # at random: data in the order of their patterns, or in cycles, would bias a regular one
-        rows = np.random.default_rng(0).choice(design.n_obs, size=SAMPLE, replace=False)
+    # At random: data in the order of their patterns, or in cycles, would bias a regular sample.
+    rng, some = np.random.default_rng(0), design.n_obs > SAMPLE
+    rows = rng.choice(design.n_obs, size=SAMPLE, replace=False) if some else np.arange(design.n_obs)
     arrays = _arrays(design, rows)
     # Most distinct rows differ in the first few columns already.
     for columns in (slice(SAMPLE_COLUMNS), slice(None)):
@@ -77,12 +76,7 @@ def _sample_repeats(design: Design) -> bool:
 
 def _hashes(design: Design) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
     """Hash of each row."""
-    return np.concatenate([row_hashes(_arrays(design, rows)) for rows in _places(design.n_obs)])
-
-
-def _places(n_obs: int) -> Iterator[slice]:
-    for start in range(0, n_obs, BLOCK_ROWS):
-        yield slice(start, min(start + BLOCK_ROWS, n_obs))
+    return np.concatenate([row_hashes(_arrays(design, rows)) for rows in places(*design.features.shape)])
 
 
 def row_hashes(arrays: list[FloatArray]) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
@@ -110,7 +104,7 @@ def _equal_to(design: Design, collapsed: Design, row_map: IntArray) -> bool:
     """Whether every row equals the one that replaces it."""
     return all(
         bool((row == distinct).all())
-        for rows in _places(design.n_obs)
+        for rows in places(*design.features.shape)
         for row, distinct in zip(_arrays(design, rows), _arrays(collapsed, row_map[rows]), strict=True)
     )
 

@@ -103,6 +103,7 @@ class Design:
     @property
     def X(self) -> FloatArray:
         """(N, p) features, float64 and C-contiguous: a new copy of large data, which are better read in blocks."""
+        self.features.check_unchanged()
         return self.features.at(slice(None))
 
     @property
@@ -191,7 +192,7 @@ def as_doubles(frame: pd.DataFrame) -> pd.DataFrame:
 
 def observation_totals(response: Response, weights: FloatArray | None, n_obs: int) -> FloatArray:
     """(N,) observations in each row: the weight of a label, the weighted total of counts."""
-    row_weights = np.ones(n_obs) if weights is None else weights
+    row_weights = np.broadcast_to(np.float64(1.0), n_obs) if weights is None else weights  # ones that take no memory
     return row_weights if response.counts is None else row_weights * response.counts.sum(axis=1)
 
 

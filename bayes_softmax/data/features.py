@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from bayes_softmax.core.records import AnyArray, FloatArray, IntArray
 
 HELD_BYTES = 2**25  # features up to this size are held as an array: encoding them again would cost more than 32 MiB
-BLOCK_ROWS = 32768  # of a pass
+BLOCK_BYTES, BLOCK_ROWS = 2**20, 4096  # a block of a pass stays in the cache, and has a multiple of so many rows
 STAMP_ROWS = 65536  # of memory that is not contiguous, read at once
 COPY_ON_WRITE = int(pd.__version__.split(".")[0]) >= 3  # a frame keeps its values whatever becomes of its twin
 
@@ -97,7 +97,11 @@ class FrameFeatures:
 
     def at(self, rows: slice | IntArray) -> FloatArray:
         """Features (n, p) of some rows."""
-        return np.ascontiguousarray(self.frame.iloc[rows].to_numpy(dtype=np.float64))
+        columns = [column.to_numpy()[rows] for _, column in self.frame.items()]
+        X = np.empty((len(columns[0]), len(columns)))
+        for j, column in enumerate(columns):
+            X[:, j] = column
+        return X
 
     def check_unchanged(self) -> None:
         """Frames of pandas are copied when one of two that share memory is written to."""
@@ -182,11 +186,30 @@ def is_large(n_obs: int, n_features: int) -> bool:
     return 8 * n_obs * n_features > HELD_BYTES
 
 
+def block_length(n_features: int) -> int:
+    """Rows of a block."""
+    return BLOCK_ROWS * max(BLOCK_BYTES // (8 * BLOCK_ROWS * max(n_features, 1)), 1)
+
+
+def places(n_obs: int, n_features: int) -> Iterator[slice]:
+    """Places of the blocks."""
+    step = block_length(n_features)
+    for start in range(0, n_obs, step):
+        yield slice(start, min(start + step, n_obs))
+
+
 def blocks(features: Features) -> Iterator[tuple[slice, FloatArray]]:
     """All rows, a block at a time, with their place."""
-    for start in range(0, features.shape[0], BLOCK_ROWS):
-        place = slice(start, min(start + BLOCK_ROWS, features.shape[0]))
+    for place in places(*features.shape):
         yield place, features.at(place)
+
+
+def weighted_blocks(features: Features, weights: FloatArray) -> Iterator[tuple[FloatArray, FloatArray]]:
+    """Weights (n,) and features (n, p), ``BLOCK_ROWS`` at a time: sums do not depend on where rows are kept."""
+    for place, X in blocks(features):
+        for start in range(0, len(X), BLOCK_ROWS):
+            some = slice(start, start + BLOCK_ROWS)
+            yield np.ascontiguousarray(weights[place][some]), X[some]
 
 
 def all_finite(features: Features) -> bool:

@@ -10,6 +10,7 @@ from bayes_softmax.core.checks import counted, describe_rows, did_you_mean, list
 from bayes_softmax.core.records import AnyArray, FloatArray, IntArray
 from bayes_softmax.data.containers import to_pandas_or_numpy
 from bayes_softmax.data.design import Label, Response
+from bayes_softmax.data.distinct import Coded, coded, recoded
 from bayes_softmax.data.frames import column_numbers
 from bayes_softmax.data.plain_labels import LABEL_TYPES, plain_array, plain_label
 from bayes_softmax.data.real_numbers import real_numbers
@@ -43,7 +44,7 @@ def parse_response(
         return parse_counts(counts, default if classes is None else plain_classes(classes), name or "y")
     if y.ndim != 1:
         raise ValueError(f"y has {y.ndim} dimensions; give (N,) labels, or (N, K) one-hot rows or counts")
-    return parse_labels(pd.Series(y), classes, name or "y", missing=missing)
+    return parse_labels(pd.Series(y, copy=False), classes, name or "y", missing=missing)
 
 
 def own_name(series: pd.Series) -> str:
@@ -84,18 +85,14 @@ def plain_classes(classes: Any, argument: str = "classes") -> tuple[Label, ...]:
 def parse_labels(series: pd.Series, classes: Sequence[Label] | None, name: str, *, missing: str = DROP) -> Response:
     """Labels as codes ``0..K-1`` into ``classes``; unused categorical levels are declared classes."""
     declared = plain_classes(classes) if classes is not None else None
-    values, levels = _plain_labels(series, name, missing)
+    labels, levels = _plain_labels(series, name, missing)
     if declared is None and levels is not None:
         declared = levels
-    if values.dtype.kind in "biu" and len(values) <= FEW_ROWS:
-        distinct, found = np.unique(values, return_inverse=True)
-    else:
-        found, distinct = pd.factorize(values)
     given = declared is not None
     if declared is None:
-        declared = tuple(sorted(distinct.tolist()))
+        declared = tuple(sorted(labels.distinct))
     _check_classes(declared, name)
-    codes = _codes(values, found, distinct, declared, name, series.index)
+    codes = _codes(labels, declared, name, series.index)
     observed = np.bincount(codes, minlength=len(declared)) > 0
     unused = tuple(c for c, seen in zip(declared, observed, strict=True) if not seen)
     return Response(name, declared, codes, None, unused, declared=given)
@@ -103,8 +100,8 @@ def parse_labels(series: pd.Series, classes: Sequence[Label] | None, name: str, 
 
 def labels_in(series: pd.Series, name: str) -> tuple[tuple[Label, ...], bool]:
     """Distinct labels of a column, and whether they are declared: the categories of a categorical, in order."""
-    values, levels = _plain_labels(series, name, DROP)
-    return (tuple(pd.unique(values).tolist()), False) if levels is None else (levels, True)
+    labels, levels = _plain_labels(series, name, DROP)
+    return (tuple(labels.distinct), False) if levels is None else (levels, True)
 
 
 def response_of_labels(
@@ -117,15 +114,21 @@ def response_of_labels(
     return Response(name, given, None, None, (), declared=declared or classes is not None)
 
 
-def _plain_labels(series: pd.Series, name: str, missing: str) -> tuple[AnyArray, tuple[Label, ...] | None]:
-    """Labels (N,) of plain types, and those that a categorical declares."""
+def _plain_labels(series: pd.Series, name: str, missing: str) -> tuple[Coded, tuple[Label, ...] | None]:
+    """Labels of plain types, and those that a categorical declares."""
     absent = np.flatnonzero(series.isna().to_numpy(dtype=bool))
     if absent.size:
         raise ValueError(f"{name}: the label is missing in {describe_rows(series.index, absent)}; {missing}")
     if isinstance(series.dtype, pd.CategoricalDtype):
-        levels = _category_names(series.cat.categories, name)
-        return levels[series.cat.codes.to_numpy()], tuple(levels.tolist())
-    return plain_array(series.to_numpy(), name, series.index), None
+        levels = _category_names(series.cat.categories, name).tolist()
+        return Coded(series.cat.codes.to_numpy().astype(np.int64), levels), tuple(levels)
+    if isinstance(series.dtype, pd.StringDtype):
+        return coded(series.array), None
+    values = plain_array(series.to_numpy(), name, series.index)
+    if values.dtype.kind in "biu" and len(values) <= FEW_ROWS:
+        distinct, found = np.unique(values, return_inverse=True)
+        return Coded(found, distinct.tolist()), None
+    return coded(values), None
 
 
 def _category_names(categories: pd.Index, name: str) -> AnyArray:
@@ -176,28 +179,25 @@ def _check_classes(classes: tuple[Label, ...], name: str) -> None:
         )
 
 
-def _codes(
-    values: AnyArray, found: IntArray, distinct: AnyArray, classes: tuple[Label, ...], name: str, index: Any
-) -> IntArray:
-    """Position in ``classes`` of ``distinct[found]``; an unknown label is an error with its rows and nearest class."""
-    if not len(values):
+def _codes(labels: Coded, classes: tuple[Label, ...], name: str, index: Any) -> IntArray:
+    """Position in ``classes`` of each label; an unknown one is an error with its rows and nearest class."""
+    found, distinct = labels
+    if not len(found):
         return np.empty(0, dtype=np.int64)
     position = {label: k for k, label in enumerate(classes)}
-    first = min(distinct.tolist())
+    first = min(distinct)
     if type(first) is not type(classes[0]):  # True == 1 in Python; as labels they differ
         kind = type(classes[0]).__name__
         raise TypeError(
             f"{name}: labels are of type {type(first).__name__}, such as {shown(first)}, but the classes are of type "
             f"{kind} ({listed(classes)}); convert the labels: .astype({kind})"
         )
-    table = np.array([position.get(label, -1) for label in distinct.tolist()], dtype=np.int64)
-    codes = table[found]
-    unknown = np.flatnonzero(codes < 0)
+    table = np.array([position.get(label, -1) for label in distinct], dtype=np.int64)
+    unknown = np.flatnonzero(table[found] < 0) if (table < 0).any() else np.empty(0, dtype=np.int64)
     if unknown.size:
-        label = values.tolist()[unknown[0]]
-        same = np.flatnonzero(np.asarray(values == values[unknown[0]]))
+        label, same = distinct[found[unknown[0]]], np.flatnonzero(found == found[unknown[0]])
         raise ValueError(
             f"{name}: unknown label {shown(label)} in {describe_rows(index, same)}{did_you_mean(label, classes)} "
             f"(classes: {listed(classes)})"
         )
-    return np.asarray(codes, dtype=np.int64)
+    return recoded(table, found)

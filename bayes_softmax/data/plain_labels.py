@@ -45,7 +45,7 @@ def plain_array(values: AnyArray, name: str, index: Any = None) -> AnyArray:
     index = range(len(values)) if index is None else index
     kind = values.dtype.kind
     if kind in "bi":
-        return values if kind == "b" else values.astype(np.int64)
+        return values if kind == "b" else values.astype(np.int64, copy=False)
     if kind == "u":
         return values.astype(np.int64 if values.max(initial=0) < 2**63 else np.uint64)
     if kind == "f":

@@ -1,6 +1,6 @@
 """Centre and scale of the features, and the columns that have none: constant, or beyond double precision."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 from bayes_softmax.core.checks import describe_rows, shown
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.design import Design, Standardisation
-from bayes_softmax.data.features import Features, blocks, column_of, ranges_of, some_columns, some_rows
+from bayes_softmax.data.features import Features, column_of, ranges_of, some_columns, some_rows, weighted_blocks
 
 LARGEST = 1e150  # squares of smaller values are finite
-MOMENT_ROWS = 4096  # rows summed at once: they stay in the second-level cache
 
 
 def without_constant(
@@ -115,25 +114,17 @@ def _moments(X: Features, weights: FloatArray | None) -> tuple[FloatArray, Float
     total = w.sum()
     shift = X.at(slice(1))[0]  # sums of small differences keep their digits where the mean is far from zero
     differs, sums, squares = np.zeros(p, dtype=bool), np.zeros(p), np.zeros(p)
-    for weight, block in _weighted_blocks(X, w):
+    for weight, block in weighted_blocks(X, w):
         shifted = block - shift
         sums += weight @ shifted
         differs |= shifted.any(axis=0)
     centre = sums / total
-    for weight, block in _weighted_blocks(X, w):
+    for weight, block in weighted_blocks(X, w):
         centred = block - shift
         centred -= centre
         np.square(centred, out=centred)
         squares += weight @ centred
     return shift + centre, np.sqrt(squares / total), ~differs
-
-
-def _weighted_blocks(X: Features, weights: FloatArray) -> Iterator[tuple[FloatArray, FloatArray]]:
-    """Weights (n,) and features (n, p) of some rows at a time."""
-    for place, rows in blocks(X):
-        for start in range(0, len(rows), MOMENT_ROWS):
-            part = slice(start, start + MOMENT_ROWS)
-            yield weights[place][part], rows[part]
 
 
 def check_range(X: Features, names: tuple[str, ...], scale: FloatArray, index: Any) -> None:

@@ -40,6 +40,19 @@ def response_products(Z, Y, out, first, end):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(**nb.OPTIONS)
+def keep_counts(rows, V, P, first, end):  # type: ignore[no-untyped-def]
+    """Fill ``P`` (end - first, K - 1, B) with ``n_i p_ki`` of all classes but the last, zero where padded."""
+    (K, q), B = V.shape, rows.Z.shape[2]
+    D, block, work = np.empty((K - 1, q)), workspace(K, B), workspace(3, B)
+    differences(V, D)
+    for b in range(first, end):
+        block_counts(rows, D, b, work, block)
+        for k in range(K - 1):
+            for i in range(B):
+                P[b - first, k, i] = block[k, i]
+
+
+@nb.njit(**nb.OPTIONS)
 def _pair_weights(P, k, l, totals, w):  # type: ignore[no-untyped-def]
     """``w = P_k P_l / n`` for one block ``P`` (K, B), zero where ``n`` is."""
     for i in range(w.shape[0]):
@@ -119,7 +132,8 @@ def weighted_gram(rows, V, G, A, first, end):  # type: ignore[no-untyped-def]
 def hessian_product(rows, P, D, out, first, end):  # type: ignore[no-untyped-def]
     """Add ``H`` times the direction ``D`` (K, q) to all rows of ``out`` (K, q) but the last.
 
-    The last row is minus the sum of the others.  ``P`` (end - first, K, B) are the blocks' expected counts.
+    The last row is minus the sum of the others.  ``P`` (end - first, K or K - 1, B) are the blocks' expected counts,
+    of which the last class's are not needed.
     """
     K, q = D.shape
     B = rows.Z.shape[2]

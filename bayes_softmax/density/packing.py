@@ -9,7 +9,7 @@ from bayes_softmax.core import compiling as nb
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.core.threads import in_parallel, ranges
 from bayes_softmax.data.design import Design
-from bayes_softmax.data.features import as_slice
+from bayes_softmax.data.features import as_slice, block_length
 from bayes_softmax.density.simd import ROW_MULTIPLE
 
 # Multiples of the tile with an odd number of cache lines: powers of two would map a block's features to few sets of
@@ -17,7 +17,6 @@ from bayes_softmax.density.simd import ROW_MULTIPLE
 BLOCK_ROWS = (264, 216, 168, 120, 72, 24)
 BLOCK_DOUBLES = 64_000
 BLOCK_OVERHEAD = 24  # cost of starting a block, in rows
-CHUNK_ROWS = 16_384  # rows encoded at once on their way into blocks
 
 assert all(rows % ROW_MULTIPLE == 0 for rows in BLOCK_ROWS)
 
@@ -59,7 +58,7 @@ def pack_mask(available: NDArray[np.bool_] | None, K: int, B: int) -> NDArray[np
     return np.ascontiguousarray(padded.reshape(n_blocks, B, K).transpose(0, 2, 1))
 
 
-def pack_offset(design: Design, rows: IntArray, B: int) -> tuple[FloatArray, float]:
+def pack_offset(design: Design, rows: slice | IntArray, B: int) -> tuple[FloatArray, float]:
     """Offset (n, K, B) of the given rows, and its contribution to the log-likelihood's linear term.
 
     Each row is taken relative to its largest offset among the classes on offer: a class excluded by an offset of -1e30
@@ -91,41 +90,66 @@ def _pack_features(X, centre, scale, out):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
-def _pack_labels(codes, weights, rows, out, first, end):  # type: ignore[no-untyped-def]
-    """One-hot counts of the blocks ``first <= b < end``; ``weights`` (N,) or (0,) for ones."""
-    B = out.shape[2]
-    for b in range(first, end):
-        for i in range(min(B, rows.shape[0] - b * B)):
-            row = rows[b * B + i]
+def _pack_labels(codes, weights, out):  # type: ignore[no-untyped-def]
+    """One-hot counts (n, K, B) of labels (N,); ``weights`` (N,) or (0,) for ones."""
+    n, B = out.shape[0], out.shape[2]
+    for b in range(n):
+        for i in range(min(B, codes.shape[0] - b * B)):
+            row = b * B + i
             out[b, codes[row], i] = weights[row] if weights.shape[0] > 0 else 1.0
 
 
-def pack_features(design: Design, rows: IntArray, B: int | None = None) -> FloatArray:
+def observed_rows(totals: FloatArray) -> slice | IntArray:
+    """Rows that hold an observation: a slice if all do, which takes no memory, else their positions."""
+    used = totals > 0
+    return slice(0, len(totals)) if used.all() else np.flatnonzero(used)
+
+
+def count_rows(rows: slice | IntArray) -> int:
+    """Number of such rows."""
+    return int(rows.stop - rows.start) if isinstance(rows, slice) else len(rows)
+
+
+def some_of(rows: slice | IntArray, first: int, end: int) -> slice | IntArray:
+    """The rows ``first <= i < end`` of them, as a slice where they are consecutive."""
+    if isinstance(rows, slice):
+        return slice(rows.start + first, min(rows.start + end, rows.stop))
+    return as_slice(rows[first:end])
+
+
+def pack_totals(totals: FloatArray, rows: slice | IntArray, B: int) -> FloatArray:
+    """Observations (n, B) in each of the given rows; (0, B) if there is one in each."""
+    if ((totals == 1) | (totals == 0)).all():
+        return np.empty((0, B))
+    return pack_rows(totals[rows][:, None], B)[:, 0].copy()
+
+
+def pack_features(design: Design, rows: slice | IntArray, B: int | None = None) -> FloatArray:
     """Standardised features (n, q, B) of the given rows, preceded by a feature of ones if there is an intercept."""
-    q = design.n_features + int(design.has_intercept)
-    B = block_rows(len(rows), q) if B is None else B
-    out = aligned((max(-(-len(rows) // B), 1), q, B))
+    q, N = design.n_features + int(design.has_intercept), count_rows(rows)
+    B = block_rows(N, q) if B is None else B
+    out = aligned((max(-(-N // B), 1), q, B))
     centre, scale = (np.ascontiguousarray(a, dtype=np.float64) for a in design.standardisation)
     design.features.check_unchanged()
-    step = max(CHUNK_ROWS // B, 1)
+    step = max(block_length(q) // B, 1)
 
     def pack(first: int, end: int) -> None:
         for b in range(first, end, step):
             blocks = out[b : min(b + step, end)]
-            X = design.features.at(as_slice(rows[b * B : (b + len(blocks)) * B]))
+            X = design.features.at(some_of(rows, b * B, (b + len(blocks)) * B))
             _pack_features(X, centre, scale, blocks)
 
     in_parallel(pack, ranges(len(out), 4.0 * out.size))
     return out
 
 
-def pack_counts(design: Design, rows: IntArray, B: int) -> FloatArray:
+def pack_counts(design: Design, rows: slice | IntArray, B: int) -> FloatArray:
     """Weighted counts (n, K, B) of the given rows."""
-    codes = design.response.codes
+    weights = None if design.weights is None else design.weights[rows]
     if design.response.counts is not None:
         counts = design.response.counts[rows]
-        return pack_rows(counts if design.weights is None else counts * design.weights[rows, None], B)
-    out = aligned((max(-(-len(rows) // B), 1), design.n_classes, B))
-    weights = np.empty(0) if design.weights is None else design.weights
-    _pack_labels(codes, weights, rows, out, 0, len(out))
+        return pack_rows(counts if weights is None else counts * weights[:, None], B)
+    assert design.response.codes is not None
+    out = aligned((max(-(-count_rows(rows) // B), 1), design.n_classes, B))
+    _pack_labels(design.response.codes[rows], np.empty(0) if weights is None else weights, out)
     return out

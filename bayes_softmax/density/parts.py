@@ -11,17 +11,19 @@ from bayes_softmax.core.protocols import Part, PartCurvature
 from bayes_softmax.core.records import ExpectedRows, FloatArray, IntArray
 from bayes_softmax.core.threads import in_parallel, ranges
 from bayes_softmax.data.design import Design
-from bayes_softmax.data.features import some_rows
+from bayes_softmax.data.features import block_length, some_rows
 from bayes_softmax.density import curvature, kernel
 from bayes_softmax.density.native import part_numbers
 from bayes_softmax.density.packing import (
-    CHUNK_ROWS,
     aligned,
+    count_rows,
+    observed_rows,
     pack_counts,
     pack_features,
     pack_mask,
     pack_offset,
-    pack_rows,
+    pack_totals,
+    some_of,
 )
 from bayes_softmax.separation.choice_sets import connected_classes
 
@@ -82,7 +84,7 @@ class MemoryPart:
     def curvature_at(self, V: FloatArray) -> PartCurvature:
         """The Hessian at ``V``, for products; it keeps the expected counts for as long as it lives."""
         n_blocks, _, B = self.rows.Z.shape
-        return _MemoryCurvature(self.rows, V, aligned((n_blocks, len(V), B)))
+        return _MemoryCurvature(self.rows, V, aligned((n_blocks, len(V) - 1, B)))
 
     def expected_rows(self, V: FloatArray) -> Iterator[ExpectedRows]:
         """Features and expected counts, block by block, without padding."""
@@ -101,14 +103,14 @@ class MemoryPart:
 
 @dataclass(frozen=True, eq=False)
 class _MemoryCurvature:
-    """A ``core.protocols.PartCurvature`` that keeps the expected counts ``P`` (n, K, B)."""
+    """A ``core.protocols.PartCurvature`` that keeps the expected counts ``P`` (n, K - 1, B) of all but one class."""
 
     rows: kernel.RowData
     V: FloatArray
     P: FloatArray
 
     def prepare(self, first: int, end: int) -> None:
-        curvature.expected_counts(self.rows, self.V, self.P[first:end], first, end)
+        curvature.keep_counts(self.rows, self.V, self.P[first:end], first, end)
 
     def product(self, D: FloatArray, first: int, end: int) -> FloatArray:
         out = np.zeros(D.shape)
@@ -128,17 +130,17 @@ def pack_without_responses(design: Design) -> MemoryPart:
     return MemoryPart(rows, np.zeros((design.n_classes, rows.Z.shape[1])), constant, design.total_weight)
 
 
-def _packed(design: Design) -> tuple[kernel.RowData, IntArray, float]:
+def _packed(design: Design) -> tuple[kernel.RowData, slice | IntArray, float]:
     """The packed rows that hold an observation, their positions, and the offsets' term of the log-likelihood."""
     totals, K = design.totals, design.n_classes
-    kept = np.flatnonzero(totals > 0)
+    kept = observed_rows(totals)
     Z = pack_features(design, kept)
     B = Z.shape[2]
     offset, constant = pack_offset(design, kept, B)
     rows = kernel.RowData(
         Z=Z,
-        n_obs=len(kept),
-        totals=np.empty((0, B)) if (totals[kept] == 1).all() else pack_rows(totals[kept][:, None], B)[:, 0].copy(),
+        n_obs=count_rows(kept),
+        totals=pack_totals(totals, kept, B),
         offset=offset,
         available=pack_mask(None if design.available is None else design.available[kept], K, B),
     )
@@ -191,16 +193,16 @@ def holds_intercept(rows: Design | Sequence[Design]) -> bool:
     return len(offered) < len(designs) or len(connected_classes(np.concatenate(offered))) == 1
 
 
-def _response_products(design: Design, kept: IntArray, Z: FloatArray) -> FloatArray:
+def _response_products(design: Design, kept: slice | IntArray, Z: FloatArray) -> FloatArray:
     """``Y'Z`` (K, q) of the counts of the rows and their packed features; counts are packed some blocks at a time."""
     (_, q, B), K = Z.shape, design.n_classes
-    step = max(CHUNK_ROWS // B, 1)
+    step = max(block_length(q) // B, 1)
 
     def part(first: int, end: int) -> FloatArray:
         out = np.zeros((K, q))
         for b in range(first, end, step):
             blocks = Z[b : min(b + step, end)]
-            Y = pack_counts(design, kept[b * B : (b + len(blocks)) * B], B)
+            Y = pack_counts(design, some_of(kept, b * B, (b + len(blocks)) * B), B)
             curvature.response_products(blocks, Y, out, 0, len(blocks))
         return out
 

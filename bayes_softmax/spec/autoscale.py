@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayes_softmax.core.records import FloatArray
-from bayes_softmax.data.features import DenseFeatures, Features, blocks, ranges_of, some_columns
+from bayes_softmax.data.features import DenseFeatures, Features, ranges_of, some_columns, weighted_blocks
 
 DEFAULT_INTERCEPT_SCALE = 1.5
 DEFAULT_TOTAL_SCALE = 2.0
@@ -46,7 +46,7 @@ def column_rms(X: Features, totals: FloatArray, scale: FloatArray, *, has_interc
     size = np.maximum(-low, high)
     size[size == 0] = 1.0
     shares = totals / totals.sum()
-    mean = np.sum([shares[place] @ np.square(rows / size) for place, rows in blocks(X)], axis=0)
+    mean = np.sum([share @ np.square(rows / size) for share, rows in weighted_blocks(X, shares)], axis=0)
     rms: FloatArray = size * np.sqrt(mean)  # squares must not overflow
     return rms
 

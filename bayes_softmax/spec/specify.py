@@ -14,9 +14,10 @@ from bayes_softmax.data.numeric_labels import numeric_warning
 from bayes_softmax.data.observations import Observations
 from bayes_softmax.data.options import Options
 from bayes_softmax.data.schema import Schema
-from bayes_softmax.data.sources.build import SourceRows, rows_from_columns, rows_from_formula
+from bayes_softmax.data.sources.build import SourceRows, rows_from_formula
 from bayes_softmax.data.sources.recognise import source_of
 from bayes_softmax.data.sources.rows import StreamedRows
+from bayes_softmax.data.sources.tables import rows_from_table
 from bayes_softmax.data.standardise import used_rows
 from bayes_softmax.data.unused_classes import unused_warning
 from bayes_softmax.spec.autoscale import ColumnsInMemory, ColumnsSummed, FeatureColumns
@@ -33,10 +34,9 @@ from bayes_softmax.spec.specification import Specification
 
 def from_arrays(X: Any, y: Any, feature_names: Any, intercept: bool, options: Options) -> Specification:
     """Model of arrays, or of a data frame ``X`` with ``y`` aligned to it."""
-    source = source_of(X)
-    if source is not None:
-        rows, schema = rows_from_columns(source, y, feature_names, intercept, options)
-        return _specify(rows, schema, options)
+    found = rows_from_table(X, y, feature_names, intercept, options)
+    if found is not None:
+        return _specify(*found, options)
     _refuse_for_sources(options)
     design, schema = build.design_from_arrays(X, y, feature_names, intercept, options)
     return _specify(Observations(design, options.collapse), schema, options)
@@ -109,4 +109,5 @@ def _columns_of(rows: SourceRows) -> FeatureColumns:
         return ColumnsSummed(np.hypot(known.mean, known.sd), known.two_valued_ranges, known.has_intercept)
     design = rows.design
     used = design.totals > 0
-    return ColumnsInMemory(used_rows(design.features, used), design.totals[used], design.has_intercept)
+    totals = design.totals if used.all() else design.totals[used]
+    return ColumnsInMemory(used_rows(design.features, used), totals, design.has_intercept)

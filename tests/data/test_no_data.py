@@ -22,7 +22,7 @@ NO_DATA = {
     "path": (Path("sales.feather"), r"X='sales.feather' names a file; .* pandas.read_feather\('sales.feather'\)"),
     "formula": ("y ~ a", r"X='y ~ a' is a formula: SoftmaxRegression.from_formula\('y ~ a', data\)"),
     "set": ({1, 2}, "X is a set, which has no order; expected an array or a data frame"),
-    "generator": ((row for row in X), r"X is an iterator of type generator; .*: list\(X\)"),
+    "generator": ((row for row in X), r"X is an iterator of type generator, which .*, list\(X\)"),
     "groups": (FRAME.assign(g=GROUP).groupby("g"), "X is of type DataFrameGroupBy; expected an array or a data frame$"),
     "number": (3.0, r"X is of type float \(3.0\); expected an array or a data frame"),
 }

@@ -12,6 +12,7 @@ import pandas as pd
 
 from bayes_softmax.core.checks import describe_rows, did_you_mean, listed, shown
 from bayes_softmax.core.records import FloatArray, IntArray
+from bayes_softmax.data.distinct import coded, recoded
 from bayes_softmax.data.frames import numeric_values, plain_column
 
 MANY_LEVELS = 10_000  # levels from which on no nearest match is sought
@@ -183,11 +184,20 @@ def _positions(column: pd.Series, name: str, levels: tuple[Any, ...]) -> IntArra
         codes = column.cat.codes.to_numpy()
         found = codes.astype(np.int64) if np.array_equal(table, np.arange(len(table))) else table[codes]
     else:
-        found = _lookup(column, levels)
+        found = _lookup_column(column, levels)
     unseen = np.flatnonzero(found < 0)
     if unseen.size:
         raise _unseen_level(column, name, levels, unseen)
     return found
+
+
+def _lookup_column(column: pd.Series, levels: tuple[Any, ...]) -> IntArray:
+    """Positions of the values of a column among levels, -1 for others: of text each distinct one is sought once."""
+    text = isinstance(column.dtype, pd.StringDtype) or column.dtype == object
+    if not (text and all(isinstance(level, str) for level in levels)):
+        return _lookup(column, levels)
+    codes, distinct = coded(column.to_numpy() if column.dtype == object else column.array)
+    return recoded(_lookup(distinct, levels), codes)
 
 
 def _lookup(values: Any, levels: tuple[Any, ...]) -> IntArray:
@@ -209,7 +219,7 @@ def positions_among(column: pd.Series, levels: tuple[Any, ...]) -> IntArray:
     if isinstance(column.dtype, pd.CategoricalDtype):
         codes = column.cat.codes.to_numpy()
         return np.append(_lookup(column.cat.categories, levels), -1)[codes]  # code -1 is a missing value
-    return _lookup(column, levels)
+    return _lookup_column(column, levels)
 
 
 def _check_known(values: FloatArray, column: pd.Series, name: str, levels: tuple[Any, ...]) -> None:

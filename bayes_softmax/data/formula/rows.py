@@ -1,6 +1,7 @@
 """Features of a formula over the rows of a model: encoded at once, or block by block where they are large."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,13 +27,21 @@ class FormulaFeatures:
 
     def at(self, rows: slice | IntArray) -> FloatArray:
         """Features (n, p) of some rows."""
-        some = self.frame.iloc[rows]
-        X = np.zeros((len(some), self.shape[1]))
-        self.encoder.write(X, self.encoder.read(some), some.index)
+        index = self.frame.index[rows]
+        X = np.zeros((len(index), self.shape[1]))
+        self.encoder.write(X, {str(name): _read(column, rows) for name, column in self.frame.items()}, index)
         return X
 
     def check_unchanged(self) -> None:
         """Frames of pandas are copied when one of two that share memory is written to."""
+
+
+def _read(column: pd.Series, rows: slice | IntArray) -> np.ndarray[Any, Any]:
+    """Some rows of a checked column: positions of levels, booleans, or numbers."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return column.cat.codes.to_numpy()[rows].astype(np.int64)
+    values = column.to_numpy()[rows]
+    return values if values.dtype == np.bool_ else values.astype(np.float64, copy=False)
 
 
 def formula_features(encoder: FormulaEncoder, data: pd.DataFrame) -> tuple[Features, pd.DataFrame]:

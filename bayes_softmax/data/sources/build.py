@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from bayes_softmax.core.checks import check_flags, shown
+from bayes_softmax.core.checks import check_flags, counted, shown
 from bayes_softmax.data.array_encoder import ArrayEncoder
 from bayes_softmax.data.design import Design, Response
 from bayes_softmax.data.finishing import finished_design, schema_of
@@ -25,12 +25,13 @@ from bayes_softmax.data.schema import Encoder, Schema
 from bayes_softmax.data.sources import gathering
 from bayes_softmax.data.sources.cluster import passes_of
 from bayes_softmax.data.sources.gathering import Gathered, Gatherer, gather_partition, joined_designs, merge_gathered
+from bayes_softmax.data.sources.head import head_of
 from bayes_softmax.data.sources.moments import Provisional
 from bayes_softmax.data.sources.partitions import Source
 from bayes_softmax.data.sources.passes import Passes
 from bayes_softmax.data.sources.reader import FrameReader
 from bayes_softmax.data.sources.rows import StreamedRows
-from bayes_softmax.data.sources.scan import Scan, Scanner, merged_scans, scan_partition
+from bayes_softmax.data.sources.scan import Scan, Scanner, merged_scans, scan_partition, share_of
 from bayes_softmax.data.sources.summary import kept_of, provisional_of, sample_design, summary_of
 
 type SourceRows = Observations | StreamedRows
@@ -61,7 +62,7 @@ def rows_from_formula(formula: str, source: Source, options: Options) -> tuple[S
         raise ValueError(
             f"formula: effects of groups, as (... | {':'.join(bars[0].columns)}), need the rows in memory: {WHAT_TO_DO}"
         )
-    head = source.head().rename(columns=str)
+    head = head_of(source)
     by_row = {argument: getattr(options, argument) for argument in BY_ROW}
     terms = terms_of_data(right, head, [*responses, *named_columns(options)], by_row)
     calls = stateful_calls(terms)
@@ -77,18 +78,14 @@ def rows_from_formula(formula: str, source: Source, options: Options) -> tuple[S
     return _rows(asked, source)
 
 
-def rows_from_columns(
-    source: Source, y: Any, feature_names: Any, intercept: bool, options: Options
-) -> tuple[SourceRows, Schema]:
+def rows_from_columns(source: Source, y: Any, intercept: bool, options: Options) -> tuple[SourceRows, Schema]:
     """The rows of all other columns of a source as features, and one column (or several, of counts) as response."""
     check_flags(intercept=intercept)
     options = _checked(options)
     names = [y] if isinstance(y, str) else y
     if not isinstance(names, Sequence) or not names or not all(isinstance(name, str) for name in names):
         raise TypeError(f"y must name the column of labels of {source.name}, or its columns of counts")
-    if feature_names is not None:
-        raise ValueError("feature_names is for arrays: the columns of a source have their names")
-    head = source.head().rename(columns=str)
+    head = head_of(source)
     require_columns(head, names, "y: X")
     require_named(head, options, "X")
     features = tuple(name for name in head.columns if name not in {*names, *named_columns(options)})
@@ -123,8 +120,9 @@ def _rows(asked: Asked, source: Source) -> tuple[SourceRows, Schema]:
     passes = passes_of(source.narrowed(asked.columns), options.client)
     coded = frozenset() if asked.terms is None else frozenset(coded_columns(asked.terms))
     plain = replace(options, prior=None, intercept_prior=None, client=None)  # what is sent to other processes
-    scanner = Scanner(asked.features, coded, asked.responses, asked.columns, plain)
-    scan = passes.run_frames(asked.columns, partial(scan_partition, scanner), merged_scans, "pass 1 (reading the rows)")
+    share = share_of(source.n_rows, options)
+    scanner = Scanner(asked.features, coded, asked.responses, asked.columns, plain, share)
+    scan = passes.run_frames(asked.columns, partial(scan_partition, scanner), merged_scans, "reading the rows")
     n_left = scan.n_rows - scan.n_dropped
     if not n_left:
         left = f" left ({scan.n_dropped} dropped for missing values)" if scan.n_dropped else ""
@@ -140,8 +138,19 @@ def _rows(asked: Asked, source: Source) -> tuple[SourceRows, Schema]:
     provisional = Provisional(provisional_of(sample))
     gatherer = Gatherer(provisional, gathering.IN_MEMORY, options.collapse, size <= gathering.IN_MEMORY)
     merge = partial(merge_gathered, gatherer)
-    gathered = passes.run(reader, partial(gather_partition, gatherer), merge, "pass 2 (encoding the rows)")
+    gathered = passes.run(reader, partial(gather_partition, gatherer), merge, "encoding the rows")
+    _check_same(source, scan, gathered)
     return _held(gathered, encoder, options) or _streamed(gathered, provisional, reader, sample, passes)
+
+
+def _check_same(source: Source, scan: Scan, gathered: Gathered) -> None:
+    """Raise where the second pass read another number of rows than the first."""
+    found = 0 if gathered.moments is None else gathered.moments.n_obs + gathered.moments.n_dropped
+    if found != scan.n_rows:
+        raise ValueError(
+            f"{source.name} has {counted(scan.n_rows, 'row')} in one pass, and {found} in the next; it must return the "
+            "same rows each time"
+        )
 
 
 def _encoder_of(asked: Asked, scan: Scan) -> Encoder:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from bayes_softmax.data.containers import to_pandas_or_numpy
 from bayes_softmax.data.sources.partitions import Source, in_frames
 
 FIRST_ROWS = 1000  # enough to tell what columns hold
@@ -29,22 +30,24 @@ class DaskPartition:
 
     def frames(self, columns: Sequence[str] | None) -> Iterator[pd.DataFrame]:
         """Its rows, in frames; in a process that does not have them, computed there."""
-        frame = self.frame if isinstance(self.frame, pd.DataFrame) else self.frame.compute(scheduler="synchronous")
-        return in_frames(frame if columns is None else frame[list(columns)])
+        found = self.frame if isinstance(self.frame, pd.DataFrame) else self.frame.compute(scheduler="synchronous")
+        frame = to_pandas_or_numpy(found, "data").rename(columns=str)
+        return in_frames(frame if columns is None else frame[[name for name in columns if name in frame.columns]])
 
 
 def dask_source(data: Any) -> Source:
     """The source of a Dask data frame."""
-    n = data.npartitions
-    partitions = tuple(DaskPartition(part, f"partition {i} of {n}") for i, part in enumerate(data.to_delayed()))
+    parts = enumerate(data.to_delayed())
+    partitions = tuple(DaskPartition(part, f"partition {i} of the Dask data frame") for i, part in parts)
 
     def narrowed(columns: Sequence[str]) -> Source:
-        return dask_source(data[list(columns)])
+        return dask_source(data[[name for name in data.columns if str(name) in set(columns)]])
 
     def first() -> pd.DataFrame:
         return first_rows(data)
 
-    return Source("the Dask data frame", partitions, tuple(map(str, data.columns)), narrowed, first, on_dask=True)
+    names = tuple(map(str, data.columns))
+    return Source("the Dask data frame", partitions, names, narrow=narrowed, first=first, on_dask=True)
 
 
 def first_rows(data: Any) -> pd.DataFrame:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.design import Design, Standardisation
 
-BLOCK = 4096  # rows summed at once: they stay in the second-level cache
+BLOCK = 2048  # rows summed at once: they stay in the second-level cache
+TILE = 16
 
 
 class Moments(NamedTuple):
@@ -57,20 +58,48 @@ class Provisional:
 
     def of_rows(self, design: Design) -> Moments:
         """The sums over the rows of a design."""
-        totals, p = design.totals, design.n_features
+        totals = design.totals
         used = totals > 0
         X, w = (design.X, totals) if used.all() else (design.X[used], totals[used])
-        gram = np.zeros((p + 1, p + 1))
-        for start in range(0, len(X), BLOCK):
-            block = slice(start, start + BLOCK)
-            Z = np.ones((len(X[block]), p + 1))
-            Z[:, 1:] = (X[block] - self.at.centre) / self.at.scale
-            gram += (Z * w[block, None]).T @ Z
-        values = np.array([X.min(axis=0), X.max(axis=0)]) if len(X) else np.full((2, p), np.nan)
+        gram, values, many = _sums(X, None if (w == 1).all() else w, self.at)
         return Moments(
-            design.n_obs, design.n_dropped, int(used.sum()), design.n_forced, design.class_counts(), gram, values,
-            _has_more(X, values), design.weights is not None,
+            design.n_obs, design.n_dropped, int(used.sum()), design.n_forced, design.class_counts(), gram, values, many,
+            design.weights is not None,
         )  # fmt: skip
+
+
+def _sums(X: FloatArray, w: FloatArray | None, at: Standardisation) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:
+    """Gram matrix, ends and whether there is a third value of features (N, p) of weights (N,), or None for ones.
+
+    Everything is computed of a block while it is in the cache, so memory is read once.  ``TILE`` rows are taken for
+    one where each column is treated alike: NumPy is slow at loops over few features.
+    """
+    N, p = X.shape
+    gram, low, high = np.zeros((p + 1, p + 1)), np.full(p, np.nan), np.full(p, np.nan)
+    if not p:
+        gram[0, 0] = float(N) if w is None else w.sum()
+        return gram, np.array([low, high]), np.zeros(0, dtype=bool)
+    centre, scale = np.tile(at.centre, TILE), np.tile(at.scale, TILE)
+    padded, product = np.empty((BLOCK // TILE, TILE * p)), np.empty((BLOCK, p))
+    for start in range(0, N, BLOCK):
+        block = X[start : start + BLOCK]
+        n = len(block)
+        if n % TILE:  # repeat the last row
+            block = np.concatenate([block, np.broadcast_to(block[-1], (-n % TILE, p))])
+        tiles = np.ascontiguousarray(block).reshape(-1, TILE * p)
+        low = np.fmin(low, tiles.min(axis=0).reshape(TILE, p).min(axis=0))
+        high = np.fmax(high, tiles.max(axis=0).reshape(TILE, p).max(axis=0))
+        scaled = np.subtract(tiles, centre, out=padded[: len(tiles)])
+        scaled /= scale
+        z = scaled.reshape(-1, p)[:n]
+        weights = np.ones(n) if w is None else w[start : start + BLOCK]
+        left = z if w is None else np.multiply(z, weights[:, None], out=product[:n])
+        gram[0, 0] += weights.sum()
+        gram[0, 1:] += weights @ z
+        gram[1:, 1:] += left.T @ z
+    gram[1:, 0] = gram[0, 1:]
+    values = np.array([low, high])
+    return gram, values, _has_more(X, values)
 
 
 def _has_more(X: FloatArray, values: FloatArray) -> NDArray[np.bool_]:

@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 
 import pandas as pd
 
-FRAME_ROWS = 131_072  # most rows of a frame: a few arrays of them fit into memory beside each other
+FRAME_ROWS, FRAME_VALUES = 131_072, 4_000_000  # most of a frame: a few copies fit into memory beside each other
 
 
 class Partition(Protocol):
@@ -18,8 +18,13 @@ class Partition(Protocol):
         ...
 
     def frames(self, columns: Sequence[str] | None) -> Iterator[pd.DataFrame]:
-        """Its rows in frames of at most ``FRAME_ROWS``, with some columns or all; rows are numbered from 0."""
+        """Its rows in frames of at most ``frame_rows``, with some columns or all; rows are numbered from 0."""
         ...
+
+
+def frame_rows(n_columns: int) -> int:
+    """Most rows of a frame of so many columns."""
+    return max(min(FRAME_ROWS, FRAME_VALUES // max(n_columns, 1)), 1024)
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +39,8 @@ class Source:
         In order.
     columns
         Names of its columns, in order.
+    n_rows
+        Rows in all, where that is known without reading them.
     narrow
         The same source with some of its columns, where that saves reading the others; else None.
     first
@@ -45,6 +52,7 @@ class Source:
     name: str
     partitions: tuple[Partition, ...]
     columns: tuple[str, ...]
+    n_rows: int | None = None
     narrow: "Callable[[Sequence[str]], Source] | None" = None
     first: Callable[[], pd.DataFrame] | None = None
     on_dask: bool = False
@@ -52,17 +60,6 @@ class Source:
     def narrowed(self, columns: Sequence[str]) -> "Source":
         """The source, of which only some columns will be read."""
         return self if self.narrow is None else self.narrow(columns)
-
-    def head(self) -> pd.DataFrame:
-        """The first frame that has rows, or an empty one."""
-        if self.first is not None:
-            return self.first()
-        frame = pd.DataFrame(columns=list(self.columns))
-        for partition in self.partitions:
-            for frame in partition.frames(None):
-                if len(frame):
-                    return frame
-        return frame
 
 
 class Numbered[T](NamedTuple):
@@ -78,9 +75,14 @@ type Merge[R] = Callable[[R, R], R]
 
 
 def in_frames(frame: pd.DataFrame) -> Iterator[pd.DataFrame]:
-    """A frame in pieces of at most ``FRAME_ROWS``, rows numbered from 0."""
-    frame = frame.reset_index(drop=True)
+    """A frame in pieces of limited size, rows numbered from 0."""
+    frame, n = numbered_frame(frame, 0), frame_rows(frame.shape[1])
     if not len(frame):
         yield frame
-    for start in range(0, len(frame), FRAME_ROWS):
-        yield frame.iloc[start : start + FRAME_ROWS]
+    for start in range(0, len(frame), n):
+        yield frame.iloc[start : start + n]
+
+
+def numbered_frame(frame: pd.DataFrame, start: int) -> pd.DataFrame:
+    """The frame with its rows numbered from ``start``."""
+    return frame.set_axis(pd.RangeIndex(start, start + len(frame)))

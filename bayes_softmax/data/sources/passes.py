@@ -94,7 +94,7 @@ class LocalPasses:
         return replace(self, store=Store(budget))
 
     def _run[T](self, of_partition: Callable[[int, Partition, threading.Event], T], merge: Merge[T], title: str) -> T:
-        """Results of all partitions, merged in their order; no more are started than threads can work on."""
+        """Results of all partitions, merged in their order; few are started before the first is done."""
         stop, waiting = threading.Event(), iter(enumerate(self.source.partitions))
         running: list[tuple[Partition, Future[T]]] = []
         merged = Tree(merge)
@@ -107,7 +107,7 @@ class LocalPasses:
 
         with showing(title), steps("partitions", n) as count, ThreadPoolExecutor(self.n_threads) as pool:
             try:
-                for _ in range(self.n_threads + 1):
+                for _ in range(2 * self.n_threads):  # one that is large does not make the others wait
                     start(pool)
                 while running:
                     partition, future = running.pop(0)

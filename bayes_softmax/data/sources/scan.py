@@ -1,5 +1,6 @@
 """The first pass: what makes the encoding of a source, summed over its partitions."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -57,13 +58,25 @@ class Scan:
 
 
 class Scanner(NamedTuple):
-    """What is read in the first pass: columns of features, those of them inside ``C()``, and the response."""
+    """What is read in the first pass: columns of features, those of them inside ``C()``, and the response.
+
+    ``share`` bounds the random keys of rows in the sample, so that what comes back of many partitions is small.
+    """
 
     features: tuple[str, ...]
     coded: frozenset[str]
     responses: tuple[str, ...]
     columns: tuple[str, ...]
     options: Options
+    share: float = 1.0
+
+
+def share_of(n_rows: int | None, options: Options) -> float:
+    """A bound on the keys of the sample: 1 unless all rows are known to be candidates, and enough below it."""
+    if not n_rows or options.missing != "error":
+        return 1.0
+    # Twelve standard deviations above the expected number of keys below the bound.
+    return min(1.0, (SAMPLE_ROWS + 12 * math.sqrt(SAMPLE_ROWS)) / n_rows)
 
 
 def scan_partition(scanner: Scanner, part: Numbered[pd.DataFrame]) -> Scan:
@@ -96,7 +109,7 @@ def _scan_frame(scanner: Scanner, frame: pd.DataFrame, where: str, rng: np.rando
     if len(scanner.responses) == 1:
         labels, declared = labels_in(frame[scanner.responses[0]], scanner.responses[0])
     # Rows beyond the largest key of a full sample cannot enter it.
-    limit = keys[-1] if len(keys) == SAMPLE_ROWS else np.inf
+    limit = keys[-1] if len(keys) == SAMPLE_ROWS else scanner.share
     at = np.flatnonzero(draws < limit)
     at = at[np.argsort(draws[at], kind="stable")][:SAMPLE_ROWS]
     sample = frame[list(scanner.columns)].iloc[at]

@@ -120,9 +120,20 @@ def _arrays_of(design: Design) -> dict[str, AnyArray]:
         "offset": design.offset, "available": design.available,
     }  # fmt: skip
     arrays: dict[str, AnyArray] = {name: array for name, array in found.items() if array is not None}
+    arrays["X"] = _narrow(arrays["X"])
     if response.codes is not None and response.n_classes <= 256:
         arrays["codes"] = response.codes.astype(np.uint8)
     return arrays
+
+
+def _narrow(X: AnyArray) -> AnyArray:
+    """The same numbers in fewer bytes, where they allow it: flags and small whole numbers, and single precision."""
+    some = X[:: max(len(X) // 64, 1)]  # shows of most features that they do not
+    for dtype in (np.int8, np.float32):
+        with np.errstate(invalid="ignore", over="ignore"):
+            if (some.astype(dtype) == some).all() and (X.astype(dtype) == X).all():
+                return X.astype(dtype)
+    return X
 
 
 def _with_arrays(bare: Design, arrays: dict[str, AnyArray]) -> Design:
@@ -131,5 +142,5 @@ def _with_arrays(bare: Design, arrays: dict[str, AnyArray]) -> Design:
     codes = None if codes is None else codes.astype(np.int64)
     response = replace(bare.response, codes=codes, counts=arrays.get("counts"))
     weights, offset, available = (arrays.get(name) for name in ("weights", "offset", "available"))
-    features = DenseFeatures(arrays["X"])
+    features = DenseFeatures(arrays["X"].astype(np.float64, copy=False))
     return replace(bare, features=features, response=response, weights=weights, offset=offset, available=available)

@@ -12,7 +12,16 @@ from bayes_softmax.density import kernel as linear_kernel
 from bayes_softmax.density.kernel import PART_SIZE, RowData
 from bayes_softmax.density.native import Field, checked_addresses, part_numbers, require
 from bayes_softmax.density.network import kernel
-from bayes_softmax.density.packing import block_rows, pack_features, pack_mask, pack_offset, pack_rows
+from bayes_softmax.density.packing import (
+    block_rows,
+    count_rows,
+    observed_rows,
+    pack_features,
+    pack_mask,
+    pack_offset,
+    pack_rows,
+    pack_totals,
+)
 from bayes_softmax.density.parts import split_rows
 from bayes_softmax.spec.network.hidden import NetworkCoordinates
 
@@ -105,13 +114,13 @@ def pack_network_part(design: Design, coordinates: NetworkCoordinates) -> Networ
     Rows of weight zero carry no information and are left out.
     """
     totals, K = design.totals, design.n_classes
-    kept, features = np.flatnonzero(totals > 0), _features(design, coordinates)
-    B = block_rows(len(kept), 1 + features.n_features + 2 * sum(coordinates.hidden.sizes[1:]) + K)
+    kept, features = observed_rows(totals), _features(design, coordinates)
+    B = block_rows(count_rows(kept), 1 + features.n_features + 2 * sum(coordinates.hidden.sizes[1:]) + K)
     offset, _ = pack_offset(design, kept, B)
     rows = RowData(
         Z=pack_features(features, kept, B),
-        n_obs=len(kept),
-        totals=np.empty((0, B)) if (totals[kept] == 1).all() else pack_rows(totals[kept][:, None], B)[:, 0].copy(),
+        n_obs=count_rows(kept),
+        totals=pack_totals(totals, kept, B),
         offset=offset,
         available=pack_mask(None if design.available is None else design.available[kept], K, B),
     )
@@ -120,7 +129,7 @@ def pack_network_part(design: Design, coordinates: NetworkCoordinates) -> Networ
         counts = pack_rows(design.dense_counts()[kept], B)
     else:
         codes = np.zeros((len(rows.Z), B), dtype=np.int64)
-        codes.ravel()[: len(kept)] = design.response.codes[kept]
+        codes.ravel()[: count_rows(kept)] = design.response.codes[kept]
     return NetworkPart(kernel.NetworkRows(rows, codes, counts), design.total_weight)
 
 
