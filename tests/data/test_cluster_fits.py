@@ -2,6 +2,8 @@
 
 import gc
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -15,6 +17,7 @@ import pytest
 from distributed import Client, LocalCluster
 
 import bayes_softmax as bs
+from bayes_softmax.core.errors import ClusterError
 from bayes_softmax.data.sources import gathering
 from bayes_softmax.data.sources.cluster import DaskPasses
 from bayes_softmax.data.sources.on_worker import numbers_here
@@ -78,6 +81,16 @@ def test_estimates_are_those_of_one_process_to_the_last_bit(client: Client, file
     assert here.log_likelihood == there.log_likelihood
 
 
+@pytest.mark.parametrize("fit", ["laplace", "sample"])
+def test_draws_are_those_of_one_process_to_the_last_bit(client: Client, file: Path, fit: str) -> None:
+    options = {"draws": 400, "random_seed": 3, "progressbar": False}
+    here = getattr(model_of(file), fit)(**options)
+    there = getattr(model_of(file, client=client), fit)(**options)
+    for name in ("weights", "intercept"):
+        assert here.idata.posterior[name].identical(there.idata.posterior[name])
+    assert here.engine == there.engine
+
+
 def test_a_fit_whose_worker_is_killed_is_the_same(client: Client, file: Path) -> None:
     there = model_of(file, client=client)
     assert numbers(client, passes_of(there)) <= set(range(GROUPS))
@@ -87,6 +100,59 @@ def test_a_fit_whose_worker_is_killed_is_the_same(client: Client, file: Path) ->
     wait_for(lambda: victim not in client.run(os.getpid).values() and len(client.nthreads()) == 2)
     assert (there.mle().weights.to_numpy() == model_of(file).mle().weights.to_numpy()).all()
     assert numbers(client, passes_of(there)) == set(range(GROUPS))
+
+
+@pytest.fixture
+def scheduler(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
+    """A scheduler and a worker, which are processes of their own, and the file that says where."""
+    file = tmp_path / "scheduler.json"
+    module = (sys.executable, "-m", "distributed.cli.dask_")
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    started = [
+        subprocess.Popen([*module[:2], f"{module[2]}{what}", *options, "--scheduler-file", str(file)], **quiet)
+        for what, *options in (
+            ("scheduler", "--port", "0", "--no-dashboard"),
+            ("worker", "--nthreads", "1", "--no-nanny", "--no-dashboard", "--death-timeout", "60"),
+        )
+    ]
+    try:
+        wait_for(file.exists)
+        yield started[0], file
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+
+
+def test_a_fit_goes_on_from_its_checkpoint_on_another_cluster(
+    client: Client,
+    file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    scheduler: Any,
+) -> None:
+    """The scheduler is killed in the last pass of a fit."""
+    process, where = scheduler
+    complete = model_of(file, client=client)
+    whole = complete.map()
+    n, original, path = len(complete._spec.streamed.log) + 2, DaskPasses.run, tmp_path / "fit.json"
+
+    def run(self: DaskPasses, reader: Any, task: Any, merge: Any, title: str) -> Any:
+        if self.client is doomed and title.startswith(f"pass {n},"):
+            process.kill()
+        return original(self, reader, task, merge, title)
+
+    with Client(scheduler_file=str(where), set_as_default=False, timeout=2) as doomed:
+        doomed.wait_for_workers(1, timeout=30)
+        monkeypatch.setattr(DaskPasses, "run", run)
+        with pytest.raises(ClusterError, match=rf"was lost in pass {n}, value, gradient and Hessian, ") as raised:
+            model_of(file, client=doomed, checkpoint=path).map()
+        assert f"{path} has its last complete pass" in "".join(raised.value.__notes__)
+        wait_for(lambda: doomed.status == "closed")
+    resumed = model_of(file, client=client, checkpoint=path)
+    np.testing.assert_allclose(resumed.map().weights, whole.weights, rtol=1e-7)
+    assert f"goes on from the point of {path}" in capsys.readouterr().err
 
 
 def test_workers_keep_encoded_rows_until_the_model_is_gone(client: Client, frame: pd.DataFrame, tmp_path: Path) -> None:
