@@ -80,8 +80,8 @@ class ArrayFeatures:
         """Raise if the user has written to the array since."""
         if stamp_of(self.given) != self.stamp:
             raise ValueError(
-                f"X was changed after the model was made: an array of more than {HELD_BYTES / 2**20:.0f} MB is not "
-                "copied, so the model reads it where it is. Make the model again, or give it a copy: "
+                f"X was changed after the model was made, which reads it where it is: features of more than "
+                f"{HELD_BYTES / 2**20:.0f} MB are not copied. Make the model again, or give it a copy: "
                 "SoftmaxRegression(X.copy(), y)"
             )
 
@@ -227,7 +227,8 @@ def some_rows(features: Features, rows: slice | IntArray) -> Features:
     """The features of some rows; those of an array in memory are a view for a slice."""
     if isinstance(features, DenseFeatures):
         return DenseFeatures(features.values[rows])
-    return SomeRows(features, np.arange(features.shape[0])[rows])
+    N = features.shape[0]
+    return SomeRows(features, np.arange(*rows.indices(N)) if isinstance(rows, slice) else np.arange(N)[rows])
 
 
 def some_columns(features: Features, columns: IntArray) -> Features:
