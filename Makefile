@@ -15,7 +15,7 @@ ifneq ($(wildcard /etc/ssl/cert.pem /etc/ssl/certs/ca-certificates.crt /etc/pki/
 export UV_SYSTEM_CERTS ?= 1
 endif
 
-.PHONY: help demo test check format verify bench notebooks setup lock clean distclean
+.PHONY: help demo test check format verify bench bench-scale notebooks setup lock clean distclean
 .DELETE_ON_ERROR:
 
 help:
@@ -25,6 +25,7 @@ help:
 	@echo "make format      let ruff format and fix"
 	@echo "make verify      long statistical verification"
 	@echo "make bench       benchmarks against peers     (BENCH_ARGS=)"
+	@echo "make bench-scale 1e5 to 1e7 rows of a file    (BENCH_ARGS=)"
 	@echo "make notebooks   execute the notebooks again and save them"
 	@echo "make setup       only install into .venv"
 	@echo "make lock        resolve requirements.lock again (LOCK_ARGS=--upgrade for newer versions)"
@@ -57,6 +58,9 @@ verify: $(INSTALLED)
 
 bench: $(INSTALLED) .bench/peers/.installed .bench/stan/.installed
 	@$(PY) -m tests.benchmarks $(BENCH_ARGS)
+
+bench-scale: $(INSTALLED) .bench/scale/.installed
+	@$(PY) -m tests.benchmarks.scale $(BENCH_ARGS)
 
 notebooks: $(INSTALLED)
 	@$(PY) tests/run_notebooks.py
@@ -111,6 +115,13 @@ $(VENV)/pyvenv.cfg: .python-version | $(UV)
 	$(UV) pip install --quiet --python .bench/peers/bin/python --constraint requirements.lock \
 	    --requirements pyproject.toml --extra peers && touch $@; } >.bench/peers.log 2>&1 || \
 	{ rm -rf .bench/peers; echo "not installed, see .bench/peers.log"; }
+
+# Spark needs a Java 17 or later on PATH.
+.bench/scale/.installed: | $(UV)
+	@echo "installing Spark into .bench/scale ..."; mkdir -p .bench; \
+	{ $(UV) venv --quiet --clear --python $(PY) .bench/scale && \
+	$(UV) pip install --quiet --python .bench/scale/bin/python pyspark numpy && touch $@; } >.bench/scale.log 2>&1 || \
+	{ rm -rf .bench/scale; echo "not installed, see .bench/scale.log"; }
 
 # pystan needs Python 3.12, which uv does not find behind a pyenv shim whose version is not installed.
 .bench/stan/.installed: | $(UV)

@@ -16,7 +16,7 @@ from bayes_softmax.fits.point_estimate import PointEstimate
 from bayes_softmax.fits.posterior import Posterior
 from bayes_softmax.fitting import door, ensembles, optimum, path, prior, prior_scale
 from bayes_softmax.fitting.notes import brief_of
-from bayes_softmax.separation.diagnosis import check_separation
+from bayes_softmax.separation.in_passes import check_separation_in
 from bayes_softmax.separation.only_linear import refuse_separation
 from bayes_softmax.separation.verdict import Separation
 from bayes_softmax.spec import specify
@@ -250,7 +250,7 @@ class SoftmaxRegression:
         """
         refuse_custom(self._spec.logits, "check_separation()")
         refuse_separation(self._spec.logits, "check_separation()")
-        return check_separation(self._spec.design)
+        return check_separation_in(self._spec.rows)
 
     if not TYPE_CHECKING:  # type checkers must go on finding what is not there
 

@@ -12,17 +12,18 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 import pandas as pd
 
 from bayes_softmax.answers.cautions import both_cautions
 from bayes_softmax.answers.levels import Asked
+from bayes_softmax.answers.new_sources import columns_read
 from bayes_softmax.core.checks import counted, shown
-from bayes_softmax.data.class_columns import class_column_names
 from bayes_softmax.data.schema import Schema
+from bayes_softmax.data.sources.cluster import passes_of
 from bayes_softmax.data.sources.partitions import Numbered, Source
 from bayes_softmax.data.sources.passes import LocalPasses, Passes
-from bayes_softmax.data.sources.recognise import source_of
 
 WRITING = ".writing"
 
@@ -67,17 +68,6 @@ def folder_of(out: Any) -> Path:
     return folder.resolve()
 
 
-def source_of_answer(data: Any, out: Any) -> Source | None:
-    """The source that new data are, or None; raises where there is no folder for its answers."""
-    source = source_of(data)
-    if source is not None and out is None:
-        raise ValueError(
-            f"data: {source.name} is read in passes, and its answers may be too many to be returned; name a folder "
-            "for them, out='answers', or give a data frame"
-        )
-    return source
-
-
 def write_for_source(
     source: Source,
     schema: Schema,
@@ -91,23 +81,12 @@ def write_for_source(
         raise ValueError("data: levels that are given by value, or drawn anew, need a data frame in place of a source")
     columns = columns_read(source, schema, offset=by_row[0], available=by_row[1])
     ask_one = partial(_asked_of_frame, question, by_row)
-    return write_answers(LocalPasses(source), columns, ask_one, out, "answers for all rows")
+    passes = passes_of(source.narrowed(tuple(columns)), None)
+    return write_answers(passes, columns, ask_one, out, "answers for all rows")
 
 
 def _asked_of_frame(question: Callable[[Any, Any, Any], Answer], by_row: tuple[Any, Any], frame: Any) -> Answer:
     return question(frame, *by_row)
-
-
-def columns_read(source: Source, schema: Schema, **arguments: Any) -> list[str]:
-    """Columns of a source that a model and some arguments read; raises for arguments given by value."""
-    wanted = {*schema.input_columns, *schema.offset_columns, *schema.available_columns, *schema.classes}
-    wanted |= {schema.response_name, schema.weights_column}
-    for name, value in arguments.items():
-        named = [value] if isinstance(value, str) else class_column_names(value, schema.classes)
-        if value is not None and not named:
-            raise TypeError(f"{name}: name the columns of the source; arrays have no rows of partitions")
-        wanted |= set(named)
-    return [name for name in source.columns if name in wanted]
 
 
 def write_answers(passes: Passes, columns: list[str] | None, of_frame: OfFrame, out: Any, title: str) -> Written:
@@ -155,7 +134,7 @@ class PartitionWriter:
     def written(self, part: Numbered[pd.DataFrame]) -> Written:
         """The file of a partition, complete or not there."""
         name = f"part-{part.number:05d}.parquet"
-        path = Path(self.folder) / name
+        path = Path(self.folder) / f"{name}.{uuid4().hex}"  # a cluster may run a task twice
         found, n_rows = Written((), (), ()), 0
         try:
             with _Tables(path) as tables:
@@ -164,9 +143,10 @@ class PartitionWriter:
                     tables.add(answer.table)
                     n_rows += len(frame)
                     found = _both(found, Written((), answer.cautions, answer.notes))
-        except BaseException:
+            if n_rows:
+                path.replace(Path(self.folder) / name)
+        finally:
             path.unlink(missing_ok=True)
-            raise
         return found._replace(files=((name, part.name, n_rows),) if n_rows else ())
 
 

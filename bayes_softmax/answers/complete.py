@@ -27,6 +27,14 @@ class Scored(NamedTuple):
     groups: Any = None
 
 
+def n_complete(schema: Schema, given: Scored, asked: Asked) -> int:
+    """Number of rows of a frame that are complete in columns of the model, of the response, and of what is named."""
+    observed = [name for name in (schema.response_name, *schema.classes) if name in given.data]
+    arguments = {name: getattr(given, name) for name in ("weights", *BY_CLASS)}
+    complete = given.data.dropna(subset=observed)
+    return len(complete_rows(schema, complete, arguments, asked.choices).keep) if len(complete) else 0
+
+
 def without_incomplete(schema: Schema, given: Scored, asked: Asked) -> Scored:
     """The rows that are complete in the columns of the model, levels, labels, weights, offset and choice sets."""
     arguments = {name: getattr(given, name) for name in ARGUMENTS}

@@ -5,32 +5,28 @@ from typing import Any
 
 import numpy as np
 
-from bayes_softmax.answers.base_rates import BaseRates, prior_shift, read_rates
-from bayes_softmax.answers.cautions import row_cautions, unknown_rows, warn_of
-from bayes_softmax.answers.complete import Scored, without_incomplete
-from bayes_softmax.answers.fitted import Fitted, training_of
+from bayes_softmax.answers.base_rates import BaseRates
+from bayes_softmax.answers.cautions import warn_of
+from bayes_softmax.answers.complete import Scored
+from bayes_softmax.answers.fitted import Fitted, alone, training_of
 from bayes_softmax.answers.levels import Asked, ask, at_levels_of_data, recoded
 from bayes_softmax.answers.loo import checked_cell_loo
 from bayes_softmax.answers.mean_probabilities import probabilities_and_logs
-from bayes_softmax.answers.new_data import check_logits, read_at_levels
+from bayes_softmax.answers.new_data import check_logits
 from bayes_softmax.answers.newton_loo import newton_loo
-from bayes_softmax.answers.rows import Rows
+from bayes_softmax.answers.scored_rows import NewRows, class_rates
 from bayes_softmax.answers.scores import Evaluation, score
 from bayes_softmax.answers.source_rows import RowsOfSource
-from bayes_softmax.answers.source_scores import scores_of_source
+from bayes_softmax.answers.source_scores import scores_of_new_source, scores_of_source
 from bayes_softmax.answers.tallies import Predicted
 from bayes_softmax.answers.training import TrainingData
-from bayes_softmax.core.checks import check_choice, check_counts, check_flags, counted, listed, shown
+from bayes_softmax.core.checks import check_choice, check_counts, check_flags
 from bayes_softmax.core.randomness import RandomNumbers, RandomSeed
 from bayes_softmax.core.records import FloatArray, IntArray
-from bayes_softmax.data.available import Mask, check_outcomes, without_forced
-from bayes_softmax.data.design import dense_counts
-from bayes_softmax.data.frames import check_aligned, is_frame, to_pandas
+from bayes_softmax.data.available import Mask
 from bayes_softmax.data.groups.choices import Levels
 from bayes_softmax.data.groups.grouping import KNOWN
-from bayes_softmax.data.labels import parse_response
-from bayes_softmax.data.schema import Schema
-from bayes_softmax.data.weights import read_weights
+from bayes_softmax.data.sources.recognise import source_of
 
 MISSING = ("error", "drop")
 DROP_ADVICE = "fill it, or pass missing='drop' to leave out such rows"
@@ -100,14 +96,19 @@ def evaluate(
     check_flags(loo=loo)
     check_choice("missing", missing, MISSING)
     schema, asked = fit.schema, ask(fit, levels, groups, random_seed, rng)
-    rates = np.array(schema.class_totals or [np.nan] * len(schema.classes))  # early file versions did not store them
+    rates = class_rates(schema)
     if data is not None:
         if loo:
             raise ValueError("loo=True leaves out observations of the data of the fit; it takes no new data")
-        given = _given(
-            schema, Scored(data, y, weights, offset, available, groups=groups), drop=missing == "drop", asked=asked
-        )
-        return _on_new_data(fit, given, class_prior, rates=rates, n_bins=n_bins, asked=asked)
+        question = NewRows(alone(fit), asked, class_prior, missing == "drop")
+        given = Scored(data, y, weights, offset, available, groups=groups)
+        source = source_of(data)
+        if source is not None:
+            return scores_of_new_source(fit, source, question, given, n_bins)
+        found = question.of(given)
+        warn_of(fit, found.cautions)
+        scores = score("new data", found.predicted, found.counts, schema=schema, rates=question.rates, n_bins=n_bins)
+        return replace(scores, n_dropped=found.n_dropped)
     if any(argument is not None for argument in (y, weights, offset, available)):
         raise ValueError("y, weights, offset and available belong to new data; give data too")
     if groups is not None:
@@ -127,36 +128,6 @@ def evaluate(
     predicted, counts, codes = _left_out(fit, training)
     rates = rates - np.eye(len(rates))[codes]
     return score("leave-one-out", predicted, counts, schema=schema, rates=rates, n_bins=n_bins)
-
-
-def _given(schema: Schema, given: Scored, *, drop: bool, asked: Asked) -> Scored:
-    """New data with their labels and weights, without incomplete rows if these are to be dropped."""
-    y = _response_columns(schema, given.data) if given.y is None else given.y
-    given = given._replace(y=y, weights=schema.weights_of(given.data, given.weights))
-    return without_incomplete(schema, given, asked) if drop else given
-
-
-def _on_new_data(
-    fit: Fitted,
-    given: Scored,
-    class_prior: BaseRates | None,
-    *,
-    rates: FloatArray,
-    n_bins: int,
-    asked: Asked,
-) -> Evaluation:
-    """Scores of predictions for new data."""
-    schema, asked = fit.schema, asked._replace(groups=given.groups)
-    rows, draws = read_at_levels(fit, given.data, given.offset, given.available, asked=asked, advice=DROP_ADVICE)
-    unknown = unknown_rows(rows)
-    if unknown.any():
-        raise ValueError(f"evaluate(): {'; '.join(row_cautions(fit, rows))}. Leave out these rows")
-    warn_of(fit, row_cautions(fit, rows))
-    counts = new_counts(schema, given.data, given.y, weights=given.weights, rows=rows)
-    rates = rates if class_prior is None else read_rates(schema, class_prior)
-    found = probabilities_and_logs(draws, rows, prior_shift(schema, class_prior, rows))
-    scores = score("new data", Predicted(*found, rows.available), counts, schema=schema, rates=rates, n_bins=n_bins)
-    return replace(scores, n_dropped=given.n_dropped)
 
 
 def _in_sample(fit: Fitted, training: TrainingData, asked: Asked) -> tuple[Predicted, FloatArray]:
@@ -200,50 +171,3 @@ def _masks(parts: list[Mask | None]) -> Mask | None:
     """Classes on offer in all rows, joined from blocks."""
     known = [part for part in parts if part is not None]
     return np.concatenate(known) if known else None
-
-
-def new_counts(schema: Schema, data: Any, y: Any, *, weights: Any, rows: Rows) -> FloatArray:
-    """Weighted counts (N, K) of new data; zero in a row with one class on offer."""
-    index = rows.index
-    if y is None:
-        y = _response_columns(schema, data)
-    weights = schema.weights_of(data, weights)
-    for other, argument in ((y, "y"), (weights, "weights")):
-        check_aligned(data, other, argument, "data")
-    response = parse_response(y, schema.classes, schema.response_name, missing=DROP_ADVICE)
-    counts = dense_counts(response, None)
-    if len(counts) != len(index):
-        raise ValueError(f"data has {counted(len(index), 'row')}, but y has {len(counts)}")
-    row_weights = read_weights(weights, data, len(index), index)
-    if rows.available is not None:
-        check_outcomes(rows.available, response, index)
-        row_weights = without_forced(row_weights, rows.available)
-    return dense_counts(response, row_weights)
-
-
-def _response_columns(schema: Schema, data: Any) -> Any:
-    """The response among the columns of the data; raises if it is not there."""
-    if not is_frame(data):
-        raise ValueError(
-            "data has no names of columns, so the response is not found in it; pass the observed classes as y"
-        )
-    found = find_response(schema, data)
-    if found is None:
-        raise ValueError(
-            f"data has no column {shown(schema.response_name)}, nor one of counts for each of the classes "
-            f"{listed(schema.classes)}; pass the observed classes as y"
-        )
-    return found
-
-
-def find_response(schema: Schema, data: Any) -> Any:
-    """The response among the columns of the data, labels or counts by class; None if it is not there."""
-    if not is_frame(data):
-        return None
-    frame = to_pandas(data)
-    if schema.response_name in frame.columns:
-        return frame[schema.response_name]
-    features = {c for c in schema.classes if str(c) in schema.input_columns}  # classes 0, 1 and columns 0, 1
-    if not features and all(c in frame.columns for c in schema.classes):
-        return frame[list(schema.classes)]
-    return None

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from bayes_softmax.answers.cautions import in_the_limit
 from bayes_softmax.answers.fitted import Answering
 from bayes_softmax.answers.levels import Asked, affordable_nodes, affordable_number, at_levels, levels_of_rows
+from bayes_softmax.answers.new_sources import refuse_source
 from bayes_softmax.answers.nodes import NODES
 from bayes_softmax.answers.probabilities import HasLogits, thinned_draws
 from bayes_softmax.answers.rows import Rows
@@ -157,6 +158,7 @@ def encode_rows(
     ``thinned`` allows for fewer draws where an average over levels would take minutes with all of them.
     """
     check_choice("missing", missing, MISSING)
+    refuse_source(data)
     schema, logits, S = fit.schema, fit.logits, fit.parameters.n_draws
     features = schema.encoder.feature_names
     data = with_levels_of_rows(schema.groups, features, schema.to_pandas_or_numpy(data), asked.groups)

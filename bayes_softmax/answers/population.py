@@ -10,7 +10,8 @@ import pandas as pd
 
 from bayes_softmax.answers.average_row import RowSums, added_rows, average_row, sums_of_rows
 from bayes_softmax.answers.fitted import Fitted, training_of
-from bayes_softmax.answers.levels import Asked, ask, levels_of_rows
+from bayes_softmax.answers.levels import Asked, ask
+from bayes_softmax.answers.new_variables import new_rows, new_rows_of
 from bayes_softmax.answers.population_levels import LevelsOfData, distinct_rows, joined_rows, with_level
 from bayes_softmax.answers.rows import Rows
 from bayes_softmax.answers.source_population import Elsewhere, VariablesOfSource
@@ -20,14 +21,11 @@ from bayes_softmax.answers.variables import Covariate, Setting, check_setting
 from bayes_softmax.core.checks import counted, shown
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.array_encoder import ArrayEncoder
-from bayes_softmax.data.available import Mask, without_forced
-from bayes_softmax.data.formula.columns import as_frame, read_columns
+from bayes_softmax.data.available import Mask
 from bayes_softmax.data.formula.encoder import FormulaEncoder
-from bayes_softmax.data.frames import is_frame, require_columns, to_pandas
-from bayes_softmax.data.groups.choices import with_levels_of_rows
 from bayes_softmax.data.groups.grouping import AVERAGE, Grouping, code_columns
 from bayes_softmax.data.schema import Schema
-from bayes_softmax.data.weights import read_weights
+from bayes_softmax.data.sources.recognise import source_of
 
 # Central differences: the cube root of the machine epsilon balances rounding and truncation errors.
 STEP = 6e-6
@@ -208,40 +206,13 @@ def _own_population(fit: Fitted, asked: Asked) -> Population:
 
 def _new_population(schema: Schema, data: Any, offset: Any, weights: Any, available: Any, asked: Asked) -> Population:
     """Rows of new data, checked."""
-    data = schema.to_pandas_or_numpy(data)
-    data = with_levels_of_rows(schema.groups, schema.encoder.feature_names, data, asked.groups)
-    X, _, _ = schema.encode_marked(data, levels=asked.choices)  # raises for invalid data
-    p = len(schema.feature_names)
-    table = to_pandas(data) if is_frame(data) else pd.DataFrame(X[:, :p], columns=list(schema.feature_names))
-    frame = table.rename(columns=str)
-    require_columns(frame, schema.feature_columns)
-    if len(frame) == 0:
-        raise ValueError("data has no rows")
-    row_weights = read_weights(schema.weights_of(data, weights), data, len(X), table.index)
-    mask = schema.encode_available(data, available, table.index)
-    if mask is not None:
-        row_weights = without_forced(row_weights, mask)
-        if row_weights is not None and not row_weights.any():
-            raise ValueError("available: no row has more than one class on offer, so there is nothing to average")
-    codes = X[:, code_columns(p, schema.groups)].astype(np.int64) if schema.groups else None
-    rows = VariableRows(
-        _as_kept(schema, frame),
-        schema.encode_offset(data, offset, len(X)),
-        np.ones(len(X)) if row_weights is None else row_weights,
-        mask,
-        codes,
-    )
     offered_by = schema.available_columns if available is None else ()
-    return Population(rows.chunks, len(X), offered_by, {}, asked, levels_of_rows(schema, X), schema.groups)
-
-
-def _as_kept(schema: Schema, frame: pd.DataFrame) -> pd.DataFrame:
-    """The columns that the model reads but groupings, in the types of its own data."""
-    if isinstance(schema.encoder, FormulaEncoder):
-        kept = schema.encoder.columns(frame)
-        slopes = {n: v for g in schema.groups if g.slopes for n, v in g.slopes.variables.items() if n not in kept}
-        return kept.assign(**as_frame(slopes, read_columns(slopes, frame, truth=True), frame.index)) if slopes else kept
-    return frame[list(schema.feature_columns)]
+    source = source_of(data)
+    if source is not None:
+        elsewhere = new_rows_of(source, schema, (offset, weights, available), asked)
+        return Population(_nothing, elsewhere.n_rows, offered_by, {}, asked, elsewhere=elsewhere)
+    rows, n_levels = new_rows(schema, data, offset, weights, available, asked)
+    return Population(rows.chunks, len(rows.frame), offered_by, {}, asked, n_levels, schema.groups)
 
 
 def encode_variables(schema: Schema, rows: VariableRows) -> Rows:

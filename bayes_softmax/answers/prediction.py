@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import xlogy
 
-from bayes_softmax.answers.answer_files import Answer, source_of_answer, write_for_source, write_one
+from bayes_softmax.answers.answer_files import Answer, write_for_source, write_one
 from bayes_softmax.answers.base_rates import BaseRates, prior_shift
 from bayes_softmax.answers.cautions import joined, noted, row_cautions, rows_without_error, warn_of
 from bayes_softmax.answers.delta import delta_intervals, normal_logits
@@ -17,6 +17,7 @@ from bayes_softmax.answers.levels import Asked, ask, nodes_note
 from bayes_softmax.answers.mean_probabilities import draw_intervals, mean_probabilities
 from bayes_softmax.answers.moved_rows import averaged_intervals, moved_rows, normal_rows
 from bayes_softmax.answers.new_data import read_at_levels
+from bayes_softmax.answers.new_sources import source_of_answer
 from bayes_softmax.answers.probabilities import HasLogits, over_blocks
 from bayes_softmax.answers.rows import Rows
 from bayes_softmax.answers.tables import interval_frame, label_series, probability_frame

@@ -1,8 +1,7 @@
 """The log-likelihood of rows that are read in passes: one pass gives everything that a Newton step needs at a point."""
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
@@ -19,7 +18,8 @@ from bayes_softmax.density.posterior import SoftmaxPosterior
 from bayes_softmax.spec.coding import Coordinates
 from bayes_softmax.spec.priors import PriorTable
 
-REMEMBERED = 3  # points whose sums are kept
+REMEMBERED = 4  # points whose sums are kept
+RESPONSES = b""  # in place of a point, for the sums over the responses, which do not depend on it
 MANY_PAIRS = 4_000_000  # numbers of the Hessian beyond which it is computed only where it is asked for
 
 
@@ -105,12 +105,13 @@ def product_at(V: FloatArray, D: FloatArray, part: Numbered[Design]) -> FloatArr
 class StreamedLikelihood:
     """Sum over rows that are read in passes, at coefficients ``V`` (K, q): a ``LogLikelihood``.
 
-    The sums at the last points are remembered, so that value, gradient and Hessian at a point are one pass.
+    The sums at the last points are remembered with the rows, so that value, gradient and Hessian at a point are one
+    pass, also for another fit of the same rows.
+    ``watch`` is told of every point where a pass was completed, and the value there.
     """
 
     rows: StreamedRows
-    _known: "OrderedDict[bytes, Sums]" = field(default_factory=OrderedDict)
-    _responses: list[tuple[FloatArray, float]] = field(default_factory=list)
+    watch: Callable[[FloatArray, float], None] | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -146,9 +147,9 @@ class StreamedLikelihood:
 
     @property
     def hessian_work(self) -> float:
-        """Number of multiplications of one Hessian."""
+        """Number of multiplications of one Hessian: none beside the gradient, with which it is computed."""
         K, q = self.shape
-        return float(self.n_obs) * q * q * K * (K - 1) / 4
+        return 0.0 if self._has_hessian else float(self.n_obs) * q * q * K * (K - 1) / 4
 
     @property
     def is_small(self) -> bool:
@@ -162,10 +163,12 @@ class StreamedLikelihood:
 
     def value_gradient(self, V: FloatArray) -> tuple[float, FloatArray]:
         """Value and gradient (K, q)."""
-        K, q = self.shape
-        sums = self._at(V, hessian=K * (K - 1) // 2 * q * q <= MANY_PAIRS)
+        sums = self._at(V, hessian=self._has_hessian)
         G, (products, constant) = sums.gradient.copy(), self._of_responses
-        return sums.value + linear.linear_term(products, V, G) + constant, G
+        value = sums.value + linear.linear_term(products, V, G) + constant
+        if self.watch is not None:
+            self.watch(V, value)
+        return value, G
 
     def values(self, Vs: FloatArray) -> FloatArray:
         """Values (S,) at S coefficient matrices (S, K, q), in one pass over the rows."""
@@ -204,26 +207,34 @@ class StreamedLikelihood:
         raise ValueError("expected counts of single rows need the rows in memory")
 
     @property
+    def _has_hessian(self) -> bool:
+        """Whether each gradient comes with the Hessian."""
+        K, q = self.shape
+        return K * (K - 1) // 2 * q * q <= MANY_PAIRS
+
+    @property
     def _of_responses(self) -> tuple[FloatArray, float]:
         """The sums over the responses, from the first pass at any point."""
-        if not self._responses:
+        if RESPONSES not in self.rows.sums:
             self._at(np.zeros(self.shape), hessian=False)
-        return self._responses[0]
+        found: tuple[FloatArray, float] = self.rows.sums[RESPONSES]
+        return found
 
     def _at(self, V: FloatArray, *, hessian: bool) -> Sums:
         """The sums at a point, remembered or from a pass."""
-        key = V.tobytes()
-        known = self._known.get(key)
+        key, remembered = V.tobytes(), self.rows.sums
+        known: Sums | None = remembered.get(key)
         if known is not None and (known.pairs is not None or not hessian):
             return known
-        wants = Wants(not self._responses, hessian)
+        wants = Wants(RESPONSES not in remembered, hessian)
         title = "value, gradient and Hessian" if hessian else "value and gradient"
         sums = self.rows.run(partial(sums_at, V.copy(), wants), add_sums, title)
         if sums.responses is not None:
-            self._responses.append(sums.responses)
-        self._known[key] = sums
-        while len(self._known) > REMEMBERED:
-            self._known.popitem(last=False)
+            remembered[RESPONSES] = sums.responses
+        remembered[key] = sums
+        points = [point for point in remembered if point != RESPONSES]
+        for point in points[:-REMEMBERED]:
+            del remembered[point]
         return sums
 
 

@@ -1,4 +1,4 @@
-"""Priors that are not log-concave, under which a log posterior may have several modes."""
+"""Priors of a density that a search changes: those that are not log-concave, with several modes, and flat ones."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.density import prior
-from bayes_softmax.density.log_prior import NORMAL, split_code
+from bayes_softmax.density.log_prior import FLAT, NORMAL, split_code
 from bayes_softmax.density.posterior import SoftmaxPosterior
 from bayes_softmax.spec.families import registry
 
@@ -27,4 +27,13 @@ def with_normal_priors(density: SoftmaxPosterior, widening: float) -> SoftmaxPos
     heavy = ~prior.rows_that_are(density.data.family, "log_concave")
     family = np.where(heavy, NORMAL, density.data.family)
     scale = np.where(heavy, widening * density.data.scale, density.data.scale)
+    return replace(density, data=density.data._replace(family=family, scale=scale))
+
+
+def with_bounds(density: SoftmaxPosterior, scales: FloatArray) -> SoftmaxPosterior:
+    """The density with normal priors of at most these scales, in engine units, in place of flat and normal ones."""
+    position = split_code(density.data.family)[0]
+    flat, normal = (position == split_code(code)[0] for code in (FLAT, NORMAL))
+    family = np.where(flat, NORMAL, density.data.family)
+    scale = np.where(flat, scales, np.where(normal, np.fmin(scales, density.data.scale), density.data.scale))
     return replace(density, data=density.data._replace(family=family, scale=scale))

@@ -20,6 +20,7 @@ from bayes_softmax.fitting.pymc import sample_pymc
 from bayes_softmax.fitting.refusals import refuse_learned_scales
 from bayes_softmax.fitting.sampling import sample_auto, sample_independence, sample_nuts, sample_subsampled
 from bayes_softmax.fitting.settings import SamplerSettings
+from bayes_softmax.fitting.streamed import notes_on_passes, passes_so_far, refuse_learned_scales_in_passes
 from bayes_softmax.spec.custom.logits import CUSTOM
 from bayes_softmax.spec.network.logits import NETWORK
 from bayes_softmax.spec.specification import Specification
@@ -135,7 +136,10 @@ def refuse_layers(spec: Specification, layers: str | None) -> None:
 def _sample_linear(spec: Specification, settings: SamplerSettings, engine: str) -> PosteriorDraws:
     chosen = ENGINES[engine]
     run = chosen.learned if spec.priors.learns_scales else chosen.fixed
-    return run(spec, settings)
+    refuse_learned_scales_in_passes(spec)
+    before = passes_so_far(spec)
+    drawn = run(spec, settings)
+    return replace(drawn, notes=(*drawn.notes, *notes_on_passes(spec, before)))
 
 
 def _sample_network(

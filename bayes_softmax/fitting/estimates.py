@@ -19,8 +19,9 @@ from bayes_softmax.fitting.network_estimates import network_estimate
 from bayes_softmax.fitting.notes import notes_of
 from bayes_softmax.fitting.problem import Problem, certified, objective_of, problem_of
 from bayes_softmax.fitting.refusals import refuse_learned_scales
-from bayes_softmax.fitting.solvers import SolverOptions, solve
-from bayes_softmax.fitting.streamed import examined, training_of_model
+from bayes_softmax.fitting.solvers import SolverOptions
+from bayes_softmax.fitting.streamed import examined, notes_on_passes, passes_so_far, training_of_model
+from bayes_softmax.fitting.streamed_mode import mode_of
 from bayes_softmax.spec.linear import GROUPS, LINEAR
 from bayes_softmax.spec.network.logits import NETWORK
 from bayes_softmax.spec.specification import Specification
@@ -34,10 +35,11 @@ def point_estimate(spec: Specification, kind: str, options: SolverOptions) -> Es
 def linear_estimate(spec: Specification, kind: str, options: SolverOptions) -> Estimate:
     """The estimate of a model with linear logits; it has no random starts."""
     refuse_learned_scales(spec, f"{kind}()")
+    before = passes_so_far(spec)
     with blas_on_one_thread():  # its threads wait for each other longer than these matrices take
         problem = problem_of(spec)
         objective = objective_of(spec, problem.density)
-        solved = solve(objective, options)
+        solved = mode_of(spec, objective, options)
         mode = certified(spec, problem, solved)
     if problem.reduced is not None:
         objective = problem.full
@@ -50,6 +52,7 @@ def linear_estimate(spec: Specification, kind: str, options: SolverOptions) -> E
     parameters = problem.coordinates.to_parameters(mode.theta[None])
     values = {name: draws[0] for name, draws in parameters.items()}
     log_prior = objective.log_prior(mode.theta)
+    on_passes, optimum = notes_on_passes(spec, before), (problem, objective, mode, found)
     # Rows in memory are packed anew if it is asked for: an estimate does not keep them.
     kept = problem.full if spec.streamed is not None else None
     return Estimate(
@@ -68,7 +71,7 @@ def linear_estimate(spec: Specification, kind: str, options: SolverOptions) -> E
         schema=spec.schema,
         logits=spec.logits,
         covariance_of=lambda: raw_covariance(spec, mode, found, kept),
-        notes=alone + _without_restarts(options) + notes_of(spec) + notes_on_optimum(problem, objective, mode, found),
+        notes=alone + _without_restarts(options) + notes_of(spec) + on_passes + notes_on_optimum(*optimum),
         training=training_of_model(spec),
         limits_of=None if found is None else lambda: limits_of(found),
         variance_of=variances_of(problem, solved, mode),

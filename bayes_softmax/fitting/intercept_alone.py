@@ -15,7 +15,8 @@ from bayes_softmax.fitting.problem import certified, problem_of
 from bayes_softmax.fitting.solvers import SolverOptions, solve
 from bayes_softmax.separation.diagnosis import diagnose_separation
 from bayes_softmax.separation.directions import on_all_columns, unseen_directions
-from bayes_softmax.separation.examination import Examination, what_is_open
+from bayes_softmax.separation.examination import Examination
+from bayes_softmax.separation.in_passes import what_is_open_in
 from bayes_softmax.separation.rays import ZERO
 from bayes_softmax.spec.families.flat import Flat
 from bayes_softmax.spec.linear import LINEAR
@@ -41,7 +42,7 @@ def intercept_alone(spec: Specification) -> str | None:
     free = replace(spec, priors=replace(priors, intercept=Flat(), intercept_at="means"))
     if _has_optimum(free):
         return None
-    found = what_is_open(free.design, free.priors)
+    found = what_is_open_in(free.rows, free.priors)
     reasons = diagnose_separation(found).reasons
     if not reasons:
         return None

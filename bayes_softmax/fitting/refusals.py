@@ -9,8 +9,9 @@ from bayes_softmax.core.errors import ImproperPosteriorError, NotConvergedWarnin
 from bayes_softmax.core.records import Mode
 from bayes_softmax.fitting.covariance import held_at_kink
 from bayes_softmax.fitting.problem import Problem
-from bayes_softmax.separation.diagnosis import check_separation, diagnose_separation
+from bayes_softmax.separation.diagnosis import diagnose_separation
 from bayes_softmax.separation.examination import what_is_open
+from bayes_softmax.separation.in_passes import check_separation_in, what_is_open_in
 from bayes_softmax.spec.families.normal import Normal
 from bayes_softmax.spec.linear import WEIGHTS
 from bayes_softmax.spec.network.logits import SKIP
@@ -56,7 +57,7 @@ def refuse_improper(spec: Specification, mode: Mode) -> None:
     if spec.priors.is_proper or not spec.priors.has_heavy_tails:
         return
     # Polynomial tails beside flat directions: finite mode, perhaps infinite mass.
-    separation = check_separation(spec.design)
+    separation = check_separation_in(spec.rows)
     if separation.separated:
         raise ImproperPosteriorError(
             f"the posterior may be improper: {separation!r}, and Student-t tails are too heavy to compensate for the "
@@ -102,7 +103,7 @@ def refuse_improper_network(spec: Specification) -> None:
 
 def why_uncertified(spec: Specification) -> str | None:
     """Reasons why there is no finite optimum under these priors, in words; None if there are none."""
-    return "; ".join(diagnose_separation(what_is_open(spec.design, spec.priors)).reasons) or None
+    return "; ".join(diagnose_separation(what_is_open_in(spec.rows, spec.priors)).reasons) or None
 
 
 def refuse_kink(spec: Specification, problem: Problem, mode: Mode) -> None:

@@ -15,7 +15,9 @@ from bayes_softmax.fitting.problem import Problem, certified, problem_of
 from bayes_softmax.fitting.progress import progress_bar
 from bayes_softmax.fitting.refusals import refuse_improper, refuse_jeffreys, refuse_kink
 from bayes_softmax.fitting.settings import SamplerSettings, refuse_too_many
-from bayes_softmax.fitting.solvers import SolverOptions, solve
+from bayes_softmax.fitting.solvers import SolverOptions
+from bayes_softmax.fitting.streamed import NO_NUTS, batches_of, refuse_nuts
+from bayes_softmax.fitting.streamed_mode import mode_of
 from bayes_softmax.fitting.subsampled import refuse_subsampling, subsample_of, why_not_subsampled
 from bayes_softmax.inference.importance import Target
 from bayes_softmax.inference.independence import choose, independence_chains
@@ -27,6 +29,7 @@ NUTS_TITLE = "nuts (whitened by the Laplace approximation, nutpie)"
 SUBSAMPLED_TITLE = "subsampled (Metropolis-Hastings with Laplace proposals)"
 MANY_ROWS = 200_000  # from which a sample of them is tried; with fewer its error asks for a large part of them
 INDEPENDENCE_TITLE = "independence (Metropolis-Hastings with Laplace proposals)"
+THIN = 8  # proposals for each draw that is kept, where a pilot finds them poor and there is nothing better
 COMPLETION_STREAM = 1  # random numbers that complete the draws must not repeat those of the sampler
 PILOT_STREAM = 2  # the pilot must not use the proposals of the run on which it decides
 
@@ -56,7 +59,7 @@ def prepare(spec: Specification, *, rounded: bool = True) -> Prepared:
     problem, seconds = compiled_problem(spec)
     start = time.perf_counter()
     density = problem.density.surrogate if rounded else problem.density
-    mode = solve(density, SolverOptions())
+    mode = mode_of(spec, density, SolverOptions())
     refuse_improper(spec, certified(spec, problem, mode, max_iterations=0))
     if not rounded:
         refuse_kink(spec, problem, mode)
@@ -69,6 +72,7 @@ def sample_nuts(spec: Specification, settings: SamplerSettings) -> PosteriorDraw
     """Draw by NUTS."""
     # One thread throughout: computations before and after the sampler also affect the last bits of the draws.
     with blas_on_one_thread():
+        refuse_nuts(spec)
         refuse_too_many(spec, "sample", settings.chains, settings.draws, settings.tune or DEFAULT_TUNE)
         return _by_nuts(spec, prepare(spec), settings, NUTS_TITLE)
 
@@ -108,8 +112,13 @@ def _by_pilot(
     rng = np.random.default_rng([settings.seed, PILOT_STREAM])
     target, title = _target(spec, prepared, settings.seed, asked_for=asked_for, subsampled=subsampled)
     cheap = target is not prepared.problem.density  # whatever its size, NUTS on all rows takes longer
-    suitable, thin, reason = choose(target, prepared.whitening, rng, cores, asked_for=asked_for or cheap)
+    batches = batches_of(spec, cores, of_sample=cheap)
+    wanted = asked_for or cheap or spec.streamed is not None
+    suitable, thin, reason = choose(target, prepared.whitening, rng, **batches, asked_for=wanted)
     prepared.timings["pilot"] = time.perf_counter() - start
+    if not suitable and spec.streamed is not None:
+        warn_caller(f"sample() is not reliable here: {reason}; {NO_NUTS}", NotReliableWarning)
+        suitable, thin = True, THIN
     if suitable:
         return _by_independence(spec, prepared, target, settings, thin, f"{title}; {reason}")
     if asked_for:
@@ -124,7 +133,7 @@ def _target(
 ) -> tuple[Target, str]:
     """The density that proposals are weighted for, and the title of the engine."""
     problem = prepared.problem
-    many = not asked_for and problem.density.likelihood.n_obs >= MANY_ROWS
+    many = not asked_for and (spec.streamed is not None or problem.density.likelihood.n_obs >= MANY_ROWS)
     if not subsampled and (not many or why_not_subsampled(problem) is not None):
         return problem.density, INDEPENDENCE_TITLE
     found = subsample_of(spec, problem, prepared.whitening, seed)
@@ -142,11 +151,12 @@ def _by_nuts(spec: Specification, prepared: Prepared, settings: SamplerSettings,
 def _by_independence(
     spec: Specification, prepared: Prepared, target: Target, settings: SamplerSettings, thin: int, title: str
 ) -> PosteriorDraws:
-    cores = settings.cores or os.cpu_count() or 1
+    of_sample = target is not prepared.problem.density
+    batches = batches_of(spec, settings.cores or os.cpu_count() or 1, of_sample=of_sample)
     options = {k: getattr(settings, k) for k in ("draws", "tune", "chains", "seed")}
     start = time.perf_counter()
-    with progress_bar(settings.progressbar) as progress:
-        drawn = independence_chains(target, prepared.whitening, cores=cores, thin=thin, progress=progress, **options)
+    with progress_bar(settings.progressbar and (of_sample or spec.streamed is None)) as progress:
+        drawn = independence_chains(target, prepared.whitening, thin=thin, progress=progress, **batches, **options)
     prepared.timings["sampling"] = time.perf_counter() - start
     return despite_interrupts(drawn, lambda: posterior_of(spec, prepared, drawn, settings.seed, title))
 

@@ -82,7 +82,8 @@ def refuse_too_many(
     else:
         dimension = sampled = (spec.network_coordinates if whole else spec.coordinates).dimension
         if spec.hidden is None:  # with more features than rows, the row space of the features is sampled
-            sampled = min(dimension, (spec.distinct.n_obs + 1) * spec.design.n_classes)
+            rows = spec.rows.n_obs if spec.streamed is not None else spec.distinct.n_obs
+            sampled = min(dimension, (rows + 1) * spec.summary.n_classes)
     drawn = shapes if whole else {name: shape for name, shape in shapes.items() if name in (INTERCEPT, WEIGHTS, SKIP)}
     size = draws_bytes(chains * draws, dimension, size_of(drawn))
     size += chains * (tune + draws) * (8.0 * sampled + STEP_BYTES)

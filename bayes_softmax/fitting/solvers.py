@@ -49,6 +49,20 @@ class SolverOptions(NamedTuple):
 
 def solve(density: SoftmaxPosterior | JeffreysPosterior, options: SolverOptions) -> Mode:
     """Run a solver by name, with BLAS on one thread so that results repeat to the last bit."""
+    given = given_by(options)
+    chosen = suited(density, options.solver)
+
+    def run(start: FloatArray) -> Mode:
+        return chosen(density, start, **given)
+
+    # The line search rejects a step that overflows, or the status reports it: NumPy need not warn as well.
+    with blas_on_one_thread(), np.errstate(all="ignore"):
+        mode = run(np.zeros(density.dimension))
+        return _best_mode(density, run, mode) if has_heavy_tails(density) else mode
+
+
+def given_by(options: SolverOptions) -> dict[str, Any]:
+    """The settings of a solver that were given, checked."""
     solver, max_iterations, learning_rate, *_ = options
     check_choice("solver", solver, tuple(SOLVERS))
     given: dict[str, Any] = {}
@@ -59,20 +73,12 @@ def solve(density: SoftmaxPosterior | JeffreysPosterior, options: SolverOptions)
         if solver != "gradient-descent":
             raise ValueError(f"learning_rate is for solver='gradient-descent', not {solver!r}")
         given["learning_rate"] = check_between("learning_rate", learning_rate, 0.0, np.inf)
-    chosen = suited(density, solver)
-
-    def run(start: FloatArray) -> Mode:
-        return chosen(density, start, **given)
-
-    # The line search rejects a step that overflows, or the status reports it: NumPy need not warn as well.
-    with blas_on_one_thread(), np.errstate(all="ignore"):
-        mode = run(np.zeros(density.dimension))
-        return _best_mode(density, run, mode) if _has_heavy_tails(density) else mode
+    return given
 
 
 def may_have_modes(density: SoftmaxPosterior | JeffreysPosterior) -> str | None:
     """Why a certified optimum may be one of several, in words; None if the density is log-concave."""
-    if not _has_heavy_tails(density):
+    if not has_heavy_tails(density):
         return None
     return (
         f"a {' or '.join(heavy_tailed(density))} prior is not log-concave: the certificate is for a local mode, "
@@ -80,7 +86,7 @@ def may_have_modes(density: SoftmaxPosterior | JeffreysPosterior) -> str | None:
     )
 
 
-def _has_heavy_tails(density: SoftmaxPosterior | JeffreysPosterior) -> TypeGuard[SoftmaxPosterior]:
+def has_heavy_tails(density: SoftmaxPosterior | JeffreysPosterior) -> TypeGuard[SoftmaxPosterior]:
     """Whether some coefficients have a prior that is not log-concave, such as Student-t."""
     return not isinstance(density, JeffreysPosterior) and bool(heavy_tailed(density))
 

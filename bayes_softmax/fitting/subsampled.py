@@ -5,6 +5,7 @@ The log posterior is exact to second order at the mode, and the rest comes from 
 posterior, is below a bound; then some draws are evaluated on all rows, and what that finds decides.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +13,13 @@ import numpy as np
 from bayes_softmax.core.logger import LOGGER
 from bayes_softmax.core.records import FloatArray, Whitening
 from bayes_softmax.density.posterior import SoftmaxPosterior
-from bayes_softmax.density.subsample.posterior import Expansion, SubsampledPosterior, subsampled_posterior
+from bayes_softmax.density.subsample.passes import PassSampler
+from bayes_softmax.density.subsample.posterior import (
+    Expansion,
+    SubsampledPosterior,
+    posterior_from,
+    subsampled_posterior,
+)
 from bayes_softmax.density.subsample.rows import row_probabilities
 from bayes_softmax.fitting.problem import Problem
 from bayes_softmax.inference.importance import propose
@@ -26,7 +33,9 @@ CHECKED = 32  # draws that are evaluated on all rows
 MARGIN = 1.2  # rows beyond those that the error asks for
 FOUND_FACTOR = 1.5  # the error found on 32 draws is itself known to 13 %
 LARGEST_SHARE = 0.25  # of the rows, above which all of them are used
+LARGEST_BYTES = 2**29  # of the features of a sample, where rows are read in passes
 ROUNDS = 6
+MANY = "a sample would have to be a large part of them"
 SAMPLE_STREAM, PILOT_STREAM = 7, 8  # random numbers that must not repeat those of the draws
 
 
@@ -40,13 +49,15 @@ class RowChoice(NamedTuple):
 class Subsample(NamedTuple):
     """The density of which draws are made, and its error: of a log weight, as predicted and as found on all rows.
 
-    ``density`` is that of all rows where a sample would have to be large; both errors are then zero.
+    ``density`` is that of all rows where a sample would have to be large; both errors are then zero, and ``why`` is the
+    reason.
     """
 
     density: SubsampledPosterior | SoftmaxPosterior
     n_rows: int
     predicted: float
     found: float
+    why: str = ""
 
     @property
     def uses_all(self) -> bool:
@@ -56,7 +67,7 @@ class Subsample(NamedTuple):
     def in_words(self, n_obs: int) -> str:
         """What was done, as the end of a title."""
         if self.uses_all:
-            return f"all {n_obs:,} rows, since a sample would have to be a large part of them"
+            return f"all {n_obs:,} rows, since {self.why}"
         return (
             f"remainders from {self.n_rows:,} of {n_obs:,} rows: error of a log weight {self.predicted:.2g} predicted, "
             f"{self.found:.2g} found on all rows"
@@ -92,29 +103,53 @@ def subsample_of(
     """The log posterior with remainders from as many rows as its error asks for."""
     full = problem.density
     expansion = _expand(full, whitening.mode)
-    factors = full.layer_factors(whitening.mode)
     n_obs = full.likelihood.n_obs
     rows, max_error = choice or RowChoice()
     wanted = min(rows, n_obs)
-    if factors is None or wanted > LARGEST_SHARE * n_obs:
-        return Subsample(full, n_obs, 0.0, 0.0)
-    gram = factors.inputs * np.trace(factors.outputs) + factors.prior
-    chances = row_probabilities(spec.distinct, gram)
-    rng, check = (np.random.default_rng([seed, stream]) for stream in (SAMPLE_STREAM, PILOT_STREAM))
+    drawn, largest = _sampler(spec, full, expansion, seed), _most_rows(spec, n_obs)
+    if drawn is None or wanted > largest:
+        why = "leverages of rows are not defined under this coding" if drawn is None else MANY
+        return Subsample(full, n_obs, 0.0, 0.0, why)
+    check, found = np.random.default_rng([seed, PILOT_STREAM]), 0.0
     for _ in range(ROUNDS):
-        density = subsampled_posterior(chances, wanted, expansion, spec.priors, spec.coordinates, rng)
+        density = drawn(wanted)
         points = _typical(density, whitening, check)
         predicted = _size(density.errors(points))
         if predicted <= max_error:
             found = float(np.std(full.values(points[:CHECKED]) - density.values(points[:CHECKED])))
             if found <= FOUND_FACTOR * max_error:
-                return Subsample(density, wanted, predicted, found)
+                n_rows = wanted if spec.streamed is None else density.sample.design.n_obs
+                return Subsample(density, n_rows, predicted, found)
             LOGGER.info(f"an error of {found:.2g} was found where {predicted:.2g} was predicted: more rows are drawn")
             predicted = max(predicted, found)
         wanted = int(np.ceil(MARGIN * wanted * max(predicted / max_error, FOUND_FACTOR) ** 2))
-        if wanted > LARGEST_SHARE * n_obs:
+        if wanted > largest:
             break
-    return Subsample(full, n_obs, 0.0, 0.0)
+    told = f"{MANY} (an error of {found:.2g} was found)" if found > FOUND_FACTOR * max_error else MANY
+    return Subsample(full, n_obs, 0.0, 0.0, told)
+
+
+def _most_rows(spec: Specification, n_obs: int) -> float:
+    """Rows above which all are used: a share of them, and what fits into memory where they are read in passes."""
+    if spec.streamed is None:
+        return LARGEST_SHARE * n_obs
+    return min(LARGEST_SHARE * n_obs, LARGEST_BYTES / (8.0 * (spec.summary.n_features + 1)))
+
+
+def _sampler(
+    spec: Specification, full: SoftmaxPosterior, expansion: Expansion, seed: int
+) -> Callable[[int], SubsampledPosterior] | None:
+    """The function that draws so many rows, and makes their density; None where there are no leverages."""
+    factors = full.layer_factors(expansion.point)
+    gram = None if factors is None else factors.inputs * np.trace(factors.outputs) + factors.prior
+    if spec.streamed is not None:
+        known = spec.streamed.summary.cross_products if gram is None else gram
+        of_passes = PassSampler(spec.streamed, known, (seed, SAMPLE_STREAM))
+        return lambda n: posterior_from(of_passes.draw(n), expansion, spec.priors, spec.coordinates)
+    if gram is None:
+        return None
+    chances, rng = row_probabilities(spec.distinct, gram), np.random.default_rng([seed, SAMPLE_STREAM])
+    return lambda n: subsampled_posterior(chances, n, expansion, spec.priors, spec.coordinates, rng)
 
 
 def _expand(density: SoftmaxPosterior, point: FloatArray) -> Expansion:

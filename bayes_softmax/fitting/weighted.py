@@ -23,7 +23,8 @@ from bayes_softmax.fitting.progress import progress_bar
 from bayes_softmax.fitting.refusals import refuse_learned_scales
 from bayes_softmax.fitting.sampling import posterior_of, prepare
 from bayes_softmax.fitting.settings import refuse_too_many
-from bayes_softmax.fitting.subsampled import RowChoice, refuse_subsampling, subsample_of
+from bayes_softmax.fitting.streamed import batches_of, notes_on_passes, passes_so_far
+from bayes_softmax.fitting.subsampled import RowChoice, refuse_subsampling, subsample_of, why_not_subsampled
 from bayes_softmax.inference.importance import FEWEST_PROPOSALS, importance_sample, propose
 from bayes_softmax.spec.specification import Specification
 
@@ -62,17 +63,22 @@ def weighted_draws(
     """The same without warnings, and without what fits again."""
     refuse_learned_scales(spec, "laplace()")
     refuse_too_many(spec, "laplace", 1, draws)
+    before = passes_so_far(spec)
     prepared = prepare(spec, rounded=False)
     density, title = prepared.problem.density, TITLE
     target: SoftmaxPosterior | SubsampledPosterior = density
+    if choice is None and spec.streamed is not None and why_not_subsampled(prepared.problem) is None:
+        choice = RowChoice()
     if choice is not None:
         refuse_subsampling(prepared.problem, "laplace(rows=)")
         found = subsample_of(spec, prepared.problem, prepared.whitening, seed, choice)
         target, title = found.density, f"{TITLE}; {found.in_words(density.likelihood.n_obs)}"
     start = time.perf_counter()
     rng = np.random.default_rng(seed)
-    with progress_bar(progressbar) as progress:
-        proposals = propose(target, prepared.whitening, draws, rng, cores=os.cpu_count() or 1, progress=progress)
+    of_sample = target is not density
+    batches = batches_of(spec, os.cpu_count() or 1, of_sample=of_sample)
+    with progress_bar(progressbar and (of_sample or spec.streamed is None)) as progress:
+        proposals = propose(target, prepared.whitening, draws, rng, progress=progress, **batches)
     if proposals.finished < FEWEST_PROPOSALS:
         raise KeyboardInterrupt("interrupted before enough draws were weighted")
     notes: tuple[str, ...] = ()
@@ -84,7 +90,14 @@ def weighted_draws(
         found = importance_sample(proposals, proposals.finished, rng)
         prepared.timings["sampling"] = time.perf_counter() - start
         posterior = posterior_of(spec, prepared, Draws(found.points[None], {}, 0, notes), seed, title)
+        passes = notes_on_passes(spec, before)
         log_evidence = found.log_evidence + density.coordinates.log_jacobian
-        return replace(posterior, pareto_k=found.pareto_k, ess=found.ess, log_evidence=log_evidence)
+        return replace(
+            posterior,
+            pareto_k=found.pareto_k,
+            ess=found.ess,
+            log_evidence=log_evidence,
+            notes=(*posterior.notes, *passes),
+        )
 
     return despite_interrupts(Draws(proposals.points, {}, 0, notes, proposals.interrupted), label)

@@ -105,14 +105,15 @@ def propose(
     *,
     cores: int = 1,
     progress: Progress | None = None,
+    chunk: int = CHUNK,
 ) -> Proposals:
-    """Draw ``n`` points and weight them: one log density per point, evaluated in batches on ``cores`` threads.
+    """Draw ``n`` points and weight them: one log density per point, in batches of ``chunk`` on ``cores`` threads.
 
     After Ctrl-C the points evaluated so far are returned (``finished`` of ``n``).
     """
     z = proposal_points(rng, n, density.dimension)
     log_q = proposal_log_density(z) - whitening.log_determinant
-    return weigh(density.values, unwhiten(whitening, z), log_q, cores=cores, progress=progress)
+    return weigh(density.values, unwhiten(whitening, z), log_q, cores=cores, progress=progress, chunk=chunk)
 
 
 def weigh(
@@ -122,23 +123,24 @@ def weigh(
     *,
     cores: int = 1,
     progress: Progress | None = None,
+    chunk: int = CHUNK,
 ) -> Proposals:
     """Weigh points (S, d), drawn with log density ``log_q`` (S,), by ``values``, the log density of many points.
 
     After Ctrl-C the points evaluated so far are returned (``finished`` of S).
     """
     n = len(points)
-    starts = range(0, n, CHUNK)
+    starts = range(0, n, chunk)
     found, finished, interrupted = np.empty(n), 0, False
     tasks: list[Future[FloatArray]] = []
     with blas_on_one_thread(), ThreadPoolExecutor(min(max(cores, 1), os.cpu_count() or 1)) as pool:
         try:
             for start in starts:
-                tasks.append(pool.submit(values, points[start : start + CHUNK]))
+                tasks.append(pool.submit(values, points[start : start + chunk]))
             for start, task in zip(starts, tasks, strict=True):
                 task.result()
                 if progress is not None:
-                    progress(min(start + CHUNK, n), n)
+                    progress(min(start + chunk, n), n)
         except BaseException as error:
             with held_back():
                 for task in tasks:  # no further task starts

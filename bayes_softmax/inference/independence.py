@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from bayes_softmax.core.interrupts import held_back
 from bayes_softmax.core.records import Draws, Whitening
 from bayes_softmax.inference.importance import (
+    CHUNK,
     Progress,
     Proposals,
     Target,
@@ -37,7 +38,13 @@ class Choice(NamedTuple):
 
 
 def choose(
-    density: Target, whitening: Whitening, rng: np.random.Generator, cores: int, *, asked_for: bool = False
+    density: Target,
+    whitening: Whitening,
+    rng: np.random.Generator,
+    cores: int,
+    *,
+    asked_for: bool = False,
+    chunk: int = CHUNK,
 ) -> Choice:
     """Choose between independence sampling and NUTS, by size and by a pilot run of proposals.
 
@@ -47,7 +54,7 @@ def choose(
     """
     if density.work < SMALL_WORK and not asked_for:
         return Choice(False, 1, "a small model")
-    pilot = propose(density, whitening, PILOT, rng, cores=cores)
+    pilot = propose(density, whitening, PILOT, rng, cores=cores, chunk=chunk)
     if pilot.interrupted:
         raise KeyboardInterrupt("sampling was interrupted in its pilot run, before there were draws")
     _, k = pareto_smooth(pilot.log_weights)
@@ -68,17 +75,18 @@ def independence_chains(
     cores: int,
     seed: int,
     thin: int = 1,
+    chunk: int = CHUNK,
     progress: Progress | None = None,
 ) -> Draws:
     """Sample ``chains`` chains of ``draws`` draws after ``tune`` steps each, keeping every ``thin``-th step.
 
-    The same seed gives the same draws for any ``cores``.  After Ctrl-C the draws common to all chains are returned,
-    with a note.
+    Densities are evaluated ``chunk`` at once.  The same seed gives the same draws for any ``cores``.
+    After Ctrl-C the draws common to all chains are returned, with a note.
     """
     tune = DEFAULT_TUNE if tune is None else tune
     rng = np.random.default_rng(seed)
     length = tune + draws * thin
-    proposals = propose(density, whitening, length * chains, rng, cores=cores, progress=progress)
+    proposals = propose(density, whitening, length * chains, rng, cores=cores, progress=progress, chunk=chunk)
     with held_back(pressed_before=proposals.interrupted) as noted:
         # All chains are equally long: proposals are made for one step of every chain in turn.
         finished = max((proposals.finished // chains - tune) // thin, 0)

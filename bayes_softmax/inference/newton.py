@@ -43,14 +43,33 @@ class Trial(NamedTuple):
 
 
 Direction = Callable[[FloatArray, FloatArray, float], FloatArray | None]
+# Of a density, a point, value and gradient there, and a step.
+Search = Callable[[LogDensity, FloatArray, float, FloatArray, FloatArray], Trial | None]
 
 
-def newton(density: LogDensity, start: FloatArray, max_iterations: int = 500) -> Mode:
+class Stop(NamedTuple):
+    """When a search ends: at this gradient per observation, or decrement over the root of the observations."""
+
+    gradient: float = TARGET
+    decrement: float = 0.0
+
+
+ROUNDING = Stop()  # when further steps only change rounding errors
+
+
+def newton(
+    density: LogDensity,
+    start: FloatArray,
+    max_iterations: int = 500,
+    *,
+    stop: Stop = ROUNDING,
+    search: Search | None = None,
+) -> Mode:
     """Maximise by Newton steps: from a Cholesky factor of the Hessian, or by :func:`newton_cg` if that is cheaper.
 
     If the Hessian is not positive definite (a Student-t prior far from its centre) the metric is used, and if that is
     singular (collinear features) a ridge is added: the probabilities still converge, and the certificate reports that
-    the coefficients are not determined.
+    the coefficients are not determined.  ``stop`` and ``search`` are those of :func:`ascend`.
     """
     if not cheap_hessian(density):
         return newton_cg(density, start, max_iterations)
@@ -79,7 +98,7 @@ def newton(density: LogDensity, start: FloatArray, max_iterations: int = 500) ->
                 )
         return step
 
-    return ascend(density, start, direction, max_iterations)
+    return ascend(density, start, direction, max_iterations, stop, search=search)
 
 
 def newton_cg(density: LogDensity, start: FloatArray, max_iterations: int = 200, solve: Solve | None = None) -> Mode:
@@ -105,7 +124,7 @@ def newton_cg(density: LogDensity, start: FloatArray, max_iterations: int = 200,
         shift = damping * density.total_weight
         return conjugate_gradients(lambda v: product(v) + shift * v, gradient, tolerance, lambda r: r)
 
-    return ascend(density, start, direction, max_iterations, CG_TARGET, solve=solve)
+    return ascend(density, start, direction, max_iterations, Stop(CG_TARGET), solve=solve)
 
 
 def ascend(
@@ -113,14 +132,17 @@ def ascend(
     start: FloatArray,
     direction: Direction,
     max_iterations: int,
-    target: float = TARGET,
+    stop: Stop = ROUNDING,
     *,
     solve: Solve | None = None,
+    search: Search | None = None,
 ) -> Mode:
     """Step along ``direction`` until the gradient is rounding error or stops shrinking, or the coefficients diverge.
 
-    ``solve`` preconditions the certificate, see :func:`certify`.
+    ``solve`` preconditions the certificate, see :func:`certify`; ``search`` is the line search, by default
+    :func:`backtrack`.
     """
+    search = search or backtrack
     finish = partial(certify, density, solve=solve)
     theta = start
     value, gradient = density.value_gradient(theta)
@@ -131,7 +153,7 @@ def ascend(
         stalled = stalled + 1 if norm >= 0.5 * best_norm else 0
         best_norm = min(best_norm, norm)
         at_floor = norm <= 1e-10 and stalled >= 2
-        if norm <= target or at_floor:
+        if norm <= stop.gradient or at_floor:
             return finish(theta, iteration, history, stopped=Status.UNBOUNDED)
         history.append(value)
         step = direction(theta, gradient, damping)
@@ -139,11 +161,14 @@ def ascend(
         no_gain = 0.01 * DECREMENT_TOLERANCE**2 * density.total_weight
         if step is not None and stalled >= 2 and float(gradient @ step) <= no_gain:
             return finish(theta, iteration, history, stopped=Status.NO_PROGRESS)
-        trial = None if step is None else _line_search(density, theta, value, gradient, step)
+        enough = stop.decrement**2 * density.total_weight
+        if step is not None and enough and 0 <= float(gradient @ step) <= enough:
+            return finish(theta, iteration, history[:-1], stopped=Status.NO_PROGRESS)
+        trial = None if step is None else search(density, theta, value, gradient, step)
         while _poor(trial, norm) and damping < DAMPINGS[1]:
             damping = max(10 * damping, DAMPINGS[0])
             step = direction(theta, gradient, damping)
-            damped = None if step is None else _line_search(density, theta, value, gradient, step)
+            damped = None if step is None else search(density, theta, value, gradient, step)
             trial = max((t for t in (trial, damped) if t), key=lambda t: t.value, default=None)
         if trial is None:
             return finish(theta, iteration, history, stopped=Status.SINGULAR if step is None else Status.NO_PROGRESS)
@@ -159,7 +184,7 @@ def _poor(trial: Trial | None, norm: float) -> bool:
     return norm > NO_OPTIMUM if trial is None else trial.length < SHORT and norm > LARGE_GRADIENT
 
 
-def _line_search(
+def backtrack(
     density: LogDensity, theta: FloatArray, value: float, gradient: FloatArray, step: FloatArray
 ) -> Trial | None:
     """Backtrack from the full step until the value rises enough (Armijo), up to rounding error of the value."""

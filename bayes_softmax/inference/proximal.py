@@ -12,6 +12,9 @@ distance of the gradient from the subdifferential of the norms (the KKT residual
 log-concave density, nowhere else.
 """
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import numpy as np
 
 from bayes_softmax.core.protocols import LogDensity
@@ -28,8 +31,30 @@ NEW_COORDINATES = 500
 INNER_ACCURACY = 0.01  # KKT residual of the quadratic model, relative to the outer one
 
 
-def proximal_newton(smooth: LogDensity, penalty: Penalty, start: FloatArray, max_iterations: int = 100) -> Mode:
+class Current(NamedTuple):
+    """A point, with value and gradient of the smooth part there."""
+
+    theta: FloatArray
+    value: float
+    gradient: FloatArray
+
+
+# Of the smooth part, the penalty, the current point and the proposed one.
+Search = Callable[[LogDensity, Penalty, Current, FloatArray], Current | None]
+
+
+def proximal_newton(
+    smooth: LogDensity,
+    penalty: Penalty,
+    start: FloatArray,
+    max_iterations: int = 100,
+    *,
+    target: float = TARGET,
+    search: Search | None = None,
+) -> Mode:
     """Maximise ``smooth`` minus ``penalty``; zeros of the result are exact.
+
+    It ends at a residual of ``target`` per observation.  ``search`` is the line search, by default :func:`backtrack`.
 
     Returns
     -------
@@ -44,11 +69,11 @@ def proximal_newton(smooth: LogDensity, penalty: Penalty, start: FloatArray, max
         residual = _residual(smooth, penalty, theta, gradient)
         stalled = stalled + 1 if residual >= 0.5 * best else 0
         best = min(best, residual)
-        if residual <= TARGET or (residual <= 1e-10 and stalled >= 2):
+        if residual <= target or (residual <= 1e-10 and stalled >= 2):
             return _certify(smooth, penalty, theta, iteration, history, Status.UNBOUNDED)
         history.append(value - penalty.value(theta))
         proposal = _model_optimum(smooth, penalty, theta, gradient, INNER_ACCURACY * residual * smooth.total_weight)
-        trial = _line_search(smooth, penalty, theta, (value, gradient), proposal)
+        trial = (search or backtrack)(smooth, penalty, Current(theta, value, gradient), proposal)
         if trial is None:
             return _certify(smooth, penalty, theta, iteration, history, Status.NO_PROGRESS)
         theta, value, gradient = trial
@@ -105,15 +130,9 @@ def _curvature(smooth: LogDensity, theta: FloatArray, members: IntArray) -> Floa
     return 0.5 * (H + H.T)
 
 
-def _line_search(
-    smooth: LogDensity,
-    penalty: Penalty,
-    theta: FloatArray,
-    current: tuple[float, FloatArray],
-    proposal: FloatArray,
-) -> tuple[FloatArray, float, FloatArray] | None:
+def backtrack(smooth: LogDensity, penalty: Penalty, current: Current, proposal: FloatArray) -> Current | None:
     """Backtrack from the model's optimum until the objective rises enough (Armijo rule of Tseng and Yun)."""
-    value, gradient = current
+    theta, value, gradient = current
     before = penalty.value(theta)
     rise = float(gradient @ (proposal - theta)) - penalty.value(proposal) + before
     length = 1.0
@@ -122,7 +141,7 @@ def _line_search(
         new_value, new_gradient = smooth.value_gradient(candidate)
         enough = value - before + ARMIJO * length * rise - VALUE_ROUNDING * (abs(value) + before)
         if new_value - penalty.value(candidate) >= enough:
-            return candidate, new_value, new_gradient
+            return Current(candidate, new_value, new_gradient)
         length *= 0.5
     return None
 

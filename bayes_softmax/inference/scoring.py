@@ -13,7 +13,7 @@ import numpy as np
 from bayes_softmax.core.protocols import LogDensity
 from bayes_softmax.core.records import FloatArray, Mode
 from bayes_softmax.inference.certificate import newton_step
-from bayes_softmax.inference.newton import RIDGE, ascend
+from bayes_softmax.inference.newton import RIDGE, Stop, ascend
 
 MEMORY = 30
 CURVED = 1e-10  # relative to |s||y|: less curvature along a step is rounding error, or of the wrong sign
@@ -38,7 +38,7 @@ def scoring(density: LogDensity, start: FloatArray, max_iterations: int = 500) -
         step = _corrected(H, gradient, list(pairs))
         return _corrected(H + np.diag(RIDGE * np.diag(H)), gradient, list(pairs)) if step is None else step
 
-    return ascend(density, start, direction, max_iterations, TARGET)
+    return ascend(density, start, direction, max_iterations, Stop(TARGET))
 
 
 def _corrected(H: FloatArray, gradient: FloatArray, pairs: list[tuple[FloatArray, FloatArray]]) -> FloatArray | None:

@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 
 from bayes_softmax.answers.cautions import in_the_limit, row_cautions, warn_of
-from bayes_softmax.answers.evaluation import find_response, new_counts
 from bayes_softmax.answers.fitted import Fitted, training_of
 from bayes_softmax.answers.labels import observation_coordinate
 from bayes_softmax.answers.levels import ask
 from bayes_softmax.answers.new_data import check_logits
 from bayes_softmax.answers.population import encode_variables, population_of
 from bayes_softmax.answers.rows import Rows
+from bayes_softmax.answers.scored_rows import find_response, new_counts
 from bayes_softmax.answers.training import TrainingData
 from bayes_softmax.core.checks import shown
 from bayes_softmax.core.records import FloatArray, IntArray

@@ -13,8 +13,8 @@ from bayes_softmax.display.digits import Format
 from bayes_softmax.display.table import table_of
 from bayes_softmax.separation.choice_sets import connected_classes, informative_rows, within_groups
 from bayes_softmax.separation.directions import on_all_columns, per_unit
-from bayes_softmax.separation.examination import Examination, examine
-from bayes_softmax.separation.levels import levels_without
+from bayes_softmax.separation.examination import Examination, OverAll, examine
+from bayes_softmax.separation.levels import LevelsWithout, levels_without
 from bayes_softmax.separation.rank import coefficient_names
 from bayes_softmax.separation.rays import ZERO
 from bayes_softmax.separation.recession import POSITIVE, RecessionCone
@@ -51,12 +51,12 @@ def diagnose_separation(found: Examination) -> Separation:
         kind = "complete"
     chosen, direction = _direction(seen, found, empty if apart else ())
     raw = per_unit(design, direction[None])
-    separated = _separated_rows(design, direction, empty if apart and seen.cone.positive.any() else ())
+    separated = separated_rows(design, direction, empty if apart and seen.cone.positive.any() else ())
     index = pd.Index(names, name="feature", dtype=object)
     columns = pd.Index(list(classes), name=design.response.name)
     loose = within_groups(cone.observed.lines, groups) > ZERO
     without = levels_without(seen.design, seen.cone)
-    return Separation(
+    verdict = Separation(
         kind=kind,
         features=tuple(np.array(names, dtype=object)[chosen & (np.ptp(raw[0], axis=0) > 0)]),
         pairs=_pairs(cone, classes),
@@ -72,6 +72,21 @@ def diagnose_separation(found: Examination) -> Separation:
         undetermined=tuple(np.array(names, dtype=object)[found.columns[loose]]),
         levels=without.levels,
         levels_explain=without.explain_all,
+    )
+    return verdict if found.overall is None else _of_all(verdict, found.overall)
+
+
+def _of_all(verdict: Separation, overall: OverAll) -> Separation:
+    """The verdict with what is known of all rows, where some were examined."""
+    levels = overall.levels or LevelsWithout((), False)
+    return replace(
+        verdict,
+        rows=overall.rows,
+        n_separated=overall.n_separated,
+        n_obs=overall.n_obs,
+        levels=levels.levels,
+        levels_explain=levels.explain_all,
+        proof=overall.said,
     )
 
 
@@ -150,7 +165,7 @@ def _raw_intercept(found: Examination) -> FloatArray | None:
     return function[found.columns]
 
 
-def _separated_rows(design: Design, direction: FloatArray, empty: tuple[int, ...]) -> NDArray[np.bool_]:
+def separated_rows(design: Design, direction: FloatArray, empty: tuple[int, ...]) -> NDArray[np.bool_]:
     """(N, K) whether a class observed in a row has a positive margin over another one there, empty ones aside."""
     logits = design.standardised() @ direction.T
     others = logits if design.available is None else np.where(design.available, logits, np.inf)

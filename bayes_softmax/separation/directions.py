@@ -17,22 +17,27 @@ def recession_rays(found: Examination) -> FloatArray:
     has one sign on all, it is infinite; else the data do not determine it (:mod:`bayes_softmax.separation.rays`).
     """
     design, K = found.design, found.design.n_classes
-    first = int(design.has_intercept)
-    rows = np.zeros((design.n_features + first, len(found.columns)))
-    rows[found.columns, np.arange(len(found.columns))] = 1.0
-    if first:
-        of_weights = found.columns > 0
-        features = found.columns[of_weights] - 1
-        rows[0, of_weights] = -(design.standardisation.centre / design.standardisation.scale)[features]
-    directions = [np.zeros((0, K, design.n_features + first))]
+    directions = [np.zeros((0, K, design.n_features + int(design.has_intercept)))]
     if len(found.cone.directions):
-        directions.append(on_all_columns(found, rays(found.cone, rows)))
+        directions.append(contrast_rays(found))
     unseen = unseen_directions(found)
     if len(unseen):
         # A random combination of the lines moves every contrast that one of them moves.
         line = np.tensordot(np.random.default_rng(0).normal(size=len(unseen)), unseen, axes=1)
         directions += [line[None], -line[None]]
     return _with_intercept(design, np.concatenate(directions))
+
+
+def contrast_rays(found: Examination) -> FloatArray:
+    """Directions (R, K, q) on the standardised features, in a cone that has some, that decide every contrast."""
+    design, first = found.design, int(found.design.has_intercept)
+    rows = np.zeros((design.n_features + first, len(found.columns)))
+    rows[found.columns, np.arange(len(found.columns))] = 1.0
+    if first:
+        of_weights = found.columns > 0
+        features = found.columns[of_weights] - 1
+        rows[0, of_weights] = -(design.standardisation.centre / design.standardisation.scale)[features]
+    return on_all_columns(found, rays(found.cone, rows))
 
 
 def deciding_directions(found: Examination) -> FloatArray:

@@ -15,13 +15,28 @@ from numpy.typing import NDArray
 
 from bayes_softmax.core.records import IntArray
 from bayes_softmax.core.threads import blas_on_one_thread
-from bayes_softmax.data.design import Design, Standardisation
+from bayes_softmax.data.design import Design, Label, Standardisation
 from bayes_softmax.data.rows_in_short import RowsInShort
 from bayes_softmax.separation.choice_sets import informative_rows, unseen_lines
+from bayes_softmax.separation.levels import LevelsWithout
 from bayes_softmax.separation.margins import observed_pairs
 from bayes_softmax.separation.rank import NullSpace, coefficient_names, independent_columns, null_space, rounding_of
 from bayes_softmax.separation.recession import RecessionCone, recession_cone
 from bayes_softmax.spec.priors import PriorTable
+
+
+class OverAll(NamedTuple):
+    """What an examination of some rows says of all, where these are read in passes.
+
+    ``rows`` are the numbers of a few that are separated, ``n_separated`` and ``n_obs`` count separated and informative
+    ones, ``levels`` (None without a separation) were never observed with some class, and ``said`` is how it was proved.
+    """
+
+    rows: tuple[Label, ...]
+    n_separated: int
+    n_obs: int
+    levels: LevelsWithout | None
+    said: str
 
 
 class Examination(NamedTuple):
@@ -29,6 +44,7 @@ class Examination(NamedTuple):
 
     ``cone`` lives on ``columns``, the independent ones among them; ``null`` are the collinearities, of which
     each makes one column ``redundant``.  What choice sets leave open beside them are the lines of ``cone.observed``.
+    Where ``design`` holds some of the rows, ``overall`` is what is known of all.
     """
 
     design: Design
@@ -36,6 +52,7 @@ class Examination(NamedTuple):
     columns: IntArray
     null: NullSpace
     redundant: tuple[str, ...]
+    overall: OverAll | None = None
 
     @property
     def is_determined(self) -> bool:

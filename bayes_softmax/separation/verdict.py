@@ -71,6 +71,8 @@ class Separation:
         ``(variable, level, n_rows, classes)``: there these classes are excluded.
     levels_explain
         Whether such levels are all that separates the classes.
+    proof
+        For rows that are read in passes, from which of them this is known of all; empty for rows in memory.
     """
 
     kind: str
@@ -88,6 +90,7 @@ class Separation:
     undetermined: tuple[str, ...] = ()
     levels: tuple[LevelWithout, ...] = ()
     levels_explain: bool = False
+    proof: str = ""
 
     @property
     def separated(self) -> bool:
@@ -192,7 +195,7 @@ class Separation:
         overlap = [] if self._pairs_seen else [f"{which} overlap: no direction separates them"]
         first, *others = [*overlap, *self._sentences(LONG)]
         tables = (("direction, per unit of the features", self.per_unit),) if self.separated else ()
-        return Brief(first, tuple(others), tables=tables)
+        return Brief(first, tuple(others), (self.proof,) if self.proof else (), tables=tables)
 
     __repr__ = as_text
     _repr_html_ = as_markup

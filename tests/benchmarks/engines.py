@@ -14,6 +14,7 @@ PYTHONS = {
     "own": Path(sys.executable),
     "peers": FOLDER / "peers/bin/python",
     "stan": FOLDER / "stan/bin/python",
+    "scale": FOLDER / "scale/bin/python",
 }
 ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 # Relative to ROOT, where every worker runs: PyTensor's flags cannot hold a path with a space or a comma.

@@ -12,9 +12,10 @@ Cell = str | float | int | None
 class Report:
     """Where tables go: the terminal and, if asked for, a file."""
 
-    def __init__(self, path: Path | None, flags: str) -> None:
+    def __init__(self, path: Path | None, flags: str, module: str = "") -> None:
         self.path = path
         self.flags = flags
+        self.module = f"tests.benchmarks.{module}" if module else "tests.benchmarks"
         if path is not None:
             path.write_text("")
 
@@ -27,7 +28,7 @@ class Report:
 
     def table(self, name: str, sentence: str, columns: Sequence[str]) -> None:
         """A heading, what is measured and by which command, and the columns of a table."""
-        command = f"python -m tests.benchmarks {name} {self.flags}".strip()
+        command = f"python -m {self.module} {name} {self.flags}".strip()
         self.line(f"\n{sentence} Command: `{command}`.\n")
         self.row(columns)
         self.line("|" + "---|" * len(columns))

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from bayes_softmax.core.records import AnyArray, IntArray
 from bayes_softmax.data.collapse import collapse_rows
 from bayes_softmax.data.design import Design, dense_counts
 from bayes_softmax.data.features import DenseFeatures
@@ -123,6 +124,26 @@ def joined_designs(designs: Sequence[Design]) -> Design:
         frame=None if any(frame is None for frame in frames) else pd.concat(frames, ignore_index=True),
         available=joined([design.available for design in designs]),
     )
+
+
+def part_of(design: Design, at: IntArray) -> Design:
+    """Some rows of a design in memory."""
+    response = design.response
+    return replace(
+        design,
+        features=DenseFeatures(design.features.at(at)),
+        response=replace(response, codes=_some(response.codes, at), counts=_some(response.counts, at)),
+        weights=_some(design.weights, at),
+        offset=_some(design.offset, at),
+        index=design.index[at],
+        frame=None if design.frame is None else design.frame.iloc[at],
+        available=_some(design.available, at),
+        n_dropped=0,
+    )
+
+
+def _some[A: AnyArray](values: A | None, at: IntArray) -> A | None:
+    return None if values is None else values[at]  # type: ignore[return-value]
 
 
 def _with_counts(design: Design) -> Design:

@@ -1,5 +1,6 @@
 """The rows of a model that are not in memory: a summary, a sample, and a way over all of them."""
 
+from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bayes_softmax.core.records import FloatArray
+from bayes_softmax.core.records import FloatArray, Mode
 from bayes_softmax.data.design import Design, Response, Standardisation
 from bayes_softmax.data.sources.moments import Moments
 from bayes_softmax.data.sources.partitions import Merge, Task
@@ -99,6 +100,9 @@ class StreamedRows:
         The way over them.
     log
         Titles of the passes that were made.
+    sums, modes
+        What passes found, for later fits of the same model: sums over the rows at the last points, by the points, and
+        modes, by what was maximised and how.
     """
 
     summary: RowSummary
@@ -106,16 +110,21 @@ class StreamedRows:
     reader: FrameReader
     passes: Passes
     log: list[str] = field(default_factory=list)
+    sums: "OrderedDict[bytes, Any]" = field(default_factory=OrderedDict)
+    modes: dict[Any, Mode] = field(default_factory=dict)
 
     def run[T](self, task: Task[Design, T], merge: Merge[T], title: str) -> T:
         """A pass over all rows, as the model reads them."""
-        self.log.append(title)
-        return self.passes.run(self.reader, task, merge, title)
+        return self.passes.run(self.reader, task, merge, self._logged(title))
 
     def run_variables[T](self, task: Task[Design, T], merge: Merge[T], title: str) -> T:
         """The same with the columns that the features were made of."""
+        return self.passes.run(replace(self.reader, with_variables=True), task, merge, self._logged(title))
+
+    def _logged(self, title: str) -> str:
+        """The title with the number of the pass, of which the first two read and encoded the rows."""
         self.log.append(title)
-        return self.passes.run(replace(self.reader, with_variables=True), task, merge, title)
+        return f"pass {len(self.log) + 2}, {title}"
 
     @property
     def n_obs(self) -> int:

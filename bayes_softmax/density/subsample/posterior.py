@@ -8,7 +8,7 @@ from bayes_softmax.core.records import FloatArray
 from bayes_softmax.density.building import build_posterior
 from bayes_softmax.density.posterior import SoftmaxPosterior
 from bayes_softmax.density.subsample.remainders import remainder_errors
-from bayes_softmax.density.subsample.rows import RowProbabilities, RowSample, sample_of
+from bayes_softmax.density.subsample.rows import RowProbabilities, SampledRows, sample_of
 from bayes_softmax.spec.coding import Coordinates
 from bayes_softmax.spec.priors import PriorTable
 
@@ -37,7 +37,7 @@ class SubsampledPosterior:
         What is added to it at ``centre + d``: ``constant + slope'd - d' curvature d / 2``.
     """
 
-    sample: RowSample
+    sample: SampledRows
     estimated: SoftmaxPosterior
     centre: FloatArray
     constant: float
@@ -77,7 +77,13 @@ def subsampled_posterior(
     rng: np.random.Generator,
 ) -> SubsampledPosterior:  # fmt: skip
     """The log posterior with remainders from ``n`` rows, exact to second order at the expansion's point."""
-    sample = sample_of(rows, rows.draw(n, rng))
+    return posterior_from(sample_of(rows, rows.draw(n, rng)), expansion, priors, coordinates)
+
+
+def posterior_from(
+    sample: SampledRows, expansion: Expansion, priors: PriorTable, coordinates: Coordinates
+) -> SubsampledPosterior:
+    """The log posterior with remainders from a sample, exact to second order at the expansion's point."""
     estimated = build_posterior(sample.weighted, coordinates, priors)
     value, gradient = estimated.value_gradient(expansion.point)
     return SubsampledPosterior(

@@ -5,25 +5,25 @@ import numpy as np
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.design import Design
 from bayes_softmax.density.parts import rows_of
-from bayes_softmax.density.subsample.rows import RowSample
+from bayes_softmax.density.subsample.rows import SampledRows
 
 BLOCK = 4096  # rows at a time
 
 
-def remainder_errors(sample: RowSample, V: FloatArray, steps: FloatArray) -> FloatArray:
+def remainder_errors(sample: SampledRows, V: FloatArray, steps: FloatArray) -> FloatArray:
     """Standard errors (S,) of the estimated sums of remainders at coefficients ``V`` (K, q) plus steps (S, K, q).
 
     A constant that all sums share moves no draw against another: errors are those of the differences from their mean.
     """
-    M, S = sample.n_draws, len(steps)
-    first, second = np.zeros(S), np.zeros(S)
-    for start in range(0, len(sample.times), BLOCK):
+    first, second = np.zeros(len(steps)), np.zeros(len(steps))
+    squares, shared = sample.squares, sample.shared
+    for start in range(0, sample.design.n_obs, BLOCK):
         rows = slice(start, start + BLOCK)
-        values = _remainders(rows_of(sample.design, rows), V, steps) / sample.probabilities[rows]
+        values = _remainders(rows_of(sample.design, rows), V, steps)
         values -= values.mean(axis=0)
-        first += values @ sample.times[rows]
-        second += np.square(values) @ sample.times[rows]
-    errors: FloatArray = np.sqrt(np.maximum(second / M - (first / M) ** 2, 0.0) / M)
+        first += values @ shared[rows]
+        second += np.square(values) @ squares[rows]
+    errors: FloatArray = np.sqrt(np.maximum(second - first**2, 0.0))
     return errors
 
 
