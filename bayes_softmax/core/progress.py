@@ -25,7 +25,8 @@ class Line:
     """Rows done so far; safe to advance from several threads."""
 
     def __init__(self, title: str) -> None:
-        self._title, self._done = title, 0
+        self._title, self._done, self._unit = title, 0, ""
+        self._total: int | None = None
         self._start, self._lock = time.monotonic(), threading.Lock()
         self._bar: Any = None
         self._task: Any = None
@@ -48,9 +49,17 @@ class Line:
         """Count steps of a known number."""
         with self._lock:
             self._done += n
-            self._bar.update(self._task, completed=self._done)
+            self._bar.update(self._task, completed=self._done, unit=self._unit + self._left())
+
+    def _left(self) -> str:
+        """The time that is left if the other steps take as long as those before."""
+        if self._total is None or not 0 < self._done < self._total:
+            return ""
+        seconds = (time.monotonic() - self._start) * (self._total - self._done) / self._done
+        return f", {in_words(seconds)} left" if seconds >= 1 else ""
 
     def _show(self, unit: str, total: int | None) -> None:
+        self._unit, self._total = unit, total
         if self._bar is None:
             self._bar = bar()
             self._bar.start()
@@ -85,8 +94,9 @@ class PlainLine:
         """Say what is counted."""
         self._title, self._unit = title, unit
 
-    def update(self, task: None, *, completed: int, total: int | None = None) -> None:
+    def update(self, task: None, *, completed: int, total: int | None = None, unit: str | None = None) -> None:
         """Write the line anew, if the last is old enough."""
+        self._unit = self._unit if unit is None else unit
         seconds = time.monotonic() - self._start
         if seconds < self._next:
             return
@@ -121,6 +131,18 @@ def bar() -> Any:
     counted = TextColumn("{task.completed:,} {task.fields[unit]}")
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), counted, TimeElapsedColumn())
     return Progress(*columns, console=console, transient=True)
+
+
+def in_words(seconds: float) -> str:
+    """A time of some precision.
+
+    >>> in_words(12.3), in_words(150), in_words(9000)
+    ('12 s', '2.5 min', '2.5 h')
+    """
+    for size, unit in ((3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.2g} {unit}"
+    return f"{seconds:.0f} s"
 
 
 def can_show() -> bool:

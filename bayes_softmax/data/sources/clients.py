@@ -8,6 +8,7 @@ from bayes_softmax.core.errors import ClusterError
 from bayes_softmax.data.sources.passes import raise_named
 
 EXAMPLE = "as in client=distributed.Client(cluster)"
+UNREADABLE = "Error during deserialization"  # how Dask begins when tasks need packages that it does not have
 RESUME = "with checkpoint=path a fit goes on after its last complete pass"
 
 
@@ -69,13 +70,16 @@ def raise_for_partition(name: str, error: BaseException) -> NoReturn:
             f"{name}: {died} died while working on it; most often its rows do not fit into a worker's memory: "
             "give workers more memory or fewer threads, or cut the rows into smaller partitions"
         ) from error
-    if isinstance(error, ImportError):
+    if isinstance(error, ImportError) or str(error).startswith(UNREADABLE):
+        cause = error.__cause__ or error
+        why = f"{type(cause).__name__}: {str(cause).splitlines()[0]}"
         raise ClusterError(
-            f"{name}: a worker cannot import what it needs ({error}); "
-            "expected the packages of this process on the scheduler and on all workers"
+            f"the Dask cluster cannot read what it is to do ({why}); expected the packages of this process, "
+            "bayes_softmax among them, on the scheduler and on all workers"
         ) from error
     if isinstance(error, MemoryError):
-        raise MemoryError(f"{name}: out of memory on a worker {error}") from error
+        said = f" ({error})" if str(error) else ""
+        raise MemoryError(f"{name}: out of memory on a worker{said}; cut the rows into smaller partitions") from error
     raise_named(name, error)
 
 
@@ -83,12 +87,12 @@ def raise_for_merge(title: str, error: BaseException) -> NoReturn:
     """Raise the error of a merge; what is wrong with the rows says itself where."""
     if isinstance(error, ValueError | TypeError):
         raise error
-    raise_for_partition(f"results of the pass {title!r}", error)
+    raise_for_partition(f"results of {title}", error)
 
 
 def lost(address: str, title: str, n_done: int, n_partitions: int, why: object) -> ClusterError:
     """The error of a pass whose cluster is gone."""
     return ClusterError(
-        f"the Dask cluster at {address} was lost in the pass {title!r}, after {n_done} of {n_partitions} partitions "
-        f"({why}); connect to a cluster again and repeat the call; {RESUME}"
+        f"the Dask cluster at {address} was lost in {title}, after {n_done} of {n_partitions} partitions ({why}); "
+        f"connect to a cluster again and repeat the call; {RESUME}"
     )

@@ -13,7 +13,7 @@ import pandas as pd
 from bayes_softmax.core.errors import ClusterError
 from bayes_softmax.core.progress import showing, steps
 from bayes_softmax.data.design import Design
-from bayes_softmax.data.sources.clients import RESUME, active_client, check_client
+from bayes_softmax.data.sources.clients import RESUME, active_client, check_client, lost
 from bayes_softmax.data.sources.graph import tasks_of_encoding, tasks_of_pass
 from bayes_softmax.data.sources.on_worker import DesignTask, FrameTask, Leaf, Share, numbers_here, scratch_here
 from bayes_softmax.data.sources.partitions import Merge, Source, Task
@@ -60,13 +60,11 @@ class DaskPasses:
         self, columns: Sequence[str] | None, task: Task[pd.DataFrame, T], merge: Merge[T], title: str
     ) -> T:
         """A pass over rows as they are given."""
-        return self._run(FrameTask(columns, task), merge, title, self.source.partitions, {})
+        return self._run(FrameTask(columns, task), merge, title, None)
 
     def run[T](self, reader: FrameReader, task: Task[Design, T], merge: Merge[T], title: str) -> T:
         """A pass over encoded rows."""
-        self._check_connected(title)
-        rows = self._encoded(reader) if self.holds and not reader.with_variables else self.source.partitions
-        return self._run(DesignTask(reader, task), merge, title, rows, self._on_disks())
+        return self._run(DesignTask(reader, task), merge, title, reader)
 
     def keeping(self, budget: float | None, size: float) -> "DaskPasses":
         """Passes that keep encoded rows: those of Dask as results of Dask, others on so many bytes of the disks."""
@@ -76,29 +74,28 @@ class DaskPasses:
         holds = budget != 0 and size <= MEMORY_SHARE * sum(worker["memory_limit"] for worker in workers)
         return DaskPasses(self.source, self.client, 0.0, self.retries, holds)
 
-    def _run[T](
-        self, leaf: Leaf[T], merge: Merge[T], title: str, rows: Sequence[Any], on_disks: dict[int, list[str]]
-    ) -> T:
-        self._check_connected(title)
+    def _run[T](self, leaf: Leaf[T], merge: Merge[T], title: str, reader: FrameReader | None) -> T:
+        if self.client.status != "running":
+            raise ClusterError(
+                f"{title} needs the Dask client of this model, which is {self.client.status}: "
+                f"connect to a cluster and build the model anew; {RESUME}"
+            )
+        address, n = self.client.scheduler.address, len(self.source.partitions)
         name = f"{'-'.join(title.split())}-{uuid.uuid4().hex[:12]}"
-        leaves, root = tasks_of_pass(leaf, merge, name, rows, self._scratch(), on_disks)
-        watch = Watch(self.source, self.client, self.client.scheduler.address, title, partial(self._begun, name))
-        with showing(title), steps("partitions", len(leaves)) as count:
-            # Dask's own collections are optimised already, and fused tasks would lose the workers that they prefer.
-            *parts, last = self.client.compute([*leaves, root], retries=self.retries, optimize_graph=False)
-            result: T = watch.result(parts, last, count)
+        watch = Watch(self.source, self.client, address, title, partial(self._begun, name))
+        try:
+            tasks, root = tasks_of_pass(leaf, merge, name, self._rows(reader), self._scratch(), self._on_disks(reader))
+            with showing(title), steps("partitions", n) as count:
+                # Dask's own collections are optimised already; fused tasks would lose the workers that they prefer.
+                *parts, last = self.client.compute([*tasks, root], retries=self.retries, optimize_graph=False)
+                result: T = watch.result(parts, last, count)
+        except OSError as error:  # of the connection; those of partitions have been named
+            raise lost(address, title, 0, n, error) from error
         return result
 
     def _begun(self, name: str) -> list[int]:
         """Numbers of the partitions that workers began in a pass, each as often as it was begun."""
         return [number for _, (begun_in, number) in self.client.get_events(self._token) if begun_in == name]
-
-    def _check_connected(self, title: str) -> None:
-        if self.client.status != "running":
-            raise ClusterError(
-                f"the pass {title!r} needs the Dask client of this model, which is {self.client.status}: "
-                f"connect to a cluster and build the model anew; {RESUME}"
-            )
 
     def _scratch(self) -> Any:
         """The future of the scratch: it lives as long as these passes."""
@@ -109,17 +106,19 @@ class DaskPasses:
             self._of_scratch[:] = [self.client.submit(scratch_here, self._token, share, key=f"scratch-{self._token}")]
         return self._of_scratch[0]
 
-    def _on_disks(self) -> dict[int, list[str]]:
+    def _on_disks(self, reader: FrameReader | None) -> dict[int, list[str]]:
         """Addresses of the workers that have the encoded rows of a partition on their disks, by its number."""
         found: dict[int, list[str]] = {}
-        if self.budget != 0 and self._of_scratch:
+        if reader is not None and self.budget != 0:
             for address, numbers in self.client.run(numbers_here, self._token, on_error="ignore").items():
                 for number in numbers:
                     found.setdefault(number, []).append(address)
         return found
 
-    def _encoded(self, reader: FrameReader) -> list[Any]:
-        """Futures of the encoded rows of each partition; Dask encodes again what is lost with a worker."""
+    def _rows(self, reader: FrameReader | None) -> Sequence[Any]:
+        """The partitions, or futures of their encoded rows; Dask encodes again what is lost with a worker."""
+        if reader is None or reader.with_variables or not self.holds:
+            return self.source.partitions
         if not _are_well(self._of_rows):
             tasks = tasks_of_encoding(reader, self.source.partitions)
             self._of_rows[:] = self.client.compute(tasks, retries=self.retries, optimize_graph=False)

@@ -4,15 +4,18 @@ import queue
 import time
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from bayes_softmax.core.errors import ClusterError
 from bayes_softmax.core.logger import LOGGER
 from bayes_softmax.data.sources.clients import lost, raise_for_merge, raise_for_partition
 from bayes_softmax.data.sources.partitions import Source
 
 LOOK = 0.5  # seconds between two looks at the connection
+ANSWER = 60.0  # seconds until a client that does not answer is looked at again
 PATIENCE = 15.0  # seconds without a result, after which it is said if there is no worker
 
 
@@ -49,7 +52,7 @@ class Watch:
         for number, future in waiting.items():
             future.add_done_callback(partial(_note, events, number))
         try:
-            while (number := self._next(events, n_done, n)) != n:
+            while (number := self._next(events, n_done)) != n:
                 self._check(number, waiting, n_done)
                 done = waiting.pop(number)
                 if done is not last:  # of a single partition there is nothing to merge
@@ -59,12 +62,12 @@ class Watch:
             for part in sorted(waiting):
                 self._check(part, waiting, n_done)
             count(n - n_done)
-            return last.result()
+            return self._fetched(last, n)
         finally:
             for future in waiting.values():
                 future.release()
 
-    def _next(self, events: "queue.SimpleQueue[int]", n_done: int, n: int) -> int:
+    def _next(self, events: "queue.SimpleQueue[int]", n_done: int) -> int:
         """The number of the next future that is done; Ctrl-C is heard meanwhile."""
         since, said = time.monotonic(), False
         while True:
@@ -73,7 +76,7 @@ class Watch:
             except queue.Empty:
                 pass
             if self.client.status not in ("running", "connecting"):
-                raise lost(self.address, self.title, n_done, n, f"the client is {self.client.status}")
+                raise self._lost(n_done)
             if not said and time.monotonic() - since > PATIENCE:
                 said = True
                 if not self.client.nthreads():
@@ -85,9 +88,9 @@ class Watch:
 
         future, n = waiting[number], len(self.source.partitions)
         if future.status == "cancelled":
-            raise lost(self.address, self.title, n_done, n, future.exception())
+            raise self._lost(n_done)  # a closed client cannot be asked why
         if future.status == "error":
-            error = future.exception()
+            error = future.exception(timeout=ANSWER)
             if isinstance(error, KilledWorker):
                 # Dask suspects all that a worker was to do; what kills workers has been begun most often.
                 failed = {part for part in waiting if waiting[part].status == "error"}
@@ -96,6 +99,22 @@ class Watch:
             if number < n:
                 raise_for_partition(self.source.partitions[number].name, error)
             raise_for_merge(self.title, error)
+
+    def _fetched(self, last: Any, n: int) -> Any:
+        """The result itself, which comes from the worker that has it."""
+        while True:
+            try:
+                return last.result(timeout=ANSWER)
+            except TimeoutError:
+                if self.client.status != "running":
+                    raise self._lost(n) from None
+            except CancelledError as error:
+                raise self._lost(n) from error
+
+    def _lost(self, n_done: int) -> ClusterError:
+        status = self.client.status
+        why = "its work was cancelled" if status == "running" else f"the client is {status}"
+        return lost(self.address, self.title, n_done, len(self.source.partitions), why)
 
 
 def _note(events: "queue.SimpleQueue[int]", number: int, _future: Any) -> None:
