@@ -295,7 +295,7 @@ def test_folders_that_cannot_be_used_are_named(fits: dict[str, tuple[Any, Any]],
         fit.predict(folder, out="/nowhere/answers")
     with pytest.raises(TypeError, match="out=5 must be the name of a folder"):
         fit.predict(folder, out=5)
-    with pytest.raises(TypeError, match="offset: name the columns of the source"):
+    with pytest.raises(TypeError, match="offset: data is read in passes, so name columns of it"):
         fit.predict(folder, offset=np.zeros((N, 3)), out=tmp_path / "answers")
     for question in (fit.uncertainty, lambda rows: fit.decide(rows, COSTS)):
         with pytest.raises(ValueError, match=r"data: .* this answer has a row for each of its rows; give a data frame"):
@@ -345,7 +345,7 @@ def test_new_sources_are_refused_with_their_reasons(fits: dict[str, tuple[Any, A
     fit = fits["map"][0]
     with pytest.raises(TypeError, match="y, groups: data is read in passes"):
         fit.evaluate(folder, DATA.y)
-    with pytest.raises(TypeError, match="weights: name the columns of the source"):
+    with pytest.raises(TypeError, match="weights: data is read in passes, so name columns of it"):
         fit.effects(data=folder, weights=np.ones(N))
     with pytest.raises(ValueError, match="weights: data has no column 'wait'"):
         fit.evaluate(folder, weights="wait")
