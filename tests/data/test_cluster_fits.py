@@ -156,20 +156,22 @@ def test_a_fit_goes_on_from_its_checkpoint_on_another_cluster(
 
 
 def test_workers_keep_encoded_rows_until_the_model_is_gone(client: Client, frame: pd.DataFrame, tmp_path: Path) -> None:
-    path = tmp_path / "rows.parquet"
+    def folders() -> set[Path]:
+        found = client.run(lambda dask_worker: dask_worker.local_directory)
+        return {folder for at in found.values() for folder in Path(at).glob("bayes_softmax_*")}
+
+    path, before = tmp_path / "rows.parquet", folders()
     frame.to_parquet(path, row_group_size=N // GROUPS)
     model = model_of(path, client=client)
     found = model.map()
-    token = passes_of(model)._token
+    assert numbers(client, passes_of(model)) == set(range(GROUPS))
     path.unlink()  # nobody reads it again
     assert float(model.mle().log_likelihood) >= float(found.log_likelihood)
-    folders = client.run(lambda dask_worker: dask_worker.local_directory)
-    kept = [folder for at in folders.values() for folder in Path(at).glob("bayes_softmax_*")]
-    assert len(kept) == 2
-    assert all(len(at) for at in client.run(numbers_here, token).values())
+    kept = folders() - before
+    assert kept
     del model, found
     gc.collect()
-    wait_for(lambda: not any(folder.exists() for folder in kept))
+    wait_for(lambda: not kept & folders())
 
 
 def test_nothing_is_kept_on_request(client: Client, file: Path) -> None:
