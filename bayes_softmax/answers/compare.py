@@ -3,9 +3,7 @@
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from bayes_softmax.answers.cautions import noted
 from bayes_softmax.answers.chosen import chosen_rows
@@ -15,14 +13,14 @@ from bayes_softmax.answers.contrasts import Average, build_view
 from bayes_softmax.answers.fitted import Fit, Sampled, training_of
 from bayes_softmax.answers.group_loo import GROUP
 from bayes_softmax.answers.intervals import resolve_interval
-from bayes_softmax.answers.labels import observation_coordinate
 from bayes_softmax.answers.loo import loo, resolve_by
-from bayes_softmax.answers.rows import Rows
+from bayes_softmax.answers.same_data import difference_of
 from bayes_softmax.answers.same_folds import kfold_results
 from bayes_softmax.answers.seen import what_saw
+from bayes_softmax.answers.source_compare import SUBSAMPLING, compared, scores_by_name
+from bayes_softmax.answers.source_rows import RowsOfSource
 from bayes_softmax.answers.summary import coefficient_table
-from bayes_softmax.answers.training import TrainingData
-from bayes_softmax.core.checks import check_choice, check_flags, counted, listed, shown
+from bayes_softmax.core.checks import check_choice, check_flags, counted, shown
 from bayes_softmax.core.interrupts import load_in_full
 from bayes_softmax.core.keywords import explains
 from bayes_softmax.core.progress import showing
@@ -169,15 +167,33 @@ def compare_models(
         raise ValueError(
             "by, groups, refit and unit are of leave-one-out; the results of kfold() have been scored already"
         )
-    if not found:
-        found = _left_one_out(posteriors, resolve_by(by, unit), groups, refit=refit, progressbar=progressbar)
-    table: pd.DataFrame = arviz_compare(found, method=method, round_to="none")
-    formats = estimates("elpd", "se") | estimates("elpd_diff", "dse")
-    shares = {"weight": Format("share"), "p_worse": chance(None)}
+    sources = _on_sources(posteriors) if not found else {}
+    if sources and (groups is not None or refit is not False):
+        raise ValueError("groups, refit: leave-one-out of rows that are read in passes is of single rows, of a sample")
+    table: pd.DataFrame
+    if sources:
+        table = compared(sources, scores_by_name(sources, progressbar=progressbar), method)
+    else:
+        found = found or _left_one_out(posteriors, resolve_by(by, unit), groups, refit=refit, progressbar=progressbar)
+        table = arviz_compare(found, method=method, round_to="none")
+    formats = estimates("elpd", "se") | estimates(
+        "elpd_diff", "dse", *[name for name in (SUBSAMPLING,) if name in table]
+    )
+    shares = {"weight": Format("share"), "p_worse": chance(None), SUBSAMPLING: Format("rough")}
     # What one reads first, and the remarks, which are mostly empty, last.
     leading = [name for name in ("rank", "elpd", "se", "elpd_diff", "dse", "p_worse", "weight", "p") if name in table]
     ordered = table[[*leading, *table.columns.difference(leading, sort=False)]]
     return noted(table_of(ordered.rename_axis("model"), formats | shares | {"p": Format("rough")}), _remarks(ordered))
+
+
+def _on_sources(posteriors: Mapping[str, Any]) -> dict[str, Sampled]:
+    """The fits by name if some are to rows that are read in passes; else none."""
+    inside = {str(name): _sampled(name, fit) for name, fit in posteriors.items()}
+    if not any(isinstance(fit.training, RowsOfSource) for fit in inside.values()):
+        return {}
+    for name, fit in inside.items():
+        _refuse_optimistic(name, fit)
+    return inside
 
 
 def _left_one_out(
@@ -189,7 +205,7 @@ def _left_one_out(
     for name, fit in inside.items():
         _refuse_optimistic(name, fit)
         data = training_of(fit, "loo()"), training_of(first, "loo()")
-        different = _difference(data, fit.schema.classes, first.schema.classes)
+        different = difference_of(data, fit.schema.classes, first.schema.classes)
         if different is not None:
             advice = (
                 ""
@@ -252,39 +268,3 @@ def _sampled(name: str, fit: object) -> Sampled:
             "model.sample() or model.laplace(); kfold() of any fits can be compared"
         )
     return inside
-
-
-def _forced(rows: Rows) -> NDArray[np.bool_]:
-    """Rows (n,) in which one class is on offer."""
-    if rows.available is None:
-        return np.zeros(rows.n_rows, dtype=bool)
-    alone: NDArray[np.bool_] = rows.available.sum(axis=1) == 1
-    return alone
-
-
-def _difference(
-    data: tuple[TrainingData, TrainingData], classes: tuple[Label, ...], others: tuple[Label, ...]
-) -> str | None:
-    """Description of the first observation that differs; the order of the classes does not matter."""
-    a, b = data
-    if set(classes) != set(others):
-        return f"classes {listed(classes)} and {listed(others)}"
-    if a.n_obs != b.n_obs:
-        return f"{a.n_obs} and {b.n_obs} rows"
-    labels = [np.asarray(observation_coordinate(t.index)) for t in (a, b)]
-    moved = np.flatnonzero(labels[0] != labels[1])
-    if moved.size:
-        return f"row {moved[0]} is {labels[0][moved[0]]} in one and {labels[1][moved[0]]} in the other"
-    order = [others.index(label) for label in classes]
-    for own, other in zip(a.given_blocks(), b.given_blocks(), strict=True):
-        row = labels[0][own.place]
-        forced = np.flatnonzero(_forced(own.rows) != _forced(other.rows))
-        if forced.size:
-            return (
-                f"in row {row[forced[0]]} one has a single class on offer (available=), so the row is not scored; "
-                "give all models the same choice sets"
-            )
-        changed = np.flatnonzero((own.counts != other.counts[:, order]).any(axis=1))
-        if changed.size:
-            return f"row {row[changed[0]]} differs in response or weight"
-    return None

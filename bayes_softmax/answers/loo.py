@@ -6,7 +6,7 @@ Observations of the same class in equal rows have the same result, computed once
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,12 +20,14 @@ from bayes_softmax.answers.group_loo import leave_one_group_out
 from bayes_softmax.answers.labels import observation_coordinate
 from bayes_softmax.answers.loo_limits import check_draws, good_k, warn_of_doubts
 from bayes_softmax.answers.newton_loo import check_whole_counts
-from bayes_softmax.answers.probabilities import HasLogits, over_blocks, row_log_likelihood
+from bayes_softmax.answers.pointwise import Pointwise, cell_loo, row_loo
+from bayes_softmax.answers.probabilities import over_blocks
 from bayes_softmax.answers.seen import warn_of_what_saw, what_saw
-from bayes_softmax.answers.training import Cells, RowBlock, TrainingData
+from bayes_softmax.answers.source_loo import source_loo
+from bayes_softmax.answers.source_rows import RowsOfSource
+from bayes_softmax.answers.training import TrainingData
 from bayes_softmax.core.checks import check_choice, check_flags, describe_rows, listed, shown
 from bayes_softmax.core.errors import NotReliableWarning, warn_caller
-from bayes_softmax.core.pareto import smoothed
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.data.design import Label
 from bayes_softmax.data.labels import plain_classes
@@ -33,67 +35,6 @@ from bayes_softmax.data.schema import Schema
 
 LEFT_OUT = ("observation", "row")
 FORMER = {"unit": "observation", "row": "row"}  # deprecated spellings
-
-
-class Pointwise(NamedTuple):
-    """Per cell or row: leave-one-out and full-data log predictive density, Pareto k, leave-one-out probabilities."""
-
-    elpd: FloatArray
-    lppd: FloatArray
-    pareto_k: FloatArray
-    probabilities: FloatArray
-
-
-def _empty(n: int, K: int) -> Pointwise:
-    return Pointwise(np.empty(n), np.empty(n), np.empty(n), np.empty((n, K)))
-
-
-def cell_loo(fit: HasLogits, training: TrainingData, relative_ess: float) -> Pointwise:
-    """Leave out one observation of each cell in turn."""
-    K, parts = fit.logits.n_classes, []
-    for rows in training.blocks():
-        cells = rows.cells
-        out = _empty(len(cells.rows), K)
-
-        def judge(L: FloatArray, block: slice, cells: Cells = cells, out: Pointwise = out) -> None:
-            own = slice(*np.searchsorted(cells.rows, [block.start, block.stop]))
-            local = cells.rows[own] - block.start
-            log_p = L[cells.codes[own], local]
-            log_weights = _fill_smoothed(log_p, relative_ess, out, own)
-            weights = np.exp(log_weights)
-            for k in range(K):
-                out.probabilities[own, k] = np.einsum("cs,cs->c", weights, np.exp(L[k, local]))
-
-        over_blocks(fit, rows.rows, judge, log=True, parallel=False)
-        parts.append(out)
-    return _joined(parts)
-
-
-def row_loo(fit: Fitted, training: TrainingData, relative_ess: float) -> Pointwise:
-    """Leave out each row as given in turn, with all its weighted counts."""
-    out = _empty(training.n_obs, 0)
-    for rows in training.given_blocks():
-
-        def judge(L: FloatArray, block: slice, rows: RowBlock = rows) -> None:
-            place = slice(rows.first + block.start, rows.first + block.stop)
-            _fill_smoothed(row_log_likelihood(L, rows.counts[block]), relative_ess, out, place)
-
-        over_blocks(fit, rows.rows, judge, log=True, parallel=False)
-    return out
-
-
-def _joined(parts: list[Pointwise]) -> Pointwise:
-    """Results of all cells, joined from blocks."""
-    return parts[0] if len(parts) == 1 else Pointwise(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
-
-
-def _fill_smoothed(log_p: FloatArray, relative_ess: float, out: Pointwise, own: slice) -> FloatArray:
-    """Fill the entries ``own`` from log likelihoods (m, S); returns the log weights."""
-    log_weights, k = smoothed(-log_p, relative_ess)
-    out.elpd[own] = logsumexp(log_weights + log_p, axis=1)
-    out.lppd[own] = logsumexp(log_p, axis=1) - np.log(log_p.shape[1])
-    out.pareto_k[own] = k
-    return log_weights
 
 
 def loo(
@@ -108,7 +49,9 @@ def loo(
 ) -> Any:
     """Expected log predictive density by leave-one-out, as ArviZ's ``ELPDDataLOO``, which ``az.compare`` accepts.
 
-    Computed block by block: no array of rows x draws is kept.
+    Computed block by block: no array of rows x draws is kept.  Of rows that are read in passes it is estimated from a
+    uniform sample of 4000 rows and a pass over all (Magnusson et al., *ICML* 2019): the result is ArviZ's
+    ``ELPDDataLOOSubsample``, with the error of that estimate, ``subsampling_se``, and the values of the sampled rows.
 
     Parameters
     ----------
@@ -157,6 +100,14 @@ def loo(
     (-142, 8, 333)
     """
     check_flags(progressbar=progressbar)
+    if isinstance(fit.training, RowsOfSource):
+        if groups is not None or refit is not False or resolve_by(by, unit) not in LEFT_OUT:
+            raise ValueError(
+                "groups, refit: leave-one-out of rows that are read in passes is of single rows, of a sample"
+            )
+        _class_order(fit.schema, order)
+        warn_of_what_saw(fit)
+        return source_loo(fit, fit.training)
     training = training_of(fit, "loo()")
     if not (isinstance(refit, bool) or callable(refit)):
         raise TypeError(f"refit={shown(refit)} must be True, False, or the refit of a posterior")

@@ -9,10 +9,12 @@ import xarray as xr
 from bayes_softmax.answers.contrasts import View, build_view
 from bayes_softmax.answers.effects import effects
 from bayes_softmax.answers.fitted import Sampled, training_of
-from bayes_softmax.answers.function_space import UNIDENTIFIED
+from bayes_softmax.answers.function_space import UNIDENTIFIED, log_likelihood
 from bayes_softmax.answers.labels import observation_coordinate
 from bayes_softmax.answers.loo_limits import FEWEST_DRAWS
-from bayes_softmax.answers.probabilities import announce, over_blocks, row_log_likelihood, sum_over_blocks
+from bayes_softmax.answers.probabilities import announce, over_blocks, row_log_likelihood
+from bayes_softmax.answers.source_loo import log_likelihood_of_source
+from bayes_softmax.answers.source_rows import RowsOfSource
 from bayes_softmax.answers.summary import coefficient_index
 from bayes_softmax.core.checks import check_between, counted
 from bayes_softmax.core.errors import NotReliableWarning, warn_caller
@@ -117,7 +119,8 @@ def prior_sensitivity(fit: Sampled, threshold: float = 0.05) -> pd.DataFrame:
     ['prior', 'likelihood', 'diagnosis']
     """
     check_between("threshold", threshold, 0.0, np.inf)
-    training = training_of(fit, "prior_sensitivity()")
+    if not isinstance(fit.training, RowsOfSource):
+        training_of(fit, "prior_sensitivity()")
     if fit.is_prior:
         raise ValueError(
             "prior_sensitivity() needs a posterior, and these are draws from the prior; use model.sample()"
@@ -131,17 +134,13 @@ def prior_sensitivity(fit: Sampled, threshold: float = 0.05) -> pd.DataFrame:
         warn_caller(f"prior_sensitivity() is not reliable here: {'; '.join(fit.doubts)}", NotReliableWarning)
     if np.ptp(_log_prior(fit).values) == 0:
         raise ValueError("prior_sensitivity(): every prior is flat, so there is nothing to scale")
-    log_likelihood = np.zeros(n_draws)
-    for part in training.blocks():
-
-        def total(L: FloatArray, block: slice, counts: FloatArray = part.counts) -> FloatArray:
-            summed: FloatArray = row_log_likelihood(L, counts[block]).sum(axis=0)
-            return summed
-
-        log_likelihood += sum_over_blocks(fit, part.rows, total, log=True)
+    if isinstance(fit.training, RowsOfSource):
+        of_draws = log_likelihood_of_source(fit, fit.training)
+    else:
+        of_draws = log_likelihood(fit, training_of(fit, "prior_sensitivity()"))
     index, values = _coefficients(fit)
     values = values.reshape(*fit.shape, len(index))
-    summed = xr.DataArray(log_likelihood.reshape(fit.shape), dims=SAMPLE_DIMS, coords=_draw_coords(fit))
+    summed = xr.DataArray(of_draws.reshape(fit.shape), dims=SAMPLE_DIMS, coords=_draw_coords(fit))
     tree = xr.DataTree.from_dict(
         {
             "posterior": xr.Dataset({"row": ((*SAMPLE_DIMS, "index"), values)}, coords=_draw_coords(fit)),

@@ -11,9 +11,9 @@ from bayes_softmax.answers.convergence import convergence_table
 from bayes_softmax.answers.elpd_data import elpd_data
 from bayes_softmax.answers.fitted import Sampled, training_of
 from bayes_softmax.answers.function_space import log_likelihood
-from bayes_softmax.answers.loo import Pointwise, cell_loo
 from bayes_softmax.answers.loo_limits import FEWEST_DRAWS, good_k
 from bayes_softmax.answers.newton_loo import check_whole_counts
+from bayes_softmax.answers.pointwise import Pointwise, cell_loo
 from bayes_softmax.answers.probabilities import ThinnedDraws
 from bayes_softmax.answers.seen import warn_of_what_saw, what_saw
 from bayes_softmax.answers.training import TrainingData

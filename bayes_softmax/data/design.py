@@ -1,7 +1,7 @@
 """The data of a model, checked once and never mutated: features, responses, weights, offset, coordinates."""
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -135,6 +135,10 @@ class Design:
     def n_forced(self) -> int:
         """Rows with a single class on offer."""
         return 0 if self.available is None else int((self.available.sum(axis=1) == 1).sum())
+
+    def without_weights(self) -> "Design":
+        """The same rows, each with weight one."""
+        return replace(self, weights=None)
 
     def class_counts(self) -> FloatArray:
         """(K,) observations of each class."""

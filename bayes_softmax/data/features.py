@@ -4,6 +4,7 @@ A model of N rows and p features packs them once, ``8 (p + 1) N`` bytes, for its
 beside that would double its memory, so that the rows are encoded anew, block by block, in each of the few passes.
 """
 
+import itertools
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from bayes_softmax.core.records import AnyArray, FloatArray, IntArray
 
 HELD_BYTES = 2**25  # features up to this size are held as an array: encoding them again would cost more than 32 MiB
 BLOCK_BYTES, BLOCK_ROWS = 2**20, 4096  # a block of a pass stays in the cache, and has a multiple of so many rows
+FEW_ROWS = 64  # looked at before all
 STAMP_ROWS = 65536  # of memory that is not contiguous, read at once
 COPY_ON_WRITE = int(pd.__version__.split(".")[0]) >= 3  # a frame keeps its values whatever becomes of its twin
 
@@ -78,8 +80,8 @@ class ArrayFeatures:
         """Raise if the user has written to the array since."""
         if stamp_of(self.given) != self.stamp:
             raise ValueError(
-                f"X was changed after the model was made: an array of more than {HELD_BYTES / 2**20:.0f} MB is not "
-                "copied, so the model reads it where it is. Make the model again, or give it a copy: "
+                f"X was changed after the model was made, which reads it where it is: features of more than "
+                f"{HELD_BYTES / 2**20:.0f} MB are not copied. Make the model again, or give it a copy: "
                 "SoftmaxRegression(X.copy(), y)"
             )
 
@@ -150,11 +152,10 @@ class SomeColumns:
 
 
 class Range(NamedTuple):
-    """Least and largest value (p,) of each feature, and whether it has no third one."""
+    """Least and largest value (p,) of each feature."""
 
     low: FloatArray
     high: FloatArray
-    two_valued: NDArray[np.bool_]
 
 
 def stamp_of(array: AnyArray) -> int:
@@ -226,7 +227,8 @@ def some_rows(features: Features, rows: slice | IntArray) -> Features:
     """The features of some rows; those of an array in memory are a view for a slice."""
     if isinstance(features, DenseFeatures):
         return DenseFeatures(features.values[rows])
-    return SomeRows(features, np.arange(features.shape[0])[rows])
+    N = features.shape[0]
+    return SomeRows(features, np.arange(*rows.indices(N)) if isinstance(rows, slice) else np.arange(N)[rows])
 
 
 def some_columns(features: Features, columns: IntArray) -> Features:
@@ -237,19 +239,33 @@ def some_columns(features: Features, columns: IntArray) -> Features:
 
 
 def ranges_of(features: Features) -> Range:
-    """Least and largest value of each feature, and which have two values at most, in one pass."""
-    found = [_range_of(X) for _, X in blocks(features)]
-    if not found:
-        none = np.zeros(features.shape[1])
-        return Range(none, none, none.astype(np.bool_))
-    low: FloatArray = np.stack([part.low for part in found]).min(axis=0)
-    high: FloatArray = np.stack([part.high for part in found]).max(axis=0)
-    two = np.ones(len(low), dtype=np.bool_)
-    for part in found:
-        two &= part.two_valued & ((part.low == low) | (part.low == high)) & ((part.high == low) | (part.high == high))
-    return Range(low, high, two)
+    """Least and largest value of each feature, in one pass; zeros without rows."""
+    found = [(X.min(axis=0), X.max(axis=0)) for _, X in blocks(features)] or [(np.zeros(features.shape[1]),) * 2]
+    low, high = (np.stack(ends) for ends in zip(*found, strict=True))
+    return Range(low.min(axis=0), high.max(axis=0))
 
 
-def _range_of(X: FloatArray) -> Range:
-    low, high = X.min(axis=0), X.max(axis=0)
-    return Range(low, high, ((low == X) | (high == X)).all(axis=0))
+def two_valued(features: Features) -> tuple[NDArray[np.bool_], Range]:
+    """Which features have two values at most, and these; of others any two.  Without rows none has."""
+    N, p = features.shape
+    few = features.at(np.arange(0, N, max(N // FEW_ROWS, 1)))  # where most columns show a third value already
+    two = np.full(p, N > 0)
+    low, high = ranges_of(DenseFeatures(few))
+    for X in itertools.chain([few], (X for _, X in blocks(features))):
+        known = (low == X) | (high == X) | ~two
+        if known.all():
+            continue
+        odd = np.flatnonzero(~known.all(axis=0))
+        some = X[:, odd]
+        least, largest = np.minimum(low[odd], some.min(axis=0)), np.maximum(high[odd], some.max(axis=0))
+        ends = np.stack([least, largest])
+        two[odd] = ((some == least) | (some == largest)).all(axis=0) & _among(low[odd], ends) & _among(high[odd], ends)
+        low[odd], high[odd] = least, largest
+        if not two.any():
+            break
+    return two, Range(low, high)
+
+
+def _among(values: FloatArray, ends: FloatArray) -> NDArray[np.bool_]:
+    found: NDArray[np.bool_] = (values == ends).any(axis=0)
+    return found

@@ -20,7 +20,7 @@ def without_constant(
     """Features without the columns that do not vary, on request (the model's notes name them), and their values."""
     if constant == "error" or not names:
         return X, names, ()
-    low, high, _ = ranges_of(used_rows(X, used))
+    low, high = ranges_of(used_rows(X, used))
     varies = high > low
     if not has_intercept:
         varies |= low != 0
@@ -94,7 +94,7 @@ def check_weightless(
     X: Features, names: tuple[str, ...], used: NDArray[np.bool_], index: Any, *, has_intercept: bool
 ) -> None:
     """Raise for a column that is constant only because of rows of weight zero, naming these."""
-    low, high, _ = ranges_of(used_rows(X, used))
+    low, high = ranges_of(used_rows(X, used))
     first = low if has_intercept else np.zeros(len(names))
     for j in np.flatnonzero((low == first) & (high == first)).tolist():
         others = np.flatnonzero(column_of(X, j) != first[j])
@@ -117,7 +117,8 @@ def _moments(X: Features, weights: FloatArray | None) -> tuple[FloatArray, Float
     for weight, block in weighted_blocks(X, w):
         shifted = block - shift
         sums += weight @ shifted
-        differs |= shifted.any(axis=0)
+        if not differs.all():
+            differs |= shifted.any(axis=0)
     centre = sums / total
     for weight, block in weighted_blocks(X, w):
         centred = block - shift

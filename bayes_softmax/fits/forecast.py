@@ -82,6 +82,7 @@ class Forecast:
             "nuts": ("sample(engine='nuts')", steps),
             "independence": ("sample(engine='independence')", remark),
             "laplace": (laplace, ""),
+            "subsampled": ("sample()", ", of the remainders on a sample of the rows"),
         }
         return {engine: known[engine] for engine in self.sampling_seconds}
 

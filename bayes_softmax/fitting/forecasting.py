@@ -9,6 +9,7 @@ from bayes_softmax.fitting.group_forecast import group_forecast
 from bayes_softmax.fitting.network_forecast import network_forecast
 from bayes_softmax.fitting.sampling import compiled_problem
 from bayes_softmax.fitting.settings import SamplerSettings
+from bayes_softmax.fitting.streamed_forecast import streamed_forecast
 from bayes_softmax.inference import independence, nuts
 from bayes_softmax.inference.cost import measure
 from bayes_softmax.inference.laplace import DENSE_DIMENSION
@@ -28,6 +29,8 @@ def forecast(spec: Specification, settings: SamplerSettings) -> Forecast:
 
 def _linear(spec: Specification, settings: SamplerSettings) -> Forecast:
     """The forecast of linear logits."""
+    if spec.streamed is not None:
+        return streamed_forecast(spec, spec.streamed, settings)
     problem, compiled = compiled_problem(spec)
     density = problem.density
     cost = measure(density)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayes_softmax.core.records import FloatArray
-from bayes_softmax.data.features import DenseFeatures, Features, ranges_of, some_columns, weighted_blocks
+from bayes_softmax.data.features import Features, ranges_of, some_columns, two_valued, weighted_blocks
 
 DEFAULT_INTERCEPT_SCALE = 1.5
 DEFAULT_TOTAL_SCALE = 2.0
@@ -42,7 +42,7 @@ def column_rms(X: Features, totals: FloatArray, scale: FloatArray, *, has_interc
     N, p = X.shape
     if has_intercept or not N * p:
         return scale
-    low, high, _ = ranges_of(X)
+    low, high = ranges_of(X)
     size = np.maximum(-low, high)
     size[size == 0] = 1.0
     shares = totals / totals.sum()
@@ -57,13 +57,8 @@ def feature_spread(X: Features, scale: FloatArray) -> FloatArray:
     The scale is the standard deviation; in a model without an intercept the root mean square, since a column far from
     zero, in units of its standard deviation, would have all of the variance, and the others none.
     """
-    few = DenseFeatures(X.at(np.arange(0, X.shape[0], max(X.shape[0] // 64, 1))))
-    candidates = np.flatnonzero(ranges_of(few).two_valued)  # most columns show a third value among a few rows
-    unit = scale.copy()
-    if len(candidates):
-        low, high, two = ranges_of(some_columns(X, candidates))
-        unit[candidates[two]] = np.maximum(scale[candidates[two]], BINARY_SD_FLOOR * (high - low)[two])
-    return unit
+    two, (low, high) = two_valued(X)
+    return np.where(two, np.maximum(scale, BINARY_SD_FLOOR * (high - low)), scale)
 
 
 class FeatureColumns(Protocol):

@@ -106,7 +106,7 @@ def test_leave_one_out_scores_are_those_of_refits() -> None:
         refit = bs.SoftmaxRegression(np.delete(X, i, 0), np.delete(y, i), **priors)
         drawn = refit.laplace(random_seed=1, progressbar=False)
         means.append(drawn.predict_proba(X[[i]]).to_numpy()[0])
-    from bayes_softmax.answers.loo import cell_loo
+    from bayes_softmax.answers.pointwise import cell_loo
 
     P = cell_loo(post._fitted, post._fitted.training, post._fitted.relative_ess).probabilities
     assert np.abs(P[::5] - np.array(means)).max() < 0.03

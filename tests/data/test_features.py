@@ -16,7 +16,7 @@ from numpy.testing import assert_array_equal
 import bayes_softmax as bs
 from bayes_softmax.data import features
 from bayes_softmax.data.distinct import coded, recoded
-from bayes_softmax.data.features import ArrayFeatures, DenseFeatures, as_slice, ranges_of, stamp_of
+from bayes_softmax.data.features import ArrayFeatures, DenseFeatures, as_slice, ranges_of, stamp_of, two_valued
 
 N, P = 5000, 6  # two blocks of 4096 rows
 Make = Callable[..., bs.SoftmaxRegression]
@@ -242,16 +242,23 @@ def test_some_rows_are_those_rows(values: list[int], first: int, end: int) -> No
     rows = np.arange(len(X))[first:end]
     assert_array_equal(X[as_slice(rows)], X[rows])
     assert isinstance(as_slice(rows), slice) == (len(rows) > 0)
-    found = ranges_of(DenseFeatures(X))
+
+
+@given(st.lists(st.sampled_from([0.0, 1.0, 2.0, 5.0]), max_size=12), st.integers(0, 11), st.integers(1, 3))
+def test_two_values_are_found_over_blocks(values: list[float], first: int, kinds: int) -> None:
+    column = np.zeros(3 * 4096 if values else 0)
+    column[: len(values)] = np.minimum(values, kinds)
+    column = np.roll(column, first * 997)  # rarely among the few rows that are looked at first
+    X = np.column_stack([column, np.arange(len(column)), column[::-1]])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(features, "BLOCK_BYTES", 0)
+        two, (low, high) = two_valued(ArrayFeatures(X, stamp_of(X)))
+        ends = ranges_of(ArrayFeatures(X, stamp_of(X)))
+    assert two.tolist() == [0 < len(set(x)) <= 2 for x in X.T.tolist()]
+    assert_array_equal(low[two], ends.low[two])
+    assert_array_equal(high[two], ends.high[two])
     if len(X):
-        assert (found.low[0], found.high[0], found.two_valued[0]) == (X.min(), X.max(), len(set(values)) <= 2)
-
-
-def test_two_values_are_counted_over_blocks(large: Callable[[], None]) -> None:
-    large()
-    X = np.zeros((3 * 4096, 3))
-    X[4096:, 0], X[:4096, 1], X[4096:8192, 1], X[8192:, 2] = 1.0, 1.0, 2.0, 5.0  # 0 and 1; 1, 2 and 0; 0 and 5
-    assert ranges_of(ArrayFeatures(X, stamp_of(X))).two_valued.tolist() == [True, False, True]
+        assert_array_equal(ends, (X.min(axis=0), X.max(axis=0)))
 
 
 @given(st.lists(st.sampled_from(["a", "b", "c", None]), max_size=30))

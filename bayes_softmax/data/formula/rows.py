@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from bayes_softmax.core.records import FloatArray, IntArray
-from bayes_softmax.data.features import COPY_ON_WRITE, DenseFeatures, Features, blocks, is_large, is_real_type
+from bayes_softmax.data.features import COPY_ON_WRITE, DenseFeatures, Features, is_large, is_real_type
 from bayes_softmax.data.formula.columns import as_frame, read_columns
 from bayes_softmax.data.formula.encoder import FormulaEncoder
 from bayes_softmax.data.frames import raise_if_missing
@@ -29,7 +29,11 @@ class FormulaFeatures:
         """Features (n, p) of some rows."""
         index = self.frame.index[rows]
         X = np.zeros((len(index), self.shape[1]))
-        self.encoder.write(X, {str(name): _read(column, rows) for name, column in self.frame.items()}, index)
+        try:
+            self.encoder.write(X, {str(name): _read(column, rows) for name, column in self.frame.items()}, index)
+        except ValueError:  # a value that is not finite, met in the first pass: the message counts all such rows
+            self.encoder.encode_columns(self.frame)
+            raise
         return X
 
     def check_unchanged(self) -> None:
@@ -38,8 +42,9 @@ class FormulaFeatures:
 
 def _read(column: pd.Series, rows: slice | IntArray) -> np.ndarray[Any, Any]:
     """Some rows of a checked column: positions of levels, booleans, or numbers."""
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        return column.cat.codes.to_numpy()[rows].astype(np.int64)
+    if isinstance(levels := column.array, pd.Categorical):
+        positions: IntArray = levels.codes[rows].astype(np.int64)
+        return positions
     values = column.to_numpy()[rows]
     return values if values.dtype == np.bool_ else values.astype(np.float64, copy=False)
 
@@ -59,11 +64,4 @@ def formula_features(encoder: FormulaEncoder, data: pd.DataFrame) -> tuple[Featu
         read = as_frame({name: variable}, read_columns({name: variable}, data, truth=True), data.index)[name]
         kept[name] = column if COPY_ON_WRITE and variable.kind == "numeric" and is_real_type(column.dtype) else read
     frame = pd.DataFrame(kept, index=data.index, copy=False)
-    features = FormulaFeatures(encoder, frame)
-    try:
-        for _ in blocks(features):
-            pass
-    except ValueError:  # a value that is not finite, in some block: its message counts all such rows
-        encoder.encode_columns(data)
-        raise
-    return features, frame
+    return FormulaFeatures(encoder, frame), frame
