@@ -21,6 +21,7 @@ from bayes_softmax.core.errors import ClusterError
 from bayes_softmax.data.sources import gathering
 from bayes_softmax.data.sources.cluster import DaskPasses
 from bayes_softmax.data.sources.on_worker import numbers_here
+from bayes_softmax.data.sources.passes import LocalPasses
 from tests.data.clusters import wait_for
 
 FORMULA = "y ~ a + b + g"
@@ -194,3 +195,19 @@ def test_dask_frames_without_a_client_are_read_here(frame: pd.DataFrame) -> None
     data = dd.from_pandas(frame, npartitions=GROUPS)
     here = model_of(data, client=False)
     np.testing.assert_allclose(here.map().weights, model_of(lambda: [frame]).map().weights, rtol=1e-10)
+
+
+def test_new_rows_are_answered_by_the_workers_of_the_fit(
+    client: Client, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nowhere(*_: Any) -> None:
+        raise AssertionError("rows are read in this process")
+
+    here, there = model_of(file).map(), model_of(file, client=client).map()
+    here.predict_proba(file, out=tmp_path / "here")
+    expected = here.evaluate(file).log_loss, here.effects("a", data=file)
+    monkeypatch.setattr(LocalPasses, "run_frames", nowhere)
+    there.predict_proba(file, out=tmp_path / "there")
+    assert there.evaluate(file).log_loss == expected[0]
+    pd.testing.assert_frame_equal(there.effects("a", data=file), expected[1], rtol=1e-12)
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "there"), pd.read_parquet(tmp_path / "here"), rtol=1e-12)
