@@ -80,8 +80,8 @@ class ArrayFeatures:
         """Raise if the user has written to the array since."""
         if stamp_of(self.given) != self.stamp:
             raise ValueError(
-                f"X was changed after the model was made, which reads it where it is: features of more than "
-                f"{HELD_BYTES / 2**20:.0f} MB are not copied. Make the model again, or give it a copy: "
+                f"X was changed after the model was made: arrays of more than {HELD_BYTES / 2**20:.0f} MB are not "
+                "copied, so the model reads X where it is. Make the model again, or give it a copy: "
                 "SoftmaxRegression(X.copy(), y)"
             )
 

@@ -155,16 +155,22 @@ def test_a_fit_goes_on_from_its_checkpoint_on_another_cluster(
     assert f"goes on from the point of {path}" in capsys.readouterr().err
 
 
+def _kept_by(client: Client) -> set[Path]:
+    """Folders of encoded rows on the disks of the workers."""
+    folders = client.run(lambda dask_worker: dask_worker.local_directory)
+    return {folder for at in folders.values() for folder in Path(at).glob("bayes_softmax_*")}
+
+
 def test_workers_keep_encoded_rows_until_the_model_is_gone(client: Client, frame: pd.DataFrame, tmp_path: Path) -> None:
     path = tmp_path / "rows.parquet"
     frame.to_parquet(path, row_group_size=N // GROUPS)
+    before = _kept_by(client)  # of models that an earlier test has not let go yet
     model = model_of(path, client=client)
     found = model.map()
     token = passes_of(model)._token
     path.unlink()  # nobody reads it again
     assert float(model.mle().log_likelihood) >= float(found.log_likelihood)
-    folders = client.run(lambda dask_worker: dask_worker.local_directory)
-    kept = [folder for at in folders.values() for folder in Path(at).glob("bayes_softmax_*")]
+    kept = _kept_by(client) - before
     assert len(kept) == 2
     assert all(len(at) for at in client.run(numbers_here, token).values())
     del model, found
