@@ -216,7 +216,7 @@ def test_a_lazy_frame_is_no_labels_and_no_weights() -> None:
     lazy = pl.from_pandas(TABLE).lazy()
     with pytest.raises(TypeError, match=r"y is a LazyFrame, which is not computed yet; pass y.collect\(\)"):
         bs.SoftmaxRegression(TABLE[["a"]], lazy)
-    with pytest.raises(TypeError, match="y must name the column of labels of the lazy frame"):
+    with pytest.raises(TypeError, match="y must name the column of labels of X, the lazy frame"):
         bs.SoftmaxRegression(lazy, TABLE["y"])
     with pytest.raises(TypeError, match="weights: name the columns of the source"):
         bs.SoftmaxRegression(lazy, "y", weights=TABLE["w"])
