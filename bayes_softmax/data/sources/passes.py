@@ -10,6 +10,7 @@ from typing import Any, NoReturn, Protocol
 import pandas as pd
 
 from bayes_softmax.core.checks import shortened
+from bayes_softmax.core.interrupts import held_to_the_end
 from bayes_softmax.core.progress import showing, steps
 from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.data.design import Design
@@ -109,7 +110,8 @@ class LocalPasses:
 
         def start(pool: ThreadPoolExecutor) -> None:
             for number, partition in waiting:
-                running.append((partition, pool.submit(_alone, of_partition, number, partition, stop)))
+                with held_to_the_end():  # a thread whose start Ctrl-C cuts would be unknown to the pool
+                    running.append((partition, pool.submit(_alone, of_partition, number, partition, stop)))
                 return
 
         with showing(title), steps("partitions", n) as count, ThreadPoolExecutor(self.n_threads, "partitions") as pool:
