@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 import bayes_softmax as bs
-from bayes_softmax.data.sources import gathering, scan
+from bayes_softmax.data.sources import gathering, samples
 from bayes_softmax.data.sources.passes import LocalPasses
 from bayes_softmax.data.sources.rows import StreamedRows
 from bayes_softmax.density import streamed as module
@@ -50,7 +50,7 @@ def streaming() -> Iterator[None]:
     """Small data are read in passes, with a sample of a part of them."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gathering, "IN_MEMORY", 0)
-        patch.setattr(scan, "SAMPLE_ROWS", SAMPLE)
+        patch.setattr(samples, "SAMPLE_ROWS", SAMPLE)
         yield
 
 

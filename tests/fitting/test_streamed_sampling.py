@@ -13,7 +13,7 @@ import pytest
 
 import bayes_softmax as bs
 from bayes_softmax.core.errors import NotReliableWarning
-from bayes_softmax.data.sources import gathering, passes, scan
+from bayes_softmax.data.sources import gathering, passes, samples
 from bayes_softmax.density.parts import rows_of
 from bayes_softmax.fitting import subsampled
 
@@ -42,7 +42,7 @@ def streaming() -> Iterator[None]:
     """Small data are read in passes; 10 000 rows are not too large a part of them."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gathering, "IN_MEMORY", 0)
-        patch.setattr(scan, "SAMPLE_ROWS", 4000)
+        patch.setattr(samples, "SAMPLE_ROWS", 4000)
         patch.setattr(subsampled, "LARGEST_SHARE", 0.5)
         yield
 
