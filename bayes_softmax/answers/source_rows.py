@@ -6,7 +6,9 @@ from functools import partial
 
 from bayes_softmax.core.checks import counted
 from bayes_softmax.data.design import Design
-from bayes_softmax.data.sources.partitions import Merge, Numbered
+from bayes_softmax.data.sources.cluster import passes_of
+from bayes_softmax.data.sources.partitions import Merge, Numbered, Source
+from bayes_softmax.data.sources.passes import Passes
 from bayes_softmax.data.sources.rows import StreamedRows
 
 NO_ROWS = "data has no rows"
@@ -53,6 +55,11 @@ class RowsOfSource:
         if found is None:
             raise ValueError(NO_ROWS)
         return found
+
+
+def passes_for(training: object, source: Source) -> Passes:
+    """The way over new rows: that of the rows of the fit, by the workers of its cluster if it has one."""
+    return training.rows.passes.over(source) if isinstance(training, RowsOfSource) else passes_of(source, None)
 
 
 def summed[R, T](of_rows: Callable[[R], T], add: Merge[T], part: Numbered[R]) -> T | None:

@@ -66,6 +66,10 @@ class DaskPasses:
         """A pass over encoded rows."""
         return self._run(DesignTask(reader, task), merge, title, reader)
 
+    def over(self, source: Source) -> "DaskPasses":
+        """The rows of another source by the same workers."""
+        return DaskPasses(source, self.client, retries=self.retries)
+
     def keeping(self, budget: float | None, size: float) -> "DaskPasses":
         """Passes that keep encoded rows: those of Dask as results of Dask, others on so many bytes of the disks."""
         if not self.source.on_dask:

@@ -48,6 +48,10 @@ class Passes(Protocol):
         """A pass over encoded rows."""
         ...
 
+    def over(self, source: Source) -> "Passes":
+        """The same way over the rows of another source."""
+        ...
+
     def keeping(self, budget: float | None, size: float) -> "Passes":
         """Passes that keep encoded rows for the next ones, on so many bytes of disk, or half of what is free.
 
@@ -96,6 +100,10 @@ class LocalPasses:
             return task(Numbered(number, partition.name, until(designs, stop)))
 
         return self._run(of_partition, merge, title)
+
+    def over(self, source: Source) -> "LocalPasses":
+        """The rows of another source by threads."""
+        return LocalPasses(source, None, self.n_threads)
 
     def keeping(self, budget: float | None, size: float) -> "LocalPasses":
         """Passes with a store of so many bytes; without one of none."""
