@@ -20,7 +20,7 @@ from bayes_softmax.answers.cautions import both_cautions
 from bayes_softmax.answers.fitted import Fitted
 from bayes_softmax.answers.levels import Asked
 from bayes_softmax.answers.new_sources import columns_read
-from bayes_softmax.answers.source_rows import passes_for
+from bayes_softmax.answers.source_rows import passes_beside
 from bayes_softmax.core.checks import counted, shown
 from bayes_softmax.data.sources.partitions import Numbered, Source
 from bayes_softmax.data.sources.passes import LocalPasses, Passes
@@ -69,8 +69,8 @@ def folder_of(out: Any) -> Path:
 
 
 def write_for_source(
-    fit: Fitted,
     source: Source,
+    fit: Fitted,
     question: Callable[[Any, Any, Any], Answer],
     by_row: tuple[Any, Any],
     asked: Asked,
@@ -81,7 +81,7 @@ def write_for_source(
         raise ValueError("data: levels that are given by value, or drawn anew, need a data frame in place of a source")
     columns = columns_read(source, fit.schema, offset=by_row[0], available=by_row[1])
     ask_one = partial(_asked_of_frame, question, by_row)
-    passes = passes_for(fit.training, source.narrowed(tuple(columns)))
+    passes = passes_beside(fit.training, source.narrowed(tuple(columns)))
     return write_answers(passes, columns, ask_one, out, "answers for all rows")
 
 

@@ -210,7 +210,7 @@ def _new_population(fit: Fitted, data: Any, offset: Any, weights: Any, available
     offered_by = schema.available_columns if available is None else ()
     source = source_of(data)
     if source is not None:
-        elsewhere = new_rows_of(fit, source, (offset, weights, available), asked)
+        elsewhere = new_rows_of(source, fit, (offset, weights, available), asked)
         return Population(_nothing, elsewhere.n_rows, offered_by, {}, asked, elsewhere=elsewhere)
     rows, n_levels = new_rows(schema, data, offset, weights, available, asked)
     return Population(rows.chunks, len(rows.frame), offered_by, {}, asked, n_levels, schema.groups)

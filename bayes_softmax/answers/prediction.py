@@ -114,7 +114,7 @@ def predict_proba(
     question = Probabilities(alone(fit, covariance=ci_prob is not None), asked, missing, class_prior, ci_prob)
     source = source_of_answer(data, out)
     if source is not None:
-        written = write_for_source(fit, source, question.of, (offset, available), asked, out)
+        written = write_for_source(source, fit, question.of, (offset, available), asked, out)
         return noted(written.table, joined(warn_of(fit, written.cautions), *written.notes))
     answer = question.of(data, offset, available)
     note = joined(warn_of(fit, answer.cautions), *answer.notes)
@@ -205,7 +205,7 @@ def predict(
     question = Probabilities(alone(fit), asked, missing, class_prior)
     source = source_of_answer(data, out)
     if source is not None:
-        written = write_for_source(fit, source, question.best_for_file, (offset, available), asked, out)
+        written = write_for_source(source, fit, question.best_for_file, (offset, available), asked, out)
         warn_of(fit, written.cautions)
         return written.table["rows"]
     answer = (question.best if out is None else question.best_for_file)(data, offset, available)

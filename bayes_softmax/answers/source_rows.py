@@ -6,7 +6,7 @@ from functools import partial
 
 from bayes_softmax.core.checks import counted
 from bayes_softmax.data.design import Design
-from bayes_softmax.data.sources.cluster import passes_of
+from bayes_softmax.data.sources.cluster import DaskPasses, passes_of
 from bayes_softmax.data.sources.partitions import Merge, Numbered, Source
 from bayes_softmax.data.sources.passes import Passes
 from bayes_softmax.data.sources.rows import StreamedRows
@@ -57,9 +57,11 @@ class RowsOfSource:
         return found
 
 
-def passes_for(training: object, source: Source) -> Passes:
-    """The way over new rows: that of the rows of the fit, by the workers of its cluster if it has one."""
-    return training.rows.passes.over(source) if isinstance(training, RowsOfSource) else passes_of(source, None)
+def passes_beside(training: object, source: Source) -> Passes:
+    """Passes over new rows: by the workers of the client that the data of the fit are read by, if there is one."""
+    passes = training.rows.passes if isinstance(training, RowsOfSource) else None
+    client = passes.client if isinstance(passes, DaskPasses) and passes.client.status == "running" else None
+    return passes_of(source, client)
 
 
 def summed[R, T](of_rows: Callable[[R], T], add: Merge[T], part: Numbered[R]) -> T | None:

@@ -1,5 +1,6 @@
 """Passes over the rows of a source by the workers of a Dask cluster."""
 
+import re
 import uuid
 from collections import Counter
 from collections.abc import Sequence
@@ -66,10 +67,6 @@ class DaskPasses:
         """A pass over encoded rows."""
         return self._run(DesignTask(reader, task), merge, title, reader)
 
-    def over(self, source: Source) -> "DaskPasses":
-        """The rows of another source by the same workers."""
-        return DaskPasses(source, self.client, retries=self.retries)
-
     def keeping(self, budget: float | None, size: float) -> "DaskPasses":
         """Passes that keep encoded rows: those of Dask as results of Dask, others on so many bytes of the disks."""
         if not self.source.on_dask:
@@ -85,7 +82,7 @@ class DaskPasses:
                 f"connect to a cluster and build the model anew; {RESUME}"
             )
         address, n = self.client.scheduler.address, len(self.source.partitions)
-        name = f"{'-'.join(title.split())}-{uuid.uuid4().hex[:12]}"
+        name = f"{'-'.join(re.findall('[A-Za-z]+', title)) or 'pass'}-{uuid.uuid4().hex}"
         watch = Watch(self.source, self.client, address, title, partial(self._begun, name))
         try:
             tasks, root = tasks_of_pass(leaf, merge, name, self._rows(reader), self._scratch(), self._on_disks(reader))

@@ -18,10 +18,9 @@ from bayes_softmax.data.sources.reader import FrameReader
 from bayes_softmax.data.sources.store import Store
 from bayes_softmax.data.sources.tree import Tree
 
-# Types that say no more than their message.
+# Types that say no more than their message.  An OSError is none: it would look like that of a lost connection.
 RENAMED = (
-    ValueError, TypeError, OSError, FileNotFoundError, PermissionError, RuntimeError, NotImplementedError,
-    ArithmeticError, ZeroDivisionError, OverflowError,
+    ValueError, TypeError, RuntimeError, NotImplementedError, ArithmeticError, ZeroDivisionError, OverflowError,
 )  # fmt: skip
 LONGEST = 300  # characters of a message of another library
 
@@ -46,10 +45,6 @@ class Passes(Protocol):
 
     def run[T](self, reader: FrameReader, task: Task[Design, T], merge: Merge[T], title: str) -> T:
         """A pass over encoded rows."""
-        ...
-
-    def over(self, source: Source) -> "Passes":
-        """The same way over the rows of another source."""
         ...
 
     def keeping(self, budget: float | None, size: float) -> "Passes":
@@ -100,10 +95,6 @@ class LocalPasses:
             return task(Numbered(number, partition.name, until(designs, stop)))
 
         return self._run(of_partition, merge, title)
-
-    def over(self, source: Source) -> "LocalPasses":
-        """The rows of another source by threads."""
-        return LocalPasses(source, None, self.n_threads)
 
     def keeping(self, budget: float | None, size: float) -> "LocalPasses":
         """Passes with a store of so many bytes; without one of none."""
