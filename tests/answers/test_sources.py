@@ -20,6 +20,9 @@ from bayes_softmax.answers.prediction import Probabilities
 from bayes_softmax.answers.source_loo import Sums, estimated
 from bayes_softmax.answers.source_rows import RowsOfSource
 from bayes_softmax.data.sources import gathering, samples, scan
+from bayes_softmax.data.sources.passes import LocalPasses
+from bayes_softmax.data.sources.recognise import source_of
+from bayes_softmax.plots.observed import observed_rows
 
 ATOL = 1e-9
 OPTIMA = 1e-6  # relative, of what follows from optima that two searches found
@@ -362,9 +365,6 @@ def test_samples_of_new_rows_are_uniform(monkeypatch: pytest.MonkeyPatch) -> Non
     # Of 4000 rows in 40 frames 1000 are drawn; their mean is within 4 standard errors, passed wrongly once in 16 000.
     monkeypatch.setattr(samples, "SAMPLE_ROWS", 1000)
     frames = [pd.DataFrame({"x": np.arange(100.0 * i, 100.0 * (i + 1))}) for i in range(40)]
-    from bayes_softmax.data.sources.passes import LocalPasses
-    from bayes_softmax.data.sources.recognise import source_of
-
     source = source_of(lambda: frames)
     assert source is not None
     drawn = new_sources.sample_of(LocalPasses(source), ["x"])["x"]
@@ -461,3 +461,12 @@ def test_a_pickled_fit_reads_its_source_again(fits: dict[str, tuple[Any, Any]], 
     again = pickle.loads(pickle.dumps(fit))
     same(fit.evaluate(), again.evaluate())
     same(fit.effects("a"), again.effects("a"))
+
+
+def test_pictures_of_data_show_rows_of_the_sample(fits: dict[str, tuple[Any, Any]]) -> None:
+    here, there = (observed_rows(fit._fitted, limit=100) for fit in fits["map"])
+    assert there.n_all == here.n_all == N
+    assert there.remark == here.remark == "100 of 900 rows"
+    assert there.labels[0].endswith(" of the sample")
+    assert there.counts is not None
+    assert there.counts.sum() == 100
