@@ -17,11 +17,11 @@ from uuid import uuid4
 import pandas as pd
 
 from bayes_softmax.answers.cautions import both_cautions
+from bayes_softmax.answers.fitted import Fitted
 from bayes_softmax.answers.levels import Asked
 from bayes_softmax.answers.new_sources import columns_read
+from bayes_softmax.answers.source_rows import passes_beside
 from bayes_softmax.core.checks import counted, shown
-from bayes_softmax.data.schema import Schema
-from bayes_softmax.data.sources.cluster import passes_of
 from bayes_softmax.data.sources.partitions import Numbered, Source
 from bayes_softmax.data.sources.passes import LocalPasses, Passes
 
@@ -70,7 +70,7 @@ def folder_of(out: Any) -> Path:
 
 def write_for_source(
     source: Source,
-    schema: Schema,
+    fit: Fitted,
     question: Callable[[Any, Any, Any], Answer],
     by_row: tuple[Any, Any],
     asked: Asked,
@@ -79,9 +79,9 @@ def write_for_source(
     """Write the answers to a question about all rows of a source; ``by_row`` are offset and choice sets, by name."""
     if asked.groups is not None or asked.drawn:
         raise ValueError("data: levels that are given by value, or drawn anew, need a data frame in place of a source")
-    columns = columns_read(source, schema, offset=by_row[0], available=by_row[1])
+    columns = columns_read(source, fit.schema, offset=by_row[0], available=by_row[1])
     ask_one = partial(_asked_of_frame, question, by_row)
-    passes = passes_of(source.narrowed(tuple(columns)), None)
+    passes = passes_beside(fit.training, source.narrowed(tuple(columns)))
     return write_answers(passes, columns, ask_one, out, "answers for all rows")
 
 

@@ -45,7 +45,7 @@ def columns_read(source: Source, schema: Schema, **arguments: Any) -> list[str]:
     for name, value in arguments.items():
         named = [value] if isinstance(value, str) else class_column_names(value, schema.classes)
         if value is not None and not named:
-            raise TypeError(f"{name}: name the columns of the source; arrays have no rows of partitions")
+            raise TypeError(f"{name}: data is read in passes, so name columns of it; an array has no partitions")
         wanted |= set(named)
     return [name for name in source.columns if name in wanted]
 

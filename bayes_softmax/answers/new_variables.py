@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayes_softmax.answers.fitted import Fitted
 from bayes_softmax.answers.levels import Asked, levels_of_rows
 from bayes_softmax.answers.new_sources import by_name, columns_read, count_rows, sample_of
 from bayes_softmax.answers.source_population import TITLE
-from bayes_softmax.answers.source_rows import NO_ROWS, added, summed
+from bayes_softmax.answers.source_rows import NO_ROWS, added, passes_beside, summed
 from bayes_softmax.answers.training import VariableRows
 from bayes_softmax.data.available import without_forced
 from bayes_softmax.data.formula.columns import as_frame, read_columns
@@ -20,7 +21,6 @@ from bayes_softmax.data.frames import is_frame, require_columns, to_pandas
 from bayes_softmax.data.groups.choices import with_levels_of_rows
 from bayes_softmax.data.groups.grouping import code_columns
 from bayes_softmax.data.schema import Schema
-from bayes_softmax.data.sources.cluster import passes_of
 from bayes_softmax.data.sources.partitions import Merge, Source
 from bayes_softmax.data.sources.passes import Passes
 from bayes_softmax.data.weights import read_weights
@@ -68,12 +68,13 @@ def _as_kept(schema: Schema, frame: pd.DataFrame) -> pd.DataFrame:
 type ByRow = tuple[Any, Any, Any]  # names of columns of offset, weights and choice sets
 
 
-def new_rows_of(source: Source, schema: Schema, by_row: ByRow, asked: Asked) -> "VariablesOfNewSource":
+def new_rows_of(source: Source, fit: Fitted, by_row: ByRow, asked: Asked) -> "VariablesOfNewSource":
     """New rows that are read in passes; raises for models with groups, whose levels are read from all rows at once."""
+    schema = fit.schema
     if schema.groups:
         raise ValueError(f"data: {source.name} is read in passes, and levels of groups need a data frame")
     columns = columns_read(source, schema, **by_name(by_row[0], by_row[1], by_row[2]))
-    passes = passes_of(source.narrowed(tuple(columns)), None)
+    passes = passes_beside(fit.training, source.narrowed(tuple(columns)))
     n_rows = passes.run_frames(columns[:1], count_rows, int.__add__, "rows of the new data")
     return VariablesOfNewSource(passes, tuple(columns), schema, by_row, asked, n_rows)
 

@@ -178,7 +178,7 @@ def population_of(
             raise ValueError("weights, offset and available belong to new data; give data too")
         rows = _own_population(fit, asked)
     else:
-        rows = _new_population(schema, data, offset, weights, available, asked)
+        rows = _new_population(fit, data, offset, weights, available, asked)
     if asked.all_averaged:
         distinct = distinct_rows(schema, joined_rows(list(rows.chunks())))
         rows = replace(rows, source=distinct.chunks, n_rows=len(distinct.weights))
@@ -204,12 +204,13 @@ def _own_population(fit: Fitted, asked: Asked) -> Population:
     return Population(source, training.n_rows, offered_by, {}, asked, coded.n_levels, schema.groups)
 
 
-def _new_population(schema: Schema, data: Any, offset: Any, weights: Any, available: Any, asked: Asked) -> Population:
+def _new_population(fit: Fitted, data: Any, offset: Any, weights: Any, available: Any, asked: Asked) -> Population:
     """Rows of new data, checked."""
+    schema = fit.schema
     offered_by = schema.available_columns if available is None else ()
     source = source_of(data)
     if source is not None:
-        elsewhere = new_rows_of(source, schema, (offset, weights, available), asked)
+        elsewhere = new_rows_of(source, fit, (offset, weights, available), asked)
         return Population(_nothing, elsewhere.n_rows, offered_by, {}, asked, elsewhere=elsewhere)
     rows, n_levels = new_rows(schema, data, offset, weights, available, asked)
     return Population(rows.chunks, len(rows.frame), offered_by, {}, asked, n_levels, schema.groups)

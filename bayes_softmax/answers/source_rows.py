@@ -6,7 +6,9 @@ from functools import partial
 
 from bayes_softmax.core.checks import counted
 from bayes_softmax.data.design import Design
-from bayes_softmax.data.sources.partitions import Merge, Numbered
+from bayes_softmax.data.sources.cluster import DaskPasses, passes_of
+from bayes_softmax.data.sources.partitions import Merge, Numbered, Source
+from bayes_softmax.data.sources.passes import Passes
 from bayes_softmax.data.sources.rows import StreamedRows
 
 NO_ROWS = "data has no rows"
@@ -53,6 +55,13 @@ class RowsOfSource:
         if found is None:
             raise ValueError(NO_ROWS)
         return found
+
+
+def passes_beside(training: object, source: Source) -> Passes:
+    """Passes over new rows: by the workers of the client that the data of the fit are read by, if there is one."""
+    passes = training.rows.passes if isinstance(training, RowsOfSource) else None
+    client = passes.client if isinstance(passes, DaskPasses) and passes.client.status == "running" else None
+    return passes_of(source, client)
 
 
 def summed[R, T](of_rows: Callable[[R], T], add: Merge[T], part: Numbered[R]) -> T | None:

@@ -18,12 +18,11 @@ from bayes_softmax.answers.probabilities import ThinnedDraws, thinned_draws
 from bayes_softmax.answers.rows import Rows
 from bayes_softmax.answers.scored_rows import NewRows, ScoredRows
 from bayes_softmax.answers.scores import Evaluation, evaluation_of
-from bayes_softmax.answers.source_rows import NO_ROWS, RowsOfSource, added, summed
+from bayes_softmax.answers.source_rows import NO_ROWS, RowsOfSource, added, passes_beside, summed
 from bayes_softmax.answers.tallies import Predicted, Tally, added_tallies, tally_of
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.design import Design
 from bayes_softmax.data.schema import Schema
-from bayes_softmax.data.sources.cluster import passes_of
 from bayes_softmax.data.sources.partitions import Source
 
 
@@ -75,7 +74,7 @@ def scores_of_new_source(fit: Fitted, source: Source, question: NewRows, given: 
     if given.y is not None or given.groups is not None:
         raise TypeError("y, groups: data is read in passes, so that the observed classes and levels are its columns")
     columns = columns_read(source, fit.schema, **by_name(given.offset, given.weights, given.available))
-    passes = passes_of(source.narrowed(columns), None)
+    passes = passes_beside(fit.training, source.narrowed(columns))
     given = given._replace(data=None)
     sample = _of_frame(question, given, sample_of(passes, columns))
     if sample is None:

@@ -21,6 +21,7 @@ from bayes_softmax.core.errors import ClusterError
 from bayes_softmax.data.sources import gathering
 from bayes_softmax.data.sources.cluster import DaskPasses
 from bayes_softmax.data.sources.on_worker import numbers_here
+from bayes_softmax.data.sources.passes import LocalPasses
 from tests.data.clusters import wait_for
 
 FORMULA = "y ~ a + b + g"
@@ -155,27 +156,23 @@ def test_a_fit_goes_on_from_its_checkpoint_on_another_cluster(
     assert f"goes on from the point of {path}" in capsys.readouterr().err
 
 
-def _kept_by(client: Client) -> set[Path]:
-    """Folders of encoded rows on the disks of the workers."""
-    folders = client.run(lambda dask_worker: dask_worker.local_directory)
-    return {folder for at in folders.values() for folder in Path(at).glob("bayes_softmax_*")}
-
-
 def test_workers_keep_encoded_rows_until_the_model_is_gone(client: Client, frame: pd.DataFrame, tmp_path: Path) -> None:
-    path = tmp_path / "rows.parquet"
+    def folders() -> set[Path]:
+        found = client.run(lambda dask_worker: dask_worker.local_directory)
+        return {folder for at in found.values() for folder in Path(at).glob("bayes_softmax_*")}
+
+    path, before = tmp_path / "rows.parquet", folders()
     frame.to_parquet(path, row_group_size=N // GROUPS)
-    before = _kept_by(client)  # of models that an earlier test has not let go yet
     model = model_of(path, client=client)
     found = model.map()
-    token = passes_of(model)._token
+    assert numbers(client, passes_of(model)) == set(range(GROUPS))
     path.unlink()  # nobody reads it again
     assert float(model.mle().log_likelihood) >= float(found.log_likelihood)
-    kept = _kept_by(client) - before
-    assert len(kept) == 2
-    assert all(len(at) for at in client.run(numbers_here, token).values())
+    kept = folders() - before
+    assert kept
     del model, found
     gc.collect()
-    wait_for(lambda: not any(folder.exists() for folder in kept))
+    wait_for(lambda: not kept & folders())
 
 
 def test_nothing_is_kept_on_request(client: Client, file: Path) -> None:
@@ -198,3 +195,19 @@ def test_dask_frames_without_a_client_are_read_here(frame: pd.DataFrame) -> None
     data = dd.from_pandas(frame, npartitions=GROUPS)
     here = model_of(data, client=False)
     np.testing.assert_allclose(here.map().weights, model_of(lambda: [frame]).map().weights, rtol=1e-10)
+
+
+def test_new_rows_are_answered_by_the_workers_of_the_fit(
+    client: Client, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nowhere(*_: Any) -> None:
+        raise AssertionError("rows are read in this process")
+
+    here, there = model_of(file).map(), model_of(file, client=client).map()
+    here.predict_proba(file, out=tmp_path / "here")
+    expected = here.evaluate(file).log_loss, here.effects("a", data=file)
+    monkeypatch.setattr(LocalPasses, "run_frames", nowhere)
+    there.predict_proba(file, out=tmp_path / "there")
+    assert there.evaluate(file).log_loss == expected[0]
+    pd.testing.assert_frame_equal(there.effects("a", data=file), expected[1], rtol=1e-12)
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "there"), pd.read_parquet(tmp_path / "here"), rtol=1e-12)

@@ -16,6 +16,7 @@ import bayes_softmax as bs
 from bayes_softmax.data.sources import gathering, scan
 from bayes_softmax.data.sources.passes import LocalPasses
 from bayes_softmax.data.sources.rows import StreamedRows
+from bayes_softmax.density import streamed as module
 from bayes_softmax.fitting import streamed_mode
 from bayes_softmax.inference import certificate
 
@@ -114,6 +115,10 @@ def test_a_poor_start_costs_passes_and_not_the_optimum(
 def test_many_coefficients_take_a_pass_for_each_product(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = streamed(folder).map()
     monkeypatch.setattr(certificate, "DENSE_DIMENSION", 5)
+    model = streamed(folder)
+    model.map()
+    assert "product with the Hessian" not in titles(model)  # which comes with the gradient
+    monkeypatch.setattr(module, "MANY_PAIRS", 0)
     model = streamed(folder)
     found = model.map()
     assert found.converged

@@ -20,9 +20,10 @@ from bayes_softmax.data.frames import require_columns
 from bayes_softmax.data.groups.bars import split_bars
 from bayes_softmax.data.labels import count_columns, response_of_labels
 from bayes_softmax.data.observations import Observations
-from bayes_softmax.data.options import BY_ROW, Options, given_options, named_columns, require_named
+from bayes_softmax.data.options import BY_ROW, Options, named_columns, require_named
 from bayes_softmax.data.schema import Encoder, Schema
 from bayes_softmax.data.sources import gathering
+from bayes_softmax.data.sources.arguments import WHAT_TO_DO, checked_options
 from bayes_softmax.data.sources.cluster import passes_of
 from bayes_softmax.data.sources.gathering import Gathered, Gatherer, gather_partition, joined_designs, merge_gathered
 from bayes_softmax.data.sources.head import head_of, with_values
@@ -57,7 +58,7 @@ class Asked(NamedTuple):
 
 def rows_from_formula(formula: str, source: Source, options: Options) -> tuple[SourceRows, Schema]:
     """The rows of ``response ~ terms`` over the columns of a source."""
-    options = _checked(options)
+    options = checked_options(options)
     responses, right = split_formula(formula)
     right, bars = split_bars(right)
     if bars:
@@ -83,7 +84,7 @@ def rows_from_formula(formula: str, source: Source, options: Options) -> tuple[S
 def rows_from_columns(source: Source, y: Any, intercept: bool, options: Options) -> tuple[SourceRows, Schema]:
     """The rows of all other columns of a source as features, and one column (or several, of counts) as response."""
     check_flags(intercept=intercept)
-    options = _checked(options)
+    options = checked_options(options)
     names = [y] if isinstance(y, str) else y
     if not isinstance(names, Sequence) or not names or not all(isinstance(name, str) for name in names):
         raise TypeError(f"y must name the column of labels of {source.name}, or its columns of counts")
@@ -93,27 +94,6 @@ def rows_from_columns(source: Source, y: Any, intercept: bool, options: Options)
     features = tuple(name for name in head.columns if name not in {*names, *named_columns(options)})
     ArrayEncoder(features, intercept).encode(head[list(features)].dropna(), "X")  # raises for columns without numbers
     return _rows(Asked(tuple(names), features, options, intercept=intercept), source)
-
-
-WHAT_TO_DO = "read them first (pandas.read_parquet, .compute(), .collect()), or leave it out"
-
-
-def _checked(options: Options) -> Options:
-    """The options, if they name columns and are of linear logits."""
-    options = given_options(options)
-    for argument in BY_ROW:
-        value = getattr(options, argument)
-        if value is not None and not any(name in named_columns(options) for name in _names(value)):
-            raise TypeError(f"{argument}: name the columns of the source; arrays have no rows of partitions")
-    for argument in ("groups", "group_prior", "logits"):
-        if getattr(options, argument) is not None:
-            raise ValueError(f"{argument}= needs the rows in memory: {WHAT_TO_DO}")
-    return options
-
-
-def _names(value: Any) -> list[str]:
-    found = [value] if isinstance(value, str) else list(value.values()) if isinstance(value, dict) else value
-    return [name for name in found if isinstance(name, str)] if isinstance(found, list | tuple) else []
 
 
 def _rows(asked: Asked, source: Source) -> tuple[SourceRows, Schema]:

@@ -1,5 +1,6 @@
 """Passes over the rows of a source by the workers of a Dask cluster."""
 
+import re
 import uuid
 from collections import Counter
 from collections.abc import Sequence
@@ -81,7 +82,7 @@ class DaskPasses:
                 f"connect to a cluster and build the model anew; {RESUME}"
             )
         address, n = self.client.scheduler.address, len(self.source.partitions)
-        name = f"{'-'.join(title.split())}-{uuid.uuid4().hex[:12]}"
+        name = f"{'-'.join(re.findall('[A-Za-z]+', title)) or 'pass'}-{uuid.uuid4().hex}"
         watch = Watch(self.source, self.client, address, title, partial(self._begun, name))
         try:
             tasks, root = tasks_of_pass(leaf, merge, name, self._rows(reader), self._scratch(), self._on_disks(reader))

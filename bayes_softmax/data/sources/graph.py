@@ -22,7 +22,7 @@ def tasks_of_pass[T](
     merge
         Two results as one.
     name
-        The pass, as Dask's dashboard shows it; another for each.
+        The pass, as Dask's dashboard shows it: words, and a number of its own.
     rows
         Partitions, or futures of their encoded rows.
     scratch
@@ -32,21 +32,23 @@ def tasks_of_pass[T](
     """
     import dask
 
-    def task(function: Any, key: str, *arguments: Any) -> Any:
-        return dask.delayed(function, pure=False)(*arguments, dask_key_name=f"{key}-{name}")
+    def task(function: Any, key: Any, *arguments: Any) -> Any:
+        return dask.delayed(function, pure=False)(*arguments, dask_key_name=key)
 
-    shared, merging = task(sent, "send", leaf), task(sent, "send-merge", merge)
+    # Keys are tuples after the first word, so that Dask takes the tasks of a pass for one kind: how long one will take
+    # it knows from the others.
+    shared, merging = task(sent, f"send-{name}", leaf), task(sent, f"send-merge-{name}", merge)
     leaves = []
     for number, part in enumerate(rows):
         preferred = {"workers": on_disks[number], "allow_other_workers": True} if number in on_disks else {}
         with dask.annotate(**preferred):
-            leaves.append(task(apply, f"part-{number}", shared, name, number, part, scratch))
+            leaves.append(task(apply, (name, number), shared, name, number, part, scratch))
     level, depth = leaves, 0
     while len(level) > 1:
         depth += 1
         groups = [level[start : start + FAN_IN] for start in range(0, len(level), FAN_IN)]
         level = [
-            task(merged, f"merge-{depth}-{i}", merging, group) if len(group) > 1 else group[0]
+            task(merged, (f"merge-{name}", depth, i), merging, group) if len(group) > 1 else group[0]
             for i, group in enumerate(groups)
         ]
     return leaves, level[0]

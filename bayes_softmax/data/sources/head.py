@@ -34,5 +34,7 @@ def _joined(frames: list[pd.DataFrame]) -> pd.DataFrame:
 
 def with_values(head: pd.DataFrame) -> pd.DataFrame:
     """The first rows of more, in which a column without values is of unknown numbers: other rows may have some."""
-    unknown = [name for name in head if len(head) >= HEAD_ROWS and head.columns.is_unique and head[name].isna().all()]
+    unknown = [
+        str(name) for name in head if len(head) >= HEAD_ROWS and head.columns.is_unique and head[name].isna().all()
+    ]
     return head.assign(**dict.fromkeys(unknown, 0.5))

@@ -18,10 +18,9 @@ from bayes_softmax.data.sources.reader import FrameReader
 from bayes_softmax.data.sources.store import Store
 from bayes_softmax.data.sources.tree import Tree
 
-# Types that say no more than their message.
+# Types that say no more than their message.  An OSError is none: it would look like that of a lost connection.
 RENAMED = (
-    ValueError, TypeError, OSError, FileNotFoundError, PermissionError, RuntimeError, NotImplementedError,
-    ArithmeticError, ZeroDivisionError, OverflowError,
+    ValueError, TypeError, RuntimeError, NotImplementedError, ArithmeticError, ZeroDivisionError, OverflowError,
 )  # fmt: skip
 LONGEST = 300  # characters of a message of another library
 

@@ -3,9 +3,11 @@ r"""How the values of a column spread, mergeable: as much of it as polynomials u
 A distribution of many values is replaced by one of ``m`` points with weights, that of its Gauss quadrature, which has
 the same moments up to degree ``2 m - 1`` [1]_.  So a polynomial basis of degree ``m - 1``, a mean and a standard
 deviation are those of all values.  Two such distributions are merged by taking their points together and finding the
-quadrature of these.  Power sums would lose digits with every degree: of 5000 skew values the norms of the polynomials of
-degree 10 would be right to 3e-7, those of degree 20 lost.  From the quadrature, by a Lanczos recurrence that is kept
-orthogonal, they are right to 1e-13.
+quadrature of these.
+
+Power sums would lose digits with every degree: of 5000 skew values the norms of the polynomials of degree 10 would be
+right to 3e-7, those of degree 20 lost.  From the quadrature, by a Lanczos recurrence that is kept orthogonal, they are
+right to 1e-13.
 
 References
 ----------

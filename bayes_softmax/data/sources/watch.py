@@ -16,7 +16,7 @@ from bayes_softmax.data.sources.partitions import Source
 
 LOOK = 0.5  # seconds between two looks at the connection
 ANSWER = 60.0  # seconds until a client that does not answer is looked at again
-PATIENCE = 15.0  # seconds without a result, after which it is said if there is no worker
+PATIENCE = 5.0  # seconds without a result, after which it is said if there is no worker
 
 
 @dataclass(frozen=True, eq=False)
