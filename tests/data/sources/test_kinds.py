@@ -223,7 +223,5 @@ def test_a_lazy_frame_is_no_labels_and_no_weights() -> None:
 
 
 def test_a_list_of_frames_is_refused_with_what_to_pass() -> None:
-    with pytest.raises(
-        TypeError, match=r"data is a list of 2 data frames; pass pandas.concat\(data\), or a"
-    ):
+    with pytest.raises(TypeError, match=r"data is a list of 2 data frames; pass pandas.concat\(data\), or a"):
         bs.SoftmaxRegression.from_formula("y ~ a", [FRAME, FRAME])
