@@ -117,6 +117,11 @@ def test_laplace_knows_the_mode_and_takes_two_passes_more(model: bs.SoftmaxRegre
     assert few.ess == pytest.approx(every.ess, rel=0.02)
 
 
+def test_the_bound_of_the_error_needs_no_rows(model: bs.SoftmaxRegression) -> None:
+    post = model.laplace(draws=200, max_error=0.00001, random_seed=1, progressbar=False)
+    assert "all 40,000 rows" in post.engine  # so small an error takes all
+
+
 def test_draws_repeat_under_a_seed_whatever_the_number_of_threads_and_what_was_fitted_before(folder: Path) -> None:
     found = []
     for n_threads in (1, 3):
