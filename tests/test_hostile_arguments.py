@@ -75,6 +75,7 @@ COSTS = [5, None, COST.to_numpy(), COST[["a", "b"]], COST.rename(columns={"a": "
 COSTS += [COST * NAN, COST.iloc[:0], COST.set_axis(["a", "a", "b"]), COST.set_axis(["a", "a", "b"], axis=1)]
 GROUPINGS = ["nonsense", "", 5, ["x0"], [], [None], {"g": 1}, True, b"g", object()]
 GROUPS = ["nonsense", 5, np.zeros(3), np.zeros((40, 2)), [None] * 40, {"a": 1}, object()]
+OUT = [5, True, ["answers"], b"answers", "", " ", object()]
 INTERVAL = {"ci_prob": SHARE, "ci_kind": CHOICE}
 LOOK: dict[str, list[Any]] = {
     "classes": [["a", "a"], ["a", "z"], [], {"a"}, "nonsense", 5, object(), b"a"],
@@ -277,12 +278,12 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
     "predict": (
         ESTIMATE.predict,
         {"data": X, "offset": OFFSET, "available": ON},
-        {**NEW, **AT_LEVELS, "class_prior": RATES, "missing": CHOICE},
+        {**NEW, **AT_LEVELS, "class_prior": RATES, "out": OUT, "missing": CHOICE},
     ),
     "predict_proba": (
         ESTIMATE.predict_proba,
         {"data": X, "offset": OFFSET, "available": ON},
-        {**NEW, **AT_LEVELS, "class_prior": RATES, "missing": [*CHOICE, None], "ci_prob": SHARE},
+        {**NEW, **AT_LEVELS, "class_prior": RATES, "out": OUT, "missing": [*CHOICE, None], "ci_prob": SHARE},
     ),
     "predict_proba of a formula": (
         FORMULA.predict_proba,
@@ -300,6 +301,7 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
             ],
             "ci_prob": SHARE,
             "class_prior": RATES,
+            "out": OUT,
             "missing": CHOICE,
             "offset": [OFFSET],
             "available": [ON],
@@ -313,6 +315,7 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
             "data": [X, "text", None, 5, GROUPED_ROWS.rename(columns={"x0": "x9"})],
             "ci_prob": SHARE,
             "class_prior": RATES,
+            "out": OUT,
             "missing": CHOICE,
             "offset": [OFFSET],
             "available": [ON],
@@ -325,12 +328,12 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any], Table]] = {
     "uncertainty": (
         ESTIMATE.uncertainty,
         {"data": X, "offset": OFFSET, "available": ON},
-        {**NEW, **AT_LEVELS, "class_prior": RATES, "missing": CHOICE},
+        {**NEW, **AT_LEVELS, "class_prior": RATES, "out": OUT, "missing": CHOICE},
     ),
     "decide": (
         ESTIMATE.decide,
         {"data": X, "offset": OFFSET, "available": ON, "cost": COST},
-        {**NEW, **AT_LEVELS, "cost": COSTS, "class_prior": RATES, "missing": CHOICE, "ci_prob": SHARE},
+        {**NEW, **AT_LEVELS, "cost": COSTS, "class_prior": RATES, "out": OUT, "missing": CHOICE, "ci_prob": SHARE},
     ),
     "effects": (
         ESTIMATE.effects,

@@ -20,7 +20,7 @@ from bayes_softmax.answers.new_data import read_at_levels
 from bayes_softmax.answers.new_sources import source_of_answer
 from bayes_softmax.answers.probabilities import HasLogits, over_blocks
 from bayes_softmax.answers.rows import Rows
-from bayes_softmax.answers.tables import interval_frame, label_series, probability_frame
+from bayes_softmax.answers.tables import interval_frame, label_dtype, label_series, probability_frame
 from bayes_softmax.core.randomness import RandomNumbers, RandomSeed
 from bayes_softmax.core.records import FloatArray
 from bayes_softmax.data.groups.choices import Levels
@@ -171,9 +171,7 @@ class Probabilities:
     def best_for_file(self, data: Any, offset: Any = None, available: Any = None) -> Answer:
         """The same in a type that is the same for all rows, with or without missing labels."""
         answer = self.best(data, offset, available)
-        kinds = {type(label) for label in self.fit.schema.classes}
-        dtype: Any = {bool: "boolean", int: "Int64"}.get(kinds.pop(), "string") if len(kinds) == 1 else "string"
-        return answer._replace(table=answer.table.astype(dtype))
+        return answer._replace(table=answer.table.astype(label_dtype(self.fit.schema)))
 
 
 def predict(

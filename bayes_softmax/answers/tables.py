@@ -1,6 +1,7 @@
 """Answers per row as pandas objects, with the row index of the data and the names of the classes."""
 
 from collections.abc import Hashable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -47,6 +48,12 @@ def label_series(schema: Schema, rows: Rows, probabilities: FloatArray) -> pd.Se
     known = pd.Series(labels, index=rows.position).astype(object)
     full = known.reindex(range(len(rows.index)))
     return pd.Series(full.to_numpy(), index=rows.index, name=schema.response_name)
+
+
+def label_dtype(schema: Schema) -> Any:
+    """The type of a column of classes, which is the same whether some are missing or not."""
+    kinds = {type(label) for label in schema.classes}
+    return {bool: "boolean", int: "Int64"}.get(kinds.pop(), "string") if len(kinds) == 1 else "string"
 
 
 def index_of(rows: Iterable[tuple[Hashable, ...]], names: Sequence[str]) -> pd.MultiIndex:

@@ -19,6 +19,7 @@ from bayes_softmax.cli.output import (
     tell,
     write_table,
 )
+from bayes_softmax.cli.sources import predict_source, source_to_predict
 from bayes_softmax.core.checks import did_you_mean, listed, shown
 from bayes_softmax.data.schema import Schema
 
@@ -31,11 +32,16 @@ MOST_DIGITS = 17  # of a number
 
 def predict(options: argparse.Namespace) -> int:
     """Run ``predict``."""
-    check_out_file(options.out, force=options.force)
+    source = source_to_predict(options)
+    if source is None:
+        check_out_file(options.out, force=options.force)
     if options.digits is not None and not 1 <= options.digits <= MOST_DIGITS:
         raise ValueError(f"--digits {options.digits} must be from 1 to {MOST_DIGITS}")
     fitted = bs.load(fit_in(options.fit))
     schema = fitted._fitted.schema
+    if source is not None:
+        asked = {"missing": "nan" if options.allow_missing else "error", **levels_of(options)}
+        return predict_source(options, fitted, source, asked)
     # As text, an identifier keeps its leading zeros; the columns that the model reads are what it makes of them.
     as_text = set(options.keep) - {*schema.input_columns, *schema.offset_columns, *schema.available_columns}
     data = read_table(options.data, text_format(options)._replace(as_text=tuple(as_text)))

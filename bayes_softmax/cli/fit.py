@@ -22,6 +22,7 @@ from bayes_softmax.cli.folder import (
 from bayes_softmax.cli.network import check_network_options, logits_of
 from bayes_softmax.cli.output import Stages, csv_bytes, flat_columns, say, say_table, shows_progress
 from bayes_softmax.cli.prior_text import OF_GROUPS, prior_of, priors_of
+from bayes_softmax.cli.sources import first_rows, source_named
 from bayes_softmax.cli.text_table import TextFormat
 from bayes_softmax.cli.wording import in_options
 from bayes_softmax.core.checks import counted, did_you_mean, listed, shown
@@ -45,9 +46,10 @@ def fit(options: argparse.Namespace) -> int:
     check_out(options.out, [TABLE, *GROUP_TABLES], force=options.force)
     stages = Stages(quiet=options.quiet)
     with stages.stage(f"read {options.data}"):
-        data = read_table(options.data, text_format(options))
+        source = source_named(options.data)
+        data = read_table(options.data, text_format(options)) if source is None else first_rows(source)
         labels = _labels(options.formula, data)
-        model = _model(options, data, labels)
+        model = _model(options, data if source is None else options.data, labels)
         schema, versus = model._spec.schema, labels.get(options.vs, options.vs)
         build_view(schema, versus)  # what the table could not show is said before the fit
         resolve_interval(options.intervals, None)
@@ -75,7 +77,7 @@ def fit(options: argparse.Namespace) -> int:
     return INTERRUPTED_STATUS if partial_draws else 0
 
 
-def _model(options: argparse.Namespace, data: "pd.DataFrame", labels: dict[str, Any]) -> bs.SoftmaxRegression:
+def _model(options: argparse.Namespace, data: Any, labels: dict[str, Any]) -> bs.SoftmaxRegression:
     """The model of the options."""
     intercept_prior = options.intercept_prior
     return bs.SoftmaxRegression.from_formula(

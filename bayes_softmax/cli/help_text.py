@@ -35,7 +35,8 @@ COMMANDS = {
         """\
 Fit a softmax regression to a table.  The folder then holds the fit, which
 predict, effects and evaluate read, and summary.csv; with groups also
-group_covariance.csv and group_effects.csv.  Rows are counted from 1.""",
+group_covariance.csv and group_effects.csv.  Rows are counted from 1.  Folders,
+patterns and large files of Parquet are read in passes.""",
         """\
 examples:
   bayes-softmax fit data.csv --formula "species ~ bill_length_mm + sex" \\
@@ -58,12 +59,15 @@ examples:
         """\
 Predict the class and its probabilities for each row of a table, as CSV on
 standard output or in a file.  Rows are counted from 1; --keep copies columns of
-the table, so that each row can be found again.""",
+the table, so that each row can be found again.  Where --out is a folder, the
+answers for Parquet are written to a file for each of its partitions, in their
+order; folders and large files of Parquet are read in passes.""",
         """\
 examples:
   bayes-softmax predict results new.csv --out predicted.csv
   bayes-softmax predict results new.csv --keep customer_id --keep age --digits 4
   bayes-softmax predict results new.csv --intervals 0.9 --out predicted.parquet
+  bayes-softmax predict results new/ --keep customer_id --out answers
   bayes-softmax predict results new.csv --levels person=new item=known
   bayes-softmax predict results - < new.csv | head""",
     ),

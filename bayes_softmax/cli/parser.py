@@ -12,7 +12,10 @@ from bayes_softmax.cli.network import add_network_options
 from bayes_softmax.cli.text_table import SEPARATORS
 from bayes_softmax.core.checks import did_you_mean
 
-DATA = "table with a line of names: CSV, TSV, Parquet or Arrow, also compressed; - is standard input"
+DATA = (
+    "table with a line of names: CSV, TSV, Parquet or Arrow, also compressed; a folder or pattern of Parquet files; "
+    "- is standard input"
+)
 METHODS = ("sample", "laplace", "ensemble", "map", "mle")
 DEMO_OUT = Path("out") / "penguins"
 
@@ -136,7 +139,9 @@ def _of_predict(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--digits", type=int, metavar="N", help="decimals of the probabilities (default: all)")
     command.add_argument(
-        "--out", metavar="FILE", help="file to write: .csv, .tsv (also .gz, .bz2, .xz, .zst), .parquet"
+        "--out",
+        metavar="FILE",
+        help="file to write: .csv, .tsv (also .gz, .bz2, .xz, .zst), .parquet; for Parquet also a new folder",
     )
     _of_intervals(command, "add an interval of this probability for each class, for example 0.9")
     command.add_argument("--allow-missing", action="store_true", help="rows with missing values get empty predictions")

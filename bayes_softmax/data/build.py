@@ -151,7 +151,7 @@ def _assemble(
         X, response, weights, offset, tuple(encoder.feature_names), encoder.has_intercept, unscaled(p), index,
         n_dropped, available=available,
     )  # fmt: skip
-    return finished_design(raw, encoder, options)
+    return finished_design(raw, encoder, options, raw.class_rows())
 
 
 def feature_names_of(X: Any, feature_names: Sequence[str] | None) -> tuple[str, ...]:

@@ -33,6 +33,10 @@ class Response:
         Declared classes without an observation.
     declared
         Whether the classes were named by ``classes=``, a categorical or columns of counts, not just found.
+    weightless
+        Those of the unused classes that occur as labels, in rows that hold no observation.
+    alone
+        Those of these that were only ever on offer alone.
     """
 
     name: str
@@ -41,6 +45,8 @@ class Response:
     counts: FloatArray | None
     unused: tuple[Label, ...]
     declared: bool = True
+    weightless: tuple[Label, ...] = ()
+    alone: tuple[Label, ...] = ()
 
     @property
     def n_classes(self) -> int:
@@ -147,6 +153,17 @@ class Design:
             return totals
         counted = np.bincount(self.response.codes, weights=self.weights, minlength=self.n_classes)
         return counted.astype(np.float64)
+
+    def class_rows(self) -> IntArray | None:
+        """(2, K) rows of each class, and those of them in which it is alone on offer; None for counts."""
+        codes, available = self.response.codes, self.available
+        if codes is None:
+            return None
+        rows = np.bincount(codes, minlength=self.n_classes)
+        if available is None:
+            return np.stack([rows, np.zeros_like(rows)])
+        alone = np.bincount(codes[available.sum(axis=1) == 1], minlength=self.n_classes)
+        return np.stack([rows, alone])
 
     def dense_counts(self) -> FloatArray:
         """(N, K) weighted counts; for labels, the weight in the observed class."""

@@ -4,7 +4,6 @@ A model of N rows and p features packs them once, ``8 (p + 1) N`` bytes, for its
 beside that would double its memory, so that the rows are encoded anew, block by block, in each of the few passes.
 """
 
-import itertools
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from bayes_softmax.core.records import AnyArray, FloatArray, IntArray
 
 HELD_BYTES = 2**25  # features up to this size are held as an array: encoding them again would cost more than 32 MiB
 BLOCK_BYTES, BLOCK_ROWS = 2**20, 4096  # a block of a pass stays in the cache, and has a multiple of so many rows
-FEW_ROWS = 64  # looked at before all
+FEW_ROWS = 64
 STAMP_ROWS = 65536  # of memory that is not contiguous, read at once
 COPY_ON_WRITE = int(pd.__version__.split(".")[0]) >= 3  # a frame keeps its values whatever becomes of its twin
 
@@ -80,8 +79,8 @@ class ArrayFeatures:
         """Raise if the user has written to the array since."""
         if stamp_of(self.given) != self.stamp:
             raise ValueError(
-                f"X was changed after the model was made, which reads it where it is: features of more than "
-                f"{HELD_BYTES / 2**20:.0f} MB are not copied. Make the model again, or give it a copy: "
+                f"X was changed after the model was made: arrays of more than {HELD_BYTES / 2**20:.0f} MB are not "
+                "copied, so the model reads X where it is. Make the model again, or give it a copy: "
                 "SoftmaxRegression(X.copy(), y)"
             )
 
@@ -248,10 +247,12 @@ def ranges_of(features: Features) -> Range:
 def two_valued(features: Features) -> tuple[NDArray[np.bool_], Range]:
     """Which features have two values at most, and these; of others any two.  Without rows none has."""
     N, p = features.shape
-    few = features.at(np.arange(0, N, max(N // FEW_ROWS, 1)))  # where most columns show a third value already
-    two = np.full(p, N > 0)
-    low, high = ranges_of(DenseFeatures(few))
-    for X in itertools.chain([few], (X for _, X in blocks(features))):
+    if not N:
+        return np.zeros(p, dtype=np.bool_), Range(np.zeros(p), np.zeros(p))
+    few = features.at(np.arange(0, N, max(N // FEW_ROWS, 1)))  # most columns show a third value among a few rows
+    low, high = few.min(axis=0), few.max(axis=0)
+    two: NDArray[np.bool_] = ((low == few) | (high == few)).all(axis=0)
+    for _, X in blocks(features) if two.any() else ():
         known = (low == X) | (high == X) | ~two
         if known.all():
             continue

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from bayes_softmax.data.available import Mask
+from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.data.class_columns import class_column_names
 from bayes_softmax.data.design import Design, Response, Standardisation
 from bayes_softmax.data.options import Options
@@ -21,12 +21,19 @@ def unscaled(p: int) -> Standardisation:
     return Standardisation(np.zeros(p), np.ones(p))
 
 
-def finished_design(raw: Design, encoder: Encoder, options: Options) -> tuple[Design, Schema]:
-    """The design of encoded rows, and its schema; constant columns are refused, or dropped on request."""
+def finished_design(
+    raw: Design, encoder: Encoder, options: Options, class_rows: IntArray | None
+) -> tuple[Design, Schema]:
+    """The design of encoded rows, and its schema; constant columns are refused, or dropped on request.
+
+    ``class_rows`` are those of all rows as given, (2, K) as of :meth:`Design.class_rows`.
+    """
     X, names, index, totals = raw.features, raw.feature_names, raw.index, raw.totals
     used = totals > 0  # rows that hold no observation must not move centre, scale or default prior
     if not used.any():
-        raise ValueError(why_nothing(raw.response, options.weights, raw.available))
+        counts = raw.response.counts
+        alone = raw.available is not None and (counts is None or bool(counts.any()))
+        raise ValueError(why_nothing(options.weights, alone=alone))
     X, names, dropped = without_constant(X, names, used, options.constant, has_intercept=encoder.has_intercept)
     rows, row_totals = used_rows(X, used), totals if used.all() else totals[used]
     if not used.all():
@@ -37,18 +44,23 @@ def finished_design(raw: Design, encoder: Encoder, options: Options) -> tuple[De
     if not names and not encoder.has_intercept:
         raise ValueError(NOTHING)
     design = replace(raw, features=X, feature_names=names, standardisation=standardisation)
-    design = replace(design, response=with_unused(design.response, design.class_counts()))
+    design = replace(design, response=with_unused(design.response, design.class_counts(), class_rows))
     return design, schema_of(design, encoder, options, dropped)
 
 
-def with_unused(response: Response, counts: Any) -> Response:
-    """The response with the classes that have no observation; a row of weight zero holds none."""
-    return replace(response, unused=tuple(c for c, n in zip(response.classes, counts, strict=True) if n == 0))
+def with_unused(response: Response, counts: FloatArray, class_rows: IntArray | None) -> Response:
+    """The response with the classes that have no observation, of which some may occur in rows without weight."""
+    classes = np.array(response.classes, dtype=object)
+    none = counts == 0
+    rows, alone = (np.zeros_like(none), none) if class_rows is None else (class_rows[0], class_rows[0] == class_rows[1])
+    weightless = none & (rows > 0)
+    unused, weightless, alone = (tuple(classes[at]) for at in (none, weightless, weightless & alone))
+    return replace(response, unused=unused, weightless=weightless, alone=alone)
 
 
-def why_nothing(response: Response, given_weights: Any, available: Mask | None) -> str:
-    """Why no row holds an observation."""
-    if available is not None and (response.counts is None or response.counts.any()):
+def why_nothing(given_weights: Any, *, alone: bool) -> str:
+    """Why no row holds an observation; ``alone`` if all observations are of classes that are on offer alone."""
+    if alone:
         return "available: no observation had more than one class on offer, so there is nothing to estimate"
     what = "all counts are zero" if given_weights is None else "all rows have weight or count zero"
     return f"y: {what}; at least one observation is needed"

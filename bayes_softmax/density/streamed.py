@@ -189,7 +189,11 @@ class StreamedLikelihood:
         return H
 
     def hessian_product(self, V: FloatArray) -> Callable[[FloatArray], FloatArray]:
-        """A function that multiplies a direction (K, q) by that Hessian, in a pass for each product."""
+        """A function that multiplies a direction (K, q) by that Hessian, in a pass for each where it is too large."""
+        K, q = V.shape
+        if self._has_hessian:
+            H = self.hessian(V).reshape(K * q, K * q)
+            return lambda D: (H @ D.ravel()).reshape(K, q)
 
         def product(D: FloatArray) -> FloatArray:
             return self.rows.run(partial(product_at, V, D), np.add, "product with the Hessian")

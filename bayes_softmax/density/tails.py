@@ -31,9 +31,10 @@ def with_normal_priors(density: SoftmaxPosterior, widening: float) -> SoftmaxPos
 
 
 def with_bounds(density: SoftmaxPosterior, scales: FloatArray) -> SoftmaxPosterior:
-    """The density with normal priors of at most these scales, in engine units, in place of flat and normal ones."""
-    position = split_code(density.data.family)[0]
-    flat, normal = (position == split_code(code)[0] for code in (FLAT, NORMAL))
-    family = np.where(flat, NORMAL, density.data.family)
-    scale = np.where(flat, scales, np.where(normal, np.fmin(scales, density.data.scale), density.data.scale))
+    """The density with normal priors of these scales, in engine units, in place of flat and of wider smooth ones."""
+    smooth = ~prior.rows_that_are(density.data.family, "kinked")
+    flat = split_code(density.data.family)[0] == split_code(FLAT)[0]
+    bounded = smooth & (flat | (scales < density.data.scale))
+    family = np.where(bounded, NORMAL, density.data.family)
+    scale = np.where(bounded, scales, density.data.scale)
     return replace(density, data=density.data._replace(family=family, scale=scale))

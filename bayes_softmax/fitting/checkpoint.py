@@ -72,7 +72,7 @@ class Checkpoint:
         others = [kept for kept in self._read() if kept["fit"] != self.fit]
         content = {"format": FORMAT, "version": VERSION, "model": self.model, "fits": [*others, found]}
         try:
-            _write(self.path, json.dumps(content, indent=1))
+            _write(self.path, json.dumps(content))
         except OSError as error:
             LOGGER.info(f"checkpoint: {self.path} cannot be written ({error}); the fit goes on without")
 

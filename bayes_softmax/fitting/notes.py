@@ -18,6 +18,7 @@ def notes_of(spec: Specification) -> tuple[str, ...]:
     """Notes on the data for the reader of a result."""
     notes = unused_notes(spec.summary) + spelling_notes(spec.schema.encoder, spec.summary)
     notes += dropped_notes(spec.summary.n_dropped)
+    notes += spec.rows.notes
     if spec.summary.n_forced:
         notes.append(f"{counted(spec.summary.n_forced, 'row')} with a single class on offer count for nothing")
     if spec.streamed is None and spec.distinct.n_obs < spec.rows.n_obs:

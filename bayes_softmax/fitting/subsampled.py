@@ -22,8 +22,8 @@ from bayes_softmax.density.subsample.posterior import (
 )
 from bayes_softmax.density.subsample.rows import row_probabilities
 from bayes_softmax.fitting.problem import Problem
+from bayes_softmax.inference.certificate import DENSE_DIMENSION, forms_hessian
 from bayes_softmax.inference.importance import propose
-from bayes_softmax.inference.laplace import DENSE_DIMENSION
 from bayes_softmax.spec.specification import Specification
 
 MAX_ERROR = 0.01  # of a log weight: 4000 draws resolve a shift of .016 posterior standard deviations
@@ -87,9 +87,10 @@ def why_not_subsampled(problem: Problem) -> str | None:
         return "a Laplace prior has a kink, at which there is no expansion; use Normal or StudentT"
     if problem.reduced is not None:
         return "there are more features than rows"
-    if problem.density.dimension > DENSE_DIMENSION:
+    if not forms_hessian(problem.density):
         d = problem.density.dimension
-        return f"the Hessian of {d:,} coefficients is not formed (at most {DENSE_DIMENSION:,})"
+        most = f" (at most {DENSE_DIMENSION:,})" if problem.spec.streamed is None else ", since it is too large"
+        return f"the Hessian of {d:,} coefficients is not formed{most}"
     return None
 
 

@@ -45,9 +45,14 @@ def newton_step(H: FloatArray, gradient: FloatArray) -> FloatArray | None:
     return step
 
 
+def forms_hessian(density: LogDensity) -> bool:
+    """Whether a matrix of all coordinates is formed: if it is not too large, or comes with every gradient anyway."""
+    return density.dimension <= DENSE_DIMENSION or density.hessian_work == 0
+
+
 def cheap_hessian(density: LogDensity) -> bool:
     """Whether to form Hessians: if not too large, and either cheap or needed to prove definiteness."""
-    if density.dimension > DENSE_DIMENSION:
+    if not forms_hessian(density):
         return False
     return not density.definite or density.hessian_work <= CHEAP_HESSIAN * density.work
 

@@ -8,6 +8,7 @@ from bayes_softmax.core.protocols import LogDensity
 from bayes_softmax.core.records import FloatArray, LaplaceApproximation, Mode, Whitening
 from bayes_softmax.inference.block_metric import block_whitening, whitening_of
 from bayes_softmax.inference.certificate import DENSE_DIMENSION as DENSE_DIMENSION
+from bayes_softmax.inference.certificate import forms_hessian
 
 
 def laplace_approximation(density: LogDensity, mode: Mode) -> LaplaceApproximation:
@@ -32,8 +33,11 @@ def laplace_approximation(density: LogDensity, mode: Mode) -> LaplaceApproximati
 
 
 def laplace_whitening(density: LogDensity, mode: Mode) -> Whitening:
-    """Whiten by the Laplace approximation; in more than 1500 dimensions by a block approximation of the metric."""
-    if density.dimension > DENSE_DIMENSION:
+    """Whiten by the Laplace approximation; in more than 1500 dimensions by a block approximation of the metric.
+
+    A Hessian that comes with every gradient is used in any dimension.
+    """
+    if not forms_hessian(density):
         metric = density.block_metric(mode.theta)
         if metric is not None:
             return block_whitening(mode.theta, metric)

@@ -88,11 +88,11 @@ def _specify(rows: SourceRows, schema: Schema, options: Options) -> Specificatio
     sds = prior_sds(priors, known.standardisation.centre, known.n_classes)
     schema = replace(schema, prior_sd=sds, dropped_flat=priors.all_flat)
     # Levels of a categorical that never occur become classes; the user did not declare them.
-    looked_at = rows.sample if isinstance(rows, StreamedRows) else rows.design
-    message = unused_warning(looked_at) if options.classes is None and looked_at is known else None
+    class_rows = rows.class_rows
+    message = unused_warning(known) if options.classes is None and class_rows is not None else None
     if message is not None:
         warn_caller(message, UnusedClassWarning)
-    measured = numeric_warning(looked_at)
+    measured = numeric_warning(known, class_rows)
     for doubt in ([] if measured is None else [measured]) + doubtful_factors(schema.encoder, known):
         warn_caller(doubt)
     logits = LinearLogits(known.n_features, known.n_classes)

@@ -171,7 +171,7 @@ def test_an_array_that_changes_later_is_noticed(layout: str, large: Callable[[],
     fit = model.map()
     np.random.default_rng(0).shuffle(X)  # no sum of the values changes
     for ask in (model.map, fit.evaluate, fit.effects, lambda: model._spec.design.X):
-        with pytest.raises(ValueError, match=r"X was changed after the model was made: .*X\.copy\(\)"):
+        with pytest.raises(ValueError, match=r"X was changed after the model was made.*X\.copy\(\)"):
             ask()
     assert_array_equal(other.map().weights, fit.weights)
 

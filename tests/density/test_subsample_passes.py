@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 import bayes_softmax as bs
-from bayes_softmax.data.sources import gathering, scan
+from bayes_softmax.data.sources import gathering, samples
 from bayes_softmax.density.parts import rows_of
 from bayes_softmax.density.posterior import SoftmaxPosterior
 from bayes_softmax.density.subsample.passes import PassSampler, PoissonSample
@@ -30,7 +30,7 @@ def streaming() -> Iterator[None]:
     """Small data are read in passes; the uniform sample has a tenth of them."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gathering, "IN_MEMORY", 0)
-        patch.setattr(scan, "SAMPLE_ROWS", N // 10)
+        patch.setattr(samples, "SAMPLE_ROWS", N // 10)
         yield
 
 
@@ -73,9 +73,9 @@ def specification(case: str, sizes: tuple[int, ...] = (N,)) -> Specification:
     return bs.SoftmaxRegression.from_formula(f"{response} ~ a + b + flag", lambda: frames, **CASES[case])._spec
 
 
-def expanded(spec: Specification) -> tuple[SoftmaxPosterior, Expansion]:
+def expanded(spec: Specification, shift: float = 0.0) -> tuple[SoftmaxPosterior, Expansion]:
     full = density_of(spec)
-    point = mode_of(spec, full, SolverOptions()).theta
+    point = mode_of(spec, full, SolverOptions()).theta + shift
     value, gradient = full.value_gradient(point)
     return full, Expansion(point, value, gradient, full.hessian(point))
 
@@ -97,6 +97,19 @@ def draws_near(expansion: Expansion, n: int, seed: int, size: float = 1.0) -> np
     z = np.random.default_rng(seed).normal(size=(n, len(root)))
     points: np.ndarray[Any, Any] = expansion.point + size * z @ root.T
     return points
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("shift", [0.0, 0.05])
+def test_it_is_exact_to_second_order_at_the_mode_and_elsewhere(case: str, shift: float) -> None:
+    spec = specification(case)
+    full, expansion = expanded(spec, shift)
+    estimated = density(spec, expansion, sampler(spec, full, expansion, 1).draw(500))
+    assert estimated.values(expansion.point[None])[0] == pytest.approx(expansion.value, rel=1e-12)
+    direction = np.random.default_rng(2).normal(size=full.dimension)
+    points = expansion.point + np.array([[1e-3], [-1e-3]]) * direction
+    error = np.abs(full.values(points) - estimated.values(points))  # of what is left, which is of third order
+    assert (error < 50 * N * 1e-3**3).all()
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -47,7 +47,7 @@ def test_every_engine_is_documented() -> None:
 
 
 def test_learned_scales_have_one_engine_beside_pymc() -> None:
-    others = {"pymc", "independence"}
+    others = {"pymc", "independence", "subsampled"}
     assert {name for name, engine in ENGINES.items() if engine.learned is not sample_hierarchy} == others
     with pytest.raises(TypeError, match="learned"):
         Engine(sample_hierarchy)  # type: ignore[call-arg]

@@ -13,9 +13,10 @@ import pandas as pd
 import pytest
 
 import bayes_softmax as bs
-from bayes_softmax.data.sources import gathering, scan
+from bayes_softmax.data.sources import gathering, samples
 from bayes_softmax.data.sources.passes import LocalPasses
 from bayes_softmax.data.sources.rows import StreamedRows
+from bayes_softmax.density import streamed as module
 from bayes_softmax.fitting import streamed_mode
 from bayes_softmax.inference import certificate
 
@@ -49,7 +50,7 @@ def streaming() -> Iterator[None]:
     """Small data are read in passes, with a sample of a part of them."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gathering, "IN_MEMORY", 0)
-        patch.setattr(scan, "SAMPLE_ROWS", SAMPLE)
+        patch.setattr(samples, "SAMPLE_ROWS", SAMPLE)
         yield
 
 
@@ -89,7 +90,7 @@ def test_estimates_are_those_of_memory_in_few_passes(folder: Path, case: str, ki
     model, same = streamed(folder, **CASES[case]), bs.SoftmaxRegression.from_formula(FORMULA, DATA, **CASES[case])
     found, expected = getattr(model, kind)(), getattr(same, kind)()
     n = len(titles(model))
-    assert n <= 4
+    assert n <= (5 if case == "Laplace" and kind == "map" else 4)  # steps of proximal Newton are not refined
     assert found.converged
     np.testing.assert_allclose(found.weights, expected.weights, rtol=1e-6, atol=1e-7 * float(abs(found.weights).max()))
     np.testing.assert_allclose(found.std_error["weights"], expected.std_error["weights"], rtol=1e-6)
@@ -114,6 +115,10 @@ def test_a_poor_start_costs_passes_and_not_the_optimum(
 def test_many_coefficients_take_a_pass_for_each_product(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = streamed(folder).map()
     monkeypatch.setattr(certificate, "DENSE_DIMENSION", 5)
+    model = streamed(folder)
+    model.map()
+    assert "product with the Hessian" not in titles(model)  # which comes with the gradient
+    monkeypatch.setattr(module, "MANY_PAIRS", 0)
     model = streamed(folder)
     found = model.map()
     assert found.converged

@@ -61,6 +61,7 @@ def test_there_are_notebooks() -> None:
         "04_separation_and_priors",
         "05_neural_logits",
         "06_groups",
+        "07_many_rows",
     ]
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -76,6 +77,7 @@ class Evaluator:
     """The columns of some rows and the states of the transforms, from which expressions are computed.
 
     States are filled where ``fitting``, and only read otherwise.  ``older`` follows the rules of file versions 1 and 2.
+    ``ends`` are the range of the values of a spline, by its text, where the rows are a sample of more.
     """
 
     columns: Columns
@@ -84,6 +86,7 @@ class Evaluator:
     index: Any
     fitting: bool = False
     older: bool = False
+    ends: Mapping[str, tuple[float, float]] = MappingProxyType({})
 
     def of(self, node: Node) -> Any:
         """The value of an expression: an array over the rows, or a number."""
@@ -133,18 +136,11 @@ class Evaluator:
 
     def _transform(self, call: Call) -> FloatArray:
         """A spline, a polynomial or a scaled column, with its state."""
-        values, key = arguments_of(call), key_of(call)
-        x = np.asarray(self.of(call.arguments[0]), dtype=np.float64)
-        if x.ndim != 1:
-            raise ValueError(f"formula: {quoted(call)} takes one column")
-        finite = np.isfinite(x)
-        if not finite.all():
-            raise ValueError(
-                f"data: {quoted(call.arguments[0])} is not a finite number in "
-                f"{describe_rows(self.index, np.flatnonzero(~finite))}, which {call.function}() needs"
-            )
+        values, key, x = arguments_of(call), key_of(call), self.argument_of(call)
         if self.fitting and key not in self.states:
             state: dict[str, Any] = {}
+            ends = dict(zip(("lower_bound", "upper_bound"), self.ends.get(key, ()), strict=False))
+            values |= {word: end for word, end in ends.items() if values[word] is None}
             _check_rows(call, values, x)
             made = self._applied(call, values, x, state)
             try:
@@ -154,6 +150,19 @@ class Evaluator:
                 raise ValueError(f"formula: {quoted(call)}: the values of {what} do not vary, or overflow") from error
             return made
         return self._applied(call, values, x, self.states[key])
+
+    def argument_of(self, call: Call) -> FloatArray:
+        """The finite values (N,) of which a transform is taken."""
+        x = np.asarray(self.of(call.arguments[0]), dtype=np.float64)
+        if x.ndim != 1:
+            raise ValueError(f"formula: {quoted(call)} takes one column")
+        finite = np.isfinite(x)
+        if not finite.all():
+            raise ValueError(
+                f"data: {quoted(call.arguments[0])} is not a finite number in "
+                f"{describe_rows(self.index, np.flatnonzero(~finite))}, which {call.function}() needs"
+            )
+        return x
 
     def _applied(self, call: Call, values: dict[str, Any], x: FloatArray, state: dict[str, Any]) -> FloatArray:
         if call.function in SPLINES and values["extrapolation"] == "raise":

@@ -16,6 +16,7 @@ from bayes_softmax.data.sources.partitions import Numbered
 
 IN_MEMORY = 256 * 2**20  # bytes of encoded rows up to which they are kept in memory
 TOO_MANY = 0.25  # share of the rows that are distinct, above which they are not collapsed
+FEW = 2048  # rows that are kept until it is known whether they are distinct
 
 
 class Gathered(NamedTuple):
@@ -46,7 +47,9 @@ class Gatherer:
         """What is gathered of one design."""
         small = self.keep and size_of(design) <= self.limit
         collapsed = collapse_rows(design) if self.collapse and design.n_obs else None
-        distinct = None if collapsed is None else collapsed.design
+        few = design if self.collapse and 0 < design.n_obs <= FEW else None  # equal rows may be in other partitions
+        found = few if collapsed is None else collapsed.design
+        distinct = found if found is not None and size_of(found) <= self.limit else None
         return Gathered(self.provisional.of_rows(design), (design,) if small else None, distinct)
 
     def merged(self, a: Gathered, b: Gathered) -> Gathered:
@@ -67,7 +70,7 @@ class Gatherer:
         joined = joined_designs([design for design in known if design is not None])
         collapsed = collapse_rows(joined)
         found = joined if collapsed is None else collapsed.design
-        few = found.n_obs <= max(TOO_MANY * moments.n_obs, 2048)
+        few = found.n_obs <= max(TOO_MANY * moments.n_obs, FEW)
         return found if few and size_of(found) <= self.limit else None
 
 

@@ -30,3 +30,11 @@ def _joined(frames: list[pd.DataFrame]) -> pd.DataFrame:
     first, *others = [frame for frame in frames if len(frame)] or frames[:1]
     same = [frame for frame in others if list(frame.columns) == list(first.columns)]
     return pd.concat([first, *same], ignore_index=True) if same else first
+
+
+def with_values(head: pd.DataFrame) -> pd.DataFrame:
+    """The first rows of more, in which a column without values is of unknown numbers: other rows may have some."""
+    unknown = [
+        str(name) for name in head if len(head) >= HEAD_ROWS and head.columns.is_unique and head[name].isna().all()
+    ]
+    return head.assign(**dict.fromkeys(unknown, 0.5))

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bayes_softmax.core.records import FloatArray
+from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.data.design import Design, Standardisation
 
 BLOCK = 2048  # rows summed at once: they stay in the second-level cache
@@ -18,8 +18,9 @@ class Moments(NamedTuple):
     """Sums over rows.
 
     ``gram`` (p + 1, p + 1) is the weighted Gram matrix of a one and the features, provisionally standardised;
-    ``values`` (2, p) are the smallest and the largest value of each feature, ``many`` (p,) whether it has a third.
-    Features are those of rows that hold an observation.
+    ``values`` (2, p) are the smallest and the largest value of each feature, ``many`` (p,) whether it has a third, all
+    of rows that hold an observation; ``others`` (2, p) the ends over rows of weight zero.  ``class_rows`` (2, K) are as
+    of :meth:`Design.class_rows`.
     """
 
     n_obs: int
@@ -30,6 +31,8 @@ class Moments(NamedTuple):
     gram: FloatArray
     values: FloatArray
     many: NDArray[np.bool_]
+    others: FloatArray
+    class_rows: IntArray | None
     has_weights: bool
 
     @property
@@ -61,11 +64,18 @@ class Provisional:
         totals = design.totals
         used = totals > 0
         X, w = (design.X, totals) if used.all() else (design.X[used], totals[used])
-        gram, values, many = _sums(X, None if (w == 1).all() else w, self.at)
+        with np.errstate(over="ignore", invalid="ignore"):  # overflow of large values, which are refused by their ends
+            gram, values, many = _sums(X, None if (w == 1).all() else w, self.at)
+        others = _ends(design.X[~used])
         return Moments(
             design.n_obs, design.n_dropped, int(used.sum()), design.n_forced, design.class_counts(), gram, values, many,
-            design.weights is not None,
+            others, design.class_rows(), design.weights is not None,
         )  # fmt: skip
+
+
+def _ends(X: FloatArray) -> FloatArray:
+    """The smallest and the largest values (2, p) of columns; NaN of no rows."""
+    return np.array([X.min(axis=0), X.max(axis=0)]) if len(X) else np.full((2, X.shape[1]), np.nan)
 
 
 def _sums(X: FloatArray, w: FloatArray | None, at: Standardisation) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:
@@ -113,10 +123,10 @@ def _has_more(X: FloatArray, values: FloatArray) -> NDArray[np.bool_]:
 
 def merged_moments(a: Moments, b: Moments) -> Moments:
     """The sums over the rows of both."""
-    both = np.array([a.values, b.values])
-    low, high = np.fmin(both[0, 0], both[1, 0]), np.fmax(both[0, 1], both[1, 1])
-    known = np.where(np.isnan(both), low, both)  # no rows, no values
-    third = ((known != low) & (known != high)).any(axis=(0, 1))
+    low, high = values = _merged_ends(a.values, b.values)
+    found = np.array([a.values, b.values])
+    # No rows, no values; a third one is in one of the two between the ends of both.
+    third = ((found > low) & (found < high)).any(axis=(0, 1))
     return Moments(
         a.n_obs + b.n_obs,
         a.n_dropped + b.n_dropped,
@@ -124,10 +134,17 @@ def merged_moments(a: Moments, b: Moments) -> Moments:
         a.n_forced + b.n_forced,
         a.class_counts + b.class_counts,
         a.gram + b.gram,
-        np.array([low, high]),
+        values,
         a.many | b.many | third,
+        _merged_ends(a.others, b.others),
+        None if a.class_rows is None or b.class_rows is None else a.class_rows + b.class_rows,
         a.has_weights or b.has_weights,
     )
+
+
+def _merged_ends(a: FloatArray, b: FloatArray) -> FloatArray:
+    """The smallest and the largest values (2, p) of both; NaN where neither has rows."""
+    return np.array([np.fmin(a[0], b[0]), np.fmax(a[1], b[1])])
 
 
 def moments_of(designs: Iterable[Design], provisional: Provisional) -> Moments | None:

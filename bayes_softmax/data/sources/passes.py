@@ -9,6 +9,7 @@ from typing import Any, NoReturn, Protocol
 
 import pandas as pd
 
+from bayes_softmax.core.checks import shortened
 from bayes_softmax.core.progress import showing, steps
 from bayes_softmax.core.threads import blas_on_one_thread
 from bayes_softmax.data.design import Design
@@ -16,6 +17,12 @@ from bayes_softmax.data.sources.partitions import Merge, Numbered, Partition, So
 from bayes_softmax.data.sources.reader import FrameReader
 from bayes_softmax.data.sources.store import Store
 from bayes_softmax.data.sources.tree import Tree
+
+# Types that say no more than their message.  An OSError is none: it would look like that of a lost connection.
+RENAMED = (
+    ValueError, TypeError, RuntimeError, NotImplementedError, ArithmeticError, ZeroDivisionError, OverflowError,
+)  # fmt: skip
+LONGEST = 300  # characters of a message of another library
 
 
 class Passes(Protocol):
@@ -90,8 +97,8 @@ class LocalPasses:
         return self._run(of_partition, merge, title)
 
     def keeping(self, budget: float | None, size: float) -> "LocalPasses":
-        """Passes with a store of so many bytes."""
-        return replace(self, store=Store(budget))
+        """Passes with a store of so many bytes; without one of none."""
+        return self if budget == 0 else replace(self, store=Store(budget))
 
     def _run[T](self, of_partition: Callable[[int, Partition, threading.Event], T], merge: Merge[T], title: str) -> T:
         """Results of all partitions, merged in their order; few are started before the first is done."""
@@ -105,7 +112,7 @@ class LocalPasses:
                 running.append((partition, pool.submit(_alone, of_partition, number, partition, stop)))
                 return
 
-        with showing(title), steps("partitions", n) as count, ThreadPoolExecutor(self.n_threads) as pool:
+        with showing(title), steps("partitions", n) as count, ThreadPoolExecutor(self.n_threads, "partitions") as pool:
             try:
                 for _ in range(2 * self.n_threads):  # one that is large does not make the others wait
                     start(pool)
@@ -140,11 +147,11 @@ def until[T](items: Iterator[T], stop: threading.Event) -> Iterator[T]:
 
 def encoded(reader: FrameReader, number: int, partition: Partition, store: Store | None) -> Iterator[Design]:
     """The encoded rows of a partition: from the store, or read and kept there if it has room."""
-    if store is None or reader.with_variables:
+    if store is None:
         return reader.designs(partition)
-    if store.has(number):
-        return reader.finished(store.read(number))
-    return reader.finished(store.filled(number, reader.raw_designs(partition)))
+    if not store.has(number):
+        return reader.finished(store.filled(number, reader.raw_designs(partition)))
+    return reader.designs(partition) if reader.with_variables else reader.finished(store.read(number))
 
 
 def _result[T](partition: Partition, future: Future[T]) -> T:
@@ -155,9 +162,19 @@ def _result[T](partition: Partition, future: Future[T]) -> T:
 
 
 def raise_named(name: str, error: BaseException) -> NoReturn:
-    """Raise an error of a partition again, with the name of the partition before its message."""
+    """Raise an error of a partition again, of its type, with the name of the partition before its message.
+
+    An error of a type whose message cannot be changed becomes a ``ValueError``.
+    """
     if isinstance(error, MemoryError | KeyboardInterrupt):
         raise error
-    kind = type(error) if type(error) in (ValueError, TypeError) else ValueError
-    said = str(error) if kind is type(error) else f"cannot be read: {type(error).__name__}: {error}"
+    kind = type(error) if type(error) in RENAMED else ValueError
+    said = str(error).removeprefix("data: ") if kind in (ValueError, TypeError) and kind is type(error) else ""
+    said = said or f"cannot be read: {type(error).__name__}: {_first_line(error)}"
     raise kind(f"{name}: {said}") from error
+
+
+def _first_line(error: BaseException) -> str:
+    """What an error of another library says, cut to what can be read."""
+    lines = str(error).strip().splitlines()
+    return shortened(lines[0], LONGEST) if lines else "no reason is given"

@@ -20,7 +20,7 @@ from bayes_softmax.data.missing import without_missing
 from bayes_softmax.data.offset import read_offset
 from bayes_softmax.data.options import Options
 from bayes_softmax.data.schema import Encoder
-from bayes_softmax.data.sources.partitions import Partition
+from bayes_softmax.data.sources.partitions import Numbered, Partition
 from bayes_softmax.data.weights import read_part_weights
 
 
@@ -76,6 +76,8 @@ class FrameReader:
         frame = frame.rename(columns=str)
         require_columns(frame, self.columns)
         frame, n_dropped, _ = without_missing(frame, list(self.columns), self.options)
+        if not len(frame):
+            return self._no_rows(frame.index, n_dropped)
         response = self._response_of(frame)
         X, index, variables = self._features(frame)
         options, available = self.options, None
@@ -88,6 +90,24 @@ class FrameReader:
         return Design(
             DenseFeatures(X), response, weights, offset, tuple(self.encoder.feature_names), self.encoder.has_intercept,
             unscaled(X.shape[1]), index, n_dropped, variables, available,
+        )  # fmt: skip
+
+    def _no_rows(self, index: Any, n_dropped: int) -> Design:
+        """The design of no rows: columns without values have no type, so they are not read."""
+        K, p, options = self.response.n_classes, len(self.encoder.feature_names), self.options
+        labels = len(self.responses) == 1
+        none = np.empty((0, K))
+        response = replace(
+            self.response, codes=np.empty(0, dtype=np.int64) if labels else None, counts=None if labels else none
+        )
+        variables = None
+        if isinstance(self.encoder, FormulaEncoder) and self.with_variables:
+            types = self.encoder.variables
+            variables = as_frame(types, {name: np.empty(0, dtype=np.int64) for name in types}, index)
+        return Design(
+            DenseFeatures(np.empty((0, p))), response, None if options.weights is None else np.empty(0),
+            None if options.offset is None else none, tuple(self.encoder.feature_names), self.encoder.has_intercept,
+            unscaled(p), index, n_dropped, variables, None if options.available is None else none.astype(np.bool_),
         )  # fmt: skip
 
     def finished(self, designs: Iterable[Design]) -> Iterator[Design]:
@@ -111,3 +131,8 @@ class FrameReader:
             return X, index, as_frame(self.encoder.variables, read, index) if self.with_variables else None
         X, index = self.encoder.encode(frame[list(self.encoder.feature_names)], "X")
         return X, index, None
+
+
+def read_through(part: Numbered[Design]) -> int:
+    """Encode the rows of a partition, for the errors in them."""
+    return sum(design.n_obs for design in part.items)

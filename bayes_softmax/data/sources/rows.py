@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bayes_softmax.core.records import FloatArray, Mode
+from bayes_softmax.core.records import FloatArray, IntArray, Mode
 from bayes_softmax.data.design import Design, Response, Standardisation
 from bayes_softmax.data.sources.moments import Moments
 from bayes_softmax.data.sources.partitions import Merge, Task
-from bayes_softmax.data.sources.passes import Passes
+from bayes_softmax.data.sources.passes import LocalPasses, Passes
 from bayes_softmax.data.sources.reader import FrameReader
 
 
@@ -98,6 +98,8 @@ class StreamedRows:
         How they are encoded.
     passes
         The way over them.
+    notes
+        What the reader of a fit should know of how the rows were read.
     log
         Titles of the passes that were made.
     sums, modes
@@ -109,9 +111,15 @@ class StreamedRows:
     sample: Design
     reader: FrameReader
     passes: Passes
+    notes: tuple[str, ...] = ()
     log: list[str] = field(default_factory=list)
     sums: "OrderedDict[bytes, Any]" = field(default_factory=OrderedDict)
     modes: dict[Any, Mode] = field(default_factory=dict)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle: another process reads the source itself, and has none of what passes keep."""
+        kept = {"passes": LocalPasses(self.passes.source), "sums": OrderedDict(), "modes": {}}
+        return {**self.__dict__, **kept}
 
     def run[T](self, task: Task[Design, T], merge: Merge[T], title: str) -> T:
         """A pass over all rows, as the model reads them."""
@@ -131,6 +139,11 @@ class StreamedRows:
         """Rows of the data."""
         return self.summary.n_obs
 
+    @property
+    def class_rows(self) -> IntArray | None:
+        """(2, K) rows of each class, and those in which it is alone on offer; None for counts."""
+        return self.summary.moments.class_rows
+
     @cached_property
     def source_name(self) -> str:
         """What messages call the source."""
@@ -140,4 +153,5 @@ class StreamedRows:
 def kept_features(mask: NDArray[np.bool_], moments: Moments) -> Moments:
     """The sums of some of the features."""
     at: Any = np.ix_(np.append(True, mask), np.append(True, mask))
-    return moments._replace(gram=moments.gram[at], values=moments.values[:, mask], many=moments.many[mask])
+    values, others = moments.values[:, mask], moments.others[:, mask]
+    return moments._replace(gram=moments.gram[at], values=values, many=moments.many[mask], others=others)

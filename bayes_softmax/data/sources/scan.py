@@ -1,29 +1,41 @@
 """The first pass: what makes the encoding of a source, summed over its partitions."""
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from bayes_softmax.core.records import FloatArray
+from bayes_softmax.core.checks import shown
 from bayes_softmax.data.design import Label
 from bayes_softmax.data.formula.columns import ColumnType, column_type_of
+from bayes_softmax.data.formula.expressions import Call
+from bayes_softmax.data.formula.transforms import key_of
 from bayes_softmax.data.frames import raise_if_missing, require_columns
 from bayes_softmax.data.labels import labels_in
 from bayes_softmax.data.missing import without_missing
 from bayes_softmax.data.options import Options
+from bayes_softmax.data.sources import samples
 from bayes_softmax.data.sources.partitions import Numbered
+from bayes_softmax.data.sources.samples import Sample
+from bayes_softmax.data.sources.spread import Spread, merged_spreads
+from bayes_softmax.data.sources.transforms import spread_of_call
 
-SAMPLE_ROWS = 100_000  # of a uniform sample of the rows, from which a fit starts
 SAMPLE_STREAM = 15  # random numbers of the sample
+NO_ROWS = Sample()
+KINDS = {"numeric": "numbers", "boolean": "booleans", "categorical": "text or levels"}
+LABELS = {str: "categorical", int: "numeric", bool: "boolean"}
 
 
-class ScannedColumn(NamedTuple):
-    """A column as far as it was read; ``ordered`` are the categories of a categorical, None if partitions differ."""
+class Found(NamedTuple):
+    """A column as far as it was read: its levels or labels, where they were found first, and as what.
 
+    ``ordered`` are the categories of a categorical, None if partitions differ.
+    """
+
+    name: str
     type: ColumnType
     dtype: str
     where: str
@@ -41,26 +53,31 @@ class Scan:
     columns
         The columns that the features are made of, by name; without those that had no value.
     labels
-        Distinct labels of the response, or None for counts; of a categorical all its categories, in order.
-    declared
-        Whether the labels are the categories of a categorical.
-    sample, keys
-        The rows with the smallest random keys, and these keys: a uniform sample without replacement.
+        Distinct labels of the response, of a categorical all its categories; without counts.
+    spreads
+        Of the values that the transforms of a formula need to know of, by the text of their calls.
+    sample
+        A uniform sample of the rows, without replacement.
     """
 
-    n_rows: int
-    n_dropped: int
-    columns: dict[str, ScannedColumn]
-    labels: tuple[Label, ...] | None
-    declared: bool
-    sample: pd.DataFrame
-    keys: FloatArray
+    n_rows: int = 0
+    n_dropped: int = 0
+    columns: Mapping[str, Found] = field(default_factory=dict)
+    labels: Mapping[str, Found] = field(default_factory=dict)
+    spreads: Mapping[str, Spread] = field(default_factory=dict)
+    sample: Sample = NO_ROWS
+
+    @property
+    def n_left(self) -> int:
+        """Rows without missing values."""
+        return self.n_rows - self.n_dropped
 
 
 class Scanner(NamedTuple):
-    """What is read in the first pass: columns of features, those of them inside ``C()``, and the response.
+    """What is read in the first pass: columns of features, those of them inside ``C()``, the response, transforms.
 
-    ``share`` bounds the random keys of rows in the sample, so that what comes back of many partitions is small.
+    ``calls`` are transforms that keep a state, with a value near those of their arguments.  ``share`` bounds the random
+    keys of rows in the sample, so that what comes back of many partitions is small.
     """
 
     features: tuple[str, ...]
@@ -68,6 +85,7 @@ class Scanner(NamedTuple):
     responses: tuple[str, ...]
     columns: tuple[str, ...]
     options: Options
+    calls: tuple[tuple[Call, float], ...] = ()
     share: float = 1.0
 
 
@@ -76,87 +94,104 @@ def share_of(n_rows: int | None, options: Options) -> float:
     if not n_rows or options.missing != "error":
         return 1.0
     # Twelve standard deviations above the expected number of keys below the bound.
-    return min(1.0, (SAMPLE_ROWS + 12 * math.sqrt(SAMPLE_ROWS)) / n_rows)
+    return min(1.0, (samples.SAMPLE_ROWS + 12 * math.sqrt(samples.SAMPLE_ROWS)) / n_rows)
 
 
 def scan_partition(scanner: Scanner, part: Numbered[pd.DataFrame]) -> Scan:
     """The scan of one partition."""
     rng = np.random.default_rng([SAMPLE_STREAM, part.number])
-    total = empty_scan(scanner)
+    total = Scan(sample=Sample(limit=scanner.share))
     for frame in part.items:
-        total = merged_scans(total, _scan_frame(scanner, frame.rename(columns=str), part.name, rng, total.keys))
+        start = frame.index[0] if len(frame) else 0
+        where = f"{part.name} from row {start:,} on" if start else part.name
+        keys = rng.random(len(frame))
+        total = merged_scans(total, _scan_frame(scanner, frame.rename(columns=str), keys, where, total.sample.limit))
     return total
 
 
-def empty_scan(scanner: Scanner) -> Scan:
-    """The scan of no rows."""
-    labels = () if len(scanner.responses) == 1 else None
-    return Scan(0, 0, {}, labels, False, pd.DataFrame(columns=list(scanner.columns)), np.empty(0))
-
-
-def _scan_frame(scanner: Scanner, frame: pd.DataFrame, where: str, rng: np.random.Generator, keys: FloatArray) -> Scan:
+def _scan_frame(scanner: Scanner, frame: pd.DataFrame, keys: Any, where: str, limit: float) -> Scan:
     require_columns(frame, scanner.columns)
-    n_rows, draws = len(frame), rng.random(len(frame))
+    n_rows = len(frame)
     kept, n_dropped, _ = without_missing(frame, list(scanner.columns), scanner.options)
     if n_dropped:
-        draws = draws[np.isin(frame.index, kept.index)]
+        keys = keys[np.isin(frame.index, kept.index)]
     frame = kept
     raise_if_missing(frame, scanner.features, advice="fill it, or pass missing='drop' to leave out such rows")
     if not len(frame):
-        return replace(empty_scan(scanner), n_rows=n_rows, n_dropped=n_dropped)
-    columns = {name: _scan_column(frame[name], name, where, coded=name in scanner.coded) for name in scanner.features}
-    labels, declared = None, False
+        return Scan(n_rows, n_dropped)
+    columns = {name: _found(frame[name], name, where, coded=name in scanner.coded) for name in scanner.features}
+    types = {name: found.type for name, found in columns.items()}
+    labels: dict[str, Found] = {}
     if len(scanner.responses) == 1:
-        labels, declared = labels_in(frame[scanner.responses[0]], scanner.responses[0])
-    # Rows beyond the largest key of a full sample cannot enter it.
-    limit = keys[-1] if len(keys) == SAMPLE_ROWS else scanner.share
-    at = np.flatnonzero(draws < limit)
-    at = at[np.argsort(draws[at], kind="stable")][:SAMPLE_ROWS]
-    sample = frame[list(scanner.columns)].iloc[at]
-    return Scan(n_rows, n_dropped, columns, labels, declared, sample, draws[at])
+        column = frame[scanner.responses[0]]
+        kind, declared = _labels(column)
+        labels = {scanner.responses[0]: Found(scanner.responses[0], kind, str(column.dtype), where, declared)}
+    return Scan(
+        n_rows,
+        n_dropped,
+        columns,
+        labels,
+        {key_of(call): spread_of_call(call, frame, types, shift) for call, shift in scanner.calls},
+        Sample(limit=limit).added(frame[list(scanner.columns)], keys),
+    )
 
 
-def _scan_column(column: pd.Series, name: str, where: str, *, coded: bool) -> ScannedColumn:
-    ordered = tuple(column.cat.categories.tolist()) if isinstance(column.dtype, pd.CategoricalDtype) else None
-    return ScannedColumn(column_type_of(column, name, coded=coded), str(column.dtype), where, ordered)
+def _found(column: pd.Series, name: str, where: str, *, coded: bool) -> Found:
+    ordered = None
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        ordered = tuple(column.cat.categories.tolist())
+        if not all(isinstance(level, str | int | float | bool) for level in ordered):
+            ordered = tuple(map(str, ordered))  # as the column's levels: intervals by their name
+    return Found(name, column_type_of(column, name, coded=coded), str(column.dtype), where, ordered)
+
+
+def _labels(column: pd.Series) -> tuple[ColumnType, tuple[Label, ...] | None]:
+    """Labels as levels, all of them in order for a categorical, which declares them."""
+    labels, declared = labels_in(column, str(column.name))
+    return ColumnType(LABELS[type(labels[0])], labels), labels if declared else None
 
 
 def merged_scans(a: Scan, b: Scan) -> Scan:
     """The scan of the rows of both; raises where a column is of different kinds in them."""
-    columns = {
-        name: merged_columns(name, a.columns[name], b.columns[name]) if name in a.columns and name in b.columns
-        else (a.columns.get(name) or b.columns[name])
-        for name in dict.fromkeys((*a.columns, *b.columns))
-    }  # fmt: skip
-    labels = a.labels or b.labels
-    if a.labels and b.labels:
-        labels = tuple(dict.fromkeys((*a.labels, *b.labels)))
-    frames = [scan.sample for scan in (a, b) if len(scan.sample)]
-    keys = np.concatenate([a.keys, b.keys])
-    order = np.argsort(keys, kind="stable")[:SAMPLE_ROWS]
-    sample = a.sample if not frames else frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
-    sample = sample if len(frames) == 1 else sample.iloc[order]
-    declared = (a.declared or not a.labels) and (b.declared or not b.labels) and bool(labels)
-    return Scan(a.n_rows + b.n_rows, a.n_dropped + b.n_dropped, columns, labels, declared, sample, keys[order])
+    return Scan(
+        a.n_rows + b.n_rows,
+        a.n_dropped + b.n_dropped,
+        _of_both(a.columns, b.columns, merged_columns),
+        _of_both(a.labels, b.labels, merged_columns),
+        _of_both(a.spreads, b.spreads, merged_spreads),
+        a.sample.merged(b.sample),
+    )
 
 
-def merged_columns(name: str, a: ScannedColumn, b: ScannedColumn) -> ScannedColumn:
+def _of_both[T](a: Mapping[str, T], b: Mapping[str, T], merge: Callable[[T, T], T]) -> dict[str, T]:
+    """What is known in either, merged where it is in both."""
+    return {**a, **b, **{name: merge(a[name], b[name]) for name in a if name in b}}
+
+
+def merged_columns(a: Found, b: Found) -> Found:
     """A column in both; a factor has the levels of both, in the order of its categories if they agree on it."""
     if a.type.kind != b.type.kind:
         raise TypeError(
-            f"column {name!r} has dtype {a.dtype} in {a.where}, and dtype {b.dtype} in {b.where}; "
-            "expected one kind of values in all partitions"
+            f"column {shown(a.name)} holds {KINDS[a.type.kind]} ({a.dtype}) in {a.where}, and {KINDS[b.type.kind]} "
+            f"({b.dtype}) in {b.where}; expected one kind of values in all partitions"
         )
+    for type_a, type_b in zip(_types(a), _types(b), strict=False):
+        if type_a != type_b:
+            raise TypeError(
+                f"column {shown(a.name)} has levels of type {type_a} in {a.where}, and of type {type_b} in {b.where}; "
+                "expected one type in all partitions"
+            )
     levels = tuple(dict.fromkeys((*a.type.levels, *b.type.levels)))
     ordered = a.ordered if a.ordered == b.ordered else None
     if ordered is not None and set(levels) <= set(ordered):
         levels = tuple(level for level in ordered if level in set(levels))
     else:
-        ordered, levels = None, _sorted(levels)
+        ordered, levels = None, tuple(sorted(levels, key=lambda level: (type(level).__name__, level)))
     low, high = min(a.type.low, b.type.low), max(a.type.high, b.type.high)
     return a._replace(type=ColumnType(a.type.kind, levels, low, high), ordered=ordered)
 
 
-def _sorted(levels: Iterable[Label]) -> tuple[Label, ...]:
-    """Levels in order; those of several types by their type first."""
-    return tuple(sorted(levels, key=lambda level: (type(level).__name__, level)))
+def _types(found: Found) -> list[str]:
+    """The type of the levels of a factor, if it is one."""
+    types = {type(level).__name__ for level in found.type.levels}
+    return list(types) if found.type.kind != "numeric" and len(types) == 1 else []

@@ -1,5 +1,6 @@
 """Encoded rows on disk, so that later passes over a source need not decode them again."""
 
+import os
 import shutil
 import tempfile
 import threading
@@ -47,13 +48,24 @@ class Store:
         self.budget = FREE_SHARE * free if budget is None else budget
         self.used = 0.0
         self._kept: dict[int, list[_Kept]] = {}
-        self._full = False
+        self._full = self._gone = False
         self._lock = threading.Lock()
-        weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+        weakref.finalize(self, _remove_folder, self.folder, os.getpid())
 
     def has(self, number: int) -> bool:
-        """Whether it has all rows of a partition."""
-        return number in self._kept
+        """Whether it has all rows of a partition; not where somebody removed its files."""
+        kept = self._kept.get(number)
+        if kept is None:
+            return False
+        if all(Path(f"{some.path}.{name}.npy").exists() for some in kept for name in some.names):
+            return True
+        with self._lock:
+            first, self._gone = not self._gone, True
+        if first:
+            LOGGER.info(f"files in {self.folder} are gone: the rows are read from the source again")
+        del self._kept[number]
+        self._full = True
+        return False
 
     def numbers(self) -> list[int]:
         """The partitions of which it has all rows."""
@@ -110,6 +122,12 @@ class Store:
     def _remove(self, path: Path, names: Iterable[str]) -> None:
         for name in names:
             Path(f"{path}.{name}.npy").unlink(missing_ok=True)
+
+
+def _remove_folder(folder: Path, owner: int) -> None:
+    """Remove a folder at the end of the process that made it; one that was forked from it does not."""
+    if os.getpid() == owner:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _arrays_of(design: Design) -> dict[str, AnyArray]:

@@ -39,13 +39,15 @@ def kept_of(moments: Moments, constant: str, *, has_intercept: bool) -> tuple[ND
 def summary_of(moments: Moments, provisional: Provisional, reader: FrameReader, kept: NDArray[np.bool_]) -> RowSummary:
     """The summary of rows of these moments, for the features that are in the model."""
     if not moments.n_used:
-        raise ValueError(why_nothing(reader.response, reader.options.weights, None))
+        alone = reader.options.available is not None and moments.n_forced > 0
+        raise ValueError(why_nothing(reader.options.weights, alone=alone))
     moments = kept_features(kept, moments)
     at = Standardisation(*(values[kept] for values in provisional.at))
     names, has_intercept = reader.feature_names, reader.encoder.has_intercept
     if not names and not has_intercept:
         raise ValueError(NOTHING)
     _check_range(moments, names)
+    _check_weightless(moments, names, has_intercept=has_intercept)
     mean, sd = moments.about(at)
     low, high = moments.values
 
@@ -53,7 +55,7 @@ def summary_of(moments: Moments, provisional: Provisional, reader: FrameReader, 
         return float(low[j]), float(high[j])
 
     exact = standardised_by(mean, sd, low == high, ends, names, has_intercept=has_intercept)
-    response = with_unused(reader.response, moments.class_counts)
+    response = with_unused(reader.response, moments.class_counts, moments.class_rows)
     products = _cross_products(moments.gram, at, exact, has_intercept=has_intercept)
     return RowSummary(response, names, has_intercept, exact, moments, mean, sd, products)
 
@@ -73,6 +75,17 @@ def _check_range(moments: Moments, names: tuple[str, ...]) -> None:
         raise ValueError(
             f"X: column {shown(names[j])} has values up to {size[j]:g} in size; squares of values beyond {LARGEST:g}, "
             f"or all below {1 / LARGEST:g}, are lost in double precision: change its unit"
+        )
+
+
+def _check_weightless(moments: Moments, names: tuple[str, ...], *, has_intercept: bool) -> None:
+    """Raise for a feature that is constant only because of rows of weight zero."""
+    low, high = moments.values
+    constant = (low == high) & (has_intercept | (low == 0))
+    for j in np.flatnonzero(constant & ((moments.others[0] < low) | (moments.others[1] > high))).tolist():
+        raise ValueError(
+            f"X: column {shown(names[j])} is {low[j]:g} in every row that counts; it differs only in rows of weight "
+            "zero: leave the column out, or pass constant='drop'"
         )
 
 
