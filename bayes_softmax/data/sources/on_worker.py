@@ -137,6 +137,11 @@ def numbers_here(token: str) -> list[int]:
     return [] if found is None else found.numbers()
 
 
+def n_running_here(dask_worker: Any) -> int:
+    """Number of tasks that this worker is at work on."""
+    return len(dask_worker.state.executing)
+
+
 def _folder_of_worker() -> Path:
     """The folder for temporary files that was set up for this worker, which Dask removes when the worker has died."""
     from distributed import get_worker

@@ -1,7 +1,6 @@
 """Waiting for a pass on a Dask cluster: what is done is counted, and what goes wrong is said."""
 
 import queue
-import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import CancelledError
@@ -9,14 +8,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from bayes_softmax.core.checks import counted
 from bayes_softmax.core.errors import ClusterError
 from bayes_softmax.core.logger import LOGGER
 from bayes_softmax.data.sources.clients import lost, raise_for_merge, raise_for_partition
+from bayes_softmax.data.sources.on_worker import n_running_here
 from bayes_softmax.data.sources.partitions import Source
 
 LOOK = 0.5  # seconds between two looks at the connection
 ANSWER = 60.0  # seconds until a client that does not answer is looked at again
-PATIENCE = 5.0  # seconds without a result, after which it is said if there is no worker
+PATIENCE = 5.0  # seconds without a result, after which workers are looked at
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,18 +70,34 @@ class Watch:
 
     def _next(self, events: "queue.SimpleQueue[int]", n_done: int) -> int:
         """The number of the next future that is done; Ctrl-C is heard meanwhile."""
-        since, said = time.monotonic(), False
+        looks, silence = 0, 0.0
         while True:
             try:
                 return events.get(timeout=LOOK)
             except queue.Empty:
-                pass
+                silence += LOOK
             if self.client.status not in ("running", "connecting"):
                 raise self._lost(n_done)
-            if not said and time.monotonic() - since > PATIENCE:
-                said = True
-                if not self.client.nthreads():
-                    LOGGER.info(f"the Dask cluster at {self.address} has no workers; waiting for one")
+            if silence >= PATIENCE:
+                silence, looks = 0.0, self._looked(looks)
+
+    def _looked(self, looks: int) -> int:
+        """Say if there is no worker; raise if all wait for memory, found twice in a row."""
+        workers = self.client.scheduler_info(n_workers=-1).get("workers", {})
+        if not workers:
+            if looks == 0:
+                LOGGER.info(f"the Dask cluster at {self.address} has no workers; waiting for one")
+            return -1
+        paused = all(worker["status"] == "paused" for worker in workers.values())
+        if not paused or any(self.client.run(n_running_here, on_error="ignore").values()):
+            return 0
+        if looks > 0:
+            raise ClusterError(
+                f"{self.title}: all {counted(len(workers), 'worker')} of the cluster at {self.address} are paused, "
+                "since their memory is nearly full, and none is at work; give workers more memory, let go of what else "
+                "they hold, or cut the rows into smaller partitions"
+            )
+        return 1
 
     def _check(self, number: int, waiting: dict[int, Any], n_done: int) -> None:
         """Raise if the pass cannot go on; a result lost with its worker is computed again when it is needed."""
