@@ -148,11 +148,12 @@ def _check(candidates: Candidates, part: Numbered[Design]) -> Checked:
     K = len(candidates.shown)
     total = Checked(None, np.empty(0), 0, 0, ((),) * K)
     for design in part.items:
-        total = _both(total, _check_rows(candidates, design))
+        total = _both(total, _check_rows(candidates, design, total.n_rows))
     return total
 
 
-def _check_rows(candidates: Candidates, design: Design) -> Checked:
+def _check_rows(candidates: Candidates, design: Design, start: int) -> Checked:
+    """What some rows say, of which the first has number ``start`` in the partition."""
     n, K = design.n_obs, len(candidates.shown)
     n_rows = n + design.n_dropped
     if not n:
@@ -167,7 +168,7 @@ def _check_rows(candidates: Candidates, design: Design) -> Checked:
     amounts = np.concatenate([_contradictions(candidates, Z[at], seen[at], offered[at]) for at in blocks])
     chosen = _largest(amounts, seen, max(MOST_ADDED // K, 1))
     apart = separated_rows(design, candidates.shown, candidates.empty) & used[:, None]
-    numbers = np.asarray(design.index)
+    numbers = np.asarray(design.index) - start
     examples = tuple(tuple(numbers[np.flatnonzero(apart[:, k])[:EXAMPLES]].tolist()) for k in range(K))
     rows = part_of(design, chosen) if len(chosen) else None
     return Checked(rows, amounts[chosen], n_rows, int(apart.any(axis=1).sum()), examples)

@@ -19,7 +19,7 @@ from bayes_softmax.answers.fitted import alone
 from bayes_softmax.answers.prediction import Probabilities
 from bayes_softmax.answers.source_loo import Sums, estimated
 from bayes_softmax.answers.source_rows import RowsOfSource
-from bayes_softmax.data.sources import gathering, samples, scan
+from bayes_softmax.data.sources import gathering, samples
 from bayes_softmax.data.sources.passes import LocalPasses
 from bayes_softmax.data.sources.recognise import source_of
 from bayes_softmax.plots.observed import observed_rows
@@ -205,7 +205,6 @@ def test_scores_and_effects_of_all_kinds_of_rows(folder: Path, formula: str, opt
 def test_bounds_of_bins_are_from_a_sample_of_many_rows_which_is_said(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scan, "SAMPLE_ROWS", 200)
     monkeypatch.setattr(samples, "SAMPLE_ROWS", 200)
     there = streamed(FORMULA, folder).map().evaluate()
     here = bs.SoftmaxRegression.from_formula(FORMULA, DATA).map().evaluate()

@@ -13,10 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from distributed import Client, LocalCluster
 
+import bayes_softmax as bs
 from bayes_softmax.core.errors import ClusterError
+from bayes_softmax.data.sources import gathering
 from bayes_softmax.data.sources.cluster import DaskPasses, passes_of
 from bayes_softmax.data.sources.passes import LocalPasses
 from tests.data.clusters import always, die, drawn_source, fail, once, slow_total, total, wait_for
@@ -177,3 +180,22 @@ def test_true_is_the_active_client(client: Client) -> None:
     assert isinstance(passes, DaskPasses)
     assert passes.client is client
     assert isinstance(passes_of(drawn_source(1), None), LocalPasses)
+
+
+def test_answers_are_those_of_threads(client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is asked of a fit is sent to the workers without its data, and their sums come back."""
+    monkeypatch.setattr(gathering, "IN_MEMORY", 0)
+    rng = np.random.default_rng(0)
+    data = pd.DataFrame({"a": rng.normal(size=600), "b": rng.normal(size=600), "g": rng.choice(list("xyz"), 600)})
+    data["y"] = np.array(list("uvw"))[(data.a.to_numpy()[:, None] * [1, 0, 0] + rng.gumbel(size=(600, 3))).argmax(1)]
+    data.loc[data.g == "z", "y"] = "u"
+    (tmp_path / "rows").mkdir()
+    data.to_parquet(tmp_path / "rows" / "part.parquet", row_group_size=200)
+    here, there = (bs.SoftmaxRegression.from_formula(FORMULA, tmp_path / "rows", client=one) for one in (None, client))
+    assert here.check_separation().reasons == there.check_separation().reasons != ()
+    a, b = here.map(), there.map()
+    for question in (lambda fit: fit.evaluate().to_frame(), lambda fit: fit.effects()):
+        pd.testing.assert_frame_equal(pd.DataFrame(question(a)), pd.DataFrame(question(b)), rtol=1e-6)
+    written = b.predict_proba(tmp_path / "rows", 0.9, out=tmp_path / "answers")
+    found = pd.concat([pd.read_parquet(file) for file in written.index])
+    np.testing.assert_allclose(found, a.predict_proba(data, 0.9), rtol=1e-6)

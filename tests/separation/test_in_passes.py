@@ -10,7 +10,7 @@ import pytest
 
 import bayes_softmax as bs
 from bayes_softmax.core.errors import ImproperPosteriorError, NotReliableWarning
-from bayes_softmax.data.sources import gathering, samples, scan
+from bayes_softmax.data.sources import gathering, samples
 from bayes_softmax.data.sources.rows import StreamedRows
 from bayes_softmax.separation import in_passes
 
@@ -99,7 +99,6 @@ def models(
 
 @pytest.fixture(autouse=True)
 def small_samples(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scan, "SAMPLE_ROWS", 200)
     monkeypatch.setattr(samples, "SAMPLE_ROWS", 200)
     monkeypatch.setattr(in_passes, "FIRST", 60)
 
@@ -176,3 +175,14 @@ def test_an_intercept_that_alone_bounds_weights_is_told(tmp_path: Path) -> None:
             model.map()
         said.append(str(told[0].message))
     assert said[0] == said[1]
+
+
+def test_rows_are_numbered_over_frames_and_gaps(monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = with_y(np.where(DATA.a > 9, "u", "v")).assign(a=DATA.a.where(np.arange(N) % 5 > 0))
+    monkeypatch.setattr(gathering, "IN_MEMORY", 0)
+    pieces = [frame.iloc[start : start + 37] for start in range(0, N, 37)]
+    there = bs.SoftmaxRegression.from_formula(FORMULA, lambda: pieces, missing="drop")
+    here = bs.SoftmaxRegression.from_formula(FORMULA, frame, missing="drop")
+    a, b = here.check_separation(), there.check_separation()
+    assert a.rows == b.rows
+    assert a.reasons == b.reasons
