@@ -39,12 +39,14 @@ class SoftmaxRegression:
     Parameters
     ----------
     X
-        (N, p) array, or data frame of numeric columns.  For categorical features use :meth:`from_formula`.
+        (N, p) array, or data frame of numeric columns.  For categorical features use :meth:`from_formula`.  Also Dask
+        arrays, and all that :meth:`from_formula` reads in passes; its columns that nothing else names are the features.
         Features of more than 32 MB are read where they are, without a copy: an array must not be changed while the
         model or a fit is in use, which is checked.
     y
         (N,) labels (strings, integers, booleans, categorical), or (N, K) one-hot rows or counts.  Categories that are
-        intervals, dates or real numbers are named by their printed form.
+        intervals, dates or real numbers are named by their printed form.  Of rows that are read in passes, the name of
+        the column of labels, or names of columns of counts.
     feature_names
         p names; default: the frame's columns, or ``x0, x1, ...``.
     intercept
@@ -95,7 +97,10 @@ class SoftmaxRegression:
             ``(1 + x | person)`` with a slope that varies over people, ``(x || person)`` without correlations of terms,
             ``(1 | school/class)`` nested, ``(1 | person) + (1 | item)`` crossed.
         data
-            pandas or polars data frame.
+            pandas or polars data frame.  Rows that need not fit into memory are read in passes: a Parquet file, a
+            folder of such files or a pattern (``"rows/*.parquet"``), a pyarrow dataset, a polars lazy frame, a Dask
+            data frame, or a function without arguments that returns data frames, one after another, each time it is
+            called.
         **arguments
             See :class:`~bayes_softmax.spec.arguments.Arguments`.
 

@@ -140,7 +140,7 @@ class PartitionWriter:
             with _Tables(path) as tables:
                 for frame in filter(len, part.items):
                     answer = self.of_frame(frame)
-                    tables.add(answer.table)
+                    _written(tables, answer.table)
                     n_rows += len(frame)
                     found = _both(found, Written((), answer.cautions, answer.notes))
             if n_rows:
@@ -166,6 +166,14 @@ class _InMemory:
 
     def frames(self, columns: Sequence[str] | None) -> Iterator[pd.DataFrame]:
         yield self.frame
+
+
+def _written(tables: "_Tables", table: pd.DataFrame) -> None:
+    """Write some rows; what the disk says is told apart from what reading says."""
+    try:
+        tables.add(table)
+    except OSError as error:
+        raise ValueError(f"the answers cannot be written: {error.strerror or error}") from error
 
 
 class _Tables:

@@ -251,10 +251,10 @@ def training_of(fit: Fitted, what: str, *, instead: str = "save it with data=Tru
     if fit.training is None:
         raise ValueError(f"{what} needs the data of the fit, which was saved without them (data=False); {instead}")
     if isinstance(fit.training, RowsOfSource):
-        pass_data = "; pass data=..., a data frame of some of them" if "data=..." in instead else ""
+        pass_data = "; pass data=..., or fit" if "data=..." in instead else "; fit"
         raise ValueError(
             f"{what} needs rows of the data in memory, and those of {fit.training.name} are read in passes, since they "
-            f"are too many{pass_data}"
+            f"are too many{pass_data} a sample of them, as a data frame"
         )
     return fit.training
 

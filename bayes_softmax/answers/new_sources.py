@@ -11,10 +11,9 @@ from bayes_softmax.data.schema import Schema
 from bayes_softmax.data.sources.partitions import Numbered, Source
 from bayes_softmax.data.sources.passes import Passes
 from bayes_softmax.data.sources.recognise import source_of
+from bayes_softmax.data.sources.samples import Sample
 
-SAMPLE_ROWS = 100_000
 SAMPLE_STREAM = 16  # random numbers of the sample
-KEY = "bayes_softmax key"
 
 
 def source_of_answer(data: Any, out: Any) -> Source | None:
@@ -62,24 +61,13 @@ def count_rows(part: Numbered[pd.DataFrame]) -> int:
 
 def sample_of(passes: Passes, columns: Sequence[str]) -> pd.DataFrame:
     """A uniform sample of the rows, without replacement: all, if there are few."""
-    frame = passes.run_frames(columns, _keyed, _smallest, "a sample of the new data")
-    return frame.drop(columns=KEY).reset_index(drop=True)
+    frame = passes.run_frames(columns, _sample_of_partition, Sample.merged, "a sample of the new data").frame()
+    return frame if len(frame.columns) else pd.DataFrame(columns=list(columns))
 
 
-def _keyed(part: Numbered[pd.DataFrame]) -> pd.DataFrame:
+def _sample_of_partition(part: Numbered[pd.DataFrame]) -> Sample:
     """The rows of a partition with the smallest random keys."""
-    rng, kept = np.random.default_rng([SAMPLE_STREAM, part.number]), list[pd.DataFrame]()
+    rng, sample = np.random.default_rng([SAMPLE_STREAM, part.number]), Sample()
     for frame in part.items:
-        one = _smallest_of(frame.assign(**{KEY: rng.random(len(frame))}))
-        kept = [one] if not kept or not len(kept[0]) else [_smallest(kept[0], one)]
-    return kept[0] if kept else pd.DataFrame({KEY: np.empty(0)})
-
-
-def _smallest(a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:
-    """The rows with the smallest keys of both."""
-    known = [frame for frame in (a, b) if len(frame)]
-    return a if not known else _smallest_of(known[0] if len(known) == 1 else pd.concat(known))
-
-
-def _smallest_of(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame if len(frame) <= SAMPLE_ROWS else frame.nsmallest(SAMPLE_ROWS, KEY)
+        sample = sample.added(frame, rng.random(len(frame)))
+    return sample

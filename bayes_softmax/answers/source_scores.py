@@ -13,7 +13,7 @@ from bayes_softmax.answers.fitted import Fitted
 from bayes_softmax.answers.levels import EVALUATIONS, FEWEST_DRAWS
 from bayes_softmax.answers.mean_probabilities import probabilities_and_logs
 from bayes_softmax.answers.new_data import check_logits
-from bayes_softmax.answers.new_sources import SAMPLE_ROWS, by_name, columns_read, count_rows, sample_of
+from bayes_softmax.answers.new_sources import by_name, columns_read, count_rows, sample_of
 from bayes_softmax.answers.probabilities import ThinnedDraws, thinned_draws
 from bayes_softmax.answers.rows import Rows
 from bayes_softmax.answers.scored_rows import NewRows, ScoredRows
@@ -76,7 +76,8 @@ def scores_of_new_source(fit: Fitted, source: Source, question: NewRows, given: 
     columns = columns_read(source, fit.schema, **by_name(given.offset, given.weights, given.available))
     passes = passes_beside(fit.training, source.narrowed(columns))
     given = given._replace(data=None)
-    sample = _of_frame(question, given, sample_of(passes, columns))
+    frame = sample_of(passes, columns)
+    n_sampled, sample = len(frame), _of_frame(question, given, frame)
     if sample is None:
         raise ValueError("data has no rows left: all have missing values")
     n = passes.run_frames(columns[:1], count_rows, int.__add__, "rows of the new data")
@@ -88,8 +89,13 @@ def scores_of_new_source(fit: Fitted, source: Source, question: NewRows, given: 
     if found is None or found.tally is None:
         raise ValueError(NO_ROWS)
     warn_of(fit, found.cautions)
-    notes = (*note, *bounds_note(None if n <= SAMPLE_ROWS else f"a uniform sample of {SAMPLE_ROWS:,} of {n:,} rows"))
+    notes = (*note, *bounds_note(_in_words(n_sampled, n)))
     return replace(evaluation_of("new data", found.tally, fit.schema, notes), n_dropped=found.n_dropped)
+
+
+def _in_words(n_sampled: int, n: int) -> str | None:
+    """The sample of new rows; None where it has all."""
+    return None if n_sampled >= n else f"a uniform sample of {n_sampled:,} of {n:,} rows"
 
 
 def _of_frame(question: NewRows, given: Scored, frame: pd.DataFrame) -> ScoredRows | None:

@@ -101,7 +101,8 @@ def sample(
         if a pilot run finds otherwise, NUTS is run, with a ``NotReliableWarning``), ``"auto"`` (the pilot chooses
         between these, with the reason in ``engine``), ``"subsampled"`` (as ``"independence"``, with the log posterior
         exact to second order and the rest from a sample of the rows, whose error is stated in ``engine`` and checked
-        on all rows; ``"auto"`` does so from 200 000 rows on), or ``"pymc"`` (``pm.sample`` on :attr:`pymc_model`).
+        on all rows; ``"auto"`` does so from 200 000 rows on, and of rows that are read in passes, where ``"nuts"`` and
+        ``"pymc"`` are refused), or ``"pymc"`` (``pm.sample`` on :attr:`pymc_model`).
         Where scales are learned, all but ``"pymc"`` run NUTS whitened given these scales, ``"independence"`` with
         that warning.  With ``CustomLogits``, ``"auto"`` is ``"pymc"``, and the others are refused.
     layers
@@ -195,7 +196,7 @@ def laplace(
     rows
         Estimate the weights from a sample of so many rows, and more where the error of a log weight would exceed
         ``max_error``: the price of a draw then does not depend on the number of rows.  ``engine`` says what was found,
-        also when some draws are evaluated on all rows.  Default: all rows.
+        also when some draws are evaluated on all rows.  Default: all rows; 10 000 where they are read in passes.
     max_error
         Default 0.01; 4000 draws resolve 0.016.
     random_seed, rng

@@ -8,7 +8,7 @@ from bayes_softmax.fitting.last_layer_laplace import sample_last
 from bayes_softmax.fitting.network_laplace import STRUCTURES, sample_all_layers
 from bayes_softmax.fitting.refusals import refuse_learned_scales
 from bayes_softmax.fitting.settings import LaplaceSettings
-from bayes_softmax.fitting.subsampled import MAX_ERROR, RowChoice
+from bayes_softmax.fitting.subsampled import FIRST_ROWS, MAX_ERROR, RowChoice
 from bayes_softmax.fitting.weighted import sample_laplace
 from bayes_softmax.spec.linear import LINEAR
 from bayes_softmax.spec.network.logits import NETWORK
@@ -16,8 +16,10 @@ from bayes_softmax.spec.specification import Specification
 
 
 def subsampling_of(settings: LaplaceSettings) -> RowChoice | None:
-    """The rows to begin with and the bound of their error; None for all rows."""
-    return None if settings.rows is None else RowChoice(settings.rows, settings.max_error or MAX_ERROR)
+    """The rows to begin with and the bound of their error; None where neither was given."""
+    if settings.rows is None and settings.max_error is None:
+        return None
+    return RowChoice(settings.rows or FIRST_ROWS, settings.max_error or MAX_ERROR)
 
 
 type Sample = Callable[[Specification, LaplaceSettings], PosteriorDraws]
@@ -33,7 +35,7 @@ def laplace_draws(spec: Specification, settings: LaplaceSettings) -> PosteriorDr
             f"rows={settings.rows} is for linear logits, and those of this model are of kind {spec.logits.kind!r}: "
             "leave rows at None"
         )
-    if settings.max_error is not None and settings.rows is None:
+    if settings.max_error is not None and settings.rows is None and spec.streamed is None:
         raise ValueError(
             f"max_error={settings.max_error:g} is the bound of an error that estimates from a sample of the rows have: "
             "pass rows too, as in laplace(rows=10_000)"

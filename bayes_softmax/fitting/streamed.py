@@ -8,7 +8,8 @@ from bayes_softmax.separation.examination import Examination
 from bayes_softmax.separation.in_passes import what_is_open_in
 from bayes_softmax.spec.specification import Specification
 
-PASS_POINTS = 2048  # points that are evaluated in one pass
+PASS_POINTS = 2048  # points that are evaluated in one pass, or fewer with
+PASS_NUMBERS = 4_000_000  # coefficients in all, which are sent to every worker
 NO_NUTS = (
     "its draws are kept all the same, since NUTS takes a pass over the rows for each of its steps; see the "
     "diagnostics, or fit a sample of the rows, as a data frame"
@@ -31,7 +32,8 @@ def batches_of(spec: Specification, cores: int, *, of_sample: bool) -> dict[str,
     """Threads and batches of the evaluations of a density: of all rows in passes, many points in each."""
     if spec.streamed is None or of_sample:
         return {"cores": cores, "chunk": CHUNK}
-    return {"cores": 1, "chunk": PASS_POINTS}
+    coefficients = spec.summary.n_classes * spec.coordinates.n_columns
+    return {"cores": 1, "chunk": max(min(PASS_POINTS, PASS_NUMBERS // coefficients), 1)}
 
 
 def refuse_nuts(spec: Specification) -> None:

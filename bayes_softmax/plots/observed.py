@@ -1,6 +1,7 @@
 """The rows that a picture shows as points: those of the fit or new ones, with the classes observed there."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +15,8 @@ from bayes_softmax.answers.new_data import check_logits
 from bayes_softmax.answers.population import encode_variables, population_of
 from bayes_softmax.answers.rows import Rows
 from bayes_softmax.answers.scored_rows import find_response, new_counts
-from bayes_softmax.answers.training import TrainingData
+from bayes_softmax.answers.source_rows import RowsOfSource
+from bayes_softmax.answers.training import TrainingData, training_data
 from bayes_softmax.core.checks import shown
 from bayes_softmax.core.records import FloatArray, IntArray
 from bayes_softmax.data.groups.grouping import KNOWN
@@ -102,6 +104,8 @@ def observed_rows(
     if data is None:
         if any(argument is not None for argument in (y, offset, available)):
             raise ValueError("y, offset and available belong to new data; give data too")
+        if isinstance(fit.training, RowsOfSource):
+            return _of_sample(fit, fit.training, limit)
         return _of_training(fit, training_of(fit, "a picture of the data"), limit)
     population = population_of(fit, data, None, offset, None, available, asked=ask(fit, KNOWN))
     parts = [encode_variables(fit.schema, rows) for rows in population.chunks()]
@@ -118,6 +122,14 @@ def observed_rows(
         np.asarray(observation_coordinate(frame.index))[chosen],
         whole.n_rows,
     )
+
+
+def _of_sample(fit: Fitted, data: RowsOfSource, limit: int) -> Observed:
+    """Rows of a sample, where all are read in passes; they have no labels but their places in it."""
+    sample = data.rows.sample
+    index = pd.Index([f"{i} of the sample" for i in range(sample.n_obs)])
+    observed = _of_training(fit, training_data(replace(sample, index=index), None), limit)
+    return observed._replace(n_all=data.rows.summary.moments.n_used)
 
 
 def _of_training(fit: Fitted, training: TrainingData, limit: int) -> Observed:

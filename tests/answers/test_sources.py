@@ -19,7 +19,10 @@ from bayes_softmax.answers.fitted import alone
 from bayes_softmax.answers.prediction import Probabilities
 from bayes_softmax.answers.source_loo import Sums, estimated
 from bayes_softmax.answers.source_rows import RowsOfSource
-from bayes_softmax.data.sources import gathering, scan
+from bayes_softmax.data.sources import gathering, samples, scan
+from bayes_softmax.data.sources.passes import LocalPasses
+from bayes_softmax.data.sources.recognise import source_of
+from bayes_softmax.plots.observed import observed_rows
 
 ATOL = 1e-9
 OPTIMA = 1e-6  # relative, of what follows from optima that two searches found
@@ -203,6 +206,7 @@ def test_bounds_of_bins_are_from_a_sample_of_many_rows_which_is_said(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scan, "SAMPLE_ROWS", 200)
+    monkeypatch.setattr(samples, "SAMPLE_ROWS", 200)
     there = streamed(FORMULA, folder).map().evaluate()
     here = bs.SoftmaxRegression.from_formula(FORMULA, DATA).map().evaluate()
     assert "the bounds of the calibration's bins are from a uniform sample of 200 rows of 900" in there.notes
@@ -278,7 +282,9 @@ def test_nothing_is_left_when_the_disk_is_full(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(pq.ParquetWriter, "write_table", full)
-    with pytest.raises(ValueError, match=r"part-0.parquet, row group 0: .*No space left on device"):
+    with pytest.raises(
+        ValueError, match=r"part-0.parquet, row group 0: the answers cannot be written: No space left on device"
+    ):
         fits["map"][0].predict_proba(folder, out=tmp_path / "answers")
     assert not list(tmp_path.iterdir())
 
@@ -309,7 +315,7 @@ def test_an_unknown_level_is_named_with_its_partition(fits: dict[str, tuple[Any,
     source.mkdir()
     DATA.head(10).to_parquet(source / "a.parquet")
     DATA.head(10).assign(g="new").to_parquet(source / "b.parquet")
-    with pytest.raises(ValueError, match=r"b.parquet: data: column 'g' has level 'new' in rows 0, 1"):
+    with pytest.raises(ValueError, match=r"b.parquet: column 'g' has level 'new' in rows 0, 1"):
         fits["map"][0].predict_proba(source, out=tmp_path / "answers")
     assert not (tmp_path / "answers").exists()
 
@@ -357,11 +363,8 @@ def test_new_sources_are_refused_with_their_reasons(fits: dict[str, tuple[Any, A
 
 def test_samples_of_new_rows_are_uniform(monkeypatch: pytest.MonkeyPatch) -> None:
     # Of 4000 rows in 40 frames 1000 are drawn; their mean is within 4 standard errors, passed wrongly once in 16 000.
-    monkeypatch.setattr(new_sources, "SAMPLE_ROWS", 1000)
+    monkeypatch.setattr(samples, "SAMPLE_ROWS", 1000)
     frames = [pd.DataFrame({"x": np.arange(100.0 * i, 100.0 * (i + 1))}) for i in range(40)]
-    from bayes_softmax.data.sources.passes import LocalPasses
-    from bayes_softmax.data.sources.recognise import source_of
-
     source = source_of(lambda: frames)
     assert source is not None
     drawn = new_sources.sample_of(LocalPasses(source), ["x"])["x"]
@@ -450,3 +453,20 @@ def test_a_saved_fit_has_no_rows_says_so_and_predicts(
     same(fit.evaluate(DATA), again.evaluate(DATA))
     with pytest.raises(ValueError, match=r"pass data="):
         again.evaluate()
+
+
+@pytest.mark.parametrize("kind", ["map", "posterior"])
+def test_a_pickled_fit_reads_its_source_again(fits: dict[str, tuple[Any, Any]], kind: str) -> None:
+    fit = fits[kind][1]
+    again = pickle.loads(pickle.dumps(fit))
+    same(fit.evaluate(), again.evaluate())
+    same(fit.effects("a"), again.effects("a"))
+
+
+def test_pictures_of_data_show_rows_of_the_sample(fits: dict[str, tuple[Any, Any]]) -> None:
+    here, there = (observed_rows(fit._fitted, limit=100) for fit in fits["map"])
+    assert there.n_all == here.n_all == N
+    assert there.remark == here.remark == "100 of 900 rows"
+    assert there.labels[0].endswith(" of the sample")
+    assert there.counts is not None
+    assert there.counts.sum() == 100

@@ -68,7 +68,7 @@ def test_what_is_given_is_copied_and_not_mutated() -> None:
 
 
 WRONG = {
-    "lazy": (pl.DataFrame(X).lazy(), TypeError, r"y must name the column of labels of the lazy frame"),
+    "lazy": (pl.DataFrame(X).lazy(), TypeError, r"y must name the column of labels of X, the lazy frame"),
     "huge sparse": (sparse.csr_array((10**6, 10**5)), ValueError, r"X is a sparse matrix .* takes 745.1 GiB"),
     "dataset": (xr.Dataset({"a": ("i", X[:, 0])}), TypeError, r"X is an xarray Dataset; .*X.to_dataframe\(\)"),
     "dict": ({"a": X[:, 0]}, TypeError, r"X is a dict; make it a data frame first: pandas.DataFrame\(X\)"),

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 import bayes_softmax as bs
-from bayes_softmax.data.sources import gathering, scan
+from bayes_softmax.data.sources import gathering, samples
 from bayes_softmax.density.parts import rows_of
 from bayes_softmax.density.posterior import SoftmaxPosterior
 from bayes_softmax.density.subsample.passes import PassSampler, PoissonSample
@@ -30,7 +30,7 @@ def streaming() -> Iterator[None]:
     """Small data are read in passes; the uniform sample has a tenth of them."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gathering, "IN_MEMORY", 0)
-        patch.setattr(scan, "SAMPLE_ROWS", N // 10)
+        patch.setattr(samples, "SAMPLE_ROWS", N // 10)
         yield
 
 

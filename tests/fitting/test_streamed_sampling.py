@@ -13,7 +13,7 @@ import pytest
 
 import bayes_softmax as bs
 from bayes_softmax.core.errors import NotReliableWarning
-from bayes_softmax.data.sources import gathering, passes, scan
+from bayes_softmax.data.sources import gathering, passes, samples
 from bayes_softmax.density.parts import rows_of
 from bayes_softmax.fitting import subsampled
 
@@ -42,7 +42,7 @@ def streaming() -> Iterator[None]:
     """Small data are read in passes; 10 000 rows are not too large a part of them."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gathering, "IN_MEMORY", 0)
-        patch.setattr(scan, "SAMPLE_ROWS", 4000)
+        patch.setattr(samples, "SAMPLE_ROWS", 4000)
         patch.setattr(subsampled, "LARGEST_SHARE", 0.5)
         yield
 
@@ -115,6 +115,11 @@ def test_laplace_knows_the_mode_and_takes_two_passes_more(model: bs.SoftmaxRegre
     every = bs.SoftmaxRegression.from_formula("y ~ a + b", DATA).laplace(random_seed=1, progressbar=False)
     assert few.log_evidence == pytest.approx(every.log_evidence, abs=0.05)
     assert few.ess == pytest.approx(every.ess, rel=0.02)
+
+
+def test_the_bound_of_the_error_needs_no_rows(model: bs.SoftmaxRegression) -> None:
+    post = model.laplace(draws=200, max_error=0.00001, random_seed=1, progressbar=False)
+    assert "all 40,000 rows" in post.engine  # so small an error takes all
 
 
 def test_draws_repeat_under_a_seed_whatever_the_number_of_threads_and_what_was_fitted_before(folder: Path) -> None:

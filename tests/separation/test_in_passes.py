@@ -10,7 +10,7 @@ import pytest
 
 import bayes_softmax as bs
 from bayes_softmax.core.errors import ImproperPosteriorError, NotReliableWarning
-from bayes_softmax.data.sources import gathering, scan
+from bayes_softmax.data.sources import gathering, samples, scan
 from bayes_softmax.data.sources.rows import StreamedRows
 from bayes_softmax.separation import in_passes
 
@@ -100,6 +100,7 @@ def models(
 @pytest.fixture(autouse=True)
 def small_samples(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scan, "SAMPLE_ROWS", 200)
+    monkeypatch.setattr(samples, "SAMPLE_ROWS", 200)
     monkeypatch.setattr(in_passes, "FIRST", 60)
 
 

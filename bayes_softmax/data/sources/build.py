@@ -87,7 +87,7 @@ def rows_from_columns(source: Source, y: Any, intercept: bool, options: Options)
     options = checked_options(options)
     names = [y] if isinstance(y, str) else y
     if not isinstance(names, Sequence) or not names or not all(isinstance(name, str) for name in names):
-        raise TypeError(f"y must name the column of labels of {source.name}, or its columns of counts")
+        raise TypeError(f"y must name the column of labels of X, {source.name}, or its columns of counts")
     head = head_of(source)
     require_columns(head, names, "y: X")
     require_named(head, options, "X")

@@ -7,6 +7,8 @@ from typing import Any
 
 import narwhals as nw
 
+from bayes_softmax.core.checks import counted
+from bayes_softmax.data.frames import is_frame
 from bayes_softmax.data.sources.dask_frames import dask_source
 from bayes_softmax.data.sources.datasets import dataset_source
 from bayes_softmax.data.sources.functions import made_source
@@ -34,6 +36,11 @@ def source_of(data: Any, argument: str = "data") -> Source | None:
         return lazy_source(data)
     if frames is not None and isinstance(data, frames.DataFrame):
         return dask_source(data)
+    if isinstance(data, list | tuple) and data and all(map(is_frame, data)):
+        raise TypeError(
+            f"{argument} is a {type(data).__name__} of {counted(len(data), 'data frame')}; pass "
+            f"pandas.concat({argument}), or a function that returns them, lambda: {argument}"
+        )
     _refuse_once(data, argument)
     if callable(data) and not isinstance(data, type):
         return made_source(data)

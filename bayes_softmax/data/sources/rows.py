@@ -12,7 +12,7 @@ from bayes_softmax.core.records import FloatArray, IntArray, Mode
 from bayes_softmax.data.design import Design, Response, Standardisation
 from bayes_softmax.data.sources.moments import Moments
 from bayes_softmax.data.sources.partitions import Merge, Task
-from bayes_softmax.data.sources.passes import Passes
+from bayes_softmax.data.sources.passes import LocalPasses, Passes
 from bayes_softmax.data.sources.reader import FrameReader
 
 
@@ -115,6 +115,11 @@ class StreamedRows:
     log: list[str] = field(default_factory=list)
     sums: "OrderedDict[bytes, Any]" = field(default_factory=OrderedDict)
     modes: dict[Any, Mode] = field(default_factory=dict)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle: another process reads the source itself, and has none of what passes keep."""
+        kept = {"passes": LocalPasses(self.passes.source), "sums": OrderedDict(), "modes": {}}
+        return {**self.__dict__, **kept}
 
     def run[T](self, task: Task[Design, T], merge: Merge[T], title: str) -> T:
         """A pass over all rows, as the model reads them."""

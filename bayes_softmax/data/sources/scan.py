@@ -17,8 +17,9 @@ from bayes_softmax.data.frames import raise_if_missing, require_columns
 from bayes_softmax.data.labels import labels_in
 from bayes_softmax.data.missing import without_missing
 from bayes_softmax.data.options import Options
+from bayes_softmax.data.sources import samples
 from bayes_softmax.data.sources.partitions import Numbered
-from bayes_softmax.data.sources.samples import SAMPLE_ROWS, Sample
+from bayes_softmax.data.sources.samples import Sample
 from bayes_softmax.data.sources.spread import Spread, merged_spreads
 from bayes_softmax.data.sources.transforms import spread_of_call
 
@@ -93,7 +94,7 @@ def share_of(n_rows: int | None, options: Options) -> float:
     if not n_rows or options.missing != "error":
         return 1.0
     # Twelve standard deviations above the expected number of keys below the bound.
-    return min(1.0, (SAMPLE_ROWS + 12 * math.sqrt(SAMPLE_ROWS)) / n_rows)
+    return min(1.0, (samples.SAMPLE_ROWS + 12 * math.sqrt(samples.SAMPLE_ROWS)) / n_rows)
 
 
 def scan_partition(scanner: Scanner, part: Numbered[pd.DataFrame]) -> Scan:

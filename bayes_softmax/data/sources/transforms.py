@@ -13,7 +13,7 @@ from bayes_softmax.data.formula.evaluation import Evaluator
 from bayes_softmax.data.formula.expressions import Call, brief, columns_of, quoted
 from bayes_softmax.data.formula.states import read_state
 from bayes_softmax.data.formula.transforms import key_of, transforms_in
-from bayes_softmax.data.sources.samples import SAMPLE_ROWS
+from bayes_softmax.data.sources import samples
 from bayes_softmax.data.sources.spread import Spread, recurrence, spread_of
 
 type States = dict[str, dict[str, Any]]
@@ -122,6 +122,6 @@ def transform_notes(calls: list[Call], n_rows: int) -> tuple[str, ...]:
         for call in calls
         if call.function in SPLINES and (arguments_of(call)["df"] or arguments_of(call).get("constraints"))
     ]
-    if not sampled or n_rows <= SAMPLE_ROWS:
+    if not sampled or n_rows <= samples.SAMPLE_ROWS:
         return ()
-    return (f"knots of {listed(sampled)} are quantiles of a sample of {SAMPLE_ROWS:,} rows",)
+    return (f"knots of {listed(sampled)} are quantiles of a sample of {samples.SAMPLE_ROWS:,} rows",)

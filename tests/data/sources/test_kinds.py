@@ -216,7 +216,12 @@ def test_a_lazy_frame_is_no_labels_and_no_weights() -> None:
     lazy = pl.from_pandas(TABLE).lazy()
     with pytest.raises(TypeError, match=r"y is a LazyFrame, which is not computed yet; pass y.collect\(\)"):
         bs.SoftmaxRegression(TABLE[["a"]], lazy)
-    with pytest.raises(TypeError, match="y must name the column of labels of the lazy frame"):
+    with pytest.raises(TypeError, match="y must name the column of labels of X, the lazy frame"):
         bs.SoftmaxRegression(lazy, TABLE["y"])
     with pytest.raises(TypeError, match="weights: name the columns of the source"):
         bs.SoftmaxRegression(lazy, "y", weights=TABLE["w"])
+
+
+def test_a_list_of_frames_is_refused_with_what_to_pass() -> None:
+    with pytest.raises(TypeError, match=r"data is a list of 2 data frames; pass pandas.concat\(data\), or a"):
+        bs.SoftmaxRegression.from_formula("y ~ a", [FRAME, FRAME])

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import bayes_softmax as bs
-from bayes_softmax.data.sources import gathering, samples, transforms
+from bayes_softmax.data.sources import gathering, samples
 from bayes_softmax.data.sources.spread import merged_spreads, recurrence, spread_of
 from tests.data.sources.partitions import model_of, source_of_parts
 
@@ -123,7 +123,6 @@ def test_a_transform_of_a_transform_is_refused() -> None:
 
 def test_knots_of_a_sample_are_noted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(samples, "SAMPLE_ROWS", 200)
-    monkeypatch.setattr(transforms, "SAMPLE_ROWS", 200)
     model = model_of("y ~ bs(x, df=5) + scale(far) + cs(far, knots=[1e9])", source_of_parts(PARTS, piece=50))
     assert "note: knots of 'bs(x, df=5)' are quantiles of a sample of 200 rows" in str(model)
     assert any("knots of" in note for note in model.map().notes)
