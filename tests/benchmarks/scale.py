@@ -76,9 +76,10 @@ def posterior(report: Report, fits: list[Fit]) -> None:
         report.row([f"{found.n_rows:g}", found.sample_passes, *times, *counted])
     if len(fits) > 1:
         report.line(
-            f"\nCost grows as N to the power of {exponent(fits, 'map_s'):.2f} for the MAP estimate (per evaluation "
-            f"{exponent(fits, 'evaluation'):.2f}) and {exponent(fits, 'drawing_s'):.2f} for draws outside passes, from "
-            f"{fits[-2].n_rows:g} to {fits[-1].n_rows:g} rows."
+            f"\nFrom {fits[-2].n_rows:g} to {fits[-1].n_rows:g} rows, cost grows as N to the power of "
+            f"{exponent(fits, 'passes_s'):.2f} for the passes of the MAP estimate ({exponent(fits, 'map_s'):.2f} with "
+            f"the start from 100 000 rows), {exponent(fits, 'evaluation'):.2f} for one evaluation, and "
+            f"{exponent(fits, 'drawing_s'):.2f} for draws outside passes."
         )
 
 

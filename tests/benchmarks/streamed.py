@@ -37,6 +37,11 @@ class Fit(NamedTuple):
         return float(self.figures["model"]["seconds"] + self.figures["map"]["seconds"])
 
     @property
+    def passes_s(self) -> float:
+        """Seconds of the MAP estimate in passes over the rows: without the start from a sample of fixed size."""
+        return sum(seconds for _, seconds in self.passes)
+
+    @property
     def sample_s(self) -> float:
         """Seconds from the file to the draws, the mode included."""
         return float(self.figures["model again"]["seconds"] + self.figures["sample"]["seconds"])
