@@ -48,6 +48,7 @@ def locked(tmp_path: Path) -> Path:
     return package
 
 
+@pytest.mark.verify
 def test_a_temporary_folder_where_no_other_can_be_written(locked: Path, tmp_path: Path) -> None:
     said = fit(locked, tmp_path, NUMBA_CACHE_DIR="/proc/none")[1]
     folder = tmp_path / "tmp" / f"bayes_softmax-{os.getuid()}"
@@ -69,6 +70,7 @@ def test_no_cache_where_the_temporary_folder_is_not_ones_own(locked: Path, tmp_p
     assert not list(folder.iterdir())
 
 
+@pytest.mark.verify
 def test_a_full_disk(tmp_path: Path) -> None:
     """A limit on the size of files stands for it: writing fails with an OSError."""
     (tmp_path / "tmp").mkdir()

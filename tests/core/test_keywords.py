@@ -27,7 +27,7 @@ CALLS: list[tuple[Callable[[], Any], str]] = [
     (lambda: MODEL.sample(n_draws=1), "did you mean 'draws'?"),
     (lambda: MODEL.sample(warmup=1), "did you mean 'tune'?"),
     (lambda: MODEL.sample(1, 2, 3, 4), "at most 3 arguments by position (draws, tune, chains), and 4 were given"),
-    (lambda: MODEL.laplace(chains=4), "it takes 'draws', 'structure', 'predictive', 'random_seed', 'rng' (and 1 more)"),
+    (lambda: MODEL.laplace(chains=4), "it takes 'draws', 'structure', 'predictive', 'rows', 'max_error' (and 3 more)"),
     (lambda: MODEL.sample_prior(seed=1), "did you mean 'random_seed'?"),
     (lambda: MODEL.map_path(factor=1), "map_path() got an unexpected keyword argument 'factor'; it takes 'scales'"),
     (lambda: MODEL.map(prior=1), "an argument of the model, as in SoftmaxRegression(X, y, prior=Normal(1))"),

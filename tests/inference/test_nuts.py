@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import bayes_softmax as bs
 from bayes_softmax.core.records import Draws, Whitening
-from bayes_softmax.inference import laplace
+from bayes_softmax.inference import certificate
 from bayes_softmax.inference.block_metric import block_whitening, unwhiten, whiten_gradient
 from bayes_softmax.inference.laplace import laplace_whitening
 from bayes_softmax.inference.newton import newton
@@ -125,7 +125,7 @@ def test_large_dimensions_are_whitened_by_blocks(monkeypatch: pytest.MonkeyPatch
     density = bs.SoftmaxRegression(X, y).log_density
     mode = newton(density, np.zeros(density.dimension))
     assert laplace_whitening(density, mode).blocks.shape == (1, 15, 15)
-    monkeypatch.setattr(laplace, "DENSE_DIMENSION", 10)
+    monkeypatch.setattr(certificate, "DENSE_DIMENSION", 10)
     assert laplace_whitening(density, mode).blocks.shape == (3, 5, 5)
 
 
