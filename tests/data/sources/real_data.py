@@ -50,6 +50,10 @@ def assert_same_answers(one: bs.PointEstimate, other: bs.PointEstimate) -> None:
     assert_allclose(other.log_likelihood, one.log_likelihood, rtol=1e-10)
     assert_allclose(other.weights.values, one.weights.values, atol=1e-6)
     assert_allclose(other.std_error.weights.values, one.std_error.weights.values, rtol=1e-5)
-    for a, b in ((one.evaluate().to_frame(), other.evaluate().to_frame()), (one.effects(), other.effects())):
-        numbers = a.select_dtypes("number").columns
-        assert_allclose(b[numbers].to_numpy(float), a[numbers].to_numpy(float), rtol=1e-5, atol=1e-7)
+    a, b = one.evaluate().to_frame(), other.evaluate().to_frame()
+    # Its bins are bounded by the quantiles of a sample where rows are read in passes, which a note says.
+    binned = a.index == "calibration_error"
+    assert_allclose(b[binned].iloc[:, 0].to_numpy(float), a[binned].iloc[:, 0].to_numpy(float), rtol=1e-2)
+    for here, there in ((a[~binned], b[~binned]), (one.effects(), other.effects())):
+        numbers = here.select_dtypes("number").columns
+        assert_allclose(there[numbers].to_numpy(float), here[numbers].to_numpy(float), rtol=1e-5, atol=1e-7)
