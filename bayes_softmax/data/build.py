@@ -10,11 +10,10 @@ import pandas as pd
 
 from bayes_softmax.core.checks import check_flags, counted, shown, times
 from bayes_softmax.data.array_encoder import ArrayEncoder
-from bayes_softmax.data.available import check_outcomes, read_available, without_forced
 from bayes_softmax.data.containers import to_pandas_or_numpy
 from bayes_softmax.data.design import Design, Response
 from bayes_softmax.data.features import Features
-from bayes_softmax.data.finishing import finished_design, unscaled
+from bayes_softmax.data.finishing import finished_design, raw_design_of
 from bayes_softmax.data.formula.columns import as_frame, read_columns
 from bayes_softmax.data.formula.dot import terms_of_data
 from bayes_softmax.data.formula.encoder import fit_encoder, required_columns
@@ -26,7 +25,6 @@ from bayes_softmax.data.groups.fitting import bars_of, columns_read, fit_groupin
 from bayes_softmax.data.groups.grouping import Grouping, encode_groups
 from bayes_softmax.data.labels import count_columns, parse_labels, parse_response
 from bayes_softmax.data.missing import without_missing, without_missing_arrays
-from bayes_softmax.data.offset import read_offset
 from bayes_softmax.data.options import BY_ROW, Options, given_options, named_columns, require_named
 from bayes_softmax.data.schema import Encoder, Schema
 from bayes_softmax.data.weights import read_weights
@@ -140,17 +138,8 @@ def _assemble(
     n_dropped: int,
 ) -> tuple[Design, Schema]:
     """Read weights, offset and choice sets, and put design and schema together."""
-    n_obs, p = X.shape
-    weights, available = read_weights(options.weights, data, n_obs, index), None
-    if options.available is not None:
-        available = read_available(options.available, data, n_obs, response.classes, index)
-        check_outcomes(available, response, index)
-        weights = without_forced(weights, available)
-    offset = None if options.offset is None else read_offset(options.offset, data, n_obs, response.classes)
-    raw = Design(
-        X, response, weights, offset, tuple(encoder.feature_names), encoder.has_intercept, unscaled(p), index,
-        n_dropped, available=available,
-    )  # fmt: skip
+    weights = read_weights(options.weights, data, X.shape[0], index)
+    raw = raw_design_of(X, index, response, weights, encoder, data, options, n_dropped)
     return finished_design(raw, encoder, options, raw.class_rows())
 
 

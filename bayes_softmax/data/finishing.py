@@ -6,8 +6,11 @@ from typing import Any
 import numpy as np
 
 from bayes_softmax.core.records import FloatArray, IntArray
+from bayes_softmax.data.available import check_outcomes, read_available, without_forced
 from bayes_softmax.data.class_columns import class_column_names
 from bayes_softmax.data.design import Design, Response, Standardisation
+from bayes_softmax.data.features import Features
+from bayes_softmax.data.offset import read_offset
 from bayes_softmax.data.options import Options
 from bayes_softmax.data.rows_in_short import RowsInShort
 from bayes_softmax.data.schema import Encoder, Schema
@@ -19,6 +22,32 @@ NOTHING = "the model has neither features nor an intercept: there is nothing to 
 def unscaled(p: int) -> Standardisation:
     """The standardisation that changes nothing."""
     return Standardisation(np.zeros(p), np.ones(p))
+
+
+def raw_design_of(
+    features: Features,
+    index: Any,
+    response: Response,
+    weights: FloatArray | None,
+    encoder: Encoder,
+    data: Any,
+    options: Options,
+    n_dropped: int,
+) -> Design:
+    """The design of encoded rows with all features, not standardised; offset and choice sets are read from the data.
+
+    A row with one class on offer has weight zero.
+    """
+    (n_obs, p), classes, available = features.shape, response.classes, None
+    if options.available is not None:
+        available = read_available(options.available, data, n_obs, classes, index)
+        check_outcomes(available, response, index)
+        weights = without_forced(weights, available)
+    offset = None if options.offset is None else read_offset(options.offset, data, n_obs, classes)
+    return Design(
+        features, response, weights, offset, tuple(encoder.feature_names), encoder.has_intercept, unscaled(p), index,
+        n_dropped, available=available,
+    )  # fmt: skip
 
 
 def finished_design(

@@ -51,23 +51,23 @@ def given_options(options: Options) -> Options:
     values: dict[str, Any] = {}
     for name in BY_ROW:
         value = getattr(options, name)
-        if value is not None and not isinstance(value, str | Mapping) and not _named_by(options, name):
+        if value is not None and not isinstance(value, str | Mapping) and not named_by(options, name):
             values[name] = to_pandas_or_numpy(value, name)
     return replace(options, **values)
 
 
 def named_columns(options: Options) -> list[str]:
     """Columns that weights, offset and available name."""
-    return [name for argument in BY_ROW for name in _named_by(options, argument)]
+    return [name for argument in BY_ROW for name in named_by(options, argument)]
 
 
 def require_named(frame: pd.DataFrame, options: Options, owner: str) -> None:
     """Raise if a column that weights, offset or available name is missing."""
     for argument in BY_ROW:
-        require_columns(frame, _named_by(options, argument), f"{argument}: {owner}")
+        require_columns(frame, named_by(options, argument), f"{argument}: {owner}")
 
 
-def _named_by(options: Options, argument: str) -> tuple[str, ...]:
+def named_by(options: Options, argument: str) -> tuple[str, ...]:
     """Columns that one of these arguments names: weights one, the others one for each class."""
     value = getattr(options, argument)
     if argument == "weights":

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from bayes_softmax.core.records import FloatArray, Mode, Penalty
 from bayes_softmax.density.posterior import SoftmaxPosterior
 from bayes_softmax.fitting.problem import MANY_COORDINATES, Problem, density_of
-from bayes_softmax.inference.laplace import DENSE_DIMENSION, covariance, covariance_without, laplace_approximation
+from bayes_softmax.inference.certificate import DENSE_DIMENSION
+from bayes_softmax.inference.laplace import covariance, covariance_without, laplace_approximation
 from bayes_softmax.inference.limiting import complement_covariance
 from bayes_softmax.separation.directions import open_directions
 from bayes_softmax.separation.examination import Examination

@@ -11,8 +11,8 @@ from bayes_softmax.fitting.sampling import compiled_problem
 from bayes_softmax.fitting.settings import SamplerSettings
 from bayes_softmax.fitting.streamed_forecast import streamed_forecast
 from bayes_softmax.inference import independence, nuts
+from bayes_softmax.inference.certificate import DENSE_DIMENSION
 from bayes_softmax.inference.cost import measure
-from bayes_softmax.inference.laplace import DENSE_DIMENSION
 from bayes_softmax.spec.specification import Specification
 
 NUTS_OVERHEAD = 0.1  # seconds that nutpie takes to start and to return its draws

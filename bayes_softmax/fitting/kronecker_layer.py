@@ -24,8 +24,8 @@ from bayes_softmax.fitting.last_layer import last_layer_specification
 from bayes_softmax.fitting.problem import density_of
 from bayes_softmax.fitting.progress import progress_bar
 from bayes_softmax.fitting.settings import LaplaceSettings
+from bayes_softmax.inference.certificate import DENSE_DIMENSION
 from bayes_softmax.inference.importance import FEWEST_PROPOSALS, Resampled, pareto_smooth, resample
-from bayes_softmax.inference.laplace import DENSE_DIMENSION
 from bayes_softmax.inference.normals import Normal, layered_normal
 from bayes_softmax.spec.linear import INTERCEPT, WEIGHTS
 from bayes_softmax.spec.network.logits import SKIP

@@ -17,7 +17,7 @@ from bayes_softmax.fitting.last_layer import given_hidden, hidden_of
 from bayes_softmax.fitting.network_laplace import Mode, find_mode
 from bayes_softmax.fitting.settings import LaplaceSettings
 from bayes_softmax.fitting.weighted import weighted_draws
-from bayes_softmax.inference.laplace import DENSE_DIMENSION
+from bayes_softmax.inference.certificate import DENSE_DIMENSION
 from bayes_softmax.spec.specification import Specification
 
 

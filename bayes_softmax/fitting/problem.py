@@ -16,7 +16,7 @@ from bayes_softmax.density.posterior import SoftmaxPosterior
 from bayes_softmax.density.rowspace import RowSpace, row_space
 from bayes_softmax.density.streamed import streamed_posterior
 from bayes_softmax.inference.block_metric import preconditioner
-from bayes_softmax.inference.laplace import DENSE_DIMENSION
+from bayes_softmax.inference.certificate import DENSE_DIMENSION
 from bayes_softmax.inference.newton import newton_cg
 from bayes_softmax.spec.coding import Coordinates
 from bayes_softmax.spec.linear import LINEAR

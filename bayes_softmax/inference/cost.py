@@ -10,8 +10,7 @@ import numpy as np
 from bayes_softmax.core.protocols import LogDensity
 from bayes_softmax.core.records import FloatArray, Whitening
 from bayes_softmax.core.threads import blas_on_one_thread
-from bayes_softmax.inference.certificate import cheap_hessian
-from bayes_softmax.inference.laplace import DENSE_DIMENSION
+from bayes_softmax.inference.certificate import DENSE_DIMENSION, cheap_hessian
 
 BUDGET = 0.3  # seconds for timing each kind of evaluation, after a first call
 # Typical of whitened posteriors (tests/benchmarks): trajectories of 2^n - 1 leapfrogs grow slowly with dimension.

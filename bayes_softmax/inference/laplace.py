@@ -7,7 +7,6 @@ from scipy.linalg import LinAlgError, cholesky, solve_triangular
 from bayes_softmax.core.protocols import LogDensity
 from bayes_softmax.core.records import FloatArray, LaplaceApproximation, Mode, Whitening
 from bayes_softmax.inference.block_metric import block_whitening, whitening_of
-from bayes_softmax.inference.certificate import DENSE_DIMENSION as DENSE_DIMENSION
 from bayes_softmax.inference.certificate import forms_hessian
 
 

@@ -19,6 +19,7 @@ from bayes_softmax.data.sources.rows import StreamedRows
 from bayes_softmax.density import streamed as module
 from bayes_softmax.fitting import streamed_mode
 from bayes_softmax.inference import certificate
+from tests.data.sources.real_data import parquet_files
 
 N, N_PARTS, SAMPLE = 12_000, 4, 3000
 FORMULA = "y ~ a + b + C(g) + flag"
@@ -56,10 +57,7 @@ def streaming() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("rows")
-    for i, rows in enumerate(np.array_split(np.arange(N), N_PARTS)):
-        DATA.iloc[rows].to_parquet(path / f"part-{i}.parquet", index=False)
-    return path
+    return parquet_files(DATA, tmp_path_factory.mktemp("rows"), N_PARTS)
 
 
 def streamed(folder: Path, **options: Any) -> bs.SoftmaxRegression:

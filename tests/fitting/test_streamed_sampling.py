@@ -16,6 +16,7 @@ from bayes_softmax.core.errors import NotReliableWarning
 from bayes_softmax.data.sources import gathering, passes, samples
 from bayes_softmax.density.parts import rows_of
 from bayes_softmax.fitting import subsampled
+from tests.data.sources.real_data import parquet_files
 
 N, N_PARTS = 40_000, 3
 
@@ -49,10 +50,7 @@ def streaming() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("rows")
-    for i, some in enumerate(np.array_split(np.arange(N), N_PARTS)):
-        DATA.iloc[some].to_parquet(path / f"part-{i}.parquet", index=False)
-    return path
+    return parquet_files(DATA, tmp_path_factory.mktemp("rows"), N_PARTS)
 
 
 @pytest.fixture(scope="module")

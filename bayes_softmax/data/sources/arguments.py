@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bayes_softmax.core.checks import as_float, is_number, shown
-from bayes_softmax.data.options import BY_ROW, Options, given_options, named_columns
+from bayes_softmax.data.options import BY_ROW, Options, given_options, named_by
 
 WHAT_TO_DO = "read them first (pandas.read_parquet, .compute(), .collect()), or leave it out"
 
@@ -22,19 +22,13 @@ def checked_options(options: Options) -> Options:
     """
     options = given_options(options)
     for argument in BY_ROW:
-        value = getattr(options, argument)
-        if value is not None and not any(name in named_columns(options) for name in _names(value)):
+        if getattr(options, argument) is not None and not named_by(options, argument):
             raise TypeError(f"{argument}: name the columns of the source; arrays have no rows of partitions")
     for argument in ("groups", "group_prior", "logits"):
         if getattr(options, argument) is not None:
             raise ValueError(f"{argument}= needs the rows in memory: {WHAT_TO_DO}")
     _check_checkpoint(options.checkpoint)
     return replace(options, scratch=_scratch(options.scratch))
-
-
-def _names(value: Any) -> list[str]:
-    found = [value] if isinstance(value, str) else list(value.values()) if isinstance(value, dict) else value
-    return [name for name in found if isinstance(name, str)] if isinstance(found, list | tuple) else []
 
 
 def _scratch(value: Any) -> float | None:

@@ -1,6 +1,5 @@
 """Sums over encoded rows that say all a model needs to know of them: moments of features, ranges, class totals."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -145,12 +144,3 @@ def merged_moments(a: Moments, b: Moments) -> Moments:
 def _merged_ends(a: FloatArray, b: FloatArray) -> FloatArray:
     """The smallest and the largest values (2, p) of both; NaN where neither has rows."""
     return np.array([np.fmin(a[0], b[0]), np.fmax(a[1], b[1])])
-
-
-def moments_of(designs: Iterable[Design], provisional: Provisional) -> Moments | None:
-    """The sums over the rows of several designs; None of none."""
-    total: Moments | None = None
-    for design in designs:
-        found = provisional.of_rows(design)
-        total = found if total is None else merged_moments(total, found)
-    return total

@@ -8,16 +8,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bayes_softmax.data.available import check_outcomes, read_available, without_forced
 from bayes_softmax.data.design import Design, Response, Standardisation
 from bayes_softmax.data.features import DenseFeatures, some_columns
-from bayes_softmax.data.finishing import unscaled
+from bayes_softmax.data.finishing import raw_design_of, unscaled
 from bayes_softmax.data.formula.columns import as_frame
 from bayes_softmax.data.formula.encoder import FormulaEncoder
 from bayes_softmax.data.frames import require_columns
 from bayes_softmax.data.labels import count_columns, parse_labels
 from bayes_softmax.data.missing import without_missing
-from bayes_softmax.data.offset import read_offset
 from bayes_softmax.data.options import Options
 from bayes_softmax.data.schema import Encoder
 from bayes_softmax.data.sources.partitions import Numbered, Partition
@@ -80,17 +78,9 @@ class FrameReader:
             return self._no_rows(frame.index, n_dropped)
         response = self._response_of(frame)
         X, index, variables = self._features(frame)
-        options, available = self.options, None
-        weights = read_part_weights(options.weights, frame, len(X), index)
-        if options.available is not None:
-            available = read_available(options.available, frame, len(X), response.classes, index)
-            check_outcomes(available, response, index)
-            weights = without_forced(weights, available)
-        offset = None if options.offset is None else read_offset(options.offset, frame, len(X), response.classes)
-        return Design(
-            DenseFeatures(X), response, weights, offset, tuple(self.encoder.feature_names), self.encoder.has_intercept,
-            unscaled(X.shape[1]), index, n_dropped, variables, available,
-        )  # fmt: skip
+        weights = read_part_weights(self.options.weights, frame, len(X), index)
+        raw = raw_design_of(DenseFeatures(X), index, response, weights, self.encoder, frame, self.options, n_dropped)
+        return replace(raw, frame=variables)
 
     def _no_rows(self, index: Any, n_dropped: int) -> Design:
         """The design of no rows: columns without values have no type, so they are not read."""
